@@ -1,0 +1,4 @@
+DROP TABLE ledger;
+DROP TABLE actions;
+DROP TABLE scores;
+DROP TABLE users;

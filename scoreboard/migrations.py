@@ -1,0 +1,122 @@
+"""Brings a database to the schema of this version: numbered plain-SQL files in migrations/, by
+yoyo.
+
+Any number of processes may call `migrate` at once: a PostgreSQL advisory lock lets one work while
+the others wait. The server never migrates by itself; it calls `pending` and refuses an older
+schema.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+import psycopg2
+import yoyo
+from psycopg2.extensions import make_dsn, parse_dsn
+from yoyo.backends.core.postgresql import PostgresqlBackend
+from yoyo.connections import DatabaseURI
+from yoyo.migrations import default_migration_table
+
+from scoreboard.settings import shipped
+
+# Any number will do, as long as nothing else in the database takes the same one.
+ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
+_CONNECT_SECONDS: Final = 5
+
+
+class MigrationError(Exception):
+    """The database cannot be reached or a migration failed; the message says which and why."""
+
+
+def migrate(database_url: str) -> list[str]:
+    """Apply what is missing, oldest first, and return the identifiers of what was applied.
+
+    Raises MigrationError; a migration that fails leaves no trace, those before it stay applied.
+    """
+    with _locked(database_url), _backend(database_url) as backend:
+        missing = backend.to_apply(_shipped_migrations())
+        # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
+        backend.break_lock()
+        with backend.lock():
+            backend.apply_migrations(missing)
+        return [migration.id for migration in missing]
+
+
+def roll_back(database_url: str, count: int = 1) -> list[str]:
+    """Undo the newest `count` migrations and return their identifiers."""
+    with _locked(database_url), _backend(database_url) as backend:
+        newest = backend.to_rollback(_shipped_migrations())[:count]
+        backend.break_lock()
+        with backend.lock():
+            backend.rollback_migrations(newest)
+        return [migration.id for migration in newest]
+
+
+def pending(database_url: str) -> list[str]:
+    """Name the migrations that the database lacks, without changing anything."""
+    with _connected(database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL")
+        applied: set[str] = set()
+        if cursor.fetchone()[0]:
+            cursor.execute("SELECT migration_id FROM _yoyo_migration")
+            applied = {row[0] for row in cursor.fetchall()}
+    return [migration.id for migration in _shipped_migrations() if migration.id not in applied]
+
+
+def _shipped_migrations() -> Any:
+    return yoyo.read_migrations(str(shipped("migrations")))
+
+
+@contextlib.contextmanager
+def _connected(database_url: str) -> Iterator[Any]:
+    try:
+        dsn = make_dsn(database_url, connect_timeout=_CONNECT_SECONDS)
+    except psycopg2.Error:  # its message repeats the address, password and all
+        raise MigrationError("The address of PostgreSQL cannot be read") from None
+    try:
+        connection = psycopg2.connect(dsn)
+    except psycopg2.Error as error:
+        raise MigrationError(
+            f"PostgreSQL at {place(database_url)} cannot be reached: {error}".strip()
+        ) from error
+    connection.autocommit = True
+    try:
+        yield connection
+    except psycopg2.Error as error:
+        raise MigrationError(f"PostgreSQL refused: {error}".strip()) from error
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _locked(database_url: str) -> Iterator[None]:
+    with _connected(database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        yield  # the lock ends with the connection
+
+
+@contextlib.contextmanager
+def _backend(database_url: str) -> Iterator[Any]:
+    # yoyo's own URL parser knows no socket directories, so it gets the parts as psycopg2 reads
+    # them.
+    arguments = parse_dsn(database_url)
+    name = arguments.pop("dbname", None)
+    backend = PostgresqlBackend(
+        DatabaseURI("postgresql", None, None, None, None, name, arguments), default_migration_table
+    )
+    backend.init_database()
+    try:
+        yield backend
+    finally:
+        backend.connection.close()
+
+
+def place(database_url: str) -> str:
+    """Say where a database is, for messages: host, port and name, never the password."""
+    try:
+        parts = parse_dsn(database_url)
+    except psycopg2.ProgrammingError:
+        return "an address that cannot be read"
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}/{parts.get('dbname', '')}"
