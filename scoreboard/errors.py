@@ -1,0 +1,243 @@
+"""Every refusal and failure that a client can meet, each with its status, machine code and message.
+
+A handler raises one of these; `api.middleware` turns it into the one error envelope. `message` is
+written for the person who reads it and says what to do; `code` is for programs and never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from scoreboard.timestamps import timestamp
+
+
+class ScoreboardError(Exception):
+    """What every error of ours has in common.
+
+    `details` are further members of the JSON answer, `headers` further HTTP headers.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    message: str = "Something went wrong on our side. It has been logged; try again later."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.message = message or type(self).message
+        self.details: dict[str, Any] = dict(details or {})
+        self.headers: dict[str, str] = dict(headers or {})
+        super().__init__(self.message)
+
+
+# 400: the request itself is wrong
+
+
+class InvalidPayload(ScoreboardError):
+    """The body does not satisfy its schema; `errors` names each field."""
+
+    status = 400
+    code = "invalid_payload"
+    message = "The request body is not valid; see errors."
+
+    def __init__(self, errors: Mapping[str, Any], message: str | None = None) -> None:
+        super().__init__(message, details={"errors": dict(errors)})
+
+
+class MalformedBody(ScoreboardError):
+    """The body is not JSON at all."""
+
+    status = 400
+    code = "malformed_body"
+    message = "The request body is not valid JSON. Send a JSON object encoded as UTF-8."
+
+
+class UnknownAction(ScoreboardError):
+    """No action of that id is in the catalogue."""
+
+    status = 400
+    code = "unknown_action"
+    message = "There is no such action. Operators add actions with `scoreboard actions load`."
+
+
+class AlreadyGranted(ScoreboardError):
+    """The user had this action before; the refusal carries the original grant."""
+
+    status = 400
+    code = "already_granted"
+    message = "This action was already granted to you; it counts once."
+
+    def __init__(self, action_id: str, points: int, granted_at: datetime) -> None:
+        super().__init__(
+            details={
+                "grant": {
+                    "actionId": action_id,
+                    "points": points,
+                    "grantedAt": timestamp(granted_at),
+                }
+            }
+        )
+
+
+class ScoreOutOfRange(ScoreboardError):
+    """The grant would carry the score past what the column holds (2,147,483,647)."""
+
+    status = 400
+    code = "score_out_of_range"
+    message = "This action would raise the score past the largest one that can be kept."
+
+
+# 401 to 429: who is asking, for what, in which form and how often
+
+
+class BadCredentials(ScoreboardError):
+    """Unknown user or wrong password: the same answer for both, so that neither can be told."""
+
+    status = 401
+    code = "bad_credentials"
+    message = "The user name or the password is wrong."
+
+
+class InvalidRefreshToken(ScoreboardError):
+    """The refresh token is unknown, expired, used before or revoked."""
+
+    status = 401
+    code = "invalid_refresh_token"
+    message = "This refresh token is not valid any more. Log in again."
+
+
+class NotAuthorized(ScoreboardError):
+    """No access token came with the request (403, not 401: docs/decisions/0002)."""
+
+    status = 403
+    code = "not_authorized"
+    message = "Send an access token: Authorization: Bearer <token>. POST /api/auth/login gives one."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": 'Bearer realm="scoreboard"'})
+
+
+class InvalidToken(NotAuthorized):
+    """The access token is malformed, forged, or meant for somebody else."""
+
+    code = "invalid_token"
+    message = "The access token is not valid. Log in again or refresh it."
+
+
+class ExpiredToken(NotAuthorized):
+    """The access token was valid once."""
+
+    code = "expired_token"
+    message = "The access token has expired. Get a new one from POST /api/auth/refresh."
+
+
+class UnknownUser(NotAuthorized):
+    """The token is genuine but names a user who is not (or no longer) registered here."""
+
+    code = "unknown_user"
+    message = "The access token names a user who is not registered here."
+
+
+class NotFound(ScoreboardError):
+    """No route has this path."""
+
+    status = 404
+    code = "not_found"
+    message = "There is nothing at this path. The API is described at /docs."
+
+
+class MethodNotAllowed(ScoreboardError):
+    """The path exists, with other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+    message = "This path does not take that method; see the Allow header."
+
+
+class AccountTaken(ScoreboardError):
+    """The user name or the e-mail address belongs to somebody already."""
+
+    status = 409
+    code = "account_taken"
+    message = "This user name or e-mail address is taken already. Log in, or choose another."
+
+
+class BodyTooLarge(ScoreboardError):
+    """The body is larger than any that this API takes."""
+
+    status = 413
+    code = "body_too_large"
+    message = "The request body is too large."
+
+
+class UnsupportedMediaType(ScoreboardError):
+    """The body is not declared as JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+    message = "Send the body as JSON, with Content-Type: application/json."
+
+
+class RateLimited(ScoreboardError):
+    """The client asked more often than it may."""
+
+    status = 429
+    code = "rate_limited"
+    message = "Too many requests. Try again after the time that Retry-After gives."
+
+
+class TooManyStreams(ScoreboardError):
+    """One address holds as many open streams as it may; a new one is refused, none is evicted."""
+
+    status = 429
+    code = "too_many_streams"
+    message = "Too many open streams from this address. Close one, or poll GET /api/leaderboard."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "10"})
+
+
+# 503: a part is away; try again
+
+
+class Unavailable(ScoreboardError):
+    """A part that this request needs is away. Trying again is safe and Retry-After says when."""
+
+    status = 503
+    code = "unavailable"
+    message = "The service cannot answer just now. Try again shortly."
+    retry_after_seconds: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, headers={"Retry-After": str(self.retry_after_seconds)})
+
+
+class LedgerUnavailable(Unavailable):
+    """PostgreSQL did not answer. Whether a grant was committed may be unknown; a retry tells."""
+
+    code = "ledger_unavailable"
+    message = (
+        "The database cannot be reached just now. Try again shortly; "
+        "an action is never granted twice, so submitting it again is safe."
+    )
+    retry_after_seconds = 2
+
+
+class Overloaded(Unavailable):
+    """A bounded queue is full."""
+
+    code = "overloaded"
+    message = "The service is busy. Try again shortly."
+
+
+class ShuttingDown(Unavailable):
+    """This instance is leaving; another one will answer."""
+
+    code = "shutting_down"
+    message = "This instance is shutting down. Try again: another one will answer."

@@ -1,0 +1,398 @@
+"""One settings object, read once at the start from config/*.toml and SCOREBOARD_* variables.
+
+The layers, each over the one before: config/default.toml, the file that SCOREBOARD_CONFIG names,
+SCOREBOARD_<KEY>_FILE (a file that holds the value, for secrets), SCOREBOARD_<KEY>. An unknown key
+or a value that does not fit stops the start with one message that lists every mistake.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Final
+
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+
+PREFIX: Final = "SCOREBOARD_"
+MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long as the hash's output
+_GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+
+_SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the message lists what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often something may be done: `count` times in `seconds`."""
+
+    count: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """Read `600/minute`. Raises ValueError when the text is not a rate."""
+        count, _, period = text.partition("/")
+        if not count.strip().isdecimal() or int(count) < 1 or period.strip() not in _SECONDS_PER:
+            raise ValueError(
+                "write a rate as a whole number per second, minute or hour: 600/minute"
+            )
+        return cls(int(count), _SECONDS_PER[period.strip()])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that can be set. Field names are the keys; config/default.toml has the defaults."""
+
+    host: str
+    port: int
+    role: str
+    instance: str
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    amqp_url: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+    jwt_previous_secrets: tuple[str, ...] = field(repr=False)
+    jwt_issuer: str
+    jwt_audience: str
+    jwt_trusted_issuers: tuple[str, ...]
+    access_token_seconds: int
+    refresh_token_seconds: int
+    refresh_grace_seconds: int
+    require_token_to_read: bool
+    rate_limit_per_ip: Rate
+    rate_limit_per_user: Rate
+    rate_limit_accounts_per_ip: Rate
+    rate_limit_logins_per_user: Rate
+    streams_per_ip: int
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    ledger_connections: int
+    query_connections: int
+    batch_max: int
+    waiting_max: int
+    database_timeout_seconds: float
+    redis_timeout_seconds: float
+    publish_timeout_seconds: float
+    push_interval_seconds: float
+    heartbeat_seconds: float
+    stuck_after_seconds: float
+    reconnect_min_seconds: float
+    reconnect_max_seconds: float
+    subscribers_max: int
+    reconcile_seconds: float
+    drain_seconds: float
+    shutdown_seconds: float
+    board_max_age_seconds: int
+    log_level: str
+    log_format: str
+
+    @property
+    def takes_submissions(self) -> bool:
+        """Whether this process serves the API that writes."""
+        return self.role in ("all", "api")
+
+    @property
+    def serves_streams(self) -> bool:
+        """Whether this process serves streams."""
+        return self.role in ("all", "stream")
+
+
+class _List(fields.List):
+    """A list that an environment variable gives as comma-separated text."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",") if part.strip()]
+        return tuple(super()._deserialize(value, *args, **kwargs))
+
+
+class _Parsed(fields.Field):
+    """Text that a function turns into a value; its ValueError is the message."""
+
+    def __init__(self, parse: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._parse = parse
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        try:
+            return self._parse(str(value))
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+def _setting(kind: type[fields.Field], doc: str, *args: Any, **kwargs: Any) -> Any:
+    return kind(*args, required=True, metadata={"description": doc}, **kwargs)
+
+
+def _above(minimum: float) -> validate.Range:
+    return validate.Range(min=minimum, min_inclusive=False)
+
+
+def _whole(doc: str, least: int = 1, most: int | None = None) -> Any:
+    words = f"must be a whole number from {least}" + ("" if most is None else f" to {most}")
+    return _setting(
+        fields.Integer,
+        doc,
+        validate=validate.Range(least, most, error=words),
+        error_messages={"invalid": words, "too_large": words},
+    )
+
+
+_PERIOD: Final = _above(0)
+
+
+class SettingsSchema(Schema):
+    """What each key may hold; the descriptions make docs/configuration.md."""
+
+    class Meta:
+        """Unknown keys are refused: a misspelt one would else be silently ignored."""
+
+        unknown = RAISE
+
+    host = _setting(fields.String, "Address to listen on.")
+    port = _whole("Port to listen on; 0 takes a free one.", 0, 65535)
+    role = _setting(
+        fields.String,
+        "`all` serves everything, `api` no streams, `stream` only reads and streams.",
+        validate=validate.OneOf(["all", "api", "stream"]),
+    )
+    instance = _setting(fields.String, "Name of this process; empty: host name and process id.")
+    database_url = _setting(
+        fields.String, "PostgreSQL, as postgresql://user:password@host:5432/name."
+    )
+    redis_url = _setting(fields.String, "Redis, as redis://host:6379/0.")
+    amqp_url = _setting(
+        fields.String,
+        "RabbitMQ, as amqp://user:password@host:5672/; empty: one instance, a bus in the process.",
+    )
+    jwt_secret = _setting(fields.String, "Secret that signs access tokens, at least 32 bytes.")
+    jwt_previous_secrets = _setting(
+        _List,
+        "Earlier secrets, whose tokens are still taken: rotate without logging anybody out.",
+        fields.String(),
+    )
+    jwt_issuer = _setting(fields.String, "`iss` of our tokens; empty: neither written nor checked.")
+    jwt_audience = _setting(
+        fields.String, "`aud` of our tokens; empty: neither written nor checked."
+    )
+    jwt_trusted_issuers = _setting(
+        _List,
+        "Other issuers (`iss`) whose tokens are taken when signed with one of our secrets.",
+        fields.String(),
+    )
+    access_token_seconds = _whole("Life of an access token.")
+    refresh_token_seconds = _whole("Life of a refresh token.")
+    refresh_grace_seconds = _whole(
+        "How long a replaced refresh token still answers with its successor.", 0
+    )
+    require_token_to_read = _setting(
+        fields.Boolean, "Close the board and the stream to clients without a token."
+    )
+    rate_limit_per_ip = _setting(_Parsed, "Requests per address.", Rate.parse)
+    rate_limit_per_user = _setting(_Parsed, "Authenticated requests per user.", Rate.parse)
+    rate_limit_accounts_per_ip = _setting(_Parsed, "Requests to /api/auth per address.", Rate.parse)
+    rate_limit_logins_per_user = _setting(
+        _Parsed, "Log-in attempts per user name, from anywhere.", Rate.parse
+    )
+    streams_per_ip = _whole("Open streams per address, over all instances.")
+    trusted_proxies = _setting(
+        _List,
+        "Peers whose X-Forwarded-For is believed: addresses or networks.",
+        _Parsed(ip_network),
+    )
+    ledger_connections = _whole("PostgreSQL connections that write.")
+    query_connections = _whole("PostgreSQL connections for all else.")
+    batch_max = _whole("Submissions in one transaction.")
+    waiting_max = _whole("Submissions that may wait; more get 503.")
+    database_timeout_seconds = _setting(
+        fields.Float, "Longest wait for PostgreSQL.", validate=_PERIOD
+    )
+    redis_timeout_seconds = _setting(fields.Float, "Longest wait for Redis.", validate=_PERIOD)
+    publish_timeout_seconds = _setting(
+        fields.Float, "Longest wait for RabbitMQ's confirm.", validate=_PERIOD
+    )
+    push_interval_seconds = _setting(
+        fields.Float, "Shortest time between two pushes.", validate=validate.Range(0)
+    )
+    heartbeat_seconds = _setting(
+        fields.Float, "Time between heartbeats on a stream.", validate=_PERIOD
+    )
+    stuck_after_seconds = _setting(
+        fields.Float, "A subscriber that takes nothing for this long is cut off.", validate=_PERIOD
+    )
+    reconnect_min_seconds = _setting(fields.Float, "`retry:` is drawn from here…", validate=_PERIOD)
+    reconnect_max_seconds = _setting(
+        fields.Float, "…to here, so that clients do not all return at once.", validate=_PERIOD
+    )
+    subscribers_max = _whole("Open streams of this process; more get 503.")
+    reconcile_seconds = _setting(
+        fields.Float, "Time between comparisons with the ledger.", validate=_PERIOD
+    )
+    drain_seconds = _setting(
+        fields.Float,
+        "After SIGTERM, serve on this long with /readyz at 503, for load balancers to see.",
+        validate=validate.Range(0),
+    )
+    shutdown_seconds = _setting(
+        fields.Float, "Longest wait for requests in flight at the end.", validate=_PERIOD
+    )
+    board_max_age_seconds = _whole("How long shared caches may keep the board.", 0)
+    log_level = _setting(
+        fields.String,
+        "Least level to log.",
+        validate=validate.OneOf(["debug", "info", "warning", "error"]),
+    )
+    log_format = _setting(
+        fields.String,
+        "`auto`, `console` or `json`.",
+        validate=validate.OneOf(["auto", "console", "json"]),
+    )
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Settings:
+        """Build the frozen object, with the instance named when nobody named it."""
+        data["instance"] = data["instance"] or f"{socket.gethostname()}-{os.getpid()}"
+        return Settings(**data)
+
+
+def config_directory() -> Path:
+    """Where config/ lies: beside the package in a checkout, under sys.prefix when installed."""
+    return shipped("config")
+
+
+def shipped(name: str) -> Path:
+    """Find a folder that is shipped beside the package (`config`, `migrations`)."""
+    checkout = Path(__file__).resolve().parent.parent / name
+    return checkout if checkout.is_dir() else Path(sys.prefix) / "share" / "scoreboard" / name
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read every layer; `overrides` (from the command line) go before all of them.
+
+    Raises SettingsError, which names each unknown key and each value that does not fit.
+    """
+    environ = os.environ if environ is None else environ
+    default = config_directory() / "default.toml"
+    values = _from_toml(default)
+    known, origins = set(values), dict.fromkeys(values, f", in {default}")
+    if extra := environ.get(f"{PREFIX}CONFIG"):
+        named = _from_toml(Path(extra))
+        values |= named
+        origins |= dict.fromkeys(named, f", in {extra}")
+    variables, names = _from_environment(environ, known)
+    values |= variables
+    origins |= {key: f" ({name})" for key, name in names.items()}
+    given = {key: value for key, value in overrides.items() if value is not None}
+    values |= given
+    origins |= {key: f" (--{key.replace('_', '-')})" for key in given}
+    try:
+        settings: Settings = SettingsSchema().load(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, origins)) from error
+    return settings
+
+
+def require_servers(settings: Settings) -> None:
+    """Check what a server cannot start without. Raises SettingsError with what to set."""
+    servers = _missing_servers(settings)
+    secrets = _bad_secrets(settings)
+    if not servers and not secrets:
+        return
+    lines = ["The configuration is not complete:", *(f"  - {m}" for m in servers + secrets)]
+    if secrets:
+        lines.append(f"A command that makes a secret: {_GENERATOR}")
+    if servers:
+        lines.append(
+            "Or let Scoreboard bring its own servers, for a try: scoreboard serve --embedded"
+        )
+    raise SettingsError("\n".join(lines))
+
+
+def _missing_servers(settings: Settings) -> list[str]:
+    missing = []
+    if not settings.database_url:
+        missing.append(
+            "SCOREBOARD_DATABASE_URL is not set, e.g. postgresql://user:password@localhost:5432/scoreboard"
+        )
+    if not settings.redis_url:
+        missing.append("SCOREBOARD_REDIS_URL is not set, e.g. redis://localhost:6379/0")
+    return missing
+
+
+def _bad_secrets(settings: Settings) -> list[str]:
+    """Name what is too short by its place and its length, never by what it is."""
+    places = {"SCOREBOARD_JWT_SECRET": settings.jwt_secret} | {
+        f"entry {number} of SCOREBOARD_JWT_PREVIOUS_SECRETS": secret
+        for number, secret in enumerate(settings.jwt_previous_secrets, 1)
+    }
+    bad = [] if settings.jwt_secret else ["SCOREBOARD_JWT_SECRET is not set"]
+    for place, secret in places.items():
+        length = len(secret.encode())
+        if 0 < length < MIN_SECRET_BYTES:
+            bad.append(f"{place} has {length} bytes; at least {MIN_SECRET_BYTES} are needed")
+    return bad
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot read the configuration file {path}: {error.strerror}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+
+
+def _from_environment(
+    environ: Mapping[str, str], known: set[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Answer the values, and the variable that each came by."""
+    plain: dict[str, Any] = {}
+    from_files: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for name, text in environ.items():
+        key = name.removeprefix(PREFIX).lower()
+        if not name.startswith(PREFIX) or key == "config" or key.startswith("test_"):
+            continue
+        if key not in known and key.removesuffix("_file") in known:
+            key = key.removesuffix("_file")
+            from_files[key] = _read_secret(name, Path(text))
+            names.setdefault(key, name)
+        else:
+            plain[key] = text
+            names[key] = name  # the value itself goes before a file that holds one
+    return from_files | plain, names
+
+
+def _read_secret(name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"{name} names {path}, which cannot be read: {why}") from error
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """Say each mistake in a line, and where it stands, without repeating a value: it may be a
+    secret.
+    """
+    lines = ["The configuration cannot be used:"]
+    messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
+    for key, problem in sorted(messages.items()):
+        text = "; ".join(problem) if isinstance(problem, list) else str(problem)
+        text = (
+            "there is no such setting; see docs/configuration.md"
+            if text == "Unknown field."
+            else text
+        )
+        lines.append(f"  - {key}{origins.get(key, '')}: {text}")
+    return "\n".join(lines)

@@ -1,0 +1,10 @@
+"""The one form in which clients see a time: `2024-12-09T14:30:45Z`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a time with a zone in UTC, to the second (RFC 3339)."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
