@@ -1,0 +1,131 @@
+"""Group commit, for anything: calls that arrive while a batch is on its way wait and form the next
+one.
+
+An idle caller pays no delay, for its batch leaves at once; a busy one shares its round trip with
+all that wait. Submissions are committed through this; rate limits, stream leases and the board's
+copy reach Redis through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from scoreboard.errors import Overloaded, ShuttingDown
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+# An item, its caller, and the time of the loop's clock after which it waits no longer.
+_Waiting = tuple[Item, "asyncio.Future[Result]", float]
+
+
+class Coalescer(Generic[Item, Result]):
+    """Runs `process` on batches of the items that callers join with, and hands each its own result.
+
+    `process` takes the batch's items and returns as many results in the same order; a result that
+    is an exception is raised to its caller alone. When `process` itself raises, all of the batch's
+    callers get that exception. Bounds: `batch_max` items a batch, `concurrency` batches at once,
+    `waiting_max` items waiting; past that, `join` raises Overloaded at once. An item that no batch
+    has taken within `waiting_seconds` gets Overloaded too.
+
+    A caller that is cancelled leaves; its batch goes on, so that what was accepted is finished.
+    """
+
+    def __init__(
+        self,
+        process: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        batch_max: int,
+        waiting_max: int,
+        waiting_seconds: float = math.inf,
+        concurrency: int = 1,
+    ) -> None:
+        self._process = process
+        self._batch_max = batch_max
+        self._waiting_max = waiting_max
+        self._waiting_seconds = waiting_seconds
+        self._concurrency = concurrency
+        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        # How many of them still take batches: one that has ended leaves `_running` a turn later.
+        self._busy = 0
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a batch, right now."""
+        return len(self._waiting)
+
+    async def join(self, item: Item) -> Result:
+        """Put `item` into the next batch and return its result.
+
+        Raises Overloaded when too many wait, ShuttingDown after `close`, and what `process` says.
+        """
+        if self._closed:
+            raise ShuttingDown
+        if len(self._waiting) >= self._waiting_max:
+            raise Overloaded
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, future, loop.time() + self._waiting_seconds))
+        if self._busy < self._concurrency:
+            self._start()
+        return await future
+
+    async def close(self) -> None:
+        """Take nothing more, and return when all that was accepted is finished."""
+        self._closed = True
+        # Not `while self._running`: from Python 3.12 on, gathering what is done takes no turn of
+        # the loop, and the callback that takes a task out of the set would never have one.
+        while running := [task for task in self._running if not task.done()]:
+            await asyncio.gather(*running)
+
+    def _start(self) -> None:
+        # A task starts in the loop's next turn, so all that arrives in this one shares the batch.
+        self._busy += 1
+        task = asyncio.create_task(self._run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                # One more turn of the loop: requests that have arrived but were not read yet come
+                # along. Nothing waits for time to pass, and a busy server needs half the batches.
+                await asyncio.sleep(0)
+                if batch := self._take():  # another task may have come first
+                    await self._settle(batch)
+        finally:
+            self._busy -= 1
+
+    def _take(self) -> list[_Waiting[Item, Result]]:
+        """The next batch, without those that have waited too long."""
+        batch: list[_Waiting[Item, Result]] = []
+        now = asyncio.get_running_loop().time()
+        while self._waiting and len(batch) < self._batch_max:
+            item, future, until = self._waiting.popleft()
+            if now > until and not future.done():
+                future.set_exception(Overloaded())
+            else:
+                batch.append((item, future, until))
+        return batch
+
+    async def _settle(self, batch: list[_Waiting[Item, Result]]) -> None:
+        try:
+            results = await self._process([item for item, _, _ in batch])
+        except Exception as error:  # each caller must hear of it, or it waits for ever
+            results = [error] * len(batch)
+        except BaseException:
+            for _, future, _ in batch:
+                future.cancel()
+            raise
+        for (_, future, _), result in zip(batch, results, strict=True):
+            if future.done():
+                continue  # its caller was cancelled
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)

@@ -1,0 +1,245 @@
+"""The border to PostgreSQL: every statement goes through here, and psycopg2's errors stop here.
+
+aiopg's own pool hands out dead connections after a server restart and wakes nobody when it should
+(docs/decisions/0003), so a few connections are kept in a queue instead: whoever takes one owns it,
+finds it broken, and reopens it. Nothing is ever replayed: a statement runs once or raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Final
+
+import aiopg
+import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, make_dsn, parse_dsn
+
+from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.errors import LedgerUnavailable
+
+Row = tuple[Any, ...]
+
+_CONNECT_SECONDS: Final = 3
+_REST_SECONDS: Final = 0.5
+# Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
+# this.
+_IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
+# A dead peer is noticed within this time even when the network swallows packets without a word.
+_PEER_TIMEOUT_SECONDS: Final = 5
+_UNTRANSLATABLE: Final = "22021"
+
+
+class StatementRefused(Exception):
+    """PostgreSQL understood the statement and refused the data: a constraint or a range."""
+
+    def __init__(self, sqlstate: str, constraint: str | None) -> None:
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+        super().__init__(f"{sqlstate} {constraint or ''}".strip())
+
+
+class TransactionAborted(LedgerUnavailable):
+    """PostgreSQL rolled the transaction back (deadlock, lock timeout); it may be run again."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__()
+        self.sqlstate = sqlstate or ""
+
+    def __str__(self) -> str:
+        return self.sqlstate
+
+
+class NotConnected(LedgerUnavailable):
+    """No connection could be made, so nothing was sent."""
+
+
+class Session:
+    """One connection, used by one task at a time; it opens itself when it is needed."""
+
+    def __init__(self, dsn: str, timeout_seconds: float) -> None:
+        self._dsn = dsn
+        self._timeout_seconds = timeout_seconds
+        self._connection: aiopg.Connection | None = None
+        self._pinned = False
+
+    @contextlib.contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Within, a lost connection is an error: a new one would know nothing of the
+        transaction.
+        """
+        self._pinned = True
+        try:
+            yield
+        finally:
+            self._pinned = False
+
+    async def connect(self) -> None:
+        """Open the connection if there is none. Raises LedgerUnavailable."""
+        with _border():
+            await self._open()
+
+    async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one text of SQL (the last statement's rows are returned).
+
+        Raises LedgerUnavailable when there is no answer in time: the outcome is then unknown and
+        the connection is closed; StatementRefused and TransactionAborted when PostgreSQL answered
+        so.
+        """
+        with _border():
+            connection = await self._open()
+            async with connection.cursor() as cursor:
+                await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
+                raise_if_cancelled()
+                return await cursor.fetchall() if cursor.description else []
+
+    def settle(self) -> None:
+        """Close the connection unless it is idle.
+
+        Nobody may inherit a transaction still open, an answer still to come, or a broken line.
+        """
+        connection = self._connection
+        if connection and (
+            connection.closed or connection.raw.info.transaction_status != TRANSACTION_STATUS_IDLE
+        ):
+            self.close()
+
+    def close(self) -> None:
+        """Drop the connection; the next statement opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # A broken connection may break once more as it goes.
+            with contextlib.suppress(Exception):
+                connection.close()
+
+    async def _open(self) -> aiopg.Connection:
+        if self._connection is None or self._connection.closed:
+            if self._pinned:
+                raise LedgerUnavailable
+            self._connection = None
+            self._connection = await self._new()
+        return self._connection
+
+    async def _new(self) -> aiopg.Connection:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await aiopg.connect(
+                    self._dsn, timeout=_CONNECT_SECONDS, enable_hstore=False, enable_json=False
+                )
+        except (psycopg2.Error, OSError, TimeoutError, RuntimeError) as error:
+            # RuntimeError: under uvloop every second failed connect (aiopg issue 856).
+            raise_if_cancelled()
+            raise NotConnected from error
+
+
+class Postgres:
+    """A fixed number of sessions; whoever finds none free waits, with a deadline.
+
+    When a connection cannot be made, nobody tries again for a moment: those who wait then hear of
+    it at once, where each would have waited out the same silence.
+    """
+
+    def __init__(self, url: str, *, sessions: int, timeout_seconds: float, name: str) -> None:
+        dsn = _dsn(url, timeout_seconds, name)
+        self._timeout_seconds = timeout_seconds
+        self._resting_until = 0.0
+        self._all = [Session(dsn, timeout_seconds) for _ in range(sessions)]
+        self._free: asyncio.LifoQueue[Session] = asyncio.LifoQueue()
+        for session in self._all:
+            self._free.put_nowait(session)
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Lend a session. Raises LedgerUnavailable when none becomes free in time, and NotConnected
+        for a moment after no connection could be made.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._resting_until:
+            raise NotConnected
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                session = await self._free.get()
+        except TimeoutError as error:
+            raise LedgerUnavailable from error
+        try:
+            yield session
+        except NotConnected:
+            self._resting_until = loop.time() + _REST_SECONDS
+            raise
+        finally:
+            session.settle()
+            self._free.put_nowait(session)
+
+    async def fetch(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one statement that is a transaction by itself; a rolled back one may be asked again.
+
+        Raises LedgerUnavailable, StatementRefused.
+        """
+        async with self.session() as session:
+            return await session.run(statement, parameters)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for session in self._all:
+            session.close()
+
+
+def is_address(url: str) -> bool:
+    """Whether libpq can read this as an address; it says nothing about who answers there."""
+    try:
+        parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        return False
+    return True
+
+
+def _dsn(url: str, timeout_seconds: float, name: str) -> str:
+    """Add the deadlines to the address: the server gives up a little before we do.
+
+    client_connection_check_interval ends a query whose client is gone, so that it frees its locks.
+    """
+    milliseconds = int(timeout_seconds * 1000)
+    options = {
+        "statement_timeout": int(milliseconds * 0.9),
+        "lock_timeout": int(milliseconds * 0.8),
+        "idle_in_transaction_session_timeout": min(milliseconds * 2, _IDLE_IN_TRANSACTION_MAX_MS),
+        "client_connection_check_interval": 500,
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        "jit": "off",  # compiling these statements takes longer than running them
+    }
+    return make_dsn(
+        url,
+        application_name=name,
+        connect_timeout=_CONNECT_SECONDS,
+        keepalives_idle=_PEER_TIMEOUT_SECONDS,
+        keepalives_interval=1,
+        keepalives_count=3,
+        tcp_user_timeout=_PEER_TIMEOUT_SECONDS * 1000,
+        options=" ".join(f"-c {key}={value}" for key, value in options.items()),
+    )
+
+
+@contextlib.contextmanager
+def _border() -> Iterator[None]:
+    """Turn what psycopg2 and aiopg raise into errors of ours."""
+    try:
+        yield
+    except (
+        psycopg2.extensions.TransactionRollbackError,
+        psycopg2.errors.LockNotAvailable,
+    ) as error:
+        raise TransactionAborted(error.pgcode) from error
+    except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+        raise StatementRefused(error.pgcode or "", error.diag.constraint_name) from error
+    except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
+        raise StatementRefused(_UNTRANSLATABLE, None) from error
+    except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:
+        raise_if_cancelled()
+        raise LedgerUnavailable from error
+    except asyncio.CancelledError as error:
+        # aiopg turns the server's statement_timeout into a cancellation that nobody asked for
+        # (issue 537).
+        raise_if_cancelled()
+        raise LedgerUnavailable from error

@@ -1,0 +1,120 @@
+"""The border to Redis: every command goes through here, and redis-py's errors stop here.
+
+Redis holds copies only, so nothing is retried and nothing waits long: a failure is answered from
+elsewhere (the board from PostgreSQL, limits per instance) and for a moment nobody asks again, so
+that a Redis that hangs costs one wait and not one a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import structlog
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio import Redis as Client
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from scoreboard.connections.cancellation import raise_if_cancelled
+
+log = structlog.get_logger("scoreboard.redis")
+
+_CONNECTIONS: Final = 8  # calls are coalesced, so a few connections carry everything
+REST_SECONDS: Final = 0.5
+
+
+class RedisUnavailable(Exception):
+    """Redis did not answer, or answered that it cannot."""
+
+
+class Redis:
+    """A client with deadlines.
+
+    `generation` counts connections made and calls failed. Whoever keeps it beside what he read from
+    Redis can tell whether Redis may have been restarted since, with other contents.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float, name: str) -> None:
+        self.generation = 0
+        self._timeout_seconds = timeout_seconds
+        self._resting_until = 0.0
+        self._away = False
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            health_check_interval=0,
+            client_name=_client_name(name),
+            retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self._connected,
+        )
+        self._client = Client.from_pool(pool)  # which closes the pool with itself
+
+    @property
+    def away(self) -> bool:
+        """Whether the latest call failed."""
+        return self._away
+
+    async def fields(self, key: str, names: Sequence[str]) -> list[bytes | None]:
+        """Read fields of a hash. Raises RedisUnavailable."""
+        values: list[bytes | None] = await self._ask(lambda: self._client.hmget(key, list(names)))
+        return values
+
+    def script(self, lua: str) -> Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]:
+        """Register a Lua script; it survives a restarted server. The call raises
+        RedisUnavailable.
+        """
+        script = self._client.register_script(lua)
+
+        async def run(keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+            return await self._ask(lambda: script(keys=list(keys), args=list(arguments)))
+
+        return run
+
+    async def ping(self) -> None:
+        """Return when Redis answers. Raises RedisUnavailable."""
+        await self._ask(self._client.ping)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def _ask(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._resting_until:
+            raise RedisUnavailable("Redis failed a moment ago")
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                answer = await call()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise_if_cancelled()
+            self.generation += 1
+            self._resting_until = loop.time() + REST_SECONDS
+            self._note(error)
+            raise RedisUnavailable(str(error)) from error
+        raise_if_cancelled()
+        self._note(None)
+        return answer
+
+    def _note(self, error: Exception | None) -> None:
+        """Log the change from present to away and back, not every failure."""
+        if error is not None and not self._away:
+            log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
+        elif error is None and self._away:
+            log.info("scoreboard.redis.back")
+        self._away = error is not None
+
+    async def _connected(self, connection: AbstractConnection) -> None:
+        self.generation += 1
+        await connection.on_connect()
+
+
+def _client_name(name: str) -> str:
+    """CLIENT SETNAME takes no spaces and no control characters."""
+    return "".join(character if "!" <= character <= "~" else "-" for character in name)
