@@ -1,0 +1,12 @@
+"""Who is it: passwords, access tokens and refresh families.
+
+Before it: the edge (`api`), which brings a password or a token, and the operator's `cli`. After it:
+`scoring`, which is told a user_id and asks no more. It never speaks HTTP; never touches a score, so
+it deletes no user (then scores fall, which is the ledger's to do); never stores a password or a
+refresh token but as a hash, and never logs one, nor an access token or an e-mail address.
+
+    passwords   argon2id, off the event loop
+    access      short-lived tokens that any instance verifies without asking anybody
+    refresh     long-lived tokens, one use each, and how a token's successor follows from it
+    registry    the accounts themselves: register, log in, refresh, log out
+"""

@@ -1,0 +1,126 @@
+"""Passwords: argon2id on a few threads, so that the event loop goes on while they are worked on."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import threading
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import argon2
+from argon2.exceptions import (
+    HashingError,
+    InvalidHashError,
+    VerificationError,
+    VerifyMismatchError,
+)
+
+from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.errors import Overloaded, ShuttingDown
+
+# OWASP's minimum for argon2id: 19 MiB, two passes, one lane; 27 to 51 ms of one core.
+# https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
+MEMORY_KIB: Final = 19 * 1024
+TIME_COST: Final = 2
+PARALLELISM: Final = 1
+_SALT_BYTES: Final = 16
+_HASH_BYTES: Final = 32
+
+# Two at work take two cores and 38 MiB; the 64th that waits gets its turn after about a second.
+WORKERS: Final = 2
+WAITING_MAX: Final = 64
+
+Result = TypeVar("Result")
+
+
+class Passwords:
+    """Hashes and verifies passwords; owns its threads until `close`.
+
+    Past `waiting_max` waiting, calls raise Overloaded at once; after `close`, ShuttingDown.
+    """
+
+    def __init__(self, *, workers: int = WORKERS, waiting_max: int = WAITING_MAX) -> None:
+        self._hasher = argon2.PasswordHasher(
+            time_cost=TIME_COST,
+            memory_cost=MEMORY_KIB,
+            parallelism=PARALLELISM,
+            hash_len=_HASH_BYTES,
+            salt_len=_SALT_BYTES,
+            type=argon2.Type.ID,
+        )
+        self._nobodys_hash = _hash_that_nothing_matches()
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
+        self._places = threading.Semaphore(workers + waiting_max)
+
+    async def hash(self, password: str) -> str:
+        """Hash a password for keeping."""
+        return await self._on_a_thread(lambda: self._hasher.hash(_encoded(password)))
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Say whether the password is the one that was hashed.
+
+        None, for a user that does not exist, costs the same work: the time an answer takes must not
+        tell who is registered. So does a stored text that is no hash (of a user without password).
+        """
+        known = password_hash if password_hash and _is_hash(password_hash) else self._nobodys_hash
+        return await self._on_a_thread(lambda: self._matches(known, password))
+
+    def needs_rehash(self, password_hash: str) -> bool:
+        """Say whether the hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+    def close(self) -> None:
+        """End the threads: what runs is finished (under 0.1 s), who waits gets ShuttingDown."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, _encoded(password))
+        except VerifyMismatchError:
+            return False
+
+    async def _on_a_thread(self, work: Callable[[], Result]) -> Result:
+        if not self._places.acquire(blocking=False):
+            raise Overloaded
+        try:
+            future = self._threads.submit(work)
+        except RuntimeError as error:  # the pool is closed
+            self._places.release()
+            raise ShuttingDown from error
+        # The place is free when the work is done, not when its caller hangs up: the thread goes on.
+        future.add_done_callback(lambda _: self._places.release())
+        try:
+            return await asyncio.wrap_future(future)
+        except (HashingError, VerificationError) as error:  # no memory for it, just now
+            raise Overloaded from error
+        except asyncio.CancelledError:
+            raise_if_cancelled()
+            raise ShuttingDown from None  # by `close`, not by the caller's end
+
+
+def _encoded(password: str) -> bytes:
+    """One password, one text of bytes: keyboards write the same letter composed or decomposed
+    (NIST SP 800-63B, 3.1.1.2). A lone surrogate is no reason to fail here.
+    """
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def _is_hash(text: str) -> bool:
+    try:
+        argon2.extract_parameters(text)
+    except InvalidHashError:
+        return False
+    return True
+
+
+def _hash_that_nothing_matches() -> str:
+    """Random bytes in the place of a digest: today's parameters, without the work of a real one."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (_SALT_BYTES, _HASH_BYTES)
+    )
+    return f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}${salt}${digest}"
