@@ -1,0 +1,245 @@
+"""The ledger: the truth, and the only place that says BEGIN.
+
+`grant` commits a batch of submissions in one transaction of two or three round trips:
+
+    BEGIN; grant             the ledger rows and the scores; who reaches the board?
+    lock; raise the version  only when somebody does
+    COMMIT
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from scoreboard.connections import statements
+from scoreboard.connections.postgres import (
+    Postgres,
+    Row,
+    Session,
+    StatementRefused,
+    TransactionAborted,
+)
+from scoreboard.errors import (
+    AlreadyGranted,
+    LedgerUnavailable,
+    ScoreboardError,
+    ScoreOutOfRange,
+    UnknownAction,
+    UnknownUser,
+)
+from scoreboard.scoring.model import Board, Entry, Grant, Submission
+
+log = structlog.get_logger("scoreboard.ledger")
+
+SQL: Final = statements.load("scoreboard.scoring")
+Verdict = Grant | ScoreboardError
+Key = tuple[str, str]
+
+_OUT_OF_RANGE: Final = "22003"
+_FOREIGN_KEY: Final = "23503"
+_ACTION_KEY: Final = "ledger_action_id_fkey"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a batch: a verdict for each submission, and the board if the top 10
+    changed.
+    """
+
+    verdicts: dict[Key, Verdict]
+    board: Board | None = None
+
+    def __or__(self, other: Settlement) -> Settlement:
+        """Join two settlements; the newer board is the one to announce."""
+        boards = [board for board in (self.board, other.board) if board is not None]
+        newest = max(boards, key=lambda board: board.version, default=None)
+        return Settlement(self.verdicts | other.verdicts, newest)
+
+
+class Ledger:
+    """Grants, and reads the truth. `writers` are connections of its own, so that no query delays a
+    grant.
+    """
+
+    def __init__(self, writers: Postgres, queries: Postgres) -> None:
+        self._writers = writers
+        self._queries = queries
+
+    async def grant(self, submissions: Sequence[Submission]) -> Settlement:
+        """Grant what can be granted, in as few transactions as possible, and say what became of
+        each.
+
+        A submission that stands twice in the batch has one verdict; `submit` tells the second
+        apart. Raises LedgerUnavailable when PostgreSQL does not answer: the outcome of the whole
+        batch is then unknown, and submitting again is safe.
+        """
+        async with self._writers.session() as session:
+            return await self._settle(session, list(dict.fromkeys(s.key for s in submissions)))
+
+    async def version(self) -> int:
+        """Read the board's version. Raises LedgerUnavailable."""
+        rows = await self._queries.fetch(SQL["read_version"])
+        return int(rows[0][0])
+
+    async def board(self) -> Board:
+        """Read the board as of now, version and entries from one snapshot. Raises
+        LedgerUnavailable.
+        """
+        return _board(await self._queries.fetch(SQL["read_board"]))
+
+    async def rebuild(self, above: int = 0) -> tuple[int, Board]:
+        """Set every score to the sum of its ledger rows, and renew the board.
+
+        Returns how many scores were wrong, and the board under a version higher than its own and
+        than `above` (the highest one that a copy is known to hold: after a restore from a backup
+        the copies may be ahead of the truth). Raises LedgerUnavailable.
+        """
+        async with self._alone() as session:
+            [(corrected,)] = await session.run(SQL["correct_scores"])
+            await session.run(SQL["renew_board"], {"above": above})
+            return corrected, _board(await session.run(SQL["read_board"]))
+
+    async def remove_user(self, user_id: str) -> Board | None:
+        """Delete a user with score and ledger rows, and renew the board; None if there was no such
+        user.
+        """
+        async with self._alone() as session:
+            if not await session.run(SQL["delete_user"], {"user_id": user_id}):
+                return None
+            await session.run(SQL["renew_board"], {"above": 0})
+            return _board(await session.run(SQL["read_board"]))
+
+    async def differences(self) -> list[str]:
+        """Compare scores and the kept tenth score with the ledger; a sentence for each
+        difference.
+        """
+        rows = await self._queries.fetch(SQL["compare_scores"])
+        found = [f"user {row[1]}: score {row[2]}, ledger {row[3]}" for row in rows]
+        if rows and rows[0][0] > len(rows):
+            found.append(
+                f"and {rows[0][0] - len(rows)} more users whose score is not the sum of the ledger"
+            )
+        [(kept, actual)] = await self._queries.fetch(SQL["compare_tenth"])
+        if kept != actual:
+            found.append(f"tenth score: kept {kept}, ranking {actual}")
+        return found
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Session]:
+        """A transaction in which no grant is under way: scores may fall in it."""
+        async with self._writers.session() as session, _transaction(session) as begin:
+            await session.run(f"{begin}; {SQL['lock_scores']}")
+            yield session
+
+    async def _settle(self, session: Session, keys: list[Key]) -> Settlement:
+        """Grant these; when PostgreSQL refuses one, halve the batch until that one stands alone.
+
+        When PostgreSQL is lost on the way, what was granted stays granted, and the rest hear of it
+        at once instead of waiting out the same silence part by part.
+        """
+        settled = Settlement({})
+        parts = [keys]
+        while parts:
+            part = parts.pop()
+            try:
+                settled |= await self._grant_again_if_aborted(session, part)
+            except StatementRefused as refusal:
+                if len(part) == 1:
+                    settled |= Settlement({part[0]: _refused(refusal)})
+                else:
+                    half = len(part) // 2
+                    parts += [part[half:], part[:half]]
+            except LedgerUnavailable as error:
+                rest = [key for lost in (part, *parts) for key in lost]
+                return settled | Settlement(dict.fromkeys(rest, error))
+        return settled
+
+    async def _grant_again_if_aborted(self, session: Session, keys: list[Key]) -> Settlement:
+        try:
+            return await self._grant_once(session, keys)
+        except TransactionAborted as aborted:  # rolled back by PostgreSQL, so once more is safe
+            log.warning("scoreboard.ledger.aborted", reason=str(aborted), submissions=len(keys))
+        return await self._grant_once(session, keys)
+
+    async def _grant_once(self, session: Session, keys: list[Key]) -> Settlement:
+        board = None
+        async with _transaction(session) as begin:
+            rows = await session.run(f"{begin}; {SQL['grant']}", _pairs(keys))
+            if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
+                board = _board_or_none(
+                    await session.run(SQL["raise_board"], {"user_ids": reaching})
+                )
+        verdicts = {(row[0], row[1]): _verdict(row) for row in rows}
+        fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
+        repeated = [key for key in verdicts if key not in fresh]
+        return Settlement(fresh | await self._originals(session, repeated), board)
+
+    async def _originals(self, session: Session, refused: list[Key]) -> dict[Key, Verdict]:
+        """Answer the submissions that were granted before. A new statement, for it must see what
+        the grant waited for; after COMMIT, so its failure is not the batch's.
+        """
+        if not refused:
+            return {}
+        try:
+            rows = await session.run(SQL["original_grants"], _pairs(refused))
+        except LedgerUnavailable as error:
+            return dict.fromkeys(refused, error)
+        # What is not found belonged to a user deleted since.
+        verdicts: dict[Key, Verdict] = dict.fromkeys(refused, UnknownUser())
+        for user_id, action_id, points, granted_at in rows:
+            verdicts[user_id, action_id] = AlreadyGranted(action_id, points, granted_at)
+        return verdicts
+
+
+@contextlib.asynccontextmanager
+async def _transaction(session: Session) -> AsyncIterator[str]:
+    """Commit at the end, roll back on an error. Yields the BEGIN, to go with the first statement:
+    one round trip less.
+    """
+    await session.connect()
+    with session.pinned():
+        try:
+            yield "BEGIN"
+        except (StatementRefused, TransactionAborted):
+            await session.run("ROLLBACK")
+            raise  # any other error leaves the transaction open, and the session is closed for it
+        await session.run("COMMIT")
+
+
+def _pairs(keys: Iterable[Key]) -> dict[str, list[str]]:
+    keys = list(keys)
+    return {"user_ids": [user for user, _ in keys], "action_ids": [action for _, action in keys]}
+
+
+def _verdict(row: Row) -> Verdict | None:
+    """Read a row of `grant`; None means granted before."""
+    _, action_id, has_user, has_action, points, granted_at, score, _ = row
+    if not has_user:
+        return UnknownUser()
+    if not has_action:
+        return UnknownAction()
+    return None if points is None else Grant(action_id, points, granted_at, score)
+
+
+def _refused(refusal: StatementRefused) -> ScoreboardError:
+    if refusal.sqlstate == _OUT_OF_RANGE:
+        return ScoreOutOfRange()
+    if refusal.sqlstate == _FOREIGN_KEY:  # deleted between our look and the constraint's
+        return UnknownAction() if refusal.constraint == _ACTION_KEY else UnknownUser()
+    log.error("scoreboard.ledger.refused", sqlstate=refusal.sqlstate, constraint=refusal.constraint)
+    return ScoreboardError()
+
+
+def _board_or_none(rows: list[Row]) -> Board | None:
+    return _board(rows) if rows else None
+
+
+def _board(rows: list[Row]) -> Board:
+    version, changed_at = rows[0][:2]
+    entries = tuple(Entry(row[2], row[3], row[4]) for row in rows if row[2] is not None)
+    return Board(version, changed_at, entries)

@@ -1,0 +1,99 @@
+"""The values that travel: a submission, its grant, and the board with its version.
+
+A board is the whole top 10, so any board replaces any older one and a lost one costs nothing once a
+newer one arrives. `version` is the one number that runs from the commit to the browser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from scoreboard.timestamps import timestamp
+
+BOARD_SIZE: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Somebody says that `user_id` (a UUID as text) completed `action_id`.
+
+    `trace` is the W3C traceparent of the request, or None.
+    """
+
+    user_id: str
+    action_id: str
+    trace: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What may be granted once."""
+        return (self.user_id, self.action_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A row of the ledger, and the user's score once its batch was committed."""
+
+    action_id: str
+    points: int
+    granted_at: datetime
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the board."""
+
+    user_id: str
+    username: str
+    score: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as clients see it."""
+        return {"userId": self.user_id, "score": self.score, "username": self.username}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The top 10 as of one version, highest first; ties as `queries.sql` orders them."""
+
+    version: int
+    changed_at: datetime
+    entries: tuple[Entry, ...]
+
+    def __hash__(self) -> int:  # without the entries: boards are looked up with every read
+        return hash((self.version, self.changed_at))
+
+    @property
+    def timestamp(self) -> str:
+        """When the board changed, as clients see it."""
+        return timestamp(self.changed_at)
+
+    def top_users(self) -> list[dict[str, Any]]:
+        """The entries as clients see them."""
+        return [entry.as_json() for entry in self.entries]
+
+    def to_json(self) -> bytes:
+        """Encode for the cache and the bus."""
+        return orjson.dumps(
+            {"version": self.version, "timestamp": self.changed_at, "topUsers": self.top_users()}
+        )
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Board:
+        """Decode what `to_json` made. Raises ValueError on anything else."""
+        try:
+            document = orjson.loads(text)
+            entries = tuple(
+                Entry(str(user["userId"]), str(user["username"]), int(user["score"]))
+                for user in document["topUsers"]
+            )
+            return cls(
+                int(document["version"]), datetime.fromisoformat(document["timestamp"]), entries
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a board: {error!r}") from error

@@ -1,0 +1,168 @@
+-- The statements of scoring. The ranking rule stands in `raise_board`, `read_board` and idx_scores_score_desc:
+-- highest score first, then whoever reached it first, then user_id.
+
+-- grant: grants a batch in one statement; a row for each submission says what became of it
+-- Rows are locked in one fixed order (ledger by user and action, then scores by user, then the board), so
+-- that batches of several instances cannot deadlock. A concurrent grant of the same pair makes the insert
+-- wait and then do nothing. updated_at is read after the row's lock is held: it is when the score was reached.
+WITH submitted AS MATERIALIZED (
+    SELECT user_id, action_id
+    FROM unnest(%(user_ids)s::uuid[], %(action_ids)s::text[]) AS submitted (user_id, action_id)
+),
+known AS MATERIALIZED (
+    SELECT submitted.user_id, submitted.action_id, actions.points, users.user_id IS NOT NULL AS has_user
+    FROM submitted
+    LEFT JOIN actions ON actions.action_id = submitted.action_id
+    LEFT JOIN users ON users.user_id = submitted.user_id
+),
+granted AS (
+    INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
+    SELECT user_id, action_id, points, clock_timestamp()
+    FROM known
+    WHERE has_user AND points IS NOT NULL
+    ORDER BY user_id, action_id
+    ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING
+    RETURNING user_id, action_id, points_granted, submitted_at
+),
+raised AS (
+    INSERT INTO scores AS present (user_id, score, updated_at)
+    SELECT user_id, sum(points_granted), clock_timestamp()
+    FROM granted
+    GROUP BY user_id
+    ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE
+    SET score = present.score + excluded.score, updated_at = clock_timestamp()
+    RETURNING user_id, score
+)
+SELECT
+    known.user_id::text,
+    known.action_id,
+    known.has_user,
+    known.points IS NOT NULL AS has_action,
+    granted.points_granted,
+    granted.submitted_at,
+    raised.score,
+    coalesce(raised.score >= coalesce(board.tenth_score, 0), FALSE) AS reaches_board
+FROM known
+LEFT JOIN granted USING (user_id, action_id)
+LEFT JOIN raised ON raised.user_id = granted.user_id
+CROSS JOIN board
+
+-- original_grants: finds what was granted before, for the refusals
+SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.submitted_at
+FROM unnest(%(user_ids)s::uuid[], %(action_ids)s::text[]) AS refused (user_id, action_id)
+JOIN ledger USING (user_id, action_id)
+
+-- raise_board: raises the version if one of these users is in the top 10 now, and returns the new board
+-- The first statement makes the transactions that reach the board take turns; the second one's snapshot is
+-- taken after that, so it holds all that was committed under a lower version.
+SELECT version FROM board FOR UPDATE;
+WITH top AS MATERIALIZED (
+    SELECT user_id, score, updated_at
+    FROM scores
+    ORDER BY score DESC, updated_at, user_id
+    LIMIT 10
+),
+raised AS (
+    UPDATE board
+    SET
+        version = version + 1,
+        tenth_score = (SELECT CASE WHEN count(*) = 10 THEN min(score) END FROM top),
+        changed_at = clock_timestamp()
+    WHERE EXISTS (SELECT FROM top WHERE top.user_id = ANY (%(user_ids)s::uuid[]))
+    RETURNING version, changed_at
+)
+SELECT raised.version, raised.changed_at, top.user_id::text, users.username, top.score
+FROM raised
+CROSS JOIN top
+JOIN users ON users.user_id = top.user_id
+ORDER BY top.score DESC, top.updated_at, top.user_id
+
+-- read_board: reads version and top 10 from one snapshot
+SELECT board.version, board.changed_at, top.user_id::text, top.username, top.score
+FROM board
+LEFT JOIN (
+    SELECT scores.user_id, users.username, scores.score, scores.updated_at
+    FROM (SELECT * FROM scores ORDER BY score DESC, updated_at, user_id LIMIT 10) AS scores
+    JOIN users ON users.user_id = scores.user_id
+) AS top ON TRUE
+ORDER BY top.score DESC, top.updated_at, top.user_id
+
+-- read_standing: reads a user's name, score and rank; no rank past the first %(ranks)s, and none without a score
+-- The rank is looked for from the top of idx_scores_score_desc, so it costs at most that many index entries,
+-- however many users there are or share the score.
+SELECT users.user_id::text, users.username, scores.score, ranked.rank
+FROM users
+LEFT JOIN scores ON scores.user_id = users.user_id
+LEFT JOIN (
+    SELECT user_id, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
+    FROM scores
+    ORDER BY score DESC, updated_at, user_id
+    LIMIT %(ranks)s
+) AS ranked ON ranked.user_id = users.user_id
+WHERE users.user_id = %(user_id)s::uuid
+
+-- read_version: reads the version alone
+SELECT version FROM board
+
+-- lock_scores: keeps every grant out until the end of the transaction, and waits for those under way
+-- Needed wherever a score may fall or is computed anew: the stale tenth score that `grant` compares with is
+-- safe only while scores rise.
+-- Whoever queues for this lock stops every grant that comes after, so it does not queue for long.
+SET LOCAL lock_timeout = '2s';
+LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE
+
+-- correct_scores: sets every score that differs from the sum of its ledger rows, and counts them
+WITH sums AS (
+    SELECT user_id, sum(points_granted)::integer AS score, max(submitted_at) AS reached_at
+    FROM ledger
+    GROUP BY user_id
+),
+removed AS (
+    DELETE FROM scores WHERE NOT EXISTS (SELECT FROM sums WHERE sums.user_id = scores.user_id)
+    RETURNING user_id
+),
+corrected AS (
+    INSERT INTO scores AS present (user_id, score, updated_at)
+    SELECT user_id, score, reached_at FROM sums
+    ON CONFLICT (user_id) DO UPDATE SET score = excluded.score, updated_at = excluded.updated_at
+    WHERE present.score <> excluded.score
+    RETURNING user_id
+)
+SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
+
+-- renew_board: gives the board a version above every copy's and the tenth score of today
+UPDATE board
+SET
+    version = greatest(version, %(above)s) + 1,
+    tenth_score = (SELECT score FROM scores ORDER BY score DESC, updated_at, user_id OFFSET 9 LIMIT 1),
+    changed_at = clock_timestamp()
+
+-- delete_user: removes a user with score and ledger rows
+DELETE FROM users WHERE user_id = %(user_id)s::uuid RETURNING user_id::text
+
+-- compare_scores: counts the users whose score differs from the sum of their ledger rows, with examples
+SELECT count(*) OVER (), coalesce(scores.user_id, sums.user_id)::text, scores.score, sums.score
+FROM scores
+FULL JOIN (SELECT user_id, sum(points_granted) AS score FROM ledger GROUP BY user_id) AS sums USING (user_id)
+WHERE scores.score IS DISTINCT FROM sums.score
+ORDER BY 2
+LIMIT 20
+
+-- compare_tenth: reads the tenth score as kept and as it is
+SELECT
+    board.tenth_score,
+    (SELECT score FROM scores ORDER BY score DESC, updated_at, user_id OFFSET 9 LIMIT 1)
+FROM board
+
+-- load_actions: adds or changes actions; says for each whether it is new
+INSERT INTO actions AS present (action_id, points)
+SELECT action_id, points
+FROM unnest(%(action_ids)s::text[], %(points)s::integer[]) AS loaded (action_id, points)
+ORDER BY action_id
+ON CONFLICT (action_id) DO UPDATE SET points = excluded.points
+WHERE present.points <> excluded.points
+RETURNING (xmax = 0) AS is_new
+
+-- list_actions: reads the catalogue in order, from after one action
+SELECT action_id, points FROM actions WHERE action_id > %(after)s ORDER BY action_id LIMIT %(limit)s

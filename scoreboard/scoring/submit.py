@@ -1,0 +1,130 @@
+"""Submit: the plot. A submission is granted, the board follows, everybody hears of it.
+
+    join a batch ─▶ ledger commits it ─▶ hub here, bus to the others ─▶ Redis ─▶ a verdict for each
+
+All after the commit happens in the batch's own task, so it is finished even when every client of
+the batch has hung up; and nothing of it can fail the reply: each part counts what it drops, and the
+relay catches up by the version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from scoreboard.connections.coalescing import Coalescer
+from scoreboard.errors import AlreadyGranted, ScoreboardError
+from scoreboard.live.bus import Bus
+from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.ledger import Key, Settlement, Verdict
+from scoreboard.scoring.model import Board, Grant, Submission
+from scoreboard.settings import Settings
+
+log = structlog.get_logger("scoreboard.submit")
+
+
+class GrantsBatches(Protocol):
+    """The ledger, as far as it is needed here."""
+
+    async def grant(self, submissions: Sequence[Submission]) -> Settlement:
+        """Commit a batch. Raises LedgerUnavailable."""
+
+
+class KeepsCopy(Protocol):
+    """The board's copy, as far as it is needed here."""
+
+    async def store(self, board: Board) -> None:
+        """Store unless it holds a newer one."""
+
+
+class Submissions:
+    """Takes submissions, many at a time."""
+
+    def __init__(
+        self,
+        ledger: GrantsBatches,
+        board: KeepsCopy,
+        offer: Callable[[Board], None],
+        bus: Bus,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._ledger = ledger
+        self._board = board
+        self._offer = offer
+        self._bus = bus
+        self._metrics = metrics
+        self._batches: Coalescer[Submission, Grant] = Coalescer(
+            self._settle,
+            batch_max=settings.batch_max,
+            waiting_max=settings.waiting_max,
+            waiting_seconds=settings.database_timeout_seconds,
+            concurrency=settings.ledger_connections,
+        )
+
+    async def submit(self, submission: Submission) -> Grant:
+        """Grant one submission; on return it is committed and the board's copy is as new.
+
+        Raises AlreadyGranted (with the original grant), UnknownAction, UnknownUser,
+        ScoreOutOfRange; LedgerUnavailable, Overloaded and ShuttingDown, after which a retry is
+        safe.
+        """
+        self._metrics.submissions_waiting.set(self._batches.waiting + 1)
+        try:
+            grant = await self._batches.join(submission)
+        except ScoreboardError as refusal:
+            self._metrics.refusals.labels(refusal.code).inc()
+            raise
+        self._metrics.grants.inc()
+        return grant
+
+    async def close(self) -> None:
+        """Refuse new submissions and finish those that were accepted."""
+        await self._batches.close()
+
+    async def _settle(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
+        self._metrics.submissions_waiting.set(self._batches.waiting)
+        settlement = await self._commit(batch)
+        if settlement.board is not None:
+            await self._announce_safely(settlement.board, batch[0].trace)
+        return _one_verdict_each(batch, settlement.verdicts)
+
+    async def _commit(self, batch: Sequence[Submission]) -> Settlement:
+        started = time.perf_counter()
+        settlement = await self._ledger.grant(batch)
+        self._metrics.batch_seconds.observe(time.perf_counter() - started)
+        self._metrics.batch_size.observe(len(batch))
+        return settlement
+
+    async def _announce_safely(self, board: Board, trace: str | None) -> None:
+        """The batch is committed: not even a defect of ours may turn its replies into errors."""
+        try:
+            await self._announce(board, trace)
+        except Exception:
+            self._metrics.announcements_failed.inc()
+            log.exception("scoreboard.submit.announcement_failed", version=board.version)
+
+    async def _announce(self, board: Board, trace: str | None) -> None:
+        """Tell everybody. Only the copy is waited for: the next read must find it."""
+        self._offer(board)
+        self._bus.publish(board, trace)
+        await self._board.store(board)
+
+
+def _one_verdict_each(
+    batch: Sequence[Submission], verdicts: dict[Key, Verdict]
+) -> list[Grant | Exception]:
+    """Give each submission its verdict; the grant goes to the first of those that are the same."""
+    answered: dict[Key, Grant] = {}
+    results: list[Grant | Exception] = []
+    for submission in batch:
+        verdict = verdicts[submission.key]
+        if (first := answered.get(submission.key)) is not None:
+            verdict = AlreadyGranted(first.action_id, first.points, first.granted_at)
+        elif isinstance(verdict, Grant):
+            answered[submission.key] = verdict
+        results.append(verdict)
+    return results
