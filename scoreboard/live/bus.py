@@ -1,0 +1,48 @@
+"""How a board gets from the instance that made it to all others, and what may not be expected.
+
+A bus promises little, so that nobody has to wait for it: `publish` neither waits nor fails. In
+return a board may come late, twice or not at all, and a newer one replaces an older one that still
+waits. Whoever hears of a board compares its version; the relay re-reads what got lost.
+
+`LocalBus` is for a single instance, `live.rabbit` for several.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from scoreboard.scoring.model import Board
+
+
+class Bus(Protocol):
+    """How a board gets to every instance."""
+
+    def publish(self, board: Board, trace: str | None = None) -> None:
+        """Send the board to all instances, now or when the bus is back. Never raises, never
+        waits.
+        """
+
+    async def run(self) -> None:
+        """Carry boards until cancelled."""
+
+    async def flush(self) -> None:
+        """Return when all that was published has left, or after a moment if it cannot."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether boards get through, as far as is known."""
+
+
+class LocalBus:
+    """The bus of a single instance: every board is here already."""
+
+    connected = True
+
+    def publish(self, board: Board, trace: str | None = None) -> None:
+        """Nothing to do: the hub of this process was offered the board by `submit`."""
+
+    async def run(self) -> None:
+        """Nothing to carry."""
+
+    async def flush(self) -> None:
+        """Nothing is held back."""
