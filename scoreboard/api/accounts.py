@@ -1,0 +1,105 @@
+"""/api/auth: register, log in, refresh, log out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from scoreboard.accounts.registry import TokenPair
+from scoreboard.api.descriptions import Answer, Operation
+from scoreboard.api.limits import limit_logins
+from scoreboard.api.replies import read_json, reply
+from scoreboard.api.schemas import (
+    DoneSchema,
+    LoginSchema,
+    RefreshSchema,
+    RegistrationSchema,
+    TokensSchema,
+)
+from scoreboard.errors import (
+    AccountTaken,
+    BadCredentials,
+    InvalidRefreshToken,
+    LedgerUnavailable,
+    Unavailable,
+)
+from scoreboard.keys import ACCOUNTS
+
+_REGISTRATION: Final = RegistrationSchema()
+_LOGIN: Final = LoginSchema()
+_REFRESH: Final = RefreshSchema()
+_TOKENS: Final = Answer(TokensSchema(), headers=("Cache-Control",))
+
+
+@Operation(
+    "register",
+    "Register",
+    tag="Accounts",
+    body=_REGISTRATION,
+    answers={201: _TOKENS},
+    errors=[AccountTaken, LedgerUnavailable, Unavailable],
+)
+async def register(request: web.Request) -> web.Response:
+    """Make an account and log it in."""
+    body = await read_json(request, _REGISTRATION)
+    tokens = await request.app[ACCOUNTS].register(body["username"], body["email"], body["password"])
+    return _tokens(tokens, status=201)
+
+
+@Operation(
+    "logIn",
+    "Log in",
+    tag="Accounts",
+    body=_LOGIN,
+    answers={200: _TOKENS},
+    errors=[BadCredentials, LedgerUnavailable, Unavailable],
+)
+async def log_in(request: web.Request) -> web.Response:
+    """Exchange name and password for tokens."""
+    body = await read_json(request, _LOGIN)
+    await limit_logins(request, body["username"])
+    return _tokens(await request.app[ACCOUNTS].log_in(body["username"], body["password"]))
+
+
+@Operation(
+    "refreshTokens",
+    "Stay logged in",
+    tag="Accounts",
+    body=_REFRESH,
+    answers={200: _TOKENS},
+    errors=[InvalidRefreshToken, LedgerUnavailable, Unavailable],
+)
+async def refresh(request: web.Request) -> web.Response:
+    """Exchange a refresh token for the next pair of tokens."""
+    body = await read_json(request, _REFRESH)
+    return _tokens(await request.app[ACCOUNTS].refresh(body["refresh_token"]))
+
+
+@Operation(
+    "logOut",
+    "Log out",
+    tag="Accounts",
+    body=_REFRESH,
+    answers={200: Answer(DoneSchema())},
+    errors=[LedgerUnavailable, Unavailable],
+)
+async def log_out(request: web.Request) -> web.Response:
+    """End the log-in that this refresh token belongs to. An unknown token is logged out already."""
+    body = await read_json(request, _REFRESH)
+    await request.app[ACCOUNTS].log_out(body["refresh_token"])
+    return reply({"success": True, "message": "Logged out"})
+
+
+def _tokens(tokens: TokenPair, status: int = 200) -> web.Response:
+    document = {
+        "success": True,
+        "accessToken": tokens.access_token,
+        "refreshToken": tokens.refresh_token,
+        "tokenType": "Bearer",
+        "expiresIn": tokens.expires_in,
+        "userId": tokens.user_id,
+        "username": tokens.username,
+    }
+    # RFC 6749, 5.1: answers that hold tokens are not stored by anybody on the way.
+    return reply(document, status=status, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,115 @@
+"""/api/actions: the catalogue, and the completion of an action."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from scoreboard.api.descriptions import Answer, Operation
+from scoreboard.api.identity import identity
+from scoreboard.api.replies import read_json, read_query, reply
+from scoreboard.api.schemas import ActionsSchema, GrantedSchema, PageSchema, SubmissionSchema
+from scoreboard.api.tracing import traceparent
+from scoreboard.errors import (
+    AlreadyGranted,
+    InvalidPayload,
+    LedgerUnavailable,
+    ScoreOutOfRange,
+    UnknownAction,
+    UnknownUser,
+)
+from scoreboard.keys import CATALOGUE, SUBMISSIONS
+from scoreboard.scoring.model import Submission
+from scoreboard.timestamps import timestamp
+
+_SCHEMA: Final = SubmissionSchema()
+_PAGE: Final = PageSchema()
+# Operators change the catalogue now and then; nobody minds seeing that a minute later.
+_SHARED: Final = {"Cache-Control": "public, max-age=60"}
+
+
+@Operation(
+    "listActions",
+    "List the actions",
+    tag="Actions",
+    answers={
+        200: Answer(ActionsSchema(), headers=("Cache-Control",)),
+        304: Answer(description="You have this page already.", headers=("Cache-Control",)),
+    },
+    errors=[
+        InvalidPayload(
+            {"limit": ["Must be greater than or equal to 1 and less than or equal to 1000."]},
+            "The query is not valid; see errors.",
+        ),
+        LedgerUnavailable,
+    ],
+)
+async def catalogue(request: web.Request) -> web.Response:
+    """What can be completed and what it is worth, a page at a time in the order of action ids.
+
+    `?limit=` (1 to 1000, default 100) is the size of a page; `?after=` is the action id behind
+    which the page begins: the `next` of the page before. Public, and cacheable for a minute.
+    """
+    query = read_query(request, _PAGE)
+    limit = query["limit"]
+    # One more than asked for tells whether there is a next page.
+    found = await request.app[CATALOGUE].list(query["after"], limit + 1)
+    page = found[:limit]
+    answer = reply(
+        {
+            "success": True,
+            "data": [{"actionId": action.action_id, "points": action.points} for action in page],
+            "next": page[-1].action_id if len(found) > limit else None,
+        },
+        headers=_SHARED,
+    )
+    return _unless_known(request, answer)
+
+
+@Operation(
+    "submitAction",
+    "Submit the completion of an action",
+    tag="Actions",
+    authorization="required",
+    parameters=("traceparent",),
+    body=_SCHEMA,
+    answers={200: Answer(GrantedSchema())},
+    errors=[
+        AlreadyGranted("daily-login", 10, datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC)),
+        UnknownAction,
+        ScoreOutOfRange,
+        UnknownUser,
+        LedgerUnavailable,
+    ],
+)
+async def submit(request: web.Request) -> web.Response:
+    """Grant an action to the bearer of the token, once."""
+    user = identity(request)
+    body = await read_json(request, _SCHEMA)
+    submission = Submission(user.user_id, body["action_id"], traceparent(request))
+    grant = await request.app[SUBMISSIONS].submit(submission)
+    return reply(
+        {
+            "success": True,
+            "message": "Score Updated",
+            "data": {
+                "actionId": grant.action_id,
+                "points": grant.points,
+                "grantedAt": timestamp(grant.granted_at),
+                "score": grant.score,
+            },
+        }
+    )
+
+
+def _unless_known(request: web.Request, answer: web.Response) -> web.Response:
+    """Tag the answer by its content; 304 for a client that has it already."""
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    tag = hashlib.sha256(body).hexdigest()[:16]
+    if any(known.value == tag for known in request.if_none_match or ()):
+        return web.Response(status=304, headers={"ETag": f'"{tag}"', **_SHARED})
+    answer.headers["ETag"] = f'"{tag}"'
+    return answer

@@ -1,0 +1,92 @@
+"""The files of `web/`, made ready once at the start: names that carry a hash, and gzip.
+
+A file refers to another as `"./name"`. The name that is served carries the hash of the content, and
+the references carry that name, so a hash changes with whatever lies beneath it and a cache may keep
+a file for good. No build step, and nothing is read or compressed while requests are served.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+_TYPES: Final = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+    "ts": "text/plain",  # browsers show it; compilers do not care
+}
+_REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|svg))"')
+_HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is served."""
+
+    content_type: str
+    body: bytes
+    gzipped: bytes
+    digest: str
+
+    @classmethod
+    def of(cls, name: str, body: bytes) -> Asset:
+        """Compress and hash; the same content gives the same bytes on every instance."""
+        return cls(
+            content_type=_TYPES[name.rpartition(".")[2]],
+            body=body,
+            gzipped=gzip.compress(body, 9, mtime=0),
+            digest=hashlib.sha256(body).hexdigest()[:10],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The page, the files under their hashed names, and all of them under their own."""
+
+    page: Asset
+    hashed: Mapping[str, Asset]
+    plain: Mapping[str, Asset]
+
+    def of_another_version(self, name: str) -> Asset | None:
+        """Our version of a file whose hash we do not know: an older or newer instance's."""
+        found = _HASHED.fullmatch(name)
+        return self.plain.get(f"{found['stem']}.{found['extension']}") if found else None
+
+
+def load() -> Assets:
+    """Read the package's files."""
+    folder = resources.files("scoreboard").joinpath("web")
+    sources = {
+        path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()
+    }
+    return build(sources)
+
+
+def build(sources: Mapping[str, str]) -> Assets:
+    """Hash files after those that they refer to. Raises KeyError when one refers to no file, and
+    RecursionError when files refer to each other in a circle.
+    """
+    made: dict[str, Asset] = {}
+
+    def hashed_name(name: str) -> str:
+        stem, _, extension = name.rpartition(".")
+        return f"{stem}.{make(name).digest}.{extension}"
+
+    def make(name: str, folder: str = "./") -> Asset:
+        if name not in made:
+            text = _REFERENCE.sub(
+                lambda reference: f'"{folder}{hashed_name(reference["name"])}"', sources[name]
+            )
+            made[name] = Asset.of(name, text.encode())
+        return made[name]
+
+    page = make("index.html", "./assets/")
+    plain = {name: make(name) for name in sources if name != "index.html"}
+    return Assets(page, {hashed_name(name): asset for name, asset in plain.items()}, plain)

@@ -1,0 +1,106 @@
+"""GET /api/leaderboard and its stream."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+
+import orjson
+from aiohttp import web
+
+from scoreboard.api.addresses import client_address
+from scoreboard.api.descriptions import Answer, Operation
+from scoreboard.api.events import EVENTS, stream_answer
+from scoreboard.api.identity import reader
+from scoreboard.api.replies import JSON
+from scoreboard.api.schemas import LeaderboardSchema
+from scoreboard.errors import LedgerUnavailable, Overloaded, TooManyStreams
+from scoreboard.keys import BOARD, HUB, METRICS, SETTINGS, STREAMS
+from scoreboard.live.stream import follow
+from scoreboard.scoring.model import Board
+
+
+@Operation(
+    "readLeaderboard",
+    "Read the top 10",
+    tag="Leaderboard",
+    authorization="optional",
+    parameters=("If-None-Match",),
+    answers={
+        200: Answer(LeaderboardSchema(), headers=("ETag", "Cache-Control")),
+        304: Answer(
+            description="You have this version already.", headers=("ETag", "Cache-Control")
+        ),
+    },
+    errors=[LedgerUnavailable],
+)
+async def read(request: web.Request) -> web.Response:
+    """The top 10; 304 when the client has this version already."""
+    reader(request)
+    board = await request.app[BOARD].read()
+    headers = {"ETag": f'"{board.version}"', **_cache_headers(request)}
+    if _has_version(request, board.version):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=_document(board), content_type=JSON, headers=headers)
+
+
+@Operation(
+    "followLeaderboard",
+    "Follow the top 10",
+    tag="Leaderboard",
+    authorization="optional",
+    answers={200: stream_answer()},
+    errors=[TooManyStreams],
+    events=EVENTS,
+)
+async def stream(request: web.Request) -> web.StreamResponse:
+    """`connected`, the board as it is, then each newer one."""
+    user = reader(request)
+    app, settings = request.app, request.app[SETTINGS]
+    if len(app[HUB]) >= settings.subscribers_max:
+        app[METRICS].streams_refused.labels("instance").inc()
+        raise Overloaded(
+            "This instance serves as many streams as it may. Try again: another one may have room."
+        )
+    address = client_address(request, settings.trusted_proxies)
+    await app[STREAMS].enter(address)
+    try:
+        return await follow(
+            request,
+            app[HUB],
+            retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
+            stuck_after_seconds=settings.stuck_after_seconds,
+            lasts_seconds=None if user is None else max(0.0, user.expires_at - time.time()),
+        )
+    finally:
+        app[STREAMS].leave(address)
+
+
+@lru_cache(maxsize=2)
+def _document(board: Board) -> bytes:
+    """Encode a board once, however many ask for it."""
+    document = {
+        "success": True,
+        "data": board.top_users(),
+        "version": board.version,
+        "timestamp": board.timestamp,
+    }
+    return orjson.dumps(document)
+
+
+def _cache_headers(request: web.Request) -> dict[str, str]:
+    """Shared caches may keep the board for a moment; browsers ask each time, and mostly get a
+    304.
+    """
+    settings = request.app[SETTINGS]
+    if settings.require_token_to_read:
+        return {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    shared_seconds = settings.board_max_age_seconds
+    return {"Cache-Control": f"public, max-age=0, s-maxage={shared_seconds}, must-revalidate"}
+
+
+def _has_version(request: web.Request, version: int) -> bool:
+    given = request.headers.get("If-None-Match")
+    if given is None or given == f'"{version}"':  # as browsers send it; parsing a list takes 20 µs
+        return given is not None
+    return any(tag.value in (str(version), "*") for tag in request.if_none_match or ())

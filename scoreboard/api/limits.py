@@ -1,0 +1,68 @@
+"""Which limits hold for which request."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from scoreboard.api.addresses import client_address
+from scoreboard.api.identity import identity_or_none
+from scoreboard.api.rates import Allowance, Check
+from scoreboard.errors import RateLimited
+from scoreboard.keys import LIMITER, METRICS, SETTINGS
+
+# Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
+# orchestrator believe that the instance is dead.
+_OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
+
+
+@web.middleware
+async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the request against every limit that applies, before anything else is done for it.
+
+    Raises RateLimited. The answer's headers are set in `write_limits`, when it is prepared.
+    """
+    request[_ALLOWANCE] = allowance = await request.app[LIMITER].check(_checks(request))
+    if not allowance.allowed:
+        _refuse(request, allowance)
+    return await handler(request)
+
+
+async def write_limits(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the RateLimit fields on every answer (an `on_response_prepare` signal)."""
+    allowance = request.get(_ALLOWANCE)
+    if allowance is not None:
+        response.headers.update(allowance.headers())
+
+
+async def limit_logins(request: web.Request, login: str) -> None:
+    """Count a log-in attempt against the user it names, from whatever address. Raises
+    RateLimited.
+    """
+    rate = request.app[SETTINGS].rate_limit_logins_per_user
+    allowance = await request.app[LIMITER].check([Check("login", login.casefold(), rate)])
+    if not allowance.allowed:
+        request[_ALLOWANCE] = allowance
+        _refuse(request, allowance)
+
+
+def _checks(request: web.Request) -> list[Check]:
+    settings = request.app[SETTINGS]
+    address = client_address(request, settings.trusted_proxies)
+    path = request.path
+    if path in _OPERATIONS:
+        return [Check("operations", address, settings.rate_limit_per_ip)]
+    checks = [Check("ip", address, settings.rate_limit_per_ip)]
+    if path.startswith("/api/auth/"):
+        checks.append(Check("accounts", address, settings.rate_limit_accounts_per_ip))
+    elif (user := identity_or_none(request)) is not None:
+        checks.append(Check("user", user.user_id, settings.rate_limit_per_user))
+    return checks
+
+
+def _refuse(request: web.Request, allowance: Allowance) -> None:
+    request.app[METRICS].limited.labels(allowance.check.name).inc()
+    raise RateLimited

@@ -1,0 +1,110 @@
+"""What surrounds every handler: one error envelope, the numbers, and a line in the debug log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from scoreboard.api.replies import refusal
+from scoreboard.errors import (
+    BodyTooLarge,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
+    ScoreboardError,
+)
+from scoreboard.keys import METRICS, SETTINGS
+
+log = structlog.get_logger("scoreboard.http")
+
+REQUEST_ID_HEADER: Final = "X-Request-ID"
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+_HARMLESS_ID: Final = re.compile(r"^[\w.\-]{1,64}$", re.ASCII)
+_NOTHING_LOADS: Final = "default-src 'none'; frame-ancestors 'none'"
+_UNMATCHED: Final = "unmatched"  # one label for all paths that are not ours
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, and count how it ended; at level debug also log it."""
+    started = time.perf_counter()
+    request[REQUEST_ID] = _request_id(request)
+    status = 499  # nginx's word for a client that left before the answer
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        _count(request, status, time.perf_counter() - started)
+
+
+@web.middleware
+async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every refusal and failure into the one error envelope."""
+    try:
+        return await handler(request)
+    except ScoreboardError as error:
+        return refusal(error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return refusal(_from_aiohttp(error))
+    except (ConnectionResetError, asyncio.CancelledError):
+        raise  # the client has left; nobody would read an answer
+    except Exception:
+        log.exception("scoreboard.http.failed", request_id=request[REQUEST_ID], path=request.path)
+        return refusal(ScoreboardError())
+
+
+async def write_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Put on every answer what all of them carry (an `on_response_prepare` signal)."""
+    response.headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    # Answers are data; the few pages say themselves what they may load.
+    response.headers.setdefault("Content-Security-Policy", _NOTHING_LOADS)
+
+
+def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
+    """Say in our words what aiohttp's router and body reader refuse."""
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound()
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return MethodNotAllowed(f"This path takes {allowed}.", headers={"Allow": allowed})
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return BodyTooLarge()
+    return MalformedBody(error.reason) if error.status < 500 else ScoreboardError()
+
+
+def _request_id(request: web.Request) -> str:
+    """The caller's id when it is harmless, else a new one."""
+    given = request.headers.get(REQUEST_ID_HEADER, "")
+    if _HARMLESS_ID.match(given):
+        return given
+    # It tells requests apart and keeps no secret, so it need not cost a system call.
+    return f"{random.getrandbits(64):016x}"
+
+
+def _count(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else _UNMATCHED
+    method = request.method if request.method in _METHODS else "other"
+    request.app[METRICS].answered(method, route, status, seconds)
+    if request.app[SETTINGS].log_level == "debug":  # structlog takes 8 µs to find out by itself
+        log.debug(
+            "scoreboard.http.request",
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+            request_id=request[REQUEST_ID],
+        )

@@ -1,0 +1,112 @@
+"""The page at /, its files, and the JavaScript client for other people's pages.
+
+Everything comes from this origin and is allowed by a Content-Security-Policy without exceptions.
+The page itself holds no data: one and the same for everybody, so caches may have it, it comes up at
+once and also while the board cannot be read, and nobody's name is ever written into HTML.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from scoreboard.api import assets
+from scoreboard.api.assets import Asset
+from scoreboard.errors import NotFound
+
+_POLICY: Final = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+_OF_PAGE: Final = {
+    "Cache-Control": "public, no-cache",
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_OF_ASSET: Final = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Content-Security-Policy": "default-src 'none'",
+}
+# During a deployment a page of one version may ask an instance of another for its files. Its own
+# are better than none; kept under that name they would be wrong for a year.
+_OF_ANOTHER_VERSION: Final = {**_OF_ASSET, "Cache-Control": "no-store"}
+# Anybody may import it; one major version stays compatible, so an hour's delay harms nobody.
+_OF_CLIENT: Final = {
+    **_OF_ASSET,
+    "Cache-Control": "public, max-age=3600",
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+_CLIENT_FILES: Final = frozenset({"scoreboard-client.js", "scoreboard-client.d.ts"})
+
+
+def add_pages(router: web.UrlDispatcher) -> None:
+    """Add the page and its files."""
+    pages = _Pages()
+    router.add_get("/", pages.page)
+    router.add_get("/assets/{name}", pages.asset)
+    router.add_get("/client/v1/{name}", pages.client)
+    router.add_get("/client/{name}", pages.client)  # the newest
+
+
+class _Pages:
+    """The handlers, with the files in memory."""
+
+    def __init__(self) -> None:
+        self._assets = assets.load()
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The live board."""
+        return _answer(request, self._assets.page, _OF_PAGE)
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """A file of the page, under the name that carries its hash."""
+        name = request.match_info["name"]
+        if asset := self._assets.hashed.get(name):
+            return _answer(request, asset, _OF_ASSET)
+        if asset := self._assets.of_another_version(name):
+            return _answer(request, asset, _OF_ANOTHER_VERSION)
+        raise NotFound
+
+    async def client(self, request: web.Request) -> web.Response:
+        """The client or its types, under a name that stays."""
+        name = request.match_info["name"]
+        if name not in _CLIENT_FILES:
+            raise NotFound
+        return _answer(request, self._assets.plain[name], _OF_CLIENT)
+
+
+def _answer(request: web.Request, asset: Asset, headers: dict[str, str]) -> web.Response:
+    """Answer with the encoding that the client takes, or that it has this already."""
+    gzipped = _takes_gzip(request)
+    # Each encoding is a representation of its own, with its own tag (RFC 9110, 8.8.3.3).
+    tag = f"{asset.digest}-gzip" if gzipped else asset.digest
+    headers = {"ETag": f'"{tag}"', "Vary": "Accept-Encoding", **headers}
+    if any(known.value == tag for known in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    if gzipped:
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(
+        body=asset.gzipped if gzipped else asset.body,
+        content_type=asset.content_type,
+        charset="utf-8",
+        headers=headers,
+    )
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    for coding in request.headers.get("Accept-Encoding", "").lower().split(","):
+        name, _, quality = coding.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

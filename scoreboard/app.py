@@ -1,0 +1,342 @@
+"""Puts the parts together, in the order in which a submission meets them, and takes them apart
+again.
+
+Start: the parts, a look at the schema, background tasks; each connection is made when it is needed.
+End (SIGTERM): not ready, but serving for a while; then no new connections, streams end with a
+farewell, what was accepted is finished, the bus sends what it holds, tasks end, connections close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from scoreboard import keys, migrations
+from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.registry import Accounts
+from scoreboard.api import limits, middleware
+from scoreboard.api.docs import add_docs
+from scoreboard.api.leases import StreamLimiter
+from scoreboard.api.rates import RateLimiter
+from scoreboard.api.replies import BODY_MAX_BYTES
+from scoreboard.api.routes import add_routes
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.redis import Redis
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.live.bus import Bus, LocalBus
+from scoreboard.live.hub import Hub
+from scoreboard.live.rabbit import RabbitBus
+from scoreboard.live.relay import Relay
+from scoreboard.operations.health import Health, Part
+from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.board import CachedBoard
+from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.ledger import Ledger
+from scoreboard.scoring.model import Board
+from scoreboard.scoring.standing import Standings
+from scoreboard.scoring.submit import Submissions
+from scoreboard.settings import Settings
+
+log = structlog.get_logger("scoreboard.app")
+
+# Longer than the 60 s after which most load balancers drop an idle connection.
+_KEEPALIVE_SECONDS: Final = 75.0
+_PURGE_SECONDS: Final = 3600.0
+_CRASH_PAUSE_SECONDS: Final = 1.0
+_COLLECT_AFTER: Final = 20_000  # objects made and not freed; Python's default is 700
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that one process is made of."""
+
+    settings: Settings
+    metrics: Metrics
+    writers: Postgres
+    queries: Postgres
+    redis: Redis
+    ledger: Ledger
+    board: CachedBoard
+    bus: Bus
+    hub: Hub
+    relay: Relay
+    submissions: Submissions
+    catalogue: Catalogue
+    standings: Standings
+    passwords: Passwords
+    access: AccessTokens
+    accounts: Accounts
+    limiter: RateLimiter
+    streams: StreamLimiter
+    health: Health
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Build the application; nothing is connected before it starts."""
+    app = web.Application(
+        middlewares=[middleware.observe, middleware.envelope, limits.limit],
+        client_max_size=BODY_MAX_BYTES,
+    )
+    parts = assemble(settings)
+    _publish_parts(app, parts)
+    add_routes(app.router, settings)
+    add_docs(app)
+    app.on_response_prepare.append(middleware.write_headers)
+    app.on_response_prepare.append(limits.write_limits)
+    app.cleanup_ctx.append(lambda _: _running(parts))
+    app.on_shutdown.append(lambda _: _farewell(parts))
+    return app
+
+
+def assemble(settings: Settings) -> Parts:
+    """Make the parts, each with the collaborators that it needs."""
+    metrics = Metrics()
+    name = f"scoreboard.{settings.instance}"
+    writers = _postgres(settings, settings.ledger_connections, f"{name}.ledger")
+    queries = _postgres(settings, settings.query_connections, f"{name}.queries")
+    redis = Redis(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds, name=name)
+    ledger = Ledger(writers, queries)
+    board = CachedBoard(redis, ledger, metrics)
+    hub = Hub(
+        metrics,
+        push_interval_seconds=settings.push_interval_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        stuck_after_seconds=settings.stuck_after_seconds,
+    )
+    relay = Relay(
+        ledger, {"hub": hub, "redis": board}, metrics, interval_seconds=settings.reconcile_seconds
+    )
+    bus = _bus(settings, metrics, _to_all(hub.offer, board.notice), relay.hurry)
+    submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings)
+    passwords = Passwords()
+    access = AccessTokens(settings)
+    return Parts(
+        settings=settings,
+        metrics=metrics,
+        writers=writers,
+        queries=queries,
+        redis=redis,
+        ledger=ledger,
+        board=board,
+        bus=bus,
+        hub=hub,
+        relay=relay,
+        submissions=submissions,
+        catalogue=Catalogue(queries),
+        standings=Standings(queries),
+        passwords=passwords,
+        access=access,
+        accounts=Accounts(queries, access, passwords, settings),
+        limiter=RateLimiter(redis, metrics),
+        streams=StreamLimiter(redis, settings.instance, settings.streams_per_ip, metrics),
+        health=Health(
+            settings.instance, settings.role, lambda: hub.version, _dependencies(ledger, redis, bus)
+        ),
+    )
+
+
+async def serve(
+    settings: Settings,
+    on_listening: Callable[[str], None] = lambda _: None,
+    *,
+    reuse_port: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT; then end in order. Processes that all say `reuse_port` share
+    one port. Raises OSError when somebody else has it.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    app = create_app(settings)
+    runner = make_runner(app, settings)
+    try:
+        await runner.setup()
+        site = web.TCPSite(
+            runner, settings.host, settings.port, backlog=4096, reuse_port=reuse_port or None
+        )
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        _settle_memory()
+        log.info("scoreboard.app.listening", address=address, role=settings.role)
+        on_listening(address)
+        await stop.wait()
+        log.info("scoreboard.app.stopping")
+        app[keys.HEALTH].leave()
+        await asyncio.sleep(settings.drain_seconds)
+    finally:
+        await runner.cleanup()
+
+
+def _settle_memory() -> None:
+    """Keep the garbage collector from looking again and again at what stays until the end: modules,
+    and one open stream after the other. What a request leaves behind is mostly freed by counting
+    references, so looking less often costs little memory.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 50, 100)
+
+
+def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
+    """The runner that the application is made for: a handler is cancelled when its client leaves,
+    which is how a stream notices; what must be finished runs in tasks of its own.
+    """
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,  # `middleware.observe` logs; aiohttp's own one halves the throughput
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        shutdown_timeout=settings.shutdown_seconds,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _running(parts: Parts) -> AsyncIterator[None]:
+    """Start the background tasks; at the end finish what was accepted, then stop them."""
+    await _check_schema(parts.settings)
+    work: dict[str, Callable[[], Awaitable[None]]] = {
+        "hub": parts.hub.run,
+        "relay": parts.relay.run,
+        "bus": parts.bus.run,
+        "streams": parts.streams.run,
+        "health": parts.health.run,
+        "purge": lambda: _purge(parts.accounts),
+    }
+    tasks = [
+        asyncio.create_task(_keep_running(name, run, parts.metrics), name=name)
+        for name, run in work.items()
+    ]
+    try:
+        yield
+    finally:
+        await parts.submissions.close()
+        await parts.bus.flush()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await _disconnect(parts)
+
+
+async def _disconnect(parts: Parts) -> None:
+    for part in (parts.board, parts.limiter, parts.streams):
+        await part.close()
+    parts.passwords.close()
+    parts.writers.close()
+    parts.queries.close()
+    await parts.redis.close()
+
+
+async def _farewell(parts: Parts) -> None:
+    """End the streams first: a server that waits for them never stops."""
+    parts.health.leave()
+    parts.hub.close(
+        "shutting_down", "This instance is shutting down. Reconnect: another one will answer."
+    )
+
+
+async def _keep_running(name: str, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
+    """Run a background task again when a defect of ours ended it; it is logged and counted."""
+    while True:
+        try:
+            return await run()
+        except Exception:
+            metrics.task_crashes.labels(name).inc()
+            log.exception("scoreboard.app.task_crashed", task=name)
+            await asyncio.sleep(_CRASH_PAUSE_SECONDS)
+
+
+async def _check_schema(settings: Settings) -> None:
+    """Refuse to serve on an older schema. Raises MigrationError, also when PostgreSQL is away."""
+    missing = await asyncio.to_thread(migrations.pending, settings.database_url)
+    if missing:
+        raise migrations.MigrationError(
+            f"The database lacks {', '.join(missing)}. Bring it up to date: scoreboard migrate"
+        )
+
+
+async def _purge(accounts: Accounts) -> None:
+    while True:
+        await asyncio.sleep(_PURGE_SECONDS)
+        with contextlib.suppress(LedgerUnavailable):  # then the next hour's finds more
+            await accounts.purge()
+
+
+def _postgres(settings: Settings, sessions: int, name: str) -> Postgres:
+    return Postgres(
+        settings.database_url,
+        sessions=sessions,
+        timeout_seconds=settings.database_timeout_seconds,
+        name=name,
+    )
+
+
+def _to_all(*listeners: Callable[[Board], None]) -> Callable[[Board], None]:
+    def tell(board: Board) -> None:
+        for listener in listeners:
+            listener(board)
+
+    return tell
+
+
+def _bus(
+    settings: Settings,
+    metrics: Metrics,
+    on_board: Callable[[Board], None],
+    on_connected: Callable[[], None],
+) -> Bus:
+    if not settings.amqp_url:
+        return LocalBus()
+    return RabbitBus(
+        settings.amqp_url,
+        settings.instance,
+        metrics,
+        publish_timeout_seconds=settings.publish_timeout_seconds,
+        publishes=settings.takes_submissions,
+        on_board=on_board,
+        on_connected=on_connected,
+    )
+
+
+def _dependencies(ledger: Ledger, redis: Redis, bus: Bus) -> list[Part]:
+    async def bus_is_connected() -> None:
+        if not bus.connected:
+            raise ConnectionError
+
+    parts = [
+        Part("postgresql", "submissions and accounts are answered with 503", ledger.version),
+        Part("redis", "the board is read from PostgreSQL; limits count per instance", redis.ping),
+    ]
+    if isinstance(bus, RabbitBus):
+        effect = "other instances catch up by comparing versions, within 2 s"
+        parts.append(Part("rabbitmq", effect, bus_is_connected))
+    return parts
+
+
+def _publish_parts(app: web.Application, parts: Parts) -> None:
+    found: dict[web.AppKey[Any], Any] = {
+        keys.SETTINGS: parts.settings,
+        keys.METRICS: parts.metrics,
+        keys.ACCESS: parts.access,
+        keys.ACCOUNTS: parts.accounts,
+        keys.SUBMISSIONS: parts.submissions,
+        keys.CATALOGUE: parts.catalogue,
+        keys.STANDINGS: parts.standings,
+        keys.BOARD: parts.board,
+        keys.BUS: parts.bus,
+        keys.HUB: parts.hub,
+        keys.LIMITER: parts.limiter,
+        keys.STREAMS: parts.streams,
+        keys.HEALTH: parts.health,
+    }
+    for key, part in found.items():
+        app[key] = part
