@@ -1,0 +1,242 @@
+/** The card beside the board: register, log in, submit an action, my score and rank. */
+
+import { ordinal, points } from "./board-view.js";
+
+const ASK_MS = 15_000;
+const FIELDS = ["username", "email", "password"];
+const MODES = {
+  register: { title: "Play along", name: "User name", button: "Register", secret: "new-password" },
+  login: {
+    title: "Welcome back",
+    name: "User name or e-mail",
+    button: "Log in",
+    secret: "current-password",
+  },
+};
+const $ = (id) => document.getElementById(id);
+
+export class AccountView {
+  #session;
+  #entries = [];
+  #mode = "register";
+  #catalogue = new Catalogue((action, button) => this.#submit(action, button));
+  #askedAt = 0;
+  #askTimer;
+
+  constructor(session) {
+    this.#session = session;
+    $("enter").addEventListener("submit", (event) => this.#enter(event));
+    $("leave").addEventListener("click", () => this.#session.logOut());
+    for (const button of document.querySelectorAll("[data-mode]")) {
+      button.addEventListener("click", () => this.#change(button.dataset.mode));
+    }
+    $("log-in-instead").addEventListener("click", () => {
+      this.#change("login");
+      $("password").focus();
+    });
+    session.addEventListener("change", () => this.#draw(true));
+    this.#draw(false);
+  }
+
+  /** A new board: my row on it is my standing; beyond it somebody has to be asked. */
+  see(entries) {
+    this.#entries = entries;
+    if (this.#session.user && !this.#standOnBoard()) this.#askLater();
+  }
+
+  #draw(changed) {
+    const { user } = this.#session;
+    const hadFocus = $("you").contains(document.activeElement);
+    $("stranger").hidden = Boolean(user);
+    $("player").hidden = $("game").hidden = !user;
+    $("you").hidden = false;
+    $("you").setAttribute("aria-labelledby", user ? "me" : "you-title");
+    if (changed) say(user ? `Welcome, ${user.username}.` : "You are logged out.", "");
+    if (changed && hadFocus) $("you").focus({ preventScroll: true });
+    this.#catalogue.reset();
+    if (!user) {
+      this.#choose(changed ? "login" : "register");
+      return;
+    }
+    $("me").textContent = user.username;
+    $("my-score").textContent = $("my-rank").textContent = "–";
+    this.#catalogue.load().catch(complain);
+    this.#standOnBoard();
+    this.#ask();
+  }
+
+  /** As asked for by a click: what was answered in the other mode is no longer of interest. */
+  #change(mode) {
+    this.#choose(mode);
+    say("", "");
+  }
+
+  #choose(mode) {
+    this.#mode = mode;
+    const { title, name, button, secret } = MODES[mode];
+    const registers = mode === "register";
+    for (const each of document.querySelectorAll("[data-mode]")) {
+      each.ariaPressed = String(each.dataset.mode === mode);
+    }
+    $("you-title").textContent = title;
+    $("username-label").textContent = name;
+    $("enter-button").textContent = button;
+    $("password").autocomplete = secret;
+    $("password").minLength = registers ? 8 : 0;
+    $("email-field").hidden = $("username-hint").hidden = $("password-hint").hidden = !registers;
+    $("email").disabled = !registers;
+    showErrors({});
+  }
+
+  async #enter(event) {
+    event.preventDefault();
+    const fields = Object.fromEntries(new FormData(event.target));
+    $("enter-button").disabled = true;
+    showErrors({});
+    say("", "");
+    try {
+      await (this.#mode === "register" ? this.#session.register(fields) : this.#session.logIn(fields));
+      event.target.reset();
+    } catch (refusal) {
+      showErrors(refusal.errors ?? {});
+      complain(refusal);
+      $("log-in-instead").hidden = refusal.code !== "account_taken";
+    } finally {
+      $("enter-button").disabled = false;
+    }
+  }
+
+  async #submit({ actionId }, button) {
+    button.disabled = true;
+    try {
+      const { data } = await this.#session.call("api/actions", { actionId });
+      this.#catalogue.done(actionId);
+      $("my-score").textContent = points(data.score);
+      say(`+${points(data.points)} points for ${actionId}.`, "good");
+      this.#ask();
+    } catch (refusal) {
+      button.disabled = false;
+      if (refusal.code === "already_granted") {
+        this.#catalogue.done(actionId);
+        const when = new Date(refusal.grant.grantedAt).toLocaleDateString("en", { dateStyle: "medium" });
+        say(`${actionId} counted already, on ${when}. Each counts once.`, "");
+      } else complain(refusal);
+    }
+  }
+
+  #standOnBoard() {
+    const index = this.#entries.findIndex(({ userId }) => userId === this.#session.user?.userId);
+    if (index < 0) return false;
+    this.#stand(this.#entries[index].score, ordinal(index + 1));
+    return true;
+  }
+
+  #stand(score, rank) {
+    $("my-score").textContent = points(score);
+    $("my-rank").textContent = rank;
+  }
+
+  /** Others' changes may have moved us: ask, though not for each of them. */
+  #askLater() {
+    const left = this.#askedAt + ASK_MS - Date.now();
+    this.#askTimer ??= setTimeout(() => this.#ask(), Math.max(0, left));
+  }
+
+  async #ask() {
+    clearTimeout(this.#askTimer);
+    this.#askTimer = null;
+    this.#askedAt = Date.now();
+    try {
+      const { data } = await this.#session.call("api/me");
+      // The answer may be older than the board that is drawn by now.
+      if (data.userId === this.#session.user?.userId && !this.#standOnBoard()) {
+        const beyond = data.rankAbove ? `> ${points(data.rankAbove)}` : "–";
+        this.#stand(data.score, data.rank ? ordinal(data.rank) : beyond);
+      }
+    } catch {
+      this.#askLater(); // the board's state says already what is wrong
+    }
+  }
+}
+
+/** The actions, a page at a time. */
+class Catalogue {
+  #onChosen;
+  #next = "";
+  #done = new Set();
+  #buttons = new Map();
+
+  constructor(onChosen) {
+    this.#onChosen = onChosen;
+    $("filter").addEventListener("input", () => this.#sift());
+    $("more").addEventListener("click", () => this.load().catch(complain));
+  }
+
+  reset() {
+    this.#next = "";
+    this.#done.clear();
+    this.#buttons.clear();
+    $("actions").replaceChildren();
+    $("filter").value = "";
+  }
+
+  async load() {
+    const response = await fetch(`api/actions?limit=200&after=${encodeURIComponent(this.#next)}`);
+    if (!response.ok) throw new Error("The actions cannot be read just now. Try again shortly.");
+    const { data, next } = await response.json();
+    for (const action of data) this.#add(action);
+    this.#next = next ?? "";
+    $("more").hidden = !next;
+    this.#sift();
+  }
+
+  done(actionId) {
+    this.#done.add(actionId);
+    const button = this.#buttons.get(actionId);
+    if (!button) return;
+    const hadFocus = button === document.activeElement || document.activeElement === document.body;
+    button.disabled = true;
+    button.lastChild.textContent = "✓ done";
+    if (hadFocus) $("actions").focus({ preventScroll: true });
+  }
+
+  #add(action) {
+    if (this.#buttons.has(action.actionId)) return;
+    const button = Object.assign(document.createElement("button"), { className: "action", type: "button" });
+    const worth = document.createElement("b");
+    worth.textContent = `+${points(action.points)}`;
+    button.append(action.actionId, " ", worth);
+    button.addEventListener("click", () => this.#onChosen(action, button));
+    this.#buttons.set(action.actionId, button);
+    const item = document.createElement("li");
+    item.append(button);
+    $("actions").append(item);
+    if (this.#done.has(action.actionId)) this.done(action.actionId);
+  }
+
+  #sift() {
+    const wanted = $("filter").value.trim().toLowerCase();
+    for (const [actionId, button] of this.#buttons) {
+      button.parentElement.hidden = !actionId.toLowerCase().includes(wanted);
+    }
+  }
+}
+
+function showErrors(errors) {
+  for (const field of FIELDS) {
+    $(`${field}-error`).textContent = [errors[field] ?? []].flat().join(" ");
+    $(field).ariaInvalid = errors[field] ? "true" : "false";
+  }
+  FIELDS.filter((field) => errors[field]).slice(0, 1).forEach((field) => $(field).focus());
+}
+
+function complain(refusal) {
+  const wait = refusal.retryAfter ? ` (${refusal.retryAfter} s)` : "";
+  say(refusal.code === "invalid_payload" ? "" : `${refusal.message}${wait}`, "bad");
+}
+
+function say(text, kind) {
+  $("answer").textContent = text;
+  $("answer").className = `answer ${kind}`;
+  $("log-in-instead").hidden = true;
+}

@@ -1,0 +1,95 @@
+/** The page: the client's board and state, drawn; the account beside it; a screen for a hall. */
+
+import { AccountView } from "./account-view.js";
+import { BoardView } from "./board-view.js";
+import { ScoreboardClient } from "./scoreboard-client.js";
+import { Session } from "./session.js";
+
+const STATES = {
+  connecting: "Connecting",
+  live: "Live",
+  polling: "Polling",
+  offline: "Offline",
+};
+const REASONS = {
+  forbidden: "Log-in needed",
+  limited: "Waiting",
+};
+const STALE_SECONDS = 10;
+
+const $ = (id) => document.getElementById(id);
+const session = new Session();
+const view = new BoardView($("rows"), $("spoken"));
+const account = new AccountView(session);
+const client = new ScoreboardClient({
+  url: "api/leaderboard",
+  getToken: (rejected) => session.token(rejected),
+});
+
+client.addEventListener("board", ({ detail: board }) => {
+  view.show(board);
+  account.see(board.entries);
+  showFreshness();
+});
+client.addEventListener("state", ({ detail: { status, reason } }) => {
+  $("state").textContent = (status === "offline" && REASONS[reason]) || STATES[status] || "";
+  $("state").parentElement.dataset.status = status;
+  showFreshness();
+});
+session.addEventListener("change", () => {
+  view.mark(session.user?.userId);
+  client.refresh();
+});
+
+view.mark(session.user?.userId);
+client.start();
+setInterval(showFreshness, 1_000);
+// What the tests and the curious look at.
+globalThis.scoreboard = client;
+
+/** When it changed; and, when nobody says that it still holds, since when. */
+function showFreshness() {
+  const { board, ageSeconds, state } = client;
+  if (!board) return;
+  const changed = board.entries.length ? `changed ${ago((Date.now() - Date.parse(board.timestamp)) / 1000)}` : "nobody has scored yet";
+  const stale = state.status !== "live" && ageSeconds > STALE_SECONDS;
+  setText($("fresh"), stale ? `as of ${ago(ageSeconds)}` : changed);
+}
+
+function ago(seconds) {
+  if (seconds < 5) return "just now";
+  if (seconds < 60) return `${Math.floor(seconds / 5) * 5} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// A screen in a hall. `#wall` in the address shows it without a click, for kiosks.
+const root = document.documentElement;
+let wakeLock = null;
+
+function setWall(on) {
+  root.classList.toggle("wall", on);
+  if (on) keepAwake();
+  else wakeLock?.release();
+}
+
+async function keepAwake() {
+  // Refused on plain HTTP, on low battery and in hidden tabs: then the screen may go dark.
+  wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
+}
+
+const wanted = () => Boolean(document.fullscreenElement) || location.hash === "#wall";
+$("screen").addEventListener("click", () => {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else if (root.requestFullscreen) root.requestFullscreen().catch(() => setWall(true));
+  else setWall(!root.classList.contains("wall"));
+});
+document.addEventListener("fullscreenchange", () => setWall(wanted()));
+document.addEventListener("visibilitychange", () => document.hidden || !wanted() || keepAwake());
+addEventListener("hashchange", () => setWall(wanted()));
+setWall(wanted());

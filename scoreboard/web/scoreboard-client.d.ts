@@ -1,0 +1,102 @@
+/** The version of this client. One major version stays compatible. */
+export const VERSION: string;
+
+export interface Entry {
+  readonly userId: string;
+  /** Text that strangers chose: show it with `textContent`, never as HTML. */
+  readonly username: string;
+  readonly score: number;
+}
+
+/** The whole top 10 as of one version, highest first. Frozen. */
+export interface Board {
+  readonly version: number;
+  readonly entries: readonly Entry[];
+  /** When it changed, as `2024-12-09T14:30:45Z`. */
+  readonly timestamp: string;
+}
+
+export type Status =
+  /** Not started, or stopped. */
+  | "idle"
+  /** Nothing has answered yet, or a stream was just lost. */
+  | "connecting"
+  /** A stream is open. */
+  | "live"
+  /** No stream, but polls are answered. */
+  | "polling"
+  /** Neither; `reason` says why. */
+  | "offline";
+
+export type Reason =
+  | ""
+  /** No answer at all. */
+  | "unreachable"
+  /** An error of the server (4xx, 5xx). */
+  | "unavailable"
+  /** 429; Retry-After is obeyed. */
+  | "limited"
+  /** 401 or 403: this server wants a token to read. */
+  | "forbidden";
+
+export interface State {
+  readonly status: Status;
+  readonly reason: Reason;
+  /** Whether this tab is the one that talks to the server. */
+  readonly leads: boolean;
+}
+
+export interface Options {
+  /** Where the board is, relative to the page; the stream is `/stream` beneath it. */
+  url?: string;
+  /**
+   * Answers an access token or null, before every request. `rejected` is the token that the server
+   * just refused: renew it.
+   */
+  getToken?: ((rejected: string | null) => string | null | Promise<string | null>) | null;
+  /** Whether one tab of a browser streams for all of them. Default true. */
+  shareTabs?: boolean;
+  /** Between polls, give or take a fifth. Default 3. */
+  pollSeconds?: number;
+  /** A stream silent for longer is given up, until its heartbeats are known. Default 37.5. */
+  silenceSeconds?: number;
+  /** A stream without its first event after this long is given up. Default 8. */
+  openSeconds?: number;
+  /** A poll is given up after this long. Default 10. */
+  requestSeconds?: number;
+  /** The first wait before a stream is tried again, until the server sends `retry:`. Default 2. */
+  retrySeconds?: number;
+  /** The longest such wait, unless the server asks for more. Default 60. */
+  retryMaxSeconds?: number;
+}
+
+export interface ScoreboardClientEventMap {
+  board: CustomEvent<Board>;
+  state: CustomEvent<State>;
+}
+
+/** Follows the board: `new ScoreboardClient().start()`, and listen to `board` and `state`. */
+export class ScoreboardClient extends EventTarget {
+  constructor(options?: Options);
+  /** The newest board, or null before the first. */
+  readonly board: Board | null;
+  readonly state: State;
+  /** Seconds since the board was last known to be the newest; null if it never was. */
+  readonly ageSeconds: number | null;
+  /** Follow the board until `stop`. */
+  start(): this;
+  /** Close every connection and timer. */
+  stop(): void;
+  /** Ask now: after a log-in, or when the user wants to. */
+  refresh(): void;
+  addEventListener<K extends keyof ScoreboardClientEventMap>(
+    type: K,
+    listener: (event: ScoreboardClientEventMap[K]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof ScoreboardClientEventMap>(
+    type: K,
+    listener: (event: ScoreboardClientEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}

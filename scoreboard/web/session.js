@@ -1,0 +1,145 @@
+/**
+ * Who is logged in here. The access token lives in memory only; the refresh token in localStorage,
+ * so that a reload stays logged in and all tabs agree (docs/client.md says why).
+ */
+
+const KEY = "scoreboard.session";
+const SPARE_MS = 10_000; // renew before the server's clock says so
+
+/** A refusal: the API's code and message, and what is wrong by field. */
+export class Refusal extends Error {
+  constructor(status, document, retryAfter) {
+    super(document.message ?? "The server cannot be reached. Try again shortly.");
+    this.status = status;
+    this.code = document.code ?? "unreachable";
+    this.errors = document.errors ?? {};
+    this.grant = document.grant ?? null;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** Event `change`: somebody logged in or out, here or in another tab. */
+export class Session extends EventTarget {
+  #access = null; // {token, expiresAt}
+  #kept = read();
+  #renewing = null;
+
+  constructor() {
+    super();
+    addEventListener("storage", ({ key }) => (key === KEY || key === null) && this.#sync());
+  }
+
+  /** `{userId, username}` or null. */
+  get user() {
+    return this.#kept && { userId: this.#kept.userId, username: this.#kept.username };
+  }
+
+  register(fields) {
+    return this.#enter("register", fields);
+  }
+
+  logIn(fields) {
+    return this.#enter("login", fields);
+  }
+
+  async logOut() {
+    const refreshToken = this.#kept?.refreshToken;
+    this.#keep(null);
+    if (refreshToken) await send("api/auth/logout", { refreshToken }).catch(() => {});
+  }
+
+  /** An access token, or null; never the one that was just rejected. */
+  async token(rejected = null) {
+    if (!this.#kept) return null;
+    const { token, expiresAt } = this.#access ?? {};
+    if (token && token !== rejected && Date.now() < expiresAt - SPARE_MS) return token;
+    this.#renewing ??= this.#renew().finally(() => (this.#renewing = null));
+    await this.#renewing;
+    return this.#access?.token ?? null;
+  }
+
+  /** Call the API as this user. A token that ran out on the way is renewed once. */
+  async call(path, body) {
+    const token = await this.token();
+    try {
+      return await send(path, body, token);
+    } catch (refusal) {
+      if (!token || !["expired_token", "invalid_token"].includes(refusal.code)) throw refusal;
+      return send(path, body, await this.token(token));
+    }
+  }
+
+  async #enter(how, fields) {
+    this.#accept(await send(`api/auth/${how}`, fields));
+  }
+
+  /** One tab at a time; the one behind finds the newer token in the storage. */
+  #renew() {
+    const exchange = async () => {
+      const kept = read();
+      if (!kept) return this.#sync();
+      try {
+        this.#accept(await send("api/auth/refresh", { refreshToken: kept.refreshToken }));
+      } catch (refusal) {
+        this.#access = null;
+        if (refusal.status !== 401) throw refusal;
+        this.#keep(null);
+      }
+      return undefined;
+    };
+    // Without locks (plain HTTP) the server's grace gives both tabs the same successor.
+    return navigator.locks ? navigator.locks.request("scoreboard.refresh", exchange) : exchange();
+  }
+
+  #accept({ accessToken, expiresIn, refreshToken, userId, username }) {
+    this.#access = { token: accessToken, expiresAt: Date.now() + expiresIn * 1000 };
+    this.#keep({ refreshToken, userId, username });
+  }
+
+  #keep(kept) {
+    const changed = this.#kept?.userId !== kept?.userId;
+    this.#kept = kept;
+    if (!kept) this.#access = null;
+    write(kept);
+    if (changed) this.dispatchEvent(new Event("change"));
+  }
+
+  /** Another tab wrote: its word is newer than ours. */
+  #sync() {
+    const before = this.#kept?.userId;
+    this.#kept = read();
+    if (this.#kept?.userId === before) return;
+    this.#access = null;
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+async function send(path, body, token) {
+  const headers = { Accept: "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  const request = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) };
+  const response = await fetch(path, request).catch(() => null);
+  if (!response) throw new Refusal(0, {}, null);
+  const document = await response.json().catch(() => ({}));
+  if (response.ok) return document;
+  throw new Refusal(response.status, document, response.headers.get("Retry-After"));
+}
+
+function read() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY));
+    return kept?.refreshToken ? kept : null;
+  } catch {
+    return null; // no storage, or not ours: logged out
+  }
+}
+
+function write(kept) {
+  try {
+    if (kept) localStorage.setItem(KEY, JSON.stringify(kept));
+    else localStorage.removeItem(KEY);
+  } catch {
+    // Storage is closed to us: this tab stays logged in until it is closed.
+  }
+}
