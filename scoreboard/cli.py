@@ -1,0 +1,87 @@
+"""The command `scoreboard`: what it can be asked, and what becomes of each failure.
+
+Exit codes: 0 done; 1 not done, and standard error says why and what to do; 2 asked in a way that
+cannot work (arguments, configuration); 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from scoreboard import __version__
+from scoreboard.commands import actions, board, demo, serving, users
+from scoreboard.commands.arguments import Commands, epilog
+from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.terminal import note
+from scoreboard.errors import ScoreboardError
+from scoreboard.migrations import MigrationError
+from scoreboard.operations import logs
+from scoreboard.operations.embedded import EmbeddedServerError
+from scoreboard.settings import SettingsError
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the process was started with, and end the process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A user's name must not end a listing on a terminal that does not know its letters.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code. Raises SystemExit as argparse does."""
+    arguments = make_parser().parse_args(argv or ["--help"])
+    # Commands say what happened; `serve` logs, and sets so.
+    logs.configure("error", "console", "cli")
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except (CommandFailed, MigrationError, EmbeddedServerError) as failure:
+        note(f"scoreboard: {failure}")
+        return 1
+    except ScoreboardError as refusal:
+        note(f"scoreboard: {explain(refusal)}")
+        return 1
+    except SettingsError as mistake:
+        note(f"scoreboard: {mistake}")
+        return 2
+    except BrokenPipeError:  # whoever read us has had enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Declare every command."""
+    parser = argparse.ArgumentParser(
+        prog="scoreboard",
+        description="A live top 10: grants each action to each user once, and shows everybody the "
+        "board as it changes.",
+        epilog=epilog(
+            "scoreboard serve --embedded          everything on this machine, for a try",
+            "scoreboard demo                      players for it, from a second terminal",
+            "scoreboard COMMAND --help            what a command does, with examples",
+        )
+        + "\n\nServers and all else are set by SCOREBOARD_* variables: see docs/configuration.md.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"scoreboard {__version__}")
+    commands = Commands(parser)
+    for group in (serving, actions, users, board, demo):
+        group.add_to(commands)
+    return parser
+
+
+def explain(refusal: ScoreboardError) -> str:
+    """Put a refusal's message and what it says of each field into one line."""
+    errors = refusal.details.get("errors", {})
+    fields = [f"{field}: {' '.join(map(str, problems))}" for field, problems in errors.items()]
+    return " ".join(fields) or refusal.message

@@ -1,0 +1,40 @@
+"""How commands are declared: each with one line of summary, its function, and examples to copy."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class Commands:
+    """The commands below a parser."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(self, name: str, run: Run, summary: str, *examples: str) -> argparse.ArgumentParser:
+        """Add a command. `run` gets the parsed arguments and returns the exit code."""
+        parser = self._add(name, summary, examples)
+        parser.set_defaults(run=run)
+        return parser
+
+    def group(self, name: str, summary: str, *examples: str) -> Commands:
+        """Add a command that only has commands below it."""
+        return Commands(self._add(name, summary, examples))
+
+    def _add(self, name: str, summary: str, examples: tuple[str, ...]) -> argparse.ArgumentParser:
+        return self._subparsers.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=epilog(*examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # a shortened option would change its meaning with the next release
+        )
+
+
+def epilog(*examples: str) -> str:
+    """Show examples below the help."""
+    return "\n  ".join(["examples:", *examples]) if examples else ""

@@ -1,0 +1,147 @@
+"""The servers that a command needs: opened for it, closed after it, named when they are away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from scoreboard import migrations
+from scoreboard.commands import exports
+from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.terminal import first_line, sentence
+from scoreboard.connections.postgres import (
+    Postgres,
+    StatementRefused,
+    TransactionAborted,
+    is_address,
+)
+from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.board import CachedBoard
+from scoreboard.scoring.ledger import Ledger
+from scoreboard.settings import Settings, SettingsError
+
+NAME: Final = "scoreboard.cli"
+# Nobody waits for a command but the operator, who can end it; and comparing or loading millions of
+# rows takes minutes, which the deadline of the service (5 s) would only make impossible.
+_PATIENCE_SECONDS: Final = 600.0
+_SESSIONS: Final = 2
+
+
+@contextlib.asynccontextmanager
+async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
+    """Lend connections to PostgreSQL. Raises SettingsError, and CommandFailed when it is away."""
+    url = database_url(settings)
+    postgres = Postgres(url, sessions=_SESSIONS, timeout_seconds=_PATIENCE_SECONDS, name=NAME)
+    try:
+        yield postgres
+    except TransactionAborted as error:
+        raise CommandFailed(
+            f"PostgreSQL ended the transaction ({error}), so nothing was changed. Run it again."
+        ) from error
+    except LedgerUnavailable as error:
+        raise CommandFailed(await asyncio.to_thread(_why, url)) from error
+    except StatementRefused as error:
+        raise CommandFailed(
+            f"PostgreSQL refused a value ({error}), so nothing was changed. Its log says which."
+        ) from error
+    finally:
+        postgres.close()
+
+
+@contextlib.asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Lend the ledger, on the same terms."""
+    async with open_postgres(settings) as postgres:
+        yield Ledger(postgres, postgres)
+
+
+@contextlib.asynccontextmanager
+async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
+    """Lend a connection to Redis. Raises SettingsError, and CommandFailed when it is away."""
+    check_redis_url(settings)
+    redis = Redis(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds, name=NAME)
+    try:
+        yield redis
+    except RedisUnavailable as error:
+        raise CommandFailed(
+            f"Redis at {redis_place(settings.redis_url)} cannot be used: "
+            f"{sentence(str(error) or 'no answer in time')} "
+            "Start it, or set SCOREBOARD_REDIS_URL to where it runs."
+        ) from error
+    finally:
+        await redis.close()
+
+
+@contextlib.asynccontextmanager
+async def open_cached_board(redis: Redis, ledger: Ledger) -> AsyncIterator[CachedBoard]:
+    """Lend the board's copy; what it stores is stored before this ends."""
+    board = CachedBoard(redis, ledger, Metrics())
+    try:
+        yield board
+    finally:
+        await board.close()
+
+
+def database_url(settings: Settings) -> str:
+    """Answer where PostgreSQL is. Raises SettingsError when that is not set or not an address."""
+    if not settings.database_url:
+        raise SettingsError(
+            "SCOREBOARD_DATABASE_URL is not set, "
+            f"e.g. postgresql://user:password@localhost:5432/scoreboard{exports.hint()}"
+        )
+    if not is_address(settings.database_url):
+        raise SettingsError(
+            "SCOREBOARD_DATABASE_URL is not an address, "
+            "e.g. postgresql://user:password@localhost:5432/scoreboard"
+        )
+    return settings.database_url
+
+
+def check_redis_url(settings: Settings) -> None:
+    """Raises SettingsError when the address of Redis is not set or not an address."""
+    problem = _redis_url_problem(settings.redis_url)
+    if problem:
+        more = "" if settings.redis_url else exports.hint()
+        raise SettingsError(f"SCOREBOARD_REDIS_URL {problem}, e.g. redis://localhost:6379/0{more}")
+
+
+def redis_place(url: str) -> str:
+    """Say where a Redis is, for messages: never the password."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return parts.path
+    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path}"
+
+
+def _redis_url_problem(url: str) -> str:
+    if not url:
+        return "is not set"
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
+    except ValueError:  # a port that is no number
+        known = False
+    return "" if known else "is not an address"
+
+
+def _why(url: str) -> str:
+    """Find out why PostgreSQL did not answer as it should: it is away, or its schema is older."""
+    try:
+        missing = migrations.pending(url)
+    except migrations.MigrationError as error:
+        why = sentence(first_line(error))
+        return f"{why} Start it, or set SCOREBOARD_DATABASE_URL to where it runs."
+    if missing:
+        return (
+            f"The database at {migrations.place(url)} lacks {', '.join(missing)}. "
+            "Bring it up to date first: scoreboard migrate"
+        )
+    return (
+        f"PostgreSQL at {migrations.place(url)} did not answer in time or ended the connection. "
+        "Its log says why; run the command again when it is well."
+    )

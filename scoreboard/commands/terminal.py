@@ -1,0 +1,56 @@
+"""Where a command's words go: answers to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import AsyncIterable, Mapping
+from typing import Any
+
+
+def say(text: str) -> None:
+    """Write a line of the answer."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """Write a line beside the answer: progress, a warning, a failure."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+async def say_json(documents: AsyncIterable[Mapping[str, Any]]) -> None:
+    """Write a JSON array as its elements come, so that a long one needs no memory."""
+    separator = "[\n"
+    async for document in documents:
+        sys.stdout.write(separator + json.dumps(document, ensure_ascii=False))
+        separator = ",\n"
+    say("[]" if separator == "[\n" else "\n]")
+
+
+def program() -> str:
+    """Name this program as it was started, so that a command shown can be copied and run."""
+    started = sys.argv[0]
+    name = os.path.basename(started)
+    if name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m scoreboard"
+    return name if shutil.which(name) == started else shlex.quote(started)
+
+
+def first_line(text: object) -> str:
+    """Leave out what libpq adds to its reason: a guess at the cause, and each further address."""
+    return next(iter(str(text).splitlines()), "")
+
+
+def one_line(text: object) -> str:
+    """Fold a message of several lines into one."""
+    return " ".join(str(text).split())
+
+
+def sentence(text: object) -> str:
+    """Fold a message into one line that ends like a sentence, whatever library wrote it."""
+    line = one_line(text)
+    return line if line.endswith((".", "?", "!")) else f"{line}."

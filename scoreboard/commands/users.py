@@ -1,0 +1,241 @@
+"""`scoreboard users`: accounts, as operators see them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import getpass
+import sys
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from marshmallow import ValidationError
+
+from scoreboard import settings
+from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.registry import NOBODY, Account, Accounts
+from scoreboard.api.schemas import RegistrationSchema
+from scoreboard.commands.arguments import Commands
+from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.servers import open_cached_board, open_ledger, open_postgres, open_redis
+from scoreboard.commands.terminal import note, say, say_json
+from scoreboard.connections.redis import RedisUnavailable
+from scoreboard.errors import InvalidPayload, UnknownUser
+from scoreboard.scoring.board import CachedBoard
+from scoreboard.scoring.model import Board
+from scoreboard.settings import Settings
+from scoreboard.timestamps import timestamp
+
+_PAGE: Final = 1000
+_LOGIN: Final = "user name (in any case) or e-mail address"
+
+
+def add_to(commands: Commands) -> None:
+    """Declare `users create|list|show|set-password|revoke|delete`."""
+    group = commands.group("users", "look after accounts")
+    create = group.add(
+        "create",
+        _create,
+        "register a user; the password is asked for",
+        "scoreboard users create ada ada@example.org",
+        "pass show ada | scoreboard users create ada ada@example.org --password-stdin",
+    )
+    create.add_argument("username", metavar="USERNAME", help="2 to 50 letters, digits, _ - .")
+    create.add_argument("email", metavar="EMAIL")
+    _add_password_source(create)
+    listing = group.add(
+        "list", _list, "show every user, in the order of names", "scoreboard users list --json"
+    )
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    show = group.add("show", _show, "show one user", "scoreboard users show ada@example.org")
+    change = group.add(
+        "set-password",
+        _set_password,
+        "change a user's password and end their log-ins; the new one is asked for",
+        "scoreboard users set-password ada",
+    )
+    _add_password_source(change)
+    revoke = group.add(
+        "revoke",
+        _revoke,
+        "end every log-in of a user: no refresh token of theirs works any more",
+        "scoreboard users revoke ada",
+    )
+    delete = group.add(
+        "delete",
+        _delete,
+        "delete a user with their score and ledger rows, and renew the board",
+        "scoreboard users delete ada --yes",
+    )
+    delete.add_argument("--yes", action="store_true", help="yes, for ever")
+    for parser in (show, change, revoke, delete):
+        parser.add_argument("login", metavar="LOGIN", help=_LOGIN)
+
+
+def _add_password_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--password-stdin",
+        action="store_true",
+        help="read the password from the first line of standard input",
+    )
+
+
+def _create(arguments: argparse.Namespace) -> int:
+    new = {"username": arguments.username, "email": arguments.email}
+    _check(new, only=("username", "email"))  # before anybody thinks of a password
+    password = _password(from_stdin=arguments.password_stdin)
+    _check(new | {"password": password})
+
+    async def create() -> Account:
+        async with _open_accounts(settings.load()) as accounts:
+            return await accounts.create(**new, password=password)
+
+    account = asyncio.run(create())
+    say(f"Registered {account.username} as {account.user_id}.")
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    async def show_all() -> None:
+        async with _open_accounts(settings.load()) as accounts:
+            everybody = _all_users(accounts)
+            if arguments.json:
+                await say_json(_documents(everybody))
+                return
+            async for account in everybody:
+                say(f"{account.username:<24}  {account.created_at:%Y-%m-%d}  {account.email}")
+
+    asyncio.run(show_all())
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    async def find() -> Account:
+        async with _open_accounts(settings.load()) as accounts:
+            return await accounts.known(arguments.login)
+
+    account = asyncio.run(find())
+    for name, value in _document(account).items():
+        say(f"{name:<10} {value}")
+    return 0
+
+
+def _set_password(arguments: argparse.Namespace) -> int:
+    password = _password(from_stdin=arguments.password_stdin)
+    _check({"password": password}, only=("password",))
+
+    async def change() -> int:
+        async with _open_accounts(settings.load()) as accounts:
+            return await accounts.set_password(arguments.login, password)
+
+    say(f"The password is changed; {_log_ins(asyncio.run(change()))} ended.")
+    return 0
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    async def revoke() -> int:
+        async with _open_accounts(settings.load()) as accounts:
+            return await accounts.revoke(arguments.login)
+
+    ended, life = asyncio.run(revoke()), settings.load().access_token_seconds
+    say(f"{_log_ins(ended)} ended. Access tokens that are out work for up to {life} s more.")
+    return 0
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    board = asyncio.run(_remove(settings.load(), arguments.login, certain=arguments.yes))
+    say(
+        f"Deleted {arguments.login} with score and ledger rows. "
+        f"The board has version {board.version}."
+    )
+    return 0
+
+
+async def _remove(found: Settings, login: str, *, certain: bool) -> Board:
+    async with (
+        _open_accounts(found) as accounts,
+        open_ledger(found) as ledger,
+        open_redis(found) as redis,
+        open_cached_board(redis, ledger) as cached,
+    ):
+        account = await accounts.known(login)
+        if not certain:
+            raise CommandFailed(
+                f"This deletes {account.username} ({account.user_id}) with score and ledger rows, "
+                "for ever. If that is meant, add --yes."
+            )
+        board = await ledger.remove_user(account.user_id)
+        if board is None:
+            raise UnknownUser(NOBODY)
+        await cached.store(board)
+        await _mention_if_lost(cached, board)
+        return board
+
+
+async def _mention_if_lost(cached: CachedBoard, board: Board) -> None:
+    """The user is gone whatever Redis does, so a copy that missed it is a remark and no failure."""
+    with contextlib.suppress(RedisUnavailable):
+        if await cached.version() >= board.version:
+            return
+    note(
+        "scoreboard: Redis did not take the new board. Running instances mend that within a second "
+        "of its return; `scoreboard board verify` tells."
+    )
+
+
+@contextlib.asynccontextmanager
+async def _open_accounts(found: Settings) -> AsyncIterator[Accounts]:
+    passwords = Passwords()
+    try:
+        async with open_postgres(found) as postgres:
+            yield Accounts(postgres, AccessTokens(found), passwords, found)
+    finally:
+        passwords.close()
+
+
+async def _all_users(accounts: Accounts) -> AsyncIterator[Account]:
+    after = ""
+    while page := await accounts.list_users(_PAGE, after):
+        for account in page:
+            yield account
+        after = page[-1].username
+
+
+async def _documents(everybody: AsyncIterator[Account]) -> AsyncIterator[dict[str, Any]]:
+    async for account in everybody:
+        yield _document(account)
+
+
+def _document(account: Account) -> dict[str, Any]:
+    return {
+        "userId": account.user_id,
+        "username": account.username,
+        "email": account.email,
+        "createdAt": timestamp(account.created_at),
+    }
+
+
+def _check(values: Mapping[str, str], only: tuple[str, ...] | None = None) -> None:
+    """Hold operators to what the API asks of everybody. Raises InvalidPayload."""
+    try:
+        RegistrationSchema(only=only).load(values)
+    except ValidationError as error:
+        raise InvalidPayload(error.messages_dict) from error
+
+
+def _password(*, from_stdin: bool) -> str:
+    """Ask for a password, twice because it does not show."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise CommandFailed("There is no terminal to ask for a password on. Use --password-stdin.")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("The same again: ") != password:
+        raise CommandFailed("The two differ. Nothing was changed.")
+    return password
+
+
+def _log_ins(count: int) -> str:
+    return "1 log-in" if count == 1 else f"{count} log-ins"
