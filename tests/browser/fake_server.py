@@ -1,0 +1,143 @@
+"""A server for the client's own tests: what it answers is set while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import web
+
+from scoreboard.api import assets
+from tests.eventually import eventually
+
+PAGE = "<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>A page</title>"
+
+
+def board_event(version: int, *names: str, end: str = "\n") -> bytes:
+    """A `score:update`; the score is the version, so that a test sees which board is shown."""
+    data = json.dumps({"topUsers": entries(version, *names), "timestamp": TIMESTAMP})
+    return f"id: {version}{end}event: score:update{end}data: {data}{end}{end}".encode()
+
+
+def entries(version: int, *names: str) -> list[dict[str, Any]]:
+    return [{"userId": f"id-{n}", "username": n, "score": version} for n in names or ("ada",)]
+
+
+TIMESTAMP = "2024-12-09T14:30:45Z"
+CONNECTED = b'event: connected\ndata: {"message":"Connected to leaderboard stream"}\n\n'
+HEARTBEAT = b": heartbeat\n\n"
+
+
+@dataclass
+class Asked:
+    """A request that came."""
+
+    at: float
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Refusal:
+    """What to answer instead."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class FakeServer:
+    """`/` is an empty page; the board and its stream do as told."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.polls: list[Asked] = []
+        self.streams: list[Asked] = []
+        self.refuse_polls: Refusal | None = None
+        self.refuse_streams: Refusal | None = None
+        self.hang_polls = False
+        # What a stream begins with; an empty one is what a proxy that buffers lets through.
+        self.opening = CONNECTED
+        self.open: list[web.StreamResponse] = []
+        self.url = ""
+        self._hung = asyncio.Event()
+        self._client = assets.load().plain["scoreboard-client.js"]
+        self._runner: web.AppRunner
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/", self._page)
+        app.router.add_get("/client.js", self._script)
+        app.router.add_get("/api/leaderboard", self._board)
+        app.router.add_get("/api/leaderboard/stream", self._stream)
+        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}/"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._hung.set()
+        self.cut()
+        await self._runner.cleanup()
+
+    async def push(self, data: bytes) -> None:
+        """Send bytes on every open stream."""
+        for stream in self.open:
+            await stream.write(data)
+
+    async def push_board(self, version: int, *names: str) -> None:
+        """Change the board and tell the streams."""
+        self.version = version
+        await self.push(board_event(version, *names))
+
+    def cut(self) -> None:
+        """End every stream without a word."""
+        for stream in self.open:
+            request = stream._req  # aiohttp does not offer it otherwise
+            if request is not None and request.transport is not None:
+                request.transport.abort()
+
+    async def until_open(self, count: int = 1) -> None:
+        await eventually(lambda: len(self.open) == count, message=f"{count} open streams")
+
+    async def _page(self, _: web.Request) -> web.Response:
+        return web.Response(text=PAGE, content_type="text/html")
+
+    async def _script(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._client.body, content_type="text/javascript")
+
+    async def _board(self, request: web.Request) -> web.Response:
+        self.polls.append(Asked(time.monotonic(), request.headers.copy()))
+        if self.hang_polls:
+            await self._hung.wait()
+        if self.refuse_polls:
+            return web.Response(status=self.refuse_polls.status, headers=self.refuse_polls.headers)
+        tag = f'"{self.version}"'
+        if request.headers.get("If-None-Match") == tag:
+            return web.Response(status=304, headers={"ETag": tag})
+        return web.json_response(
+            {"version": self.version, "data": entries(self.version), "timestamp": TIMESTAMP},
+            headers={"ETag": tag},
+        )
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        self.streams.append(Asked(time.monotonic(), request.headers.copy()))
+        if self.refuse_streams:
+            refusal = self.refuse_streams
+            return web.Response(status=refusal.status, headers=refusal.headers)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        if self.opening:
+            await response.write(self.opening)
+        self.open.append(response)
+        try:
+            with suppress(ConnectionResetError):
+                await asyncio.Event().wait()
+        finally:
+            self.open.remove(response)
+        return response

@@ -1,0 +1,184 @@
+"""Locks that others hold, and lines that end at the worst moment: what is committed is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg2
+import pytest
+
+from scoreboard import keys
+from scoreboard.connections.postgres import NotConnected, Postgres
+from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
+from scoreboard.scoring.ledger import Ledger
+from scoreboard.scoring.model import Grant, Submission
+from tests.eventually import eventually
+from tests.faults.conftest import Line
+from tests.instances import Instance
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users, grants, sql
+
+
+@contextmanager
+def holding(database_url: str, statement: str) -> Iterator[Any]:
+    """Somebody else's transaction, which holds what the statement locked until it ends."""
+    with closing(psycopg2.connect(database_url)) as connection:
+        connection.cursor().execute(statement)
+        yield connection
+
+
+def waiting_for_locks(database_url: str) -> int:
+    statement = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    return int(sql(database_url, statement)[0][0])
+
+
+async def submit_together(instance: Instance, *pairs: tuple[str, str]) -> list[Any]:
+    """As one batch: they are joined in one turn of the loop."""
+    submit = instance.app[keys.SUBMISSIONS].submit
+    submissions = [Submission(user, action) for user, action in pairs]
+    return await asyncio.gather(*map(submit, submissions), return_exceptions=True)
+
+
+@pytest.mark.parametrize("the_lock_ends", [False, True])
+async def test_a_lock_right_behind_the_commit_takes_no_neighbours_200(
+    start: Start, database_url: str, the_lock_ends: bool
+) -> None:
+    """DDL that queued behind the batch has its lock before a repeat's grant can be looked up."""
+    one = await start(database_timeout_seconds=1.0, ledger_connections=1)
+    ada, bob = add_users(database_url, 2)
+    add_actions(database_url, {"run": 5})
+    assert (await one.submit(ada, "run"))[0] == 200
+    with (
+        holding(database_url, "SELECT FROM board FOR UPDATE") as board_row,
+        closing(psycopg2.connect(database_url)) as ddl,
+    ):
+        answering = asyncio.create_task(submit_together(one, (ada, "run"), (bob, "run")))
+        await eventually(lambda: waiting_for_locks(database_url) == 1)
+        lock = "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"
+        locking = threading.Thread(target=lambda: ddl.cursor().execute(lock))
+        locking.start()
+        await eventually(lambda: waiting_for_locks(database_url) == 2)
+        board_row.rollback()
+        await asyncio.to_thread(locking.join)
+        if the_lock_ends:
+            await eventually(lambda: waiting_for_locks(database_url) == 1)
+            ddl.rollback()
+        repeat, fresh = await answering
+        ddl.rollback()
+
+    assert isinstance(fresh, Grant)
+    assert isinstance(repeat, AlreadyGranted if the_lock_ends else LedgerUnavailable)
+
+
+async def test_the_half_of_a_batch_that_was_committed_is_answered_so(
+    start: Start, database_url: str
+) -> None:
+    """One is out of range, so the batch is halved; the second half then meets a locked row."""
+    one = await start(database_timeout_seconds=1.0, ledger_connections=1, reconcile_seconds=60.0)
+    ada, bob, rich, stuck = add_users(database_url, 4)
+    huge = 2_000_000_000
+    add_actions(database_url, {"run": 5, "swim": 5, "huge": huge, "as-huge": huge})
+    assert (await one.submit(rich, "huge"))[0] == 200
+    assert (await one.submit(stuck, "run"))[0] == 200
+    with holding(database_url, f"SELECT FROM scores WHERE user_id = '{stuck}' FOR UPDATE"):
+        answers = await submit_together(
+            one, (ada, "run"), (bob, "run"), (rich, "as-huge"), (stuck, "swim")
+        )
+
+    assert [type(answer) for answer in answers[:3]] == [Grant, Grant, ScoreOutOfRange]
+    assert isinstance(answers[3], LedgerUnavailable)
+    assert (stuck, "swim") not in grants(database_url)
+    board = one.app[keys.HUB].board
+    assert board is not None  # and announced, though a part of the batch failed
+    assert {ada, bob} <= {entry.user_id for entry in board.entries}
+
+
+async def test_a_lock_that_is_held_is_503_and_ends_no_background_task(
+    start: Start, database_url: str
+) -> None:
+    one = await start(database_timeout_seconds=1.0)
+    [user] = add_users(database_url, 1)
+    failures = one.metric("reconcile_failures_total")
+    with holding(database_url, "LOCK TABLE users, board, actions IN ACCESS EXCLUSIVE MODE"):
+        async with one.client.get("/api/me", headers=one.bearer(user)) as response:
+            assert response.status == 503
+        async with one.client.get("/api/actions") as response:
+            assert response.status == 503
+        await eventually(lambda: one.metric("reconcile_failures_total") > failures)
+    assert one.metric("task_crashes_total", task="relay") == 0
+    assert one.metric("task_crashes_total", task="health") == 0
+
+
+async def test_a_connection_lost_within_a_transaction_is_not_replaced_by_another(
+    database_url: str,
+) -> None:
+    """The next statements would run outside of it, and its COMMIT would commit nothing."""
+    [user] = add_users(database_url, 1)
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.lost")
+    async with postgres.session() as session:
+        await session.connect()
+        with session.pinned():
+            await session.run("BEGIN; LOCK TABLE scores")
+            session.close()
+            with pytest.raises(LedgerUnavailable):
+                await session.run(f"DELETE FROM users WHERE user_id = '{user}'")
+    postgres.close()
+    assert sql(database_url, "SELECT count(*) FROM users") == [(1,)]
+
+
+async def test_an_operators_command_does_not_hold_all_grants_up(database_url: str) -> None:
+    """Its lock waits for another's; every grant waits behind it, so it gives up soon."""
+    [user] = add_users(database_url, 1)
+    postgres = Postgres(database_url, sessions=2, timeout_seconds=600.0, name="test.command")
+    ledger = Ledger(postgres, postgres)
+    with holding(database_url, "LOCK TABLE scores IN SHARE UPDATE EXCLUSIVE MODE"):  # as VACUUM
+        async with asyncio.timeout(10):
+            with pytest.raises(LedgerUnavailable):
+                await ledger.remove_user(user)
+    postgres.close()
+
+
+async def test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once(
+    database_url: str, database_line: Line
+) -> None:
+    postgres = Postgres(database_line.url, sessions=1, timeout_seconds=5.0, name="test.rest")
+    await database_line.proxy.cut()
+    with pytest.raises(LedgerUnavailable):
+        await postgres.fetch("SELECT 1")
+    for _ in range(100):
+        with pytest.raises(NotConnected) as refusal:
+            await postgres.fetch("SELECT 1")
+        assert refusal.value.__cause__ is None  # nothing was even tried
+
+    await database_line.proxy.heal()
+    await eventually(lambda: _answers(postgres))
+    postgres.close()
+
+
+async def _answers(postgres: Postgres) -> bool:
+    try:
+        return await postgres.fetch("SELECT 1") == [(1,)]
+    except LedgerUnavailable:
+        return False
+
+
+async def test_a_stream_that_joins_after_the_farewell_ends_as_well(
+    start: Start, redis_line: Line
+) -> None:
+    one = await start(redis_url=redis_line.url, shutdown_seconds=30.0)
+    await one.board()
+    redis_line.proxy.delay(0.2)
+    opening = asyncio.create_task(one.open_stream())
+    await eventually(lambda: one.app[keys.STREAMS]._leases._running)
+
+    async with asyncio.timeout(10):  # far below what open streams may take
+        await one.runner.cleanup()
+
+    stream = await opening
+    await eventually(lambda: stream.ended)
+    assert stream.events[-1].name == "closing"

@@ -1,0 +1,328 @@
+"""The outage table: what goes on, what is refused and how it heals when a server is away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import pytest
+import redis
+
+from tests.eventually import eventually
+from tests.faults.conftest import Line
+from tests.instances import SECRET, UNLIMITED, Instance
+from tests.servers import PostgresServer, RabbitServer, RedisServer
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores
+
+
+async def submits(instance: Instance, user: str, action: str) -> bool:
+    status, _ = await instance.submit(user, action)
+    return status == 200
+
+
+# --- PostgreSQL ---
+
+
+@pytest.mark.parametrize("how", ["cut", "black hole"])
+async def test_without_postgresql_writes_get_503_and_the_board_and_streams_go_on(
+    start: Start, database_url: str, database_line: Line, how: str
+) -> None:
+    instance = await start(database_url=database_line.url, database_timeout_seconds=1.0)
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 5})
+    stream = await instance.open_stream()
+    assert await submits(instance, users[0], "run")
+    await stream.until(2)
+    await eventually(lambda: _is_trusted(instance))
+
+    if how == "cut":
+        await database_line.proxy.cut()
+    else:
+        database_line.proxy.black_hole()
+    async with asyncio.timeout(15):  # bounded, whatever the server does
+        async with instance.client.post(
+            "/api/actions", json={"actionId": "run"}, headers=instance.bearer(users[1])
+        ) as response:
+            assert response.status == 503
+            assert response.headers["Retry-After"]
+            assert (await response.json())["code"] == "ledger_unavailable"
+        assert (await instance.board())["version"] == 2
+    assert not stream.ended
+
+    await database_line.proxy.heal()
+    await eventually(lambda: _settled(instance, users[1], "run"), within_seconds=10.0)
+    await stream.until(3)
+
+
+async def _is_trusted(instance: Instance) -> bool:
+    before = instance.metric("board_reads_from_ledger_total", reason="unconfirmed")
+    await instance.board()
+    return instance.metric("board_reads_from_ledger_total", reason="unconfirmed") == before
+
+
+async def _settled(instance: Instance, user: str, action: str) -> bool:
+    """The retry is safe: granted now, or told that it was granted by the try before."""
+    status, document = await instance.submit(user, action)
+    return status == 200 or document["code"] == "already_granted"
+
+
+async def test_a_connection_lost_between_commit_and_its_answer_grants_once_and_tells_everybody(
+    start: Start, database_url: str, database_line: Line
+) -> None:
+    instance = await start(database_url=database_line.url)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    stream = await instance.open_stream()
+    await stream.until(1)
+
+    database_line.proxy.drop_replies_after(lambda request: b"COMMIT" in request)
+    status, document = await instance.submit(user, "run")
+    assert (status, document["code"]) == (503, "ledger_unavailable")
+    await stream.until(2, within_seconds=2.0)  # committed, though nobody here was told
+
+    status, document = await instance.submit(user, "run")
+    assert (status, document["code"]) == (400, "already_granted")
+    assert document["grant"]["points"] == 5
+    assert grants(database_url) == [(user, "run")]
+
+
+async def test_after_a_restart_of_postgresql_no_dead_connection_is_handed_out_twice(
+    start: Start, database_url: str, postgres_under_fault: PostgresServer
+) -> None:
+    instance = await start()
+    users = add_users(database_url, 40)
+    add_actions(database_url, {"run": 5})
+    assert await submits(instance, users[0], "run")
+
+    await asyncio.to_thread(postgres_under_fault.restart)
+
+    answers = [await instance.submit(user, "run") for user in users[1:]]
+    refused = [document["code"] for status, document in answers if status != 200]
+    assert set(refused) <= {"ledger_unavailable"}
+    assert len(refused) <= 2  # each of the two dead connections is found once
+    assert scores(database_url) == ledger_sums(database_url)
+
+
+async def test_postgresql_that_hangs_costs_a_bounded_wait_and_is_back_by_itself(
+    start: Start, database_url: str, postgres_under_fault: PostgresServer
+) -> None:
+    instance = await start(database_timeout_seconds=1.0)
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 5})
+    assert await submits(instance, users[0], "run")
+
+    postgres_under_fault.pause()
+    async with asyncio.timeout(15):
+        status, _ = await instance.submit(users[1], "run")
+        assert status == 503
+        await instance.board()
+    postgres_under_fault.resume()
+
+    await eventually(lambda: _settled(instance, users[1], "run"), within_seconds=10.0)
+
+
+# --- Redis ---
+
+
+@pytest.mark.parametrize("how", ["cut", "black hole"])
+async def test_without_redis_everything_goes_on_and_the_copy_is_rebuilt_on_return(
+    start: Start, database_url: str, redis_url: str, redis_line: Line, how: str
+) -> None:
+    instance = await start(redis_url=redis_line.url)
+    users = add_users(database_url, 3)
+    add_actions(database_url, {"run": 5})
+    stream = await instance.open_stream()
+    assert await submits(instance, users[0], "run")
+
+    if how == "cut":
+        await redis_line.proxy.cut()
+    else:
+        redis_line.proxy.black_hole()
+    async with asyncio.timeout(15):
+        assert await submits(instance, users[1], "run")
+        assert len((await instance.board())["data"]) == 2
+        await stream.until(3)
+    assert instance.metric("board_reads_from_ledger_total", reason="away") >= 1
+
+    await redis_line.proxy.heal()
+    await eventually(lambda: _cached_version(redis_url) == 3, within_seconds=3.0)
+
+
+async def test_redis_that_restarts_empty_is_filled_again(
+    start: Start, database_url: str, redis_url: str, redis_under_fault: RedisServer
+) -> None:
+    instance = await start()
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 5})
+    assert await submits(instance, users[0], "run")
+
+    await asyncio.to_thread(redis_under_fault.restart)
+
+    assert (await instance.board())["version"] == 2
+    await eventually(lambda: _cached_version(redis_url) == 2, within_seconds=3.0)
+    assert await submits(instance, users[1], "run")
+
+
+async def test_redis_that_comes_back_with_an_older_board_is_never_believed(
+    start: Start, database_url: str, redis_url: str, redis_under_fault: RedisServer
+) -> None:
+    """Without `generation`, another instance reads the old board until somebody mends it."""
+    one, two = await start(), await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5, "swim": 7})
+    assert await submits(one, user, "run")
+    with redis.Redis.from_url(redis_url) as client:
+        old = client.hgetall("leaderboard")
+    assert await submits(one, user, "swim")
+
+    await asyncio.to_thread(redis_under_fault.restart)
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("leaderboard", mapping=old)
+
+    for instance in (one, two):
+        assert (await instance.board())["version"] == 3
+    await eventually(lambda: _cached_version(redis_url) == 3, within_seconds=3.0)
+
+
+async def test_a_full_redis_refuses_writes_and_the_service_goes_on(
+    start: Start, database_url: str, redis_url: str
+) -> None:
+    instance = await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    await instance.board()
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", "1")
+        try:
+            assert await submits(instance, user, "run")
+            assert (await instance.board())["version"] == 2
+        finally:
+            client.config_set("maxmemory", "0")
+    await eventually(lambda: _cached_version(redis_url) == 2, within_seconds=3.0)
+
+
+def _cached_version(redis_url: str) -> int:
+    with suppress(redis.ConnectionError), redis.Redis.from_url(redis_url) as client:
+        return int(client.hget("leaderboard", "version") or -1)
+    return -1
+
+
+# --- RabbitMQ ---
+
+
+@pytest.mark.parametrize("how", ["cut", "black hole"])
+async def test_without_rabbitmq_other_instances_catch_up_within_two_seconds(
+    start: Start, database_url: str, amqp_line: Line, how: str
+) -> None:
+    one, two = await start(amqp_url=amqp_line.url), await start(amqp_url=amqp_line.url)
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 5})
+    stream = await two.open_stream()
+    assert await submits(one, users[0], "run")
+    await stream.until(2)
+
+    if how == "cut":
+        await amqp_line.proxy.cut()
+    else:
+        amqp_line.proxy.black_hole()
+    assert await submits(one, users[1], "run")
+    await stream.until(3, within_seconds=2.0)
+
+    await amqp_line.proxy.heal()
+    received = two.metric("events_received_total")
+    extra = add_users(database_url, 200, prefix="later")
+    await eventually(
+        lambda: _heard_by_bus(one, two, extra, received), within_seconds=25.0, every_seconds=0.3
+    )
+
+
+async def _heard_by_bus(one: Instance, two: Instance, users: list[str], received: float) -> bool:
+    if users:
+        await one.submit(users.pop(), "run")
+    return two.metric("events_received_total") > received
+
+
+async def test_a_restarted_rabbitmq_is_bound_again(
+    start: Start, database_url: str, rabbit_under_fault: RabbitServer
+) -> None:
+    one, two = await start(), await start()
+    users = add_users(database_url, 200)
+    add_actions(database_url, {"run": 5})
+    stream = await two.open_stream()
+    await stream.until(1)
+
+    await asyncio.to_thread(rabbit_under_fault.restart)
+
+    received = two.metric("events_received_total")
+    await eventually(
+        lambda: _heard_by_bus(one, two, users, received), within_seconds=20.0, every_seconds=0.3
+    )
+    await stream.until(board_version(database_url), within_seconds=2.0)
+    assert stream.versions == sorted(set(stream.versions))
+
+
+# --- an instance ---
+
+
+async def test_an_instance_killed_under_load_loses_nothing_that_it_acknowledged(
+    start: Start, database_url: str, redis_url: str, amqp_url: str
+) -> None:
+    survivor = await start()
+    users = add_users(database_url, 40)
+    add_actions(database_url, {f"a{n}": n + 1 for n in range(5)})
+    stream = await survivor.open_stream()
+    process, url = await _serve(database_url, redis_url, amqp_url)
+    acknowledged: list[tuple[str, str]] = []
+
+    async def play(user: str) -> None:
+        for n in range(5):
+            with suppress(OSError, asyncio.TimeoutError):
+                async with survivor.client.post(
+                    f"{url}/api/actions", json={"actionId": f"a{n}"}, headers=survivor.bearer(user)
+                ) as response:
+                    if response.status == 200:
+                        acknowledged.append((user, f"a{n}"))
+
+    playing = asyncio.gather(*(play(user) for user in users), return_exceptions=True)
+    await eventually(lambda: len(acknowledged) >= 20, every_seconds=0.001)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    await playing
+
+    await stream.until(board_version(database_url), within_seconds=2.0)
+    assert set(acknowledged) <= set(grants(database_url))
+    assert len(grants(database_url)) == len(set(grants(database_url)))
+    assert scores(database_url) == ledger_sums(database_url)
+
+
+async def _serve(
+    database_url: str, redis_url: str, amqp_url: str
+) -> tuple[asyncio.subprocess.Process, str]:
+    """An instance as a process of its own; the address is read from its log."""
+    settings = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "AMQP_URL": amqp_url,
+        "JWT_SECRET": SECRET,
+        "PORT": "0",
+        "LOG_FORMAT": "json",
+        "RATE_LIMIT_PER_IP": UNLIMITED,
+        "RATE_LIMIT_PER_USER": UNLIMITED,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scoreboard", "serve"),
+        env=os.environ | {f"SCOREBOARD_{key}": value for key, value in settings.items()},
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        async for line in process.stderr:
+            if b"scoreboard.app.listening" in line:
+                address = line.split(b'"address":"')[1].split(b'"')[0].decode()
+                return process, address
+    raise AssertionError("the instance ended before it listened")

@@ -1,0 +1,345 @@
+"""Shows that each guard is one: without it, the test that names it fails.
+
+    python -m tests.guards [words in the guard's name]
+
+For each guard, the sources are copied, the guard is taken out of the copy, and its test runs there.
+A test that still passes proves nothing about its guard, and the run fails. It takes some minutes,
+so it stands beside the test suite and not in it (`make guards`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+COPIED: Final = ("scoreboard", "tests", "migrations", "config", "pyproject.toml", "setup.cfg")
+SECONDS: Final = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What protects something: `text` in `file`, what stands there `without` it, and its test."""
+
+    name: str
+    file: str
+    text: str
+    without: str
+    test: str
+
+
+LEDGER: Final = "tests/integration/test_ledger.py"
+PROMISES: Final = "tests/service/test_promises.py"
+STREAMS: Final = "tests/service/test_streams.py"
+LOSSES: Final = "tests/faults/test_locks_and_losses.py"
+
+GUARDS: Final = (
+    Guard(
+        "a pair is granted once: ON CONFLICT on unique_user_action",
+        "scoreboard/scoring/queries.sql",
+        "    ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING\n",
+        "",
+        f"{PROMISES}::test_an_action_raced_over_two_instances_and_many_connections_is_granted_once",
+    ),
+    Guard(
+        "batches lock rows in one order",
+        "scoreboard/scoring/queries.sql",
+        "    ORDER BY user_id, action_id\n    ON CONFLICT",
+        "    ON CONFLICT",
+        f"{LEDGER}::test_batches_in_opposite_order_never_deadlock",
+    ),
+    Guard(
+        "versions follow commit order: the row's lock",
+        "scoreboard/scoring/queries.sql",
+        "SELECT version FROM board FOR UPDATE;\n",
+        "",
+        f"{LEDGER}::test_versions_follow_commit_order_and_miss_no_commit",
+    ),
+    Guard(
+        "the version rises only when the top 10 changed",
+        "scoreboard/scoring/queries.sql",
+        "    WHERE EXISTS (SELECT FROM top WHERE top.user_id = ANY (%(user_ids)s::uuid[]))\n",
+        "",
+        f"{LEDGER}::test_a_tie_with_the_tenth_does_not_change_the_board",
+    ),
+    Guard(
+        "scores may fall only while no grant is under way",
+        "scoreboard/scoring/queries.sql",
+        "LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE\n",
+        "SELECT 1\n",
+        f"{LEDGER}::test_scores_fall_only_when_no_grant_is_under_way",
+    ),
+    Guard(
+        "a bad row fails alone: the batch is halved",
+        "scoreboard/scoring/ledger.py",
+        "                if len(part) == 1:\n"
+        "                    settled |= Settlement({part[0]: _refused(refusal)})\n"
+        "                else:\n"
+        "                    half = len(part) // 2\n"
+        "                    parts += [part[half:], part[:half]]\n",
+        "                settled |= Settlement(dict.fromkeys(part, _refused(refusal)))\n",
+        f"{LEDGER}::test_every_refusal_of_a_batch_is_its_own_and_harms_no_neighbour",
+    ),
+    Guard(
+        "the second of two equal submissions in a batch is refused",
+        "scoreboard/scoring/submit.py",
+        "            answered[submission.key] = verdict\n",
+        "            pass\n",
+        f"{PROMISES}::test_an_action_raced_over_two_instances_and_many_connections_is_granted_once",
+    ),
+    Guard(
+        "commits are synchronous",
+        "scoreboard/connections/postgres.py",
+        '        "synchronous_commit": "on",\n',
+        "",
+        f"{PROMISES}::test_commits_are_synchronous_whatever_the_server_defaults_to",
+    ),
+    Guard(
+        "a statement timeout is not a cancellation",
+        "scoreboard/connections/postgres.py",
+        "(issue 537).\n        raise_if_cancelled()\n        raise LedgerUnavailable from error\n",
+        "(issue 537).\n        raise\n",
+        f"{LEDGER}::test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation",
+    ),
+    Guard(
+        "nobody inherits an open transaction",
+        "scoreboard/connections/postgres.py",
+        "            session.settle()\n",
+        "",
+        f"{LEDGER}::test_a_session_left_within_a_transaction_is_not_inherited",
+    ),
+    Guard(
+        "a lost cancellation still ends a task",
+        "scoreboard/connections/cancellation.py",
+        "    if is_cancelled():\n",
+        "    if False:\n",
+        "tests/service/test_shutdown.py::test_an_instance_stops_at_whatever_moment_of_its_start",
+    ),
+    Guard(
+        "the reply waits for the copy",
+        "scoreboard/scoring/submit.py",
+        "        await self._board.store(board)\n",
+        "        import asyncio\n\n"
+        "        self._later = asyncio.create_task(self._board.store(board))\n",
+        f"{PROMISES}::test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new",
+    ),
+    Guard(
+        "an older board never replaces a newer one in Redis",
+        "scoreboard/scoring/board.py",
+        "if present >= tonumber(ARGV[1]) then return 0 end\n",
+        "",
+        "tests/integration/test_board_copy.py",
+    ),
+    Guard(
+        "a copy is trusted only once compared",
+        "scoreboard/scoring/board.py",
+        "        if self._redis.generation != self._trusted_generation:\n",
+        "        if False:\n",
+        "tests/integration/test_board_copy.py",
+    ),
+    Guard(
+        "an older copy is not served once the bus brought a newer board",
+        "scoreboard/app.py",
+        "_to_all(hub.offer, board.notice)",
+        "_to_all(hub.offer)",
+        f"{PROMISES}::"
+        "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",
+    ),
+    Guard(
+        "instances compare versions with the ledger",
+        "scoreboard/live/relay.py",
+        "if await copy.is_behind(version)",
+        "if False",
+        f"{PROMISES}::"
+        "test_a_board_that_was_never_published_reaches_the_other_instances_within_two_seconds",
+    ),
+    Guard(
+        "the hub never takes an older board",
+        "scoreboard/live/hub.py",
+        "        if board.version <= self.version:\n            return\n",
+        "",
+        "tests/unit/test_hub.py",
+    ),
+    Guard(
+        "the last of a burst is never lost",
+        "scoreboard/live/hub.py",
+        "            await asyncio.sleep(self._push_interval_seconds)\n",
+        "            await asyncio.sleep(self._push_interval_seconds)\n"
+        "            self._changed.clear()\n",
+        "tests/unit/test_hub.py",
+    ),
+    Guard(
+        "a subscriber with unsent bytes is skipped",
+        "scoreboard/live/hub.py",
+        "        if subscriber.has_unsent_bytes:\n"
+        "            self._metrics.deliveries_skipped.inc()\n",
+        "        if False:\n            self._metrics.deliveries_skipped.inc()\n",
+        f"{STREAMS}::test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody",
+    ),
+    Guard(
+        "a stuck subscriber is cut off",
+        "scoreboard/live/hub.py",
+        "            subscriber.transport.abort()\n",
+        "",
+        f"{STREAMS}::test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody",
+    ),
+    Guard(
+        "a client that leaves is noticed: handlers are cancelled",
+        "scoreboard/app.py",
+        "        handler_cancellation=True,\n",
+        "",
+        f"{STREAMS}::test_a_client_that_leaves_is_forgotten_at_once",
+    ),
+    Guard(
+        "commit and push outlive the client: the batch has its own task",
+        "scoreboard/connections/coalescing.py",
+        "        return await future\n",
+        "        try:\n            return await future\n        except asyncio.CancelledError:\n"
+        "            for task in self._running:\n                task.cancel()\n"
+        "            raise\n",
+        f"{PROMISES}::test_a_client_that_hangs_up_changes_nothing_about_its_grant",
+    ),
+    Guard(
+        "accepted submissions are finished at the end",
+        "scoreboard/app.py",
+        "        await parts.submissions.close()\n",
+        "        for task in list(parts.submissions._batches._running):\n"
+        "            task.cancel()\n",
+        "tests/service/test_shutdown.py::"
+        "test_submissions_whose_client_left_are_finished_at_the_end",
+    ),
+    Guard(
+        "streams end first",
+        "scoreboard/app.py",
+        "    parts.hub.close(",
+        "    (lambda *_: None)(",
+        "tests/service/test_shutdown.py::test_streams_get_a_farewell_and_a_clean_end",
+    ),
+    Guard(
+        "streams that join after the farewell end as well",
+        "scoreboard/live/hub.py",
+        "        if self._farewell is not None:",
+        "        if False:",
+        f"{LOSSES}::test_a_stream_that_joins_after_the_farewell_ends_as_well",
+    ),
+    Guard(
+        "a lost connection is not replaced within a transaction",
+        "scoreboard/connections/postgres.py",
+        "            if self._pinned:\n                raise LedgerUnavailable\n",
+        "",
+        f"{LOSSES}::test_a_connection_lost_within_a_transaction_is_not_replaced_by_another",
+    ),
+    Guard(
+        "what is committed is answered so: an abort behind the commit is not the batch's",
+        "scoreboard/scoring/ledger.py",
+        "        except LedgerUnavailable as error:\n"
+        "            return dict.fromkeys(refused, error)\n",
+        "        except ZeroDivisionError as error:\n            raise error\n",
+        f"{LOSSES}::test_a_lock_right_behind_the_commit_takes_no_neighbours_200",
+    ),
+    Guard(
+        "the half of a batch that was committed is answered so",
+        "scoreboard/scoring/ledger.py",
+        "                return settled | Settlement(dict.fromkeys(rest, error))\n",
+        "                raise error\n",
+        f"{LOSSES}::test_the_half_of_a_batch_that_was_committed_is_answered_so",
+    ),
+    Guard(
+        "an operator's lock gives up soon",
+        "scoreboard/scoring/queries.sql",
+        "SET LOCAL lock_timeout = '2s';\n",
+        "",
+        f"{LOSSES}::test_an_operators_command_does_not_hold_all_grants_up",
+    ),
+    Guard(
+        "nobody tries again at once when no connection could be made",
+        "scoreboard/connections/postgres.py",
+        "            self._resting_until = loop.time() + _REST_SECONDS\n",
+        "",
+        f"{LOSSES}::test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once",
+    ),
+    Guard(
+        "only trusted hops are believed",
+        "scoreboard/api/addresses.py",
+        "        while hops and _is_trusted(peer, tuple(trusted)):\n",
+        "        while hops:\n",
+        "tests/service/test_limits.py::test_only_what_a_trusted_hop_added_counts",
+    ),
+    Guard(
+        "limits go on without Redis",
+        "scoreboard/api/rates.py",
+        "            left = [self._local.left_us(check) for check in checks]\n",
+        "            left = [check.burst_us for check in checks]\n",
+        "tests/service/test_limits.py::test_limits_go_on_per_instance_while_redis_is_away",
+    ),
+    Guard(
+        "a malformed message is dropped and counted",
+        "scoreboard/live/rabbit.py",
+        "        except ValueError as error:\n            self._metrics",
+        "        except ZeroDivisionError as error:\n            self._metrics",
+        "tests/integration/test_bus.py",
+    ),
+    Guard(
+        "the binding is asserted again",
+        "scoreboard/live/rabbit.py",
+        "            await self._bind(queue, channel)\n            raise_if_cancelled()\n",
+        "            raise_if_cancelled()\n",
+        "tests/integration/test_bus.py",
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    """Try the guards whose names hold all of these words; the exit status says whether all were."""
+    chosen = [guard for guard in GUARDS if all(word in guard.name for word in words)]
+    failed = [guard for guard in chosen if not is_noticed(guard)]
+    sys.stdout.write(f"{len(chosen) - len(failed)} of {len(chosen)} guards are proven by a test\n")
+    return 1 if failed else 0
+
+
+def is_noticed(guard: Guard) -> bool:
+    """Whether the guard's test fails without the guard."""
+    with tempfile.TemporaryDirectory(prefix="guards-") as directory:
+        copy = Path(directory)
+        _copy_to(copy)
+        _take_out(guard, copy / guard.file)
+        outcome = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "--timeout", "40", guard.test],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    noticed = outcome.returncode == 1  # 1: tests ran and failed; anything else is another mistake
+    word = "noticed" if noticed else f"NOT NOTICED (pytest said {outcome.returncode})"
+    sys.stdout.write(f"{word}: {guard.name}\n")
+    if not noticed:
+        sys.stdout.write(outcome.stdout[-2000:])
+    sys.stdout.flush()
+    return noticed
+
+
+def _copy_to(copy: Path) -> None:
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+
+
+def _take_out(guard: Guard, file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    if text.count(guard.text) != 1:
+        raise SystemExit(f"{guard.name}: its text is not (once) in {guard.file}; mend the list")
+    file.write_text(text.replace(guard.text, guard.without), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

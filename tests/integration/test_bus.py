@@ -1,0 +1,485 @@
+"""The bus on a real RabbitMQ: who hears what, what the broker keeps, and how it heals."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+from scoreboard.live import rabbit as module
+from scoreboard.live.rabbit import EXCHANGE, RabbitBus
+from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.model import Board
+from tests.eventually import eventually
+from tests.proxy import TcpProxy
+from tests.samples import a_board, counted
+from tests.servers import GivenServer, RabbitServer
+
+
+class Instance:
+    """A bus, what it heard, and how often it was told that it is connected."""
+
+    def __init__(self, url: str, name: str, *, publishes: bool = True, hears: bool = True) -> None:
+        self.metrics = Metrics()
+        self.heard: list[Board] = []
+        self.connects = 0
+        self.bus = RabbitBus(
+            url,
+            name,
+            self.metrics,
+            publish_timeout_seconds=5.0,
+            publishes=publishes,
+            on_board=self.heard.append if hears else None,
+            on_connected=self._on_connected,
+        )
+
+    def _on_connected(self) -> None:
+        self.connects += 1
+
+    @property
+    def versions(self) -> list[int]:
+        return [board.version for board in self.heard]
+
+    def counted(self, name: str, **labels: str) -> float:
+        return counted(self.metrics, name, **labels)
+
+
+@asynccontextmanager
+async def running(*instances: Instance) -> AsyncIterator[None]:
+    """Run each until the end; they are connected when this begins."""
+    tasks = [asyncio.create_task(instance.bus.run()) for instance in instances]
+    try:
+        await eventually(lambda: all(each.bus.connected for each in instances), within_seconds=15)
+        await eventually(lambda: all(each.connects for each in instances if _hears(each)))
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks)
+
+
+def _hears(instance: Instance) -> bool:
+    return instance.bus._on_board is not None
+
+
+@pytest.fixture
+async def admin(amqp_url: str) -> AsyncIterator[AbstractChannel]:
+    """A channel of somebody else."""
+    async with await aio_pika.connect(amqp_url) as connection:
+        yield await connection.channel()
+
+
+@pytest.fixture
+def broker(rabbit_server: RabbitServer | GivenServer, amqp_url: str) -> Broker:
+    if not isinstance(rabbit_server, RabbitServer):
+        pytest.skip("only a broker of our own lets us look and reach into it")
+    return Broker(rabbit_server, amqp_url)
+
+
+class Broker:
+    """The broker's inside: what an operator sees and does in the management UI."""
+
+    def __init__(self, server: RabbitServer, url: str) -> None:
+        self._server = server
+        self._vhost = unquote(urlsplit(url).path[1:])
+
+    def queues(self) -> list[str]:
+        names = self._ask("[element(4, amqqueue:get_name(Q)) || Q <- QUEUES]")
+        return sorted(re.findall(r'"([^"]+)"', names))
+
+    def queue_properties(self) -> str:
+        """Arguments, exclusive, auto-delete and durable of each queue, as Erlang prints them."""
+        return self._ask(
+            "[{amqqueue:get_arguments(Q), amqqueue:get_exclusive_owner(Q) =/= none, "
+            "amqqueue:is_auto_delete(Q), amqqueue:is_durable(Q)} || Q <- QUEUES]"
+        )
+
+    def connection_names(self) -> list[str]:
+        printed = self._ask(
+            '[proplists:get_value(<<"connection_name">>, [{K, V} || {K, _, V} <- P]) || '
+            "C <- rabbit_networking:connections(), [{vhost, H}, {client_properties, P}] <- "
+            "[rabbit_networking:connection_info(C, [vhost, client_properties])], H =:= VHOST]"
+        )
+        return sorted(re.findall(r'"([^"]+)"', printed))
+
+    def delete_queues(self) -> None:
+        self._ask('[rabbit_amqqueue:delete(Q, false, false, <<"test">>) || Q <- QUEUES]')
+
+    def delete_bindings(self) -> None:
+        """All but those of the default exchange, which cannot be deleted."""
+        self._ask(
+            '[rabbit_binding:remove(B, <<"test">>) || B <- rabbit_binding:list(VHOST), '
+            "element(4, element(2, B)) =/= <<>>]"
+        )
+
+    def close_connections(self) -> None:
+        self._ask(
+            '[rabbit_networking:close_connection(C, "test") || '
+            "C <- rabbit_networking:connections(), "
+            "rabbit_networking:connection_info(C, [vhost]) =:= [{vhost, VHOST}]]"
+        )
+
+    def _ask(self, expression: str) -> str:
+        vhost = f'<<"{self._vhost}">>'
+        queues = f"rabbit_amqqueue:list({vhost})"
+        return self._server.evaluate(expression.replace("QUEUES", queues).replace("VHOST", vhost))
+
+
+# --- who hears what
+
+
+async def test_every_instance_hears_every_board_its_own_too(amqp_url: str) -> None:
+    one, two, three = (Instance(amqp_url, name) for name in ("one", "two", "three"))
+    async with running(one, two, three):
+        one.bus.publish(a_board(1))
+        await eventually(lambda: [1] == one.versions == two.versions == three.versions)
+        two.bus.publish(a_board(2))
+        await eventually(lambda: [1, 2] == one.versions == two.versions == three.versions)
+
+    assert three.heard == [a_board(1), a_board(2)]
+    assert one.counted("events_published_total") == two.counted("events_published_total") == 1
+    assert three.counted("events_received_total") == 2
+
+
+async def test_an_instance_of_one_role_has_one_side_only(amqp_url: str, broker: Broker) -> None:
+    api = Instance(amqp_url, "api", hears=False)
+    stream = Instance(amqp_url, "stream", publishes=False)
+    async with running(api, stream):
+        api.bus.publish(a_board(1))
+        await eventually(lambda: stream.versions == [1])
+
+        assert broker.queues() == ["scoreboard.stream.stream.1"]
+        assert broker.connection_names() == ["scoreboard.api.publish", "scoreboard.stream.consume"]
+
+
+async def test_a_burst_ends_with_its_newest_board_and_counts_what_it_replaced(
+    amqp_url: str,
+) -> None:
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two")
+    async with running(one, two):
+        for version in range(1, 501):
+            one.bus.publish(a_board(version))
+            if version % 50 == 0:
+                await asyncio.sleep(0)
+        await eventually(lambda: two.versions and two.versions[-1] == 500)
+
+    assert two.versions == sorted(set(two.versions))
+    published = one.counted("events_published_total")
+    assert published + one.counted("events_superseded_total") == 500
+
+
+async def test_an_older_board_does_not_replace_a_newer_one_that_waits(amqp_url: str) -> None:
+    one = Instance(amqp_url, "one", hears=False)
+    two = Instance(amqp_url, "two", publishes=False)
+    for version in (2, 3, 1):
+        one.bus.publish(a_board(version))
+    async with running(two), running(one):
+        await eventually(lambda: two.versions == [3])
+
+    assert one.counted("events_superseded_total") == 2
+
+
+# --- what is sent
+
+
+async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) -> None:
+    one = Instance(amqp_url, "one")
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with running(one):
+        queue = await _listener(admin)
+        one.bus.publish(a_board(7), trace)
+        message = await _first(queue)
+
+    assert Board.from_json(message.body) == a_board(7)
+    assert (message.content_type, message.type) == ("application/json", "score:update")
+    assert (message.app_id, message.message_id) == ("scoreboard", "board-7")
+    assert message.timestamp == a_board(7).changed_at
+    assert message.expiration == 60
+    assert message.delivery_mode == aio_pika.DeliveryMode.NOT_PERSISTENT
+    assert message.headers == {"version": 7, "instance": "one", "traceparent": trace}
+
+
+async def _listener(channel: AbstractChannel) -> AbstractQueue:
+    exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True)
+    queue = await channel.declare_queue(exclusive=True)
+    await queue.bind(exchange)
+    return queue
+
+
+async def _first(queue: AbstractQueue) -> AbstractIncomingMessage:
+    async with asyncio.timeout(10), queue.iterator(no_ack=True) as messages:
+        return await anext(messages)
+
+
+async def test_queue_and_connections_are_named_and_bounded_as_documented(
+    amqp_url: str, broker: Broker
+) -> None:
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        assert broker.queues() == ["scoreboard.stream.one.1"]
+        assert broker.connection_names() == ["scoreboard.one.consume", "scoreboard.one.publish"]
+        arguments, *flags = re.split(r"(?<=\]),", broker.queue_properties().strip("[{}]"))
+
+    assert '<<"x-max-length">>' in arguments
+    assert ",64}" in arguments
+    assert '{<<"x-overflow">>,longstr,<<"drop-head">>}' in arguments
+    assert flags == ["true,true,false"]  # exclusive, auto-delete, not durable
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"version": 1}',
+        b'{"version": 1, "topUsers": [], "timestamp": 1}',
+    ],
+)
+async def test_a_message_that_is_no_board_is_dropped_and_counted(
+    amqp_url: str, admin: AbstractChannel, body: bytes
+) -> None:
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        exchange = await admin.get_exchange(EXCHANGE)
+        await exchange.publish(aio_pika.Message(body), routing_key="")
+        one.bus.publish(a_board(1))
+        await eventually(lambda: one.versions == [1])
+
+    assert one.counted("events_malformed_total") == 1
+    assert one.counted("events_received_total") == 2
+    assert one.connects == 1
+
+
+# --- healing: somebody meddles
+
+
+async def hears_again(publisher: Instance, listener: Instance) -> None:
+    """Boards get through again, and whoever listens was told to re-read what it missed."""
+    numbers = itertools.count(1000 + len(listener.heard))
+
+    def publish_and_look() -> bool:
+        publisher.bus.publish(a_board(number := next(numbers)))
+        return bool(listener.versions) and 1000 <= listener.versions[-1] <= number
+
+    await eventually(publish_and_look, within_seconds=15, every_seconds=0.1)
+
+
+@pytest.fixture
+def asserts_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ASSERT_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("asserts_often")
+async def test_a_queue_that_somebody_deletes_is_made_anew(amqp_url: str, broker: Broker) -> None:
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        broker.delete_queues()
+
+        await hears_again(one, one)
+        assert broker.queues() == ["scoreboard.stream.one.2"]
+        assert one.connects == 2
+
+
+@pytest.mark.usefixtures("asserts_often")
+async def test_an_exchange_that_somebody_deletes_is_made_anew(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    """Nothing tells a consumer of it: without the regular assertion it would hear nothing more."""
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two")
+    async with running(one, two):
+        await admin.exchange_delete(EXCHANGE)
+
+        await hears_again(one, two)
+        await hears_again(two, one)
+
+
+@pytest.mark.usefixtures("asserts_often")
+async def test_an_exchange_that_is_deleted_while_a_board_is_published_costs_no_board(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    publisher = Instance(amqp_url, "api", hears=False)
+    async with running(publisher):
+        publisher.bus.publish(a_board(4))
+        await eventually(lambda: publisher.counted("events_published_total") == 1)
+        await admin.exchange_delete(EXCHANGE)
+        publisher.bus.publish(a_board(5))
+        await eventually(lambda: publisher.counted("events_published_total") == 2)
+
+    assert publisher.counted("event_publish_failures_total") >= 1
+
+
+@pytest.mark.usefixtures("asserts_often")
+async def test_a_binding_that_somebody_removes_is_made_anew(amqp_url: str, broker: Broker) -> None:
+    """Nothing tells a consumer of it: without the regular assertion it would hear nothing more."""
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two")
+    async with running(one, two):
+        broker.delete_bindings()
+
+        await hears_again(one, two)
+        assert two.connects == 1  # on the connection that it had
+
+
+async def test_an_exchange_of_another_kind_is_waited_out_with_growing_pauses(
+    amqp_url: str, admin: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker takes the connection and refuses the work: that is no reason to hammer it."""
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def recorded_sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0)
+
+    recording = SimpleNamespace(**vars(asyncio) | {"sleep": recorded_sleep})
+    monkeypatch.setattr(module, "asyncio", recording)
+    monkeypatch.setattr(module, "random", SimpleNamespace(uniform=lambda low, high: high))
+    await admin.declare_exchange(EXCHANGE, aio_pika.ExchangeType.DIRECT)
+    one = Instance(amqp_url, "one", publishes=False)
+    task = asyncio.create_task(one.bus.run())
+    await eventually(lambda: len(pauses) >= 7, within_seconds=15)
+    await admin.exchange_delete(EXCHANGE)
+    await eventually(lambda: one.connects)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert pauses[:7] == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+# --- healing: the line breaks
+
+
+async def test_a_connection_that_the_broker_closes_is_made_anew_with_a_fresh_queue(
+    amqp_url: str, broker: Broker
+) -> None:
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two")
+    async with running(one, two):
+        broker.close_connections()
+
+        await hears_again(one, two)
+        await eventually(lambda: one.connects == two.connects == 2)
+        assert broker.queues() == ["scoreboard.stream.one.2", "scoreboard.stream.two.2"]
+        assert two.counted("bus_connects_total", side="consume") == 2
+
+
+@pytest.mark.parametrize("round_number", range(5))
+async def test_the_publisher_notices_a_lost_connection_without_publishing(
+    amqp_url: str, broker: Broker, round_number: int
+) -> None:
+    """Else readiness would call it connected, and the next board would have to wait."""
+    one = Instance(amqp_url, "one", hears=False)
+    async with running(one):
+        one.bus.publish(a_board(1))
+        broker.close_connections()
+
+        await eventually(
+            lambda: one.counted("bus_connects_total", side="publish") == 2, within_seconds=10
+        )
+        await one.bus.flush()
+        assert one.counted("events_published_total") >= 1
+
+
+@asynccontextmanager
+async def through_proxy(url: str) -> AsyncIterator[tuple[TcpProxy, str]]:
+    parts = urlsplit(url)
+    async with TcpProxy(parts.hostname or "", parts.port or 0) as proxy:
+        place = f"{parts.username}:{parts.password}@127.0.0.1:{proxy.port}"
+        yield proxy, urlunsplit(parts._replace(netloc=place))
+
+
+async def test_while_the_broker_is_away_the_newest_board_waits_and_is_sent_first(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    async with through_proxy(amqp_url) as (proxy, url):
+        one = Instance(url, "one", hears=False)
+        async with running(one):
+            queue = await _listener(admin)
+            await proxy.cut()
+            await eventually(lambda: not one.bus.connected)
+            for version in range(1, 101):
+                one.bus.publish(a_board(version))
+                if version % 10 == 0:
+                    await asyncio.sleep(0.01)
+
+            await proxy.heal()
+            first = await _first(queue)
+
+    assert Board.from_json(first.body).version == 100
+    assert one.counted("events_superseded_total") >= 99
+
+
+async def test_on_return_whoever_listens_is_told_to_re_read(amqp_url: str) -> None:
+    """What was published in the gap is lost for it: its queue died with the connection."""
+    async with through_proxy(amqp_url) as (proxy, url):
+        near, far = Instance(amqp_url, "near"), Instance(url, "far")
+        async with running(near, far):
+            await proxy.cut()
+            await eventually(lambda: not far.bus.connected)
+            near.bus.publish(a_board(1))
+            await eventually(lambda: near.versions == [1])
+
+            await proxy.heal()
+            await eventually(lambda: far.connects == 2, within_seconds=10)
+            await hears_again(near, far)
+
+    assert 1 not in far.versions
+
+
+# --- flush
+
+
+async def test_flush_returns_when_the_broker_has_confirmed(amqp_url: str) -> None:
+    one = Instance(amqp_url, "one", hears=False)
+    async with running(one):
+        one.bus.publish(a_board(1))
+        await one.bus.flush()
+
+        assert one.counted("events_published_total") == 1
+
+
+async def test_flush_does_not_wait_for_a_broker_that_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_FLUSH_SECONDS", 0.05)
+    one = Instance("amqp://127.0.0.1:1/", "one", hears=False)
+    one.bus.publish(a_board(1))
+
+    await one.bus.flush()
+
+    assert one.bus._slot is not None  # and the board is not forgotten
+
+
+async def test_a_bus_without_boards_flushes_at_once() -> None:
+    await Instance("amqp://127.0.0.1:1/", "one").bus.flush()
+
+
+async def test_it_is_not_connected_before_it_is_and_not_after_the_end(amqp_url: str) -> None:
+    one = Instance(amqp_url, "one")
+    assert not one.bus.connected
+    async with running(one):
+        assert one.counted("bus_connected", side="publish") == 1
+
+    assert not one.bus.connected
+    assert one.counted("bus_connected", side="consume") == 0
+
+
+async def test_the_end_leaves_no_queue_behind(amqp_url: str, broker: Broker) -> None:
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        assert broker.queues()
+
+    async def none_is_left() -> bool:
+        return not broker.queues() and not broker.connection_names()
+
+    await eventually(none_is_left)

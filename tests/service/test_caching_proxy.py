@@ -1,0 +1,237 @@
+"""Our cache headers against a real cache: nginx with proxy_cache in front."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.eventually import eventually
+from tests.instances import Instance
+from tests.servers.installation import Program, ProgramsMissingError, provide
+from tests.servers.process import ServerProcess, exchange
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users
+
+NGINX = Program("nginx", ("/usr/sbin/nginx",), debian="nginx", homebrew="nginx")
+CONFIGURATION = """
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log stderr warn;
+events {{ }}
+http {{
+  access_log off;
+  client_body_temp_path {directory}/body;
+  fastcgi_temp_path {directory}/fastcgi;
+  proxy_temp_path {directory}/proxy;
+  scgi_temp_path {directory}/scgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  proxy_cache_path {directory}/cache keys_zone=scoreboard:1m;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass {upstream};
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_cache scoreboard;
+      proxy_cache_revalidate on;
+      add_header X-Cache $upstream_cache_status always;
+    }}
+  }}
+}}
+"""
+
+# An installation may have to come first.
+pytestmark = pytest.mark.timeout(240)
+
+
+class CachingProxy(ServerProcess):
+    """nginx, with a cache that keeps what our headers allow and not one second longer."""
+
+    name = "nginx"
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__()
+        self._upstream = upstream
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def _file(self) -> Path:
+        return self.directory / "nginx.conf"
+
+    def prepare(self) -> None:
+        values = {"directory": self.directory, "port": self.port, "upstream": self._upstream}
+        self._file.write_text(CONFIGURATION.format(**values))
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        # -e, because nginx opens the log of its distribution before it reads the configuration.
+        return self.spawn([NGINX.path(), "-e", "stderr", "-c", self._file, "-p", self.directory])
+
+    def answers(self) -> bool:
+        return exchange(self.port, b"GET /healthz HTTP/1.0\r\n\r\n", 5) == b"HTTP/"
+
+
+Behind = Callable[[Instance], Awaitable[aiohttp.ClientSession]]
+
+
+@pytest.fixture
+async def behind() -> AsyncIterator[Behind]:
+    """A client that reaches an instance through nginx."""
+    try:
+        await asyncio.to_thread(provide, [NGINX])
+    except ProgramsMissingError:
+        pytest.skip("needs nginx: apt-get install nginx, or brew install nginx")
+    async with AsyncExitStack() as stack:
+
+        async def put_behind(instance: Instance) -> aiohttp.ClientSession:
+            proxy = CachingProxy(instance.url)
+            stack.callback(proxy.destroy)
+            await asyncio.to_thread(proxy.start)
+            return await stack.enter_async_context(aiohttp.ClientSession(proxy.url))
+
+        yield put_behind
+
+
+async def ask(
+    client: aiohttp.ClientSession, path: str, **kwargs: Any
+) -> tuple[str, aiohttp.ClientResponse, bytes]:
+    """How the cache came by the answer, and the answer."""
+    async with client.request(kwargs.pop("method", "GET"), path, **kwargs) as response:
+        return response.headers.get("X-Cache", "-"), response, await response.read()
+
+
+async def test_the_board_is_cached_for_as_long_as_s_maxage_says_and_then_revalidated(
+    instance: Instance, behind: Behind, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    client = await behind(instance)
+    await ask(client, "/api/leaderboard")
+    answers = [await ask(client, "/api/leaderboard") for _ in range(20)]
+    assert sum(how == "HIT" for how, _, _ in answers) >= 15
+
+    async def is_revalidated() -> bool:
+        return (await ask(client, "/api/leaderboard"))[0] == "REVALIDATED"
+
+    await eventually(is_revalidated, every_seconds=0.3)  # past the second, unchanged: a 304 inside
+
+    await instance.submit(user, "run")
+
+    async def shows_the_score() -> bool:
+        _, _, body = await ask(client, "/api/leaderboard")
+        return b'"score":50' in body
+
+    # s-maxage is 1, and nginx counts in whole seconds.
+    await eventually(shows_the_score, within_seconds=2.5)
+
+
+async def test_a_client_with_the_version_gets_304_from_the_cache(
+    instance: Instance, behind: Behind
+) -> None:
+    client = await behind(instance)
+    _, response, _ = await ask(client, "/api/leaderboard")
+    known = {"If-None-Match": response.headers["ETag"]}
+    how, response, body = await ask(client, "/api/leaderboard", headers=known)
+    assert (response.status, body) == (304, b"")
+    assert how in ("HIT", "EXPIRED", "REVALIDATED")
+
+
+async def test_a_closed_board_is_never_kept(
+    start: Start, behind: Behind, database_url: str
+) -> None:
+    instance = await start(require_token_to_read=True)
+    [user] = add_users(database_url, 1)
+    client = await behind(instance)
+    for _ in range(2):
+        how, response, _ = await ask(client, "/api/leaderboard", headers=instance.bearer(user))
+        assert (how, response.status) == ("MISS", 200)
+    how, response, _ = await ask(client, "/api/leaderboard")
+    assert response.status == 403
+    how, response, _ = await ask(client, "/api/leaderboard", headers=instance.bearer(user))
+    assert (how, response.status) == ("MISS", 200)
+
+
+async def test_files_are_kept_in_each_encoding(instance: Instance, behind: Behind) -> None:
+    client = await behind(instance)
+    _, _, page = await ask(client, "/")
+    paths = set(re.findall(r'"\./(assets/[^"]+)"', page.decode()))
+    assert paths
+    for path in paths:
+        for coding in ("gzip", "identity"):
+            headers = {"Accept-Encoding": coding}
+            first = await ask(client, f"/{path}", headers=headers)
+            again = await ask(client, f"/{path}", headers=headers)
+            assert (first[0], again[0]) == ("MISS", "HIT")
+            assert first[2] == again[2]
+            assert (again[1].headers.get("Content-Encoding") == "gzip") == (coding == "gzip")
+
+
+async def test_the_page_itself_is_asked_for_each_time(instance: Instance, behind: Behind) -> None:
+    client = await behind(instance)
+    for _ in range(3):
+        assert (await ask(client, "/"))[0] == "MISS"
+
+
+async def test_the_catalogue_is_kept_for_everybody(
+    instance: Instance, behind: Behind, database_url: str
+) -> None:
+    add_actions(database_url, {"run": 50})
+    client = await behind(instance)
+    assert (await ask(client, "/api/actions"))[0] == "MISS"
+    assert (await ask(client, "/api/actions"))[0] == "HIT"
+    assert (await ask(client, "/api/actions?limit=5"))[0] == "MISS"
+
+
+async def test_what_belongs_to_one_user_is_never_kept(
+    instance: Instance, behind: Behind, database_url: str
+) -> None:
+    ada, bob = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    client = await behind(instance)
+    for user in (ada, ada, bob):
+        how, response, body = await ask(client, "/api/me", headers=instance.bearer(user))
+        assert (how, response.status) == ("MISS", 200)
+        assert user.encode() in body
+    registration = {"username": "eve", "email": "eve@example.org", "password": "correct horse"}
+    tokens = set()
+    for path in ("register", "login", "login"):
+        how, response, body = await ask(
+            client, f"/api/auth/{path}", method="POST", json=registration
+        )
+        assert how in ("-", "MISS")
+        assert response.headers["Cache-Control"] == "no-store"
+        tokens.add(body)
+    assert len(tokens) == 3
+    for path in ("/healthz", "/readyz", "/metrics", "/nowhere"):
+        assert [(await ask(client, path))[0] for _ in range(2)] == ["MISS", "MISS"]
+
+
+async def test_the_stream_passes_at_once_and_whole(
+    start: Start, behind: Behind, database_url: str
+) -> None:
+    instance = await start(heartbeat_seconds=0.2)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    client = await behind(instance)
+    for _ in range(2):  # the second one would come from a cache, if it were kept
+        async with client.get("/api/leaderboard/stream") as response:
+            assert response.headers["X-Cache"] == "MISS"
+            seen = b""
+            async with asyncio.timeout(3):
+                while b"event: score:update" not in seen or b": heartbeat" not in seen:
+                    seen += await response.content.readany()
+                await instance.submit(user, "run")
+                while b'"score":50' not in seen:
+                    seen += await response.content.readany()

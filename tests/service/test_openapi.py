@@ -1,0 +1,405 @@
+"""/docs: the document says what the service does, and the page that shows it needs nobody else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from marshmallow import Schema
+from openapi_schema_validator import OAS30Validator, oas30_format_checker
+from openapi_spec_validator import validate
+
+from scoreboard import __version__, errors, keys
+from scoreboard.api import accounts, actions, schemas
+from scoreboard.api.descriptions import operation_of
+from scoreboard.api.docs import DOCUMENT
+from scoreboard.app import create_app
+from scoreboard.errors import MethodNotAllowed, NotFound, ScoreboardError
+from tests.eventually import eventually
+from tests.instances import Instance, test_settings
+from tests.service.conftest import Start
+
+# For people, not for programs.
+PAGES = re.compile(r"^/$|^/(assets|client)/|^/docs(/|$)")
+# What any path or method may answer that is not there; so no route has it.
+OF_NO_ROUTE = {NotFound.code, MethodNotAllowed.code}
+
+
+def make_app(**settings: Any) -> web.Application:
+    """The application as it is served; nothing is connected before it starts."""
+    urls = {"database_url": "postgresql://nowhere/scoreboard", "redis_url": "redis://nowhere"}
+    return create_app(test_settings(**(urls | settings)))
+
+
+@pytest.fixture
+def app() -> web.Application:
+    return make_app()
+
+
+@pytest.fixture
+def document(app: web.Application) -> dict[str, Any]:
+    """The document with each `$ref` replaced by what it refers to."""
+    resolved: dict[str, Any] = _resolved(app[DOCUMENT], app[DOCUMENT])
+    return resolved
+
+
+def _resolved(node: Any, document: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_resolved(item, document) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if isinstance(node.get("$ref"), str):
+        target: Any = document
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        return _resolved(target, document)
+    return {key: _resolved(value, document) for key, value in node.items()}
+
+
+def routes_of(app: web.Application) -> dict[tuple[str, str], web.AbstractRoute]:
+    """The routes for programs, by path and method."""
+    return {
+        (route.resource.canonical, route.method.lower()): route
+        for route in app.router.routes()
+        if route.resource is not None and not PAGES.match(route.resource.canonical)
+    }
+
+
+def operations_of(document: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (path, method): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def media_types_of(operation: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every body of an operation: what it is, and its media type object."""
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        yield f"request {media_type}", content
+    for status, response in operation["responses"].items():
+        for media_type, content in response.get("content", {}).items():
+            yield f"{status} {media_type}", content
+
+
+def examples_of(content: Mapping[str, Any]) -> list[Any]:
+    if "example" in content:
+        return [content["example"]]
+    return [example["value"] for example in content["examples"].values()]
+
+
+def codes_of(response: Mapping[str, Any]) -> dict[str, Any]:
+    """The machine codes of a response, each with its example."""
+    examples = response.get("content", {}).get("application/json", {}).get("examples", {})
+    return {name: example["value"] for name, example in examples.items() if name != "answer"}
+
+
+def check(value: Any, schema: Mapping[str, Any]) -> None:
+    OAS30Validator(dict(schema), format_checker=oas30_format_checker).validate(value)
+
+
+# The document
+
+
+@pytest.mark.parametrize("role", ["all", "api", "stream"])
+def test_the_document_is_valid_openapi(role: str) -> None:
+    document = make_app(role=role)[DOCUMENT]
+    validate(document)
+    assert document["openapi"] == "3.0.3"
+    assert document["info"]["version"] == __version__
+    assert document["servers"] == [{"url": "/"}]
+
+
+@pytest.mark.parametrize("role", ["all", "api", "stream"])
+def test_every_route_of_the_role_is_documented_and_nothing_else(role: str) -> None:
+    app = make_app(role=role)
+    assert set(operations_of(app[DOCUMENT])) == set(routes_of(app))
+
+
+def test_a_second_application_has_the_same_document(app: web.Application) -> None:
+    assert make_app()[DOCUMENT] == app[DOCUMENT]
+
+
+def test_every_tag_used_is_explained_and_every_explained_one_used(document: dict[str, Any]) -> None:
+    used = {tag for operation in operations_of(document).values() for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"]} == used
+
+
+def test_every_component_is_explained_and_may_gain_members(document: dict[str, Any]) -> None:
+    for component in document["components"]["schemas"].values():
+        assert component["description"]
+        assert component.get("additionalProperties") is not False
+
+
+def test_the_second_path_of_the_stream_is_deprecated(document: dict[str, Any]) -> None:
+    deprecated = [key for key, op in operations_of(document).items() if op.get("deprecated")]
+    assert deprecated == [("/api/scoreboard/stream", "get")]
+
+
+def test_authorize_applies_to_what_takes_a_token(document: dict[str, Any]) -> None:
+    scheme = document["components"]["securitySchemes"]["bearerAuth"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    security = {path: op["security"] for (path, _), op in operations_of(document).items()}
+    assert security["/api/actions"] == [{"bearerAuth": []}]
+    assert security["/api/leaderboard"] == [{}, {"bearerAuth": []}]
+    assert security["/api/auth/login"] == []
+
+
+# Bodies and examples
+
+
+def test_every_body_has_an_example_and_every_example_satisfies_its_schema(
+    document: dict[str, Any],
+) -> None:
+    for key, operation in operations_of(document).items():
+        for body, content in media_types_of(operation):
+            examples = examples_of(content)
+            assert examples, (key, body)
+            for example in examples:
+                check(example, content["schema"])
+
+
+def test_what_the_document_calls_a_request_is_what_the_handler_takes(
+    document: dict[str, Any], app: web.Application
+) -> None:
+    for key, operation in operations_of(document).items():
+        if "requestBody" in operation:
+            described = operation_of(routes_of(app)[key].handler)
+            assert described is not None
+            assert described.body is not None
+            [(_, content), *_] = media_types_of(operation)
+            assert described.body.validate(content["example"]) == {}
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [actions.submit, accounts.register, accounts.log_in, accounts.refresh, accounts.log_out],
+    ids=lambda handler: str(handler.__name__),
+)
+async def test_handlers_validate_with_the_schema_that_they_document(
+    handler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ReadError(Exception):
+        pass
+
+    used: list[Schema] = []
+
+    async def note(_: web.Request, schema: Schema) -> None:
+        used.append(schema)
+        raise ReadError
+
+    for module in (actions, accounts):
+        monkeypatch.setattr(module, "read_json", note)
+    monkeypatch.setattr(actions, "identity", lambda _: None)
+
+    with pytest.raises(ReadError):
+        await handler(None)
+
+    operation = operation_of(handler)
+    assert operation is not None
+    # The very object, both in our notes and in what apigami made the component from.
+    assert used == [operation.body] == [kept.schema for kept in handler.__schemas__]
+
+
+def test_the_stream_example_holds_every_event_and_its_data_satisfies_its_schema(
+    document: dict[str, Any],
+) -> None:
+    operation = document["paths"]["/api/leaderboard/stream"]["get"]
+    content = operation["responses"]["200"]["content"]["text/event-stream"]
+    events = re.findall(r"^event: (.+)\ndata: (.+)$", content["example"], re.MULTILINE)
+
+    assert {name for name, _ in events} == set(operation["x-events"])
+    assert set(operation["x-events"]) == {"connected", "score:update", "closing"}
+    for name, data in events:
+        check(json.loads(data), operation["x-events"][name]["data"])
+    assert re.search(r"^retry: \d+$", content["example"], re.MULTILINE)
+    assert re.search(r"^: heartbeat$", content["example"], re.MULTILINE)
+    assert re.search(r"^id: \d+\nevent: score:update$", content["example"], re.MULTILINE)
+    described = document["components"]["schemas"]["ScoreUpdate"]
+    assert set(described["properties"]) == {
+        field.data_key or name for name, field in schemas.ScoreUpdateSchema().fields.items()
+    }
+
+
+# Errors
+
+
+def error_classes() -> list[type[ScoreboardError]]:
+    found = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    return [kind for kind in found if issubclass(kind, ScoreboardError)]
+
+
+def test_every_error_is_documented_with_its_status(document: dict[str, Any]) -> None:
+    statuses = {kind.code: kind.status for kind in error_classes()}
+    documented: dict[str, int] = {}
+    for operation in operations_of(document).values():
+        for status, response in operation["responses"].items():
+            for code in codes_of(response):
+                assert documented.setdefault(code, int(status)) == int(status)
+    assert documented == {c: status for c, status in statuses.items() if c not in OF_NO_ROUTE}
+    for code, status in statuses.items():
+        assert f"| `{code}` | {status} |" in document["info"]["description"]
+
+
+def test_an_error_response_names_the_codes_that_it_may_have(document: dict[str, Any]) -> None:
+    for operation in operations_of(document).values():
+        for response in operation["responses"].values():
+            for code, example in codes_of(response).items():
+                assert example["code"] == code
+                assert f"`{code}`" in response["description"]
+                schema = response["content"]["application/json"]["schema"]
+                with pytest.raises(Exception, match="is not"):
+                    check(example | {"code": "another_code"}, schema)
+
+
+def test_try_again_later_says_when(document: dict[str, Any]) -> None:
+    for operation in operations_of(document).values():
+        for status in ("429", "503"):
+            assert "Retry-After" in operation["responses"][status]["headers"]
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "request_"),
+    [
+        ("/api/actions", "not_authorized", {"json": {"actionId": "x"}}),
+        (
+            "/api/actions",
+            "invalid_token",
+            {"json": {"actionId": "x"}, "headers": {"Authorization": "Bearer x"}},
+        ),
+        ("/api/auth/register", "invalid_payload", {"json": {}}),
+        ("/api/auth/login", "malformed_body", {"data": b"{", "headers": JSON}),
+        ("/api/auth/login", "unsupported_media_type", {"data": b"{}"}),
+        ("/api/auth/login", "body_too_large", {"json": {"username": "x" * 20_000}}),
+        ("/api/auth/login", "bad_credentials", {"json": {"username": "x", "password": "y"}}),
+        ("/api/auth/refresh", "invalid_refresh_token", {"json": {"refreshToken": "x"}}),
+    ],
+)
+async def test_an_error_is_answered_as_its_example_shows(
+    instance: Instance, document: dict[str, Any], path: str, code: str, request_: dict[str, Any]
+) -> None:
+    async with instance.client.post(path, **request_) as response:
+        documented = document["paths"][path]["post"]["responses"][str(response.status)]
+        assert await response.json() == codes_of(documented)[code]
+        assert all(name in response.headers for name in documented["headers"])
+
+
+@pytest.mark.parametrize("path", ["/api/leaderboard", "/healthz", "/readyz", "/metrics"])
+async def test_an_answer_is_as_documented(
+    instance: Instance, document: dict[str, Any], path: str
+) -> None:
+    await eventually(lambda: instance.app[keys.HEALTH].report()["ready"])
+    async with instance.client.get(path) as response:
+        documented = document["paths"][path]["get"]["responses"]["200"]
+        schema = documented["content"][response.content_type]["schema"]
+        check(await read(response), schema)
+        assert response.status == 200
+        assert all(name in response.headers for name in documented["headers"])
+
+
+async def test_an_instance_that_is_not_ready_answers_as_documented(
+    instance: Instance, document: dict[str, Any]
+) -> None:
+    instance.app[keys.HEALTH].leave()
+    async with instance.client.get("/readyz") as response:
+        documented = document["paths"]["/readyz"]["get"]["responses"]["503"]
+        assert response.status == 503
+        check(await read(response), documented["content"]["application/json"]["schema"])
+
+
+async def read(response: aiohttp.ClientResponse) -> Any:
+    is_json = response.content_type == "application/json"
+    return await (response.json() if is_json else response.text())
+
+
+# The page
+
+
+def directives(policy: str) -> dict[str, list[str]]:
+    return {name: sources for name, *sources in (part.split() for part in policy.split(";"))}
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+async def test_the_page_is_served_with_and_without_a_slash(instance: Instance, path: str) -> None:
+    async with instance.client.get(path, allow_redirects=False) as response:
+        assert response.status == 200
+        assert response.content_type == "text/html"
+        assert '<div id="swagger-ui">' in await response.text()
+
+
+async def test_the_pages_policy_allows_its_own_script_and_nothing_else_inline(
+    instance: Instance,
+) -> None:
+    async with instance.client.get("/docs") as response:
+        policy = directives(response.headers["Content-Security-Policy"])
+        [script] = re.findall(r"<script>(.*?)</script>", await response.text(), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy["default-src"] == ["'none'"]
+    assert policy["script-src"] == ["'self'", f"'sha256-{digest}'"]
+    assert policy["style-src"] == ["'self'"]
+    sources = {source for sources in policy.values() for source in sources}
+    assert sources == {"'none'", "'self'", "data:", f"'sha256-{digest}'"}
+
+
+async def test_the_page_names_no_outside_url_and_all_that_it_names_is_there(
+    instance: Instance,
+) -> None:
+    async with instance.client.get("/docs") as response:
+        page = await response.text()
+    named = re.findall(r'(?:src|href|url)(?:=|: )"([^"]+)"', page)
+    assert len(named) == 7
+    assert "://" not in page
+    for url in named:
+        assert url.startswith("/docs/")
+        async with instance.client.get(url) as response:
+            assert response.status == 200, url
+            assert response.headers["Content-Security-Policy"] == "default-src 'none'"
+            assert await response.read()
+
+
+async def test_assets_may_be_kept_for_good_and_the_document_is_asked_for_again(
+    instance: Instance,
+) -> None:
+    async with instance.client.get("/docs") as response:
+        [script, *_] = re.findall(r'src="([^"]+)"', await response.text())
+        assert "no-cache" in response.headers["Cache-Control"]
+    async with instance.client.get(script) as response:
+        assert response.content_type.endswith("/javascript")
+        assert "immutable" in response.headers["Cache-Control"]
+    async with instance.client.get("/docs/openapi.json") as response:
+        assert await response.json() == instance.app[DOCUMENT]
+        assert "no-cache" in response.headers["Cache-Control"]
+        etag = response.headers["ETag"]
+    async with instance.client.get(
+        "/docs/openapi.json", headers={"If-None-Match": etag}
+    ) as response:
+        assert response.status == 304
+
+
+async def test_what_the_page_does_not_name_is_not_served(instance: Instance) -> None:
+    async with instance.client.get("/docs") as response:
+        [script, *_] = re.findall(r'src="([^"]+)"', await response.text())
+    folder = script.rpartition("/")[0]
+    for name in ("index.html", "swagger-ui.js", "VERSION", "..%2F__init__.py", ""):
+        async with instance.client.get(f"{folder}/{name}") as response:
+            assert (response.status, (await response.json())["code"]) == (404, "not_found")
+
+
+async def test_the_docs_count_against_the_rate_limit(start: Start) -> None:
+    limited = await start(rate_limit_per_ip="2/minute")
+    for path in ("/docs", "/docs/openapi.json"):
+        async with limited.client.get(path) as response:
+            assert response.status == 200
+            assert response.headers["RateLimit-Limit"] == "2"
+    async with limited.client.get("/docs") as response:
+        assert (response.status, (await response.json())["code"]) == (429, "rate_limited")

@@ -1,0 +1,267 @@
+"""The promises, with two instances on the same servers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from urllib.parse import urlsplit
+
+from scoreboard import keys
+from scoreboard.live.rabbit import RabbitBus
+from scoreboard.scoring.board import CachedBoard
+from scoreboard.scoring.model import Board
+from tests.eventually import eventually
+from tests.instances import Instance
+from tests.proxy import TcpProxy
+from tests.service.conftest import Start
+from tests.world import (
+    add_actions,
+    add_users,
+    board_version,
+    grants,
+    ledger_sums,
+    ranking,
+    scores,
+    sql,
+)
+
+
+def shown(board: list[dict[str, object]]) -> list[tuple[object, object]]:
+    return [(entry["userId"], entry["score"]) for entry in board]
+
+
+async def test_an_action_raced_over_two_instances_and_many_connections_is_granted_once(
+    start: Start, database_url: str
+) -> None:
+    one, two = await start(), await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+
+    answers = await asyncio.gather(
+        *(instance.submit(user, "run") for _ in range(40) for instance in (one, two))
+    )
+
+    assert sorted(status for status, _ in answers) == [200] + [400] * 79
+    assert {document["code"] for status, document in answers if status == 400} == {
+        "already_granted"
+    }
+    assert grants(database_url) == [(user, "run")]
+    assert scores(database_url) == {user: 50}
+
+
+async def test_a_200_means_the_row_and_the_score_are_there(
+    instance: Instance, database_url: str
+) -> None:
+    users = add_users(database_url, 30)
+    add_actions(database_url, {"run": 50})
+
+    async def submit_and_look(user: str) -> None:
+        assert (await instance.submit(user, "run"))[0] == 200
+        rows = await asyncio.to_thread(
+            sql,
+            database_url,
+            "SELECT count(*), (SELECT score FROM scores WHERE user_id = %(user)s) FROM ledger"
+            " WHERE user_id = %(user)s",
+            {"user": user},
+        )
+        assert rows == [(1, 50)]
+
+    await asyncio.gather(*(submit_and_look(user) for user in users))
+
+
+async def test_commits_are_synchronous_whatever_the_server_defaults_to(
+    start: Start, database_url: str
+) -> None:
+    """A 200 is a promise that survives a crash of PostgreSQL."""
+    name = database_url.rsplit("/", 1)[1]
+    sql(database_url, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    instance = await start(instance="sync")
+    await instance.board()
+    writers = instance.app[keys.SUBMISSIONS]._ledger._writers  # type: ignore[attr-defined]
+    assert await writers.fetch("SHOW synchronous_commit") == [("on",)]
+
+
+async def test_scores_equal_the_ledger_at_every_instant(start: Start, database_url: str) -> None:
+    one, two = await start(), await start()
+    users = add_users(database_url, 10)
+    add_actions(database_url, {f"a{n}": n + 1 for n in range(20)})
+    over = asyncio.Event()
+
+    async def watch() -> int:
+        looks = 0
+        while not over.is_set():
+            # One statement is one instant.
+            differing = await asyncio.to_thread(
+                sql,
+                database_url,
+                "SELECT 1 FROM scores FULL JOIN (SELECT user_id, sum(points_granted) AS sum"
+                " FROM ledger GROUP BY user_id) AS sums USING (user_id)"
+                " WHERE score IS DISTINCT FROM sum",
+            )
+            assert differing == []
+            looks += 1
+        return looks
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(
+        *(random.choice((one, two)).submit(user, f"a{n}") for user in users for n in range(20))
+    )
+    over.set()
+    assert await watching > 0
+    assert scores(database_url) == ledger_sums(database_url)
+
+
+async def test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new(
+    start: Start, database_url: str, redis_url: str
+) -> None:
+    """Without the wait for Redis before the reply, the other instance shows the board before."""
+    redis = urlsplit(redis_url)
+    assert redis.port is not None
+    async with TcpProxy("127.0.0.1", redis.port) as slow_line:
+        writer = await start(redis_url=f"redis://127.0.0.1:{slow_line.port}{redis.path}")
+        reader = await start()
+        [user] = add_users(database_url, 1)
+        add_actions(database_url, {f"a{n}": 1 for n in range(20)})
+        await eventually(lambda: _redis_version(reader.app[keys.BOARD], 1))
+        slow_line.delay(0.02)
+        for n in range(20):
+            status, document = await writer.submit(user, f"a{n}")
+            board = await reader.board()
+            assert status == 200
+            assert board["data"][0]["score"] >= document["data"]["score"]
+
+
+async def test_every_stream_of_every_instance_ends_on_the_final_board_and_never_goes_back(
+    start: Start, database_url: str
+) -> None:
+    one, two = await start(), await start()
+    users = add_users(database_url, 12)
+    add_actions(database_url, {f"a{n}": n + 1 for n in range(10)})
+    streams = [await instance.open_stream() for instance in (one, two) for _ in range(5)]
+
+    pairs = [(user, f"a{n}") for user in users for n in range(10)]
+    random.shuffle(pairs)
+    await asyncio.gather(*(random.choice((one, two)).submit(*pair) for pair in pairs))
+
+    final = board_version(database_url)
+    for stream in streams:
+        await stream.until(final, within_seconds=2.0)
+        assert stream.versions == sorted(set(stream.versions))
+        assert shown(stream.boards[-1].data["topUsers"]) == ranking(database_url)
+
+
+async def test_a_board_that_was_never_published_reaches_the_other_instances_within_two_seconds(
+    start: Start, database_url: str
+) -> None:
+    """As if the instance was killed between commit and publish: only comparing versions helps."""
+    one, two = await start(), await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    stream = await two.open_stream()
+    await stream.until(1)
+    bus = one.app[keys.BUS]
+    assert isinstance(bus, RabbitBus)
+    bus.publish = lambda board, trace=None: None  # type: ignore[method-assign]
+
+    await one.submit(user, "run")
+
+    await stream.until(2, within_seconds=2.0)
+    assert two.metric("catch_ups_total", copy="hub") >= 1
+
+
+async def test_a_board_that_redis_never_got_is_there_within_two_seconds(
+    start: Start, database_url: str
+) -> None:
+    one = await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await one.board()
+    board = one.app[keys.BOARD]
+    assert isinstance(board, CachedBoard)
+
+    async def lose(board: Board) -> None: ...
+
+    store, board.store = board.store, lose  # type: ignore[method-assign]
+    await one.submit(user, "run")
+    board.store = store  # type: ignore[method-assign]
+
+    await eventually(lambda: _redis_version(board, 2), within_seconds=2.0)
+
+
+async def test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told(
+    start: Start, database_url: str
+) -> None:
+    one, two = await start(reconcile_seconds=60.0), await start(reconcile_seconds=60.0)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await eventually(lambda: two.app[keys.BUS].connected and one.app[keys.BUS].connected)
+    assert (await two.board())["version"] == 1
+
+    async def lose(board: Board) -> None: ...
+
+    one.app[keys.BOARD].store = lose  # type: ignore[method-assign]
+    await one.submit(user, "run")
+    await eventually(lambda: two.app[keys.HUB].version == 2)
+
+    assert (await two.board())["version"] == 2
+
+
+async def _redis_version(board: CachedBoard, version: int) -> bool:
+    return await board.version() == version
+
+
+async def test_a_client_that_hangs_up_changes_nothing_about_its_grant(
+    start: Start, database_url: str
+) -> None:
+    """Without the batch's own task, a cancelled handler would take commit and push with it."""
+    instance = await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    stream = await instance.open_stream()
+    await stream.until(1)
+    reader, writer = await asyncio.open_connection(*instance.url.removeprefix("http://").split(":"))
+    body = b'{"actionId": "run"}'
+    writer.write(
+        b"POST /api/actions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (instance.token(user).encode(), len(body), body)
+    )
+    await writer.drain()
+    await eventually(lambda: instance.app[keys.SUBMISSIONS]._batches._running, every_seconds=0)
+    writer.transport.abort()
+    del reader
+
+    await stream.until(2)
+    assert grants(database_url) == [(user, "run")]
+
+
+async def test_nothing_after_the_commit_turns_a_reply_into_an_error(
+    start: Start, database_url: str
+) -> None:
+    dead = "127.0.0.1:1"
+    instance = await start(redis_url=f"redis://{dead}/0", amqp_url=f"amqp://guest:guest@{dead}/")
+    users = add_users(database_url, 5)
+    add_actions(database_url, {"run": 50})
+
+    answers = await asyncio.gather(*(instance.submit(user, "run") for user in users))
+
+    assert [status for status, _ in answers] == [200] * 5
+    assert instance.metric("cache_stores_failed_total") >= 1
+    assert shown((await instance.board())["data"]) == ranking(database_url)
+
+
+async def test_conflated_boards_are_counted_and_the_last_one_is_never_lost(
+    start: Start, database_url: str
+) -> None:
+    instance = await start(push_interval_seconds=0.3)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {f"a{n}": 1 for n in range(30)})
+    stream = await instance.open_stream()
+    await stream.until(1)
+
+    for n in range(30):
+        await instance.submit(user, f"a{n}")
+
+    await stream.until(31)
+    assert len(stream.versions) < 31
+    assert instance.metric("boards_conflated_total") > 0

@@ -1,0 +1,95 @@
+"""The end of an instance: at any moment, announced, without losing what was accepted."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.eventually import eventually
+from tests.instances import Instance, test_settings
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users, grants, sql
+
+
+async def test_an_instance_stops_at_whatever_moment_of_its_start(
+    database_url: str, redis_url: str, amqp_url: str
+) -> None:
+    """Drivers swallow cancellations; without `raise_if_cancelled` a background task outlives its
+    end.
+    """
+    for milliseconds in range(0, 40, 2):
+        instance = await Instance.start(
+            test_settings(database_url=database_url, redis_url=redis_url, amqp_url=amqp_url)
+        )
+        await asyncio.sleep(milliseconds / 1000)  # not a wait for anything: it is the moment
+        async with asyncio.timeout(10):
+            await instance.stop()
+
+
+async def test_streams_get_a_farewell_and_a_clean_end(start: Start) -> None:
+    instance = await start()
+    stream = await instance.open_stream()
+    await stream.until(1)
+
+    async with asyncio.timeout(5):  # far below the 60 s that open streams would hold it up
+        await instance.runner.cleanup()
+
+    await eventually(lambda: stream.ended)
+    assert stream.events[-1].name == "closing"
+    assert stream.events[-1].data["code"] == "shutting_down"
+
+
+async def test_submissions_in_flight_at_the_end_are_answered_and_committed(
+    start: Start, database_url: str
+) -> None:
+    users = add_users(database_url, 20)
+    add_actions(database_url, {"run": 5})
+    instance = await start()
+    await instance.board()  # connected
+    blocker = asyncio.create_task(asyncio.to_thread(_hold_ledger, database_url))
+    await eventually(lambda: _ledger_is_locked(database_url))
+    answers = [asyncio.create_task(instance.submit(user, "run")) for user in users]
+    await eventually(lambda: _somebody_waits(database_url))
+
+    await instance.runner.cleanup()
+    await blocker
+
+    assert [status for status, _ in await asyncio.gather(*answers)] == [200] * 20
+    assert sorted(user for user, _ in grants(database_url)) == sorted(users)
+
+
+async def test_submissions_whose_client_left_are_finished_at_the_end(
+    start: Start, database_url: str
+) -> None:
+    """Nobody waits for them any more, so only the end of the instance itself does."""
+    users = add_users(database_url, 5)
+    add_actions(database_url, {"run": 5})
+    instance = await start()
+    await instance.board()
+    blocker = asyncio.create_task(asyncio.to_thread(_hold_ledger, database_url))
+    await eventually(lambda: _ledger_is_locked(database_url))
+    answers = [asyncio.create_task(instance.submit(user, "run")) for user in users]
+    await eventually(lambda: _somebody_waits(database_url))
+    for answer in answers:
+        answer.cancel()
+    await instance.client.close()
+
+    await instance.runner.cleanup()
+    await blocker
+
+    assert sorted(user for user, _ in grants(database_url)) == sorted(users)
+
+
+def _ledger_is_locked(database_url: str) -> bool:
+    statement = """SELECT 1 FROM pg_locks
+        WHERE mode = 'ExclusiveLock' AND granted AND relation = 'ledger'::regclass"""
+    return bool(sql(database_url, statement))
+
+
+def _somebody_waits(database_url: str) -> bool:
+    statement = """SELECT 1 FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    return bool(sql(database_url, statement))
+
+
+def _hold_ledger(database_url: str) -> None:
+    sql(database_url, "LOCK TABLE ledger IN EXCLUSIVE MODE; SELECT pg_sleep(1)")

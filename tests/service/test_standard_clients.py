@@ -1,0 +1,79 @@
+"""Clients that nobody here wrote: curl, and schemathesis with what the OpenAPI document says.
+
+httpx-sse is in `test_streams`, a browser's EventSource in `tests/browser`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+
+import pytest
+
+from tests.instances import Instance
+from tests.world import add_actions, add_users
+
+# Streams never end; the checks are those about what the server answers. Not among them is the one
+# that holds a schema-valid body to be a good one: an action may have been granted before.
+SCHEMATHESIS = (
+    "--exclude-path-regex=stream$",
+    "--checks=not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_headers_conformance,response_schema_conformance,unsupported_method",
+    "--max-examples=15",
+    "--seed=1",
+    "--request-timeout=10",
+    "--suppress-health-check=all",
+)
+
+
+async def run(*command: str, within_seconds: float = 50.0) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(within_seconds):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        output, _ = await process.communicate()
+        raise AssertionError(f"{command[0]} did not end: {output.decode()[-3000:]}") from None
+    return process.returncode or 0, output.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
+    instance: Instance, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"daily-login": 10})
+    status, output = await run(
+        *(sys.executable, "-m", "schemathesis.cli", "run"),
+        f"{instance.url}/docs/openapi.json",
+        f"--header=Authorization: Bearer {instance.token(user)}",
+        *SCHEMATHESIS,
+        within_seconds=100.0,
+    )
+    assert status == 0, output[-5000:]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_curl_submits_and_reads_the_stream(instance: Instance, database_url: str) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    stream = asyncio.create_task(
+        run("curl", "-sN", "--max-time", "3", f"{instance.url}/api/leaderboard/stream")
+    )
+    body = json.dumps({"actionId": "run"})
+    status, answer = await run(
+        *("curl", "-s", "-X", "POST", f"{instance.url}/api/actions", "-d", body),
+        *("-H", "Content-Type: application/json"),
+        *("-H", f"Authorization: Bearer {instance.token(user)}"),
+    )
+    assert (status, json.loads(answer)["message"]) == (0, "Score Updated")
+    _, events = await stream
+    assert "event: connected\n" in events
+    assert "event: score:update\n" in events
+    assert user in events

@@ -1,0 +1,212 @@
+"""Streams through HTTP: slow clients, standard clients, old clients, limits."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import httpx
+import httpx_sse
+import pytest
+
+from scoreboard import keys
+from tests.eventually import eventually
+from tests.instances import Instance
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users
+
+
+async def play(instance: Instance, user: str, database_url: str, count: int, prefix: str) -> None:
+    add_actions(database_url, {f"{prefix}{n}": 1 for n in range(count)})
+    for n in range(count):
+        assert (await instance.submit(user, f"{prefix}{n}"))[0] == 200
+
+
+def raw_stream(
+    instance: Instance, request: bytes, receive_buffer: int | None = None
+) -> socket.socket:
+    """A client that sends this and then does only what the test does with it."""
+    host, port = instance.url.removeprefix("http://").split(":")
+    client = socket.socket()
+    if receive_buffer:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.connect((host, int(port)))
+    client.sendall(request)
+    return client
+
+
+FILLER = b": filler\n\n" * 2_000_000  # 22 MB, of which Linux takes at most about 6
+
+GET = b"GET /api/leaderboard/stream HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+async def test_httpx_sse_reads_the_stream(instance: Instance, database_url: str) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    async with (
+        httpx.AsyncClient(base_url=instance.url) as client,
+        httpx_sse.aconnect_sse(client, "GET", "/api/leaderboard/stream") as source,
+    ):
+        events = source.aiter_sse()
+        assert (await anext(events)).event == "connected"
+        assert (await anext(events)).id == "1"
+        await instance.submit(user, "run")
+        update = await anext(events)
+    assert (update.event, update.id) == ("score:update", "2")
+    assert update.json()["topUsers"][0]["userId"] == user
+
+
+async def test_an_http_1_0_client_gets_a_stream_without_chunks(instance: Instance) -> None:
+    """Nginx speaks HTTP/1.0 to its upstreams unless told otherwise."""
+    client = raw_stream(instance, b"GET /api/leaderboard/stream HTTP/1.0\r\nHost: test\r\n\r\n")
+    received = bytearray()
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+
+    async def has_board() -> bool:
+        received.extend(await loop.sock_recv(client, 65536))
+        return b"id: 1\nevent: score:update\ndata: " in received
+
+    await eventually(has_board)
+    client.close()
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    assert b"chunked" not in head.lower()
+    assert body.startswith(b"retry: ")
+
+
+async def test_a_client_that_leaves_is_forgotten_at_once(instance: Instance) -> None:
+    hub = instance.app[keys.HUB]
+    clients = [raw_stream(instance, GET) for _ in range(10)]
+    await eventually(lambda: len(hub) == 10)
+    for client in clients:
+        client.close()
+    await eventually(lambda: len(hub) == 0, within_seconds=2.0)
+
+
+async def test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody(
+    start: Start, database_url: str
+) -> None:
+    """Without the look at the write buffer its memory grows with every board."""
+    instance = await start(push_interval_seconds=0.0, stuck_after_seconds=1.0)
+    hub = instance.app[keys.HUB]
+    [user] = add_users(database_url, 1)
+    stalled = raw_stream(instance, GET, receive_buffer=4096)
+    await eventually(lambda: len(hub) == 1)
+    [subscriber] = hub._subscribers
+    healthy = await instance.open_stream()
+    # The kernel takes the first few megabytes; fill it up as a long night of boards would.
+    subscriber.transport.write(FILLER)
+    unsent = subscriber.transport.get_write_buffer_size()
+
+    await play(instance, user, database_url, 20, "a")
+
+    await healthy.until(21)
+    assert subscriber.transport.get_write_buffer_size() <= unsent  # not one board more
+    await eventually(lambda: instance.metric("subscribers_cut_off_total") == 1)
+    assert subscriber.transport.is_closing()
+    await eventually(lambda: len(hub) == 1)
+    assert instance.metric("deliveries_skipped_total") > 0
+    stalled.close()
+
+
+async def test_a_slow_client_that_drains_gets_the_newest_board(
+    start: Start, database_url: str
+) -> None:
+    instance = await start(push_interval_seconds=0.0, stuck_after_seconds=30.0)
+    hub = instance.app[keys.HUB]
+    [user] = add_users(database_url, 1)
+    slow = raw_stream(instance, GET, receive_buffer=4096)
+    await eventually(lambda: len(hub) == 1)
+    [subscriber] = hub._subscribers
+    subscriber.transport.write(FILLER)
+    await play(instance, user, database_url, 10, "a")
+    await eventually(lambda: hub.version == 11 and subscriber in hub._behind)
+
+    slow.setblocking(False)
+    tail = b""
+
+    async def has_newest() -> bool:
+        nonlocal tail
+        tail = (tail + await asyncio.get_running_loop().sock_recv(slow, 1 << 20))[-5000:]
+        return b"id: 11\n" in tail
+
+    await eventually(has_newest, within_seconds=10.0, every_seconds=0)
+    assert b"id: 5\n" not in tail  # the boards between were skipped
+    slow.close()
+
+
+async def test_streams_per_address_are_counted_over_all_instances_and_none_is_evicted(
+    start: Start,
+) -> None:
+    one, two = await start(streams_per_ip=3), await start(streams_per_ip=3)
+    streams = [await one.open_stream(), await two.open_stream(), await one.open_stream()]
+
+    async with two.client.get("/api/leaderboard/stream") as response:
+        assert response.status == 429
+        assert (await response.json())["code"] == "too_many_streams"
+        assert response.headers["Retry-After"]
+
+    assert not any(stream.ended for stream in streams)
+    streams[0].response.close()
+
+    async def a_place_is_free() -> bool:
+        async with two.client.get("/api/leaderboard/stream") as response:
+            return response.status == 200
+
+    await eventually(a_place_is_free, every_seconds=0.2)
+
+
+async def test_an_instance_refuses_more_streams_than_it_may_serve(start: Start) -> None:
+    instance = await start(subscribers_max=1)
+    await instance.open_stream()
+    async with instance.client.get("/api/leaderboard/stream") as response:
+        assert response.status == 503
+        assert response.headers["Retry-After"]
+
+
+async def test_heartbeats_keep_an_idle_stream_open(start: Start) -> None:
+    instance = await start(heartbeat_seconds=0.1)
+    stream = await instance.open_stream()
+    await eventually(lambda: stream.heartbeats >= 3)
+
+
+async def test_a_stream_opened_with_a_token_ends_announced_when_the_token_expires(
+    start: Start, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    instance = await start(require_token_to_read=True, access_token_seconds=2)
+    stream = await instance.open_stream(headers=instance.bearer(user))
+    await eventually(lambda: stream.ended, within_seconds=6.0)
+    assert stream.events[-1].name == "closing"
+    assert stream.events[-1].data["code"] == "expired_token"
+
+
+async def test_retry_is_drawn_anew_for_each_client(instance: Instance) -> None:
+    streams = [await instance.open_stream() for _ in range(8)]
+    for stream in streams:
+        await stream.until(1)
+    retries = {stream.retries[0] for stream in streams}
+    assert len(retries) > 1
+    assert all(1000 <= retry <= 5000 for retry in retries)
+
+
+@pytest.mark.parametrize(
+    ("role", "path"), [("api", "/api/leaderboard/stream"), ("stream", "/api/actions")]
+)
+async def test_a_role_serves_only_its_own_routes(start: Start, role: str, path: str) -> None:
+    instance = await start(role=role)
+    method = "GET" if role == "api" else "POST"
+    async with instance.client.request(method, path) as response:
+        assert response.status == 404
+
+
+async def test_an_api_instance_and_a_stream_instance_work_together(
+    start: Start, database_url: str
+) -> None:
+    api, streaming = await start(role="api"), await start(role="stream")
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    stream = await streaming.open_stream()
+    await stream.until(1)
+    await api.submit(user, "run")
+    await stream.until(2)

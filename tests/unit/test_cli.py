@@ -1,0 +1,545 @@
+"""The command line without a server: arguments, files of actions, comparisons, demo parts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shlex
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scoreboard
+from scoreboard import cli
+from scoreboard.commands import action_file, serving
+from scoreboard.commands.players import retry_after_seconds
+from scoreboard.commands.servers import redis_place
+from scoreboard.commands.spectator import Screen
+from scoreboard.commands.terminal import program
+from scoreboard.commands.verification import Comparison
+from scoreboard.operations.embedded import EmbeddedUrls
+from scoreboard.scoring.catalogue import Action
+from tests.samples import a_board
+
+Run = Callable[..., tuple[int, str, str]]
+
+ROOT = Path(scoreboard.__file__).resolve().parent.parent
+HEADER = "action_id,points\n"
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command with an environment of our own: exit code, standard output, standard error."""
+    for name in [name for name in os.environ if name.startswith("SCOREBOARD_")]:
+        monkeypatch.delenv(name)
+
+    def run_one(*argv: str, **environment: str) -> tuple[int, str, str]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        try:
+            code = cli.run(argv)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    yield run_one
+    structlog.reset_defaults()  # what it logs to is gone with this test
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def problems(text: str | bytes, form: str | None = None) -> list[str]:
+    content = text if isinstance(text, bytes) else text.encode()
+    return [str(problem) for problem in action_file.read(content, form).problems]
+
+
+def points(text: str | bytes, form: str | None = None) -> dict[str, int]:
+    content = text if isinstance(text, bytes) else text.encode()
+    found = action_file.read(content, form)
+    assert found.problems == []
+    return found.points
+
+
+class TestArguments:
+    def test_without_a_command_the_help_is_shown(self, run: Run) -> None:
+        code, out, _ = run()
+        assert code == 0
+        assert "scoreboard serve --embedded" in out
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["serve"],
+            ["migrate"],
+            ["actions", "load"],
+            ["actions", "list"],
+            ["users", "create"],
+            ["users", "list"],
+            ["users", "show"],
+            ["users", "set-password"],
+            ["users", "revoke"],
+            ["users", "delete"],
+            ["board", "show"],
+            ["board", "verify"],
+            ["board", "rebuild"],
+            ["demo"],
+            ["openapi"],
+        ],
+        ids=" ".join,
+    )
+    def test_every_command_shows_examples_of_itself(self, run: Run, command: list[str]) -> None:
+        code, out, _ = run(*command, "--help")
+        assert code == 0
+        assert f"scoreboard {' '.join(command)}" in out.partition("examples:")[2]
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["fly"],
+            ["users"],
+            ["users", "delete", "ada", "--y"],
+            ["migrate", "--rollback", "0"],
+            ["migrate", "--rollback", "-1"],
+            ["serve", "--role", "none"],
+            ["demo", "--rate", "5"],
+            ["demo", "--players", "0"],
+            ["demo", "--seconds", "nan"],
+            ["demo", "--url", "example.org"],
+            ["demo", "--url", "http://example.org:x"],
+        ],
+        ids=" ".join,
+    )
+    def test_arguments_that_cannot_work_are_refused_with_code_2(
+        self, run: Run, argv: list[str]
+    ) -> None:
+        code, out, err = run(*argv)
+        assert (code, out) == (2, "")
+        assert "usage: scoreboard" in err
+
+
+class TestConfiguration:
+    def test_serve_without_servers_says_what_to_set(self, run: Run) -> None:
+        code, _, err = run("serve")
+        assert code == 2
+        assert "SCOREBOARD_DATABASE_URL is not set" in err
+        assert "scoreboard serve --embedded" in err
+
+    @pytest.mark.parametrize(
+        "argv", [["migrate"], ["actions", "list"], ["users", "list"], ["board", "verify"]]
+    )
+    def test_a_command_names_the_address_that_it_lacks(self, run: Run, argv: list[str]) -> None:
+        code, _, err = run(*argv)
+        assert code == 2
+        assert err.startswith("scoreboard: SCOREBOARD_DATABASE_URL is not set")
+
+    def test_a_note_of_embedded_servers_that_nobody_answers_for_is_no_help(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        note = tmp_path / ".scoreboard" / "urls.json"
+        note.parent.mkdir()
+        stale = {"SCOREBOARD_DATABASE_URL": f"postgresql://ada@/x?host={tmp_path}"}
+        for content in (json.dumps(stale), "{}", "[]", "\xff", '{"SCOREBOARD_DATABASE_URL": null}'):
+            note.write_text(content, encoding="latin-1")
+            code, _, err = run("users", "list")
+            assert code == 2
+            assert "export" not in err
+
+    def test_the_welcome_shows_commands_to_copy_and_the_user_of_the_readme(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stdout", terminal)
+        monkeypatch.setattr("sys.argv", [".venv/bin/scoreboard", "serve"])
+        servers = serving._exports(EmbeddedUrls("postgresql://a@/a?host=b", None))
+        serving._welcome(servers, "http://127.0.0.1:1")
+        shown = terminal.getvalue()
+        assert "open http://127.0.0.1:1: the board, live" in shown.strip().splitlines()[0]
+        assert ".venv/bin/scoreboard demo --url http://127.0.0.1:1" in shown
+        assert "export SCOREBOARD_DATABASE_URL='postgresql://a@/a?host=b'" in shown
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        [user] = re.findall(r"-d '(\{.*\})'", shown)
+        assert f"-d '{user}'" in readme
+
+    def test_the_program_is_named_as_it_was_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/scoreboard")
+        for started, shown in (
+            (".venv/bin/scoreboard", ".venv/bin/scoreboard"),
+            ("/usr/bin/scoreboard", "scoreboard"),
+            ("/my own/scoreboard", "'/my own/scoreboard'"),
+            ("/x/scoreboard/__main__.py", f"{shlex.quote(sys.executable)} -m scoreboard"),
+        ):
+            monkeypatch.setattr("sys.argv", [started])
+            assert program() == shown
+
+    def test_an_unknown_setting_stops_every_command(self, run: Run) -> None:
+        code, _, err = run("actions", "list", SCOREBOARD_DATABSE_URL="x")
+        assert code == 2
+        assert "SCOREBOARD_DATABSE_URL" in err
+
+    @pytest.mark.parametrize("argv", [["board", "show"], ["serve"], ["migrate"]])
+    def test_an_address_that_is_none_is_refused_without_repeating_its_password(
+        self, run: Run, argv: list[str]
+    ) -> None:
+        code, out, err = run(
+            *argv,
+            SCOREBOARD_DATABASE_URL="postgres//ada:hush@localhost/x",
+            SCOREBOARD_REDIS_URL="redis://localhost",
+            SCOREBOARD_JWT_SECRET="s" * 32,
+        )
+        assert code == 2
+        assert "SCOREBOARD_DATABASE_URL is not an address" in err
+        assert "hush" not in out + err
+
+    @pytest.mark.parametrize("url", ["http://:hush@localhost", "redis://:hush@localhost:port"])
+    def test_so_is_an_address_of_redis(self, run: Run, url: str) -> None:
+        code, out, err = run(
+            "board",
+            "verify",
+            SCOREBOARD_DATABASE_URL="postgresql://localhost:1/x",
+            SCOREBOARD_REDIS_URL=url,
+        )
+        assert code == 2
+        assert "SCOREBOARD_REDIS_URL is not an address" in err
+        assert "hush" not in out + err
+
+    def test_where_redis_is_never_includes_the_password(self) -> None:
+        assert redis_place("redis://ada:hush@cache:6380/2") == "cache:6380/2"
+        assert redis_place("redis://:hush@cache") == "cache:6379"
+        assert redis_place("unix:///run/redis.sock?password=hush") == "/run/redis.sock"
+
+
+class TestOpenapi:
+    def test_the_document_is_written_without_any_server(self, run: Run) -> None:
+        code, out, err = run("openapi")
+        assert (code, err) == (0, "")
+        assert "/api/actions" in json.loads(out)["paths"]
+
+
+class TestUserRules:
+    @pytest.mark.parametrize(
+        ("username", "email", "said"),
+        [
+            ("a", "a@example.org", "username"),
+            ("a b", "a@example.org", "username"),
+            ("ada", "nowhere", "email"),
+        ],
+    )
+    def test_operators_are_held_to_the_rules_of_the_api(
+        self, run: Run, username: str, email: str, said: str
+    ) -> None:
+        code, _, err = run("users", "create", username, email, "--password-stdin")
+        assert code == 1
+        assert err.startswith(f"scoreboard: {said}:")
+
+    def test_a_short_password_is_refused(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+        code, _, err = run("users", "create", "ada", "ada@example.org", "--password-stdin")
+        assert code == 1
+        assert err.startswith("scoreboard: password:")
+
+    def test_without_a_terminal_there_is_nobody_to_ask(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+        code, _, err = run("users", "set-password", "ada")
+        assert code == 1
+        assert "--password-stdin" in err
+
+    def test_two_passwords_that_differ_change_nothing(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        typed = iter(["correct horse", "correct house"])
+        monkeypatch.setattr("sys.stdin", Terminal())
+        monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
+        code, out, err = run("users", "create", "ada", "ada@example.org")
+        assert (code, out) == (1, "")
+        assert err == "scoreboard: The two differ. Nothing was changed.\n"
+
+
+class TestActionFile:
+    def test_csv_is_read(self) -> None:
+        assert points("action_id,points\nlogin,10\nwin,20\n") == {"login": 10, "win": 20}
+
+    @pytest.mark.parametrize(
+        "header", ["actionId,points", " action_id , points ", "action_id,points"]
+    )
+    def test_both_spellings_of_the_header_are_read(self, header: str) -> None:
+        assert points(f"{header}\nlogin,10") == {"login": 10}
+
+    def test_columns_may_be_the_other_way_round(self) -> None:
+        assert points("points,action_id\n10,login") == {"login": 10}
+
+    @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize("bom", ["", "\ufeff"])
+    def test_marks_and_ends_of_lines_of_other_systems_are_read(
+        self, bom: str, newline: str
+    ) -> None:
+        text = bom + newline.join(["action_id,points", "login, 10 ", "", '"a,b",020', ""])
+        assert points(text) == {"login": 10, "a,b": 20}
+
+    def test_json_is_read_by_its_looks_or_by_name(self) -> None:
+        text = '\ufeff [\n{"actionId": "login", "points": 10},\n{"points": 2, "actionId": "é"}]\n'
+        assert points(text) == points(text, "json") == {"login": 10, "é": 2}
+        assert points("[]") == {}
+
+    def test_every_bad_row_of_a_csv_is_reported_by_its_line(self) -> None:
+        rows = ["ok,1", "ok,2", "zero,0", "huge,2147483648", "half,0.5", "plus,+1", "ten,1_0"]
+        rows += ["arabic,٣", ",5", f"{'x' * 101},5", '"a\tb",5', "three,1,2", "one", 'quote,"5"x']
+        rows += ['"two\nlines",5', "good,2147483647", "both\x00,-1"]
+        reported = problems(HEADER + "\n".join(rows))
+        assert [line.split(":")[0] for line in reported] == [
+            *(f"line {number}" for number in range(3, 17)),
+            "line 19",
+        ]
+        assert reported[0] == "line 3: action id 'ok' is on line 2 already"
+        assert reported[1].endswith("from 1 to 2147483647, not 0")
+        assert reported[9:11] == [
+            "line 12: action id 'a\\tb': Must not contain control characters.",
+            "line 13: 2 columns expected, 3 found",
+        ]
+        assert "points must be" in reported[-1]
+        assert "control characters" in reported[-1]
+        assert not any(unicodedata.category(c) == "Cc" for line in reported for c in line)
+
+    @pytest.mark.parametrize(
+        "text", ["login,10\n", "action_id;points\nlogin;10", "action_id\nlogin", "id,points\n"]
+    )
+    def test_a_file_without_the_header_is_told_what_is_expected(self, text: str) -> None:
+        [problem] = problems(text)
+        assert problem.startswith("line 1: the first line must be the header action_id,points")
+
+    def test_an_open_quote_is_reported_where_it_begins(self) -> None:
+        assert problems(HEADER + 'good,1\n"open,2\nnext,3\n') == [
+            "line 3: not CSV: unexpected end of data"
+        ]
+
+    def test_bytes_that_are_not_utf_8_are_reported_by_their_line(self) -> None:
+        assert problems(HEADER.encode() + b"good,1\ncaf\xe9,2\n") == [
+            "line 3: not UTF-8: save the file as UTF-8"
+        ]
+
+    def test_every_bad_entry_of_a_json_list_is_reported_by_its_number_and_line(self) -> None:
+        elements: list[Any] = [
+            {"actionId": "ok", "points": 1},
+            {"actionId": "ok", "points": 1},
+            {"actionId": "true", "points": True},
+            {"actionId": "text", "points": "5"},
+            {"actionId": "half", "points": 5.0},
+            {"actionId": 7, "points": 5},
+            {"actionId": None, "points": 5},
+            {"actionId": "\ud800", "points": 5},
+            {"actionId": "a"},
+            {},
+            {"actionId": "a", "points": 1, "note": "x"},
+            ["a", 1],
+            {"actionId": "good", "points": 2147483647},
+        ]
+        text = "[\n" + ",\n".join(map(json.dumps, elements)) + "\n]"
+        reported = problems(text)
+        assert [line.split(":")[0] for line in reported] == [
+            f"entry {n} (line {n + 1})" for n in range(2, 13)
+        ]
+        assert reported[0].endswith("action id 'ok' is entry 1 already")
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ('{"actionId": "a", "points": 1}', 1),
+            ('[\n{"actionId": "a", "points": 1}\n{"actionId": "b", "points": 1}]', 3),
+            ('[\n{"actionId": "a", "points": 1},\n]', 3),
+            ('[\n{"actionId": "a", "points": 1}\n', 3),
+            ('[{"actionId": "a", "points": 1}]\n\nmore', 3),
+            ('{"actionId":\n"a" "points": 1}', 2),
+            ('[{"actionId": "a", "points": ' + "9" * 5000 + "}]", 1),
+            ("[" * 100_000, 1),
+        ],
+    )
+    def test_broken_json_is_reported_where_it_breaks(self, text: str, line: int) -> None:
+        assert [problem.split(":")[0] for problem in problems(text)] == [f"line {line}"]
+
+    @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-16")))
+    def test_no_content_makes_reading_fail(self, content: bytes) -> None:
+        for form in ("csv", "json", None):
+            found = action_file.read(content, form)
+            assert all(problem.line >= 1 for problem in found.problems)
+            assert len(found.points) == len(found.actions)
+
+    @given(
+        st.dictionaries(
+            st.text(
+                st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=100
+            ),
+            st.integers(1, action_file.POINTS_MAX),
+        )
+    )
+    def test_any_good_catalogue_is_read_as_it_was_written(self, catalogue: dict[str, int]) -> None:
+        written = io.StringIO()
+        csv.writer(written).writerows([("action_id", "points"), *catalogue.items()])
+        assert points(written.getvalue(), "csv") == catalogue
+        listed = [{"actionId": key, "points": value} for key, value in catalogue.items()]
+        assert points(json.dumps(listed), "json") == catalogue
+
+    def test_progress_reaches_the_end_of_the_text(self) -> None:
+        text = HEADER + "a,1\nb,2\nc,x"
+        advances: list[int] = []
+        action_file.read(text.encode(), None, advances.append)
+        assert sum(advances) == len(text)
+
+    def test_the_demo_actions_are_good(self) -> None:
+        from scoreboard.settings import config_directory
+
+        demo = action_file.read((config_directory() / "demo-actions.csv").read_bytes())
+        assert demo.problems == []
+        assert Action("daily-login", 10) in demo.actions
+        assert all(5 <= action.points <= 500 for action in demo.actions)
+
+    def test_fifty_bad_lines_are_shown_and_the_rest_counted(self, run: Run, tmp_path: Any) -> None:
+        file = tmp_path / "actions.csv"
+        file.write_text(HEADER + "".join(f"a{n},0\n" for n in range(60)))
+        code, _, err = run("actions", "load", str(file))
+        assert code == 1
+        assert "60 lines" in err
+        assert err.count("points must be") == 50
+        assert err.endswith("… and 10 more\n")
+
+    def test_broken_json_is_said_before_the_entries_that_were_read(
+        self, run: Run, tmp_path: Any
+    ) -> None:
+        file = tmp_path / "actions.json"
+        file.write_text('[{"actionId": "a", "points": 0},\n{"actionId": "b" "points": 1}]')
+        code, _, err = run("actions", "load", str(file))
+        assert code == 1
+        first, second = err.splitlines()
+        assert first.startswith(f"scoreboard: Nothing was loaded: {file}, line 2: not JSON: ")
+        assert first.endswith(f"1 entry of {file} must be mended.")
+        assert second.startswith("  entry 1 (line 1): points must be")
+
+    def test_a_terminal_sees_how_far_the_reading_is(
+        self, run: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "actions.csv"
+        file.write_text(HEADER + "a,0\n")
+        terminal = Terminal()
+        monkeypatch.setattr("sys.stderr", terminal)
+        code, _, _ = run("actions", "load", str(file))
+        assert code == 1
+        assert "Checking:" in terminal.getvalue()
+        assert "line 2: points must be" in terminal.getvalue()
+
+    @pytest.mark.parametrize("content", ["", HEADER, "[]"])
+    def test_a_file_without_actions_is_no_success(
+        self, run: Run, tmp_path: Any, content: str
+    ) -> None:
+        file = tmp_path / "actions"
+        file.write_text(content)
+        code, _, err = run("actions", "load", str(file))
+        assert code == 1
+        assert "no actions" in err
+
+    def test_a_file_that_is_not_there_is_named(self, run: Run) -> None:
+        code, _, err = run("actions", "load", "nowhere.csv")
+        assert code == 1
+        assert "nowhere.csv: No such file" in err
+
+
+class TestComparison:
+    def test_a_copy_that_is_late_and_arrives_is_no_difference(self) -> None:
+        comparison = Comparison()
+        comparison.add(a_board(4), a_board(5))
+        assert not comparison.agrees()
+        comparison.add(a_board(5), a_board(6))
+        assert comparison.agrees()
+        assert comparison.differences() == []
+
+    def test_a_copy_that_keeps_up_but_is_never_met_is_no_difference(self) -> None:
+        comparison = Comparison()
+        for version in range(10, 30, 3):
+            comparison.add(a_board(version - 1), a_board(version + 1))
+        assert comparison.differences() == []
+
+    def test_a_copy_that_stays_behind_is_one(self) -> None:
+        comparison = Comparison()
+        comparison.add(a_board(4), a_board(5))
+        comparison.add(a_board(4), a_board(7))
+        assert comparison.differences() == ["Redis holds version 4 and stays behind the ledger's 7"]
+
+    def test_a_copy_that_is_ahead_is_one(self) -> None:
+        comparison = Comparison()
+        comparison.add(a_board(9), a_board(5))
+        assert "ahead of the ledger's 5" in comparison.differences()[0]
+
+    def test_other_entries_under_one_version_are_one_for_each_rank(self) -> None:
+        comparison = Comparison()
+        comparison.add(a_board(5, 30, 20, 10), a_board(5, 30, 21))
+        first, second = comparison.differences()
+        assert first.startswith("rank 2 under version 5")
+        assert second.startswith("rank 3")
+        assert second.endswith("the ledger nobody")
+
+    def test_a_copy_that_was_mended_meanwhile_is_none(self) -> None:
+        comparison = Comparison()
+        comparison.add(a_board(5, 30), a_board(5, 31))
+        comparison.add("Redis holds no board", a_board(5, 31))
+        comparison.add(a_board(6, 31), a_board(6, 31))
+        assert comparison.agrees()
+
+    def test_no_board_at_all_is_one_sentence(self) -> None:
+        comparison = Comparison()
+        comparison.add(a_board(5), a_board(5))
+        comparison.add("Redis holds no board", a_board(6))
+        assert comparison.differences() == ["Redis holds no board"]
+
+
+class TestDemo:
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [("7", 7.0), ("0", 1.0), ("", 1.0), ("Wed, 21 Oct", 1.0), ("-3", 1.0)],
+    )
+    def test_retry_after_is_waited_for_and_at_least_a_second(
+        self, header: str, seconds: float
+    ) -> None:
+        assert retry_after_seconds(header) == seconds
+
+    def test_a_file_gets_a_line_for_each_board_and_each_new_remark(self) -> None:
+        output = io.StringIO()
+        screen = Screen(output)
+        screen.show("7", [{"userId": "u", "username": "ada", "score": 30}])
+        screen.count("1 player")
+        screen.tell("waits")
+        screen.tell("waits")
+        screen.show("8", [])
+        assert output.getvalue() == "version 7: ada 30\nwaits\nversion 8: nobody has a score yet\n"
+
+    def test_the_last_words_stand_once_on_a_terminal_and_in_a_file(self) -> None:
+        for output in (Terminal(), io.StringIO()):
+            screen = Screen(output)
+            screen.show("7", [])
+            screen.count("1 player")
+            screen.end("1 player")
+            last_drawn = output.getvalue().rpartition("\x1b[J")[2]
+            assert last_drawn.count("1 player") == 1
+            assert output.getvalue().rstrip().endswith("1 player")
+
+    def test_a_terminal_gets_each_board_in_the_place_of_the_last(self) -> None:
+        output = Terminal()
+        screen = Screen(output)
+        screen.show("7", [{"userId": "u", "username": "ada", "score": 30}])
+        assert "\x1b" not in output.getvalue()
+        screen.count("1 player" + "!" * 100)
+        assert "\x1b[5F\x1b[J" in output.getvalue()
+        assert max(map(len, output.getvalue().split("\n"))) < 100

@@ -1,0 +1,230 @@
+"""Group commit: who shares a batch, who hears what, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from scoreboard.connections.coalescing import Coalescer
+from scoreboard.errors import Overloaded, ShuttingDown
+from tests.clock import jumping_clock
+from tests.eventually import eventually
+
+
+class Server:
+    """Answers a batch of numbers with their doubles, when `open` lets it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.under_way = self.most_under_way = 0
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def process(self, numbers: Sequence[int]) -> list[int | Exception]:
+        self.batches.append(list(numbers))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await self.open.wait()
+        self.under_way -= 1
+        return [KeyError(number) if number < 0 else 2 * number for number in numbers]
+
+    def coalescer(
+        self, *, batch_max: int = 100, waiting_max: int = 100, concurrency: int = 1
+    ) -> Coalescer[int, int]:
+        return Coalescer(
+            self.process, batch_max=batch_max, waiting_max=waiting_max, concurrency=concurrency
+        )
+
+
+@pytest.fixture
+async def server() -> Server:
+    return Server()
+
+
+async def joined(coalescer: Coalescer[int, int], *numbers: int) -> list[asyncio.Task[int]]:
+    """A caller for each number, each of which has joined."""
+    callers = [asyncio.create_task(coalescer.join(number)) for number in numbers]
+    await asyncio.sleep(0)
+    return callers
+
+
+async def test_calls_of_one_turn_share_a_batch_and_each_gets_its_own_result(server: Server) -> None:
+    coalescer = server.coalescer()
+
+    results = await asyncio.gather(*(coalescer.join(number) for number in range(5)))
+
+    assert results == [0, 2, 4, 6, 8]
+    assert server.batches == [[0, 1, 2, 3, 4]]
+
+
+async def test_those_that_arrive_while_a_batch_is_on_its_way_make_up_the_next_one(
+    server: Server,
+) -> None:
+    coalescer = server.coalescer()
+    server.open.clear()
+    first = await joined(coalescer, 1)
+    await eventually(lambda: server.batches == [[1]])
+
+    others = await joined(coalescer, 2, 3)
+    assert coalescer.waiting == 2
+    server.open.set()
+
+    assert await asyncio.gather(*first, *others) == [2, 4, 6]
+    assert server.batches == [[1], [2, 3]]
+
+
+async def test_a_caller_that_joins_again_in_the_turn_of_its_answer_is_served(
+    server: Server,
+) -> None:
+    """A worker that counts as busy until its done callback leaves this caller waiting for ever."""
+    coalescer = server.coalescer()
+
+    async with asyncio.timeout(5):
+        assert [await coalescer.join(number) for number in range(20)] == list(range(0, 40, 2))
+
+
+async def test_no_batch_is_larger_than_it_may_be(server: Server) -> None:
+    coalescer = server.coalescer(batch_max=4)
+
+    await asyncio.gather(*(coalescer.join(number) for number in range(10)))
+
+    assert [len(batch) for batch in server.batches] == [4, 4, 2]
+
+
+async def test_as_many_batches_are_under_way_as_may_be_and_no_more(server: Server) -> None:
+    coalescer = server.coalescer(batch_max=1, concurrency=3)
+    server.open.clear()
+    callers = await joined(coalescer, *range(12))
+    await eventually(lambda: server.under_way == 3)
+    assert coalescer.waiting == 9
+
+    server.open.set()
+    await asyncio.gather(*callers)
+
+    assert server.most_under_way == 3
+    assert len(server.batches) == 12
+
+
+async def test_an_exception_among_the_results_is_raised_to_its_caller_alone(server: Server) -> None:
+    coalescer = server.coalescer()
+
+    good, bad, also_good = await asyncio.gather(
+        coalescer.join(1), coalescer.join(-1), coalescer.join(3), return_exceptions=True
+    )
+
+    assert (good, also_good) == (2, 6)
+    assert isinstance(bad, KeyError)
+
+
+async def test_when_the_batch_fails_every_caller_hears_of_it_and_the_next_one_is_served() -> None:
+    async def fail_once(numbers: Sequence[int]) -> list[int | Exception]:
+        if 1 in numbers:
+            raise ConnectionError("away")
+        return list(numbers)
+
+    coalescer: Coalescer[int, int] = Coalescer(fail_once, batch_max=10, waiting_max=10)
+
+    failed = await asyncio.gather(coalescer.join(1), coalescer.join(2), return_exceptions=True)
+
+    assert [type(error) for error in failed] == [ConnectionError, ConnectionError]
+    assert await coalescer.join(3) == 3
+
+
+async def test_a_caller_that_is_cancelled_leaves_and_its_batch_is_finished(server: Server) -> None:
+    coalescer = server.coalescer()
+    server.open.clear()
+    leaving, staying = await joined(coalescer, 1, 2)
+    await eventually(lambda: server.batches)
+
+    leaving.cancel()
+    server.open.set()
+
+    assert await staying == 4
+    assert leaving.cancelled() or leaving.cancelling()
+    assert server.batches == [[1, 2]]
+
+
+async def test_what_a_caller_left_behind_while_it_waited_is_still_done(server: Server) -> None:
+    """It was accepted: a submission whose client hung up is granted all the same."""
+    coalescer = server.coalescer()
+    server.open.clear()
+    [first] = await joined(coalescer, 1)
+    await eventually(lambda: server.batches)
+    [leaving] = await joined(coalescer, 2)
+
+    leaving.cancel()
+    server.open.set()
+    await first
+    await coalescer.close()
+
+    assert server.batches == [[1], [2]]
+
+
+async def test_one_too_many_is_refused_at_once_and_the_others_are_served(server: Server) -> None:
+    coalescer = server.coalescer(waiting_max=2)
+    server.open.clear()
+    first = await joined(coalescer, 1)
+    await eventually(lambda: server.batches)
+    waiting = await joined(coalescer, 2, 3)
+
+    with pytest.raises(Overloaded):
+        await coalescer.join(4)
+    server.open.set()
+
+    assert await asyncio.gather(*first, *waiting) == [2, 4, 6]
+    assert await coalescer.join(5) == 10
+
+
+@jumping_clock
+async def test_whoever_has_waited_too_long_is_refused_and_is_in_no_batch() -> None:
+    """Its client has given up by now: doing the work would only keep the others waiting."""
+    batches: list[list[int]] = []
+
+    async def slow(numbers: Sequence[int]) -> list[int | Exception]:
+        batches.append(list(numbers))
+        await asyncio.sleep(3)
+        return list(numbers)
+
+    coalescer: Coalescer[int, int] = Coalescer(
+        slow, batch_max=10, waiting_max=10, waiting_seconds=2
+    )
+    first = await joined(coalescer, 1)
+    await asyncio.sleep(0.5)
+    early = await joined(coalescer, 2)
+    await asyncio.sleep(1)
+    late = await joined(coalescer, 3)
+
+    answers = await asyncio.gather(*first, *early, *late, return_exceptions=True)
+
+    assert isinstance(answers[1], Overloaded)
+    assert (answers[0], answers[2]) == (1, 3)
+    assert batches == [[1], [3]]
+
+
+async def test_close_finishes_what_was_accepted_and_takes_nothing_more(server: Server) -> None:
+    coalescer = server.coalescer(batch_max=1)
+    server.open.clear()
+    callers = await joined(coalescer, 1, 2, 3)
+    closing = asyncio.create_task(coalescer.close())
+    await eventually(lambda: server.batches)
+
+    with pytest.raises(ShuttingDown):
+        await coalescer.join(4)
+    assert not closing.done()
+    server.open.set()
+    await closing
+
+    assert [caller.result() for caller in callers] == [2, 4, 6]
+
+
+async def test_nobody_waits_for_ever_when_a_batch_is_cancelled() -> None:
+    async def cancelled(numbers: Sequence[int]) -> list[int | Exception]:
+        raise asyncio.CancelledError
+
+    coalescer: Coalescer[int, int] = Coalescer(cancelled, batch_max=10, waiting_max=10)
+
+    callers = await joined(coalescer, 1, 2)
+
+    await eventually(lambda: all(caller.cancelled() for caller in callers))

@@ -1,0 +1,52 @@
+"""What readiness says of the servers that we depend on, and what the log says when one changes."""
+
+from __future__ import annotations
+
+from structlog.testing import capture_logs
+
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.operations.health import Health, Part
+
+
+class Server:
+    """Answers a probe, or does not."""
+
+    def __init__(self) -> None:
+        self.away = True
+
+    async def probe(self) -> None:
+        if self.away:
+            raise LedgerUnavailable from OSError("connection refused")
+
+
+async def test_the_log_tells_of_a_loss_and_a_return_once_each_and_not_of_the_start() -> None:
+    server = Server()
+    part = Part("postgresql", "submissions get 503", server.probe)
+    with capture_logs() as logs:
+        for away in (True, False, False, True, True, False):
+            server.away = away
+            await part.ask()
+    assert [(entry["event"], entry.get("error")) for entry in logs] == [
+        ("scoreboard.health.away", "connection refused"),
+        ("scoreboard.health.back", None),
+    ]
+
+
+async def test_a_part_that_is_away_says_what_that_means() -> None:
+    server = Server()
+    part = Part("postgresql", "submissions get 503", server.probe)
+    await part.ask()
+    assert part.as_json()["effect"] == "submissions get 503"
+    server.away = False
+    await part.ask()
+    assert part.as_json()["up"] is True
+    assert "effect" not in part.as_json()
+
+
+def test_an_instance_is_ready_from_its_first_board_until_it_leaves() -> None:
+    versions = iter((-1, 1, 1))
+    health = Health("one", "all", lambda: next(versions), [])
+    assert health.report()["ready"] is False
+    assert health.report()["ready"] is True
+    health.leave()
+    assert health.report()["ready"] is False

@@ -1,0 +1,476 @@
+"""The hub with transports of our own: who gets which board when, and what a slow client costs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from scoreboard.live.frames import HEARTBEAT, Frame
+from scoreboard.live.hub import Hub, Subscriber
+from scoreboard.operations.metrics import Metrics
+from tests.clock import jumping_clock, now
+from tests.eventually import eventually
+from tests.samples import a_board, counted
+
+PUSH_INTERVAL = 0.1
+HEARTBEAT_SECONDS = 15.0
+STUCK_AFTER = 10.0
+STRIDE = 256  # after so many subscribers others get their turn; the hub's own number may be lower
+
+
+class FakeTransport(asyncio.Transport):
+    """Takes bytes at once, or keeps them unsent while `stuck`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[tuple[float, bytes]] = []
+        self.unsent = bytearray()
+        self.stuck = self.closing = self.aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closing, "asyncio warns of writes to a closed transport"
+        if self.stuck:
+            self.unsent += data
+        else:
+            self.sent.append((now(), bytes(data)))
+
+    def drain(self) -> None:
+        """The client reads again."""
+        self.stuck = False
+        if self.unsent:
+            self.sent.append((now(), bytes(self.unsent)))
+        self.unsent.clear()
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.unsent)
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def abort(self) -> None:
+        self.aborted = self.closing = True
+
+
+class Client:
+    """A subscriber, seen from its end of the line."""
+
+    def __init__(self, version: int = -1, *, chunked: bool = False) -> None:
+        self.transport = FakeTransport()
+        self.ended = False
+        self.subscriber = Subscriber(
+            self.transport, chunked=chunked, version=version, end=self._end
+        )
+
+    def _end(self) -> None:
+        self.ended = True
+
+    @property
+    def timeline(self) -> list[tuple[float, int]]:
+        """When which version came."""
+        return [
+            (when, int(number))
+            for when, data in self.transport.sent
+            for number in re.findall(rb"^id: (\d+)$", data, re.MULTILINE)
+        ]
+
+    @property
+    def versions(self) -> list[int]:
+        return [version for _, version in self.timeline]
+
+    @property
+    def heartbeats(self) -> list[float]:
+        return [when for when, data in self.transport.sent if data == HEARTBEAT.plain]
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@asynccontextmanager
+async def a_hub(metrics: Metrics, *clients: Client) -> AsyncIterator[Hub]:
+    """A running hub with these subscribers."""
+    hub = Hub(
+        metrics,
+        push_interval_seconds=PUSH_INTERVAL,
+        heartbeat_seconds=HEARTBEAT_SECONDS,
+        stuck_after_seconds=STUCK_AFTER,
+    )
+    for client in clients:
+        hub.join(client.subscriber)
+    running = asyncio.create_task(hub.run())
+    try:
+        await asyncio.sleep(0)
+        yield hub
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+# --- when a board goes out
+
+
+@jumping_clock
+async def test_the_first_change_goes_out_at_once(metrics: Metrics) -> None:
+    client = Client()
+    async with a_hub(metrics, client) as hub:
+        await asyncio.sleep(7)
+        hub.offer(a_board(1))
+        await asyncio.sleep(3)
+
+    assert client.timeline == [(7.0, 1)]
+
+
+@jumping_clock
+async def test_a_burst_is_conflated_and_its_last_board_is_never_lost(metrics: Metrics) -> None:
+    """100 boards in a second: one push per interval, each with the newest of its moment."""
+    client = Client()
+    async with a_hub(metrics, client) as hub:
+        for version in range(1, 101):
+            hub.offer(a_board(version))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1)
+
+    times = [when for when, _ in client.timeline]
+    assert client.timeline[0] == (0.0, 1)
+    assert client.versions[-1] == 100
+    assert all(later - earlier >= 0.099 for earlier, later in itertools.pairwise(times))
+    assert 10 <= len(times) <= 12
+    assert counted(metrics, "boards_conflated_total") == 100 - len(times)
+    assert counted(metrics, "pushes_total") == counted(metrics, "deliveries_total") == len(times)
+
+
+@jumping_clock
+async def test_a_board_that_comes_within_the_interval_waits_for_its_end(metrics: Metrics) -> None:
+    client = Client()
+    async with a_hub(metrics, client) as hub:
+        hub.offer(a_board(1))
+        await asyncio.sleep(0.03)
+        hub.offer(a_board(2))
+        await asyncio.sleep(1)
+
+    assert client.timeline == [(0.0, 1), (0.1, 2)]
+
+
+# --- which board
+
+
+@jumping_clock
+async def test_no_older_board_replaces_a_newer_one(metrics: Metrics) -> None:
+    client = Client()
+    async with a_hub(metrics, client) as hub:
+        for version in (5, 3, 5, 4, 6, 2):
+            hub.offer(a_board(version))
+            await asyncio.sleep(1)
+
+    assert client.versions == [5, 6]
+    assert hub.version == 6
+
+
+@jumping_clock
+async def test_a_subscriber_that_has_a_newer_board_is_not_sent_an_older_one(
+    metrics: Metrics,
+) -> None:
+    """It came from an instance that is ahead of this one, or opened with the newest board."""
+    ahead, behind = Client(version=9), Client(version=4)
+    async with a_hub(metrics, ahead, behind) as hub:
+        hub.offer(a_board(5))
+        await asyncio.sleep(1)
+        hub.offer(a_board(10))
+        await asyncio.sleep(1)
+
+    assert ahead.versions == [10]
+    assert behind.versions == [5, 10]
+
+
+@jumping_clock
+async def test_whoever_joins_gets_the_newest_board_at_once_unless_it_has_it(
+    metrics: Metrics,
+) -> None:
+    async with a_hub(metrics) as hub:
+        hub.offer(a_board(3))
+        await asyncio.sleep(1)
+        new, level = Client(version=2), Client(version=3)
+        hub.join(new.subscriber)
+        hub.join(level.subscriber)
+        await asyncio.sleep(1)
+
+    assert new.timeline == [(1.0, 3)]
+    assert level.timeline == []
+
+
+@jumping_clock
+async def test_before_the_first_board_a_subscriber_hears_nothing(metrics: Metrics) -> None:
+    client = Client()
+    async with a_hub(metrics, client) as hub:
+        await asyncio.sleep(5)
+        assert hub.version == -1
+
+    assert client.transport.sent == []
+
+
+@jumping_clock
+async def test_http_1_1_gets_chunks_and_http_1_0_the_plain_bytes(metrics: Metrics) -> None:
+    new, old = Client(chunked=True), Client(chunked=False)
+    async with a_hub(metrics, new, old) as hub:
+        hub.offer(a_board(1))
+        await asyncio.sleep(1)
+
+    [(_, chunked)], [(_, plain)] = new.transport.sent, old.transport.sent
+    assert chunked == Frame.of(plain).chunked
+
+
+@jumping_clock
+async def test_a_board_is_encoded_once_for_all(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scoreboard.live import hub as module
+
+    encoded: list[int] = []
+
+    def encode(board: object) -> bytes:
+        encoded.append(1)
+        return b"data: x\n\n"
+
+    monkeypatch.setattr(module, "score_update", encode)
+    clients = [Client() for _ in range(50)]
+    async with a_hub(metrics, *clients) as hub:
+        hub.offer(a_board(1))
+        await asyncio.sleep(1)
+        hub.join(Client().subscriber)
+
+    assert len(encoded) == 1
+
+
+# --- the slow
+
+
+@jumping_clock
+async def test_a_subscriber_with_unsent_bytes_is_skipped_and_delays_nobody(
+    metrics: Metrics,
+) -> None:
+    slow, quick = Client(), Client()
+    async with a_hub(metrics, slow, quick) as hub:
+        slow.transport.stuck = True
+        for version in range(1, 31):
+            hub.offer(a_board(version))
+            await asyncio.sleep(0.1)
+
+    assert quick.versions == list(range(1, 31))
+    assert slow.versions == []
+    assert counted(metrics, "deliveries_skipped_total") == 29
+
+
+@jumping_clock
+async def test_however_many_boards_a_stuck_subscriber_costs_one(metrics: Metrics) -> None:
+    """Without the skip its transport would buffer every board."""
+    slow = Client()
+    async with a_hub(metrics, slow) as hub:
+        slow.transport.stuck = True
+        for version in range(1, 91):
+            hub.offer(a_board(version))
+            await asyncio.sleep(0.1)
+            assert slow.transport.unsent.count(b"id: ") <= 1
+
+
+@jumping_clock
+async def test_once_it_drained_it_gets_the_newest_board_only(metrics: Metrics) -> None:
+    slow = Client()
+    async with a_hub(metrics, slow) as hub:
+        slow.transport.stuck = True
+        for version in range(1, 11):
+            hub.offer(a_board(version))
+            await asyncio.sleep(0.2)
+        slow.transport.drain()
+        await asyncio.sleep(1)
+        assert slow.versions == [1, 10]
+
+        hub.offer(a_board(11))
+        await asyncio.sleep(1)
+
+    assert slow.versions == [1, 10, 11]
+    assert not slow.transport.aborted
+
+
+@jumping_clock
+async def test_whoever_stays_stuck_is_cut_off_and_counted(metrics: Metrics) -> None:
+    stuck, quick = Client(), Client()
+    async with a_hub(metrics, stuck, quick) as hub:
+        stuck.transport.stuck = True
+        hub.offer(a_board(1))
+        await asyncio.sleep(1)
+        hub.offer(a_board(2))  # now it is behind
+        await asyncio.sleep(STUCK_AFTER - 0.5)
+        assert (stuck.transport.aborted, stuck.ended) == (False, False)
+
+        await asyncio.sleep(1)
+        assert (stuck.transport.aborted, stuck.ended) == (True, True)
+        assert len(hub) == 1
+
+        hub.offer(a_board(3))
+        await asyncio.sleep(1)
+
+    assert quick.versions == [1, 2, 3]
+    assert counted(metrics, "subscribers_cut_off_total") == 1
+    assert counted(metrics, "subscribers") == 1
+
+
+@jumping_clock
+async def test_a_slow_one_that_drains_now_and_then_is_never_cut_off(metrics: Metrics) -> None:
+    slow = Client()
+    async with a_hub(metrics, slow) as hub:
+        for version in range(1, 20, 2):
+            slow.transport.stuck = True
+            hub.offer(a_board(version))
+            await asyncio.sleep(0.2)
+            hub.offer(a_board(version + 1))  # now it is behind
+            await asyncio.sleep(STUCK_AFTER * 0.8)
+            slow.transport.drain()
+            await asyncio.sleep(0.3)
+
+    assert slow.versions == list(range(1, 21))
+    assert not slow.transport.aborted
+
+
+@jumping_clock
+async def test_without_any_change_the_heartbeat_finds_the_stuck(metrics: Metrics) -> None:
+    stuck = Client()
+    async with a_hub(metrics, stuck):
+        stuck.transport.stuck = True
+        await asyncio.sleep(2 * HEARTBEAT_SECONDS + STUCK_AFTER + 1)
+
+    assert stuck.transport.aborted
+    assert bytes(stuck.transport.unsent) == HEARTBEAT.plain  # one, not two
+
+
+@jumping_clock
+async def test_nothing_is_written_to_a_transport_that_is_closing(metrics: Metrics) -> None:
+    leaving = Client()
+    async with a_hub(metrics, leaving) as hub:
+        leaving.transport.closing = True
+        hub.offer(a_board(1))
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        hub.close("shutting_down", "Bye.")
+
+    assert leaving.transport.sent == []
+    assert leaving.ended
+
+
+# --- heartbeats, coming and going
+
+
+@jumping_clock
+async def test_heartbeats_keep_the_line_open(metrics: Metrics) -> None:
+    client = Client()
+    async with a_hub(metrics, client):
+        await asyncio.sleep(50)
+
+    assert client.heartbeats == [15.0, 30.0, 45.0]
+
+
+@jumping_clock
+async def test_subscribers_may_leave_and_join_during_a_push(metrics: Metrics) -> None:
+    """A push of many lets others run; it must not stumble, nor serve who left."""
+    clients = [Client() for _ in range(2 * STRIDE + 10)]
+    leaving, late = clients[-1], Client()
+    async with a_hub(metrics, *clients) as hub:
+        hub.offer(a_board(1))
+        await eventually(lambda: clients[0].versions, every_seconds=0)
+        assert not leaving.versions, "the push was over before anybody could leave"
+        hub.leave(leaving.subscriber)
+        hub.join(late.subscriber)
+        hub.offer(a_board(2))
+        await asyncio.sleep(1)
+
+    assert leaving.versions == []
+    assert late.versions in ([2], [1, 2])
+    for client in clients[:-1]:
+        assert client.versions in ([1, 2], [2])
+    assert len(hub) == len(clients)
+
+
+@jumping_clock
+async def test_one_that_leaves_while_it_is_behind_is_forgotten(metrics: Metrics) -> None:
+    slow = Client()
+    async with a_hub(metrics, slow) as hub:
+        slow.transport.stuck = True
+        hub.offer(a_board(1))
+        await asyncio.sleep(0.5)
+        hub.offer(a_board(2))
+        await asyncio.sleep(0.5)
+        hub.leave(slow.subscriber)
+        hub.leave(slow.subscriber)  # twice is once
+        slow.transport.drain()
+        await asyncio.sleep(2 * STUCK_AFTER)
+
+    assert slow.versions == [1]
+    assert not slow.ended
+    assert len(hub) == 0
+
+
+@jumping_clock
+async def test_the_end_is_announced_to_every_stream(metrics: Metrics) -> None:
+    clients = [Client(), Client()]
+    async with a_hub(metrics, *clients) as hub:
+        hub.close("shutting_down", "Reconnect.")
+
+    for client in clients:
+        [(_, farewell)] = client.transport.sent
+        assert farewell.startswith(b'event: closing\ndata: {"code":"shutting_down"')
+        assert client.ended
+
+
+@jumping_clock
+async def test_the_relay_finds_the_hub_behind_until_it_caught_up(metrics: Metrics) -> None:
+    async with a_hub(metrics) as hub:
+        assert await hub.is_behind(0)
+        await hub.catch_up(a_board(4))
+        assert not await hub.is_behind(4)
+        assert await hub.is_behind(5)
+
+
+@jumping_clock
+async def test_a_push_that_a_defect_ended_is_done_again_when_the_hub_runs_again(
+    metrics: Metrics,
+) -> None:
+    """`app` runs a crashed task again; those who were not served yet must not wait for a change."""
+    broken, later = Client(), Client()
+    hub = Hub(
+        metrics,
+        push_interval_seconds=PUSH_INTERVAL,
+        heartbeat_seconds=HEARTBEAT_SECONDS,
+        stuck_after_seconds=STUCK_AFTER,
+    )
+    hub.join(broken.subscriber)
+    hub.join(later.subscriber)
+
+    def fail(data: object) -> None:
+        broken.transport.write = working  # type: ignore[method-assign]
+        raise ZeroDivisionError
+
+    working = broken.transport.write
+    broken.transport.write = fail  # type: ignore[method-assign]
+    hub.offer(a_board(1))
+    with pytest.raises(ExceptionGroup):
+        await hub.run()
+
+    again = asyncio.create_task(hub.run())
+    await eventually(lambda: later.versions == [1])
+    again.cancel()
+    with suppress(asyncio.CancelledError):
+        await again
+
+
+async def test_who_joins_after_the_farewell_gets_it_too(metrics: Metrics) -> None:
+    client = Client()
+    async with a_hub(metrics) as hub:
+        hub.close("shutting_down", "Bye.")
+        hub.join(client.subscriber)
+    assert client.ended
+    assert b"event: closing" in client.transport.sent[-1][1]

@@ -1,0 +1,147 @@
+"""The rate algorithm in memory, on a clock of our own, and what an answer tells the client."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoreboard.api import rates
+from scoreboard.api.rates import Allowance, Check, LocalRates
+from scoreboard.settings import Rate
+from tests.properties.strategies import examples
+from tests.properties.strategies import rates as any_rate
+
+SECOND = 1_000_000
+
+
+class Clock:
+    """Microseconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_us = 1_000 * SECOND
+
+    def monotonic_ns(self) -> int:
+        return self.now_us * 1000
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic_ns=clock.monotonic_ns))
+    return clock
+
+
+def check(count: int = 5, seconds: int = 60, key: str = "somebody", name: str = "ip") -> Check:
+    return Check(name, key, Rate(count, seconds))
+
+
+def ask(local: LocalRates, question: Check) -> Allowance:
+    return Allowance(question, local.left_us(question))
+
+
+def test_the_whole_quota_may_be_used_at_once_and_not_one_more(clock: Clock) -> None:
+    local = LocalRates()
+
+    answers = [ask(local, check(count=5)) for _ in range(6)]
+
+    assert [answer.allowed for answer in answers] == [True] * 5 + [False]
+    assert [answer.remaining for answer in answers] == [4, 3, 2, 1, 0, 0]
+
+
+def test_after_the_time_that_is_given_one_more_passes_and_only_one(clock: Clock) -> None:
+    local = LocalRates()
+    for _ in range(5):
+        ask(local, check())
+    refused = ask(local, check())
+    assert refused.retry_after_seconds == 12
+
+    clock.now_us += refused.retry_after_seconds * SECOND
+
+    assert ask(local, check()).allowed
+    assert not ask(local, check()).allowed
+
+
+def test_a_refused_request_uses_nothing_up(clock: Clock) -> None:
+    """Else a client that keeps asking would never get in again."""
+    local = LocalRates()
+    for _ in range(100):
+        ask(local, check())
+
+    clock.now_us += 12 * SECOND
+
+    assert ask(local, check()).allowed
+
+
+def test_each_name_and_key_counts_for_itself(clock: Clock) -> None:
+    local = LocalRates()
+
+    assert ask(local, check(count=1)).allowed
+    assert not ask(local, check(count=1)).allowed
+    assert ask(local, check(count=1, key="another")).allowed
+    assert ask(local, check(count=1, name="user")).allowed
+
+
+@examples(100)
+@given(any_rate(), st.lists(st.integers(0, 90 * SECOND), max_size=60))
+def test_no_span_of_time_sees_more_than_the_rate_and_one_quota(
+    clock: Clock, rate: Rate, pauses: list[int]
+) -> None:
+    local, question = LocalRates(), Check("ip", "somebody", rate)
+    passed: list[int] = []
+
+    for pause in pauses:
+        clock.now_us += pause
+        if ask(local, question).allowed:
+            passed.append(clock.now_us)
+
+    for first, start in enumerate(passed):
+        for count, end in enumerate(passed[first:], 1):
+            assert count <= rate.count + (end - start) / question.interval_us
+
+
+def test_the_least_recently_seen_is_forgotten_first(clock: Clock) -> None:
+    """A flood of addresses must not cost memory without bound."""
+    local = LocalRates(keys_max=2)
+    for key in ("a", "b", "a", "c"):
+        assert ask(local, check(count=2, key=key)).allowed
+
+    assert not ask(local, check(count=2, key="a")).allowed  # kept
+    assert ask(local, check(count=2, key="b")).remaining == 1  # forgotten
+
+
+def test_the_header_fields_of_an_answer(clock: Clock) -> None:
+    local = LocalRates()
+
+    assert ask(local, check(count=2)).headers() == {
+        "RateLimit-Limit": "2",
+        "RateLimit-Remaining": "1",
+        "RateLimit-Reset": "30",
+        "RateLimit-Policy": "2;w=60",
+    }
+    ask(local, check(count=2))
+    assert ask(local, check(count=2)).headers() == {
+        "RateLimit-Limit": "2",
+        "RateLimit-Remaining": "0",
+        "RateLimit-Reset": "60",
+        "RateLimit-Policy": "2;w=60",
+        "Retry-After": "30",
+    }
+
+
+def test_nobody_is_told_to_retry_after_0_seconds(clock: Clock) -> None:
+    local = LocalRates()
+    ask(local, check(count=1, seconds=1))
+    clock.now_us += SECOND - 1
+
+    assert ask(local, check(count=1, seconds=1)).headers()["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("rate", [Rate(3_000_000, 1), Rate(7, 1), Rate(1, 3600), Rate(1000, 60)])
+def test_odd_rates_round_to_microseconds_and_never_to_zero(clock: Clock, rate: Rate) -> None:
+    local, question = LocalRates(), Check("ip", "somebody", rate)
+
+    assert question.interval_us >= 1
+    assert ask(local, question).remaining == rate.count - 1

@@ -1,0 +1,267 @@
+"""The settings: which layer wins, what is refused and what the refusal says."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from scoreboard.settings import (
+    Rate,
+    Settings,
+    SettingsError,
+    SettingsSchema,
+    config_directory,
+    load,
+    require_servers,
+)
+
+SECRET = "0123456789abcdef0123456789abcdef"
+SERVERS = {
+    "SCOREBOARD_DATABASE_URL": "postgresql://localhost/scoreboard",
+    "SCOREBOARD_REDIS_URL": "redis://localhost",
+    "SCOREBOARD_JWT_SECRET": SECRET,
+}
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load(environ)
+    return str(refused.value)
+
+
+def test_the_shipped_defaults_are_valid_and_name_every_setting() -> None:
+    defaults = tomllib.loads((config_directory() / "default.toml").read_text(encoding="utf-8"))
+
+    assert isinstance(load({}), Settings)
+    assert (
+        set(defaults) == {field.name for field in fields(Settings)} == set(SettingsSchema().fields)
+    )
+
+
+def test_every_shipped_configuration_can_be_used() -> None:
+    for file in config_directory().glob("*.toml"):
+        load({"SCOREBOARD_CONFIG": str(file)})
+
+
+def test_each_layer_goes_before_the_one_below_it(tmp_path: Path) -> None:
+    """default.toml, the named file, a secret's file, the variable, the command line."""
+    named, secret = tmp_path / "named.toml", tmp_path / "secret"
+    named.write_text('port = 1\nhost = "named"\njwt_issuer = "named"\n', encoding="utf-8")
+    secret.write_text("from-a-file\n", encoding="utf-8")
+    environ = {"SCOREBOARD_CONFIG": str(named)}
+    assert (load(environ).port, load(environ).role) == (1, "all")
+
+    environ["SCOREBOARD_JWT_ISSUER_FILE"] = str(secret)
+    assert load(environ).jwt_issuer == "from-a-file"
+
+    environ |= {"SCOREBOARD_JWT_ISSUER": "variable", "SCOREBOARD_PORT": "2"}
+    assert (load(environ).jwt_issuer, load(environ).port) == ("variable", 2)
+
+    assert load(environ, port=3, host=None).port == 3
+    assert load(environ, port=3, host=None).host == "named"
+
+
+def test_the_environment_may_be_full_of_other_things() -> None:
+    load({"PATH": "/bin", "SCOREBOARDS": "x", "scoreboard_port": "x", "SCOREBOARD_TEST_X": "x"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "key"),
+    [
+        ("SCOREBOARD_PROT", "prot"),
+        ("SCOREBOARD_CONFIG_FILE", "config_file"),
+        ("SCOREBOARD_PROT_FILE", "prot_file"),
+    ],
+)
+def test_an_unknown_variable_stops_the_start(variable: str, key: str) -> None:
+    assert f"{key} ({variable}): there is no such setting" in refusal({variable: "1"})
+
+
+def test_an_unknown_key_in_a_file_stops_the_start(tmp_path: Path) -> None:
+    named = tmp_path / "named.toml"
+    named.write_text("prot = 1\n", encoding="utf-8")
+
+    assert f"- prot, in {named}: there is no such" in refusal({"SCOREBOARD_CONFIG": str(named)})
+
+
+def test_a_value_that_does_not_fit_is_named_by_where_it_stands(tmp_path: Path) -> None:
+    named, secret = tmp_path / "named.toml", tmp_path / "role"
+    named.write_text('port = "many"\nbatch_max = 0\nrole = "both"\n', encoding="utf-8")
+    secret.write_text("neither", encoding="utf-8")
+    environ = {"SCOREBOARD_CONFIG": str(named)}
+
+    message = refusal(environ)
+    assert f"- port, in {named}: must be a whole number from 0 to 65535\n" in message
+    assert f"- batch_max, in {named}: must be a whole number from 1\n" in message
+
+    environ |= {"SCOREBOARD_BATCH_MAX": "1.5", "SCOREBOARD_ROLE_FILE": str(secret)}
+    message = refusal(environ)
+    assert "- batch_max (SCOREBOARD_BATCH_MAX): must be a whole number from 1\n" in message
+    assert "- role (SCOREBOARD_ROLE_FILE): " in message
+
+    environ |= {"SCOREBOARD_ROLE": "both"}
+    assert "- role (SCOREBOARD_ROLE): " in refusal(environ)
+
+    with pytest.raises(SettingsError, match=r"- port \(--port\): must be a whole number"):
+        load(environ, port=70000)
+
+
+def test_every_mistake_is_listed_at_once() -> None:
+    message = refusal(
+        {
+            "SCOREBOARD_PORT": "70000",
+            "SCOREBOARD_ROLE": "both",
+            "SCOREBOARD_RATE_LIMIT_PER_IP": "fast",
+            "SCOREBOARD_TRUSTED_PROXIES": "10.0.0.0/8, 10.0.0.1/8",
+            "SCOREBOARD_NO": "",
+        }
+    )
+
+    for key in ("port", "role", "rate_limit_per_ip", "trusted_proxies", "no"):
+        assert f"- {key} (SCOREBOARD_{key.upper()}): " in message
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("HEARTBEAT_SECONDS", "0"),
+        ("HEARTBEAT_SECONDS", "nan"),
+        ("DATABASE_TIMEOUT_SECONDS", "inf"),
+        ("DATABASE_TIMEOUT_SECONDS", "-1"),
+        ("BATCH_MAX", "0"),
+        ("BATCH_MAX", "1.5"),
+        ("WAITING_MAX", "many"),
+        ("PUSH_INTERVAL_SECONDS", "-0.1"),
+        ("REQUIRE_TOKEN_TO_READ", "perhaps"),
+        ("LOG_LEVEL", "loud"),
+        ("STREAMS_PER_IP", "0"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(key: str, text: str) -> None:
+    assert f"SCOREBOARD_{key}" in refusal({f"SCOREBOARD_{key}": text})
+
+
+def test_lists_are_written_with_commas() -> None:
+    settings = load(
+        {
+            "SCOREBOARD_TRUSTED_PROXIES": "10.0.0.0/8, ::1,",
+            "SCOREBOARD_JWT_PREVIOUS_SECRETS": f"{SECRET},{SECRET}",
+        }
+    )
+
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1"))
+    assert settings.jwt_previous_secrets == (SECRET, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("600/minute", Rate(600, 60)),
+        (" 5 / second ", Rate(5, 1)),
+        ("1/hour", Rate(1, 3600)),
+    ],
+)
+def test_a_rate_is_a_count_in_a_period(text: str, rate: Rate) -> None:
+    assert Rate.parse(text) == rate
+
+
+@pytest.mark.parametrize(
+    "text", ["", "600", "/minute", "0/minute", "-1/minute", "1.5/second", "²/second", "1/day"]
+)
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="600/minute"):
+        Rate.parse(text)
+
+
+def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    message = refusal({"SCOREBOARD_JWT_SECRET_FILE": str(missing)})
+
+    assert "SCOREBOARD_JWT_SECRET_FILE" in message
+    assert str(missing) in message
+
+
+def test_a_secrets_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    """`head -c 48 /dev/urandom > secret` makes such a file."""
+    (tmp_path / "secret").write_bytes(b"\xff\xfe\x00")
+
+    assert "UTF-8" in refusal({"SCOREBOARD_JWT_SECRET_FILE": str(tmp_path / "secret")})
+
+
+@pytest.mark.parametrize("content", [b"port = = 1", b"\xff"])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "named.toml").write_bytes(content)
+
+    assert "named.toml is not valid TOML" in refusal(
+        {"SCOREBOARD_CONFIG": str(tmp_path / "named.toml")}
+    )
+
+
+def test_a_configuration_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "missing.toml" in refusal({"SCOREBOARD_CONFIG": str(tmp_path / "missing.toml")})
+
+
+def test_no_secret_shows_in_the_representation() -> None:
+    """It goes into logs and tracebacks."""
+    settings = load(
+        SERVERS
+        | {
+            "SCOREBOARD_JWT_PREVIOUS_SECRETS": "earlier" * 8,
+            "SCOREBOARD_AMQP_URL": "amqp://user:broker-password@localhost",
+        }
+    )
+
+    shown = repr(settings)
+
+    assert not any(secret in shown for secret in (SECRET, "earlier", "password", "postgresql"))
+
+
+def test_an_instance_without_a_name_gets_one() -> None:
+    assert load({}).instance
+    assert load({"SCOREBOARD_INSTANCE": "here"}).instance == "here"
+
+
+@pytest.mark.parametrize(
+    ("role", "writes", "streams"),
+    [("all", True, True), ("api", True, False), ("stream", False, True)],
+)
+def test_a_role_says_what_a_process_serves(role: str, writes: bool, streams: bool) -> None:
+    settings = load({}, role=role)
+
+    assert (settings.takes_submissions, settings.serves_streams) == (writes, streams)
+
+
+def test_a_server_starts_with_its_three_addresses_and_a_secret() -> None:
+    require_servers(load(SERVERS))
+
+
+@pytest.mark.parametrize("variable", SERVERS)
+def test_what_a_server_lacks_is_named(variable: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        require_servers(load(SERVERS | {variable: ""}))
+
+
+def test_a_short_secret_is_refused_without_being_repeated() -> None:
+    settings = load(SERVERS | {"SCOREBOARD_JWT_PREVIOUS_SECRETS": f"{SECRET},too-short"})
+
+    with pytest.raises(SettingsError) as refused:
+        require_servers(settings)
+
+    said = "entry 2 of SCOREBOARD_JWT_PREVIOUS_SECRETS has 9 bytes; at least 32 are needed"
+    assert said in str(refused.value)
+    assert "secrets.token_urlsafe(48)" in str(refused.value)
+    assert "too-short" not in str(refused.value)
+
+
+def test_embedded_servers_are_offered_when_a_server_is_what_lacks() -> None:
+    short = {"SCOREBOARD_JWT_SECRET": "é"}
+    with pytest.raises(SettingsError, match="SCOREBOARD_JWT_SECRET has 2 bytes") as refused:
+        require_servers(load(SERVERS | short))
+    assert "--embedded" not in str(refused.value)
+
+    with pytest.raises(SettingsError, match="--embedded"):
+        require_servers(load(SERVERS | {"SCOREBOARD_REDIS_URL": ""}))

@@ -1,0 +1,56 @@
+"""The files of named SQL statements."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scoreboard.connections import statements
+
+_VERB = re.compile(r"(--[^\n]*\n)*(SELECT|INSERT|UPDATE|DELETE|SET|LOCK|WITH)\b")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package to put a queries.sql into; its name is that of the folder."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / f"package_{tmp_path.name.replace('-', '_')}"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    return folder
+
+
+def load(package: Path, text: str) -> dict[str, str]:
+    (package / "queries.sql").write_text(text, encoding="utf-8")
+    return statements.load(package.name)
+
+
+def test_each_statement_is_found_by_its_name_without_the_text_around_it(package: Path) -> None:
+    found = load(
+        package,
+        "-- All of them. What stands here is no statement.\n\n"
+        "-- one: the first\nSELECT 1\n\n"
+        "-- two_more: the second\nSELECT 2,\n    'ä'\n",
+    )
+
+    assert found == {"one": "SELECT 1", "two_more": "SELECT 2,\n    'ä'"}
+
+
+def test_a_comment_inside_a_statement_stays_in_it(package: Path) -> None:
+    """Without the empty line before a header, `reused:` would cut the statement in two."""
+    found = load(package, "-- judge: says which\n-- reused: it was before\nSELECT 1\n")
+
+    assert found == {"judge": "-- reused: it was before\nSELECT 1"}
+
+
+def test_a_name_that_stands_twice_is_refused(package: Path) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        load(package, "-- one: first\nSELECT 1\n\n-- one: again\nSELECT 2\n")
+
+
+@pytest.mark.parametrize("package_name", ["scoreboard.scoring", "scoreboard.accounts"])
+def test_every_shipped_statement_begins_as_sql(package_name: str) -> None:
+    for name, text in statements.load(package_name).items():
+        assert _VERB.match(text), f"{package_name} {name} begins with {text[:40]!r}"

@@ -1,0 +1,90 @@
+"""What tests put into a database, and how they look at it: plain SQL, apart from the code under
+test.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from psycopg2.extras import execute_values
+
+
+def sql(database_url: str, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    """Run one statement in a transaction of its own and return its rows."""
+    with (
+        closing(psycopg2.connect(database_url)) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def add_users(database_url: str, count: int, prefix: str = "player") -> list[str]:
+    """Register users without passwords; user ids ascend with the names' numbers."""
+    ids = sorted(str(uuid.uuid4()) for _ in range(count))
+    rows = [(user_id, f"{prefix}{n}", f"{prefix}{n}@example.org") for n, user_id in enumerate(ids)]
+    with (
+        closing(psycopg2.connect(database_url)) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        execute_values(
+            cursor,
+            "INSERT INTO users (user_id, username, email, password_hash) VALUES %s",
+            rows,
+            "(%s, %s, %s, '-')",
+        )
+    return ids
+
+
+def add_actions(database_url: str, points: dict[str, int]) -> None:
+    """Put actions into the catalogue."""
+    for action_id, value in points.items():
+        sql(
+            database_url,
+            "INSERT INTO actions (action_id, points) VALUES (%s, %s)",
+            (action_id, value),
+        )
+
+
+def scores(database_url: str) -> dict[str, int]:
+    """Every user's score."""
+    return dict(sql(database_url, "SELECT user_id::text, score FROM scores"))
+
+
+def ledger_sums(database_url: str) -> dict[str, int]:
+    """Every user's sum of points granted."""
+    return dict(
+        sql(
+            database_url,
+            "SELECT user_id::text, sum(points_granted)::integer FROM ledger GROUP BY user_id",
+        )
+    )
+
+
+def grants(database_url: str) -> list[tuple[str, str]]:
+    """Every (user, action) in the ledger, in the order of commits as far as ids tell."""
+    return [
+        (user, action)
+        for user, action in sql(
+            database_url, "SELECT user_id::text, action_id FROM ledger ORDER BY ledger_id"
+        )
+    ]
+
+
+def ranking(database_url: str) -> list[tuple[str, int]]:
+    """The top 10 by the rule of the specification, written down once more."""
+    rows = sql(
+        database_url,
+        "SELECT user_id::text, score FROM scores ORDER BY score DESC, updated_at, user_id LIMIT 10",
+    )
+    return [(user, score) for user, score in rows]
+
+
+def board_version(database_url: str) -> int:
+    """The version that the database holds."""
+    return int(sql(database_url, "SELECT version FROM board")[0][0])
