@@ -1,0 +1,234 @@
+"""`make bench`: measure every figure and write docs/benchmarks/.
+
+`make bench BENCH=--quick` takes under two minutes: fewer sizes, one short round each, and nothing
+is written but to the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import random
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scoreboard.accounts.access import AccessTokens
+from tests.benchmarks import arrival, grants, growth, latency, reads, report, streams
+from tests.benchmarks.installation import PROGRAMS
+from tests.benchmarks.processes import Peer, Service, Stage, install_peer
+from tests.benchmarks.world import a_world, administer, measured_users, settle_down, user_id
+from tests.benchmarks.wrk import Submitting
+from tests.instances import test_settings
+from tests.servers import PostgresServer, ProgramsMissingError, RabbitServer, RedisServer
+from tests.servers.installation import POSTGRES, RABBITMQ, REDIS, provide
+
+FIGURES = ("grants", "reads", "streams", "latency", "arrival", "growth")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    users: int
+    connections: tuple[int, ...]
+    subscribers: tuple[int, ...]
+    arriving: int
+    sizes: tuple[int, ...]
+
+
+FULL = Extent(
+    rounds=5,
+    seconds=5.0,
+    users=100_000,
+    connections=grants.CONNECTIONS,
+    subscribers=(100, 1_000, 2_000, 5_000),
+    arriving=arrival.SUBSCRIBERS,
+    sizes=(10_000, 100_000, 1_000_000, 10_000_000),
+)
+QUICK = Extent(
+    rounds=1,
+    seconds=2.0,
+    users=20_000,
+    connections=(64,),
+    subscribers=(1_000,),
+    arriving=2_000,
+    sizes=(10_000,),
+)
+
+
+@dataclass
+class Bench:
+    """One run: where it takes place, what it measures, and what it has found."""
+
+    extent: Extent
+    directory: Path
+    stage: Stage
+    results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    top_actions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def note(self, figure: str, *found: Any) -> None:
+        """Keep results, and show them as they come."""
+        for one in found:
+            row = dataclasses.asdict(one)
+            self.results.setdefault(figure, []).append(row)
+            shown = (
+                f"{key} {value:,.1f}" if isinstance(value, float) else f"{key} {value}"
+                for key, value in row.items()
+            )
+            print(f"{figure}: {', '.join(shown)}", flush=True)  # noqa: T201
+
+    def tokens(self, users: list[str]) -> list[str]:
+        """Access tokens that outlive the run."""
+        settings = test_settings(access_token_seconds=86_400)
+        return [AccessTokens(settings).issue(user) for user in users]
+
+
+def main() -> int:
+    """Measure what was asked for."""
+    arguments = _arguments()
+    try:
+        provide([*POSTGRES, *REDIS, *RABBITMQ, *PROGRAMS])
+    except ProgramsMissingError as missing:
+        print(missing, file=sys.stderr)  # noqa: T201
+        return 3
+    _allow_many_files()
+    extent = QUICK if arguments.quick else FULL
+    if arguments.rounds:
+        extent = dataclasses.replace(extent, rounds=arguments.rounds)
+    with _bench(extent) as bench:
+        facts = report.facts(bench.stage, " ".join(sys.argv[1:]))
+        for figure in arguments.only or FIGURES:
+            globals()[f"_{figure}"](bench)
+            if not arguments.quick:  # at once: the next one may take long, and be interrupted
+                report.write(bench.results, facts)
+    report.show(bench.results)
+    return 0
+
+
+def _allow_many_files() -> None:
+    """Raise the limit on open files as far as we may, for us and for all that we start."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under two minutes")
+    parser.add_argument("--rounds", type=int, help="how often each comparison is repeated")
+    parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone")
+    return parser.parse_args()
+
+
+@contextmanager
+def _bench(extent: Extent) -> Iterator[Bench]:
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scoreboard-")))
+        postgres = stack.enter_context(PostgresServer(fsync=True))
+        _size(postgres)
+        stage = Stage(
+            postgres, stack.enter_context(RedisServer()), stack.enter_context(RabbitServer())
+        )
+        url = stack.enter_context(a_world(postgres, "bench", extent.users))
+        yield Bench(extent, directory, dataclasses.replace(stage, database_url=url))
+
+
+def _size(postgres: PostgresServer) -> None:
+    """Give PostgreSQL the memory that an operator would; its defaults are for small machines."""
+    administer(postgres, "ALTER SYSTEM SET shared_buffers = '1GB'")
+    administer(postgres, "ALTER SYSTEM SET max_wal_size = '4GB'")
+    postgres.restart()
+
+
+def _grants(bench: Bench) -> None:
+    stage, extent = bench.stage, bench.extent
+    tokens = bench.tokens(measured_users(5_000, extent.users))
+    submitting = Submitting(tokens, bench.directory)
+    home = install_peer(bench.directory)
+    with ExitStack() as stack:
+        programs = {
+            "Scoreboard": stack.enter_context(Service(stage)),
+            "Fastify peer": stack.enter_context(Peer(stage, home)),
+            "Fastify peer, one statement": stack.enter_context(Peer(stage, home, "statement")),
+        }
+        for process in programs.values():  # until every token was seen and the code is warm
+            submitting.run(process.url, 64, 5)
+        for _ in range(extent.rounds):
+            settle_down(stage.database_url)
+            for connections in extent.connections:
+                measured = list(programs.items())
+                random.shuffle(measured)
+                for program, process in measured:
+                    found = grants.submissions(
+                        program,
+                        process,
+                        stage.database_url,
+                        submitting,
+                        connections,
+                        extent.seconds,
+                    )
+                    bench.note("grants", found)
+                found = grants.pgbench(
+                    stage.database_url, bench.directory, extent.users, connections, extent.seconds
+                )
+                bench.note("grants", found)
+
+
+def _reads(bench: Bench) -> None:
+    home = bench.directory / "peer"
+    home = home if home.exists() else install_peer(bench.directory)
+    with Service(bench.stage) as service, Peer(bench.stage, home) as peer:
+        for _ in range(bench.extent.rounds):
+            for program, process in (("Scoreboard", service), ("Fastify peer", peer)):
+                bench.note("reads", *reads.reads(program, process, bench.extent.seconds))
+
+
+def _streams(bench: Bench) -> None:
+    [token] = bench.tokens([user_id(1)])
+    for _ in range(bench.extent.rounds):
+        for subscribers in bench.extent.subscribers:
+            bench.note(
+                "streams",
+                *streams.measure(
+                    bench.stage, token, bench.top_actions, subscribers, bench.extent.seconds
+                ),
+            )
+
+
+def _latency(bench: Bench) -> None:
+    [token] = bench.tokens([user_id(1)])
+    # Players below the top, so that only the probes change its first line.
+    others = measured_users(2_000, bench.extent.users)[1:]
+    submitting = Submitting(bench.tokens(others), bench.directory)
+    submitting.skip(ACTIONS_OF_LATENCY)
+    for _ in range(bench.extent.rounds):
+        found = latency.measure(
+            bench.stage, token, bench.top_actions, submitting, bench.extent.seconds * 2
+        )
+        bench.note("latency", found)
+
+
+def _arrival(bench: Bench) -> None:
+    for _ in range(bench.extent.rounds):
+        bench.note("arrival", arrival.measure(bench.stage, bench.extent.arriving))
+
+
+def _growth(bench: Bench) -> None:
+    for users in bench.extent.sizes:
+        with a_world(bench.stage.postgres, f"growth_{users}", users) as url:
+            bench.note("growth", growth.measure(url, users))
+
+
+# The first action of the latency's players: the grants of the same run have used those before it.
+ACTIONS_OF_LATENCY = 5_000
+
+if __name__ == "__main__":
+    sys.exit(main())
