@@ -1,0 +1,141 @@
+"""Writes the tables of docs/ that the code knows best: `make docs`, or `python -m docs.generate`.
+
+A table stands in its page between two comments, `<!-- table: NAME -->` and `<!-- end -->`; all
+around it is written by hand. `tests/unit/test_docs.py` compares the pages with the code.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from scoreboard import errors
+from scoreboard.api.descriptions import operation_of
+from scoreboard.app import create_app
+from scoreboard.errors import ScoreboardError
+from scoreboard.operations.metrics import Metrics
+from scoreboard.settings import PREFIX, SettingsSchema, config_directory, load
+
+DOCS: Final = Path(__file__).resolve().parent
+_TABLE: Final = re.compile(
+    r"(?P<begin><!-- table: (?P<name>\w+) -->\n).*?(?P<end>^<!-- end -->$)",
+    re.DOTALL | re.MULTILINE,
+)
+# In the words of `api.descriptions.Authorization`.
+_TOKEN: Final = {"none": "none", "optional": "if a setting asks for it", "required": "required"}
+
+
+def settings_table() -> str:
+    """Every key of config/default.toml with its variable, its default and its meaning."""
+    path = config_directory() / "default.toml"
+    defaults = tomllib.loads(path.read_text(encoding="utf-8"))
+    fields = SettingsSchema().fields
+    return _table(
+        ("key", "variable", "default", "meaning"),
+        (
+            (_code(key), _code(PREFIX + key.upper()), _value(default), _meaning(fields[key]))
+            for key, default in defaults.items()
+        ),
+    )
+
+
+def endpoints_table() -> str:
+    """Every route that the OpenAPI document describes."""
+    # Described, never started: any addresses will do.
+    app = create_app(load({}, database_url="postgresql://localhost", redis_url="redis://localhost"))
+    rows = []
+    for route in app.router.routes():
+        operation = operation_of(route.handler)
+        if operation is not None and route.resource is not None:
+            where = _code(f"{route.method} {route.resource.canonical}")
+            rows.append((where, operation.summary, _TOKEN[operation.authorization]))
+    return _table(("endpoint", "what for", "token"), rows)
+
+
+def errors_table() -> str:
+    """Every machine code with its status and message, in the order of statuses."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    known = [kind for kind in kinds if issubclass(kind, ScoreboardError)]
+    known.sort(key=lambda kind: (kind.status, kind.code))
+    return _table(
+        ("status", "code", "message"),
+        ((str(kind.status), _code(kind.code), kind.message) for kind in known),
+    )
+
+
+def metrics_table() -> str:
+    """Every metric as Prometheus shows it."""
+    found = [metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)]
+    return _table(("name", "type", "labels", "meaning"), map(_metric_row, found))
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {
+    "settings": settings_table,
+    "endpoints": endpoints_table,
+    "errors": errors_table,
+    "metrics": metrics_table,
+}
+
+
+def renewed(page: str) -> str:
+    """The text of a page with its tables as the code has them now."""
+    return _TABLE.sub(
+        lambda found: f"{found['begin']}\n{TABLES[found['name']]()}\n{found['end']}", page
+    )
+
+
+def tables_of(page: str) -> list[str]:
+    """The names of the tables in a page."""
+    return [found["name"] for found in _TABLE.finditer(page)]
+
+
+def main() -> None:
+    """Renew every page of docs/, and name those that changed."""
+    for path in sorted(DOCS.rglob("*.md")):
+        before = path.read_text(encoding="utf-8")
+        after = renewed(before)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+            sys.stdout.write(f"{path.relative_to(DOCS.parent)} is renewed.\n")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _value(default: Any) -> str:
+    """A default as one would write it into the variable, or the word none."""
+    if default in ("", []):
+        return "none"
+    return _code(str(default).lower() if isinstance(default, bool) else str(default))
+
+
+def _meaning(field: Any) -> str:
+    description: str = field.metadata["description"]
+    return description
+
+
+def _metric_row(metric: MetricWrapperBase) -> tuple[str, str, str, str]:
+    [family] = metric.describe()
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels = ", ".join(map(_code, metric._labelnames)) or "none"
+    return _code(name), family.type, labels, family.documentation
+
+
+if __name__ == "__main__":
+    main()
