@@ -49,6 +49,7 @@ docs: venv ## write the tables of docs/ that are made from the code anew
 # Existing pins stay as they are; `make lock UPGRADE=--upgrade` takes the newest that setup.cfg allows.
 # The second file contains the first: whatever runs was tested in that very version.
 LOCK = $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-strip-extras \
 	--no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)
 lock: venv ## resolve setup.cfg into the lock files (needs the network)
 	$(PIP) install 'uv>=0.8'
