@@ -291,6 +291,22 @@ GUARDS: Final = (
         "            raise_if_cancelled()\n",
         "tests/integration/test_bus.py",
     ),
+    Guard(
+        "sessions are lent in the order of asking",
+        "scoreboard/connections/postgres.py",
+        "                await self._turns.acquire()\n",
+        "                while not self._free:\n"
+        "                    await asyncio.sleep(0)\n"
+        "                self._turns._value -= 1\n",
+        f"{LEDGER}::test_who_waits_for_a_session_gets_it_before_who_comes_later",
+    ),
+    Guard(
+        "who waits for a session hears that no connection can be made",
+        "scoreboard/connections/postgres.py",
+        "            self._raise_if_resting()  # since while this one was waiting\n",
+        "            pass\n",
+        f"{LOSSES}::test_who_waits_for_a_session_hears_of_a_failed_connection_at_once",
+    ),
 )
 
 

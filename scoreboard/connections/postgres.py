@@ -1,7 +1,7 @@
 """The border to PostgreSQL: every statement goes through here, and psycopg2's errors stop here.
 
 aiopg's own pool hands out dead connections after a server restart and wakes nobody when it should
-(docs/decisions/0003), so a few connections are kept in a queue instead: whoever takes one owns it,
+(docs/decisions/0003), so a few connections are lent out in turn instead: whoever takes one owns it,
 finds it broken, and reopens it. Nothing is ever replayed: a statement runs once or raises.
 """
 
@@ -134,7 +134,7 @@ class Session:
 
 
 class Postgres:
-    """A fixed number of sessions; whoever finds none free waits, with a deadline.
+    """A fixed number of sessions; whoever finds none free waits in line, with a deadline.
 
     When a connection cannot be made, nobody tries again for a moment: those who wait then hear of
     it at once, where each would have waited out the same silence.
@@ -145,31 +145,44 @@ class Postgres:
         self._timeout_seconds = timeout_seconds
         self._resting_until = 0.0
         self._all = [Session(dsn, timeout_seconds) for _ in range(sessions)]
-        self._free: asyncio.LifoQueue[Session] = asyncio.LifoQueue()
-        for session in self._all:
-            self._free.put_nowait(session)
+        self._free = self._all.copy()
+        # Not a queue: its `get` passes by whoever waits in it already, so that one task that asks
+        # again and again would keep all others out until their deadlines.
+        self._turns = asyncio.Semaphore(sessions)
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         """Lend a session. Raises LedgerUnavailable when none becomes free in time, and NotConnected
         for a moment after no connection could be made.
         """
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._resting_until:
-            raise NotConnected
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                session = await self._free.get()
-        except TimeoutError as error:
-            raise LedgerUnavailable from error
+        session = await self._take()
         try:
             yield session
         except NotConnected:
-            self._resting_until = loop.time() + _REST_SECONDS
+            self._resting_until = asyncio.get_running_loop().time() + _REST_SECONDS
             raise
         finally:
             session.settle()
-            self._free.put_nowait(session)
+            self._free.append(session)
+            self._turns.release()
+
+    async def _take(self) -> Session:
+        self._raise_if_resting()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise LedgerUnavailable from error
+        try:
+            self._raise_if_resting()  # since while this one was waiting
+        except NotConnected:
+            self._turns.release()
+            raise
+        return self._free.pop()
+
+    def _raise_if_resting(self) -> None:
+        if asyncio.get_running_loop().time() < self._resting_until:
+            raise NotConnected
 
     async def fetch(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement that is a transaction by itself; a rolled back one may be asked again.

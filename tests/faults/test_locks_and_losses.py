@@ -160,6 +160,23 @@ async def test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once(
     postgres.close()
 
 
+async def test_who_waits_for_a_session_hears_of_a_failed_connection_at_once(
+    database_line: Line,
+) -> None:
+    """Each in turn would else wait out the same silence, and who comes last all of them."""
+    postgres = Postgres(database_line.url, sessions=1, timeout_seconds=30.0, name="test.line")
+    database_line.proxy.black_hole()
+
+    failures = await asyncio.gather(
+        *(postgres.fetch("SELECT 1") for _ in range(4)), return_exceptions=True
+    )
+
+    assert [type(failure) for failure in failures] == [NotConnected] * 4
+    tried = [failure for failure in failures if getattr(failure, "__cause__", None)]
+    assert len(tried) == 1
+    postgres.close()
+
+
 async def _answers(postgres: Postgres) -> bool:
     try:
         return await postgres.fetch("SELECT 1") == [(1,)]

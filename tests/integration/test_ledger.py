@@ -246,6 +246,51 @@ async def test_scores_fall_only_when_no_grant_is_under_way(
     assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
 
 
+async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_tenth(
+    ledger: Ledger, database_url: str
+) -> None:
+    """The other way round: a grant that queues behind a removal has to see what that lowered. It
+    does because PostgreSQL takes a statement's snapshot after the locks on its tables.
+    """
+    users = add_users(database_url, 11)
+    add_actions(database_url, {"big": 100, "small": 5})
+    await ledger.grant([Submission(user, "big") for user in users[:10]])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["lock_scores"])
+        granting = asyncio.create_task(ledger.grant([Submission(users[10], "small")]))
+        await eventually(lambda: _waits_for_lock(database_url))
+        cursor.execute(SQL["delete_user"], {"user_id": users[0]})
+        cursor.execute(SQL["renew_board"], {"above": 0})
+        other.commit()
+    board = (await granting).board
+
+    assert board is not None
+    assert board.entries[-1].user_id == users[10]
+    assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
+
+
+async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
+    ledger: Ledger, database_url: str
+) -> None:
+    """Neither grant alone reaches the tenth score; the second one waits for the first one's row,
+    and then compares their sum.
+    """
+    users = add_users(database_url, 11)
+    add_actions(database_url, {"big": 100, "one": 60, "two": 60})
+    await ledger.grant([Submission(user, "big") for user in users[:10]])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["one"]})
+        [row] = cursor.fetchall()
+        assert row[-1] is False
+        granting = asyncio.create_task(ledger.grant([Submission(users[10], "two")]))
+        await eventually(lambda: _waits_for_lock(database_url))
+        other.commit()
+    board = (await granting).board
+
+    assert board is not None
+    assert (board.entries[0].user_id, board.entries[0].score) == (users[10], 120)
+
+
 async def test_rebuild_repairs_scores_and_goes_above_every_known_version(
     ledger: Ledger, database_url: str
 ) -> None:
@@ -297,6 +342,24 @@ async def test_killed_connections_are_replaced_without_losing_a_session(database
 
     assert failures <= 2  # each dead connection is found once
     assert await asyncio.gather(*(postgres.fetch("SELECT 1") for _ in range(8))) == [[(1,)]] * 8
+    postgres.close()
+
+
+async def test_who_waits_for_a_session_gets_it_before_who_comes_later(database_url: str) -> None:
+    """Without turns, somebody who asks again at once takes the session that he has just given back,
+    and whoever waits hears after his deadline that PostgreSQL is away.
+    """
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=2.0, name="test.turns")
+    served: list[str] = []
+
+    async def ask(who: str, times: int) -> None:
+        for _ in range(times):
+            await postgres.fetch("SELECT 1")
+            served.append(who)
+
+    await asyncio.gather(ask("greedy", 50), ask("patient", 1))
+
+    assert served.index("patient") <= 2
     postgres.close()
 
 
