@@ -24,6 +24,7 @@ from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.api import limits, middleware
+from scoreboard.api.connection import Runner
 from scoreboard.api.docs import add_docs
 from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
@@ -191,7 +192,7 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """The runner that the application is made for: a handler is cancelled when its client leaves,
     which is how a stream notices; what must be finished runs in tasks of its own.
     """
-    return web.AppRunner(
+    return Runner(
         app,
         handler_cancellation=True,
         access_log=None,  # `middleware.observe` logs; aiohttp's own one halves the throughput

@@ -58,6 +58,14 @@ class MalformedBody(ScoreboardError):
     message = "The request body is not valid JSON. Send a JSON object encoded as UTF-8."
 
 
+class MalformedRequest(ScoreboardError):
+    """What the client sends is not HTTP, or reads as two things; the connection is closed."""
+
+    status = 400
+    code = "malformed_request"
+    message = "This is not a request in HTTP/1.1 (RFC 9112), or its header is too large."
+
+
 class UnknownAction(ScoreboardError):
     """No action of that id is in the catalogue."""
 
@@ -158,6 +166,14 @@ class MethodNotAllowed(ScoreboardError):
     status = 405
     code = "method_not_allowed"
     message = "This path does not take that method; see the Allow header."
+
+
+class BodyTooSlow(ScoreboardError):
+    """The body did not arrive in time; the connection is closed."""
+
+    status = 408
+    code = "body_too_slow"
+    message = "The request body did not arrive in time. Send it again."
 
 
 class AccountTaken(ScoreboardError):

@@ -36,6 +36,7 @@ class Guard:
 LEDGER: Final = "tests/integration/test_ledger.py"
 PROMISES: Final = "tests/service/test_promises.py"
 STREAMS: Final = "tests/service/test_streams.py"
+CONNECTIONS: Final = "tests/attacks/test_connections.py"
 LOSSES: Final = "tests/faults/test_locks_and_losses.py"
 
 GUARDS: Final = (
@@ -276,6 +277,58 @@ GUARDS: Final = (
         "            left = [self._local.left_us(check) for check in checks]\n",
         "            left = [check.burst_us for check in checks]\n",
         "tests/service/test_limits.py::test_limits_go_on_per_instance_while_redis_is_away",
+    ),
+    Guard(
+        "a first header has its time",
+        "scoreboard/api/connection.py",
+        "self._loop.time() + HEAD_SECONDS",
+        "self._loop.time() + self._keepalive_timeout",
+        f"{CONNECTIONS}::test_a_head_that_never_ends_is_given_up",
+    ),
+    Guard(
+        "a body has its time",
+        "scoreboard/api/replies.py",
+        "asyncio.timeout(BODY_SECONDS)",
+        "asyncio.timeout(None)",
+        f"{CONNECTIONS}::test_a_body_that_never_ends_is_given_up",
+    ),
+    Guard(
+        "an unread answer has its time",
+        "scoreboard/api/connection.py",
+        "int(UNREAD_SECONDS * 1000)",
+        "0",
+        f"{CONNECTIONS}::test_a_client_that_never_reads_its_answers_is_cut_off",
+    ),
+    Guard(
+        "what is not HTTP is neither repeated nor logged",
+        "scoreboard/api/connection.py",
+        "        if not isinstance(exc, HttpProcessingError):\n",
+        "        if True:\n",
+        "tests/attacks/test_smuggling.py::test_what_is_not_http_is_counted_and_not_logged",
+    ),
+    Guard(
+        "a login is one in all its spellings",
+        "scoreboard/api/limits.py",
+        'Check("login", _who(login), rate)',
+        'Check("login", login.casefold(), rate)',
+        "tests/attacks/test_guessing.py::test_no_spelling_of_a_name_gives_further_attempts",
+    ),
+    Guard(
+        "an unknown user costs a verification as well",
+        "scoreboard/accounts/passwords.py",
+        "        return await self._on_a_thread(lambda: self._matches(known, password))\n",
+        "        if known is self._nobodys_hash:\n            return False\n"
+        "        return await self._on_a_thread(lambda: self._matches(known, password))\n",
+        "tests/attacks/test_guessing.py"
+        "::test_an_unknown_user_and_a_wrong_password_are_the_same_work",
+    ),
+    Guard(
+        "accounts have a limit of their own",
+        "scoreboard/api/limits.py",
+        '    if path.startswith("/api/auth/"):\n',
+        '    if path == "/api/auth/":\n',
+        "tests/attacks/test_limit_bypass.py"
+        "::test_a_path_that_reaches_an_account_counts_as_one_however_it_is_spelt",
     ),
     Guard(
         "a malformed message is dropped and counted",

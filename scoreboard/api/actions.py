@@ -36,8 +36,10 @@ _SHARED: Final = {"Cache-Control": "public, max-age=60"}
     "List the actions",
     tag="Actions",
     answers={
-        200: Answer(ActionsSchema(), headers=("Cache-Control",)),
-        304: Answer(description="You have this page already.", headers=("Cache-Control",)),
+        200: Answer(ActionsSchema(), headers=("Cache-Control",), shared=True),
+        304: Answer(
+            description="You have this page already.", headers=("Cache-Control",), shared=True
+        ),
     },
     errors=[
         InvalidPayload(

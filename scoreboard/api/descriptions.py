@@ -19,6 +19,7 @@ from marshmallow import Schema, fields
 from scoreboard.api.schemas import ErrorSchema
 from scoreboard.errors import (
     BodyTooLarge,
+    BodyTooSlow,
     ExpiredToken,
     InvalidPayload,
     InvalidToken,
@@ -52,6 +53,7 @@ class Answer:
     headers: tuple[str, ...] = ()
     media_type: str = ""  # of a text
     example: str = ""  # of a text
+    shared: bool = False  # caches may hand it to others (`replies.is_shared`)
 
     def explain(self) -> str:
         """What it means; a schema's docstring unless it was told here."""
@@ -120,7 +122,13 @@ class Operation:
             errors += [NotAuthorized(), InvalidToken(), ExpiredToken()]
         if self.body is not None:
             invalid = InvalidPayload(self.body.validate({}))
-            errors += [invalid, MalformedBody(), BodyTooLarge(), UnsupportedMediaType()]
+            errors += [
+                invalid,
+                MalformedBody(),
+                BodyTooSlow(),
+                BodyTooLarge(),
+                UnsupportedMediaType(),
+            ]
         # The limiter stands before every route, and is itself a queue that can be full or closed.
         limited = RateLimited(headers={"Retry-After": "1"})
         return [*errors, limited, Overloaded(), ShuttingDown(), ScoreboardError()]

@@ -25,6 +25,7 @@ HEADERS: Final = {
     "ETag": _field("The board's version.", '"42"'),
     "Cache-Control": _field("Who may keep the answer, and how long.", "no-store"),
 }
+# Of all answers that are for one client alone.
 HEADERS_OF_ALL: Final = (
     "X-Request-ID",
     "RateLimit-Limit",

@@ -27,9 +27,11 @@ from scoreboard.scoring.model import Board
     authorization="optional",
     parameters=("If-None-Match",),
     answers={
-        200: Answer(LeaderboardSchema(), headers=("ETag", "Cache-Control")),
+        200: Answer(LeaderboardSchema(), headers=("ETag", "Cache-Control"), shared=True),
         304: Answer(
-            description="You have this version already.", headers=("ETag", "Cache-Control")
+            description="You have this version already.",
+            headers=("ETag", "Cache-Control"),
+            shared=True,
         ),
     },
     errors=[LedgerUnavailable],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from aiohttp.typedefs import Handler
 from scoreboard.api.addresses import client_address
 from scoreboard.api.identity import identity_or_none
 from scoreboard.api.rates import Allowance, Check
+from scoreboard.api.replies import is_shared
 from scoreboard.errors import RateLimited
 from scoreboard.keys import LIMITER, METRICS, SETTINGS
 
@@ -32,9 +34,11 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def write_limits(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the RateLimit fields on every answer (an `on_response_prepare` signal)."""
+    """Put the RateLimit fields on every answer that is for this client alone (an
+    `on_response_prepare` signal).
+    """
     allowance = request.get(_ALLOWANCE)
-    if allowance is not None:
+    if allowance is not None and not is_shared(response):
         response.headers.update(allowance.headers())
 
 
@@ -43,10 +47,23 @@ async def limit_logins(request: web.Request, login: str) -> None:
     RateLimited.
     """
     rate = request.app[SETTINGS].rate_limit_logins_per_user
-    allowance = await request.app[LIMITER].check([Check("login", login.casefold(), rate)])
+    allowance = await request.app[LIMITER].check([Check("login", _who(login), rate)])
     if not allowance.allowed:
         request[_ALLOWANCE] = allowance
         _refuse(request, allowance)
+
+
+def _who(login: str) -> str:
+    """One key for all spellings of a login that may mean one user: the registry knows a user in any
+    case and in look-alike letters (`ᴬᵈａ`), PostgreSQL's lower() makes an `i` of `İ`. That a few
+    strangers may share a key (`josé`, `jose`) harms them less.
+    """
+    letters = unicodedata.normalize("NFKD", login).casefold()
+    return "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", letters)
+        if not unicodedata.combining(letter)
+    )
 
 
 def _checks(request: web.Request) -> list[Check]:

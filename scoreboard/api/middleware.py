@@ -11,8 +11,9 @@ from typing import Final
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import istr
 
-from scoreboard.api.replies import refusal
+from scoreboard.api.replies import CACHE_CONTROL, is_shared, refusal
 from scoreboard.errors import (
     BodyTooLarge,
     MalformedBody,
@@ -24,10 +25,20 @@ from scoreboard.keys import METRICS, SETTINGS
 
 log = structlog.get_logger("scoreboard.http")
 
-REQUEST_ID_HEADER: Final = "X-Request-ID"
+REQUEST_ID_HEADER: Final = istr("X-Request-ID")
 REQUEST_ID: Final = web.RequestKey("request_id", str)
-_HARMLESS_ID: Final = re.compile(r"^[\w.\-]{1,64}$", re.ASCII)
-_NOTHING_LOADS: Final = "default-src 'none'; frame-ancestors 'none'"
+_HARMLESS_ID: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
+# Case folded once, not with every answer.
+_SERVER: Final = istr("Server")
+_TYPE_OPTIONS: Final = istr("X-Content-Type-Options")
+_POLICY: Final = istr("Content-Security-Policy")
+# Answers are data; the few pages say themselves what they may load and who may keep them.
+HEADERS_OF_DATA: Final = {
+    _SERVER: "scoreboard",  # aiohttp's own names the versions of Python and aiohttp
+    _TYPE_OPTIONS: "nosniff",
+    CACHE_CONTROL: "no-store",
+    _POLICY: "default-src 'none'; frame-ancestors 'none'",
+}
 _UNMATCHED: Final = "unmatched"  # one label for all paths that are not ours
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -60,17 +71,21 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except (ConnectionResetError, asyncio.CancelledError):
         raise  # the client has left; nobody would read an answer
     except Exception:
-        log.exception("scoreboard.http.failed", request_id=request[REQUEST_ID], path=request.path)
+        log.exception(
+            "scoreboard.http.failed", request_id=request[REQUEST_ID], path=request.rel_url.raw_path
+        )
         return refusal(ScoreboardError())
 
 
 async def write_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Put on every answer what all of them carry (an `on_response_prepare` signal)."""
-    response.headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
-    # Answers are data; the few pages say themselves what they may load.
-    response.headers.setdefault("Content-Security-Policy", _NOTHING_LOADS)
+    headers = response.headers
+    headers[_SERVER] = HEADERS_OF_DATA[_SERVER]
+    headers[_TYPE_OPTIONS] = HEADERS_OF_DATA[_TYPE_OPTIONS]
+    headers.setdefault(_POLICY, HEADERS_OF_DATA[_POLICY])
+    headers.setdefault(CACHE_CONTROL, HEADERS_OF_DATA[CACHE_CONTROL])
+    if not is_shared(response):
+        headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
 
 
 def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
@@ -88,7 +103,7 @@ def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
 def _request_id(request: web.Request) -> str:
     """The caller's id when it is harmless, else a new one."""
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    if _HARMLESS_ID.match(given):
+    if _HARMLESS_ID.fullmatch(given):
         return given
     # It tells requests apart and keeps no secret, so it need not cost a system call.
     return f"{random.getrandbits(64):016x}"

@@ -157,7 +157,7 @@ def _responses(made: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
 def _answer(answer: Answer, made: Mapping[str, Any]) -> dict[str, Any]:
     response = {
         "description": answer.explain(),
-        "headers": _header_refs(*HEADERS_OF_ALL, *answer.headers),
+        "headers": _header_refs(*(() if answer.shared else HEADERS_OF_ALL), *answer.headers),
     }
     if answer.schema is not None:
         schema = made["content"][JSON]["schema"]

@@ -245,7 +245,9 @@ def _border() -> Iterator[None]:
     ) as error:
         raise TransactionAborted(error.pgcode) from error
     except (psycopg2.DataError, psycopg2.IntegrityError) as error:
-        raise StatementRefused(error.pgcode or "", error.diag.constraint_name) from error
+        # Not `from error`: its text quotes the row that was refused, password hash and all, and
+        # whoever logs the refusal would log its cause.
+        raise StatementRefused(error.pgcode or "", error.diag.constraint_name) from None
     except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
         raise StatementRefused(_UNTRANSLATABLE, None) from error
     except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:

@@ -1,5 +1,7 @@
 """Structured logs: an event's name under `scoreboard.`, then its facts. For people on a terminal,
 JSON otherwise.
+
+Tracebacks come without local variables: these hold passwords and tokens.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any
 
 import orjson
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 def configure(level: str, form: str, instance: str) -> None:
@@ -22,9 +25,16 @@ def configure(level: str, form: str, instance: str) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     if for_people:
-        renderer: list[Any] = [structlog.dev.ConsoleRenderer(pad_event_to=32)]
+        console = structlog.dev.ConsoleRenderer(
+            pad_event_to=32, exception_formatter=structlog.dev.plain_traceback
+        )
+        renderer: list[Any] = [console]
     else:
-        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(_dumps)]
+        tracebacks = ExceptionDictTransformer(show_locals=False)
+        renderer = [
+            structlog.processors.ExceptionRenderer(tracebacks),
+            structlog.processors.JSONRenderer(_dumps),
+        ]
         structlog.contextvars.bind_contextvars(instance=instance)
     structlog.configure(
         processors=[*shared, *renderer],

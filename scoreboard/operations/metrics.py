@@ -39,6 +39,7 @@ class Metrics:
 
         # the edge
         self.requests = counter("http_requests", "Requests answered.", "method", "route", "status")
+        self.requests_malformed = counter("http_malformed", "Requests that were not HTTP.")
         self.request_seconds = histogram(
             "http_request_seconds", "Time to answer.", _SECONDS, "route"
         )

@@ -39,6 +39,7 @@ FLOW = (
     "api.descriptions",
     "api.headers",
     # what every request passes
+    "api.connection",
     "api.middleware",
     "api.limits",
     "api.identity",

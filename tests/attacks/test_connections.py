@@ -1,0 +1,167 @@
+"""Connections that are held rather than used: heads and bodies that never end, answers that nobody
+reads, and more of anything than anybody needs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import suppress
+
+import pytest
+
+from scoreboard.api import connection, replies
+from tests.attacks.wire import Wire, connected, exchange
+from tests.eventually import eventually
+from tests.instances import Instance
+from tests.world import add_users
+
+PATIENCE_SECONDS = 0.4
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: test\r\n"
+GET = HEAD + b"\r\n"
+LAST = HEAD + b"Connection: close\r\n\r\n"
+
+
+def post(path: str, *fields: str) -> bytes:
+    lines = (f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json", *fields)
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+async def trickle(wire: Wire, byte: bytes) -> None:
+    """One byte now and then, until the instance has had enough."""
+
+    async def is_given_up() -> bool:
+        with suppress(ConnectionError):
+            await wire.send(byte)
+            return wire.reader.at_eof()
+        return True
+
+    await eventually(is_given_up, every_seconds=0.05, message="the connection is given up")
+
+
+# Slowloris
+
+
+async def test_a_head_that_never_ends_is_given_up(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", PATIENCE_SECONDS)
+    for beginning in (b"", b"G", HEAD, HEAD + b"X-Filler: "):
+        async with connected(instance) as wire:
+            await wire.send(beginning)
+            assert await wire.rest() == b""
+
+
+async def test_a_head_that_comes_byte_by_byte_gets_no_more_time_than_one_that_stops(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", PATIENCE_SECONDS)
+    async with connected(instance) as wire:
+        await wire.send(HEAD + b"X-Filler: ")
+        await trickle(wire, b"a")
+
+
+async def test_a_client_that_was_answered_once_may_idle_longer_than_a_first_head_may_take(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", PATIENCE_SECONDS)
+    async with connected(instance) as known, connected(instance) as silent:
+        await known.send(GET)
+        assert (await known.reply()).status == 200
+        assert await silent.rest() == b""  # its time is over, and so would be that of the other
+        await known.send(GET)
+        assert (await known.reply()).status == 200
+
+
+@pytest.mark.parametrize(
+    "length", ["Content-Length: 100", "Transfer-Encoding: chunked"], ids=["length", "chunked"]
+)
+async def test_a_body_that_never_ends_is_given_up(
+    instance: Instance, database_url: str, monkeypatch: pytest.MonkeyPatch, length: str
+) -> None:
+    monkeypatch.setattr(replies, "BODY_SECONDS", PATIENCE_SECONDS)
+    [user] = add_users(database_url, 1)
+    authorization = f"Authorization: {instance.bearer(user)['Authorization']}"
+    async with connected(instance) as wire:
+        await wire.send(post("/api/actions", length, authorization))
+        reply = await wire.reply()
+    assert (reply.status, json.loads(reply.body)["code"]) == (408, "body_too_slow")
+    assert reply.headers["connection"] == "close"
+
+
+async def test_a_body_that_comes_late_but_in_time_is_read(instance: Instance) -> None:
+    async with connected(instance) as wire:
+        await wire.send(post("/api/auth/refresh", "Content-Length: 20"))
+        await wire.send(b'{"refreshToken')
+        await wire.send(b'":"x"}')
+        assert (await wire.reply()).status == 401
+
+
+# Answers that nobody reads
+
+
+@pytest.mark.skipif(connection._USER_TIMEOUT is None, reason="Linux counts; others cannot")
+async def test_a_client_that_never_reads_its_answers_is_cut_off(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "UNREAD_SECONDS", PATIENCE_SECONDS)
+    server = instance.runner.server
+    assert server is not None
+    async with connected(instance, receive_buffer=4096) as wire:
+        wire.reader._limit = 1  # type: ignore[attr-defined]  # asyncio reads ahead no further
+        await wire.send(b"GET /docs/openapi.json HTTP/1.1\r\nHost: test\r\n\r\n" * 100)
+        await eventually(lambda: server.requests_count > 0)
+        await eventually(lambda: not server.connections, message="the connection is gone")
+
+
+# Too much of anything
+
+
+OVERSIZED = {
+    "field": HEAD + b"X-Filler: " + b"a" * 20_000 + b"\r\n\r\n",
+    "fields": HEAD + b"X-Filler: a\r\n" * 500 + b"\r\n",
+    "name of a field": HEAD + b"a" * 20_000 + b": a\r\n\r\n",
+    "path": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: test\r\n\r\n",
+    "method": b"A" * 20_000 + b" / HTTP/1.1\r\nHost: test\r\n\r\n",
+    "token": HEAD + b"Authorization: Bearer " + b"a" * 20_000 + b"\r\n\r\n",
+}
+
+
+async def test_an_oversized_head_is_refused_and_the_connection_closed(instance: Instance) -> None:
+    for what, oversized in OVERSIZED.items():
+        [reply] = await exchange(instance, oversized + LAST)
+        assert (reply.status, json.loads(reply.body)["code"]) == (400, "malformed_request"), what
+        assert len(reply.body) < 300, what  # it does not repeat what came
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+async def test_a_body_without_end_is_refused_after_a_few_kibibytes(
+    instance: Instance, announced: bool
+) -> None:
+    chunk = b"2000\r\n" + b" " * 0x2000 + b"\r\n"
+    async with connected(instance) as wire:
+        if announced:
+            await wire.send(post("/api/auth/login", "Content-Length: 1000000000") + b" " * 20_000)
+        else:
+            await wire.send(post("/api/auth/login", "Transfer-Encoding: chunked") + chunk * 3)
+        assert (await wire.reply()).status == 413
+
+
+async def test_a_body_that_unpacks_to_a_thousand_times_its_size_is_refused(
+    instance: Instance,
+) -> None:
+    bomb = gzip.compress(b'{"username": "' + b" " * 10_000_000)
+    assert len(bomb) < 16_384
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with instance.client.post("/api/auth/login", data=bomb, headers=headers) as response:
+        assert response.status == 413
+
+
+async def test_what_follows_a_declined_upgrade_is_not_kept_in_memory(instance: Instance) -> None:
+    """A parser that waits for another protocol to take over stores what comes; it must not store
+    without end while the answer to the request is not made yet.
+    """
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    async with connected(instance) as wire:
+        await wire.send(f"GET /healthz HTTP/1.1\r\nHost: test\r\n{upgrade}\r\n".encode() + LAST)
+        assert [(await wire.reply()).status, (await wire.reply()).status] == [200, 200]
