@@ -113,10 +113,11 @@ class AccessTokens:
         raise InvalidToken
 
     def _candidates(self, key_id: str | None) -> Iterable[str]:
-        """Choose by name; an outside issuer need not name its key, so then each is tried."""
-        if key_id is None:
-            return self._keys.values()
-        return [self._keys[key_id]] if key_id in self._keys else []
+        """Choose by name; an outside issuer names its key in its own way or not at all, so then
+        each is tried.
+        """
+        known = self._keys.get(key_id) if key_id is not None else None
+        return self._keys.values() if known is None else [known]
 
     def _decode(self, token: str, secret: str) -> dict[str, Any]:
         # Times and issuer are checked above: PyJWT has one leeway for all times and its own clock,
