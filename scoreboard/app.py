@@ -14,7 +14,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import structlog
 from aiohttp import web
@@ -30,7 +30,7 @@ from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
 from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
-from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.postgres import Failure, Postgres
 from scoreboard.connections.redis import Redis
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.bus import Bus, LocalBus
@@ -39,10 +39,11 @@ from scoreboard.live.rabbit import RabbitBus
 from scoreboard.live.relay import Relay
 from scoreboard.operations.health import Health, Part
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.vitals import Vitals
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import Board, Origin
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 from scoreboard.settings import Settings
@@ -79,6 +80,7 @@ class Parts:
     limiter: RateLimiter
     streams: StreamLimiter
     health: Health
+    vitals: Vitals
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -101,10 +103,14 @@ def create_app(settings: Settings) -> web.Application:
 def assemble(settings: Settings) -> Parts:
     """Make the parts, each with the collaborators that it needs."""
     metrics = Metrics()
-    name = f"scoreboard.{settings.instance}"
-    writers = _postgres(settings, settings.ledger_connections, f"{name}.ledger")
-    queries = _postgres(settings, settings.query_connections, f"{name}.queries")
-    redis = Redis(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds, name=name)
+    writers = _postgres(settings, settings.ledger_connections, "ledger", metrics)
+    queries = _postgres(settings, settings.query_connections, "queries", metrics)
+    redis = Redis(
+        settings.redis_url,
+        timeout_seconds=settings.redis_timeout_seconds,
+        name=f"scoreboard.{settings.instance}",
+        on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
+    )
     ledger = Ledger(writers, queries)
     board = CachedBoard(redis, ledger, metrics)
     hub = Hub(
@@ -116,9 +122,9 @@ def assemble(settings: Settings) -> Parts:
     relay = Relay(
         ledger, {"hub": hub, "redis": board}, metrics, interval_seconds=settings.reconcile_seconds
     )
-    bus = _bus(settings, metrics, _to_all(hub.offer, board.notice), relay.hurry)
+    bus = _bus(settings, metrics, _to_all(hub.offer, lambda new, _: board.notice(new)), relay.hurry)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings)
-    passwords = Passwords()
+    passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
     access = AccessTokens(settings)
     return Parts(
         settings=settings,
@@ -140,8 +146,13 @@ def assemble(settings: Settings) -> Parts:
         limiter=RateLimiter(redis, metrics),
         streams=StreamLimiter(redis, settings.instance, settings.streams_per_ip, metrics),
         health=Health(
-            settings.instance, settings.role, lambda: hub.version, _dependencies(ledger, redis, bus)
+            settings.instance,
+            settings.role,
+            lambda: hub.version,
+            _dependencies(ledger, redis, bus),
+            metrics,
         ),
+        vitals=_vitals(settings, metrics, {"ledger": writers, "queries": queries}, redis),
     )
 
 
@@ -211,6 +222,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         "bus": parts.bus.run,
         "streams": parts.streams.run,
         "health": parts.health.run,
+        "vitals": parts.vitals.run,
         "purge": lambda: _purge(parts.accounts),
     }
     tasks = [
@@ -247,11 +259,14 @@ async def _farewell(parts: Parts) -> None:
 
 async def _keep_running(name: str, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
     """Run a background task again when a defect of ours ended it; it is logged and counted."""
+    crashes = metrics.task_crashes.labels(
+        name
+    )  # shown as 0 from the start: a rise from there is seen
     while True:
         try:
             return await run()
         except Exception:
-            metrics.task_crashes.labels(name).inc()
+            crashes.inc()
             log.exception("scoreboard.app.task_crashed", task=name)
             await asyncio.sleep(_CRASH_PAUSE_SECONDS)
 
@@ -272,19 +287,36 @@ async def _purge(accounts: Accounts) -> None:
             await accounts.purge()
 
 
-def _postgres(settings: Settings, sessions: int, name: str) -> Postgres:
+def _postgres(settings: Settings, sessions: int, pool: str, metrics: Metrics) -> Postgres:
+    failures = {
+        reason: metrics.postgres_failures.labels(pool, reason) for reason in get_args(Failure)
+    }
     return Postgres(
         settings.database_url,
         sessions=sessions,
         timeout_seconds=settings.database_timeout_seconds,
-        name=name,
+        name=f"scoreboard.{settings.instance}.{pool}",
+        on_wait=metrics.postgres_wait_seconds.labels(pool).observe,
+        on_failure=lambda reason: failures[reason].inc(),
     )
 
 
-def _to_all(*listeners: Callable[[Board], None]) -> Callable[[Board], None]:
-    def tell(board: Board) -> None:
+def _vitals(
+    settings: Settings, metrics: Metrics, postgres: dict[str, Postgres], redis: Redis
+) -> Vitals:
+    metrics.subscribers_max.set(settings.subscribers_max if settings.serves_streams else 0)
+    return Vitals(
+        metrics, instance=settings.instance, role=settings.role, postgres=postgres, redis=redis
+    )
+
+
+_Listener = Callable[[Board, Origin | None], None]
+
+
+def _to_all(*listeners: _Listener) -> _Listener:
+    def tell(board: Board, origin: Origin | None) -> None:
         for listener in listeners:
-            listener(board)
+            listener(board, origin)
 
     return tell
 
@@ -292,7 +324,7 @@ def _to_all(*listeners: Callable[[Board], None]) -> Callable[[Board], None]:
 def _bus(
     settings: Settings,
     metrics: Metrics,
-    on_board: Callable[[Board], None],
+    on_board: _Listener,
     on_connected: Callable[[], None],
 ) -> Bus:
     if not settings.amqp_url:

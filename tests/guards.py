@@ -103,7 +103,8 @@ GUARDS: Final = (
     Guard(
         "a statement timeout is not a cancellation",
         "scoreboard/connections/postgres.py",
-        "(issue 537).\n        raise_if_cancelled()\n        raise LedgerUnavailable from error\n",
+        '(issue 537).\n        raise_if_cancelled()\n        on_failure("no_answer")\n'
+        "        raise LedgerUnavailable from error\n",
         "(issue 537).\n        raise\n",
         f"{LEDGER}::test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation",
     ),
@@ -146,7 +147,7 @@ GUARDS: Final = (
     Guard(
         "an older copy is not served once the bus brought a newer board",
         "scoreboard/app.py",
-        "_to_all(hub.offer, board.notice)",
+        "_to_all(hub.offer, lambda new, _: board.notice(new))",
         "_to_all(hub.offer)",
         f"{PROMISES}::"
         "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",

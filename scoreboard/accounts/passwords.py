@@ -43,7 +43,14 @@ class Passwords:
     Past `waiting_max` waiting, calls raise Overloaded at once; after `close`, ShuttingDown.
     """
 
-    def __init__(self, *, workers: int = WORKERS, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int = WORKERS,
+        waiting_max: int = WAITING_MAX,
+        on_overload: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_overload = on_overload
         self._hasher = argon2.PasswordHasher(
             time_cost=TIME_COST,
             memory_cost=MEMORY_KIB,
@@ -85,6 +92,7 @@ class Passwords:
 
     async def _on_a_thread(self, work: Callable[[], Result]) -> Result:
         if not self._places.acquire(blocking=False):
+            self._on_overload()
             raise Overloaded
         try:
             future = self._threads.submit(work)

@@ -80,7 +80,10 @@ class StreamLimiter:
         self._open: dict[str, int] = {}
         self._released: set[str] = set()
         self._leases: Coalescer[_Lease, bool] = Coalescer(
-            self._ask_redis, batch_max=_BATCH_MAX, waiting_max=_WAITING_MAX
+            self._ask_redis,
+            batch_max=_BATCH_MAX,
+            waiting_max=_WAITING_MAX,
+            on_overload=metrics.overloads.labels("streams").inc,
         )
 
     async def enter(self, address: str) -> None:

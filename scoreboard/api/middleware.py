@@ -71,6 +71,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except (ConnectionResetError, asyncio.CancelledError):
         raise  # the client has left; nobody would read an answer
     except Exception:
+        request.app[METRICS].http_failures.inc()
         log.exception(
             "scoreboard.http.failed", request_id=request[REQUEST_ID], path=request.rel_url.raw_path
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,10 +121,13 @@ class RateLimiter:
 
     def __init__(self, redis: Redis, metrics: Metrics) -> None:
         self._script = redis.script(_GCRA)
-        self._local = LocalRates()
+        self._local = LocalRates(on_forget=metrics.limit_keys_forgotten.inc)
         self._metrics = metrics
         self._checks: Coalescer[Sequence[Check], Allowance] = Coalescer(
-            self._ask_redis, batch_max=_BATCH_MAX, waiting_max=_WAITING_MAX
+            self._ask_redis,
+            batch_max=_BATCH_MAX,
+            waiting_max=_WAITING_MAX,
+            on_overload=metrics.overloads.labels("rate_limits").inc,
         )
 
     async def check(self, checks: Sequence[Check]) -> Allowance:
@@ -166,9 +169,12 @@ class LocalRates:
     first.
     """
 
-    def __init__(self, keys_max: int = _LOCAL_KEYS_MAX) -> None:
+    def __init__(
+        self, keys_max: int = _LOCAL_KEYS_MAX, *, on_forget: Callable[[], None] = lambda: None
+    ) -> None:
         self._arrivals: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._keys_max = keys_max
+        self._on_forget = on_forget
 
     def left_us(self, check: Check) -> int:
         """Count one request; the answer is that of the script."""
@@ -184,4 +190,5 @@ class LocalRates:
             self._arrivals.move_to_end(key)
             if len(self._arrivals) > self._keys_max:
                 self._arrivals.popitem(last=False)
+                self._on_forget()
         return left

@@ -29,7 +29,7 @@ class Coalescer(Generic[Item, Result]):
     is an exception is raised to its caller alone. When `process` itself raises, all of the batch's
     callers get that exception. Bounds: `batch_max` items a batch, `concurrency` batches at once,
     `waiting_max` items waiting; past that, `join` raises Overloaded at once. An item that no batch
-    has taken within `waiting_seconds` gets Overloaded too.
+    has taken within `waiting_seconds` gets Overloaded too. Of both `on_overload` is told.
 
     A caller that is cancelled leaves; its batch goes on, so that what was accepted is finished.
     """
@@ -42,12 +42,14 @@ class Coalescer(Generic[Item, Result]):
         waiting_max: int,
         waiting_seconds: float = math.inf,
         concurrency: int = 1,
+        on_overload: Callable[[], None] = lambda: None,
     ) -> None:
         self._process = process
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._waiting_seconds = waiting_seconds
         self._concurrency = concurrency
+        self._on_overload = on_overload
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         # How many of them still take batches: one that has ended leaves `_running` a turn later.
@@ -67,6 +69,7 @@ class Coalescer(Generic[Item, Result]):
         if self._closed:
             raise ShuttingDown
         if len(self._waiting) >= self._waiting_max:
+            self._on_overload()
             raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
@@ -108,6 +111,7 @@ class Coalescer(Generic[Item, Result]):
         while self._waiting and len(batch) < self._batch_max:
             item, future, until = self._waiting.popleft()
             if now > until and not future.done():
+                self._on_overload()
                 future.set_exception(Overloaded())
             else:
                 batch.append((item, future, until))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, Final
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, Final, Literal
 
 import aiopg
 import psycopg2
@@ -20,6 +21,9 @@ from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.errors import LedgerUnavailable
 
 Row = tuple[Any, ...]
+# Why a caller got no answer: no session was free in time, no connection could be made, or none a
+# moment ago; the connection was lost or too slow; the transaction was rolled back.
+Failure = Literal["no_session", "no_connection", "resting", "no_answer", "aborted"]
 
 _CONNECT_SECONDS: Final = 3
 _REST_SECONDS: Final = 0.5
@@ -58,9 +62,15 @@ class NotConnected(LedgerUnavailable):
 class Session:
     """One connection, used by one task at a time; it opens itself when it is needed."""
 
-    def __init__(self, dsn: str, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        timeout_seconds: float,
+        on_failure: Callable[[Failure], None] = lambda _: None,
+    ) -> None:
         self._dsn = dsn
         self._timeout_seconds = timeout_seconds
+        self._on_failure = on_failure
         self._connection: aiopg.Connection | None = None
         self._pinned = False
 
@@ -77,7 +87,7 @@ class Session:
 
     async def connect(self) -> None:
         """Open the connection if there is none. Raises LedgerUnavailable."""
-        with _border():
+        with _border(self._on_failure):
             await self._open()
 
     async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
@@ -87,7 +97,7 @@ class Session:
         the connection is closed; StatementRefused and TransactionAborted when PostgreSQL answered
         so.
         """
-        with _border():
+        with _border(self._on_failure):
             connection = await self._open()
             async with connection.cursor() as cursor:
                 await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
@@ -130,6 +140,7 @@ class Session:
         except (psycopg2.Error, OSError, TimeoutError, RuntimeError) as error:
             # RuntimeError: under uvloop every second failed connect (aiopg issue 856).
             raise_if_cancelled()
+            self._on_failure("no_connection")
             raise NotConnected from error
 
 
@@ -138,17 +149,46 @@ class Postgres:
 
     When a connection cannot be made, nobody tries again for a moment: those who wait then hear of
     it at once, where each would have waited out the same silence.
+
+    `on_wait` is told how long each caller waited for a session, `on_failure` why one got no answer.
     """
 
-    def __init__(self, url: str, *, sessions: int, timeout_seconds: float, name: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        sessions: int,
+        timeout_seconds: float,
+        name: str,
+        on_wait: Callable[[float], None] = lambda _: None,
+        on_failure: Callable[[Failure], None] = lambda _: None,
+    ) -> None:
         dsn = _dsn(url, timeout_seconds, name)
         self._timeout_seconds = timeout_seconds
+        self._on_wait = on_wait
+        self._on_failure = on_failure
+        self._waiting = 0
         self._resting_until = 0.0
-        self._all = [Session(dsn, timeout_seconds) for _ in range(sessions)]
+        self._all = [Session(dsn, timeout_seconds, on_failure) for _ in range(sessions)]
         self._free = self._all.copy()
         # Not a queue: its `get` passes by whoever waits in it already, so that one task that asks
         # again and again would keep all others out until their deadlines.
         self._turns = asyncio.Semaphore(sessions)
+
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a session, right now."""
+        return self._waiting
+
+    @property
+    def idle(self) -> int:
+        """How many sessions nobody uses, right now."""
+        return len(self._free)
+
+    @property
+    def in_use(self) -> int:
+        """How many sessions are lent, right now."""
+        return len(self._all) - len(self._free)
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -168,11 +208,7 @@ class Postgres:
 
     async def _take(self) -> Session:
         self._raise_if_resting()
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            raise LedgerUnavailable from error
+        await self._turn()
         try:
             self._raise_if_resting()  # since while this one was waiting
         except NotConnected:
@@ -180,8 +216,23 @@ class Postgres:
             raise
         return self._free.pop()
 
+    async def _turn(self) -> None:
+        """Wait in line, with a deadline."""
+        started = time.perf_counter()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            self._on_failure("no_session")
+            raise LedgerUnavailable from error
+        finally:
+            self._waiting -= 1
+            self._on_wait(time.perf_counter() - started)
+
     def _raise_if_resting(self) -> None:
         if asyncio.get_running_loop().time() < self._resting_until:
+            self._on_failure("resting")
             raise NotConnected
 
     async def fetch(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
@@ -235,7 +286,7 @@ def _dsn(url: str, timeout_seconds: float, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _border() -> Iterator[None]:
+def _border(on_failure: Callable[[Failure], None]) -> Iterator[None]:
     """Turn what psycopg2 and aiopg raise into errors of ours."""
     try:
         yield
@@ -243,6 +294,7 @@ def _border() -> Iterator[None]:
         psycopg2.extensions.TransactionRollbackError,
         psycopg2.errors.LockNotAvailable,
     ) as error:
+        on_failure("aborted")
         raise TransactionAborted(error.pgcode) from error
     except (psycopg2.DataError, psycopg2.IntegrityError) as error:
         # Not `from error`: its text quotes the row that was refused, password hash and all, and
@@ -252,9 +304,11 @@ def _border() -> Iterator[None]:
         raise StatementRefused(_UNTRANSLATABLE, None) from error
     except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:
         raise_if_cancelled()
+        on_failure("no_answer")
         raise LedgerUnavailable from error
     except asyncio.CancelledError as error:
         # aiopg turns the server's statement_timeout into a cancellation that nobody asked for
         # (issue 537).
         raise_if_cancelled()
+        on_failure("no_answer")
         raise LedgerUnavailable from error

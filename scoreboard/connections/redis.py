@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from redis.asyncio import BlockingConnectionPool
@@ -23,6 +23,9 @@ from scoreboard.connections.cancellation import raise_if_cancelled
 
 log = structlog.get_logger("scoreboard.redis")
 
+# Why a call got no answer: it failed, or another one did a moment ago.
+Failure = Literal["no_answer", "resting"]
+
 _CONNECTIONS: Final = 8  # calls are coalesced, so a few connections carry everything
 REST_SECONDS: Final = 0.5
 
@@ -35,15 +38,24 @@ class Redis:
     """A client with deadlines.
 
     `generation` counts connections made and calls failed. Whoever keeps it beside what he read from
-    Redis can tell whether Redis may have been restarted since, with other contents.
+    Redis can tell whether Redis may have been restarted since, with other contents. `on_failure` is
+    told of each call without an answer, and why.
     """
 
-    def __init__(self, url: str, *, timeout_seconds: float, name: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_seconds: float,
+        name: str,
+        on_failure: Callable[[Failure], None] = lambda _: None,
+    ) -> None:
         self.generation = 0
+        self._on_failure = on_failure
         self._timeout_seconds = timeout_seconds
         self._resting_until = 0.0
         self._away = False
-        pool = BlockingConnectionPool.from_url(
+        self._pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
             timeout=timeout_seconds,
@@ -54,12 +66,22 @@ class Redis:
             retry=Retry(NoBackoff(), 0),
             redis_connect_func=self._connected,
         )
-        self._client = Client.from_pool(pool)  # which closes the pool with itself
+        self._client = Client.from_pool(self._pool)  # which closes the pool with itself
 
     @property
     def away(self) -> bool:
         """Whether the latest call failed."""
         return self._away
+
+    @property
+    def in_use(self) -> int:
+        """How many connections carry a call, right now."""
+        return len(self._pool._in_use_connections)
+
+    @property
+    def idle(self) -> int:
+        """How many open connections carry none, right now."""
+        return len(self._pool._available_connections)
 
     async def fields(self, key: str, names: Sequence[str]) -> list[bytes | None]:
         """Read fields of a hash. Raises RedisUnavailable."""
@@ -88,6 +110,7 @@ class Redis:
     async def _ask(self, call: Callable[[], Awaitable[Any]]) -> Any:
         loop = asyncio.get_running_loop()
         if loop.time() < self._resting_until:
+            self._on_failure("resting")
             raise RedisUnavailable("Redis failed a moment ago")
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -97,6 +120,7 @@ class Redis:
             self.generation += 1
             self._resting_until = loop.time() + REST_SECONDS
             self._note(error)
+            self._on_failure("no_answer")
             raise RedisUnavailable(str(error)) from error
         raise_if_cancelled()
         self._note(None)

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import Board, Origin
 
 
 class Bus(Protocol):
     """How a board gets to every instance."""
 
-    def publish(self, board: Board, trace: str | None = None) -> None:
+    def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Send the board to all instances, now or when the bus is back. Never raises, never
         waits.
         """
@@ -38,7 +38,7 @@ class LocalBus:
 
     connected = True
 
-    def publish(self, board: Board, trace: str | None = None) -> None:
+    def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Nothing to do: the hub of this process was offered the board by `submit`."""
 
     async def run(self) -> None:

@@ -12,6 +12,7 @@ Bursts are conflated: the first change goes out at once, later ones at most ever
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -19,13 +20,15 @@ import structlog
 
 from scoreboard.live.frames import HEARTBEAT, Frame, closing, score_update
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import Board, Origin
 
 log = structlog.get_logger("scoreboard.hub")
 
 # Writing takes about 12 µs each: after this many, requests get their turn.
 _STRIDE: Final = 256
 _TEND_SECONDS: Final = 0.1
+# Of the boards that one push brings, this many are timed.
+_TIMED_MAX: Final = 64
 
 
 class Subscriber:
@@ -75,6 +78,7 @@ class Hub:
         self._changed = asyncio.Event()
         self._pushed_version = 0
         self._farewell: Frame | None = None
+        self._on_their_way: list[Origin] = []
 
     def __len__(self) -> int:
         return len(self._subscribers)
@@ -84,10 +88,13 @@ class Hub:
         """The version of the newest board, -1 before the first."""
         return self.board.version if self.board else -1
 
-    def offer(self, board: Board) -> None:
+    def offer(self, board: Board, origin: Origin | None = None) -> None:
         """Take a board unless the one we have is as new."""
         if board.version <= self.version:
+            self._metrics.boards_outdated.inc()
             return
+        if origin is not None and len(self._on_their_way) < _TIMED_MAX:
+            self._on_their_way.append(origin)
         if self.version > self._pushed_version:
             self._metrics.boards_conflated.inc()
         self.board, self._frame = board, None
@@ -141,7 +148,7 @@ class Hub:
             self._changed.clear()
             self._pushed_version = self.version
             self._metrics.pushes.inc()
-            await self._push()
+            await self._push_and_time()
             await asyncio.sleep(self._push_interval_seconds)
 
     async def _beat(self) -> None:
@@ -156,6 +163,18 @@ class Hub:
         while True:
             await asyncio.sleep(_TEND_SECONDS)
             await self._in_strides(self._behind, self._catch_up_or_cut_off)
+
+    async def _push_and_time(self) -> None:
+        """Boards that were conflated arrive with the newest one, so they are timed with it."""
+        origins, self._on_their_way = self._on_their_way, []
+        started = time.monotonic()
+        await self._push()
+        ended = time.monotonic()
+        self._metrics.push_seconds.observe(ended - started)
+        if self._subscribers:  # else there was no event that a submission could have led to
+            for origin in origins:
+                way = self._metrics.submit_to_event_seconds.labels(origin.via)
+                way.observe(ended - origin.began)
 
     async def _push(self) -> None:
         everybody = list(self._subscribers)

@@ -39,12 +39,14 @@ from aiormq.exceptions import AMQPError as AiormqError
 
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import Board, Origin
 
 log = structlog.get_logger("scoreboard.bus")
 
 EXCHANGE: Final = "scoreboard.events"
 EVENT_TYPE: Final = "score:update"
+BEGAN_HEADER: Final = "began"
+TRACE_HEADER: Final = "traceparent"
 
 _QUEUE_LENGTH: Final = 64
 _MESSAGE_LIFE: Final = timedelta(minutes=1)
@@ -80,7 +82,7 @@ class RabbitBus:
         *,
         publish_timeout_seconds: float,
         publishes: bool = True,
-        on_board: Callable[[Board], None] | None = None,
+        on_board: Callable[[Board, Origin | None], None] | None = None,
         on_connected: Callable[[], None] = lambda: None,
     ) -> None:
         self._url = url
@@ -90,7 +92,7 @@ class RabbitBus:
         self._publishes = publishes
         self._on_board = on_board
         self._on_connected = on_connected
-        self._slot: tuple[Board, str | None] | None = None
+        self._slot: tuple[Board, Origin | None] | None = None
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -103,9 +105,9 @@ class RabbitBus:
         """Whether each side that this instance has is connected."""
         return bool(self._sides_up) and all(self._sides_up.values())
 
-    def publish(self, board: Board, trace: str | None = None) -> None:
+    def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Put the board into the slot, unless it holds a newer one."""
-        self._put(board, trace)
+        self._put(board, origin)
         self._idle.clear()
         self._filled.set()
 
@@ -187,34 +189,37 @@ class RabbitBus:
         raise ConnectionError("the connection was closed")
 
     async def _publish_one(
-        self, exchange: AbstractExchange, board: Board, trace: str | None
+        self, exchange: AbstractExchange, board: Board, origin: Origin | None
     ) -> None:
         """Publish and wait for the confirm; without one, the board goes back unless a newer one
         waits.
         """
         self._slot = None
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(self._publish_timeout_seconds):
-                await exchange.publish(self._message(board, trace), routing_key="", mandatory=False)
+                message = self._message(board, origin)
+                await exchange.publish(message, routing_key="", mandatory=False)
         except BaseException:
-            self._put(board, trace)
+            self._put(board, origin)
             self._metrics.publish_failures.inc()
             raise
         raise_if_cancelled()
         self._metrics.published.inc()
+        self._metrics.publish_seconds.observe(time.perf_counter() - started)
 
-    def _put(self, board: Board, trace: str | None) -> None:
+    def _put(self, board: Board, origin: Origin | None) -> None:
         """Keep the newer of this board and the one that waits."""
         if self._slot is not None:
             self._metrics.events_superseded.inc()
             if self._slot[0].version >= board.version:
                 return
-        self._slot = (board, trace)
+        self._slot = (board, origin)
 
-    def _message(self, board: Board, trace: str | None) -> aio_pika.Message:
+    def _message(self, board: Board, origin: Origin | None) -> aio_pika.Message:
         headers: HeadersType = {"version": board.version, "instance": self._instance}
-        if trace is not None:
-            headers["traceparent"] = trace
+        if origin is not None:
+            headers |= _headers_of(origin)
         return aio_pika.Message(
             board.to_json(),
             content_type="application/json",
@@ -267,7 +272,7 @@ class RabbitBus:
             log.warning("scoreboard.bus.malformed", error=str(error), sender=str(message.app_id))
             return
         if self._on_board is not None:
-            self._on_board(board)
+            self._on_board(board, _origin_in(message.headers))
 
     # Both
 
@@ -284,6 +289,22 @@ class RabbitBus:
             return await channel.declare_exchange(
                 EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True
             )
+
+
+def _headers_of(origin: Origin) -> dict[str, str | int]:
+    """Write down when its way began on a clock that others have too: Unix time, in milliseconds."""
+    began = time.time() - (time.monotonic() - origin.began)
+    headers: dict[str, str | int] = {BEGAN_HEADER: round(began * 1000)}
+    return headers if origin.trace is None else headers | {TRACE_HEADER: origin.trace}
+
+
+def _origin_in(headers: HeadersType) -> Origin | None:
+    """Read it by our own clocks; a sender whose clock is ahead sent it no earlier than now."""
+    began, trace = headers.get(BEGAN_HEADER), headers.get(TRACE_HEADER)
+    if not isinstance(began, int):
+        return None
+    elapsed = max(0.0, time.time() - began / 1000)
+    return Origin("bus", time.monotonic() - elapsed, trace if isinstance(trace, str) else None)
 
 
 def _lost(connection: AbstractConnection, *wakes: asyncio.Event) -> asyncio.Event:

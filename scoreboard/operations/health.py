@@ -16,6 +16,7 @@ import structlog
 
 from scoreboard.connections.redis import RedisUnavailable
 from scoreboard.errors import ScoreboardError
+from scoreboard.operations.metrics import Metrics
 from scoreboard.timestamps import timestamp
 
 log = structlog.get_logger("scoreboard.health")
@@ -65,31 +66,44 @@ class Health:
     """Probes the parts in the background, so that asking costs nothing and never waits."""
 
     def __init__(
-        self, instance: str, role: str, version: Callable[[], int], parts: Sequence[Part]
+        self,
+        instance: str,
+        role: str,
+        version: Callable[[], int],
+        parts: Sequence[Part],
+        metrics: Metrics,
     ) -> None:
         self._instance = instance
         self._role = role
         self._version = version
         self._parts = parts
+        self._metrics = metrics
         self._leaving = False
 
     async def run(self) -> None:
         """Probe until cancelled."""
         while True:
             await asyncio.gather(*(part.ask() for part in self._parts))
+            for part in self._parts:
+                self._metrics.part_up.labels(part.name).set(part.up)
+            self._metrics.ready.set(self.ready)
             await asyncio.sleep(_PROBE_SECONDS)
 
     def leave(self) -> None:
         """Say from now on that requests should go elsewhere."""
         self._leaving = True
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has a board to show and is here to stay."""
+        return self._version() >= 0 and not self._leaving
+
     def report(self) -> dict[str, Any]:
         """Whether this instance is ready, and the state of each part."""
-        version = self._version()
         return {
-            "ready": version >= 0 and not self._leaving,
+            "ready": self.ready,
             "instance": self._instance,
             "role": self._role,
-            "version": version,
+            "version": self._version(),
             "parts": [part.as_json() for part in self._parts],
         }

@@ -9,96 +9,206 @@ from __future__ import annotations
 import os
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 # From a reply out of the cache to the longest wait that we allow.
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Finest around what is promised for a submission's way to the clients, 150 ms.
+_WAY: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 # What becomes of a gauge when several workers serve one port: their sum, or the worst of them.
-_Together = Literal["livesum", "livemin"]
+_Together = Literal["livesum", "livemin", "livemax"]
+
+
+class _Maker:
+    """Makes what counts, all in one registry and under one prefix."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, doc: str, *labels: str) -> Counter:
+        return Counter(f"scoreboard_{name}", doc, labels, registry=self._registry)
+
+    def gauge(self, name: str, doc: str, *labels: str, together: _Together = "livesum") -> Gauge:
+        return Gauge(
+            f"scoreboard_{name}", doc, labels, registry=self._registry, multiprocess_mode=together
+        )
+
+    def histogram(self, name: str, doc: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(
+            f"scoreboard_{name}", doc, labels, registry=self._registry, buckets=buckets
+        )
 
 
 class Metrics:
     """The counters of one process."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        # Each counter's time of birth, as a series of its own, that nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        make = _Maker(self.registry)
+        self._count_the_edge(make)
+        self._count_scoring(make)
+        self._count_live(make)
+        self._count_servers(make)
+        self._count_the_process(make)
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-        def counter(name: str, doc: str, *labels: str) -> Counter:
-            return Counter(f"scoreboard_{name}", doc, labels, registry=registry)
-
-        def gauge(name: str, doc: str, *labels: str, together: _Together = "livesum") -> Gauge:
-            return Gauge(
-                f"scoreboard_{name}", doc, labels, registry=registry, multiprocess_mode=together
-            )
-
-        def histogram(name: str, doc: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(f"scoreboard_{name}", doc, labels, registry=registry, buckets=buckets)
-
-        # the edge
-        self.requests = counter("http_requests", "Requests answered.", "method", "route", "status")
-        self.requests_malformed = counter("http_malformed", "Requests that were not HTTP.")
-        self.request_seconds = histogram(
+    def _count_the_edge(self, make: _Maker) -> None:
+        """What requests meet first."""
+        self.requests = make.counter(
+            "http_requests", "Requests answered.", "method", "route", "status"
+        )
+        self.requests_malformed = make.counter("http_malformed", "Requests that were not HTTP.")
+        self.request_seconds = make.histogram(
             "http_request_seconds", "Time to answer.", _SECONDS, "route"
         )
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self.limited = counter("rate_limited", "Requests refused by a rate limit.", "limit")
-        self.limits_local = counter("rate_limit_checks_local", "Limits checked without Redis.")
+        self.http_failures = make.counter(
+            "http_failures", "Requests that a defect of ours ended with status 500."
+        )
+        self.limited = make.counter("rate_limited", "Requests refused by a rate limit.", "limit")
+        self.limits_local = make.counter("rate_limit_checks_local", "Limits checked without Redis.")
+        self.limit_keys_forgotten = make.counter(
+            "rate_limit_keys_forgotten", "Counts dropped: too many to keep without Redis."
+        )
+        self.overloads = make.counter(
+            "overloads", "Calls refused because a queue was full.", "queue"
+        )
 
-        # scoring
-        self.grants = counter("grants", "Submissions granted.")
-        self.refusals = counter("refusals", "Submissions refused.", "code")
-        self.batch_size = histogram("batch_size", "Submissions in a transaction.", _BATCH)
-        self.batch_seconds = histogram("batch_seconds", "Time to commit a batch.", _SECONDS)
-        self.submissions_waiting = gauge(
+    def _count_scoring(self, make: _Maker) -> None:
+        """What counts."""
+        self.grants = make.counter("grants", "Submissions granted.")
+        self.refusals = make.counter("refusals", "Submissions refused.", "code")
+        self.batch_size = make.histogram("batch_size", "Submissions in a transaction.", _BATCH)
+        self.batch_seconds = make.histogram("batch_seconds", "Time to commit a batch.", _SECONDS)
+        self.submissions_waiting = make.gauge(
             "submissions_waiting", "Submissions that wait for a batch."
         )
-        self.announcements_failed = counter("announcements_failed", "Boards untold by a defect.")
-        self.cache_stores_failed = counter("cache_stores_failed", "Boards that Redis did not take.")
-        self.board_reads_from_ledger = counter(
+        self.submissions_waiting_max = make.gauge(
+            "submissions_waiting_max", "Submissions that may wait; more are refused."
+        )
+        self.announcements_failed = make.counter(
+            "announcements_failed", "Boards untold by a defect."
+        )
+        self.cache_stores_failed = make.counter(
+            "cache_stores_failed", "Boards that Redis did not take."
+        )
+        self.board_reads_from_ledger = make.counter(
             "board_reads_from_ledger", "Rounds of reads that Redis did not answer.", "reason"
         )
-        self.board_version = gauge(
+        self.board_version = make.gauge(
             "board_version", "The board's version.", "where", together="livemin"
         )
 
-        # live
-        self.published = counter("events_published", "Boards that the bus confirmed.")
-        self.publish_failures = counter("event_publish_failures", "Failed attempts to publish.")
-        self.events_superseded = counter(
+    def _count_live(self, make: _Maker) -> None:
+        """Who hears of it."""
+        self.published = make.counter("events_published", "Boards that the bus confirmed.")
+        self.publish_seconds = make.histogram(
+            "event_publish_seconds", "Time until the bus confirmed a board.", _SECONDS
+        )
+        self.publish_failures = make.counter(
+            "event_publish_failures", "Failed attempts to publish."
+        )
+        self.events_superseded = make.counter(
             "events_superseded", "Boards replaced by a newer one unpublished."
         )
-        self.events_received = counter("events_received", "Boards received from the bus.")
-        self.events_malformed = counter("events_malformed", "Messages dropped as not a board.")
-        self.bus_connected = gauge(
+        self.events_received = make.counter("events_received", "Boards received from the bus.")
+        self.events_malformed = make.counter("events_malformed", "Messages dropped as not a board.")
+        self.boards_outdated = make.counter(
+            "boards_outdated", "Boards passed over: the hub had one as new."
+        )
+        self.submit_to_event_seconds = make.histogram(
+            "submit_to_event_seconds",
+            "From a submission to its board's push to every subscriber here.",
+            _WAY,
+            "via",
+        )
+        self.bus_connected = make.gauge(
             "bus_connected",
             "Whether this side of the bus is connected.",
             "side",
             together="livemin",
         )
-        self.bus_connects = counter("bus_connects", "Connections made to the bus.", "side")
-        self.catch_ups = counter(
+        self.bus_connects = make.counter("bus_connects", "Connections made to the bus.", "side")
+        self.catch_ups = make.counter(
             "catch_ups", "Copies that had to catch up with the ledger.", "copy"
         )
-        self.reconcile_failures = counter(
+        self.reconcile_failures = make.counter(
             "reconcile_failures", "Comparisons that PostgreSQL did not answer."
         )
-        self.subscribers = gauge("subscribers", "Open streams.")
-        self.deliveries = counter("deliveries", "Boards written to a subscriber.")
-        self.pushes = counter("pushes", "Rounds of deliveries.")
-        self.boards_conflated = counter(
+        self.subscribers = make.gauge("subscribers", "Open streams.")
+        self.subscribers_max = make.gauge("subscribers_max", "Streams that may be open.")
+        self.deliveries = make.counter("deliveries", "Boards written to a subscriber.")
+        self.pushes = make.counter("pushes", "Rounds of deliveries.")
+        self.push_seconds = make.histogram(
+            "push_seconds", "Time to write a board to every subscriber.", _SECONDS
+        )
+        self.boards_conflated = make.counter(
             "boards_conflated", "Boards replaced by a newer one before a push."
         )
-        self.deliveries_skipped = counter(
+        self.deliveries_skipped = make.counter(
             "deliveries_skipped", "Boards not written: bytes were still unsent."
         )
-        self.subscribers_cut_off = counter(
+        self.subscribers_cut_off = make.counter(
             "subscribers_cut_off", "Subscribers that were stuck too long."
         )
-        self.task_crashes = counter("task_crashes", "Background tasks that a defect ended.", "task")
-        self.streams_refused = counter("streams_refused", "Streams refused.", "reason")
+        self.streams_refused = make.counter("streams_refused", "Streams refused.", "reason")
+
+    def _count_servers(self, make: _Maker) -> None:
+        """The servers that we depend on."""
+        self.part_up = make.gauge(
+            "part_up", "Whether a server answers.", "part", together="livemin"
+        )
+        self.ready = make.gauge("ready", "Whether this instance can serve.", together="livemin")
+        self.postgres_sessions = make.gauge(
+            "postgres_sessions", "Sessions, by what they do now.", "pool", "state"
+        )
+        self.postgres_waiting = make.gauge("postgres_waiting", "Callers that wait for one.", "pool")
+        self.postgres_wait_seconds = make.histogram(
+            "postgres_wait_seconds", "Time until a session was free.", _SECONDS, "pool"
+        )
+        self.postgres_failures = make.counter(
+            "postgres_failures", "Calls that PostgreSQL did not answer.", "pool", "reason"
+        )
+        self.redis_connections = make.gauge(
+            "redis_connections", "Connections, by what they do now.", "state"
+        )
+        self.redis_failures = make.counter(
+            "redis_failures", "Calls that Redis did not answer.", "reason"
+        )
+
+    def _count_the_process(self, make: _Maker) -> None:
+        """The process itself."""
+        self.task_crashes = make.counter(
+            "task_crashes", "Background tasks that a defect ended.", "task"
+        )
+        self.loop_delay_seconds = make.histogram(
+            "loop_delay_seconds", "How late the event loop came to what was due.", _SECONDS
+        )
+        self.build_info = make.gauge(
+            "build_info", "Always 1.", "version", "python", together="livemax"
+        )
+        self.instance_info = make.gauge(
+            "instance_info", "Always 1.", "name", "role", together="livemax"
+        )
+        self.process_start_time = make.gauge(
+            "process_start_time_seconds",
+            "When the process started, in Unix time.",
+            together="livemax",
+        )
+        self.process_cpu = make.counter("process_cpu_seconds", "Processor time used.")
+        self.process_memory = make.gauge("process_resident_memory_bytes", "Memory held.")
+        self.process_open_files = make.gauge("process_open_fds", "Open files, sockets included.")
+        self.process_files_max = make.gauge("process_max_fds", "Files that may be open.")
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. The children are kept: looking them up costs more than counting."""

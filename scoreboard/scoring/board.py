@@ -42,10 +42,16 @@ class CachedBoard:
         self._metrics = metrics
         self._run_store = redis.script(_STORE)
         self._stores: Coalescer[Board, None] = Coalescer(
-            self._store_newest, batch_max=_WAITING_MAX, waiting_max=_WAITING_MAX
+            self._store_newest,
+            batch_max=_WAITING_MAX,
+            waiting_max=_WAITING_MAX,
+            on_overload=metrics.overloads.labels("board_stores").inc,
         )
         self._reads: Coalescer[None, Board] = Coalescer(
-            self._read_for_all, batch_max=_WAITING_MAX, waiting_max=_WAITING_MAX
+            self._read_for_all,
+            batch_max=_WAITING_MAX,
+            waiting_max=_WAITING_MAX,
+            on_overload=metrics.overloads.labels("board_reads").inc,
         )
         self._trusted_generation = -1
         self._latest: Board | None = None
@@ -80,6 +86,7 @@ class CachedBoard:
             present = await self.version()
         except RedisUnavailable:
             return False  # there is nothing to mend while Redis is away
+        self._metrics.board_version.labels("redis").set(present)
         if present < version:
             self._trusted_generation = -1
             return True

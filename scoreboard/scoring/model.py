@@ -6,9 +6,10 @@ newer one arrives. `version` is the one number that runs from the commit to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -21,12 +22,14 @@ BOARD_SIZE: Final = 10
 class Submission:
     """Somebody says that `user_id` (a UUID as text) completed `action_id`.
 
-    `trace` is the W3C traceparent of the request, or None.
+    `trace` is the W3C traceparent of the request, or None; `began` the moment at which it came in,
+    by this process's monotonic clock.
     """
 
     user_id: str
     action_id: str
     trace: str | None = None
+    began: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -42,6 +45,20 @@ class Grant:
     points: int
     granted_at: datetime
     score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a new board came to this instance, for those who measure its way and trace it.
+
+    `began` is when the oldest submission behind it came in, by this process's monotonic clock; of a
+    board that came over the bus it is reckoned from the sender's wall clock and ours. `trace` is a
+    W3C traceparent.
+    """
+
+    via: Literal["submit", "bus"]
+    began: float
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from scoreboard.errors import AlreadyGranted, ScoreboardError
 from scoreboard.live.bus import Bus
 from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.ledger import Key, Settlement, Verdict
-from scoreboard.scoring.model import Board, Grant, Submission
+from scoreboard.scoring.model import Board, Grant, Origin, Submission
 from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.submit")
@@ -47,7 +47,7 @@ class Submissions:
         self,
         ledger: GrantsBatches,
         board: KeepsCopy,
-        offer: Callable[[Board], None],
+        offer: Callable[[Board, Origin], None],
         bus: Bus,
         metrics: Metrics,
         settings: Settings,
@@ -63,7 +63,9 @@ class Submissions:
             waiting_max=settings.waiting_max,
             waiting_seconds=settings.database_timeout_seconds,
             concurrency=settings.ledger_connections,
+            on_overload=metrics.overloads.labels("submissions").inc,
         )
+        metrics.submissions_waiting_max.set(settings.waiting_max)
 
     async def submit(self, submission: Submission) -> Grant:
         """Grant one submission; on return it is committed and the board's copy is as new.
@@ -89,7 +91,8 @@ class Submissions:
         self._metrics.submissions_waiting.set(self._batches.waiting)
         settlement = await self._commit(batch)
         if settlement.board is not None:
-            await self._announce_safely(settlement.board, batch[0].trace)
+            origin = Origin("submit", batch[0].began, batch[0].trace)
+            await self._announce_safely(settlement.board, origin)
         return _one_verdict_each(batch, settlement.verdicts)
 
     async def _commit(self, batch: Sequence[Submission]) -> Settlement:
@@ -99,18 +102,18 @@ class Submissions:
         self._metrics.batch_size.observe(len(batch))
         return settlement
 
-    async def _announce_safely(self, board: Board, trace: str | None) -> None:
+    async def _announce_safely(self, board: Board, origin: Origin) -> None:
         """The batch is committed: not even a defect of ours may turn its replies into errors."""
         try:
-            await self._announce(board, trace)
+            await self._announce(board, origin)
         except Exception:
             self._metrics.announcements_failed.inc()
             log.exception("scoreboard.submit.announcement_failed", version=board.version)
 
-    async def _announce(self, board: Board, trace: str | None) -> None:
+    async def _announce(self, board: Board, origin: Origin) -> None:
         """Tell everybody. Only the copy is waited for: the next read must find it."""
-        self._offer(board)
-        self._bus.publish(board, trace)
+        self._offer(board, origin)
+        self._bus.publish(board, origin)
         await self._board.store(board)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
@@ -12,12 +13,18 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractExchange,
+    AbstractIncomingMessage,
+    AbstractQueue,
+    HeadersType,
+)
 
 from scoreboard.live import rabbit as module
 from scoreboard.live.rabbit import EXCHANGE, RabbitBus
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import Board, Origin
 from tests.eventually import eventually
 from tests.proxy import TcpProxy
 from tests.samples import a_board, counted
@@ -30,6 +37,7 @@ class Instance:
     def __init__(self, url: str, name: str, *, publishes: bool = True, hears: bool = True) -> None:
         self.metrics = Metrics()
         self.heard: list[Board] = []
+        self.origins: list[Origin | None] = []
         self.connects = 0
         self.bus = RabbitBus(
             url,
@@ -37,9 +45,13 @@ class Instance:
             self.metrics,
             publish_timeout_seconds=5.0,
             publishes=publishes,
-            on_board=self.heard.append if hears else None,
+            on_board=self._on_board if hears else None,
             on_connected=self._on_connected,
         )
+
+    def _on_board(self, board: Board, origin: Origin | None) -> None:
+        self.heard.append(board)
+        self.origins.append(origin)
 
     def _on_connected(self) -> None:
         self.connects += 1
@@ -196,7 +208,8 @@ async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) 
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with running(one):
         queue = await _listener(admin)
-        one.bus.publish(a_board(7), trace)
+        began = time.time()
+        one.bus.publish(a_board(7), Origin("submit", time.monotonic(), trace))
         message = await _first(queue)
 
     assert Board.from_json(message.body) == a_board(7)
@@ -205,14 +218,52 @@ async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) 
     assert message.timestamp == a_board(7).changed_at
     assert message.expiration == 60
     assert message.delivery_mode == aio_pika.DeliveryMode.NOT_PERSISTENT
+    assert message.headers.pop("began") == pytest.approx(began * 1000, abs=50)
     assert message.headers == {"version": 7, "instance": "one", "traceparent": trace}
 
 
+async def test_how_long_a_board_is_under_way_travels_with_it(amqp_url: str) -> None:
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two")
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    a_minute_ago = time.monotonic() - 60
+    async with running(one, two):
+        one.bus.publish(a_board(1), Origin("submit", a_minute_ago, trace))
+        await eventually(lambda: two.versions == [1])
+        one.bus.publish(a_board(2))
+        await eventually(lambda: two.versions == [1, 2])
+
+    [origin, unknown] = two.origins
+    assert origin is not None
+    assert (origin.via, origin.trace) == ("bus", trace)
+    assert origin.began == pytest.approx(a_minute_ago, abs=1)
+    assert unknown is None
+
+
+async def test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    two = Instance(amqp_url, "two")
+    async with running(two):
+        exchange = await _exchange(admin)
+        headers: HeadersType = {"began": round((time.time() + 3600) * 1000)}
+        body = a_board(1).to_json()
+        before = time.monotonic()
+        await exchange.publish(aio_pika.Message(body, headers=headers), routing_key="")
+        await eventually(lambda: two.versions == [1])
+
+    [origin] = two.origins
+    assert origin is not None
+    assert before <= origin.began <= time.monotonic()
+
+
 async def _listener(channel: AbstractChannel) -> AbstractQueue:
-    exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True)
     queue = await channel.declare_queue(exclusive=True)
-    await queue.bind(exchange)
+    await queue.bind(await _exchange(channel))
     return queue
+
+
+async def _exchange(channel: AbstractChannel) -> AbstractExchange:
+    return await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True)
 
 
 async def _first(queue: AbstractQueue) -> AbstractIncomingMessage:

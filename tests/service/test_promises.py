@@ -161,7 +161,7 @@ async def test_a_board_that_was_never_published_reaches_the_other_instances_with
     await stream.until(1)
     bus = one.app[keys.BUS]
     assert isinstance(bus, RabbitBus)
-    bus.publish = lambda board, trace=None: None  # type: ignore[method-assign]
+    bus.publish = lambda board, origin=None: None  # type: ignore[method-assign]
 
     await one.submit(user, "run")
 

@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.health import Health, Part
+from scoreboard.operations.metrics import Metrics
 
 
 class Server:
@@ -44,8 +45,8 @@ async def test_a_part_that_is_away_says_what_that_means() -> None:
 
 
 def test_an_instance_is_ready_from_its_first_board_until_it_leaves() -> None:
-    versions = iter((-1, 1, 1))
-    health = Health("one", "all", lambda: next(versions), [])
+    versions = iter((-1, -1, 1, 1, 1, 1))
+    health = Health("one", "all", lambda: next(versions), [], Metrics())
     assert health.report()["ready"] is False
     assert health.report()["ready"] is True
     health.leave()

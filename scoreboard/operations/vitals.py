@@ -1,0 +1,104 @@
+"""What cannot be counted where it happens, and is looked at once a second instead: what the process
+uses, how late its loop is, who uses the pools.
+
+prometheus_client's own collector of the process would show, of several workers, only the one that
+answers the scrape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import resource
+import time
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from scoreboard import __version__
+from scoreboard.operations.metrics import Metrics
+
+_LOOK_SECONDS: Final = 1.0
+_FILES: Final = "/proc/self/fd"
+_MEMORY: Final = "/proc/self/statm"
+
+
+class Pool(Protocol):
+    """Connections that are lent."""
+
+    @property
+    def in_use(self) -> int:
+        """How many carry something, right now."""
+
+    @property
+    def idle(self) -> int:
+        """How many carry nothing, right now."""
+
+
+class WaitedForPool(Pool, Protocol):
+    """One whose callers wait when all are lent."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, right now."""
+
+
+class Vitals:
+    """Looks once a second. `run` goes on until it is cancelled."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        instance: str,
+        role: str,
+        postgres: Mapping[str, WaitedForPool],
+        redis: Pool,
+    ) -> None:
+        self._metrics = metrics
+        self._postgres = postgres
+        self._redis = redis
+        self._cpu_seconds = 0.0  # as much of it as was counted
+        metrics.build_info.labels(__version__, platform.python_version()).set(1)
+        metrics.instance_info.labels(instance, role).set(1)
+        metrics.process_start_time.set(time.time())
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.look()
+            due = loop.time() + _LOOK_SECONDS
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._metrics.loop_delay_seconds.observe(max(0.0, loop.time() - due))
+
+    def look(self) -> None:
+        """Bring the gauges up to date."""
+        metrics = self._metrics
+        for name, pool in self._postgres.items():
+            metrics.postgres_sessions.labels(name, "in_use").set(pool.in_use)
+            metrics.postgres_sessions.labels(name, "idle").set(pool.idle)
+            metrics.postgres_waiting.labels(name).set(pool.waiting)
+        metrics.redis_connections.labels("in_use").set(self._redis.in_use)
+        metrics.redis_connections.labels("idle").set(self._redis.idle)
+        cpu_seconds = time.process_time()
+        metrics.process_cpu.inc(cpu_seconds - self._cpu_seconds)
+        self._cpu_seconds = cpu_seconds
+        metrics.process_memory.set(_memory_bytes())
+        metrics.process_open_files.set(_open_files())
+        metrics.process_files_max.set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _memory_bytes() -> int:
+    """What the process holds in memory now; where there is no /proc, the most that it ever held."""
+    with contextlib.suppress(OSError), open(_MEMORY, encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts it in bytes
+
+
+def _open_files() -> int:
+    """How many files are open. Linux knows the number since 6.2; listing 15,000 takes 10 ms."""
+    with contextlib.suppress(OSError):
+        return os.stat(_FILES).st_size or len(os.listdir(_FILES))
+    return len(os.listdir("/dev/fd"))
