@@ -77,6 +77,8 @@ EPMD = Program(
     debian="erlang-base",
     homebrew="erlang",
 )
+# Tests Prometheus' rules; the server that comes along is not started.
+PROMTOOL = Program("promtool", (), debian="prometheus", homebrew="prometheus")
 POSTGRES = (INITDB,)
 REDIS = (REDIS_SERVER,)
 RABBITMQ = (RABBITMQ_SERVER, EPMD)

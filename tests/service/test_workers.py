@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import os
@@ -122,6 +123,10 @@ async def test_metrics_add_up_whichever_worker_is_asked(group: Group) -> None:
     group.instances()  # 40 requests, spread over both
 
     assert {group.metric(pattern) - before for _ in range(10)} == {40.0}
+    for name in ("web-1", "web-2"):
+        who = re.escape(f'instance_info{{name="{name}",role="all"}}')
+        await eventually(functools.partial(group.metric, who))
+    assert group.metric("process_open_fds") > 20
 
 
 async def test_a_worker_that_died_is_replaced_and_leaves_the_sums(group: Group) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.errors import Overloaded, ShuttingDown
-from tests.clock import jumping_clock
+from tests.clock import jumping_clock, now
 from tests.eventually import eventually
 
 
@@ -31,10 +31,19 @@ class Server:
         return [KeyError(number) if number < 0 else 2 * number for number in numbers]
 
     def coalescer(
-        self, *, batch_max: int = 100, waiting_max: int = 100, concurrency: int = 1
+        self,
+        *,
+        batch_max: int = 100,
+        waiting_max: int = 100,
+        concurrency: int = 1,
+        on_overload: Callable[[], None] = lambda: None,
     ) -> Coalescer[int, int]:
         return Coalescer(
-            self.process, batch_max=batch_max, waiting_max=waiting_max, concurrency=concurrency
+            self.process,
+            batch_max=batch_max,
+            waiting_max=waiting_max,
+            concurrency=concurrency,
+            on_overload=on_overload,
         )
 
 
@@ -163,7 +172,8 @@ async def test_what_a_caller_left_behind_while_it_waited_is_still_done(server: S
 
 
 async def test_one_too_many_is_refused_at_once_and_the_others_are_served(server: Server) -> None:
-    coalescer = server.coalescer(waiting_max=2)
+    refusals: list[int] = []
+    coalescer = server.coalescer(waiting_max=2, on_overload=lambda: refusals.append(1))
     server.open.clear()
     first = await joined(coalescer, 1)
     await eventually(lambda: server.batches)
@@ -171,6 +181,7 @@ async def test_one_too_many_is_refused_at_once_and_the_others_are_served(server:
 
     with pytest.raises(Overloaded):
         await coalescer.join(4)
+    assert refusals == [1]
     server.open.set()
 
     assert await asyncio.gather(*first, *waiting) == [2, 4, 6]
@@ -187,8 +198,13 @@ async def test_whoever_has_waited_too_long_is_refused_and_is_in_no_batch() -> No
         await asyncio.sleep(3)
         return list(numbers)
 
+    refusals: list[float] = []
     coalescer: Coalescer[int, int] = Coalescer(
-        slow, batch_max=10, waiting_max=10, waiting_seconds=2
+        slow,
+        batch_max=10,
+        waiting_max=10,
+        waiting_seconds=2,
+        on_overload=lambda: refusals.append(now()),
     )
     first = await joined(coalescer, 1)
     await asyncio.sleep(0.5)
@@ -201,6 +217,7 @@ async def test_whoever_has_waited_too_long_is_refused_and_is_in_no_batch() -> No
     assert isinstance(answers[1], Overloaded)
     assert (answers[0], answers[2]) == (1, 3)
     assert batches == [[1], [3]]
+    assert refusals == [3.0]
 
 
 async def test_close_finishes_what_was_accepted_and_takes_nothing_more(server: Server) -> None:

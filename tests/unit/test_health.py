@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from structlog.testing import capture_logs
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.health import Health, Part
 from scoreboard.operations.metrics import Metrics
+from tests.clock import jumping_clock
+from tests.samples import counted
 
 
 class Server:
@@ -42,6 +46,25 @@ async def test_a_part_that_is_away_says_what_that_means() -> None:
     await part.ask()
     assert part.as_json()["up"] is True
     assert "effect" not in part.as_json()
+
+
+@jumping_clock
+async def test_metrics_say_which_part_is_up_and_whether_this_instance_can_serve() -> None:
+    server, metrics = Server(), Metrics()
+    part = Part("postgresql", "submissions get 503", server.probe)
+    health = Health("one", "all", lambda: 1, [part], metrics)
+    probing = asyncio.create_task(health.run())
+    seen = []
+    for away in (True, False):
+        server.away = away
+        await asyncio.sleep(2.5)
+        seen.append((counted(metrics, "part_up", part="postgresql"), counted(metrics, "ready")))
+    health.leave()
+    await asyncio.sleep(2.5)
+    probing.cancel()
+
+    assert seen == [(0, 1), (1, 1)]
+    assert counted(metrics, "ready") == 0
 
 
 def test_an_instance_is_ready_from_its_first_board_until_it_leaves() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -13,6 +14,7 @@ import pytest
 from scoreboard.live.frames import HEARTBEAT, Frame
 from scoreboard.live.hub import Hub, Subscriber
 from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.model import Origin
 from tests.clock import jumping_clock, now
 from tests.eventually import eventually
 from tests.samples import a_board, counted
@@ -111,6 +113,42 @@ async def a_hub(metrics: Metrics, *clients: Client) -> AsyncIterator[Hub]:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+def timed(metrics: Metrics, via: str) -> list[float]:
+    """The mean of the seconds, for each board that was timed and came this way."""
+    count = round(counted(metrics, "submit_to_event_seconds_count", via=via))
+    return [counted(metrics, "submit_to_event_seconds_sum", via=via) / max(count, 1)] * count
+
+
+# --- how long its way was
+
+
+async def test_each_board_is_timed_once_when_it_is_pushed_conflated_ones_too(
+    metrics: Metrics,
+) -> None:
+    a_minute_ago = time.monotonic() - 60
+    async with a_hub(metrics, Client()) as hub:
+        hub.offer(a_board(1), Origin("submit", a_minute_ago))
+        hub.offer(a_board(2), Origin("bus", a_minute_ago))
+        hub.offer(a_board(3), Origin("submit", a_minute_ago))
+        hub.offer(a_board(3), Origin("bus", a_minute_ago))  # our own, back from the broker
+        await eventually(lambda: timed(metrics, "submit"))
+        pushes = counted(metrics, "push_seconds_count")
+        hub.offer(a_board(4))  # by the relay, which does not know
+        await eventually(lambda: counted(metrics, "push_seconds_count") > pushes)
+
+    assert timed(metrics, "submit") == [pytest.approx(60, abs=5)] * 2
+    assert timed(metrics, "bus") == [pytest.approx(60, abs=5)]
+    assert counted(metrics, "boards_outdated_total") == 1
+
+
+async def test_without_subscribers_there_is_no_event_to_time(metrics: Metrics) -> None:
+    async with a_hub(metrics) as hub:
+        hub.offer(a_board(1), Origin("submit", time.monotonic()))
+        await eventually(lambda: counted(metrics, "push_seconds_count"))
+
+    assert timed(metrics, "submit") == []
 
 
 # --- when a board goes out

@@ -104,9 +104,11 @@ def test_no_span_of_time_sees_more_than_the_rate_and_one_quota(
 
 def test_the_least_recently_seen_is_forgotten_first(clock: Clock) -> None:
     """A flood of addresses must not cost memory without bound."""
-    local = LocalRates(keys_max=2)
+    forgotten: list[int] = []
+    local = LocalRates(keys_max=2, on_forget=lambda: forgotten.append(1))
     for key in ("a", "b", "a", "c"):
         assert ask(local, check(count=2, key=key)).allowed
+    assert forgotten == [1]
 
     assert not ask(local, check(count=2, key="a")).allowed  # kept
     assert ask(local, check(count=2, key="b")).remaining == 1  # forgotten
