@@ -37,6 +37,7 @@ LEDGER: Final = "tests/integration/test_ledger.py"
 PROMISES: Final = "tests/service/test_promises.py"
 STREAMS: Final = "tests/service/test_streams.py"
 CONNECTIONS: Final = "tests/attacks/test_connections.py"
+SECRETS: Final = "tests/attacks/test_secrets.py::test_no_secret_is_in_any_output"
 LOSSES: Final = "tests/faults/test_locks_and_losses.py"
 
 GUARDS: Final = (
@@ -313,6 +314,27 @@ GUARDS: Final = (
         'Check("login", _who(login), rate)',
         'Check("login", login.casefold(), rate)',
         "tests/attacks/test_guessing.py::test_no_spelling_of_a_name_gives_further_attempts",
+    ),
+    Guard(
+        "tracebacks in JSON hold no local variables",
+        "scoreboard/operations/logs.py",
+        "ExceptionDictTransformer(show_locals=False)",
+        "ExceptionDictTransformer()",
+        f"{SECRETS}[json]",
+    ),
+    Guard(
+        "tracebacks for people hold no local variables",
+        "scoreboard/operations/logs.py",
+        "exception_formatter=structlog.dev.plain_traceback",
+        "",
+        f"{SECRETS}[console]",
+    ),
+    Guard(
+        "a refusal does not bring the row that PostgreSQL quotes",
+        "scoreboard/connections/postgres.py",
+        "error.diag.constraint_name) from None",
+        "error.diag.constraint_name) from error",
+        f"{SECRETS}[json]",
     ),
     Guard(
         "an unknown user costs a verification as well",
