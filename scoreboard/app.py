@@ -27,6 +27,7 @@ from scoreboard.api import limits, middleware
 from scoreboard.api.connection import Runner
 from scoreboard.api.docs import add_docs
 from scoreboard.api.leases import StreamLimiter
+from scoreboard.api.origins import allow_origins
 from scoreboard.api.rates import RateLimiter
 from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
@@ -79,6 +80,7 @@ class Parts:
     accounts: Accounts
     limiter: RateLimiter
     streams: StreamLimiter
+    user_streams: StreamLimiter
     health: Health
     vitals: Vitals
 
@@ -95,6 +97,7 @@ def create_app(settings: Settings) -> web.Application:
     add_docs(app)
     app.on_response_prepare.append(middleware.write_headers)
     app.on_response_prepare.append(limits.write_limits)
+    allow_origins(app)
     app.cleanup_ctx.append(lambda _: _running(parts))
     app.on_shutdown.append(lambda _: _farewell(parts))
     return app
@@ -144,7 +147,12 @@ def assemble(settings: Settings) -> Parts:
         access=access,
         accounts=Accounts(queries, access, passwords, settings),
         limiter=RateLimiter(redis, metrics),
-        streams=StreamLimiter(redis, settings.instance, settings.streams_per_ip, metrics),
+        streams=StreamLimiter(
+            redis, settings.instance, "address", settings.streams_per_ip, metrics
+        ),
+        user_streams=StreamLimiter(
+            redis, settings.instance, "user", settings.streams_per_user, metrics
+        ),
         health=Health(
             settings.instance,
             settings.role,
@@ -221,6 +229,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         "relay": parts.relay.run,
         "bus": parts.bus.run,
         "streams": parts.streams.run,
+        "user_streams": parts.user_streams.run,
         "health": parts.health.run,
         "vitals": parts.vitals.run,
         "purge": lambda: _purge(parts.accounts),
@@ -241,7 +250,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
 
 
 async def _disconnect(parts: Parts) -> None:
-    for part in (parts.board, parts.limiter, parts.streams):
+    for part in (parts.board, parts.limiter, parts.streams, parts.user_streams):
         await part.close()
     parts.passwords.close()
     parts.writers.close()
@@ -369,6 +378,7 @@ def _publish_parts(app: web.Application, parts: Parts) -> None:
         keys.HUB: parts.hub,
         keys.LIMITER: parts.limiter,
         keys.STREAMS: parts.streams,
+        keys.USER_STREAMS: parts.user_streams,
         keys.HEALTH: parts.health,
     }
     for key, part in found.items():

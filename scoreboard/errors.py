@@ -209,11 +209,13 @@ class RateLimited(ScoreboardError):
 
 
 class TooManyStreams(ScoreboardError):
-    """One address holds as many open streams as it may; a new one is refused, none is evicted."""
+    """An address or a user holds as many open streams as it may; a new one is refused, none is
+    evicted.
+    """
 
     status = 429
     code = "too_many_streams"
-    message = "Too many open streams from this address. Close one, or poll GET /api/leaderboard."
+    message = "Too many open streams. Close one, or poll GET /api/leaderboard."
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "10"})

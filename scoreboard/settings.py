@@ -8,6 +8,7 @@ or a value that does not fit stops the start with one message that lists every m
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import tomllib
@@ -23,6 +24,7 @@ PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long as the hash's output
 _GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -73,7 +75,9 @@ class Settings:
     rate_limit_accounts_per_ip: Rate
     rate_limit_logins_per_user: Rate
     streams_per_ip: int
+    streams_per_user: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    allowed_origins: tuple[str, ...]
     ledger_connections: int
     query_connections: int
     batch_max: int
@@ -103,6 +107,16 @@ class Settings:
     def serves_streams(self) -> bool:
         """Whether this process serves streams."""
         return self.role in ("all", "stream")
+
+
+def _origin(text: str) -> str:
+    """Read an origin as browsers write it. Raises ValueError."""
+    if text != "*" and not _ORIGIN.fullmatch(text):
+        raise ValueError(
+            "write an origin as browsers do, in small letters and without a path or the port that "
+            "goes without saying: https://example.org"
+        )
+    return text
 
 
 class _List(fields.List):
@@ -203,10 +217,19 @@ class SettingsSchema(Schema):
         _Parsed, "Log-in attempts per user name, from anywhere.", Rate.parse
     )
     streams_per_ip = _whole("Open streams per address, over all instances.")
+    streams_per_user = _whole(
+        "Open streams per user, over all instances, where reading needs a token."
+    )
     trusted_proxies = _setting(
         _List,
         "Peers whose X-Forwarded-For is believed: addresses or networks.",
         _Parsed(ip_network),
+    )
+    allowed_origins = _setting(
+        _List,
+        "Other sites whose pages may read the board, its stream and the catalogue: "
+        "`https://example.org`; `*` for all.",
+        _Parsed(_origin),
     )
     ledger_connections = _whole("PostgreSQL connections that write.")
     query_connections = _whole("PostgreSQL connections for all else.")

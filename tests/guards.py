@@ -38,6 +38,7 @@ PROMISES: Final = "tests/service/test_promises.py"
 STREAMS: Final = "tests/service/test_streams.py"
 CONNECTIONS: Final = "tests/attacks/test_connections.py"
 SECRETS: Final = "tests/attacks/test_secrets.py::test_no_secret_is_in_any_output"
+OTHER_SITES: Final = "tests/attacks/test_other_sites.py"
 LOSSES: Final = "tests/faults/test_locks_and_losses.py"
 
 GUARDS: Final = (
@@ -335,6 +336,34 @@ GUARDS: Final = (
         "error.diag.constraint_name) from None",
         "error.diag.constraint_name) from error",
         f"{SECRETS}[json]",
+    ),
+    Guard(
+        "origins are compared whole",
+        "scoreboard/api/origins.py",
+        'if (origin := request.headers.get("Origin")) not in self._allowed:',
+        'if not (origin := request.headers.get("Origin", "")).startswith(tuple(self._allowed)):',
+        f"{OTHER_SITES}::test_an_origin_that_only_looks_like_an_allowed_one_reads_nothing",
+    ),
+    Guard(
+        "a cache keeps an answer per origin",
+        "scoreboard/api/origins.py",
+        'response.headers.add("Vary", "Origin")',
+        "pass",
+        f"{OTHER_SITES}::test_a_cache_keeps_an_answer_per_origin",
+    ),
+    Guard(
+        "streams of a user are counted whatever the address",
+        "scoreboard/api/leaderboard.py",
+        "    await request.app[USER_STREAMS].enter(user.user_id)\n",
+        "",
+        f"{OTHER_SITES}::test_one_user_cannot_hold_streams_without_end_from_ever_new_addresses",
+    ),
+    Guard(
+        "what caches share bears nothing of whoever asked",
+        "scoreboard/api/replies.py",
+        'return response.headers.get(CACHE_CONTROL, "").startswith("public")',
+        "return False",
+        "tests/attacks/test_caches.py",
     ),
     Guard(
         "an unknown user costs a verification as well",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Coroutine
 from functools import lru_cache
+from typing import Any
 
 import orjson
 from aiohttp import web
 
+from scoreboard.accounts.access import Identity
 from scoreboard.api.addresses import client_address
 from scoreboard.api.descriptions import Answer, Operation
 from scoreboard.api.events import EVENTS, stream_answer
@@ -15,7 +18,7 @@ from scoreboard.api.identity import reader
 from scoreboard.api.replies import JSON
 from scoreboard.api.schemas import LeaderboardSchema
 from scoreboard.errors import LedgerUnavailable, Overloaded, TooManyStreams
-from scoreboard.keys import BOARD, HUB, METRICS, SETTINGS, STREAMS
+from scoreboard.keys import BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
 from scoreboard.live.stream import follow
 from scoreboard.scoring.model import Board
 
@@ -67,15 +70,33 @@ async def stream(request: web.Request) -> web.StreamResponse:
     address = client_address(request, settings.trusted_proxies)
     await app[STREAMS].enter(address)
     try:
-        return await follow(
-            request,
-            app[HUB],
-            retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
-            stuck_after_seconds=settings.stuck_after_seconds,
-            lasts_seconds=None if user is None else max(0.0, user.expires_at - time.time()),
-        )
+        return await (_open(request) if user is None else _open_to(user, request))
     finally:
         app[STREAMS].leave(address)
+
+
+async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
+    """Open a stream that needs a token: it is the user's, whatever the address, and ends with the
+    token.
+    """
+    await request.app[USER_STREAMS].enter(user.user_id)
+    try:
+        return await _open(request, max(0.0, user.expires_at - time.time()))
+    finally:
+        request.app[USER_STREAMS].leave(user.user_id)
+
+
+def _open(
+    request: web.Request, lasts_seconds: float | None = None
+) -> Coroutine[Any, Any, web.StreamResponse]:
+    settings = request.app[SETTINGS]
+    return follow(
+        request,
+        request.app[HUB],
+        retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
+        stuck_after_seconds=settings.stuck_after_seconds,
+        lasts_seconds=lasts_seconds,
+    )
 
 
 @lru_cache(maxsize=2)

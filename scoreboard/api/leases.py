@@ -1,6 +1,6 @@
-"""How many streams an address holds open, counted over all instances through Redis.
+"""How many streams an address or a user holds open, counted over all instances through Redis.
 
-Each instance keeps a lease per address, with its own count. Opening a stream asks once, closing one
+Each instance keeps a lease per holder, with its own count. Opening a stream asks once, closing one
 is written down within a second, and both share round trips. While Redis is away each instance
 counts its own.
 """
@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import Redis, RedisUnavailable
@@ -21,10 +21,10 @@ from scoreboard.operations.metrics import Metrics
 _WAITING_MAX: Final = 20_000
 _BATCH_MAX: Final = 500
 
-# KEYS: one hash per address. ARGV: this instance and the lease in seconds; then, per address, this
+# KEYS: one hash per holder. ARGV: this instance and the lease in seconds; then, per holder, this
 # instance's count after the change and the limit (0: none). A field per instance holds
 # "count:expiry", so what a killed instance held is forgotten when its lease ends. Answers 1 per
-# address that may, 0 per one that may not.
+# holder that may, 0 per one that may not.
 _LEASE: Final = """
 local now = tonumber(redis.call('TIME')[1])
 local instance, lease = ARGV[1], tonumber(ARGV[2])
@@ -57,24 +57,29 @@ return answers
 _LEASE_SECONDS: Final = 60
 _RELEASE_SECONDS: Final = 1
 
+Holder = Literal["address", "user"]
+
 
 @dataclass(frozen=True, slots=True)
 class _Lease:
-    """This instance's streams of one address; `limit` 0 only writes the count down."""
+    """This instance's streams of one holder; `limit` 0 only writes the count down."""
 
-    address: str
+    holder: str
     count: int
     limit: int = 0
 
 
 class StreamLimiter:
-    """Counts open streams per address over all instances. A new one is refused; none is ever
+    """Counts open streams per holder over all instances. A new one is refused; none is ever
     evicted.
     """
 
-    def __init__(self, redis: Redis, instance: str, limit: int, metrics: Metrics) -> None:
+    def __init__(
+        self, redis: Redis, instance: str, kind: Holder, limit: int, metrics: Metrics
+    ) -> None:
         self._script = redis.script(_LEASE)
         self._instance = instance
+        self._kind: Final = kind
         self._limit = limit
         self._metrics = metrics
         self._open: dict[str, int] = {}
@@ -86,27 +91,27 @@ class StreamLimiter:
             on_overload=metrics.overloads.labels("streams").inc,
         )
 
-    async def enter(self, address: str) -> None:
-        """Count a stream of this address. Raises TooManyStreams, Overloaded."""
-        self._open[address] = count = self._open.get(address, 0) + 1
+    async def enter(self, holder: str) -> None:
+        """Count a stream of this holder. Raises TooManyStreams, Overloaded."""
+        self._open[holder] = count = self._open.get(holder, 0) + 1
         try:
-            allowed = await self._leases.join(_Lease(address, count, self._limit))
+            allowed = await self._leases.join(_Lease(holder, count, self._limit))
         except BaseException:
-            self.leave(address)
+            self.leave(holder)
             raise
         if not allowed:
-            self.leave(address)
-            self._metrics.streams_refused.labels("address").inc()
+            self.leave(holder)
+            self._metrics.streams_refused.labels(self._kind).inc()
             raise TooManyStreams
 
-    def leave(self, address: str) -> None:
+    def leave(self, holder: str) -> None:
         """Take one stream off; `run` tells the other instances within a second."""
-        left = self._open.get(address, 0) - 1
+        left = self._open.get(holder, 0) - 1
         if left > 0:
-            self._open[address] = left
+            self._open[holder] = left
         else:
-            self._open.pop(address, None)
-        self._released.add(address)
+            self._open.pop(holder, None)
+        self._released.add(holder)
 
     async def run(self) -> None:
         """Write releases down and renew leases until cancelled."""
@@ -123,7 +128,7 @@ class StreamLimiter:
         released, self._released = list(self._released), set()
         for start in range(0, len(released), _BATCH_MAX):
             batch = released[start : start + _BATCH_MAX]
-            leases = [_Lease(address, self._open.get(address, 0)) for address in batch]
+            leases = [_Lease(holder, self._open.get(holder, 0)) for holder in batch]
             await asyncio.gather(*map(self._leases.join, leases))
 
     async def close(self) -> None:
@@ -132,7 +137,7 @@ class StreamLimiter:
 
     async def _ask_redis(self, leases: Sequence[_Lease]) -> list[bool | Exception]:
         numbers = [number for lease in leases for number in (lease.count, lease.limit)]
-        keys = [f"streams:{lease.address}" for lease in leases]
+        keys = [f"streams:{self._kind}:{lease.holder}" for lease in leases]
         try:
             answers = await self._script(keys, [self._instance, _LEASE_SECONDS, *numbers])
         except RedisUnavailable:  # then each instance counts its own

@@ -31,7 +31,7 @@ async def an_instance(
 ) -> AsyncIterator[StreamLimiter]:
     """One instance's limiter; one that is not alive never renews nor writes down."""
     client = Redis(redis_url, timeout_seconds=2.0, name=name)
-    limiter = StreamLimiter(client, name, LIMIT, Metrics())
+    limiter = StreamLimiter(client, name, "address", LIMIT, Metrics())
     running = asyncio.create_task(limiter.run() if alive else asyncio.sleep(0))
     try:
         yield limiter
@@ -54,7 +54,7 @@ async def gets_in(limiter: StreamLimiter, address: str = "a") -> bool:
 async def held(redis_url: str, address: str = "a") -> dict[bytes, bytes]:
     """What Redis holds of an address: by instance, `count:expiry`."""
     async with redis.asyncio.Redis.from_url(redis_url) as admin:
-        fields: Any = await admin.hgetall(f"streams:{address}")
+        fields: Any = await admin.hgetall(f"streams:address:{address}")
         return dict(fields)
 
 
@@ -165,7 +165,7 @@ async def test_releases_share_round_trips(redis_url: str) -> None:
         return counted
 
     client.script = counting  # type: ignore[method-assign,assignment]
-    limiter = StreamLimiter(client, "one", LIMIT, Metrics())
+    limiter = StreamLimiter(client, "one", "address", LIMIT, Metrics())
     await asyncio.gather(*(limiter.enter(f"address{n}") for n in range(300)))
     batches.clear()
     for number in range(300):

@@ -25,6 +25,7 @@ FLOW = (
     "app",
     # the edge: a request meets these from top to bottom
     "api.routes",
+    "api.origins",
     "api.docs",
     "api.openapi",
     "api.accounts",

@@ -45,7 +45,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 async def streams(redis: AwayRedis, metrics: Metrics) -> StreamLimiter:
-    return StreamLimiter(cast("Redis", redis), "here", 2, metrics)
+    return StreamLimiter(cast("Redis", redis), "here", "address", 2, metrics)
 
 
 async def test_one_stream_too_many_is_refused_and_says_when_to_come_back(

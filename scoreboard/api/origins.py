@@ -1,0 +1,65 @@
+"""Which other sites' pages may read what is public (CORS).
+
+None, unless `allowed_origins` names them. They may read the board, its stream and the catalogue,
+and nothing that writes: a token is sent by whoever has it and never by a browser on its own, so
+there are no credentials to allow, and no page can act for a visitor who did not give it a token.
+
+https://fetch.spec.whatwg.org/#http-cors-protocol
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from scoreboard.keys import SETTINGS
+
+_PUBLIC: Final = frozenset(
+    {"/api/leaderboard", "/api/leaderboard/stream", "/api/scoreboard/stream", "/api/actions"}
+)
+_ANY: Final = "*"
+# What the JavaScript client sends and reads beyond what every page may.
+_ASKED: Final = {
+    "Access-Control-Allow-Methods": "GET",
+    "Access-Control-Allow-Headers": "Authorization, If-None-Match, traceparent",
+    "Access-Control-Max-Age": "7200",  # browsers ask no less often
+}
+_READ: Final = "ETag, Retry-After"
+
+
+def allow_origins(app: web.Application) -> None:
+    """Let the origins of the settings in; without any, nothing is added to any request."""
+    allowed = frozenset(app[SETTINGS].allowed_origins)
+    if not allowed:
+        return
+    origins = _Origins(allowed)
+    paths = {route.resource.canonical for route in app.router.routes() if route.resource}
+    for path in sorted(paths & _PUBLIC):
+        app.router.add_options(path, origins.preflight)
+    app.on_response_prepare.append(origins.write)
+
+
+class _Origins:
+    """Answers for the origins that are allowed."""
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        self._allowed = allowed
+
+    async def preflight(self, _: web.Request) -> web.Response:
+        """What a browser asks before it sends more than a plain request; `write` adds for whom."""
+        return web.Response(status=204, headers=_ASKED)
+
+    async def write(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Say on an answer who may read it, refusals included (an `on_response_prepare` signal)."""
+        if request.path not in _PUBLIC or request.method not in ("GET", "OPTIONS"):
+            return
+        if _ANY in self._allowed:
+            response.headers["Access-Control-Allow-Origin"] = _ANY
+        else:
+            # A shared cache has to keep one answer per origin, that of no origin included.
+            response.headers.add("Vary", "Origin")
+            if (origin := request.headers.get("Origin")) not in self._allowed:
+                return
+            response.headers["Access-Control-Allow-Origin"] = str(origin)
+        response.headers["Access-Control-Expose-Headers"] = _READ
