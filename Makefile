@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python 
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	>/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
-.PHONY: help run test unit guards lint format types bench docs lock venv clean
+.PHONY: help run test unit guards lint format types audit bench docs lock venv clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -39,6 +39,10 @@ format: venv ## format the code and mend what ruff can mend
 
 types: venv ## what mypy finds
 	$(BIN)/mypy
+
+audit: venv ## known vulnerabilities of what is locked, and Bandit's rules over our own code
+	$(BIN)/ruff check --select S scoreboard
+	$(BIN)/python -m tests.audit $(AUDIT)
 
 bench: venv ## measure the figures of docs/
 	$(BIN)/python -m tests.benchmarks $(BENCH)

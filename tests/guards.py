@@ -366,6 +366,28 @@ GUARDS: Final = (
         "tests/attacks/test_caches.py",
     ),
     Guard(
+        "a path is logged without its line breaks",
+        "scoreboard/api/middleware.py",
+        "path=request.rel_url.raw_path",
+        "path=request.path",
+        "tests/attacks/test_injection.py"
+        "::test_a_line_break_in_a_path_makes_no_second_line_of_the_log",
+    ),
+    Guard(
+        "a log-out ends every successor",
+        "scoreboard/accounts/registry.py",
+        'self._fetch("revoke_family", {"token_hash": token_hash})',
+        'self._fetch("revoke_family", {"token_hash": b""})',
+        "tests/attacks/test_tokens.py::test_a_log_out_ends_what_a_thief_has_made_of_the_token",
+    ),
+    Guard(
+        "one algorithm, whatever a token asks for",
+        "scoreboard/accounts/access.py",
+        "            algorithms=[ALGORITHM],\n",
+        '            algorithms=[ALGORITHM, "HS512"],\n',
+        "tests/attacks/test_tokens.py::test_no_forgery_submits_anything",
+    ),
+    Guard(
         "an unknown user costs a verification as well",
         "scoreboard/accounts/passwords.py",
         "        return await self._on_a_thread(lambda: self._matches(known, password))\n",

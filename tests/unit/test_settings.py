@@ -177,6 +177,29 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
         Rate.parse(text)
 
 
+def test_origins_are_as_browsers_write_them() -> None:
+    text = "https://example.org, http://localhost:3000, http://[::1]:8080, *"
+
+    assert load({"SCOREBOARD_ALLOWED_ORIGINS": text}).allowed_origins == tuple(text.split(", "))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "example.org",
+        "https://example.org/",
+        "https://Example.org",
+        "https://*.example.org",
+        "https://user@example.org",
+        "null",
+        "ftp://example.org",
+    ],
+)
+def test_what_no_browser_writes_as_an_origin_is_refused(text: str) -> None:
+    """It would never match, or match what nobody meant."""
+    assert "allowed_origins" in refusal({"SCOREBOARD_ALLOWED_ORIGINS": text})
+
+
 def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     message = refusal({"SCOREBOARD_JWT_SECRET_FILE": str(missing)})
