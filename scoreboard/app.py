@@ -146,7 +146,7 @@ def assemble(settings: Settings) -> Parts:
         passwords=passwords,
         access=access,
         accounts=Accounts(queries, access, passwords, settings),
-        limiter=RateLimiter(redis, metrics),
+        limiter=RateLimiter(redis, metrics, board.vouched),
         streams=StreamLimiter(
             redis, settings.instance, "address", settings.streams_per_ip, metrics
         ),

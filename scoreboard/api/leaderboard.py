@@ -15,7 +15,8 @@ from scoreboard.api.addresses import client_address
 from scoreboard.api.descriptions import Answer, Operation
 from scoreboard.api.events import EVENTS, stream_answer
 from scoreboard.api.identity import reader
-from scoreboard.api.replies import JSON
+from scoreboard.api.limits import board_seen
+from scoreboard.api.prepared import Prepared
 from scoreboard.api.schemas import LeaderboardSchema
 from scoreboard.errors import LedgerUnavailable, Overloaded, TooManyStreams
 from scoreboard.keys import BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
@@ -39,14 +40,13 @@ from scoreboard.scoring.model import Board
     },
     errors=[LedgerUnavailable],
 )
-async def read(request: web.Request) -> web.Response:
+async def read(request: web.Request) -> web.StreamResponse:
     """The top 10; 304 when the client has this version already."""
     reader(request)
-    board = await request.app[BOARD].read()
-    headers = {"ETag": f'"{board.version}"', **_cache_headers(request)}
-    if _has_version(request, board.version):
-        return web.Response(status=304, headers=headers)
-    return web.Response(body=_document(board), content_type=JSON, headers=headers)
+    board = board_seen(request) or await request.app[BOARD].read()
+    settings = request.app[SETTINGS]
+    shared_seconds = None if settings.require_token_to_read else settings.board_max_age_seconds
+    return _answer(board, _has_version(request, board.version), shared_seconds).response(request)
 
 
 @Operation(
@@ -99,26 +99,27 @@ def _open(
     )
 
 
-@lru_cache(maxsize=2)
-def _document(board: Board) -> bytes:
+@lru_cache(maxsize=4)
+def _answer(board: Board, known: bool, shared_seconds: float | None) -> Prepared:
     """Encode a board once, however many ask for it."""
+    headers = {"ETag": f'"{board.version}"', **_cache_headers(shared_seconds)}
+    if known:
+        return Prepared(304, headers, None)
     document = {
         "success": True,
         "data": board.top_users(),
         "version": board.version,
         "timestamp": board.timestamp,
     }
-    return orjson.dumps(document)
+    return Prepared(200, headers, orjson.dumps(document))
 
 
-def _cache_headers(request: web.Request) -> dict[str, str]:
+def _cache_headers(shared_seconds: float | None) -> dict[str, str]:
     """Shared caches may keep the board for a moment; browsers ask each time, and mostly get a
-    304.
+    304. None: only bearers of a token may read it.
     """
-    settings = request.app[SETTINGS]
-    if settings.require_token_to_read:
+    if shared_seconds is None:
         return {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    shared_seconds = settings.board_max_age_seconds
     return {"Cache-Control": f"public, max-age=0, s-maxage={shared_seconds}, must-revalidate"}
 
 

@@ -10,10 +10,11 @@ from aiohttp.typedefs import Handler
 
 from scoreboard.api.addresses import client_address
 from scoreboard.api.identity import identity_or_none
-from scoreboard.api.rates import Allowance, Check
+from scoreboard.api.rates import Allowance, Check, check_of
 from scoreboard.api.replies import is_shared
 from scoreboard.errors import RateLimited
 from scoreboard.keys import LIMITER, METRICS, SETTINGS
+from scoreboard.scoring.model import Board
 
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead.
@@ -38,8 +39,16 @@ async def write_limits(request: web.Request, response: web.StreamResponse) -> No
     `on_response_prepare` signal).
     """
     allowance = request.get(_ALLOWANCE)
-    if allowance is not None and not is_shared(response):
+    if allowance is not None and not is_shared(response.headers):
         response.headers.update(allowance.headers())
+
+
+def board_seen(request: web.Request) -> Board | None:
+    """The board that Redis held when this request was counted, if that is known: at least as new as
+    any that was stored before the request came.
+    """
+    allowance = request.get(_ALLOWANCE)
+    return None if allowance is None else allowance.board
 
 
 async def limit_logins(request: web.Request, login: str) -> None:
@@ -47,7 +56,7 @@ async def limit_logins(request: web.Request, login: str) -> None:
     RateLimited.
     """
     rate = request.app[SETTINGS].rate_limit_logins_per_user
-    allowance = await request.app[LIMITER].check([Check("login", _who(login), rate)])
+    allowance = await request.app[LIMITER].check([check_of("login", _who(login), rate)])
     if not allowance.allowed:
         request[_ALLOWANCE] = allowance
         _refuse(request, allowance)
@@ -71,12 +80,12 @@ def _checks(request: web.Request) -> list[Check]:
     address = client_address(request, settings.trusted_proxies)
     path = request.path
     if path in _OPERATIONS:
-        return [Check("operations", address, settings.rate_limit_per_ip)]
-    checks = [Check("ip", address, settings.rate_limit_per_ip)]
+        return [check_of("operations", address, settings.rate_limit_per_ip)]
+    checks = [check_of("ip", address, settings.rate_limit_per_ip)]
     if path.startswith("/api/auth/"):
-        checks.append(Check("accounts", address, settings.rate_limit_accounts_per_ip))
+        checks.append(check_of("accounts", address, settings.rate_limit_accounts_per_ip))
     elif (user := identity_or_none(request)) is not None:
-        checks.append(Check("user", user.user_id, settings.rate_limit_per_user))
+        checks.append(check_of("user", user.user_id, settings.rate_limit_per_user))
     return checks
 
 

@@ -85,7 +85,7 @@ async def write_headers(request: web.Request, response: web.StreamResponse) -> N
     headers[_TYPE_OPTIONS] = HEADERS_OF_DATA[_TYPE_OPTIONS]
     headers.setdefault(_POLICY, HEADERS_OF_DATA[_POLICY])
     headers.setdefault(CACHE_CONTROL, HEADERS_OF_DATA[CACHE_CONTROL])
-    if not is_shared(response):
+    if not is_shared(headers):
         headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
 
 

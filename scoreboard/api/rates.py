@@ -4,6 +4,9 @@ GCRA (generic cell rate algorithm, ITU-T I.371): a key holds one time, the theor
 of the next request; no windows, no counters to reset. The checks that requests make at the same
 moment share one call of one script (docs/decisions/0006). While Redis is away each instance counts
 for itself, so limits are then per instance, never gone.
+
+The same call brings the version of the board's copy along, so that most reads of the board need no
+call of their own (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from multidict import istr
@@ -20,6 +24,8 @@ from multidict import istr
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.board import KEY as BOARD_KEY
+from scoreboard.scoring.model import Board
 from scoreboard.settings import Rate
 
 # Case folded once, not with every answer.
@@ -31,16 +37,18 @@ _POLICY: Final = istr("RateLimit-Policy")
 _WAITING_MAX: Final = 20_000
 _BATCH_MAX: Final = 500
 _LOCAL_KEYS_MAX: Final = 100_000
+_CHECKS_MAX: Final = 20_000  # as many users and addresses as are worth 400 bytes each
 
-# KEYS: one per check. ARGV: the emission interval and the burst's length, both in microseconds, per
-# check. Answers, per check, the time that is left of the burst: below zero, the request is refused
-# and this long (less the burst) is to be waited. Time is Redis's own, so instances need not agree
-# on it.
+# KEYS: one per check, then the board's copy. ARGV: the emission interval and the burst's length,
+# both in microseconds, per check. Answers, per check, the time that is left of the burst: below
+# zero, the request is refused and this long (less the burst) is to be waited; then the copy's
+# version. Time is Redis's own, so instances need not agree on it.
 _GCRA: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local left = {}
-for i, key in ipairs(KEYS) do
+for i = 1, #KEYS - 1 do
+    local key = KEYS[i]
     local interval, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
     local present = tonumber(redis.call('GET', key) or '0')
     -- Further ahead than the burst: the rate was changed since, or the clock set back.
@@ -52,35 +60,50 @@ for i, key in ipairs(KEYS) do
         1000))
     end
 end
+local version = redis.pcall('HGET', KEYS[#KEYS], 'version')
+left[#KEYS] = type(version) == 'string' and version
 return left
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question: may `key` do one more thing at this rate?"""
+    """One question: may `key` do one more thing at this rate? Made by `check_of`, for whoever asks
+    once asks again, and working this out takes longer than finding it.
+    """
 
     name: str
     key: str
     rate: Rate
+    # Microseconds that one request uses up.
+    interval_us: int = field(init=False, repr=False, compare=False)
+    # Microseconds that may be used up at once: the whole period's requests.
+    burst_us: int = field(init=False, repr=False, compare=False)
+    # What the script takes.
+    redis_key: str = field(init=False, repr=False, compare=False)
+    arguments: tuple[bytes, bytes] = field(init=False, repr=False, compare=False)
 
-    @property
-    def interval_us(self) -> int:
-        """Microseconds that one request uses up."""
-        return max(1, self.rate.seconds * 1_000_000 // self.rate.count)
+    def __post_init__(self) -> None:
+        interval_us = max(1, self.rate.seconds * 1_000_000 // self.rate.count)
+        burst_us = interval_us * self.rate.count
+        object.__setattr__(self, "interval_us", interval_us)
+        object.__setattr__(self, "burst_us", burst_us)
+        object.__setattr__(self, "redis_key", f"limit:{self.name}:{self.key}")
+        object.__setattr__(self, "arguments", (b"%d" % interval_us, b"%d" % burst_us))
 
-    @property
-    def burst_us(self) -> int:
-        """Microseconds that may be used up at once: the whole period's requests."""
-        return self.interval_us * self.rate.count
+
+check_of = lru_cache(maxsize=_CHECKS_MAX)(Check)
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The answer, in the terms of the RateLimit header fields."""
+    """The answer, in the terms of the RateLimit header fields; `board` is the one that Redis held
+    when it answered, if that is known to be so.
+    """
 
     check: Check
     left_us: int
+    board: Board | None = None
 
     @property
     def allowed(self) -> bool:
@@ -117,10 +140,18 @@ class Allowance:
 
 
 class RateLimiter:
-    """Answers checks, many in one round trip."""
+    """Answers checks, many in one round trip. `vouch` is asked once a round trip: it takes the
+    version of the board's copy and says which board that is, if it can be sure.
+    """
 
-    def __init__(self, redis: Redis, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        metrics: Metrics,
+        vouch: Callable[[bytes | None], Board | None] = lambda _: None,
+    ) -> None:
         self._script = redis.script(_GCRA)
+        self._vouch = vouch
         self._local = LocalRates(on_forget=metrics.limit_keys_forgotten.inc)
         self._metrics = metrics
         self._checks: Coalescer[Sequence[Check], Allowance] = Coalescer(
@@ -147,15 +178,16 @@ class RateLimiter:
         return [_tightest([next(answers) for _ in request]) for request in requests]
 
     async def _answers(self, checks: Sequence[Check]) -> list[Allowance]:
-        arguments = [number for check in checks for number in (check.interval_us, check.burst_us)]
+        keys = [check.redis_key for check in checks]
+        arguments = [number for check in checks for number in check.arguments]
+        board = None
         try:
-            left = await self._script(
-                [f"limit:{check.name}:{check.key}" for check in checks], arguments
-            )
+            *left, version = await self._script([*keys, BOARD_KEY], arguments)
+            board = self._vouch(version)
         except RedisUnavailable:
             self._metrics.limits_local.inc(len(checks))
             left = [self._local.left_us(check) for check in checks]
-        return [Allowance(check, int(us)) for check, us in zip(checks, left, strict=True)]
+        return [Allowance(check, us, board) for check, us in zip(checks, left, strict=True)]
 
 
 def _tightest(answers: Sequence[Allowance]) -> Allowance:

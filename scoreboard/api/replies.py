@@ -76,12 +76,12 @@ def refusal(error: ScoreboardError) -> web.Response:
     return response
 
 
-def is_shared(response: web.StreamResponse) -> bool:
-    """Whether caches may hand this answer to others than the client it was made for. It then bears
-    nothing of that client: neither the request id, which clients choose, nor what is left of a
-    limit.
+def is_shared(headers: Mapping[str, str]) -> bool:
+    """Whether caches may hand the answer with these headers to others than the client it was made
+    for. It then bears nothing of that client: neither the request id, which clients choose, nor
+    what is left of a limit.
     """
-    return response.headers.get(CACHE_CONTROL, "").startswith("public")
+    return headers.get(CACHE_CONTROL, "").startswith("public")
 
 
 def _loaded(

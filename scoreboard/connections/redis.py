@@ -59,7 +59,7 @@ class Redis:
             url,
             max_connections=_CONNECTIONS,
             timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
+            socket_timeout=None,  # `_ask` has the deadline; theirs makes a task for each call
             socket_connect_timeout=timeout_seconds,
             health_check_interval=0,
             client_name=_client_name(name),

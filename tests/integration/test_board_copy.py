@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import redis.asyncio
 
+from scoreboard.api.rates import Check, RateLimiter
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
 from scoreboard.errors import LedgerUnavailable
@@ -20,6 +21,7 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.board import KEY, CachedBoard
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Board, Submission
+from scoreboard.settings import Rate
 from tests.eventually import eventually
 from tests.proxy import TcpProxy
 from tests.samples import a_board, counted
@@ -272,6 +274,70 @@ async def test_a_copy_that_cannot_be_read_is_no_copy(
     assert await one.board.read() == truth
     await one.reconcile()
     assert await one.board.read() == truth
+
+
+# --- what a limit check brings along
+
+
+async def seen_by_a_check(instance: Instance) -> Board | None:
+    """Count a request, as every request is; the board that is known from it without a read."""
+    limiter = RateLimiter(instance.redis, instance.metrics, instance.board.vouched)
+    try:
+        return (await limiter.check([Check("ip", "somebody", Rate(1000, 1))])).board
+    finally:
+        await limiter.close()
+
+
+async def test_a_check_brings_the_board_along_and_saves_the_read(
+    one: Instance, database_url: str
+) -> None:
+    truth = await play(one, database_url)
+    await one.trust()
+    reads = one.redis.reads
+
+    assert await seen_by_a_check(one) == truth
+    assert one.redis.reads == reads
+
+
+async def test_a_board_that_another_instance_stored_is_read_and_not_an_older_one_assumed(
+    one: Instance, two: Instance, database_url: str
+) -> None:
+    """Promise 4, where the check is all that asks Redis."""
+    await one.trust()
+    await two.trust()
+    newer = await play(two, database_url)
+    await two.board.store(newer)
+
+    assert await seen_by_a_check(one) is None
+    assert await one.board.read() == newer
+    assert await seen_by_a_check(one) == newer
+
+
+async def test_a_redis_that_came_back_vouches_for_nothing_before_it_was_compared(
+    one: Instance, database_url: str, admin: Any
+) -> None:
+    """It came back with the board that this instance holds, and the ledger has a newer one."""
+    await one.trust()
+    held = await one.board.read()
+    await play(one, database_url)
+    await _restart_with(admin, held)
+
+    assert await seen_by_a_check(one) is None
+
+
+@pytest.mark.parametrize("garbage", [{"version": "seven"}, {"board": "{}"}, "no hash"])
+async def test_a_copy_that_cannot_be_read_vouches_for_nothing_and_breaks_no_limit(
+    one: Instance, admin: Any, garbage: Any
+) -> None:
+    await one.trust()
+    await admin.delete(KEY)
+    if isinstance(garbage, str):
+        await admin.set(KEY, garbage)
+    else:
+        await admin.hset(KEY, mapping=garbage)
+
+    assert await seen_by_a_check(one) is None
+    assert counted(one.metrics, "rate_limit_checks_local_total") == 0
 
 
 # --- whether to trust it

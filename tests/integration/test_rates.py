@@ -111,9 +111,11 @@ async def test_the_script_answers_as_the_algorithm_in_memory_does(
             clock.now_us += pause
             checks = [Check("ip", f"{prefix}:{key}", limits[key]) for key in keys]
             numbers = [n for each in checks for n in (each.interval_us, each.burst_us)]
-            left = await script_on_clock(
-                [each.key for each in checks], [*numbers, *divmod(clock.now_us, SECOND)]
+            *left, version = await script_on_clock(
+                [*(each.key for each in checks), "no board"],
+                [*numbers, *divmod(clock.now_us, SECOND)],
             )
+            assert version is None
             assert left == [local.left_us(each) for each in checks]
 
 

@@ -39,6 +39,8 @@ FLOW = (
     "api.events",
     "api.descriptions",
     "api.headers",
+    # what is answered in one write
+    "api.prepared",
     # what every request passes
     "api.connection",
     "api.middleware",

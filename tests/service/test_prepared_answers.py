@@ -1,0 +1,99 @@
+"""The board's answer is written from bytes that were made once, and is what aiohttp would write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from tests.attacks.wire import Reply, connected
+from tests.instances import Instance
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users
+
+_READ = b"GET /api/leaderboard HTTP/1.1\r\nHost: x\r\n%b\r\n"
+
+
+def fields(reply: Reply) -> Mapping[str, str]:
+    """The head without what two answers may differ in."""
+    return {
+        name: value for name, value in reply.headers.items() if name not in ("date", "connection")
+    }
+
+
+async def read(instance: Instance, *requests: bytes) -> list[Reply]:
+    """Send all on one connection at once, and read as many answers."""
+    async with connected(instance) as wire:
+        await wire.send(b"".join(requests))
+        return [await wire.reply() for _ in requests]
+
+
+@pytest.mark.parametrize("status", [200, 304])
+async def test_the_prepared_answer_is_the_one_that_aiohttp_writes(
+    instance: Instance, status: int
+) -> None:
+    [first] = await read(instance, _READ % b"")
+    condition = b"If-None-Match: %b\r\n" % first.headers["etag"].encode() if status == 304 else b""
+
+    prepared, plain = await read(
+        instance, _READ % condition, _READ % (condition + b"Connection: close\r\n")
+    )
+
+    assert prepared.status == plain.status == status
+    assert prepared.body == plain.body
+    assert fields(prepared) == fields(plain)
+    assert "connection" not in prepared.headers
+    assert plain.headers["connection"] == "close"
+
+
+async def test_answers_to_requests_sent_together_come_whole_and_in_order(
+    instance: Instance,
+) -> None:
+    [first] = await read(instance, _READ % b"")
+    known = _READ % (b"If-None-Match: %b\r\n" % first.headers["etag"].encode())
+    health = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    replies = await read(instance, _READ % b"", health, known, _READ % b"")
+
+    assert [reply.status for reply in replies] == [200, 200, 304, 200]
+    assert replies[0].body == replies[3].body == first.body
+    assert "x-request-id" in replies[1].headers
+
+
+async def test_its_date_is_never_older_than_a_second_or_two(instance: Instance) -> None:
+    async with connected(instance) as wire:
+        for _ in range(3):
+            await wire.send(_READ % b"")
+            told = parsedate_to_datetime((await wire.reply()).headers["date"])
+            assert abs((datetime.now(UTC) - told).total_seconds()) < 3
+            await asyncio.sleep(0.6)
+
+
+async def test_a_new_board_is_answered_at_once_whatever_was_prepared(
+    instance: Instance, database_url: str
+) -> None:
+    users = add_users(database_url, 5)
+    add_actions(database_url, {"run": 10})
+
+    async with connected(instance) as wire:
+        for user in users:
+            await instance.submit(user, "run")
+            await wire.send(_READ % b"")
+            assert user.encode() in (await wire.reply()).body
+
+
+async def test_what_only_bearers_may_read_is_prepared_for_nobody(
+    start: Start, database_url: str
+) -> None:
+    instance = await start(require_token_to_read=True)
+    [user] = add_users(database_url, 1)
+    token = b"Authorization: Bearer %b\r\n" % instance.token(user).encode()
+
+    refused, one, two = await read(instance, _READ % b"", _READ % token, _READ % token)
+
+    assert refused.status == 403
+    assert one.headers["x-request-id"] != two.headers["x-request-id"]
+    assert "ratelimit-remaining" in two.headers
