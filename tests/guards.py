@@ -472,6 +472,28 @@ GUARDS: Final = (
         "tests/unit/test_hub.py::"
         "test_each_board_is_timed_once_when_it_is_pushed_conflated_ones_too",
     ),
+    Guard(
+        "who takes what is written is not stuck",
+        "scoreboard/live/hub.py",
+        "            self.behind_since = None  # it has taken all that was written before\n",
+        "",
+        "tests/unit/test_hub.py::test_who_takes_each_board_before_the_next_is_never_cut_off",
+    ),
+    Guard(
+        "an instance that ends gives its streams' places up",
+        "scoreboard/api/leases.py",
+        "        await self._write_down()\n        await self._leases.close()\n",
+        "        await self._leases.close()\n",
+        "tests/integration/test_leases.py::test_an_instance_that_ends_in_order_gives_its_places_up",
+    ),
+    Guard(
+        "releases wait for Redis",
+        "scoreboard/api/leases.py",
+        "                self._released.update(released[start : start + _RELEASES_KEPT_MAX])\n",
+        "",
+        "tests/integration/test_leases.py"
+        "::test_a_release_that_redis_did_not_take_is_told_when_it_is_back",
+    ),
 )
 
 

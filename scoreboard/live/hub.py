@@ -53,6 +53,7 @@ class Subscriber:
     def write(self, frame: Frame) -> None:
         """Hand the frame to the transport, which never blocks."""
         if not self.transport.is_closing():
+            self.behind_since = None  # it has taken all that was written before
             self.transport.write(frame.chunked if self._chunked else frame.plain)
 
 
