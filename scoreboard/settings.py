@@ -102,6 +102,8 @@ class Settings:
     board_max_age_seconds: int
     log_level: str
     log_format: str
+    otlp_endpoint: str
+    trace_sample_ratio: float
 
     @property
     def takes_submissions(self) -> bool:
@@ -287,6 +289,16 @@ class SettingsSchema(Schema):
         fields.String,
         "`auto`, `console` or `json`.",
         validate=validate.OneOf(["auto", "console", "json"]),
+    )
+    otlp_endpoint = _setting(
+        fields.String,
+        "Collector of traces (OTLP over HTTP), as http://host:4318; empty: nothing is traced.",
+        validate=validate.Regexp(r"(https?://\S+)?$", error="must be empty or an http(s) address"),
+    )
+    trace_sample_ratio = _setting(
+        fields.Float,
+        "Share of requests that are traced, 0 to 1; one with a traceparent says itself whether.",
+        validate=validate.Range(0, 1),
     )
 
     @post_load

@@ -171,8 +171,8 @@ GUARDS: Final = (
     Guard(
         "an older copy is not served once the bus brought a newer board",
         "scoreboard/app.py",
-        "_to_all(hub.offer, lambda new, _: board.notice(new))",
-        "_to_all(hub.offer)",
+        "on_board = _to_all(hub.offer, lambda new, _: board.notice(new))",
+        "on_board = _to_all(hub.offer)",
         f"{PROMISES}::"
         "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",
     ),
@@ -467,8 +467,8 @@ GUARDS: Final = (
     Guard(
         "boards that were conflated are timed too",
         "scoreboard/live/hub.py",
-        "            self._on_their_way.append(origin)\n",
-        "            self._on_their_way = [origin]\n",
+        "            self._on_their_way.append((origin, self._span(board, origin)))\n",
+        "            self._on_their_way = [(origin, self._span(board, origin))]\n",
         "tests/unit/test_hub.py::"
         "test_each_board_is_timed_once_when_it_is_pushed_conflated_ones_too",
     ),
