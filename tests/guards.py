@@ -465,6 +465,35 @@ GUARDS: Final = (
         "test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future",
     ),
     Guard(
+        "what many requests share is not logged as one of them",
+        "scoreboard/connections/coalescing.py",
+        "asyncio.create_task(self._run(), context=Context())",
+        "asyncio.create_task(self._run())",
+        "tests/service/test_logs.py::test_what_many_requests_share_is_not_logged_as_one_of_them",
+    ),
+    Guard(
+        "a caller that does not want its trace recorded is not traced",
+        "scoreboard/operations/tracing.py",
+        "if not is_sampled(given) and (given or ",
+        "if not is_sampled(given) and (",
+        "tests/service/test_tracing.py::"
+        "test_the_callers_flag_decides_and_chance_where_there_is_none",
+    ),
+    Guard(
+        "spans that wait have a bound, and what is past it is counted",
+        "scoreboard/operations/otlp.py",
+        "if self._closed or len(self._waiting) >= _WAITING_MAX:",
+        "if self._closed:",
+        "tests/unit/test_tracing.py::test_more_spans_than_may_wait_are_dropped_and_counted",
+    ),
+    Guard(
+        "spans under way when the end comes are counted",
+        "scoreboard/operations/otlp.py",
+        "        left, self._under_way = self._under_way, 0\n",
+        "        left = 0\n",
+        "tests/unit/test_tracing.py::test_an_exporter_that_hangs_does_not_hold_up_the_end",
+    ),
+    Guard(
         "boards that were conflated are timed too",
         "scoreboard/live/hub.py",
         "            self._on_their_way.append((origin, self._span(board, origin)))\n",

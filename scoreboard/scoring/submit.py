@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -18,8 +19,9 @@ import structlog
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.errors import AlreadyGranted, ScoreboardError
 from scoreboard.live.bus import Bus
+from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
-from scoreboard.operations.tracing import OFF, Span, Tracing, is_sampled
+from scoreboard.operations.tracing import OFF, Span, Tracing, is_sampled, trace_id
 from scoreboard.scoring.ledger import Key, Settlement, Verdict
 from scoreboard.scoring.model import Board, Grant, Origin, Submission
 from scoreboard.settings import Settings
@@ -95,7 +97,7 @@ class Submissions:
 
     async def _settle(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
         self._metrics.submissions_waiting.set(self._batches.waiting)
-        with self._span(batch) as span:
+        with self._span(batch) as span, logs.about(partial(_facts, span.trace)):
             settlement = await self._commit(batch, span.trace)
             if settlement.board is not None:
                 span.note({"scoreboard.version": settlement.board.version})
@@ -152,6 +154,10 @@ class Submissions:
                 attributes={"scoreboard.outcome": outcome},
                 began=submission.began,
             ).end()
+
+
+def _facts(trace: str | None) -> dict[str, str]:
+    return {} if trace is None else {"trace_id": trace_id(trace)}
 
 
 def _one_verdict_each(
