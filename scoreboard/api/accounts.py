@@ -29,7 +29,12 @@ from scoreboard.keys import ACCOUNTS
 _REGISTRATION: Final = RegistrationSchema()
 _LOGIN: Final = LoginSchema()
 _REFRESH: Final = RefreshSchema()
-_TOKENS: Final = Answer(TokensSchema(), headers=("Cache-Control",))
+_REFRESH_TOKEN: Final = {"refreshToken": "refreshToken"}
+_TOKENS: Final = Answer(
+    TokensSchema(),
+    headers=("Cache-Control",),
+    links={"refreshTokens": _REFRESH_TOKEN, "logOut": _REFRESH_TOKEN},
+)
 
 
 @Operation(

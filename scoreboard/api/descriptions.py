@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from aiohttp import web
@@ -54,6 +54,9 @@ class Answer:
     media_type: str = ""  # of a text
     example: str = ""  # of a text
     shared: bool = False  # caches may hand it to others (`replies.is_shared`)
+    # The operations that take something of this answer: per operation a member of its body, and
+    # the member of the answer that belongs there.
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def explain(self) -> str:
         """What it means; a schema's docstring unless it was told here."""

@@ -165,7 +165,14 @@ def _answer(answer: Answer, made: Mapping[str, Any]) -> dict[str, Any]:
     elif answer.media_type:
         text = {"schema": {"type": "string"}, "example": answer.example}
         response["content"] = {answer.media_type: text}
+    if answer.links:
+        response["links"] = {name: _link(name, members) for name, members in answer.links.items()}
     return response
+
+
+def _link(operation_id: str, members: Mapping[str, str]) -> dict[str, Any]:
+    body = {member: f"$response.body#/{source}" for member, source in members.items()}
+    return {"operationId": operation_id, "requestBody": body}
 
 
 def _refusal(found: Sequence[ScoreboardError]) -> dict[str, Any]:
