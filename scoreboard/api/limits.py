@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from typing import Final
 
@@ -66,13 +67,12 @@ def _who(login: str) -> str:
     """One key for all spellings of a login that may mean one user: the registry knows a user in any
     case and in look-alike letters (`ᴬᵈａ`), PostgreSQL's lower() makes an `i` of `İ`. That a few
     strangers may share a key (`josé`, `jose`) harms them less.
+
+    A digest, so that keys are short whatever is written, and no e-mail address lies in Redis.
     """
-    letters = unicodedata.normalize("NFKD", login).casefold()
-    return "".join(
-        letter
-        for letter in unicodedata.normalize("NFKD", letters)
-        if not unicodedata.combining(letter)
-    )
+    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", login).casefold())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
 
 
 def _checks(request: web.Request) -> list[Check]:
