@@ -12,7 +12,6 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Context
 from typing import Generic, TypeVar
 
 from scoreboard.errors import Overloaded, ShuttingDown
@@ -90,8 +89,7 @@ class Coalescer(Generic[Item, Result]):
     def _start(self) -> None:
         # A task starts in the loop's next turn, so all that arrives in this one shares the batch.
         self._busy += 1
-        # In a context of its own: it works for all who wait, not for the one who came first.
-        task = asyncio.create_task(self._run(), context=Context())
+        task = asyncio.create_task(self._run())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

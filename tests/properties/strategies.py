@@ -1,9 +1,11 @@
-"""What tests draw: boards, JSON, rates, and games (who submits what, and what else happens)."""
+"""What tests draw: boards, JSON, rates, games (who submits what, and what else happens), and what
+strangers write.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from scoreboard.scoring.model import BOARD_SIZE, Board, Entry
-from scoreboard.settings import Rate
+from scoreboard.settings import Rate, Settings
 
 INTEGER_MAX = 2_147_483_647  # what a score's column holds
 PLAYERS = tuple(f"00000000-0000-4000-8000-{number:012}" for number in range(14))
@@ -111,3 +113,99 @@ def games() -> st.SearchStrategy[list[Step]]:
     removal = st.builds(Removal, st.sampled_from([*PLAYERS, STRANGER]))
     rebuild = st.builds(Rebuild, st.integers(-3, 3))
     return st.lists(batch | batch | batch | loads | removal | rebuild, min_size=3, max_size=12)
+
+
+# What strangers write
+
+
+def header_texts() -> st.SearchStrategy[str]:
+    """Any value that a header field can have."""
+    return st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8"), max_size=80)
+
+
+def _joined(*pieces: str, separators: tuple[str, ...] = ("",)) -> st.SearchStrategy[str]:
+    """Texts made of these pieces, of others, and of what stands between them."""
+    piece = st.sampled_from(pieces) | header_texts().map(lambda text: text[:8])
+    separator = st.sampled_from(separators)
+    return st.lists(st.tuples(piece, separator), max_size=8).map(
+        lambda found: "".join(one + between for one, between in found)
+    )
+
+
+def authorizations(token: str) -> st.SearchStrategy[str]:
+    """Header values around a good token: whole, cut, twice, under other schemes."""
+    head, claims, signature = token.split(".")
+    return _joined(
+        *("Bearer", "bearer", "BEARER", "Basic", "Bearer:", token, head, claims, signature),
+        separators=("", " ", "  ", "\t", ".", "..", ","),
+    )
+
+
+def traceparents() -> st.SearchStrategy[str]:
+    """Trace contexts, good ones and others."""
+    digits = st.text("0123456789abcdefABCDEF", max_size=32)
+    parts = st.tuples(st.sampled_from(["00", "01", "ff", ""]), digits, digits, digits)
+    good = st.from_regex(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", fullmatch=True)
+    return good | parts.map("-".join)
+
+
+def forwarded() -> st.SearchStrategy[str]:
+    """Values of X-Forwarded-For, or nearly."""
+    addresses = st.ip_addresses().map(str)
+    odd = st.sampled_from(["unknown", "[::1", "::1]", "1.2.3", "[::1]:80", "1.2.3.4:x", "fe80::1%"])
+    hop = addresses | addresses.map("[{}]:41000".format) | odd | header_texts()
+    return st.lists(hop, max_size=5).map(", ".join)
+
+
+def environments() -> st.SearchStrategy[dict[str, str]]:
+    """Variables for the settings, with names and values right or wrong."""
+    names = [f"SCOREBOARD_{field.name.upper()}" for field in fields(Settings)]
+    name = st.sampled_from([*names, *(f"{name}_FILE" for name in names), "SCOREBOARD_PROT", "PATH"])
+    number = st.integers().map(str) | st.floats().map(str)
+    words = st.sampled_from(["", "all", "true", "600/minute", "10.0.0.0/8, ::1", "info", "*", "[]"])
+    return st.dictionaries(name, number | words | header_texts(), max_size=6)
+
+
+def logins() -> st.SearchStrategy[str]:
+    """Names of few letters, each in one of its many forms."""
+    forms = (
+        "iI\u0130\u0131\u2170\uff49\u24d8\U0001d4f2"  # dotted, dotless, Roman, wide, script
+        "kK\u212a sS\u017f\u00df \ufb01 \u00e9\u0301\u0307 @. \u00c5\u00e5\u212b \u1d2caA\u00c4"
+    )
+    return st.text(st.sampled_from(forms), min_size=1, max_size=4)
+
+
+def requests() -> st.SearchStrategy[bytes]:
+    """Bytes that begin like a request and go wrong somewhere, or nowhere."""
+    methods = st.sampled_from([b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"get", b"", b"\x16"])
+    paths = st.sampled_from(
+        [b"/", b"/api/actions", b"/api/leaderboard", b"/api/auth/login", b"/api/me", b"*", b"//"]
+    ) | st.binary(max_size=20)
+    versions = st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.1 ", b""])
+    lines = st.sampled_from(
+        [
+            b"Host: test",
+            b"Content-Type: application/json",
+            b"Content-Length: 2",
+            b"Content-Length: -1",
+            b"Transfer-Encoding: chunked",
+            b"Content-Encoding: gzip",
+            b"Expect: 100-continue",
+            b"Connection: Upgrade",
+            b"Upgrade: websocket",
+            b"Authorization: Bearer a.b.c",
+            b'If-None-Match: W/"1", *',
+            b"Accept-Encoding: gzip;q=x",
+            b"Range: bytes=-1",
+            b"Cookie: =;=",
+        ]
+    ) | st.binary(max_size=20)
+    ends = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b""])
+    first = st.builds(lambda *parts: b" ".join(parts), methods, paths, versions)
+    head = st.lists(st.tuples(lines, ends).map(b"".join), max_size=6).map(b"".join)
+    bodies = st.sampled_from([b"", b"{}", b"2\r\n{}\r\n0\r\n\r\n", b"[" * 100]) | st.binary(
+        max_size=20
+    )
+    return st.builds(
+        lambda *parts: b"".join(parts), first, ends, st.just(b"Host: test\r\n"), head, ends, bodies
+    )

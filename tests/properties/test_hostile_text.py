@@ -1,0 +1,166 @@
+"""Whatever a stranger writes is read or refused, and never fails otherwise.
+
+(Boards, addresses and files of actions have theirs beside their other tests: `tests/unit`.)
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import fields
+from ipaddress import ip_address, ip_network
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoreboard import keys
+from scoreboard.accounts import refresh, registry
+from scoreboard.accounts.access import AccessTokens, Identity
+from scoreboard.api.addresses import client_address
+from scoreboard.api.identity import identity
+from scoreboard.api.limits import _who
+from scoreboard.api.schemas import LoginSchema, RegistrationSchema
+from scoreboard.api.tracing import traceparent
+from scoreboard.errors import InvalidPayload, NotAuthorized
+from scoreboard.settings import PREFIX, Rate, Settings, SettingsError, load
+from tests.instances import test_settings
+from tests.properties.strategies import (
+    authorizations,
+    environments,
+    examples,
+    forwarded,
+    header_texts,
+    logins,
+    traceparents,
+)
+
+W3C = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+VALUES = {field.name for field in fields(Settings)}
+USER = "0190c1c4-9d3b-4a1e-8c55-0123456789ab"
+
+
+def asking(name: str, value: str) -> web.Request:
+    """A request with this header field, to an application that knows tokens."""
+    app = web.Application()
+    app[keys.SETTINGS] = test_settings()
+    app[keys.ACCESS] = AccessTokens(app[keys.SETTINGS])
+    return make_mocked_request("GET", "/", headers={name: value}, app=app)
+
+
+@examples(60)
+@given(authorizations(AccessTokens(test_settings()).issue(USER)))
+def test_any_authorization_speaks_for_the_tokens_user_or_for_nobody(value: str) -> None:
+    with suppress(NotAuthorized):
+        found = identity(asking("Authorization", value))
+        assert isinstance(found, Identity)
+        assert found.user_id == USER
+        assert value.partition(" ")[0].lower() == "bearer"
+
+
+@examples(60)
+@given(traceparents() | header_texts())
+def test_any_traceparent_leads_to_one_that_is_valid(value: str) -> None:
+    found = traceparent(asking("traceparent", value))
+    assert W3C.fullmatch(found)
+    assert found == value or value not in found or not value
+
+
+@examples(60)
+@given(forwarded())
+def test_any_forwarded_address_leads_to_an_address_or_to_none(value: str) -> None:
+    found = client_address(
+        asking("X-Forwarded-For", value).clone(remote="10.0.0.1"), (ip_network("10.0.0.1"),)
+    )
+    if found != "unknown":
+        assert str(ip_address(found)) == found
+
+
+@examples(60)
+@given(st.text(max_size=30) | st.from_regex(r"\s?[0-9]{0,5}\s?/\s?(second|minute|hour|day)?"))
+def test_any_text_is_a_rate_or_refused(text: str) -> None:
+    with suppress(ValueError):
+        rate = Rate.parse(text)
+        assert rate.count >= 1
+        assert rate.seconds in (1, 60, 3600)
+
+
+@examples(40)
+@given(environments(), st.sampled_from(sorted(PREFIX + key.upper() for key in VALUES)))
+def test_any_environment_makes_settings_or_one_message_without_its_values(
+    environment: dict[str, str], misplaced: str
+) -> None:
+    """A secret may stand under any name, for people make mistakes."""
+    secret = "a secret that stands in the wrong place"
+    try:
+        found = load(environment | {misplaced: secret})
+        assert isinstance(found, Settings)
+    except SettingsError as refusal:
+        said = str(refusal)
+        assert said
+        assert secret not in said
+
+
+@examples(100)
+@given(logins(), logins())
+def test_two_logins_that_may_mean_one_user_are_one_to_the_limit(one: str, other: str) -> None:
+    def found_under(login: str) -> set[str]:
+        """What the registry looks for; which letters `lower` knows is up to PostgreSQL."""
+        name = registry._normal(login)
+        return {name.lower(), name.casefold()}
+
+    if found_under(one) & found_under(other):
+        assert _who(one) == _who(other)
+    assert len(_who(one)) == 32
+
+
+@examples(100)
+@given(logins() | st.text(max_size=60))
+def test_any_user_name_is_kept_in_one_form_or_refused(text: str) -> None:
+    with suppress(InvalidPayload):
+        name = registry._username(text)
+        assert registry._username(name) == name
+        assert 1 <= len(name) <= registry.USERNAME_CHARS_MAX
+        assert "@" not in name
+        assert name.isprintable()
+
+
+@examples(60)
+@given(
+    st.dictionaries(
+        st.sampled_from(["username", "email", "password", "other"]),
+        st.text(max_size=300) | st.integers() | st.none() | st.lists(st.text(max_size=3)),
+    )
+)
+def test_any_body_of_an_account_is_valid_or_told_why_not(body: dict[str, object]) -> None:
+    for schema in (RegistrationSchema(), LoginSchema()):
+        problems = schema.validate(body)
+        if not problems:
+            loaded = schema.load(body)
+            assert all(isinstance(value, str) for value in loaded.values())
+            assert "\0" not in "".join(loaded.values())
+
+
+@examples(60)
+@given(st.text(max_size=60) | st.from_regex(r"[A-Za-z0-9_-]{43}\n?"))
+def test_any_text_is_a_refresh_token_or_looked_up_nowhere(text: str) -> None:
+    if refresh.is_token(text):
+        assert len(refresh.hash_of(text)) == 32
+    else:
+        assert len(text) != 43 or not text.isascii() or not re.fullmatch(r"[\w-]{43}", text)
+
+
+def test_no_address_makes_its_check_take_long() -> None:
+    """A pattern that backtracks would take minutes for these."""
+    schema = RegistrationSchema()
+    for email in (
+        "a" * 16_000,
+        "a@" * 8_000,
+        "a." * 8_000 + "@b",
+        '"' * 16_000,
+        "@" + "a-" * 8_000,
+    ):
+        with pytest.raises(Exception, match="valid"):
+            schema.load({"username": "ada", "email": email, "password": "a password"})
