@@ -29,6 +29,7 @@ class TcpProxy:
         self._listener: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._drop_after: Callable[[bytes], bool] | None = None
+        self._vanish_from: Callable[[bytes], bool] | None = None
         self.line = _Line.WHOLE
         self.delay_seconds = 0.0
         self.replies_dropped = 0
@@ -42,6 +43,11 @@ class TcpProxy:
     def connections(self) -> int:
         """How many clients are connected now."""
         return len(self._connections)
+
+    @property
+    def swallows(self) -> bool:
+        """Whether it is a black hole now."""
+        return self.line is _Line.BLACK_HOLE
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -65,11 +71,17 @@ class TcpProxy:
         """Accept and keep connections, swallow all bytes: a server nobody hears of any more."""
         self.line = _Line.BLACK_HOLE
 
+    def black_hole_from(self, predicate: Callable[[bytes], bool]) -> None:
+        """Become a black hole with the first client bytes that `predicate` accepts: they vanish
+        too. So a process can be had that stands right before what these bytes would have done.
+        """
+        self._vanish_from = predicate
+
     async def heal(self) -> None:
         """Forward again, without delay. A connection that has lost bytes is closed, not resumed."""
         self.line = _Line.WHOLE
         self.delay_seconds = 0.0
-        self._drop_after = None
+        self._drop_after = self._vanish_from = None
         await _end(each for each in self._connections if each.lost_bytes)
         if self._listener is None:
             await self._listen()
@@ -86,6 +98,12 @@ class TcpProxy:
         has certainly happened and a client that does not know.
         """
         self._drop_after = predicate
+
+    def notice(self, request: bytes) -> None:
+        """Look at client bytes before they are forwarded."""
+        if self._vanish_from is not None and self._vanish_from(request):
+            self._vanish_from = None
+            self.black_hole()
 
     def takes_reply(self, request: bytes) -> bool:
         """Say whether the reply to these client bytes is the one to lose."""
@@ -163,6 +181,7 @@ class _Connection:
             sink.write_eof()
 
     def _note_request(self, chunk: bytes) -> None:
+        self._proxy.notice(chunk)
         self._reply_is_lost = self._reply_is_lost or self._proxy.takes_reply(chunk)
 
     def _note_reply(self, chunk: bytes) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
 import pytest
@@ -25,6 +25,7 @@ from scoreboard.live import rabbit as module
 from scoreboard.live.rabbit import EXCHANGE, RabbitBus
 from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.model import Board, Origin
+from tests.broker import Broker
 from tests.eventually import eventually
 from tests.proxy import TcpProxy
 from tests.samples import a_board, counted
@@ -95,55 +96,6 @@ def broker(rabbit_server: RabbitServer | GivenServer, amqp_url: str) -> Broker:
     if not isinstance(rabbit_server, RabbitServer):
         pytest.skip("only a broker of our own lets us look and reach into it")
     return Broker(rabbit_server, amqp_url)
-
-
-class Broker:
-    """The broker's inside: what an operator sees and does in the management UI."""
-
-    def __init__(self, server: RabbitServer, url: str) -> None:
-        self._server = server
-        self._vhost = unquote(urlsplit(url).path[1:])
-
-    def queues(self) -> list[str]:
-        names = self._ask("[element(4, amqqueue:get_name(Q)) || Q <- QUEUES]")
-        return sorted(re.findall(r'"([^"]+)"', names))
-
-    def queue_properties(self) -> str:
-        """Arguments, exclusive, auto-delete and durable of each queue, as Erlang prints them."""
-        return self._ask(
-            "[{amqqueue:get_arguments(Q), amqqueue:get_exclusive_owner(Q) =/= none, "
-            "amqqueue:is_auto_delete(Q), amqqueue:is_durable(Q)} || Q <- QUEUES]"
-        )
-
-    def connection_names(self) -> list[str]:
-        printed = self._ask(
-            '[proplists:get_value(<<"connection_name">>, [{K, V} || {K, _, V} <- P]) || '
-            "C <- rabbit_networking:connections(), [{vhost, H}, {client_properties, P}] <- "
-            "[rabbit_networking:connection_info(C, [vhost, client_properties])], H =:= VHOST]"
-        )
-        return sorted(re.findall(r'"([^"]+)"', printed))
-
-    def delete_queues(self) -> None:
-        self._ask('[rabbit_amqqueue:delete(Q, false, false, <<"test">>) || Q <- QUEUES]')
-
-    def delete_bindings(self) -> None:
-        """All but those of the default exchange, which cannot be deleted."""
-        self._ask(
-            '[rabbit_binding:remove(B, <<"test">>) || B <- rabbit_binding:list(VHOST), '
-            "element(4, element(2, B)) =/= <<>>]"
-        )
-
-    def close_connections(self) -> None:
-        self._ask(
-            '[rabbit_networking:close_connection(C, "test") || '
-            "C <- rabbit_networking:connections(), "
-            "rabbit_networking:connection_info(C, [vhost]) =:= [{vhost, VHOST}]]"
-        )
-
-    def _ask(self, expression: str) -> str:
-        vhost = f'<<"{self._vhost}">>'
-        queues = f"rabbit_amqqueue:list({vhost})"
-        return self._server.evaluate(expression.replace("QUEUES", queues).replace("VHOST", vhost))
 
 
 # --- who hears what

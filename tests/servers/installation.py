@@ -79,6 +79,19 @@ EPMD = Program(
 )
 # Tests Prometheus' rules; the server that comes along is not started.
 PROMTOOL = Program("promtool", (), debian="prometheus", homebrew="prometheus")
+HAPROXY = Program(
+    "haproxy",
+    ("/usr/sbin/haproxy", *(f"{brew}/bin/haproxy" for brew in _BREW)),
+    debian="haproxy",
+    homebrew="haproxy",
+)
+FAKETIME = Program(
+    # A library, but it is found and installed like a program.
+    "libfaketime.so.1",
+    ("/usr/lib/*/faketime/libfaketime.so.1",),
+    debian="libfaketime",
+    homebrew="libfaketime",
+)
 POSTGRES = (INITDB,)
 REDIS = (REDIS_SERVER,)
 RABBITMQ = (RABBITMQ_SERVER, EPMD)

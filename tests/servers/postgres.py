@@ -19,7 +19,10 @@ _ROOM_BYTES = 2 * 2**30
 
 
 class PostgresServer(ServerProcess):
-    """PostgreSQL as a cluster of its own; `fsync=True` makes commits cost what they really cost."""
+    """PostgreSQL as a cluster of its own; `fsync=True` makes commits cost what they really cost.
+
+    Its files are in `room`, a directory; else in memory where that is roomy.
+    """
 
     name = "postgres"
     # SIGINT is PostgreSQL's "fast" shutdown; SIGTERM would wait for every client to leave.
@@ -27,8 +30,8 @@ class PostgresServer(ServerProcess):
     # "Immediate": no last checkpoint, but the shared memory is given back, as SIGKILL would not.
     end_signal = signal.SIGQUIT
 
-    def __init__(self, *, fsync: bool = False) -> None:
-        super().__init__(room=None if fsync else _memory())
+    def __init__(self, *, fsync: bool = False, room: Path | None = None) -> None:
+        super().__init__(room=room or (None if fsync else _memory()))
         self.fsync = fsync
         self._account = _unprivileged_account()
         self._data = self.directory / "data"

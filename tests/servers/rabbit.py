@@ -14,7 +14,7 @@ from tests.servers.installation import EPMD, RABBITMQ_SERVER
 from tests.servers.ports import ReservedPort
 from tests.servers.process import ServerFailedError, ServerProcess, exchange
 
-_USER = "scoreboard"
+USER = "scoreboard"
 _AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
 
 
@@ -41,7 +41,7 @@ class RabbitServer(ServerProcess):
 
     def url_of(self, vhost: str) -> str:
         """Answer the address of one virtual host."""
-        return f"amqp://{_USER}:{_USER}@127.0.0.1:{self.port}/{vhost.replace('/', '%2F')}"
+        return f"amqp://{USER}:{USER}@127.0.0.1:{self.port}/{vhost.replace('/', '%2F')}"
 
     @property
     def management_url(self) -> str:
@@ -62,8 +62,8 @@ class RabbitServer(ServerProcess):
     def _configuration(self) -> str:
         lines = [
             f"listeners.tcp.1 = 127.0.0.1:{self.port}",
-            f"default_user = {_USER}",
-            f"default_pass = {_USER}",
+            f"default_user = {USER}",
+            f"default_pass = {USER}",
             "log.console = false",
         ]
         if self.management:
@@ -111,15 +111,15 @@ class RabbitServer(ServerProcess):
         """Create a virtual host that the user may use freely; answer its address."""
         every = '<<".*">>'
         self.evaluate(
-            f'ok = rabbit_vhost:add(<<"{name}">>, <<"{_USER}">>), '
+            f'ok = rabbit_vhost:add(<<"{name}">>, <<"{USER}">>), '
             f"ok = rabbit_auth_backend_internal:set_permissions("
-            f'<<"{_USER}">>, <<"{name}">>, {every}, {every}, {every}, <<"{_USER}">>)'
+            f'<<"{USER}">>, <<"{name}">>, {every}, {every}, {every}, <<"{USER}">>)'
         )
         return self.url_of(name)
 
     def delete_vhost(self, name: str) -> None:
         """Delete a virtual host with all in it, closing its connections."""
-        self.evaluate(f'ok = rabbit_vhost:delete(<<"{name}">>, <<"{_USER}">>)')
+        self.evaluate(f'ok = rabbit_vhost:delete(<<"{name}">>, <<"{USER}">>)')
 
     def evaluate(self, expression: str, *, within_seconds: float = 10) -> str:
         """Evaluate an Erlang expression in the broker and answer its printed value."""

@@ -133,6 +133,18 @@ async def test_a_black_hole_accepts_new_connections_and_answers_nothing(
     assert echo.heard == []
 
 
+async def test_a_black_hole_from_some_bytes_on_swallows_those_too(
+    proxy: TcpProxy, echo: Echo
+) -> None:
+    proxy.black_hole_from(lambda request: b"COMMIT" in request)
+    async with connected(proxy) as client:
+        assert await client.ask(b"INSERT\n") == b"INSERT\n"
+        await client.say(b"COMMIT\n")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.hear(), 0.2)
+    assert echo.heard == [b"INSERT\n"]
+
+
 async def test_healing_closes_connections_that_lost_bytes_and_keeps_the_others(
     proxy: TcpProxy,
 ) -> None:
