@@ -40,8 +40,67 @@ CONNECTIONS: Final = "tests/attacks/test_connections.py"
 SECRETS: Final = "tests/attacks/test_secrets.py::test_no_secret_is_in_any_output"
 OTHER_SITES: Final = "tests/attacks/test_other_sites.py"
 LOSSES: Final = "tests/faults/test_locks_and_losses.py"
+UNDER_LOAD: Final = "tests/faults/test_under_load.py"
 
 GUARDS: Final = (
+    Guard(
+        "outages: a wait for PostgreSQL has a deadline",
+        "scoreboard/connections/postgres.py",
+        "parameters, timeout=self._timeout_seconds)",
+        "parameters, timeout=600.0)",
+        f"{UNDER_LOAD}::"
+        "test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged_is_lost",
+    ),
+    Guard(
+        "outages: without Redis the ledger is read",
+        "scoreboard/scoring/board.py",
+        '        except RedisUnavailable:\n            return None, "away"\n',
+        "        except ZeroDivisionError:\n            return None, 'away'\n",
+        f"{UNDER_LOAD}::test_redis_fails_in_every_way_under_load_and_no_submission_is_refused",
+    ),
+    Guard(
+        "outages: without RabbitMQ versions are compared",
+        "scoreboard/live/relay.py",
+        "if await copy.is_behind(version)",
+        "if False",
+        f"{UNDER_LOAD}::test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_seconds"
+        "_behind",
+    ),
+    Guard(
+        "outages: what a killed instance had committed is found by comparing",
+        "scoreboard/live/relay.py",
+        "if await copy.is_behind(version)",
+        "if False",
+        "tests/faults/test_killed_at_each_step.py",
+    ),
+    Guard(
+        "clocks: a token from an instance whose clock is ahead is taken",
+        "scoreboard/accounts/access.py",
+        "ISSUED_AHEAD_SECONDS: Final = 900\n",
+        "ISSUED_AHEAD_SECONDS: Final = 10\n",
+        "tests/faults/test_clocks.py",
+    ),
+    Guard(
+        "an instance takes as many files as it may",
+        "scoreboard/app.py",
+        "    _allow_files()\n",
+        "",
+        "tests/faults/test_scarcity.py::test_an_instance_takes_as_many_files_as_it_may",
+    ),
+    Guard(
+        "deploy: one that leaves serves on until the balancer has seen it",
+        "scoreboard/app.py",
+        "        await asyncio.sleep(settings.drain_seconds)\n",
+        "",
+        "tests/faults/test_deploy.py",
+    ),
+    Guard(
+        "slow subscribers: what the kernel holds of a stream is bounded",
+        "scoreboard/live/stream.py",
+        "    _bound_kernel_buffer(subscriber.transport)\n",
+        "",
+        "tests/faults/test_slow_subscribers.py",
+    ),
     Guard(
         "a pair is granted once: ON CONFLICT on unique_user_action",
         "scoreboard/scoring/queries.sql",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from contextlib import suppress
 
 import pytest
@@ -13,8 +10,9 @@ import redis
 
 from tests.eventually import eventually
 from tests.faults.conftest import Line
-from tests.instances import SECRET, UNLIMITED, Instance
-from tests.servers import PostgresServer, RabbitServer, RedisServer
+from tests.instances import Instance
+from tests.servers import PostgresServer, RedisServer
+from tests.servers.scoreboard import ScoreboardServer
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores
 
@@ -246,25 +244,6 @@ async def _heard_by_bus(one: Instance, two: Instance, users: list[str], received
     return two.metric("events_received_total") > received
 
 
-async def test_a_restarted_rabbitmq_is_bound_again(
-    start: Start, database_url: str, rabbit_under_fault: RabbitServer
-) -> None:
-    one, two = await start(), await start()
-    users = add_users(database_url, 200)
-    add_actions(database_url, {"run": 5})
-    stream = await two.open_stream()
-    await stream.until(1)
-
-    await asyncio.to_thread(rabbit_under_fault.restart)
-
-    received = two.metric("events_received_total")
-    await eventually(
-        lambda: _heard_by_bus(one, two, users, received), within_seconds=20.0, every_seconds=0.3
-    )
-    await stream.until(board_version(database_url), within_seconds=2.0)
-    assert stream.versions == sorted(set(stream.versions))
-
-
 # --- an instance ---
 
 
@@ -275,54 +254,28 @@ async def test_an_instance_killed_under_load_loses_nothing_that_it_acknowledged(
     users = add_users(database_url, 40)
     add_actions(database_url, {f"a{n}": n + 1 for n in range(5)})
     stream = await survivor.open_stream()
-    process, url = await _serve(database_url, redis_url, amqp_url)
+    mortal = ScoreboardServer(database_url, redis_url, amqp_url)
+    await asyncio.to_thread(mortal.start)
     acknowledged: list[tuple[str, str]] = []
 
     async def play(user: str) -> None:
         for n in range(5):
             with suppress(OSError, asyncio.TimeoutError):
                 async with survivor.client.post(
-                    f"{url}/api/actions", json={"actionId": f"a{n}"}, headers=survivor.bearer(user)
+                    f"{mortal.url}/api/actions",
+                    json={"actionId": f"a{n}"},
+                    headers=survivor.bearer(user),
                 ) as response:
                     if response.status == 200:
                         acknowledged.append((user, f"a{n}"))
 
     playing = asyncio.gather(*(play(user) for user in users), return_exceptions=True)
     await eventually(lambda: len(acknowledged) >= 20, every_seconds=0.001)
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
+    await asyncio.to_thread(mortal.kill)
     await playing
+    mortal.destroy()
 
     await stream.until(board_version(database_url), within_seconds=2.0)
     assert set(acknowledged) <= set(grants(database_url))
     assert len(grants(database_url)) == len(set(grants(database_url)))
     assert scores(database_url) == ledger_sums(database_url)
-
-
-async def _serve(
-    database_url: str, redis_url: str, amqp_url: str
-) -> tuple[asyncio.subprocess.Process, str]:
-    """An instance as a process of its own; the address is read from its log."""
-    settings = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "AMQP_URL": amqp_url,
-        "JWT_SECRET": SECRET,
-        "PORT": "0",
-        "LOG_FORMAT": "json",
-        "RATE_LIMIT_PER_IP": UNLIMITED,
-        "RATE_LIMIT_PER_USER": UNLIMITED,
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "scoreboard", "serve"),
-        env=os.environ | {f"SCOREBOARD_{key}": value for key, value in settings.items()},
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stderr is not None
-    async with asyncio.timeout(20):
-        async for line in process.stderr:
-            if b"scoreboard.app.listening" in line:
-                address = line.split(b'"address":"')[1].split(b'"')[0].decode()
-                return process, address
-    raise AssertionError("the instance ended before it listened")

@@ -1,0 +1,114 @@
+"""Subscribers that do not take what they are sent: each costs a bounded memory, delays nobody, and
+is cut off and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import re
+import socket
+import struct
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.eventually import eventually
+from tests.load import a_load
+from tests.reckoning import a_game, reckon
+from tests.servers.scoreboard import ScoreboardServer
+
+pytestmark = pytest.mark.timeout(120)
+
+STALLED, DRIPPING, VANISHED = 60, 20, 20
+STUCK_AFTER_SECONDS = 2.0
+_STREAM = b"GET /api/leaderboard/stream HTTP/1.1\r\nHost: test\r\n\r\n"
+_SO_ATTACH_FILTER = 26
+
+
+@pytest.fixture
+async def server(
+    database_url: str, redis_url: str, amqp_url: str
+) -> AsyncIterator[ScoreboardServer]:
+    server = ScoreboardServer(
+        database_url,
+        redis_url,
+        amqp_url,
+        push_interval_seconds=0.0,
+        stuck_after_seconds=STUCK_AFTER_SECONDS,
+    )
+    await asyncio.to_thread(server.start)
+    yield server
+    await asyncio.to_thread(server.destroy)
+
+
+def subscribed(server: ScoreboardServer) -> socket.socket:
+    """A stream that nobody reads, with a small buffer on this side."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", server.port))
+    client.sendall(_STREAM)
+    return client
+
+
+def vanish(client: socket.socket) -> None:
+    """Be gone without a FIN: from here on the kernel drops all that arrives for this socket before
+    it could acknowledge it, and sends nothing.
+    """
+    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0
+    program = struct.pack("HL", 1, ctypes.addressof(drop_all))
+    client.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
+async def metric(server: ScoreboardServer, name: str) -> float:
+    async with aiohttp.ClientSession() as client, client.get(f"{server.url}/metrics") as response:
+        found = re.search(rf"^scoreboard_{name} (\S+)$", await response.text(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+
+async def test_whoever_does_not_read_is_cut_off_and_counted_and_disturbs_nobody(
+    server: ScoreboardServer, database_url: str, redis_url: str
+) -> None:
+    slow = STALLED + DRIPPING + VANISHED
+    async with a_load(lambda: [server.url], a_game(database_url), pause_seconds=0.05) as load:
+        clients = [subscribed(server) for _ in range(slow)]
+        present = slow + len(load.subscribers)
+        await eventually(lambda: _has(server, "subscribers", present))
+        memory = server.itself.memory_info().rss
+        for client in clients[-VANISHED:]:
+            vanish(client)
+        dripping = asyncio.create_task(drip(clients[STALLED : STALLED + DRIPPING]))
+
+        # Some sixty boards fill what the kernel holds; left to itself it would take 2,600.
+        await eventually(
+            lambda: _has(server, "subscribers_cut_off_total", slow), within_seconds=30.0
+        )
+
+        dripping.cancel()
+        # A board is a kilobyte; one slot each is all that they may have cost.
+        assert server.itself.memory_info().rss - memory < slow * 20_000 + 8_000_000
+        assert await metric(server, "subscribers") == len(load.subscribers)
+        assert await metric(server, "deliveries_skipped_total") > 0
+        await reckon(load, database_url, redis_url)
+        assert all(subscriber.streams == 1 for subscriber in load.subscribers)
+        assert {reply.status for reply in load.replies} <= {200, 400}
+    for client in clients:
+        client.close()
+
+
+async def _has(server: ScoreboardServer, name: str, value: float) -> bool:
+    return await metric(server, name) == value
+
+
+async def drip(clients: list[socket.socket]) -> None:
+    """Read one byte a second, each."""
+    for client in clients:
+        client.setblocking(False)
+    while True:
+        for client in clients:
+            try:
+                client.recv(1)
+            except OSError:
+                continue  # cut off
+        await asyncio.sleep(1)
