@@ -141,6 +141,7 @@ async def test_a_rolling_restart_behind_a_load_balancer_loses_no_submission_and_
             assert await asyncio.to_thread(server.leave, GRACE_SECONDS + 10.0) == 0
             await load.flows()  # on the other one
             await asyncio.to_thread(server.start)
+            await eventually(lambda: balancer.reaches() == len(serving))
             await load.flows()
 
         await reckon(load, database_url, redis_url)

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from tests.servers.installation import HAPROXY
 from tests.servers.process import ServerProcess, exchange
 
+_HEALTH = b"GET /healthz HTTP/1.0\r\n\r\n"
 _CONFIGURATION = """
 global
   maxconn 8000
 defaults
   mode http
   timeout connect 1s
+  timeout check 5s
   timeout client 1h
   timeout server 1h
   retries 3
@@ -49,4 +51,9 @@ class Balancer(ServerProcess):
         return self.spawn([HAPROXY.path(), "-db", "-f", self.directory / "haproxy.cfg"])
 
     def answers(self) -> bool:
-        return b" 200 " in exchange(self.port, b"GET /healthz HTTP/1.0\r\n\r\n", 15)
+        return b" 200 " in exchange(self.port, _HEALTH, 15)
+
+    def reaches(self) -> int:
+        """How many instances answer through it now, asked once for each and once more."""
+        answers = [exchange(self.port, _HEALTH, 4096) for _ in range(len(self._targets) + 1)]
+        return len({answer.partition(b'"instance":')[2] for answer in answers})
