@@ -12,6 +12,7 @@ Bursts are conflated: the first change goes out at once, later ones at most ever
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -54,6 +55,14 @@ class Subscriber:
         """Hand the frame to the transport, which never blocks."""
         if not self.transport.is_closing():
             self.transport.write(frame.chunked if self._chunked else frame.plain)
+
+    def dismiss(self, farewell: Frame) -> None:
+        """Say that this is the end, and end the stream: nothing newer follows, though a push that
+        is under way may still come by.
+        """
+        self.write(farewell)
+        self.version = sys.maxsize
+        self.end()
 
 
 class Hub:
@@ -115,7 +124,7 @@ class Hub:
         self._metrics.subscribers.set(len(self._subscribers))
         self._deliver(subscriber)
         if self._farewell is not None:  # it was on its way in when the others were told
-            self._end(subscriber, self._farewell)
+            subscriber.dismiss(self._farewell)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Forget a subscriber."""
@@ -135,12 +144,7 @@ class Hub:
         """Tell every subscriber that this is the end, and end its stream."""
         self._farewell = Frame.of(closing(code, message))
         for subscriber in list(self._subscribers):
-            self._end(subscriber, self._farewell)
-
-    @staticmethod
-    def _end(subscriber: Subscriber, farewell: Frame) -> None:
-        subscriber.write(farewell)
-        subscriber.end()
+            subscriber.dismiss(self._farewell)
 
     async def _push_changes(self) -> None:
         while True:

@@ -117,12 +117,7 @@ def _end_after(seconds: float | None, subscriber: Subscriber) -> asyncio.TimerHa
     if seconds is None:
         return None
 
-    def end() -> None:
-        subscriber.write(
-            Frame.of(
-                closing("expired_token", "The access token expired. Refresh it and reconnect.")
-            )
-        )
-        subscriber.end()
-
-    return asyncio.get_running_loop().call_later(seconds, end)
+    farewell = Frame.of(
+        closing("expired_token", "The access token expired. Refresh it and reconnect.")
+    )
+    return asyncio.get_running_loop().call_later(seconds, subscriber.dismiss, farewell)

@@ -465,6 +465,19 @@ async def test_the_end_is_announced_to_every_stream(metrics: Metrics) -> None:
 
 
 @jumping_clock
+async def test_nothing_follows_the_farewell(metrics: Metrics) -> None:
+    """A push of thousands is under way for a while, and goes on as the streams end."""
+    clients = [Client(version=1) for _ in range(2)]
+    async with a_hub(metrics, *clients) as hub:
+        hub.offer(a_board(2))
+        hub.close("shutting_down", "Reconnect.")
+        await asyncio.sleep(1)
+
+    for client in clients:
+        assert client.transport.sent[-1][1].startswith(b"event: closing\n")
+
+
+@jumping_clock
 async def test_the_relay_finds_the_hub_behind_until_it_caught_up(metrics: Metrics) -> None:
     async with a_hub(metrics) as hub:
         assert await hub.is_behind(0)
