@@ -102,6 +102,13 @@ GUARDS: Final = (
         "tests/unit/test_hub.py::test_nothing_follows_the_farewell",
     ),
     Guard(
+        "slow subscribers: one that vanished is given up, and counted",
+        "scoreboard/live/stream.py",
+        "vanished=isinstance(fate.error, TimeoutError)",
+        "vanished=False",
+        "tests/faults/test_slow_subscribers.py",
+    ),
+    Guard(
         "slow subscribers: what the kernel holds of a stream is bounded",
         "scoreboard/live/stream.py",
         "    _bound_kernel_buffer(subscriber.transport)\n",

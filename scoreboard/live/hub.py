@@ -126,8 +126,12 @@ class Hub:
         if self._farewell is not None:  # it was on its way in when the others were told
             subscriber.dismiss(self._farewell)
 
-    def leave(self, subscriber: Subscriber) -> None:
-        """Forget a subscriber."""
+    def leave(self, subscriber: Subscriber, *, vanished: bool = False) -> None:
+        """Forget a subscriber; one that `vanished` acknowledged nothing until the kernel gave it
+        up.
+        """
+        if vanished:
+            self._metrics.subscribers_vanished.inc()
         self._subscribers.pop(subscriber, None)
         self._behind.pop(subscriber, None)
         self._metrics.subscribers.set(len(self._subscribers))

@@ -42,6 +42,20 @@ class _Response(EventSourceResponse):
         return writer
 
 
+class _Fate:
+    """How a connection ended. It takes the place of the request's body, of which nothing is left:
+    that is where aiohttp says it.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def set_exception(self, error: BaseException) -> None:
+        self.error = error
+
+
 async def follow(
     request: web.Request,
     hub: Hub,
@@ -53,15 +67,15 @@ async def follow(
     """Serve a stream until the client leaves or the hub ends it; `lasts_seconds` is the life of the
     token that opened it, None when none was needed.
     """
-    # The kernel's own limit (TCP_USER_TIMEOUT) is for who has vanished without a word; it comes
-    # after the hub's, which counts whom it cuts off.
+    # The kernel's own limit (TCP_USER_TIMEOUT) is for who has vanished without a word while too
+    # little was sent for the hub to notice.
     response = _Response(send_timeout=stuck_after_seconds * 2)
     # no-transform: a proxy that compresses also buffers.
     response.headers["Cache-Control"] = "no-cache, no-transform"
     await response.prepare(request)
     subscriber = _subscriber(request, response, hub)
     _bound_kernel_buffer(subscriber.transport)
-    _forget_opening(request, response)
+    fate = _forget_opening(request, response)
     async with response:
         await response.write(_first_events(hub, retry_seconds))
         hub.join(subscriber)
@@ -71,7 +85,7 @@ async def follow(
         finally:
             if expiry is not None:
                 expiry.cancel()
-            hub.leave(subscriber)
+            hub.leave(subscriber, vanished=isinstance(fate.error, TimeoutError))
     return response
 
 
@@ -92,7 +106,7 @@ def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
 
 
-def _forget_opening(request: web.Request, response: EventSourceResponse) -> None:
+def _forget_opening(request: web.Request, response: EventSourceResponse) -> _Fate:
     """Give back what was needed to open the stream and is not needed to keep it: the parser, the
     header fields, the keep-alive timer. Per stream that saves 4 KiB.
 
@@ -106,6 +120,8 @@ def _forget_opening(request: web.Request, response: EventSourceResponse) -> None
     kept: Any = request
     kept._headers = _NO_HEADERS
     kept._message = kept._message._replace(headers=_NO_HEADERS, raw_headers=())
+    kept._payload = fate = _Fate()
+    return fate
 
 
 def _first_events(hub: Hub, retry_seconds: tuple[float, float]) -> bytes:

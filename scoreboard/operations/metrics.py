@@ -161,6 +161,9 @@ class Metrics:
         self.subscribers_cut_off = make.counter(
             "subscribers_cut_off", "Subscribers that were stuck too long."
         )
+        self.subscribers_vanished = make.counter(
+            "subscribers_vanished", "Subscribers that acknowledged nothing for too long."
+        )
         self.streams_refused = make.counter("streams_refused", "Streams refused.", "reason")
 
     def _count_servers(self, make: _Maker) -> None:
