@@ -24,7 +24,7 @@ from scoreboard import keys, migrations
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
-from scoreboard.api import limits, middleware
+from scoreboard.api import limits, middleware, tracing
 from scoreboard.api.connection import Runner
 from scoreboard.api.docs import add_docs
 from scoreboard.api.leases import StreamLimiter
@@ -41,6 +41,7 @@ from scoreboard.live.rabbit import RabbitBus
 from scoreboard.live.relay import Relay
 from scoreboard.operations.health import Health, Part
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.catalogue import Catalogue
@@ -65,6 +66,7 @@ class Parts:
 
     settings: Settings
     metrics: Metrics
+    tracing: Tracing
     writers: Postgres
     queries: Postgres
     redis: Redis
@@ -88,11 +90,12 @@ class Parts:
 
 def create_app(settings: Settings) -> web.Application:
     """Build the application; nothing is connected before it starts."""
+    parts = assemble(settings)
+    traced = [tracing.trace] if parts.tracing.on else []
     app = web.Application(
-        middlewares=[middleware.observe, middleware.envelope, limits.limit],
+        middlewares=[middleware.observe, *traced, middleware.envelope, limits.limit],
         client_max_size=BODY_MAX_BYTES,
     )
-    parts = assemble(settings)
     _publish_parts(app, parts)
     add_routes(app.router, settings)
     add_docs(app)
@@ -107,6 +110,7 @@ def create_app(settings: Settings) -> web.Application:
 def assemble(settings: Settings) -> Parts:
     """Make the parts, each with the collaborators that it needs."""
     metrics = Metrics()
+    spans = _tracing(settings, metrics)
     writers = _postgres(settings, settings.ledger_connections, "ledger", metrics)
     queries = _postgres(settings, settings.query_connections, "queries", metrics)
     redis = Redis(
@@ -122,17 +126,20 @@ def assemble(settings: Settings) -> Parts:
         push_interval_seconds=settings.push_interval_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         stuck_after_seconds=settings.stuck_after_seconds,
+        tracing=spans,
     )
     relay = Relay(
         ledger, {"hub": hub, "redis": board}, metrics, interval_seconds=settings.reconcile_seconds
     )
-    bus = _bus(settings, metrics, _to_all(hub.offer, lambda new, _: board.notice(new)), relay.hurry)
-    submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings)
+    on_board = _to_all(hub.offer, lambda new, _: board.notice(new))
+    bus = _bus(settings, metrics, spans, on_board, relay.hurry)
+    submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
     access = AccessTokens(settings)
     return Parts(
         settings=settings,
         metrics=metrics,
+        tracing=spans,
         writers=writers,
         queries=queries,
         redis=redis,
@@ -267,6 +274,7 @@ async def _disconnect(parts: Parts) -> None:
     parts.writers.close()
     parts.queries.close()
     await parts.redis.close()
+    await parts.tracing.close()
 
 
 async def _farewell(parts: Parts) -> None:
@@ -341,9 +349,19 @@ def _to_all(*listeners: _Listener) -> _Listener:
     return tell
 
 
+def _tracing(settings: Settings, metrics: Metrics) -> Tracing:
+    if not settings.otlp_endpoint:
+        return OFF
+    from scoreboard.operations.otlp import Recorder  # brings OpenTelemetry, half a second of it
+
+    recorder = Recorder(settings.otlp_endpoint, settings.instance, settings.role, metrics)
+    return Tracing(recorder, settings.trace_sample_ratio)
+
+
 def _bus(
     settings: Settings,
     metrics: Metrics,
+    spans: Tracing,
     on_board: _Listener,
     on_connected: Callable[[], None],
 ) -> Bus:
@@ -357,6 +375,7 @@ def _bus(
         publishes=settings.takes_submissions,
         on_board=on_board,
         on_connected=on_connected,
+        tracing=spans,
     )
 
 
@@ -379,6 +398,7 @@ def _publish_parts(app: web.Application, parts: Parts) -> None:
     found: dict[web.AppKey[Any], Any] = {
         keys.SETTINGS: parts.settings,
         keys.METRICS: parts.metrics,
+        keys.TRACING: parts.tracing,
         keys.ACCESS: parts.access,
         keys.ACCOUNTS: parts.accounts,
         keys.SUBMISSIONS: parts.submissions,

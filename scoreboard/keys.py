@@ -14,6 +14,7 @@ from scoreboard.live.bus import Bus
 from scoreboard.live.hub import Hub
 from scoreboard.operations.health import Health
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import Tracing
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.standing import Standings
@@ -33,4 +34,5 @@ HUB: Final = web.AppKey("hub", Hub)
 LIMITER: Final = web.AppKey("limiter", RateLimiter)
 STREAMS: Final = web.AppKey("streams", StreamLimiter)
 USER_STREAMS: Final = web.AppKey("user_streams", StreamLimiter)
+TRACING: Final = web.AppKey("tracing", Tracing)
 HEALTH: Final = web.AppKey("health", Health)

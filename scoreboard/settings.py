@@ -25,6 +25,7 @@ MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long a
 _GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -43,7 +44,11 @@ class Rate:
     def parse(cls, text: str) -> Rate:
         """Read `600/minute`. Raises ValueError when the text is not a rate."""
         count, _, period = text.partition("/")
-        if not count.strip().isdecimal() or int(count) < 1 or period.strip() not in _SECONDS_PER:
+        if (
+            not _COUNT.fullmatch(count.strip())
+            or int(count) < 1
+            or period.strip() not in _SECONDS_PER
+        ):
             raise ValueError(
                 "write a rate as a whole number per second, minute or hour: 600/minute"
             )
@@ -97,6 +102,8 @@ class Settings:
     board_max_age_seconds: int
     log_level: str
     log_format: str
+    otlp_endpoint: str
+    trace_sample_ratio: float
 
     @property
     def takes_submissions(self) -> bool:
@@ -109,14 +116,6 @@ class Settings:
         return self.role in ("all", "stream")
 
 
-def _network(text: str) -> IPv4Network | IPv6Network:
-    """Read an address or a network. Raises ValueError, without what was written."""
-    try:
-        return ip_network(text)
-    except ValueError:
-        raise ValueError("write an address or a network: 10.0.0.7, 10.0.0.0/8, fd00::/8") from None
-
-
 def _origin(text: str) -> str:
     """Read an origin as browsers write it. Raises ValueError."""
     if text != "*" and not _ORIGIN.fullmatch(text):
@@ -125,6 +124,15 @@ def _origin(text: str) -> str:
             "goes without saying: https://example.org"
         )
     return text
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(
+            "write an address or a network: 192.0.2.7, 10.0.0.0/8, fd00::/8"
+        ) from error
 
 
 class _List(fields.List):
@@ -154,10 +162,6 @@ def _setting(kind: type[fields.Field], doc: str, *args: Any, **kwargs: Any) -> A
     return kind(*args, required=True, metadata={"description": doc}, **kwargs)
 
 
-def _above(minimum: float) -> validate.Range:
-    return validate.Range(min=minimum, min_inclusive=False)
-
-
 def _whole(doc: str, least: int = 1, most: int | None = None) -> Any:
     words = f"must be a whole number from {least}" + ("" if most is None else f" to {most}")
     return _setting(
@@ -168,7 +172,21 @@ def _whole(doc: str, least: int = 1, most: int | None = None) -> Any:
     )
 
 
-_PERIOD: Final = _above(0)
+def _seconds(doc: str, least: float | None = None) -> Any:
+    """A time; without a least one it only has to be above 0."""
+    words = f"must be a number {'above 0' if least is None else f'from {least:g}'}"
+    return _setting(
+        fields.Float,
+        doc,
+        validate=validate.Range(least or 0, min_inclusive=least is not None, error=words),
+        error_messages=dict.fromkeys(("invalid", "special", "too_large"), words),
+    )
+
+
+# Ten years: what is longer is a mistake, and PostgreSQL knows no such times.
+_LONGEST_LIFE_SECONDS: Final = 10 * 365 * 24 * 3600
+# Its deadlines are whole milliseconds, in which 0 means none.
+_LEAST_DATABASE_SECONDS: Final = 0.01
 
 
 class SettingsSchema(Schema):
@@ -210,13 +228,17 @@ class SettingsSchema(Schema):
         "Other issuers (`iss`) whose tokens are taken when signed with one of our secrets.",
         fields.String(),
     )
-    access_token_seconds = _whole("Life of an access token.")
-    refresh_token_seconds = _whole("Life of a refresh token.")
+    access_token_seconds = _whole("Life of an access token.", 1, _LONGEST_LIFE_SECONDS)
+    refresh_token_seconds = _whole("Life of a refresh token.", 1, _LONGEST_LIFE_SECONDS)
     refresh_grace_seconds = _whole(
-        "How long a replaced refresh token still answers with its successor.", 0
+        "How long a replaced refresh token still answers with its successor.",
+        0,
+        _LONGEST_LIFE_SECONDS,
     )
     require_token_to_read = _setting(
-        fields.Boolean, "Close the board and the stream to clients without a token."
+        fields.Boolean,
+        "Close the board and the stream to clients without a token.",
+        error_messages={"invalid": "must be true or false"},
     )
     rate_limit_per_ip = _setting(_Parsed, "Requests per address.", Rate.parse)
     rate_limit_per_user = _setting(_Parsed, "Authenticated requests per user.", Rate.parse)
@@ -243,38 +265,20 @@ class SettingsSchema(Schema):
     query_connections = _whole("PostgreSQL connections for all else.")
     batch_max = _whole("Submissions in one transaction.")
     waiting_max = _whole("Submissions that may wait; more get 503.")
-    database_timeout_seconds = _setting(
-        fields.Float, "Longest wait for PostgreSQL.", validate=_PERIOD
-    )
-    redis_timeout_seconds = _setting(fields.Float, "Longest wait for Redis.", validate=_PERIOD)
-    publish_timeout_seconds = _setting(
-        fields.Float, "Longest wait for RabbitMQ's confirm.", validate=_PERIOD
-    )
-    push_interval_seconds = _setting(
-        fields.Float, "Shortest time between two pushes.", validate=validate.Range(0)
-    )
-    heartbeat_seconds = _setting(
-        fields.Float, "Time between heartbeats on a stream.", validate=_PERIOD
-    )
-    stuck_after_seconds = _setting(
-        fields.Float, "A subscriber that takes nothing for this long is cut off.", validate=_PERIOD
-    )
-    reconnect_min_seconds = _setting(fields.Float, "`retry:` is drawn from here…", validate=_PERIOD)
-    reconnect_max_seconds = _setting(
-        fields.Float, "…to here, so that clients do not all return at once.", validate=_PERIOD
-    )
+    database_timeout_seconds = _seconds("Longest wait for PostgreSQL.", _LEAST_DATABASE_SECONDS)
+    redis_timeout_seconds = _seconds("Longest wait for Redis.")
+    publish_timeout_seconds = _seconds("Longest wait for RabbitMQ's confirm.")
+    push_interval_seconds = _seconds("Shortest time between two pushes.", 0)
+    heartbeat_seconds = _seconds("Time between heartbeats on a stream.")
+    stuck_after_seconds = _seconds("A subscriber that takes nothing for this long is cut off.")
+    reconnect_min_seconds = _seconds("`retry:` is drawn from here…")
+    reconnect_max_seconds = _seconds("…to here, so that clients do not all return at once.")
     subscribers_max = _whole("Open streams of this process; more get 503.")
-    reconcile_seconds = _setting(
-        fields.Float, "Time between comparisons with the ledger.", validate=_PERIOD
+    reconcile_seconds = _seconds("Time between comparisons with the ledger.")
+    drain_seconds = _seconds(
+        "After SIGTERM, serve on this long with /readyz at 503, for load balancers to see.", 0
     )
-    drain_seconds = _setting(
-        fields.Float,
-        "After SIGTERM, serve on this long with /readyz at 503, for load balancers to see.",
-        validate=validate.Range(0),
-    )
-    shutdown_seconds = _setting(
-        fields.Float, "Longest wait for requests in flight at the end.", validate=_PERIOD
-    )
+    shutdown_seconds = _seconds("Longest wait for requests in flight at the end.")
     board_max_age_seconds = _whole("How long shared caches may keep the board.", 0)
     log_level = _setting(
         fields.String,
@@ -285,6 +289,16 @@ class SettingsSchema(Schema):
         fields.String,
         "`auto`, `console` or `json`.",
         validate=validate.OneOf(["auto", "console", "json"]),
+    )
+    otlp_endpoint = _setting(
+        fields.String,
+        "Collector of traces (OTLP over HTTP), as http://host:4318; empty: nothing is traced.",
+        validate=validate.Regexp(r"(https?://\S+)?$", error="must be empty or an http(s) address"),
+    )
+    trace_sample_ratio = _setting(
+        fields.Float,
+        "Share of requests that are traced, 0 to 1; one with a traceparent says itself whether.",
+        validate=validate.Range(0, 1),
     )
 
     @post_load
@@ -419,11 +433,15 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
     lines = ["The configuration cannot be used:"]
     messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
     for key, problem in sorted(messages.items()):
-        text = "; ".join(problem) if isinstance(problem, list) else str(problem)
-        text = (
-            "there is no such setting; see docs/configuration.md"
-            if text == "Unknown field."
-            else text
-        )
+        text = "; ".join(_sentences(problem))
+        if text == "Unknown field.":
+            text = "there is no such setting; see docs/configuration.md"
         lines.append(f"  - {key}{origins.get(key, '')}: {text}")
     return "\n".join(lines)
+
+
+def _sentences(problem: list[str] | Mapping[int, list[str]]) -> list[str]:
+    """What is wrong with a value, or with the entries of a list by their numbers from 1."""
+    if isinstance(problem, list):
+        return problem
+    return [f"entry {place + 1}: {' '.join(words)}" for place, words in problem.items()]

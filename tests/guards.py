@@ -244,8 +244,8 @@ GUARDS: Final = (
     Guard(
         "an older copy is not served once the bus brought a newer board",
         "scoreboard/app.py",
-        "_to_all(hub.offer, lambda new, _: board.notice(new))",
-        "_to_all(hub.offer)",
+        "on_board = _to_all(hub.offer, lambda new, _: board.notice(new))",
+        "on_board = _to_all(hub.offer)",
         f"{PROMISES}::"
         "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",
     ),
@@ -538,12 +538,63 @@ GUARDS: Final = (
         "test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future",
     ),
     Guard(
+        "what many requests share is not logged as one of them",
+        "scoreboard/connections/coalescing.py",
+        "asyncio.create_task(self._run(), context=Context())",
+        "asyncio.create_task(self._run())",
+        "tests/service/test_logs.py::test_what_many_requests_share_is_not_logged_as_one_of_them",
+    ),
+    Guard(
+        "a caller that does not want its trace recorded is not traced",
+        "scoreboard/operations/tracing.py",
+        "if not is_sampled(given) and (given or ",
+        "if not is_sampled(given) and (",
+        "tests/service/test_tracing.py::"
+        "test_the_callers_flag_decides_and_chance_where_there_is_none",
+    ),
+    Guard(
+        "spans that wait have a bound, and what is past it is counted",
+        "scoreboard/operations/otlp.py",
+        "if self._closed or len(self._waiting) >= _WAITING_MAX:",
+        "if self._closed:",
+        "tests/unit/test_tracing.py::test_more_spans_than_may_wait_are_dropped_and_counted",
+    ),
+    Guard(
+        "spans under way when the end comes are counted",
+        "scoreboard/operations/otlp.py",
+        "        left, self._under_way = self._under_way, 0\n",
+        "        left = 0\n",
+        "tests/unit/test_tracing.py::test_an_exporter_that_hangs_does_not_hold_up_the_end",
+    ),
+    Guard(
         "boards that were conflated are timed too",
         "scoreboard/live/hub.py",
-        "            self._on_their_way.append(origin)\n",
-        "            self._on_their_way = [origin]\n",
+        "            self._on_their_way.append((origin, self._span(board, origin)))\n",
+        "            self._on_their_way = [(origin, self._span(board, origin))]\n",
         "tests/unit/test_hub.py::"
         "test_each_board_is_timed_once_when_it_is_pushed_conflated_ones_too",
+    ),
+    Guard(
+        "who takes what is written is not stuck",
+        "scoreboard/live/hub.py",
+        "            self.behind_since = None  # it has taken all that was written before\n",
+        "",
+        "tests/unit/test_hub.py::test_who_takes_each_board_before_the_next_is_never_cut_off",
+    ),
+    Guard(
+        "an instance that ends gives its streams' places up",
+        "scoreboard/api/leases.py",
+        "        await self._write_down()\n        await self._leases.close()\n",
+        "        await self._leases.close()\n",
+        "tests/integration/test_leases.py::test_an_instance_that_ends_in_order_gives_its_places_up",
+    ),
+    Guard(
+        "releases wait for Redis",
+        "scoreboard/api/leases.py",
+        "                self._released.update(released[start : start + _RELEASES_KEPT_MAX])\n",
+        "",
+        "tests/integration/test_leases.py"
+        "::test_a_release_that_redis_did_not_take_is_told_when_it_is_back",
     ),
 )
 

@@ -31,6 +31,12 @@ def identity_or_none(request: web.Request) -> Identity | None:
     return None if isinstance(found, NotAuthorized) else found
 
 
+def known_user(request: web.Request) -> str | None:
+    """The user of the bearer token if it was verified already; asks nothing."""
+    found = request.get(_VERIFIED)
+    return found.user_id if isinstance(found, Identity) else None
+
+
 def reader(request: web.Request) -> Identity | None:
     """Check that this client may read. Raises as `identity` when readers need a token."""
     return identity(request) if request.app[SETTINGS].require_token_to_read else None

@@ -56,6 +56,8 @@ return answers
 """
 _LEASE_SECONDS: Final = 60
 _RELEASE_SECONDS: Final = 1
+# While Redis is away; what comes on top ends with its lease.
+_RELEASES_KEPT_MAX: Final = 100_000
 
 Holder = Literal["address", "user"]
 
@@ -124,15 +126,22 @@ class StreamLimiter:
             await self._write_down()
 
     async def _write_down(self) -> None:
-        """Tell the other instances what was released, a batch at a time."""
+        """Tell the other instances what was released, a batch at a time; the rest next time when
+        Redis does not take it.
+        """
         released, self._released = list(self._released), set()
         for start in range(0, len(released), _BATCH_MAX):
             batch = released[start : start + _BATCH_MAX]
             leases = [_Lease(holder, self._open.get(holder, 0)) for holder in batch]
-            await asyncio.gather(*map(self._leases.join, leases))
+            if not all(await asyncio.gather(*map(self._leases.join, leases))):
+                self._released.update(released[start : start + _RELEASES_KEPT_MAX])
+                return
 
     async def close(self) -> None:
-        """Finish the writes under way."""
+        """Give all places up: the clients of an instance that ends open their streams elsewhere."""
+        self._released.update(self._open)
+        self._open.clear()
+        await self._write_down()
         await self._leases.close()
 
     async def _ask_redis(self, leases: Sequence[_Lease]) -> list[bool | Exception]:
@@ -140,6 +149,6 @@ class StreamLimiter:
         keys = [f"streams:{self._kind}:{lease.holder}" for lease in leases]
         try:
             answers = await self._script(keys, [self._instance, _LEASE_SECONDS, *numbers])
-        except RedisUnavailable:  # then each instance counts its own
-            return [lease.limit == 0 or lease.count <= lease.limit for lease in leases]
+        except RedisUnavailable:  # then each instance counts its own, and nothing is written down
+            return [lease.limit > 0 and lease.count <= lease.limit for lease in leases]
         return [bool(answer) for answer in answers]

@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 import time
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,7 +14,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
+from scoreboard.api.identity import known_user
 from scoreboard.api.replies import CACHE_CONTROL, is_shared, refusal
+from scoreboard.api.tracing import traceparent
 from scoreboard.errors import (
     BodyTooLarge,
     MalformedBody,
@@ -22,6 +25,8 @@ from scoreboard.errors import (
     ScoreboardError,
 )
 from scoreboard.keys import METRICS, SETTINGS
+from scoreboard.operations.logs import SUBJECT
+from scoreboard.operations.tracing import trace_id
 
 log = structlog.get_logger("scoreboard.http")
 
@@ -48,6 +53,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, and count how it ended; at level debug also log it."""
     started = time.perf_counter()
     request[REQUEST_ID] = _request_id(request)
+    subject = SUBJECT.set(partial(_facts, request))
     status = 499  # nginx's word for a client that left before the answer
     try:
         response = await handler(request)
@@ -55,6 +61,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
     finally:
         _count(request, status, time.perf_counter() - started)
+        SUBJECT.reset(subject)  # the connection's task goes on, and would keep the request
 
 
 @web.middleware
@@ -72,9 +79,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         raise  # the client has left; nobody would read an answer
     except Exception:
         request.app[METRICS].http_failures.inc()
-        log.exception(
-            "scoreboard.http.failed", request_id=request[REQUEST_ID], path=request.rel_url.raw_path
-        )
+        log.exception("scoreboard.http.failed", path=request.rel_url.raw_path)
         return refusal(ScoreboardError())
 
 
@@ -110,6 +115,18 @@ def _request_id(request: web.Request) -> str:
     return f"{random.getrandbits(64):016x}"
 
 
+def _facts(request: web.Request) -> dict[str, str]:
+    """What every event of this request says: its id, its user once one is known, its trace if it is
+    in one.
+    """
+    facts = {"request_id": request[REQUEST_ID]}
+    if (user_id := known_user(request)) is not None:
+        facts["user_id"] = user_id
+    if (trace := traceparent(request)) is not None:
+        facts["trace_id"] = trace_id(trace)
+    return facts
+
+
 def _count(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else _UNMATCHED
@@ -122,5 +139,4 @@ def _count(request: web.Request, status: int, seconds: float) -> None:
             route=route,
             status=status,
             milliseconds=round(seconds * 1000, 2),
-            request_id=request[REQUEST_ID],
         )

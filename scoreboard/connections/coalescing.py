@@ -12,6 +12,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from scoreboard.errors import Overloaded, ShuttingDown
@@ -89,7 +90,8 @@ class Coalescer(Generic[Item, Result]):
     def _start(self) -> None:
         # A task starts in the loop's next turn, so all that arrives in this one shares the batch.
         self._busy += 1
-        task = asyncio.create_task(self._run())
+        # In a context of its own: it works for all who wait, not for the one who came first.
+        task = asyncio.create_task(self._run(), context=Context())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

@@ -21,6 +21,7 @@ import structlog
 
 from scoreboard.live.frames import HEARTBEAT, Frame, closing, score_update
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF, Span, Tracing
 from scoreboard.scoring.model import Board, Origin
 
 log = structlog.get_logger("scoreboard.hub")
@@ -54,6 +55,7 @@ class Subscriber:
     def write(self, frame: Frame) -> None:
         """Hand the frame to the transport, which never blocks."""
         if not self.transport.is_closing():
+            self.behind_since = None  # it has taken all that was written before
             self.transport.write(frame.chunked if self._chunked else frame.plain)
 
     def dismiss(self, farewell: Frame) -> None:
@@ -75,7 +77,9 @@ class Hub:
         push_interval_seconds: float,
         heartbeat_seconds: float,
         stuck_after_seconds: float,
+        tracing: Tracing = OFF,
     ) -> None:
+        self._tracing = tracing
         self.board: Board | None = None
         self._frame: Frame | None = None
         self._metrics = metrics
@@ -87,7 +91,7 @@ class Hub:
         self._changed = asyncio.Event()
         self._pushed_version = 0
         self._farewell: Frame | None = None
-        self._on_their_way: list[Origin] = []
+        self._on_their_way: list[tuple[Origin, Span]] = []
 
     def __len__(self) -> int:
         return len(self._subscribers)
@@ -103,7 +107,7 @@ class Hub:
             self._metrics.boards_outdated.inc()
             return
         if origin is not None and len(self._on_their_way) < _TIMED_MAX:
-            self._on_their_way.append(origin)
+            self._on_their_way.append((origin, self._span(board, origin)))
         if self.version > self._pushed_version:
             self._metrics.boards_conflated.inc()
         self.board, self._frame = board, None
@@ -174,15 +178,28 @@ class Hub:
 
     async def _push_and_time(self) -> None:
         """Boards that were conflated arrive with the newest one, so they are timed with it."""
-        origins, self._on_their_way = self._on_their_way, []
+        arriving, self._on_their_way = self._on_their_way, []
+        for _, span in arriving:
+            span.event("push")
         started = time.monotonic()
         await self._push()
         ended = time.monotonic()
         self._metrics.push_seconds.observe(ended - started)
-        if self._subscribers:  # else there was no event that a submission could have led to
-            for origin in origins:
+        for origin, span in arriving:
+            span.note({"scoreboard.subscribers": len(self._subscribers)})
+            span.end()
+            if self._subscribers:  # else there was no event that a submission could have led to
                 way = self._metrics.submit_to_event_seconds.labels(origin.via)
                 way.observe(ended - origin.began)
+
+    def _span(self, board: Board, origin: Origin) -> Span:
+        """From the arrival here until it was written to every subscriber."""
+        return self._tracing.span(
+            "scoreboard.push",
+            origin.trace,
+            kind="consumer" if origin.via == "bus" else "internal",
+            attributes={"scoreboard.version": board.version},
+        )
 
     async def _push(self) -> None:
         everybody = list(self._subscribers)

@@ -39,6 +39,7 @@ from aiormq.exceptions import AMQPError as AiormqError
 
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF, Attributes, Tracing
 from scoreboard.scoring.model import Board, Origin
 
 log = structlog.get_logger("scoreboard.bus")
@@ -84,7 +85,9 @@ class RabbitBus:
         publishes: bool = True,
         on_board: Callable[[Board, Origin | None], None] | None = None,
         on_connected: Callable[[], None] = lambda: None,
+        tracing: Tracing = OFF,
     ) -> None:
+        self._tracing = tracing
         self._url = url
         self._instance = instance
         self._metrics = metrics
@@ -196,10 +199,14 @@ class RabbitBus:
         """
         self._slot = None
         started = time.perf_counter()
+        trace = None if origin is None else origin.trace
         try:
-            async with asyncio.timeout(self._publish_timeout_seconds):
-                message = self._message(board, origin)
-                await exchange.publish(message, routing_key="", mandatory=False)
+            with self._tracing.span(
+                "scoreboard.publish", trace, kind="producer", attributes=_of(board)
+            ) as span:
+                async with asyncio.timeout(self._publish_timeout_seconds):
+                    message = self._message(board, origin, span.trace)
+                    await exchange.publish(message, routing_key="", mandatory=False)
         except BaseException:
             self._put(board, origin)
             self._metrics.publish_failures.inc()
@@ -213,13 +220,23 @@ class RabbitBus:
         if self._slot is not None:
             self._metrics.events_superseded.inc()
             if self._slot[0].version >= board.version:
+                self._note_superseded(board, origin)
                 return
+            self._note_superseded(*self._slot)
         self._slot = (board, origin)
 
-    def _message(self, board: Board, origin: Origin | None) -> aio_pika.Message:
+    def _note_superseded(self, board: Board, origin: Origin | None) -> None:
+        """Say in its trace why it reaches no other instance."""
+        if origin is not None:
+            attributes = {**_of(board), "scoreboard.superseded": True}
+            self._tracing.span(
+                "scoreboard.publish", origin.trace, kind="producer", attributes=attributes
+            ).end()
+
+    def _message(self, board: Board, origin: Origin | None, trace: str | None) -> aio_pika.Message:
         headers: HeadersType = {"version": board.version, "instance": self._instance}
         if origin is not None:
-            headers |= _headers_of(origin)
+            headers |= _headers_of(origin, trace)
         return aio_pika.Message(
             board.to_json(),
             content_type="application/json",
@@ -291,11 +308,19 @@ class RabbitBus:
             )
 
 
-def _headers_of(origin: Origin) -> dict[str, str | int]:
+def _of(board: Board) -> Attributes:
+    return {
+        "messaging.system": "rabbitmq",
+        "messaging.destination.name": EXCHANGE,
+        "scoreboard.version": board.version,
+    }
+
+
+def _headers_of(origin: Origin, trace: str | None) -> dict[str, str | int]:
     """Write down when its way began on a clock that others have too: Unix time, in milliseconds."""
     began = time.time() - (time.monotonic() - origin.began)
     headers: dict[str, str | int] = {BEGAN_HEADER: round(began * 1000)}
-    return headers if origin.trace is None else headers | {TRACE_HEADER: origin.trace}
+    return headers if trace is None else headers | {TRACE_HEADER: trace}
 
 
 def _origin_in(headers: HeadersType) -> Origin | None:

@@ -6,20 +6,41 @@ Tracebacks come without local variables: these hold passwords and tokens.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextvars import ContextVar
+from typing import Any, Final
 
 import orjson
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
+
+log = structlog.get_logger("scoreboard.library")
+
+# What is known of what the current task works for, such as the id of its request. It is asked for
+# only when something is logged, so it costs next to nothing when nothing is.
+SUBJECT: Final[ContextVar[Callable[[], Mapping[str, str]] | None]] = ContextVar(
+    "subject", default=None
+)
+
+
+@contextlib.contextmanager
+def about(facts: Callable[[], Mapping[str, str]]) -> Iterator[None]:
+    """Put these facts onto every event that is logged within."""
+    token = SUBJECT.set(facts)
+    try:
+        yield
+    finally:
+        SUBJECT.reset(token)
 
 
 def configure(level: str, form: str, instance: str) -> None:
     """Set logging up for the process; `form` is auto, console or json."""
     for_people = form == "console" or (form == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _with_subject,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -35,7 +56,7 @@ def configure(level: str, form: str, instance: str) -> None:
             structlog.processors.ExceptionRenderer(tracebacks),
             structlog.processors.JSONRenderer(_dumps),
         ]
-        structlog.contextvars.bind_contextvars(instance=instance)
+        shared.append(_with_instance(instance))
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -44,11 +65,42 @@ def configure(level: str, form: str, instance: str) -> None:
     )
     # Libraries say what is worth saying at warning; aiormq's and aiopg's reconnects are ours to
     # report.
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(name)s %(levelname)s %(message)s"
-    )
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    if not any(isinstance(handler, _OfLibraries) for handler in root.handlers):
+        root.addHandler(_OfLibraries())
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
+
+
+class _OfLibraries(logging.Handler):
+    """Makes an event of ours of what a library logs, so that every line has one form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it again."""
+        facts = {"library": record.name, "message": record.getMessage()}
+        if record.levelno >= logging.ERROR:
+            log.error("scoreboard.library.failed", exc_info=record.exc_info, **facts)
+        else:
+            log.warning("scoreboard.library.warned", exc_info=record.exc_info, **facts)
+
+
+_Event = MutableMapping[str, Any]
+
+
+def _with_subject(_: Any, __: str, event: _Event) -> _Event:
+    facts = SUBJECT.get()
+    if facts is not None:
+        for key, value in facts().items():
+            event.setdefault(key, value)
+    return event
+
+
+def _with_instance(instance: str) -> Callable[[Any, str, _Event], _Event]:
+    def add(_: Any, __: str, event: _Event) -> _Event:
+        return {"instance": instance, **event}
+
+    return add
 
 
 def _dumps(event: Any, **_: Any) -> str:

@@ -194,6 +194,10 @@ class Metrics:
         self.task_crashes = make.counter(
             "task_crashes", "Background tasks that a defect ended.", "task"
         )
+        self.spans_exported = make.counter("spans_exported", "Spans that the collector took.")
+        self.spans_dropped = make.counter(
+            "spans_dropped", "Spans that never reached the collector.", "reason"
+        )
         self.loop_delay_seconds = make.histogram(
             "loop_delay_seconds", "How late the event loop came to what was due.", _SECONDS
         )

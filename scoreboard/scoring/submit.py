@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Final, Protocol
 
 import structlog
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.errors import AlreadyGranted, ScoreboardError
 from scoreboard.live.bus import Bus
+from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF, Span, Tracing, is_sampled, trace_id
 from scoreboard.scoring.ledger import Key, Settlement, Verdict
 from scoreboard.scoring.model import Board, Grant, Origin, Submission
 from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.submit")
+
+_POSTGRESQL: Final = {"db.system.name": "postgresql"}
+_REDIS: Final = {"db.system.name": "redis"}
 
 
 class GrantsBatches(Protocol):
@@ -51,7 +57,9 @@ class Submissions:
         bus: Bus,
         metrics: Metrics,
         settings: Settings,
+        tracing: Tracing = OFF,
     ) -> None:
+        self._tracing = tracing
         self._ledger = ledger
         self._board = board
         self._offer = offer
@@ -89,15 +97,20 @@ class Submissions:
 
     async def _settle(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
         self._metrics.submissions_waiting.set(self._batches.waiting)
-        settlement = await self._commit(batch)
-        if settlement.board is not None:
-            origin = Origin("submit", batch[0].began, batch[0].trace)
-            await self._announce_safely(settlement.board, origin)
-        return _one_verdict_each(batch, settlement.verdicts)
+        with self._span(batch) as span, logs.about(partial(_facts, span.trace)):
+            settlement = await self._commit(batch, span.trace)
+            if settlement.board is not None:
+                span.note({"scoreboard.version": settlement.board.version})
+                origin = Origin("submit", batch[0].began, span.trace)
+                await self._announce_safely(settlement.board, origin)
+        results = _one_verdict_each(batch, settlement.verdicts)
+        self._trace_each(batch, results, span.trace)
+        return results
 
-    async def _commit(self, batch: Sequence[Submission]) -> Settlement:
+    async def _commit(self, batch: Sequence[Submission], trace: str | None) -> Settlement:
         started = time.perf_counter()
-        settlement = await self._ledger.grant(batch)
+        with self._tracing.span("scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL):
+            settlement = await self._ledger.grant(batch)
         self._metrics.batch_seconds.observe(time.perf_counter() - started)
         self._metrics.batch_size.observe(len(batch))
         return settlement
@@ -114,7 +127,37 @@ class Submissions:
         """Tell everybody. Only the copy is waited for: the next read must find it."""
         self._offer(board, origin)
         self._bus.publish(board, origin)
-        await self._board.store(board)
+        with self._tracing.span("scoreboard.store", origin.trace, kind="client", attributes=_REDIS):
+            await self._board.store(board)
+
+    def _span(self, batch: Sequence[Submission]) -> Span:
+        """The batch's span: below the first of its submissions that is traced, with links to the
+        others. It belongs to all of them, but a span has one parent.
+        """
+        traces = [s.trace for s in batch if is_sampled(s.trace)] if self._tracing.on else []
+        parent, others = (traces[0], traces[1:]) if traces else (batch[0].trace, traces)
+        size = {"scoreboard.submissions": len(batch)}
+        return self._tracing.span("scoreboard.batch", parent, links=others, attributes=size)
+
+    def _trace_each(
+        self, batch: Sequence[Submission], results: Sequence[Grant | Exception], trace: str | None
+    ) -> None:
+        """Say in each submission's own trace how long it took, and in which batch."""
+        if not self._tracing.on or trace is None:
+            return
+        for submission, result in zip(batch, results, strict=True):
+            outcome = result.code if isinstance(result, ScoreboardError) else "granted"
+            self._tracing.span(
+                "scoreboard.submission",
+                submission.trace,
+                links=[trace],
+                attributes={"scoreboard.outcome": outcome},
+                began=submission.began,
+            ).end()
+
+
+def _facts(trace: str | None) -> dict[str, str]:
+    return {} if trace is None else {"trace_id": trace_id(trace)}
 
 
 def _one_verdict_each(

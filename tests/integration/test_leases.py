@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ import redis.asyncio
 
 from scoreboard.api import leases
 from scoreboard.api.leases import StreamLimiter
-from scoreboard.connections.redis import Redis
+from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import TooManyStreams
 from scoreboard.operations.metrics import Metrics
 from tests.eventually import eventually
@@ -128,6 +128,45 @@ async def test_what_a_killed_instance_held_ends_with_its_lease(
         assert not await gets_in(two)
 
         await eventually(lambda: gets_in(two), within_seconds=10)
+
+
+async def test_an_instance_that_ends_in_order_gives_its_places_up(redis_url: str) -> None:
+    """Else whoever it served finds its places still taken on the next instance, for a minute."""
+    async with (
+        an_instance(redis_url, "one", alive=False) as one,
+        an_instance(redis_url, "two") as two,
+    ):
+        for _ in range(LIMIT):
+            await one.enter("a")
+        one.leave("a")
+        assert not await gets_in(two)
+        await one.close()
+
+        for _ in range(LIMIT):
+            assert await gets_in(two)
+    assert await held(redis_url) == {}
+
+
+async def test_a_release_that_redis_did_not_take_is_told_when_it_is_back(redis_url: str) -> None:
+    async with an_instance(redis_url, "one") as one, an_instance(redis_url, "two") as two:
+        await one.enter("a")
+        script, failures = one._script, 0
+
+        async def away(keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+            nonlocal failures
+            failures += 1
+            raise RedisUnavailable
+
+        one._script = away
+        one.leave("a")
+        await eventually(lambda: failures >= 2)  # told of nothing, and tried again
+        one._script = script
+
+        async def is_empty() -> bool:
+            return await held(redis_url) == {}
+
+        await eventually(is_empty)
+        await two.enter("a")
 
 
 async def test_a_living_instance_renews_its_lease(

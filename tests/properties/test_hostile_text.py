@@ -62,10 +62,11 @@ def test_any_authorization_speaks_for_the_tokens_user_or_for_nobody(value: str) 
 
 @examples(60)
 @given(traceparents() | header_texts())
-def test_any_traceparent_leads_to_one_that_is_valid(value: str) -> None:
+def test_any_traceparent_is_valid_or_goes_no_further(value: str) -> None:
     found = traceparent(asking("traceparent", value))
-    assert W3C.fullmatch(found)
-    assert found == value or value not in found or not value
+    if found is not None:
+        assert found == value
+        assert W3C.fullmatch(found)
 
 
 @examples(60)

@@ -377,6 +377,26 @@ async def test_a_slow_one_that_drains_now_and_then_is_never_cut_off(metrics: Met
 
 
 @jumping_clock
+async def test_who_takes_each_board_before_the_next_is_never_cut_off(metrics: Metrics) -> None:
+    """However often it is looked at while the newest one is still on its way."""
+    slow = Client()
+    async with a_hub(metrics, slow) as hub:
+        slow.transport.stuck = True
+        hub.offer(a_board(1))
+        await asyncio.sleep(0.15)
+        hub.offer(a_board(2))  # now it is behind
+        await asyncio.sleep(0.12)  # from here on never at the moment when the hub looks
+        for version in range(3, int(STUCK_AFTER * 8)):
+            slow.transport.drain()
+            slow.transport.stuck = True
+            hub.offer(a_board(version))
+            await asyncio.sleep(0.25)
+
+    assert not slow.transport.aborted
+    assert slow.versions[-1] == int(STUCK_AFTER * 8) - 2  # the last one is on its way
+
+
+@jumping_clock
 async def test_without_any_change_the_heartbeat_finds_the_stuck(metrics: Metrics) -> None:
     stuck = Client()
     async with a_hub(metrics, stuck):

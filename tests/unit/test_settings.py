@@ -145,6 +145,24 @@ def test_a_value_that_does_not_fit_is_refused(key: str, text: str) -> None:
     assert f"SCOREBOARD_{key}" in refusal({f"SCOREBOARD_{key}": text})
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "advice"),
+    [
+        ("HEARTBEAT_SECONDS", "often", "must be a number above 0"),
+        ("HEARTBEAT_SECONDS", "nan", "must be a number above 0"),
+        ("PUSH_INTERVAL_SECONDS", "-1", "must be a number from 0"),
+        ("DATABASE_TIMEOUT_SECONDS", "0.001", "must be a number from 0.01"),
+        ("REFRESH_TOKEN_SECONDS", "9" * 12, "must be a whole number from 1 to 315360000"),
+        ("ACCESS_TOKEN_SECONDS", "9" * 12, "must be a whole number from 1 to 315360000"),
+        ("REQUIRE_TOKEN_TO_READ", "perhaps", "must be true or false"),
+        ("TRUSTED_PROXIES", "10.0.0.1, 10.0.0.1/8", "entry 2: write an address or a network: 1"),
+        ("RATE_LIMIT_PER_IP", "9" * 5000 + "/minute", "write a rate as a whole number per second"),
+    ],
+)
+def test_a_refusal_says_what_to_write_instead(key: str, text: str, advice: str) -> None:
+    assert f"(SCOREBOARD_{key}): {advice}" in refusal({f"SCOREBOARD_{key}": text})
+
+
 def test_lists_are_written_with_commas() -> None:
     settings = load(
         {

@@ -1,0 +1,127 @@
+"""One trace from the request to the push on every instance, in spans of our own.
+
+Off, which is the default, nothing is recorded and what would record it is not even imported. On,
+only what belongs to a sampled trace costs anything. A trace travels as the text of a traceparent
+(https://www.w3.org/TR/trace-context/), through our own parts as over the bus, so that nobody but
+`operations.otlp` knows of OpenTelemetry. Why the spans are our own: docs/decisions/0014.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeGuard
+
+if TYPE_CHECKING:
+    from scoreboard.operations.otlp import RecordedSpan, Recorder
+
+Kind = Literal["internal", "server", "client", "producer", "consumer"]
+Attributes = Mapping[str, str | int | float | bool]
+
+_VALID: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+_NOTHING: Final[Attributes] = {}
+
+
+def is_valid(trace: str) -> bool:
+    """Whether this is a traceparent."""
+    return _VALID.fullmatch(trace) is not None
+
+
+def is_sampled(trace: str | None) -> TypeGuard[str]:
+    """Whether whoever began this trace wants it recorded: the lowest bit of the flags."""
+    return trace is not None and int(trace[-2:], 16) & 1 == 1
+
+
+def trace_id(trace: str) -> str:
+    """The id that all spans of a trace share."""
+    return trace[3:35]
+
+
+class Span:
+    """A stretch of a trace. One that is not recorded only hands on the trace that it was given."""
+
+    __slots__ = ("_recorded", "trace")
+
+    def __init__(self, trace: str | None, recorded: RecordedSpan | None = None) -> None:
+        self.trace = trace if recorded is None else recorded.trace
+        self._recorded = recorded
+
+    def note(self, attributes: Attributes) -> None:
+        """Say more about it."""
+        if self._recorded is not None:
+            self._recorded.note(attributes)
+
+    def event(self, name: str) -> None:
+        """Mark this moment."""
+        if self._recorded is not None:
+            self._recorded.event(name)
+
+    def fail(self, reason: str) -> None:
+        """Mark it as failed."""
+        if self._recorded is not None:
+            self._recorded.fail(reason)
+
+    def end(self) -> None:
+        """It is over."""
+        if self._recorded is not None:
+            self._recorded.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.fail(type(error).__name__)  # not its text: that may quote what nobody should read
+        self.end()
+
+
+class Tracing:
+    """Makes spans. Without a recorder it makes none that costs anything."""
+
+    def __init__(self, recorder: Recorder | None = None, sample_ratio: float = 0.0) -> None:
+        self._recorder = recorder
+        self._sample_ratio = sample_ratio
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is recorded."""
+        return self._recorder is not None
+
+    def first_span(self, name: str, given: str | None, attributes: Attributes = _NOTHING) -> Span:
+        """The span of a request. The flag of `given`, the caller's traceparent, decides whether the
+        trace is recorded; without one, chance does.
+        """
+        if self._recorder is None:
+            return Span(given)
+        if not is_sampled(given) and (given or random.random() >= self._sample_ratio):  # noqa: S311
+            return Span(given)
+        return Span(given, self._recorder.span(name, given, "server", (), attributes, None))
+
+    def span(
+        self,
+        name: str,
+        parent: str | None,
+        *,
+        kind: Kind = "internal",
+        links: Iterable[str] = (),
+        attributes: Attributes = _NOTHING,
+        began: float | None = None,
+    ) -> Span:
+        """A span below `parent`, recorded if that one was. `links` lead to other traces; `began` is
+        when it did, by the monotonic clock, if not just now.
+        """
+        if self._recorder is None or not is_sampled(parent):
+            return Span(parent)
+        return Span(parent, self._recorder.span(name, parent, kind, links, attributes, began))
+
+    async def close(self) -> None:
+        """Send what was recorded, but do not wait long."""
+        if self._recorder is not None:
+            await self._recorder.close()
+
+
+OFF: Final = Tracing()

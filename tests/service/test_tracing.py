@@ -1,0 +1,243 @@
+"""One trace from the request to the push on every instance, as a collector gets it; and what
+becomes of requests when there is no collector.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.collector import Collector, collecting
+from tests.eventually import eventually
+from tests.instances import Instance, Start
+from tests.world import add_actions, add_users
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CALLER = "b7ad6b7169203331"
+SAMPLED = f"00-{TRACE}-{CALLER}-01"
+NOT_SAMPLED = f"00-{TRACE}-{CALLER}-00"
+SERVER, CLIENT, PRODUCER, CONSUMER = 2, 3, 4, 5
+NOBODY_LISTENS = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+async def collector() -> AsyncIterator[Collector]:
+    async with collecting() as running:
+        yield running
+
+
+async def submit(instance: Instance, user: str, action: str, trace: str | None = SAMPLED) -> int:
+    headers = instance.bearer(user) | ({} if trace is None else {"traceparent": trace})
+    body = {"actionId": action}
+    async with instance.client.post("/api/actions", json=body, headers=headers) as response:
+        return response.status
+
+
+async def test_one_trace_leads_from_the_request_to_the_push_on_every_instance(
+    start: Start, database_url: str, collector: Collector
+) -> None:
+    one = await start(instance="one", otlp_endpoint=collector.url, trace_sample_ratio=0)
+    two = await start(instance="two", otlp_endpoint=collector.url, trace_sample_ratio=0)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    stream = await two.open_stream()
+    await eventually(lambda: two.metric("bus_connected", side="consume"))
+
+    assert await submit(one, user, "run") == 200
+    await stream.until(2)
+    await eventually(lambda: len(collector.spans) >= 8, message=str(collector.spans))
+
+    assert {span.trace_id for span in collector.spans} == {TRACE}
+    request = collector.one("scoreboard.http POST /api/actions")
+    batch, commit = collector.one("scoreboard.batch"), collector.one("scoreboard.commit")
+    store, publish = collector.one("scoreboard.store"), collector.one("scoreboard.publish")
+    here = collector.one("scoreboard.push", instance="one")
+    there = collector.one("scoreboard.push", instance="two")
+    mine = collector.one("scoreboard.submission")
+    assert (request.parent_id, request.kind) == (CALLER, SERVER)
+    assert request.attributes["http.response.status_code"] == 200
+    assert batch.parent_id == mine.parent_id == request.span_id
+    assert mine.links == ((TRACE, batch.span_id),)
+    assert mine.attributes["scoreboard.outcome"] == "granted"
+    assert [span.parent_id for span in (commit, store, publish, here)] == [batch.span_id] * 4
+    assert (there.parent_id, there.kind) == (publish.span_id, CONSUMER)
+    assert [span.kind for span in (commit, store, publish)] == [CLIENT, CLIENT, PRODUCER]
+    assert here.attributes["scoreboard.version"] == there.attributes["scoreboard.version"] == 2
+    assert there.attributes["scoreboard.subscribers"] == 1
+    assert there.events == ("push",)
+    assert len(collector.spans) == 8  # its own board, back from the broker, is pushed by nobody
+
+
+async def test_a_batch_is_below_its_first_submission_and_linked_to_the_others(
+    start: Start, database_url: str, collector: Collector
+) -> None:
+    instance = await start(otlp_endpoint=collector.url, trace_sample_ratio=0)
+    users = add_users(database_url, 4)
+    add_actions(database_url, {"run": 50})
+    traces = [f"00-{n:032x}-{CALLER}-01" for n in range(1, 5)]
+    traces[2] = NOT_SAMPLED
+
+    # They meet in one batch: more than this many batches cannot be under way.
+    async with asyncio.TaskGroup() as requests:
+        for user, trace in zip(users, traces, strict=True):
+            requests.create_task(submit(instance, user, "run", trace))
+    await eventually(lambda: len(collector.named("scoreboard.submission")) == 3)
+    await eventually(lambda: linked(collector) == 3, message=str(collector.spans))
+
+    of_requests = {
+        (span.trace_id, span.span_id)
+        for span in collector.named("scoreboard.http POST /api/actions")
+    }
+    assert len(of_requests) == 3
+    for batch in collector.named("scoreboard.batch"):
+        assert {(batch.trace_id, batch.parent_id), *batch.links} <= of_requests
+    batches = {(span.trace_id, span.span_id) for span in collector.named("scoreboard.batch")}
+    assert {link for s in collector.named("scoreboard.submission") for link in s.links} == batches
+
+
+def linked(collector: Collector) -> int:
+    """How many submissions the batches name, as their parent or by a link."""
+    return sum(1 + len(batch.links) for batch in collector.named("scoreboard.batch"))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "trace", "recorded"),
+    [(1, None, True), (0, None, False), (0, SAMPLED, True), (1, NOT_SAMPLED, False)],
+)
+async def test_the_callers_flag_decides_and_chance_where_there_is_none(
+    start: Start,
+    database_url: str,
+    collector: Collector,
+    ratio: float,
+    trace: str | None,
+    recorded: bool,
+) -> None:
+    instance = await start(otlp_endpoint=collector.url, trace_sample_ratio=ratio)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+
+    assert await submit(instance, user, "run", trace) == 200
+    await instance.stop()
+
+    roots = [span for span in collector.spans if span.kind == SERVER]
+    assert len(roots) == recorded
+    assert not roots or roots[0].parent_id == (CALLER if trace else "")
+
+
+async def test_a_refusal_says_its_reason_and_probes_leave_no_trace(
+    start: Start, database_url: str, collector: Collector
+) -> None:
+    instance = await start(otlp_endpoint=collector.url, trace_sample_ratio=1)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    for path in ("/healthz", "/readyz", "/metrics", "/nowhere"):
+        async with instance.client.get(path) as response:
+            await response.read()
+    await instance.open_stream()
+    assert [await submit(instance, user, "run", None) for _ in range(2)] == [200, 400]
+    await instance.stop()
+
+    names = [span.name for span in collector.spans if span.kind == SERVER]
+    assert names == ["scoreboard.http GET unmatched", *["scoreboard.http POST /api/actions"] * 2]
+    outcomes = [
+        s.attributes["scoreboard.outcome"] for s in collector.named("scoreboard.submission")
+    ]
+    assert outcomes == ["granted", "already_granted"]
+
+
+async def test_what_is_recorded_is_sent_before_the_end(
+    start: Start, database_url: str, collector: Collector
+) -> None:
+    instance = await start(otlp_endpoint=collector.url, trace_sample_ratio=1)
+    async with instance.client.get("/api/leaderboard") as response:
+        assert response.status == 200
+    assert collector.spans == []
+    await instance.stop()
+
+    assert [span.name for span in collector.spans] == ["scoreboard.http GET /api/leaderboard"]
+    assert instance.metric("spans_exported_total") == 1
+
+
+async def test_a_collector_that_is_away_costs_nobody_anything_and_what_it_misses_is_counted(
+    start: Start, database_url: str
+) -> None:
+    instance = await start(otlp_endpoint=NOBODY_LISTENS, trace_sample_ratio=1)
+    with capture_logs() as logs:
+        for _ in range(3):
+            async with instance.client.get("/api/leaderboard") as response:
+                assert response.status == 200
+        started = time.monotonic()
+        await instance.stop()
+
+    assert time.monotonic() - started < 10
+    dropped = [
+        instance.metric("spans_dropped_total", reason=reason)
+        for reason in ("not_sent", "closed", "full")
+    ]
+    assert sum(dropped) == 3
+    assert instance.metric("spans_exported_total") == 0
+    assert [entry["event"] for entry in logs].count("scoreboard.tracing.away") <= 1
+
+
+async def test_a_collector_that_hangs_holds_nobody_up_and_one_that_returns_is_used_again(
+    start: Start, collector: Collector
+) -> None:
+    instance = await start(otlp_endpoint=collector.url, trace_sample_ratio=1)
+
+    async def read() -> None:
+        async with asyncio.timeout(2), instance.client.get("/api/leaderboard") as response:
+            assert response.status == 200
+
+    collector.silent = True
+    with capture_logs() as logs:
+        await read()
+        await eventually(
+            lambda: instance.metric("spans_dropped_total", reason="not_sent"), within_seconds=15
+        )
+        collector.silent = False
+        await read()
+        await eventually(lambda: collector.spans, within_seconds=15)
+
+    told = [entry["event"] for entry in logs if "tracing" in entry["event"]]
+    assert told == ["scoreboard.tracing.away", "scoreboard.tracing.back"]
+
+
+def test_without_a_collector_what_records_and_sends_is_not_even_imported() -> None:
+    """Redis-py imports OpenTelemetry's metrics where it finds them, which is no doing of ours."""
+    program = (
+        "import sys\n"
+        "from scoreboard.app import create_app\n"
+        "from scoreboard.settings import load\n"
+        "create_app(load({}, database_url='postgresql://localhost', redis_url='redis://localhost'))\n"
+        "sent = ('opentelemetry.sdk.trace', 'opentelemetry.exporter', 'requests')\n"
+        "print([name for name in sys.modules if name.startswith(sent)])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout == "[]\n"
+
+
+async def test_a_trace_goes_through_an_instance_that_records_none(
+    start: Start, database_url: str, collector: Collector
+) -> None:
+    """Its batch and its publish are missing then, and the caller's span is the parent."""
+    one = await start(instance="one")
+    two = await start(instance="two", otlp_endpoint=collector.url)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await eventually(lambda: two.metric("bus_connected", side="consume"))
+    await eventually(lambda: one.metric("bus_connected", side="publish"))
+
+    assert await submit(one, user, "run") == 200
+    await eventually(lambda: collector.spans)
+
+    [push] = collector.spans
+    assert (push.name, push.trace_id, push.parent_id) == ("scoreboard.push", TRACE, CALLER)
