@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scoreboard.accounts.access import AccessTokens
-from tests.benchmarks import arrival, grants, growth, latency, reads, report, streams
+from tests.benchmarks import arrival, grants, growth, latency, reads, report, scaling, streams
 from tests.benchmarks.installation import PROGRAMS
 from tests.benchmarks.processes import Peer, Service, Stage, install_peer
 from tests.benchmarks.world import a_world, administer, measured_users, settle_down, user_id
@@ -110,6 +110,7 @@ def main() -> int:
             globals()[f"_{figure}"](bench)
             if not arguments.quick:  # at once: the next one may take long, and be interrupted
                 report.write(bench.results, facts)
+                scaling.main()
     report.show(bench.results)
     return 0
 
