@@ -39,7 +39,7 @@ from scoreboard.live.bus import Bus, LocalBus
 from scoreboard.live.hub import Hub
 from scoreboard.live.rabbit import RabbitBus
 from scoreboard.live.relay import Relay
-from scoreboard.operations.health import Health, Part
+from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
@@ -165,7 +165,7 @@ def assemble(settings: Settings) -> Parts:
             settings.instance,
             settings.role,
             lambda: hub.version,
-            _dependencies(ledger, redis, bus),
+            _dependencies(settings, ledger, redis, bus),
             metrics,
         ),
         vitals=_vitals(settings, metrics, {"ledger": writers, "queries": queries}, redis),
@@ -379,19 +379,21 @@ def _bus(
     )
 
 
-def _dependencies(ledger: Ledger, redis: Redis, bus: Bus) -> list[Part]:
+def _dependencies(settings: Settings, ledger: Ledger, redis: Redis, bus: Bus) -> list[Part]:
     async def bus_is_connected() -> None:
         if not bus.connected:
             raise ConnectionError
 
-    parts = [
-        Part("postgresql", "submissions and accounts are answered with 503", ledger.version),
-        Part("redis", "the board is read from PostgreSQL; limits count per instance", redis.ping),
-    ]
+    probes: dict[str, Callable[[], Awaitable[object]]] = {
+        "postgresql": ledger.version,
+        "redis": redis.ping,
+    }
     if isinstance(bus, RabbitBus):
-        effect = "other instances catch up by comparing versions, within 2 s"
-        parts.append(Part("rabbitmq", effect, bus_is_connected))
-    return parts
+        probes["rabbitmq"] = bus_is_connected
+    writes = settings.takes_submissions
+    return [
+        Part(name, effect(name, takes_submissions=writes), probe) for name, probe in probes.items()
+    ]
 
 
 def _publish_parts(app: web.Application, parts: Parts) -> None:

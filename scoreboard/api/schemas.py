@@ -304,6 +304,12 @@ class ReadinessSchema(Schema):
     """Whether this instance can serve."""
 
     ready = _told(fields.Boolean, "Whether to send requests here.", True)
+    state = _told(
+        fields.String,
+        "`starting` until it has a board to show, `leaving` once it was told to end.",
+        "ready",
+        validate=validate.OneOf(["starting", "ready", "leaving"]),
+    )
     instance = _told(fields.String, "The instance.", "web-1-4711")
     role = _told(fields.String, "Its role.", "all")
     version = _told(fields.Integer, "The board's version here.", 42)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -22,6 +22,24 @@ from scoreboard.timestamps import timestamp
 log = structlog.get_logger("scoreboard.health")
 
 _PROBE_SECONDS: Final = 2.0
+# What it means when a part is away: for one that takes submissions, and for one that only shows.
+_EFFECTS: Final = {
+    "postgresql": (
+        "submissions and accounts are answered with 503; the board goes on",
+        "the catalogue and users' own scores are answered with 503; the board goes on",
+    ),
+    "redis": ("the board is read from PostgreSQL; limits count per instance",) * 2,
+    "rabbitmq": (
+        "boards reach other instances, and this one, up to 2 s late, by comparing versions",
+        "boards reach this instance up to 2 s late, by comparing versions",
+    ),
+}
+
+
+def effect(part: str, *, takes_submissions: bool) -> str:
+    """What operators have to know while this part is away."""
+    writes, reads = _EFFECTS[part]
+    return writes if takes_submissions else reads
 
 
 @dataclass(slots=True)
@@ -86,7 +104,7 @@ class Health:
             await asyncio.gather(*(part.ask() for part in self._parts))
             for part in self._parts:
                 self._metrics.part_up.labels(part.name).set(part.up)
-            self._metrics.ready.set(self.ready)
+            self._metrics.ready.set(self.state == "ready")
             await asyncio.sleep(_PROBE_SECONDS)
 
     def leave(self) -> None:
@@ -94,14 +112,17 @@ class Health:
         self._leaving = True
 
     @property
-    def ready(self) -> bool:
-        """Whether it has a board to show and is here to stay."""
-        return self._version() >= 0 and not self._leaving
+    def state(self) -> Literal["starting", "ready", "leaving"]:
+        """Where this instance is in its life: without a board it has nothing to show yet."""
+        if self._leaving:
+            return "leaving"
+        return "ready" if self._version() >= 0 else "starting"
 
     def report(self) -> dict[str, Any]:
         """Whether this instance is ready, and the state of each part."""
         return {
-            "ready": self.ready,
+            "ready": self.state == "ready",
+            "state": self.state,
             "instance": self._instance,
             "role": self._role,
             "version": self._version(),

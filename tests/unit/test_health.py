@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from structlog.testing import capture_logs
 
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.operations.health import Health, Part
+from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from tests.clock import jumping_clock
 from tests.samples import counted
@@ -67,10 +68,21 @@ async def test_metrics_say_which_part_is_up_and_whether_this_instance_can_serve(
     assert counted(metrics, "ready") == 0
 
 
+@pytest.mark.parametrize("part", ["postgresql", "rabbitmq"])
+def test_what_an_absence_means_depends_on_the_role(part: str) -> None:
+    assert effect(part, takes_submissions=True) != effect(part, takes_submissions=False)
+
+
 def test_an_instance_is_ready_from_its_first_board_until_it_leaves() -> None:
-    versions = iter((-1, -1, 1, 1, 1, 1))
-    health = Health("one", "all", lambda: next(versions), [], Metrics())
-    assert health.report()["ready"] is False
-    assert health.report()["ready"] is True
+    version = -1
+    health = Health("one", "all", lambda: version, [], Metrics())
+
+    def said() -> tuple[bool, str]:
+        report = health.report()
+        return report["ready"], report["state"]
+
+    assert said() == (False, "starting")
+    version = 1
+    assert said() == (True, "ready")
     health.leave()
-    assert health.report()["ready"] is False
+    assert said() == (False, "leaving")
