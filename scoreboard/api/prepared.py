@@ -16,6 +16,7 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.hdrs import METH_GET
 from multidict import CIMultiDict
 
 from scoreboard.api.replies import JSON, is_shared
@@ -40,10 +41,12 @@ class Prepared:
             self._is_shared
             and request.version == HttpVersion11
             and request.keep_alive
+            and request.method == METH_GET
             and "Origin" not in request.headers
         ):
             return _Response(self, request)
-        # aiohttp knows what else a head needs: of this client, of another site, of HTTP/1.0.
+        # aiohttp knows what else a head needs: of this client, of another site, of HTTP/1.0. And
+        # that HEAD has no body.
         return self._as_aiohttp_does_it()
 
     async def encoded(self, request: web.Request) -> bytes:

@@ -113,9 +113,29 @@ async def test_unknown_paths_and_methods_come_in_the_envelope(
     assert (answer, document["code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/leaderboard", "/api/actions", "/healthz", "/readyz", "/metrics"]
+)
+async def test_whatever_can_be_read_is_answered_to_head_with_the_same_head_and_no_body(
+    instance: Instance, path: str
+) -> None:
+    """Monitors and `curl -I` ask so. A byte of a body would be read as the next answer's."""
+    async with instance.client.get(path) as read:
+        await read.read()
+    reader, writer = await asyncio.open_connection(*instance.runner.addresses[0][:2])
+    for line in (f"HEAD {path} HTTP/1.1", "GET /nothing HTTP/1.1\r\nConnection: close"):
+        writer.write(f"{line}\r\nHost: localhost\r\n\r\n".encode())
+    head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert f"Content-Type: {read.headers['Content-Type']}".encode() in head
+    assert rest.startswith(b"HTTP/1.1 404 ")
+
+
 async def test_a_405_names_the_methods_that_are_allowed(instance: Instance) -> None:
     async with instance.client.delete("/api/leaderboard") as response:
-        assert response.headers["Allow"] == "GET"
+        assert response.headers["Allow"] == "GET, HEAD"
 
 
 async def test_a_hostile_submission_never_harms_its_batch(

@@ -64,11 +64,13 @@ def _resolved(node: Any, document: Mapping[str, Any]) -> Any:
 
 
 def routes_of(app: web.Application) -> dict[tuple[str, str], web.AbstractRoute]:
-    """The routes for programs, by path and method."""
+    """The routes for programs, by path and method. HEAD is GET's and needs no words of its own."""
     return {
         (route.resource.canonical, route.method.lower()): route
         for route in app.router.routes()
-        if route.resource is not None and not PAGES.match(route.resource.canonical)
+        if route.resource is not None
+        and route.method != "HEAD"
+        and not PAGES.match(route.resource.canonical)
     }
 
 
