@@ -5,7 +5,8 @@ test.
 from __future__ import annotations
 
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -21,6 +22,14 @@ def sql(database_url: str, statement: str, parameters: Any = None) -> list[tuple
     ):
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def holding(database_url: str, statement: str) -> Iterator[Any]:
+    """Somebody else's transaction, which holds what the statement locked until it ends."""
+    with closing(psycopg2.connect(database_url)) as connection:
+        connection.cursor().execute(statement)
+        yield connection
 
 
 def add_users(database_url: str, count: int, prefix: str = "player") -> list[str]:

@@ -14,13 +14,23 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.browser.chromium import ARGUMENTS, ChromiumMissingError, provide_chromium
 from tests.browser.fake_server import FakeServer
 from tests.instances import Start, starting_instances
 
 OpenPage = Callable[..., Awaitable[Page]]
+
+PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 
 _CHROMIUM = pytest.StashKey[Path | str]()
 
@@ -99,7 +109,7 @@ async def open_page(
                 own = await browser.new_context(**({"color_scheme": "light"} | options))
                 stack.push_async_callback(own.close)
             page = await own.new_page()
-            page.set_default_timeout(8_000)
+            page.set_default_timeout(PATIENCE_MS)
             console.listen(page)
             await page.goto(url)
             return page

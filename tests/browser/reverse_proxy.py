@@ -29,6 +29,7 @@ class ReverseProxy:
     def __init__(self, target: str) -> None:
         self.target = target
         self.streams = Streams.PASS
+        self.heartbeats = 0  # that were passed on
         self.url = ""
         self._open: set[asyncio.BaseTransport] = set()
         self._runner: web.AppRunner
@@ -89,6 +90,7 @@ class ReverseProxy:
                 async for chunk in upstream.content.iter_any():
                     if self.streams is not Streams.MUTE:
                         await response.write(chunk)
+                        self.heartbeats += chunk.count(b": heartbeat")
         finally:
             self._open.discard(transport)
         return response

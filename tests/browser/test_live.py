@@ -34,15 +34,23 @@ async def test_an_update_is_seen_within_a_second_on_pages_of_two_instances(
 ) -> None:
     one, two = await start(), await start()
     [user] = add_users(database_url, 1)
-    add_actions(database_url, {"run": 1500})
+    add_actions(database_url, {f"run-{n}": 1500 for n in range(1, 6)})
     pages = [await open_page(instance.url) for instance in (one, two)]
     for page in pages:
         await until_live(page)
-    noted = [asyncio.ensure_future(page.evaluate(NOTE_SCORE, "1,500")) for page in pages]
-    submitted = time.time() * 1000
-    await grant(one, user, "run")
-    for seen in await asyncio.gather(*noted):
-        assert seen - submitted < 1000
+
+    async def is_seen_within_a_second(n: int) -> bool:
+        score = f"{1500 * n:,}"
+        noted = [asyncio.ensure_future(page.evaluate(NOTE_SCORE, score)) for page in pages]
+        submitted = time.time() * 1000
+        await grant(one, user, f"run-{n}")
+        return max(await asyncio.gather(*noted)) - submitted < 1000
+
+    # A machine that is busy with something else may miss one; what is slow by itself misses all.
+    for n in range(1, 6):
+        if await is_seen_within_a_second(n):
+            return
+    raise AssertionError("five updates, and each took more than a second")
 
 
 async def test_a_stream_cut_by_a_proxy_leads_to_polling_and_back(
@@ -76,7 +84,8 @@ async def test_a_stream_that_a_proxy_mutes_is_noticed_by_the_missing_heartbeats(
     async with ReverseProxy(instance.url) as proxy:
         page = await open_page(proxy.url)
         await until_live(page)
-        await page.wait_for_timeout(1200)  # three heartbeats, from which the limit is learnt
+        # From which the page learns the limit.
+        await eventually(lambda: proxy.heartbeats >= 5)
         proxy.streams = Streams.MUTE
         await grant(instance, user, "run")
         await first_score(page, "50")

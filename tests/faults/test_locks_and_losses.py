@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import psycopg2
@@ -20,15 +19,7 @@ from tests.eventually import eventually
 from tests.faults.conftest import Line
 from tests.instances import Instance
 from tests.service.conftest import Start
-from tests.world import add_actions, add_users, grants, sql
-
-
-@contextmanager
-def holding(database_url: str, statement: str) -> Iterator[Any]:
-    """Somebody else's transaction, which holds what the statement locked until it ends."""
-    with closing(psycopg2.connect(database_url)) as connection:
-        connection.cursor().execute(statement)
-        yield connection
+from tests.world import add_actions, add_users, grants, holding, sql
 
 
 def waiting_for_locks(database_url: str) -> int:
@@ -193,7 +184,7 @@ async def test_a_stream_that_joins_after_the_farewell_ends_as_well(
     opening = asyncio.create_task(one.open_stream())
     await eventually(lambda: one.app[keys.STREAMS]._leases._running)
 
-    async with asyncio.timeout(10):  # far below what open streams may take
+    async with asyncio.timeout(20):  # far below what open streams may take
         await one.runner.cleanup()
 
     stream = await opening

@@ -123,7 +123,7 @@ def test_a_second_run_in_the_same_checkout_is_told_what_goes_on(directory: Path)
             pass
     finally:
         first.send_signal(signal.SIGINT)
-        first.communicate(timeout=20)
+        first.communicate(timeout=50)
 
 
 def test_a_run_after_a_killed_one_starts_and_has_its_data(directory: Path) -> None:

@@ -201,7 +201,7 @@ class Game:
 
 @pytest.fixture
 async def game(database_url: str) -> AsyncIterator[Game]:
-    postgres = Postgres(database_url, sessions=2, timeout_seconds=5.0, name="test")
+    postgres = Postgres(database_url, sessions=2, timeout_seconds=30.0, name="test")
     yield Game(Ledger(postgres, postgres), Catalogue(postgres), database_url)
     postgres.close()
 

@@ -497,7 +497,9 @@ class TestBoard:
             playing = asyncio.gather(*map(play, users))
             verified = 0
             while not playing.done():
-                code, out, err = await asyncio.to_thread(run, "board", "verify")
+                code, out, err = await asyncio.to_thread(
+                    run, "board", "verify", SCOREBOARD_REDIS_TIMEOUT_SECONDS="10"
+                )
                 assert (code, err) == (0, ""), out
                 verified += 1
             await playing

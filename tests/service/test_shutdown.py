@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from tests.eventually import eventually
 from tests.instances import Instance, test_settings
 from tests.service.conftest import Start
-from tests.world import add_actions, add_users, grants, sql
+from tests.world import add_actions, add_users, grants, holding, sql
+
+LOCK = "LOCK TABLE ledger IN EXCLUSIVE MODE"
 
 
 async def test_an_instance_stops_at_whatever_moment_of_its_start(
@@ -30,7 +33,7 @@ async def test_streams_get_a_farewell_and_a_clean_end(start: Start) -> None:
     stream = await instance.open_stream()
     await stream.until(1)
 
-    async with asyncio.timeout(5):  # far below the 60 s that open streams would hold it up
+    async with asyncio.timeout(20):  # far below the 60 s that open streams would hold it up
         await instance.runner.cleanup()
 
     await eventually(lambda: stream.ended)
@@ -45,13 +48,10 @@ async def test_submissions_in_flight_at_the_end_are_answered_and_committed(
     add_actions(database_url, {"run": 5})
     instance = await start()
     await instance.board()  # connected
-    blocker = asyncio.create_task(asyncio.to_thread(_hold_ledger, database_url))
-    await eventually(lambda: _ledger_is_locked(database_url))
-    answers = [asyncio.create_task(instance.submit(user, "run")) for user in users]
-    await eventually(lambda: _somebody_waits(database_url))
-
-    await instance.runner.cleanup()
-    await blocker
+    with holding(database_url, LOCK) as ledger:
+        answers = [asyncio.create_task(instance.submit(user, "run")) for user in users]
+        await eventually(lambda: _somebody_waits(database_url))
+        await _end_before(ledger.rollback, instance)
 
     assert [status for status, _ in await asyncio.gather(*answers)] == [200] * 20
     assert sorted(user for user, _ in grants(database_url)) == sorted(users)
@@ -65,31 +65,27 @@ async def test_submissions_whose_client_left_are_finished_at_the_end(
     add_actions(database_url, {"run": 5})
     instance = await start()
     await instance.board()
-    blocker = asyncio.create_task(asyncio.to_thread(_hold_ledger, database_url))
-    await eventually(lambda: _ledger_is_locked(database_url))
-    answers = [asyncio.create_task(instance.submit(user, "run")) for user in users]
-    await eventually(lambda: _somebody_waits(database_url))
-    for answer in answers:
-        answer.cancel()
-    await instance.client.close()
-
-    await instance.runner.cleanup()
-    await blocker
+    with holding(database_url, LOCK) as ledger:
+        answers = [asyncio.create_task(instance.submit(user, "run")) for user in users]
+        await eventually(lambda: _somebody_waits(database_url))
+        for answer in answers:
+            answer.cancel()
+        await instance.client.close()
+        await _end_before(ledger.rollback, instance)
 
     assert sorted(user for user, _ in grants(database_url)) == sorted(users)
 
 
-def _ledger_is_locked(database_url: str) -> bool:
-    statement = """SELECT 1 FROM pg_locks
-        WHERE mode = 'ExclusiveLock' AND granted AND relation = 'ledger'::regclass"""
-    return bool(sql(database_url, statement))
+async def _end_before(release: Callable[[], None], instance: Instance) -> None:
+    """Let the instance end, and only then release what it waits for."""
+    ending = asyncio.create_task(instance.runner.cleanup())
+    done, _ = await asyncio.wait([ending], timeout=0.5)
+    assert not done
+    release()
+    await ending
 
 
 def _somebody_waits(database_url: str) -> bool:
     statement = """SELECT 1 FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'"""
     return bool(sql(database_url, statement))
-
-
-def _hold_ledger(database_url: str) -> None:
-    sql(database_url, "LOCK TABLE ledger IN EXCLUSIVE MODE; SELECT pg_sleep(1)")
