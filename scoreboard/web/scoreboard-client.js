@@ -28,6 +28,8 @@ const LONGEST_MS = 86_400_000; // a timer takes no more than 24.8 days
 const LINE_MAX_CHARS = 1_000_000;
 const PULSE_MS = 5_000;
 const GREETING_MS = 700;
+const ANSWER_MS = 2_000;
+const UNSEEN_MS = 3_000;
 const NEWS_SLACK_MS = 10_000;
 const SLEEP_MS = 10_000;
 const RANKS = 10;
@@ -55,8 +57,9 @@ export class ScoreboardClient extends EventTarget {
     this.#tabs = new Tabs(`scoreboard:${this.#options.url}`, this.#options.shareTabs, {
       onLead: () => this.#lead(),
       onFollow: () => this.#follow(),
+      onRest: () => this.#rest(),
       onNews: (news) => this.#hear(news),
-      onAsked: (wanted) => (wanted === "refresh" ? this.#line.wake(false) : this.#tell()),
+      onAsked: (wanted) => this.#answer(wanted),
       onNobody: () => this.#board ?? this.#line.pollOnce(),
     });
     this.#watch = new WakeWatch((slept) => this.#wake(slept));
@@ -109,10 +112,21 @@ export class ScoreboardClient extends EventTarget {
     this.#settle(this.#state.status, this.#state.reason, false);
   }
 
+  #rest() {
+    this.#line.stop();
+    this.#settle("connecting", "", false);
+  }
+
   #wake(slept) {
     if (this.#state.status === "idle") return;
     if (this.#tabs.leads) this.#line.wake(slept);
     else this.#tabs.ask("refresh");
+  }
+
+  /** Always with a word, for who hears none takes our place. */
+  #answer(wanted) {
+    if (wanted === "refresh") this.#line.wake(false);
+    this.#tell();
   }
 
   #hear({ board, status, reason, confirmedAt }) {
@@ -490,8 +504,9 @@ class EventParser {
 
 /**
  * Which tab talks to the server: whoever holds the lock. It tells the others; when it falls silent
- * (a frozen tab keeps its lock), one that somebody looks at takes the lock from it. Browsers without
- * locks or channels (and pages on plain HTTP, which have no locks) talk each for themselves.
+ * (a frozen tab keeps its lock), one that somebody looks at takes the lock from it. Without locks or
+ * channels (pages on plain HTTP have no locks) each talks for itself while somebody looks at it: six
+ * tabs that nobody sees would leave no connection to the seventh.
  */
 class Tabs {
   leads = false;
@@ -502,8 +517,10 @@ class Tabs {
   #running = false;
   #resign = null;
   #campaign = null;
+  #greeted = false; // or had the time to be
   #silence;
   #pulse;
+  #unseen;
 
   constructor(name, share, on) {
     this.#name = name;
@@ -515,18 +532,23 @@ class Tabs {
     this.#running = true;
     if (!this.#share || !navigator.locks || !globalThis.BroadcastChannel) {
       this.#take();
+      if (!this.#share) return;
+      document.addEventListener("visibilitychange", this.#look);
+      this.#look();
       return;
     }
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }) => this.#receive(data);
     this.#silence = new Watchdog(() => this.#nobodySpeaks());
+    this.#greeted = false;
     this.#stand();
     this.ask("news");
-    this.#silence.expect(GREETING_MS);
   }
 
   stop() {
     this.#running = false;
+    document.removeEventListener("visibilitychange", this.#look);
+    clearTimeout(this.#unseen);
     this.#silence?.stop();
     this.#campaign?.abort();
     this.#lose();
@@ -539,8 +561,10 @@ class Tabs {
     this.#channel?.postMessage({ news });
   }
 
+  /** Ask the one that leads. It may be frozen, and need not be waited for as long as a silence. */
   ask(wanted) {
     this.#channel?.postMessage({ wanted });
+    this.#silence?.expect(this.#greeted ? ANSWER_MS : GREETING_MS);
   }
 
   /** Wait for the lock, hold it until `stop`, and stand again when it was taken from us. */
@@ -579,16 +603,29 @@ class Tabs {
     if (this.#running) this.#on.onFollow();
   }
 
+  #look = () => {
+    clearTimeout(this.#unseen);
+    if (document.visibilityState === "hidden") this.#unseen = setTimeout(() => this.#rest(), UNSEEN_MS);
+    else if (!this.leads) this.#take();
+  };
+
+  #rest() {
+    clearInterval(this.#pulse);
+    this.leads = false;
+    this.#on.onRest();
+  }
+
   #receive({ news, wanted }) {
     if (wanted && this.leads) this.#on.onAsked(wanted);
     if (!news || this.leads) return;
+    this.#greeted = true;
     this.#silence.expect(news.limitMs);
     this.#on.onNews(news);
   }
 
   #nobodySpeaks() {
-    const greeted = this.#silence.greeted;
-    this.#silence.greeted = true;
+    const greeted = this.#greeted;
+    this.#greeted = true;
     this.#silence.expect(PULSE_MS);
     if (!greeted) this.#on.onNobody();
     else if (document.visibilityState === "visible") this.#stand(true);

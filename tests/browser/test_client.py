@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from scoreboard.api import assets
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_server import CONNECTED, HEARTBEAT, FakeServer, Refusal, board_event
 from tests.eventually import eventually
@@ -42,6 +40,12 @@ START = """async ([options, withToken]) => {
     client.start();
 }"""
 
+# Somebody looks at a tab, or away.
+LOOK = """(state) => {
+    Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
 Follow = Callable[..., Awaitable[Page]]
 
 
@@ -64,7 +68,7 @@ async def status(page: Page) -> str:
     return str(await page.evaluate("client.state.status"))
 
 
-async def until(page: Page, wanted: str, within_seconds: float = 8.0) -> None:
+async def until(page: Page, wanted: str, within_seconds: float = 10.0) -> None:
     async def is_so() -> bool:
         return await status(page) == wanted
 
@@ -177,7 +181,7 @@ async def test_a_stream_that_falls_silent_is_given_up_and_opened_again(
 
 
 async def test_heartbeats_keep_a_silent_stream(fake: FakeServer, follow: Follow) -> None:
-    page = await follow(silenceSeconds=1.0)
+    page = await follow(silenceSeconds=2.0)
     await until(page, "live")
     started = time.monotonic()
 
@@ -185,7 +189,7 @@ async def test_heartbeats_keep_a_silent_stream(fake: FakeServer, follow: Follow)
         await fake.push(HEARTBEAT)
         return time.monotonic() > started + 2.5
 
-    await eventually(beaten_for_longer_than_the_limit, every_seconds=0.25)
+    await eventually(beaten_for_longer_than_the_limit, every_seconds=0.1)
     assert len(fake.streams) == 1
     assert await status(page) == "live"
 
@@ -238,7 +242,8 @@ async def test_it_asks_ever_less_often_while_nobody_answers(
     await eventually(lambda: len(fake.streams) >= 6, within_seconds=10)
     assert await status(page) == "offline"
     pauses = [b.at - a.at for a, b in itertools.pairwise(fake.streams)]
-    assert pauses[-1] > 3 * pauses[0]
+    # A busy machine adds to them, and takes nothing away.
+    assert all(pause >= 0.04 * 2**n for n, pause in enumerate(pauses)), pauses
     fake.refuse_streams = fake.refuse_polls = None
     await page.evaluate("client.refresh()")
     await until(page, "live")
@@ -256,6 +261,7 @@ async def test_a_poll_without_an_answer_is_given_up(fake: FakeServer, follow: Fo
 async def test_the_age_grows_while_offline(fake: FakeServer, follow: Follow) -> None:
     page = await follow()
     await until_version(page, 1)
+    await until(page, "live")
     fake.refuse_streams = fake.refuse_polls = Refusal(503)
     fake.cut()
     await until(page, "offline")
@@ -367,6 +373,28 @@ async def test_a_leader_that_falls_silent_loses_its_place(fake: FakeServer, foll
     assert not await leader.evaluate("client.state.leads")
 
 
+async def test_a_frozen_leader_loses_its_place_as_soon_as_somebody_looks_at_another_tab(
+    fake: FakeServer, follow: Follow
+) -> None:
+    """Long before the silence of a minute that is normal for a stream here."""
+    leader = await follow(shareTabs=True)
+    await until(leader, "live")
+    other = await follow(shareTabs=True)
+    await until(other, "live")
+    assert not await other.evaluate("client.state.leads")
+    await other.evaluate(LOOK, "visible")  # a leader that is awake answers, and stays
+    await eventually(lambda: len(fake.polls) >= 2)
+    await leader.evaluate("BroadcastChannel.prototype.postMessage = () => {}")
+    await other.evaluate(LOOK, "visible")
+
+    async def leads() -> bool:
+        return bool(await other.evaluate("client.state.leads"))
+
+    await eventually(leads)
+    await until(other, "live")
+    assert len(fake.streams) == 2
+
+
 @pytest.mark.parametrize(
     "missing",
     ["Object.defineProperty(navigator, 'locks', {value: undefined})", "delete BroadcastChannel"],
@@ -381,13 +409,20 @@ async def test_without_locks_or_channels_each_tab_is_on_its_own(
         await until_version(page, 2)
 
 
-async def test_the_types_name_all_that_the_client_has(fake: FakeServer, follow: Follow) -> None:
-    page = await follow()
-    members = await page.evaluate(
-        "Object.getOwnPropertyNames(Object.getPrototypeOf(client)).sort()"
+async def test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back(
+    fake: FakeServer, follow: Follow
+) -> None:
+    """Or six such tabs of a page on plain HTTP would leave none to the seventh."""
+    page = await follow(
+        shareTabs=True, before="Object.defineProperty(navigator, 'locks', {value: undefined})"
     )
-    types = assets.load().plain["scoreboard-client.d.ts"].body.decode()
-    assert [name for name in members if f" {name}" not in types] == []
-    assert re.match(
-        r"1\.\d+\.\d+$", await page.evaluate("import('/client.js').then((m) => m.VERSION)")
-    )
+    await until(page, "live")
+    await page.evaluate(LOOK, "hidden")
+    await fake.until_open(0)
+    assert await status(page) == "connecting"
+    polls = len(fake.polls)
+    fake.version = 2
+    await page.evaluate(LOOK, "visible")
+    await until(page, "live")
+    await until_version(page, 2)
+    assert len(fake.polls) > polls

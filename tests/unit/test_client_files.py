@@ -1,0 +1,67 @@
+"""The client's types and manual say what its code says."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+WEB = resources.files("scoreboard") / "web"
+CODE = (WEB / "scoreboard-client.js").read_text(encoding="utf-8")
+TYPES = (WEB / "scoreboard-client.d.ts").read_text(encoding="utf-8")
+MANUAL = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
+
+
+def block(text: str, opening: str) -> str:
+    """What stands between this opening and the next line that begins with a closing brace."""
+    return re.split(r"^\}", text.partition(opening)[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def found(pattern: str, text: str) -> list[Any]:
+    """All matches, where ^ and $ are the ends of a line."""
+    return re.findall(pattern, text, re.MULTILINE)
+
+
+def union(name: str) -> set[str]:
+    """The strings of a type."""
+    body = TYPES.partition(f"export type {name} =")[2].partition(";\n\n")[0]
+    return set(found(r'^  \| "(\w*)"', body))
+
+
+def test_the_options_are_those_of_the_code_in_types_and_manual() -> None:
+    code = found(r"^  (\w+): ([^,]+),", block(CODE, "const DEFAULTS = {"))
+    types = found(r"^  (\w+)\?:", block(TYPES, "export interface Options {"))
+    manual = found(
+        r"^\| `(\w+)` \| `?([^|`]+?)`? \|", MANUAL.partition("| option |")[2].partition("\n\n")[0]
+    )
+    assert [name for name, _ in code] == types == [name for name, _ in manual]
+    assert dict(manual) | {"getToken": "null"} == {name: value.strip('"') for name, value in code}
+
+
+def test_the_members_are_those_of_the_code() -> None:
+    client = block(CODE, "export class ScoreboardClient extends EventTarget {")
+    getters = set(found(r"^  get (\w+)\(", client))
+    methods = set(found(r"^  (\w+)\(.*\) \{$", client)) - {"constructor"}
+    typed = block(TYPES, "export class ScoreboardClient extends EventTarget {")
+    assert getters
+    assert getters == set(found(r"^  readonly (\w+):", typed))
+    listening = {"addEventListener", "removeEventListener"}
+    assert methods | listening | {"constructor"} == set(found(r"^  (\w+)[(<]", typed))
+    # TypeScript refuses a class whose methods take less than those of its base.
+    for name in listening:
+        assert f"  {name}(\n    type: string,\n" in typed
+
+
+def test_the_events_states_and_reasons_are_those_of_the_code() -> None:
+    events = set(re.findall(r'#emit\("(\w+)"', CODE))
+    assert events == set(found(r"^  (\w+):", block(TYPES, "interface ScoreboardClientEventMap {")))
+    settled = set(re.findall(r'#settle\("(\w+)"', CODE))
+    returned = block(CODE, "  #status() {").partition("#settle")[0]
+    assert settled | set(re.findall(r'"(\w+)"', returned)) == union("Status")
+    assert set(re.findall(r'#reason = "(\w*)"', CODE)) == union("Reason")
+
+
+def test_its_version_is_the_one_in_its_address() -> None:
+    [major] = found(r'^export const VERSION = "(\d+)\.\d+\.\d+";$', CODE)
+    assert f"/client/v{major}/scoreboard-client.js" in MANUAL
