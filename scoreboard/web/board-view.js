@@ -19,6 +19,7 @@ export class BoardView {
   #rows = new Map(); // by userId
   #board = null;
   #userId = null;
+  #past = []; // boards of the last MARKS_MS, and the one that held when they began
   #marksTimer;
   #speakTimer;
   #unspoken = null; // the board as it was when we last spoke
@@ -27,7 +28,6 @@ export class BoardView {
   constructor(list, spoken) {
     this.#list = list;
     this.#spoken = spoken;
-    list.replaceChildren(...Array.from({ length: RANKS }, (_, index) => emptyRow(index)));
   }
 
   /** Mark this user's row. */
@@ -43,9 +43,9 @@ export class BoardView {
     this.#fill(board.entries);
     this.#list.classList.remove("waiting");
     this.#list.classList.toggle("fresh-start", board.entries.length === 0);
+    this.#past.push({ at: Date.now(), entries: board.entries });
+    this.#markMoves();
     if (!before) return;
-    const moves = movements(before.entries, board.entries);
-    this.#markMoves(moves);
     this.#animate(boxes);
     this.#speakSoon(before);
   }
@@ -64,20 +64,22 @@ export class BoardView {
     const [rank, name, , value] = row.children;
     // Names are strangers' text: textContent, here and everywhere.
     rank.textContent = index + 1;
-    name.textContent = username;
+    name.firstChild.textContent = username;
     name.title = username;
     value.textContent = points(score);
     value.append(hidden(" points"));
     return row;
   }
 
-  #markMoves(moves) {
-    if (moves.size === 0) return;
-    for (const [userId, row] of this.#rows) setMove(row.children[2], moves.get(userId));
+  /** Who rose, fell or came within the last seconds: so a busy board's marks do not flicker. */
+  #markMoves() {
     clearTimeout(this.#marksTimer);
-    this.#marksTimer = setTimeout(() => {
-      for (const row of this.#rows.values()) setMove(row.children[2], undefined);
-    }, MARKS_MS);
+    const since = Date.now() - MARKS_MS;
+    while (this.#past.length > 1 && this.#past[1].at <= since) this.#past.shift();
+    const moves = movements(this.#past[0].entries, this.#board.entries);
+    for (const [userId, row] of this.#rows) setMove(row.children[2], moves.get(userId));
+    if (this.#past.length === 1) return;
+    this.#marksTimer = setTimeout(() => this.#markMoves(), this.#past[1].at - since);
   }
 
   #boxes() {
@@ -113,13 +115,13 @@ function newRow() {
   for (const part of ["rank", "name", "move", "score"]) {
     row.append(Object.assign(document.createElement("span"), { className: part }));
   }
+  row.children[1].append(document.createElement("bdi")); // what it holds cannot turn the line around
   return row;
 }
 
 function emptyRow(index) {
   const row = newRow();
   row.classList.add("empty");
-  row.style.setProperty("--wide", `${46 - ((index * 7) % 22)}%`);
   row.children[0].textContent = index + 1;
   row.setAttribute("aria-hidden", "true");
   return row;
@@ -142,6 +144,8 @@ function movements(before, after) {
 }
 
 function setMove(cell, move) {
+  if (cell.dataset.move === String(move)) return;
+  cell.dataset.move = move;
   cell.className = "move";
   cell.replaceChildren();
   if (move === undefined) return;

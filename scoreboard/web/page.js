@@ -15,6 +15,12 @@ const REASONS = {
   forbidden: "Log-in needed",
   limited: "Waiting",
 };
+const NO_BOARD = {
+  unreachable: "cannot be reached; trying again",
+  unavailable: "out of order; trying again",
+  limited: "busy; trying again shortly",
+  forbidden: "log in to see the board",
+};
 const STALE_SECONDS = 10;
 
 const $ = (id) => document.getElementById(id);
@@ -50,10 +56,13 @@ globalThis.scoreboard = client;
 /** When it changed; and, when nobody says that it still holds, since when. */
 function showFreshness() {
   const { board, ageSeconds, state } = client;
-  if (!board) return;
-  const changed = board.entries.length ? `changed ${ago((Date.now() - Date.parse(board.timestamp)) / 1000)}` : "nobody has scored yet";
-  const stale = state.status !== "live" && ageSeconds > STALE_SECONDS;
-  setText($("fresh"), stale ? `as of ${ago(ageSeconds)}` : changed);
+  const offline = state.status === "offline";
+  if (!board) return setText($("fresh"), offline ? NO_BOARD[state.reason] : "\u00a0");
+  if (state.status !== "live" && ageSeconds > STALE_SECONDS) {
+    return setText($("fresh"), `as of ${ago(ageSeconds)}`);
+  }
+  const changed = `changed ${ago((Date.now() - Date.parse(board.timestamp)) / 1000)}`;
+  return setText($("fresh"), board.entries.length ? changed : "nobody has scored yet");
 }
 
 function ago(seconds) {
@@ -70,10 +79,13 @@ function setText(element, text) {
 
 // A screen in a hall. `#wall` in the address shows it without a click, for kiosks.
 const root = document.documentElement;
+const REVEAL_MS = 3_000;
 let wakeLock = null;
+let revealTimer;
 
 function setWall(on) {
   root.classList.toggle("wall", on);
+  $("screen-label").textContent = on ? "Leave full screen" : "Full screen";
   if (on) keepAwake();
   else wakeLock?.release();
 }
@@ -83,11 +95,29 @@ async function keepAwake() {
   wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
 }
 
-const wanted = () => Boolean(document.fullscreenElement) || location.hash === "#wall";
-$("screen").addEventListener("click", () => {
+function leaveWall() {
+  if (location.hash === "#wall") history.replaceState(null, "", " ");
   if (document.fullscreenElement) document.exitFullscreen();
+  else setWall(false);
+}
+
+/** Pointer and button are out of the way until somebody moves or touches. */
+function reveal() {
+  root.classList.add("revealed");
+  clearTimeout(revealTimer);
+  revealTimer = setTimeout(() => root.classList.remove("revealed"), REVEAL_MS);
+}
+
+const wanted = () => Boolean(document.fullscreenElement) || location.hash === "#wall";
+$("join").textContent = location.host + location.pathname.replace(/\/$/, "");
+$("screen").addEventListener("click", () => {
+  if (root.classList.contains("wall")) leaveWall();
   else if (root.requestFullscreen) root.requestFullscreen().catch(() => setWall(true));
-  else setWall(!root.classList.contains("wall"));
+  else setWall(true);
+});
+for (const type of ["pointermove", "pointerdown"]) addEventListener(type, reveal, { passive: true });
+addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && root.classList.contains("wall")) leaveWall();
 });
 document.addEventListener("fullscreenchange", () => setWall(wanted()));
 document.addEventListener("visibilitychange", () => document.hidden || !wanted() || keepAwake());

@@ -62,9 +62,7 @@ async def test_a_newcomer_registers_submits_and_is_seen_to_move_in_a_second_wind
     await expect(window.locator(".row:first-child .name")).to_have_text("newcomer")
     await expect(window.locator(".row:first-child .move")).to_have_text("NEW")
     await expect(window.locator(".row:nth-child(2) .move")).to_contain_text("1")
-    await expect(window.locator("#spoken")).to_contain_text(
-        "newcomer is 1st with 300 points.", timeout=8000
-    )
+    await expect(window.locator("#spoken")).to_contain_text("newcomer is 1st with 300 points.")
 
 
 async def test_a_log_in_outlasts_a_reload_and_a_log_out_reaches_all_tabs(
@@ -197,6 +195,24 @@ async def test_it_asks_nobody_else_and_stays_within_its_budget(
     assert sum(size for _, size in sizes) < BUDGET_BYTES / 2, sizes
 
 
+async def test_it_is_painted_before_any_script_has_run(
+    start: Start, open_page: OpenPage, context: BrowserContext, console: Console
+) -> None:
+    console.expects_network_errors = True
+    instance = await start()
+    await context.route("**/*.js", lambda route: route.abort())
+    page = await open_page(instance.url)
+    await expect(page.get_by_role("heading", name="Top 10")).to_be_visible()
+    rows = await page.locator("#rows").bounding_box()
+    without = await open_page(instance.url, java_script_enabled=False)
+    await expect(without.get_by_role("link", name="read the top 10 as JSON")).to_be_visible()
+    await expect(without.locator(".state")).to_be_hidden()
+    await context.unroute("**/*.js")
+    await page.reload()
+    await until_live(page)
+    assert await page.locator("#rows").bounding_box() == rows
+
+
 async def test_it_is_painted_while_the_board_is_not_to_be_had(
     start: Start, open_page: OpenPage, context: BrowserContext, console: Console
 ) -> None:
@@ -208,6 +224,7 @@ async def test_it_is_painted_while_the_board_is_not_to_be_had(
     await expect(page.get_by_role("heading", name="Top 10")).to_be_visible()
     before = await page.locator("#rows").bounding_box()
     await expect(page.locator("#state")).to_have_text("Offline")
+    await expect(page.locator("#fresh")).to_have_text("cannot be reached; trying again")
     await context.unroute("**/api/**")
     await page.evaluate("scoreboard.refresh()")
     await until_live(page)
@@ -244,6 +261,30 @@ async def test_movement_is_animated_and_stands_still_for_who_wants_that(
     assert await still.evaluate("document.getAnimations().length") == 0
 
 
+async def test_marks_say_what_moved_within_the_last_seconds_and_not_only_since_the_last_board(
+    start: Start, open_page: OpenPage, database_url: str
+) -> None:
+    instance = await start()
+    ada, bob, eve = add_users(database_url, 3)
+    add_actions(database_url, {"one": 1, "two": 2, "ten": 10, "twenty": 20})
+    await grant(instance, ada, "ten")
+    await grant(instance, bob, "two")
+    await grant(instance, eve, "one")
+    page = await open_page(instance.url)
+    await eventually(lambda: _has_names(page, ["player0", "player1", "player2"]))
+    await grant(instance, eve, "two")
+    await eventually(lambda: _has_names(page, ["player0", "player2", "player1"]))
+    await grant(instance, eve, "twenty")
+    await eventually(lambda: _has_names(page, ["player2", "player0", "player1"]))
+    marks = page.locator(".row:not(.empty) .move")
+    assert await marks.all_text_contents() == ["▲ up 2", "▼ down 1", "▼ down 1"]
+    # And no more when they are past.
+    await page.evaluate("(now => { Date.now = () => now() + 11_000; })(Date.now.bind(Date))")
+    await grant(instance, eve, "ten")
+    await expect(page.locator(".row:first-child .score")).to_have_text("33 points")
+    assert await marks.all_text_contents() == ["", "", ""]
+
+
 async def test_a_screen_in_a_hall_shows_the_board_alone_and_whole(
     start: Start, open_page: OpenPage, database_url: str
 ) -> None:
@@ -260,11 +301,31 @@ async def test_a_screen_in_a_hall_shows_the_board_alone_and_whole(
         last = await page.locator(".row:last-child").bounding_box()
         assert last is not None
         assert height * 0.8 < last["y"] + last["height"] <= height
+    await expect(page.locator(".join")).to_have_text(
+        f"Play along at {instance.url.removeprefix('http://')}"
+    )
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#you")).to_be_visible()
+    await page.reload()
+    await expect(page.locator("#you")).to_be_visible()
+
+
+@pytest.mark.parametrize("way_back", ["browser", "button"])
+async def test_full_screen_is_entered_and_left(
+    start: Start, open_page: OpenPage, way_back: str
+) -> None:
+    instance = await start()
     page = await open_page(instance.url, viewport={"width": 1280, "height": 800})
     await page.get_by_role("button", name="Full screen").click()
-    await expect(page.locator("html")).to_have_class("wall")
-    await page.evaluate("document.exitFullscreen()")
-    await expect(page.locator("html")).not_to_have_class("wall")
+    await expect(page.locator("#you")).to_be_hidden()
+    if way_back == "browser":
+        await page.evaluate("document.exitFullscreen()")
+    else:
+        await expect(page.locator("#screen")).to_have_css("opacity", "0")
+        await page.mouse.move(300, 300)
+        await page.get_by_role("button", name="Leave full screen").click()
+    await expect(page.locator("#you")).to_be_visible()
+    assert not await page.evaluate("document.fullscreenElement")
 
 
 @pytest.mark.parametrize("width", [320, 768, 1280])
@@ -279,8 +340,12 @@ async def test_nothing_is_wider_than_the_window(
     page = await open_page(instance.url, viewport={"width": width, "height": 700})
     await until_live(page)
     await register(page, "y" * 50)
-    await page.get_by_role("button", name="aaaa").wait_for()
+    await page.get_by_role("button", name="aaaa").click()
+    await expect(page.locator(".row.mine")).to_have_count(1)
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    # The name is cut, and what marks it as mine is not.
+    mine = page.locator(".row.mine .name")
+    assert await mine.evaluate("(name) => name.scrollWidth <= name.clientWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
