@@ -538,11 +538,18 @@ GUARDS: Final = (
         "test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future",
     ),
     Guard(
+        "an outage of a server takes no instance away",
+        "scoreboard/operations/health.py",
+        'return "ready" if self._version() >= 0 else "starting"',
+        'return "ready" if all(part.up for part in self._parts) else "starting"',
+        "tests/service/test_health.py",
+    ),
+    Guard(
         "what many requests share is not logged as one of them",
         "scoreboard/connections/coalescing.py",
         "asyncio.create_task(self._run(), context=Context())",
         "asyncio.create_task(self._run())",
-        "tests/service/test_logs.py::test_what_many_requests_share_is_not_logged_as_one_of_them",
+        "tests/unit/test_coalescing.py::test_a_batch_runs_in_a_context_of_its_own",
     ),
     Guard(
         "a caller that does not want its trace recorded is not traced",

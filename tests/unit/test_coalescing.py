@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 
 import pytest
 
@@ -245,3 +246,16 @@ async def test_nobody_waits_for_ever_when_a_batch_is_cancelled() -> None:
     callers = await joined(coalescer, 1, 2)
 
     await eventually(lambda: all(caller.cancelled() for caller in callers))
+
+
+async def test_a_batch_runs_in_a_context_of_its_own() -> None:
+    """It works for all who wait: what it logs is not the first one's."""
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+    async def ask(numbers: Sequence[int]) -> list[str | Exception]:
+        return [whose.get()] * len(numbers)
+
+    coalescer: Coalescer[int, str] = Coalescer(ask, batch_max=10, waiting_max=10)
+    whose.set("the first one's")
+
+    assert await coalescer.join(1) == "nobody's"

@@ -1,0 +1,82 @@
+"""Probes through HTTP while every server is away, and as each comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from tests.eventually import eventually
+from tests.instances import Instance, Start
+from tests.proxy import TcpProxy
+
+PARTS = ("postgresql", "redis", "rabbitmq")
+
+
+class Lines:
+    """The lines to the three servers, each through a proxy that can cut it."""
+
+    def __init__(self) -> None:
+        self.proxies: dict[str, TcpProxy] = {}
+        self.settings: dict[str, Any] = {}
+
+    async def open(self, stack: AsyncExitStack, part: str, setting: str, url: str) -> None:
+        parts = urlsplit(url)
+        proxy = TcpProxy(parts.hostname or "127.0.0.1", parts.port or 0)
+        self.proxies[part] = await stack.enter_async_context(proxy)
+        user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+        self.settings[setting] = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{proxy.port}"))
+
+
+@pytest.fixture
+async def lines(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[Lines]:
+    async with AsyncExitStack() as stack:
+        made = Lines()
+        await made.open(stack, "postgresql", "database_url", database_url)
+        await made.open(stack, "redis", "redis_url", redis_url)
+        await made.open(stack, "rabbitmq", "amqp_url", amqp_url)
+        yield made
+
+
+async def probed(instance: Instance) -> tuple[int, int, dict[str, Any]]:
+    """What liveness and readiness answer, and the parts by name."""
+    async with instance.client.get("/healthz") as alive, instance.client.get("/readyz") as ready:
+        parts = (await ready.json())["parts"]
+        return alive.status, ready.status, {part["name"]: part for part in parts}
+
+
+async def up(instance: Instance) -> set[str]:
+    _, _, parts = await probed(instance)
+    return {name for name, part in parts.items() if part["up"]}
+
+
+@pytest.mark.parametrize("role", ["api", "stream"])
+async def test_an_outage_of_every_server_takes_no_instance_away_and_each_says_since_when(
+    start: Start, lines: Lines, role: str
+) -> None:
+    """Else an orchestrator would restart them all, and a load balancer would have nobody."""
+    instance = await start(role=role, **lines.settings)
+
+    async def is_up(*names: str) -> bool:
+        return await up(instance) == set(names)
+
+    await eventually(lambda: is_up(*PARTS), within_seconds=15)
+    before = datetime.now(UTC).replace(microsecond=0)
+    for proxy in lines.proxies.values():
+        await proxy.cut()
+    await eventually(is_up, within_seconds=15)
+
+    alive, ready, parts = await probed(instance)
+    assert (alive, ready) == (200, 200)
+    assert all(datetime.fromisoformat(part["since"]) >= before for part in parts.values())
+    assert ("submissions" in parts["postgresql"]["effect"]) == (role == "api")
+    async with instance.client.get("/api/leaderboard") as response:
+        assert response.status == 200
+    await eventually(lambda: not instance.metric("part_up", part="redis"))
+
+    await lines.proxies["redis"].heal()
+    await eventually(lambda: is_up("redis"), within_seconds=15)
