@@ -32,6 +32,7 @@ from scoreboard.api.origins import allow_origins
 from scoreboard.api.rates import RateLimiter
 from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
+from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Failure, Postgres
 from scoreboard.connections.redis import Redis
 from scoreboard.errors import LedgerUnavailable
@@ -111,8 +112,9 @@ def assemble(settings: Settings) -> Parts:
     """Make the parts, each with the collaborators that it needs."""
     metrics = Metrics()
     spans = _tracing(settings, metrics)
-    writers = _postgres(settings, settings.ledger_connections, "ledger", metrics)
-    queries = _postgres(settings, settings.query_connections, "queries", metrics)
+    hosts = Hosts(settings.database_url)
+    writers = _postgres(hosts, settings, settings.ledger_connections, "ledger", metrics)
+    queries = _postgres(hosts, settings, settings.query_connections, "queries", metrics)
     redis = Redis(
         settings.redis_url,
         timeout_seconds=settings.redis_timeout_seconds,
@@ -315,12 +317,14 @@ async def _purge(accounts: Accounts) -> None:
             await accounts.purge()
 
 
-def _postgres(settings: Settings, sessions: int, pool: str, metrics: Metrics) -> Postgres:
+def _postgres(
+    hosts: Hosts, settings: Settings, sessions: int, pool: str, metrics: Metrics
+) -> Postgres:
     failures = {
         reason: metrics.postgres_failures.labels(pool, reason) for reason in get_args(Failure)
     }
     return Postgres(
-        settings.database_url,
+        hosts,
         sessions=sessions,
         timeout_seconds=settings.database_timeout_seconds,
         name=f"scoreboard.{settings.instance}.{pool}",

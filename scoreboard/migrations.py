@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import psycopg2
 import yoyo
-from psycopg2.extensions import make_dsn, parse_dsn
+from psycopg2.extensions import parse_dsn
 from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
+from scoreboard.connections import hosts
 from scoreboard.settings import shipped
 
 # Any number will do, as long as nothing else in the database takes the same one.
@@ -72,14 +73,14 @@ def _shipped_migrations() -> Any:
 @contextlib.contextmanager
 def _connected(database_url: str) -> Iterator[Any]:
     try:
-        dsn = make_dsn(database_url, connect_timeout=_CONNECT_SECONDS)
-    except psycopg2.Error:  # its message repeats the address, password and all
-        raise MigrationError("The address of PostgreSQL cannot be read") from None
+        dsn = hosts.primary_dsn(database_url, connect_timeout=_CONNECT_SECONDS)
+    except ValueError as error:
+        raise MigrationError(str(error)) from error
     try:
         connection = psycopg2.connect(dsn)
     except psycopg2.Error as error:
         raise MigrationError(
-            f"PostgreSQL at {place(database_url)} cannot be reached: {error}".strip()
+            f"PostgreSQL at {hosts.place(database_url)} cannot be reached: {error}".strip()
         ) from error
     connection.autocommit = True
     try:
@@ -101,7 +102,7 @@ def _locked(database_url: str) -> Iterator[None]:
 def _backend(database_url: str) -> Iterator[Any]:
     # yoyo's own URL parser knows no socket directories, so it gets the parts as psycopg2 reads
     # them.
-    arguments = parse_dsn(database_url)
+    arguments = parse_dsn(hosts.primary_dsn(database_url))
     name = arguments.pop("dbname", None)
     backend = PostgresqlBackend(
         DatabaseURI("postgresql", None, None, None, None, name, arguments), default_migration_table
@@ -111,12 +112,3 @@ def _backend(database_url: str) -> Iterator[Any]:
         yield backend
     finally:
         backend.connection.close()
-
-
-def place(database_url: str) -> str:
-    """Say where a database is, for messages: host, port and name, never the password."""
-    try:
-        parts = parse_dsn(database_url)
-    except psycopg2.ProgrammingError:
-        return "an address that cannot be read"
-    return f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}/{parts.get('dbname', '')}"

@@ -206,12 +206,19 @@ class SettingsSchema(Schema):
     )
     instance = _setting(fields.String, "Name of this process; empty: host name and process id.")
     database_url = _setting(
-        fields.String, "PostgreSQL, as postgresql://user:password@host:5432/name."
+        fields.String,
+        "PostgreSQL, as postgresql://user:password@host:5432/name; of several hosts, "
+        "…@one:5432,two:5432/name, the primary.",
     )
-    redis_url = _setting(fields.String, "Redis, as redis://host:6379/0.")
+    redis_url = _setting(
+        fields.String,
+        "Redis, as redis://host:6379/0, or by way of Sentinels, "
+        "redis+sentinel://one:26379,two:26379/primary/0.",
+    )
     amqp_url = _setting(
         fields.String,
-        "RabbitMQ, as amqp://user:password@host:5672/; empty: one instance, a bus in the process.",
+        "RabbitMQ, as amqp://user:password@host:5672/, the nodes of a cluster with commas between "
+        "such addresses; empty: one instance, a bus in the process.",
     )
     jwt_secret = _setting(fields.String, "Secret that signs access tokens, at least 32 bytes.")
     jwt_previous_secrets = _setting(

@@ -8,6 +8,7 @@ from typing import Final
 from scoreboard import migrations, settings
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import database_url, open_postgres
+from scoreboard.connections import hosts
 from scoreboard.settings import Settings
 
 # What operators know the two tables by whose rows nothing can compute anew.
@@ -24,12 +25,12 @@ def roll_back(found: Settings, count: int, *, certain: bool) -> list[str]:
     if count > len(applied):
         number = f"Only {len(applied)} migrations are" if applied else "No migration is"
         raise CommandFailed(
-            f"{number} applied to the database at {migrations.place(url)}, so {count} cannot be "
+            f"{number} applied to the database at {hosts.place(url)}, so {count} cannot be "
             "undone. Nothing was changed."
         )
     if not certain:
         lines = [
-            f"This undoes, in the database at {migrations.place(url)},",
+            f"This undoes, in the database at {hosts.place(url)},",
             *(f"  {name}" for name in applied[:count]),
             f"and deletes what they hold, for ever. The database has {asyncio.run(_held(found))}.",
             "Nothing was changed. If that is meant, add --yes.",

@@ -6,20 +6,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from scoreboard import migrations
 from scoreboard.commands import exports
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import first_line, sentence
-from scoreboard.connections.postgres import (
-    Postgres,
-    StatementRefused,
-    TransactionAborted,
-    is_address,
-)
+from scoreboard.connections import hosts, sentinels
+from scoreboard.connections.postgres import Postgres, StatementRefused, TransactionAborted
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.live import bus
 from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.ledger import Ledger
@@ -64,17 +60,17 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
     """Lend a connection to Redis. Raises SettingsError, and CommandFailed when it is away."""
     check_redis_url(settings)
-    redis = Redis(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds, name=NAME)
+    client = Redis(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds, name=NAME)
     try:
-        yield redis
+        yield client
     except RedisUnavailable as error:
         raise CommandFailed(
-            f"Redis at {redis_place(settings.redis_url)} cannot be used: "
+            f"Redis at {sentinels.place(settings.redis_url)} cannot be used: "
             f"{sentence(str(error) or 'no answer in time')} "
             "Start it, or set SCOREBOARD_REDIS_URL to where it runs."
         ) from error
     finally:
-        await redis.close()
+        await client.close()
 
 
 @contextlib.asynccontextmanager
@@ -94,7 +90,7 @@ def database_url(settings: Settings) -> str:
             "SCOREBOARD_DATABASE_URL is not set, "
             f"e.g. postgresql://user:password@localhost:5432/scoreboard{exports.hint()}"
         )
-    if not is_address(settings.database_url):
+    if not hosts.is_address(settings.database_url):
         raise SettingsError(
             "SCOREBOARD_DATABASE_URL is not an address, "
             "e.g. postgresql://user:password@localhost:5432/scoreboard"
@@ -104,29 +100,20 @@ def database_url(settings: Settings) -> str:
 
 def check_redis_url(settings: Settings) -> None:
     """Raises SettingsError when the address of Redis is not set or not an address."""
-    problem = _redis_url_problem(settings.redis_url)
-    if problem:
-        more = "" if settings.redis_url else exports.hint()
+    url = settings.redis_url
+    if not url or not sentinels.is_address(url):
+        problem = "is not an address" if url else "is not set"
+        more = "" if url else exports.hint()
         raise SettingsError(f"SCOREBOARD_REDIS_URL {problem}, e.g. redis://localhost:6379/0{more}")
 
 
-def redis_place(url: str) -> str:
-    """Say where a Redis is, for messages: never the password."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return parts.path
-    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}{parts.path}"
-
-
-def _redis_url_problem(url: str) -> str:
-    if not url:
-        return "is not set"
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
-    except ValueError:  # a port that is no number
-        known = False
-    return "" if known else "is not an address"
+def check_amqp_url(settings: Settings) -> None:
+    """Raises SettingsError when the addresses of RabbitMQ are set and not addresses."""
+    if settings.amqp_url and not bus.addresses(settings.amqp_url):
+        raise SettingsError(
+            "SCOREBOARD_AMQP_URL is not an address, e.g. amqp://user:password@localhost:5672/; "
+            "several are written with commas between them"
+        )
 
 
 def _why(url: str) -> str:
@@ -138,10 +125,10 @@ def _why(url: str) -> str:
         return f"{why} Start it, or set SCOREBOARD_DATABASE_URL to where it runs."
     if missing:
         return (
-            f"The database at {migrations.place(url)} lacks {', '.join(missing)}. "
+            f"The database at {hosts.place(url)} lacks {', '.join(missing)}. "
             "Bring it up to date first: scoreboard migrate"
         )
     return (
-        f"PostgreSQL at {migrations.place(url)} did not answer in time or ended the connection. "
+        f"PostgreSQL at {hosts.place(url)} did not answer in time or ended the connection. "
         "Its log says why; run the command again when it is well."
     )

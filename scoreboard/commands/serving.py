@@ -22,8 +22,14 @@ from scoreboard.commands import exports, rollback, workers
 from scoreboard.commands.actions import read_file
 from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.servers import check_redis_url, database_url, open_postgres
+from scoreboard.commands.servers import (
+    check_amqp_url,
+    check_redis_url,
+    database_url,
+    open_postgres,
+)
 from scoreboard.commands.terminal import first_line, note, program, say, sentence
+from scoreboard.connections import hosts
 from scoreboard.operations import logs
 from scoreboard.operations.embedded import (
     EmbeddedServerError,
@@ -155,6 +161,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
         settings.require_servers(found)
         check_redis_url(found)
+        check_amqp_url(found)
         _await_postgres(database_url(found), arguments.wait, may_embed=not arguments.embedded)
         on_listening = functools.partial(_welcome, servers if arguments.embedded else None)
         try:
@@ -242,7 +249,7 @@ def _await_postgres(url: str, seconds: float, *, may_embed: bool) -> None:
     deadline = time.monotonic() + seconds
     problem = _connection_problem(url)
     if problem and seconds:
-        where, why = migrations.place(url), problem.rpartition(": ")[2].strip()
+        where, why = hosts.place(url), problem.rpartition(": ")[2].strip()
         note(
             f"scoreboard: PostgreSQL at {where} cannot be reached ({why}); "
             f"waiting up to {seconds:g} s"

@@ -3,6 +3,9 @@
 aiopg's own pool hands out dead connections after a server restart and wakes nobody when it should
 (docs/decisions/0003), so a few connections are lent out in turn instead: whoever takes one owns it,
 finds it broken, and reopens it. Nothing is ever replayed: a statement runs once or raises.
+
+An address may name several hosts. aiopg knows of one, so they are tried here, and only a server
+that takes writes is taken (`connections.hosts`).
 """
 
 from __future__ import annotations
@@ -10,14 +13,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import aiopg
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, make_dsn, parse_dsn
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.connections.cancellation import is_cancelled, raise_if_cancelled
+from scoreboard.connections.hosts import CONNECT_SECONDS, Hosts, with_deadlines
 from scoreboard.errors import LedgerUnavailable
 
 Row = tuple[Any, ...]
@@ -25,14 +29,11 @@ Row = tuple[Any, ...]
 # moment ago; the connection was lost or too slow; the transaction was rolled back.
 Failure = Literal["no_session", "no_connection", "resting", "no_answer", "aborted"]
 
-_CONNECT_SECONDS: Final = 3
+_CONNECT_MIN_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 0.5
-# Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
-# this.
-_IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
-# A dead peer is noticed within this time even when the network swallows packets without a word.
-_PEER_TIMEOUT_SECONDS: Final = 5
 _UNTRANSLATABLE: Final = "22021"
+# What a server reports of itself (from PostgreSQL 14 on), at the start and at each change.
+_READ_ONLY_SIGNS: Final = ("in_hot_standby", "default_transaction_read_only")
 
 
 class StatementRefused(Exception):
@@ -60,15 +61,21 @@ class NotConnected(LedgerUnavailable):
 
 
 class Session:
-    """One connection, used by one task at a time; it opens itself when it is needed."""
+    """One connection, used by one task at a time; it opens itself when it is needed.
+
+    `dsns` has one for each host; the connection is always to the host that all sessions agree on.
+    """
 
     def __init__(
         self,
-        dsn: str,
+        hosts: Hosts,
+        dsns: Sequence[str],
         timeout_seconds: float,
         on_failure: Callable[[Failure], None] = lambda _: None,
     ) -> None:
-        self._dsn = dsn
+        self._hosts = hosts
+        self._dsns = dsns
+        self._host = 0
         self._timeout_seconds = timeout_seconds
         self._on_failure = on_failure
         self._connection: aiopg.Connection | None = None
@@ -102,7 +109,23 @@ class Session:
             async with connection.cursor() as cursor:
                 await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
                 raise_if_cancelled()
-                return await cursor.fetchall() if cursor.description else []
+                rows = await cursor.fetchall() if cursor.description else []
+        if not self._pinned and self._left_behind(connection):
+            self._on_failure("no_answer")
+            raise LedgerUnavailable  # what it answers may be of yesterday
+        return rows
+
+    async def commit(self) -> None:
+        """Run COMMIT. Raises LedgerUnavailable also when PostgreSQL commits with a warning: it did
+        not wait for its synchronous replica (somebody cancelled that), so a promotion may lose it.
+        """
+        connection = self._connection
+        if connection is not None:
+            connection.notices.clear()
+        await self.run("COMMIT")
+        if connection is not None and connection.notices:
+            self._on_failure("no_answer")
+            raise LedgerUnavailable
 
     def settle(self) -> None:
         """Close the connection unless it is idle.
@@ -111,8 +134,12 @@ class Session:
         """
         connection = self._connection
         if connection and (
-            connection.closed or connection.raw.info.transaction_status != TRANSACTION_STATUS_IDLE
+            connection.closed
+            or connection.raw.info.transaction_status != TRANSACTION_STATUS_IDLE
+            or self._left_behind(connection)
         ):
+            if not is_cancelled():  # else its user left, and the server is not to blame
+                self._hosts.doubt(self._host)
             self.close()
 
     def close(self) -> None:
@@ -124,6 +151,8 @@ class Session:
                 connection.close()
 
     async def _open(self) -> aiopg.Connection:
+        if not self._pinned and self._host != self._hosts.present:
+            self.close()  # another session found that the primary is elsewhere
         if self._connection is None or self._connection.closed:
             if self._pinned:
                 raise LedgerUnavailable
@@ -132,16 +161,43 @@ class Session:
         return self._connection
 
     async def _new(self) -> aiopg.Connection:
+        """Connect to the first host that takes writes, beginning with the one that did last."""
+        refusal: NotConnected | None = None
+        for host in self._hosts.in_turn():
+            try:
+                connection = await self._connect_to(host)
+            except NotConnected as error:
+                refusal = refusal or error
+                continue
+            self._hosts.agree_on(host)
+            self._host = host
+            return connection
+        raise refusal or NotConnected
+
+    async def _connect_to(self, host: int) -> aiopg.Connection:
+        seconds = max(CONNECT_SECONDS / len(self._dsns), _CONNECT_MIN_SECONDS)
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                return await aiopg.connect(
-                    self._dsn, timeout=_CONNECT_SECONDS, enable_hstore=False, enable_json=False
+            async with asyncio.timeout(seconds):
+                connection = await aiopg.connect(
+                    self._dsns[host], timeout=seconds, enable_hstore=False, enable_json=False
                 )
         except (psycopg2.Error, OSError, TimeoutError, RuntimeError) as error:
             # RuntimeError: under uvloop every second failed connect (aiopg issue 856).
             raise_if_cancelled()
             self._on_failure("no_connection")
             raise NotConnected from error
+        if self._left_behind(connection):
+            self._on_failure("no_connection")
+            await connection.close()
+            raise NotConnected from ConnectionError("none of these hosts takes writes")
+        return connection
+
+    def _left_behind(self, connection: aiopg.Connection) -> bool:
+        """Whether this is a replica, or was the primary once. Of a single host whatever it can do
+        is taken.
+        """
+        status = connection.raw.info.parameter_status
+        return len(self._dsns) > 1 and any(status(sign) == "on" for sign in _READ_ONLY_SIGNS)
 
 
 class Postgres:
@@ -155,7 +211,7 @@ class Postgres:
 
     def __init__(
         self,
-        url: str,
+        url: str | Hosts,
         *,
         sessions: int,
         timeout_seconds: float,
@@ -163,13 +219,17 @@ class Postgres:
         on_wait: Callable[[float], None] = lambda _: None,
         on_failure: Callable[[Failure], None] = lambda _: None,
     ) -> None:
-        dsn = _dsn(url, timeout_seconds, name)
+        """Prepare the sessions. Pools that are given the same `Hosts` look for the primary
+        together. Raises ValueError on an address that cannot be read.
+        """
+        hosts = url if isinstance(url, Hosts) else Hosts(url)
+        dsns = [with_deadlines(url, timeout_seconds, name) for url in hosts.urls]
         self._timeout_seconds = timeout_seconds
         self._on_wait = on_wait
         self._on_failure = on_failure
         self._waiting = 0
         self._resting_until = 0.0
-        self._all = [Session(dsn, timeout_seconds, on_failure) for _ in range(sessions)]
+        self._all = [Session(hosts, dsns, timeout_seconds, on_failure) for _ in range(sessions)]
         self._free = self._all.copy()
         # Not a queue: its `get` passes by whoever waits in it already, so that one task that asks
         # again and again would keep all others out until their deadlines.
@@ -247,42 +307,6 @@ class Postgres:
         """Close every connection."""
         for session in self._all:
             session.close()
-
-
-def is_address(url: str) -> bool:
-    """Whether libpq can read this as an address; it says nothing about who answers there."""
-    try:
-        parse_dsn(url)
-    except psycopg2.ProgrammingError:
-        return False
-    return True
-
-
-def _dsn(url: str, timeout_seconds: float, name: str) -> str:
-    """Add the deadlines to the address: the server gives up a little before we do.
-
-    client_connection_check_interval ends a query whose client is gone, so that it frees its locks.
-    """
-    milliseconds = int(timeout_seconds * 1000)
-    options = {
-        "statement_timeout": int(milliseconds * 0.9),
-        "lock_timeout": int(milliseconds * 0.8),
-        "idle_in_transaction_session_timeout": min(milliseconds * 2, _IDLE_IN_TRANSACTION_MAX_MS),
-        "client_connection_check_interval": 500,
-        "synchronous_commit": "on",
-        "timezone": "UTC",
-        "jit": "off",  # compiling these statements takes longer than running them
-    }
-    return make_dsn(
-        url,
-        application_name=name,
-        connect_timeout=_CONNECT_SECONDS,
-        keepalives_idle=_PEER_TIMEOUT_SECONDS,
-        keepalives_interval=1,
-        keepalives_count=3,
-        tcp_user_timeout=_PEER_TIMEOUT_SECONDS * 1000,
-        options=" ".join(f"-c {key}={value}" for key, value in options.items()),
-    )
 
 
 @contextlib.contextmanager

@@ -3,6 +3,9 @@
 Redis holds copies only, so nothing is retried and nothing waits long: a failure is answered from
 elsewhere (the board from PostgreSQL, limits per instance) and for a moment nobody asks again, so
 that a Redis that hangs costs one wait and not one a request.
+
+An address may name Sentinels instead of a server. They are then asked for the primary with each
+connection, and what they name is asked whether it is one.
 """
 
 from __future__ import annotations
@@ -16,10 +19,13 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Client
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 
 from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.connections.sentinels import sentinels
 
 log = structlog.get_logger("scoreboard.redis")
 
@@ -55,17 +61,24 @@ class Redis:
         self._timeout_seconds = timeout_seconds
         self._resting_until = 0.0
         self._away = False
-        self._pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=_CONNECTIONS,
-            timeout=timeout_seconds,
-            socket_timeout=None,  # `_ask` has the deadline; theirs makes a task for each call
-            socket_connect_timeout=timeout_seconds,
-            health_check_interval=0,
-            client_name=_client_name(name),
-            retry=Retry(NoBackoff(), 0),
-            redis_connect_func=self._connected,
-        )
+        options = {
+            "max_connections": _CONNECTIONS,
+            "timeout": timeout_seconds,
+            "socket_timeout": None,  # `_ask` has the deadline; theirs makes a task for each call
+            "socket_connect_timeout": timeout_seconds,
+            "health_check_interval": 0,
+            "client_name": _client_name(name),
+            "retry": Retry(NoBackoff(), 0),
+            "redis_connect_func": self._connected,
+        }
+        self._sentinels: Sentinel | None = None
+        if named := sentinels(url):
+            self._sentinels = named.client(timeout_seconds)
+            self._pool: BlockingConnectionPool = _PrimaryPool(  # type: ignore[no-untyped-call]
+                named.primary, self._sentinels, **named.options | options
+            )
+        else:
+            self._pool = BlockingConnectionPool.from_url(url, **options)
         self._client = Client.from_pool(self._pool)  # which closes the pool with itself
 
     @property
@@ -106,6 +119,8 @@ class Redis:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.aclose()
+        if self._sentinels is not None:
+            await self._sentinels.aclose()
 
     async def _ask(self, call: Callable[[], Awaitable[Any]]) -> Any:
         loop = asyncio.get_running_loop()
@@ -137,6 +152,22 @@ class Redis:
     async def _connected(self, connection: AbstractConnection) -> None:
         self.generation += 1
         await connection.on_connect()
+        if self._sentinels is not None:
+            await _check_is_primary(connection)
+
+
+class _PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
+    """A pool whose connections lead to the primary that Sentinel names: what redis-py has for each
+    of the two, in one.
+    """
+
+
+async def _check_is_primary(connection: AbstractConnection) -> None:
+    """A Sentinel that was away names the primary of yesterday. Raises redis-py's error."""
+    await connection.send_command("ROLE")
+    role, *_ = await connection.read_response()
+    if role != b"master":
+        raise NoConnection(f"Sentinel named a server whose role is {role.decode()}")
 
 
 def _client_name(name: str) -> str:

@@ -10,6 +10,7 @@ waits. Whoever hears of a board compares its version; the relay re-reads what go
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from scoreboard.scoring.model import Board, Origin
 
@@ -46,3 +47,19 @@ class LocalBus:
 
     async def flush(self) -> None:
         """Nothing is held back."""
+
+
+def addresses(url: str) -> list[str]:
+    """The brokers of one cluster, written with commas between them; none if one of them cannot be
+    read. (A comma in a password is written %2C.)
+    """
+    each = [part.strip() for part in url.split(",")]
+    return each if all(map(_is_address, each)) else []
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, for example
+        return False

@@ -9,6 +9,9 @@ Consuming, each connection declares a fresh exclusive queue, for after a half-op
 broker still holds the old name (docs/decisions/0004). What the gap lost, `on_connected` makes the
 relay re-read.
 
+Of several brokers, each connection takes the next one, in an order of its own, so that instances
+spread over a cluster and leave a node that is lost.
+
 Bounds: queue length 64, oldest dropped first (any later board replaces them); messages are
 transient and expire after a minute.
 """
@@ -38,6 +41,7 @@ from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import AMQPError as AiormqError
 
 from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.live.bus import addresses
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Attributes, Tracing
 from scoreboard.scoring.model import Board, Origin
@@ -88,7 +92,9 @@ class RabbitBus:
         tracing: Tracing = OFF,
     ) -> None:
         self._tracing = tracing
-        self._url = url
+        self._addresses = addresses(url)
+        if not self._addresses:
+            raise ValueError("the address of RabbitMQ cannot be read")
         self._instance = instance
         self._metrics = metrics
         self._publish_timeout_seconds = publish_timeout_seconds
@@ -134,11 +140,12 @@ class RabbitBus:
         self, side: str, work: Callable[[AbstractConnection], Awaitable[None]]
     ) -> None:
         backoff = _BACKOFF_FIRST_SECONDS
+        brokers = random.sample(self._addresses, len(self._addresses))
         self._sides_up[side] = False
-        while True:
+        for broker in itertools.cycle(brokers):
             began = time.monotonic()
             try:
-                async with self._connection(side) as connection:
+                async with self._connection(side, broker) as connection:
                     await work(connection)
             except _BROKER_ERRORS as error:
                 raise_if_cancelled()
@@ -149,10 +156,10 @@ class RabbitBus:
             backoff = min(backoff * 2, _BACKOFF_LAST_SECONDS)
 
     @contextlib.asynccontextmanager
-    async def _connection(self, side: str) -> AsyncIterator[AbstractConnection]:
+    async def _connection(self, side: str, broker: str) -> AsyncIterator[AbstractConnection]:
         async with asyncio.timeout(_CONNECT_SECONDS):
             connection = await aio_pika.connect(
-                self._url,
+                broker,
                 heartbeat=_HEARTBEAT_SECONDS,
                 client_properties={"connection_name": f"scoreboard.{self._instance}.{side}"},
             )
@@ -161,7 +168,7 @@ class RabbitBus:
             self._metrics.bus_connected.labels(side).set(1)
             self._metrics.bus_connects.labels(side).inc()
             self._lost.discard(side)
-            log.info("scoreboard.bus.connected", side=side)
+            log.info("scoreboard.bus.connected", side=side, broker=broker.rpartition("@")[2])
             yield connection
         finally:
             self._sides_up[side] = False

@@ -208,7 +208,7 @@ async def _transaction(session: Session) -> AsyncIterator[str]:
         except (StatementRefused, TransactionAborted):
             await session.run("ROLLBACK")
             raise  # any other error leaves the transaction open, and the session is closed for it
-        await session.run("COMMIT")
+        await session.commit()
 
 
 def _pairs(keys: Iterable[Key]) -> dict[str, list[str]]:

@@ -23,10 +23,10 @@ import scoreboard
 from scoreboard import cli
 from scoreboard.commands import action_file, serving
 from scoreboard.commands.players import retry_after_seconds
-from scoreboard.commands.servers import redis_place
 from scoreboard.commands.spectator import Screen
 from scoreboard.commands.terminal import program
 from scoreboard.commands.verification import Comparison
+from scoreboard.connections import sentinels
 from scoreboard.operations.embedded import EmbeddedUrls
 from scoreboard.scoring.catalogue import Action
 from tests.samples import a_board
@@ -218,9 +218,9 @@ class TestConfiguration:
         assert "hush" not in out + err
 
     def test_where_redis_is_never_includes_the_password(self) -> None:
-        assert redis_place("redis://ada:hush@cache:6380/2") == "cache:6380/2"
-        assert redis_place("redis://:hush@cache") == "cache:6379"
-        assert redis_place("unix:///run/redis.sock?password=hush") == "/run/redis.sock"
+        assert sentinels.place("redis://ada:hush@cache:6380/2") == "cache:6380/2"
+        assert sentinels.place("redis://:hush@cache") == "cache:6379"
+        assert sentinels.place("unix:///run/redis.sock?password=hush") == "/run/redis.sock"
 
 
 class TestOpenapi:

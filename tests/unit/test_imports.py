@@ -77,8 +77,8 @@ FLOW = (
     "scoring.model",
     # how it is operated, beneath everything
     "operations",
-    "connections",
     "migrations",
+    "connections",
     "settings",
     "errors",
     "timestamps",
@@ -152,11 +152,12 @@ def test_only_the_borders_import_the_drivers() -> None:
     borders = {
         "aiopg": {"connections.postgres"},
         "psycopg2": {
+            "connections.hosts",
             "connections.postgres",
             "migrations",
             "operations.embedded.postgres",
         },
-        "redis": {"connections.redis"},
+        "redis": {"connections.redis", "connections.sentinels"},
         "aio_pika": {"live.rabbit"},
         "aiormq": {"live.rabbit"},
         "opentelemetry": {"operations.otlp"},
