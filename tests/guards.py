@@ -41,6 +41,8 @@ SECRETS: Final = "tests/attacks/test_secrets.py::test_no_secret_is_in_any_output
 OTHER_SITES: Final = "tests/attacks/test_other_sites.py"
 LOSSES: Final = "tests/faults/test_locks_and_losses.py"
 UNDER_LOAD: Final = "tests/faults/test_under_load.py"
+PROMOTION: Final = "tests/faults/test_postgres_promotion.py"
+FAILOVER: Final = "tests/faults/test_redis_failover.py"
 
 GUARDS: Final = (
     Guard(
@@ -170,7 +172,7 @@ GUARDS: Final = (
     ),
     Guard(
         "commits are synchronous",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/hosts.py",
         '        "synchronous_commit": "on",\n',
         "",
         f"{PROMISES}::test_commits_are_synchronous_whatever_the_server_defaults_to",
@@ -260,7 +262,9 @@ GUARDS: Final = (
     Guard(
         "the hub never takes an older board",
         "scoreboard/live/hub.py",
-        "        if board.version <= self.version:\n            return\n",
+        "        if board.version <= self.version:\n"
+        "            self._metrics.boards_outdated.inc()\n"
+        "            return\n",
         "",
         "tests/unit/test_hub.py",
     ),
@@ -358,7 +362,7 @@ GUARDS: Final = (
     Guard(
         "nobody tries again at once when no connection could be made",
         "scoreboard/connections/postgres.py",
-        "            self._resting_until = loop.time() + _REST_SECONDS\n",
+        "            self._resting_until = asyncio.get_running_loop().time() + _REST_SECONDS\n",
         "",
         f"{LOSSES}::test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once",
     ),
@@ -505,6 +509,65 @@ GUARDS: Final = (
         "        except ValueError as error:\n            self._metrics",
         "        except ZeroDivisionError as error:\n            self._metrics",
         "tests/integration/test_bus.py",
+    ),
+    Guard(
+        "every host of PostgreSQL is tried",
+        "scoreboard/connections/postgres.py",
+        "        for host in self._hosts.in_turn():\n",
+        "        for host in self._hosts.in_turn()[:1]:\n",
+        f"{PROMOTION}::test_what_an_asynchronous_promotion_lost_is_healed_by_a_rebuild",
+    ),
+    Guard(
+        "a server that takes no writes any more is left",
+        "scoreboard/connections/postgres.py",
+        "        return len(self._dsns) > 1 and any(",
+        "        return False and any(",
+        f"{PROMOTION}::"
+        "test_a_promotion_under_load_loses_nothing_that_was_acknowledged[takes no writes]",
+    ),
+    Guard(
+        "a primary that commits nothing is doubted",
+        "scoreboard/connections/postgres.py",
+        "                self._hosts.doubt(self._host)\n",
+        "                pass\n",
+        f"{PROMOTION}::"
+        "test_a_promotion_under_load_loses_nothing_that_was_acknowledged[was left alive]",
+    ),
+    Guard(
+        "all sessions follow to the new primary",
+        "scoreboard/connections/postgres.py",
+        "        if not self._pinned and self._host != self._hosts.present:\n",
+        "        if False:\n",
+        f"{PROMOTION}::"
+        "test_a_promotion_under_load_loses_nothing_that_was_acknowledged[was left alive]",
+    ),
+    Guard(
+        "a commit that the replica has not is no grant",
+        "scoreboard/connections/postgres.py",
+        "        if connection is not None and connection.notices:\n",
+        "        if False:\n",
+        f"{PROMOTION}::test_a_commit_that_gave_up_waiting_for_the_replica_is_not_acknowledged",
+    ),
+    Guard(
+        "a Redis that is a replica by now is not the primary",
+        "scoreboard/connections/redis.py",
+        "            await _check_is_primary(connection)\n",
+        "            pass\n",
+        f"{FAILOVER}::test_a_server_that_is_a_replica_by_now_is_not_taken_for_the_primary",
+    ),
+    Guard(
+        "the next Sentinel is asked while there is time",
+        "scoreboard/connections/sentinels.py",
+        "        each = timeout_seconds / (len(self.addresses) + 1)\n",
+        "        each = timeout_seconds\n",
+        f"{FAILOVER}::test_a_sentinel_that_hangs_costs_a_moment_and_not_the_answer",
+    ),
+    Guard(
+        "the next node of RabbitMQ is tried",
+        "scoreboard/live/rabbit.py",
+        "        for broker in itertools.cycle(brokers):\n",
+        "        for broker in itertools.repeat(brokers[0]):\n",
+        "tests/faults/test_rabbit_cluster.py",
     ),
     Guard(
         "the binding is asserted again",

@@ -44,9 +44,12 @@ class PostgresServer(ServerProcess):
         """Answer the address of one database of this server."""
         return f"postgresql://scoreboard@127.0.0.1:{self.port}/{database}"
 
-    def prepare(self) -> None:
+    def _own_directory(self) -> None:
         if self._account:
             shutil.chown(self.directory, self._account)
+
+    def prepare(self) -> None:
+        self._own_directory()
         made = subprocess.run(
             [
                 str(INITDB.path()),

@@ -91,17 +91,21 @@ class ServerProcess:
 
     def start(self) -> Self:
         """Start and answer when requests are served."""
-        if self.running:
-            raise ServerFailedError(f"{self.name} runs already")
-        if not self.log.exists():
-            self.prepare()
-        self._process = self.launch()
+        self.begin()
         try:
             self._await(self._ready, self.start_seconds, "did not start")
         except BaseException:
             self.kill()
             raise
         return self
+
+    def begin(self) -> None:
+        """Start, and leave it to the caller to wait: members of a cluster wait for each other."""
+        if self.running:
+            raise ServerFailedError(f"{self.name} runs already")
+        if not self.log.exists():
+            self.prepare()
+        self._process = self.launch()
 
     def stop(self) -> None:
         """Ask it to shut down in order and wait until it has."""
@@ -193,6 +197,12 @@ class ServerProcess:
             process.stdin.close()
         _undertaker.note("-process", f"{process.pid} {self.end_signal.value}")
 
+    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+        """Return when something about it is so; meanwhile it has to run, and an exception from its
+        socket counts as no.
+        """
+        self._await(lambda: self._so(condition), seconds, "is not as it should be")
+
     def log_tail(self) -> str:
         """Answer the end of the log, for messages."""
         return self.log.read_text(errors="replace")[-2_000:] if self.log.exists() else "(no log)"
@@ -203,10 +213,13 @@ class ServerProcess:
             self._process = None
 
     def _ready(self) -> bool:
+        return self._so(self.answers)
+
+    def _so(self, condition: Callable[[], bool]) -> bool:
         if not self.running:
             raise ServerFailedError(f"{self.name} ended at once:\n{self.log_tail()}")
         with suppress(OSError):
-            return self.answers()
+            return condition()
         return False
 
     def _await(self, condition: Callable[[], bool], seconds: float, failure: str) -> None:

@@ -31,6 +31,7 @@ class RabbitServer(ServerProcess):
         super().__init__()
         self.management = management
         self._ports = {use: ReservedPort() for use in ("epmd", "distribution", "management")}
+        self._cookie = secrets.token_hex(16)
         self._epmd: subprocess.Popen[bytes] | None = None
         self._shell_lock = threading.Lock()
         self._tags = itertools.count()
@@ -52,14 +53,20 @@ class RabbitServer(ServerProcess):
 
     def prepare(self) -> None:
         cookie = self.directory / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
+        cookie.write_text(self._cookie)
         cookie.chmod(0o400)
         plugins = "rabbitmq_management" if self.management else ""
         (self.directory / "enabled_plugins").write_text(f"[{plugins}].")
         (self.directory / "environment.conf").touch()
-        (self.directory / "rabbitmq.conf").write_text(self._configuration())
+        (self.directory / "rabbitmq.conf").write_text("\n".join([*self.configuration(), ""]))
 
-    def _configuration(self) -> str:
+    @property
+    def node(self) -> str:
+        """What Erlang calls it."""
+        return f"scoreboard-{self.port}@localhost"
+
+    def configuration(self) -> list[str]:
+        """The lines of its rabbitmq.conf."""
         lines = [
             f"listeners.tcp.1 = 127.0.0.1:{self.port}",
             f"default_user = {USER}",
@@ -69,7 +76,7 @@ class RabbitServer(ServerProcess):
         if self.management:
             lines.append("management.tcp.ip = 127.0.0.1")
             lines.append(f"management.tcp.port = {self._ports['management'].number}")
-        return "\n".join(lines) + "\n"
+        return lines
 
     def launch(self) -> subprocess.Popen[bytes]:
         environment = self._environment()
@@ -89,7 +96,7 @@ class RabbitServer(ServerProcess):
             "HOME": str(self.directory),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._ports["epmd"].number),
-            "RABBITMQ_NODENAME": f"scoreboard-{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_DIST_PORT": str(self._ports["distribution"].number),

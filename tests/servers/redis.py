@@ -18,8 +18,9 @@ class RedisServer(ServerProcess):
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def launch(self) -> subprocess.Popen[bytes]:
-        options = {
+    def options(self) -> dict[str, str]:
+        """What stands in its configuration."""
+        return {
             "port": str(self.port),
             "bind": "127.0.0.1",
             "dir": str(self.directory),
@@ -27,7 +28,9 @@ class RedisServer(ServerProcess):
             "save": "",
             "appendonly": "no",
         }
-        flags = [part for key, value in options.items() for part in (f"--{key}", value)]
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        flags = [part for key, value in self.options().items() for part in (f"--{key}", value)]
         return self.spawn([REDIS_SERVER.path(), *flags])
 
     def answers(self) -> bool:

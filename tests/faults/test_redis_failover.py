@@ -1,0 +1,123 @@
+"""Redis with a replica that Sentinels promote: the address names the Sentinels."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import redis
+
+from scoreboard import keys
+from scoreboard.connections.redis import Redis, RedisUnavailable
+from tests.commands import command
+from tests.eventually import eventually
+from tests.instances import Instance
+from tests.load import a_load
+from tests.reckoning import a_game, reckon
+from tests.servers.installation import REDIS, provide
+from tests.servers.redis_sentinel import RedisTrio, ask
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users
+
+pytestmark = pytest.mark.timeout(120)
+
+PROMOTED_SECONDS = 30.0
+
+
+@pytest.fixture
+def trio() -> Iterator[RedisTrio]:
+    """Primary, replica and three Sentinels."""
+    provide(REDIS)
+    with RedisTrio() as trio:
+        yield trio
+
+
+@pytest.fixture
+def redis_url(trio: RedisTrio) -> str:
+    return trio.url
+
+
+@pytest.mark.parametrize("how", ["is killed", "hangs"])
+async def test_when_the_primary_fails_the_service_goes_on_and_follows_the_promotion(
+    start: Start, database_url: str, trio: RedisTrio, how: str
+) -> None:
+    """A primary that only hung wakes up as one, until a Sentinel tells it otherwise."""
+    instances = [await start() for _ in range(2)]
+    doors = [instance.url for instance in instances]
+    async with a_load(lambda: doors, a_game(database_url)) as load:
+        if how == "is killed":
+            await asyncio.to_thread(trio.primary.kill)
+        else:
+            await asyncio.to_thread(trio.primary.pause)
+        await load.flows()  # nobody waits for the Sentinels
+        await eventually(trio.promoted, within_seconds=PROMOTED_SECONDS)
+        trio.primary.heal()
+        await eventually(lambda: all(map(uses_redis, instances)))
+        await load.flows()
+        await reckon(load, database_url, trio.replica.url)
+
+
+def uses_redis(instance: Instance) -> bool:
+    """Whether readiness says so; a part is asked every two seconds."""
+    [part] = [
+        part for part in instance.app[keys.HEALTH].report()["parts"] if part["name"] == "redis"
+    ]
+    return bool(part["up"])
+
+
+async def test_a_promoted_replica_with_an_older_board_is_never_believed(
+    start: Start, database_url: str, trio: RedisTrio
+) -> None:
+    """Replication is asynchronous, so this is what a failover may bring."""
+    one, two = await start(), await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5, "swim": 7})
+    assert (await one.submit(user, "run"))[0] == 200
+    await eventually(lambda: ask(trio.replica, "HGET", "leaderboard", "version") == b"2")
+    with closing(redis.Redis.from_url(trio.replica.url)) as client:
+        old = client.hgetall("leaderboard")
+        assert (await one.submit(user, "swim"))[0] == 200
+        await eventually(lambda: client.hget("leaderboard", "version") == b"3")
+        client.config_set("replica-read-only", "no")
+        client.hset("leaderboard", items=[part for pair in old.items() for part in pair])
+
+    trio.primary.kill()
+    while not trio.promoted():
+        for instance in (one, two):
+            assert (await instance.board())["version"] == 3
+        await asyncio.sleep(0.05)
+    await eventually(lambda: ask(trio.replica, "HGET", "leaderboard", "version") == b"3")
+    for instance in (one, two):
+        assert (await instance.board())["version"] == 3
+    environment = {"SCOREBOARD_DATABASE_URL": database_url, "SCOREBOARD_REDIS_URL": trio.url}
+    assert await command(environment, "board", "verify") == (
+        0,
+        "All agree: every score is the sum of its ledger rows, and Redis has the board, "
+        "version 3.\n",
+    )
+
+
+async def test_a_server_that_is_a_replica_by_now_is_not_taken_for_the_primary(
+    trio: RedisTrio,
+) -> None:
+    """Whom a Sentinel names may have been demoted since; its board would be of yesterday."""
+    before, after = (Redis(trio.url, timeout_seconds=2.0, name=name) for name in "ab")
+    store = before.script("return redis.call('SET', KEYS[1], ARGV[1])")
+    assert await store(["key"], ["value"]) == b"OK"
+
+    ask(trio.primary, "REPLICAOF", "127.0.0.1", str(trio.replica.port))
+    with pytest.raises(RedisUnavailable):
+        await store(["key"], ["value"])
+    with pytest.raises(RedisUnavailable, match="slave"):
+        await after.ping()
+    await before.close()
+    await after.close()
+
+
+async def test_a_sentinel_that_hangs_costs_a_moment_and_not_the_answer(trio: RedisTrio) -> None:
+    trio.sentinels[0].pause()
+    client = Redis(trio.url, timeout_seconds=2.0, name="test")
+    await client.ping()
+    await client.close()
