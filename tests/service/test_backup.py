@@ -1,0 +1,93 @@
+"""A backup that is taken while people play, and restored: the commands of docs/operations.md."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.commands import command
+from tests.instances import Instance, test_settings
+from tests.servers import GivenServer, PostgresServer
+from tests.servers.installation import INITDB
+from tests.world import (
+    add_actions,
+    add_users,
+    board_version,
+    grants,
+    ledger_sums,
+    ranking,
+    scores,
+)
+
+
+@pytest.fixture
+def tools(postgres_server: PostgresServer | GivenServer) -> Path:
+    """Where pg_dump and pg_restore of the server's version are."""
+    if isinstance(postgres_server, GivenServer):
+        pytest.skip("pg_dump has to be of the server's version, and this server is given")
+    return INITDB.path().parent
+
+
+def run(*arguments: str | Path) -> None:
+    done = subprocess.run([str(each) for each in arguments], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+async def test_a_backup_taken_under_load_is_restored_and_the_board_follows(
+    database_url: str,
+    redis_url: str,
+    amqp_url: str,
+    tools: Path,
+    tmp_path: Path,
+) -> None:
+    dump = tmp_path / "scoreboard.dump"
+    users = add_users(database_url, 20)
+    add_actions(database_url, {f"a{n}": n + 1 for n in range(10)})
+    pairs = [(user, f"a{n}") for user in users for n in range(10)]
+    random.shuffle(pairs)
+
+    urls = {"database_url": database_url, "redis_url": redis_url, "amqp_url": amqp_url}
+    async with await Instance.start(test_settings(**urls)) as instance:
+        assert (await instance.submit(*pairs.pop()))[0] == 200
+        dumping = asyncio.create_task(
+            asyncio.to_thread(
+                run, tools / "pg_dump", "--format=custom", f"--file={dump}", database_url
+            )
+        )
+        while not dumping.done():  # a dump is a snapshot, whatever goes on meanwhile
+            assert (await instance.submit(*pairs.pop()))[0] == 200
+        await dumping
+        for _ in range(20):
+            assert (await instance.submit(*pairs.pop()))[0] == 200
+    played, version = grants(database_url), board_version(database_url)
+
+    options = ["--clean", "--if-exists", "--single-transaction", f"--dbname={database_url}"]
+    await asyncio.to_thread(run, tools / "pg_restore", *options, dump)
+
+    kept = grants(database_url)
+    assert 1 <= len(kept) <= len(played) - 20
+    assert set(kept) < set(played)
+    assert scores(database_url) == ledger_sums(database_url)
+
+    environment = {"SCOREBOARD_DATABASE_URL": database_url, "SCOREBOARD_REDIS_URL": redis_url}
+    assert await command(environment, "migrate") == (0, "Nothing to do.\n")
+    code, said = await command(environment, "board", "verify")
+    assert (code, f"Redis holds version {version}, ahead of the ledger's" in said) == (1, True)
+    code, said = await command(environment, "board", "rebuild")
+    assert (code, said) == (
+        0,
+        f"No score was wrong. The board has version {version + 1}, here and in Redis.\n",
+    )
+    code, said = await command(environment, "board", "verify")
+    assert (code, said.endswith(f"Redis has the board, version {version + 1}.\n")) == (0, True)
+
+    async with await Instance.start(test_settings(**urls)) as instance:
+        lost = next(pair for pair in played if pair not in set(kept))
+        assert (await instance.submit(*lost))[0] == 200  # what was lost can be made again
+        assert (await instance.submit(*kept[0]))[1]["code"] == "already_granted"
+        shown = [(entry["userId"], entry["score"]) for entry in (await instance.board())["data"]]
+        assert shown == ranking(database_url)

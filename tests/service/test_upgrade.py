@@ -1,0 +1,112 @@
+"""Upgrades without downtime: the schema of the next version comes first, while this one serves."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scoreboard import migrations
+from scoreboard.migrations import migrate, pending
+from scoreboard.settings import shipped
+from tests.instances import Instance
+from tests.service.conftest import Start
+from tests.world import add_actions, add_users, grants, ledger_sums, scores, sql
+
+SHIPPED = shipped("migrations")
+# Those of the first version, which nothing ran before.
+FIRST_VERSION = 5
+
+# All that a migration may do to a table of ours while code that does not know of it runs.
+NEXT_VERSION = """
+ALTER TABLE users ADD COLUMN motto TEXT;
+ALTER TABLE scores ADD COLUMN season INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN source TEXT DEFAULT 'api';
+ALTER TABLE actions ADD COLUMN retired_at TIMESTAMPTZ;
+ALTER TABLE board ADD COLUMN name TEXT NOT NULL DEFAULT 'all time';
+CREATE TABLE badges (user_id UUID NOT NULL REFERENCES users ON DELETE CASCADE, name TEXT NOT NULL);
+CREATE INDEX idx_ledger_submitted_at ON ledger (submitted_at);
+"""
+
+
+@pytest.fixture
+def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The migrations of a version that is yet to come."""
+    shutil.copytree(SHIPPED, tmp_path / "migrations")
+    (tmp_path / "migrations" / "9999.next.sql").write_text(NEXT_VERSION)
+    return tmp_path
+
+
+async def plays(instance: Instance, user: str, action: str) -> None:
+    """All that writes, and all that reads."""
+    assert (await instance.submit(user, action))[0] == 200
+    assert (await instance.board())["data"][0]["userId"] == user
+    account = {"username": f"{action}-fan", "password": "long enough"}
+    email = {"email": f"{action}@example.org"}
+    async with instance.client.post("/api/auth/register", json=account | email) as response:
+        assert response.status == 201
+        token = (await response.json())["refreshToken"]
+    async with instance.client.post("/api/auth/refresh", json={"refreshToken": token}) as response:
+        assert response.status == 200
+    async with instance.client.get("/api/me", headers=instance.bearer(user)) as response:
+        assert response.status == 200
+    async with instance.client.get("/api/actions") as response:
+        assert response.status == 200
+
+
+async def test_this_version_serves_on_the_schema_of_the_next_one(
+    start: Start, database_url: str, next_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names every column that it reads or writes, and asks for no migration that is newer."""
+    running = await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"before": 5, "after": 5, "restarted": 5})
+    await plays(running, user, "before")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "shipped", lambda name: next_version / name)
+        assert migrate(database_url) == ["9999.next"]
+
+    await plays(running, user, "after")
+    assert pending(database_url) == []  # so this version may be started again as well
+    await plays(await start(), user, "restarted")
+    assert len(grants(database_url)) == 3
+    assert scores(database_url) == ledger_sums(database_url)
+    assert sql(database_url, "SELECT count(*) FROM badges") == [(0,)]
+
+
+# What may break code that runs: it comes a version after the code that stopped to need it.
+TAKES_AWAY = re.compile(
+    r"\b(DROP\s+(TABLE|COLUMN|CONSTRAINT)|RENAME|SET\s+NOT\s+NULL|ALTER\s+(COLUMN\s+)?\w+\s+(SET\s+"
+    r"DATA\s+)?TYPE|TRUNCATE)\b",
+    re.IGNORECASE,
+)
+UNUSED_SINCE = re.compile(r"^-- unused since \d+\.\d+\.\d+: ", re.MULTILINE)
+
+
+def test_a_migration_after_the_first_version_only_adds_unless_it_says_since_when_it_may() -> None:
+    for file in sorted(SHIPPED.glob("*.sql")):
+        number = int(file.name[:4])
+        if number <= FIRST_VERSION or file.name.endswith(".rollback.sql"):
+            continue
+        text = file.read_text(encoding="utf-8")
+        statements = re.sub(r"--.*", "", text)
+        assert not TAKES_AWAY.search(statements) or UNUSED_SINCE.search(text), file.name
+
+
+@pytest.mark.parametrize(
+    ("statement", "takes_away"),
+    [
+        ("ALTER TABLE users DROP COLUMN email", True),
+        ("ALTER TABLE users RENAME COLUMN email TO mail", True),
+        ("ALTER TABLE users ALTER COLUMN score TYPE BIGINT", True),
+        ("ALTER TABLE users ALTER email SET NOT NULL", True),
+        ("DROP TABLE users", True),
+        ("DROP INDEX idx_users_email", False),
+        ("ALTER TABLE users ADD COLUMN motto TEXT NOT NULL DEFAULT ''", False),
+        ("CREATE TABLE drops (renamed INTEGER)", False),
+    ],
+)
+def test_what_takes_away_is_told_from_what_adds(statement: str, takes_away: bool) -> None:
+    assert bool(TAKES_AWAY.search(statement)) is takes_away
