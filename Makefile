@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python 
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	>/dev/null 2>&1 && { echo "$$python"; break; }; done)
 
-.PHONY: help run test unit guards lint format types audit bench docs lock venv clean
+.PHONY: help run test unit guards soak lint format types audit bench docs lock venv clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -28,6 +28,9 @@ unit: venv ## only the tests that need no server
 
 guards: venv ## take each guard out and see its test fail (some minutes)
 	$(BIN)/python -m tests.guards
+
+soak: venv ## play while everything breaks (SOAK="--minutes 60 --seed 7")
+	$(BIN)/python -m tests.soak $(SOAK)
 
 lint: venv ## what ruff finds, and whether the code is formatted
 	$(BIN)/ruff check .

@@ -79,7 +79,8 @@ class Load:
     """Submitters, readers and subscribers on some doors (addresses of instances, or of a balancer).
 
     `doors` is asked anew for each request, so a door may close while the load runs. `pairs` are the
-    submissions to make, each once; every tenth is made again, to be told of the first.
+    submissions to make, each once; every tenth is made again, to be told of the first. Subscribers
+    stay for about `stay_seconds` and then come again; without it they stay for good.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Load:
         subscribers: int = 6,
         pause_seconds: float = 0.02,
         patience_seconds: float = 15.0,
+        stay_seconds: float | None = None,
         stream_doors: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         self.replies: list[Reply] = []
@@ -105,6 +107,7 @@ class Load:
         self._submitters = submitters
         self._pause_seconds = pause_seconds
         self._patience_seconds = patience_seconds
+        self._stay_seconds = stay_seconds
         self._tokens = AccessTokens(test_settings(access_token_seconds=7 * 86400))
         self._bearers: dict[str, str] = {}
         self._client: aiohttp.ClientSession
@@ -290,11 +293,15 @@ class Load:
                     f"{subscriber.door}{_STREAM}", timeout=aiohttp.ClientTimeout(total=None)
                 ) as response:
                     if response.status == 200:
-                        await self._listen(subscriber, response)
+                        async with asyncio.timeout(self._stay()):
+                            await self._listen(subscriber, response)
             except (aiohttp.ClientError, OSError):
                 pass
             # As `retry:` asks, but sooner, and for each at another moment.
             await asyncio.sleep(random.uniform(0.1, 0.3))
+
+    def _stay(self) -> float | None:
+        return self._stay_seconds and random.uniform(0, 2 * self._stay_seconds)
 
     async def _listen(self, subscriber: Subscriber, response: aiohttp.ClientResponse) -> None:
         subscriber.begins.append(len(subscriber.versions))

@@ -17,8 +17,8 @@ import pytest
 
 from scoreboard import keys
 from tests.eventually import eventually
-from tests.faults.conftest import Line
 from tests.instances import Instance
+from tests.lines import Line
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, cached_board
 from tests.servers.scoreboard import ScoreboardServer
 from tests.service.conftest import Start

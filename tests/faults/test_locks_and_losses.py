@@ -16,8 +16,8 @@ from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission
 from tests.eventually import eventually
-from tests.faults.conftest import Line
 from tests.instances import Instance
+from tests.lines import Line
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, grants, holding, sql
 

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from tests.eventually import eventually
-from tests.faults.conftest import Line
 from tests.instances import Instance
+from tests.lines import Line
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.scoreboard import ScoreboardServer
 from tests.service.conftest import Start

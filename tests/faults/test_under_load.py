@@ -15,8 +15,8 @@ import redis
 
 from tests.broker import Broker
 from tests.eventually import eventually
-from tests.faults.conftest import Line
 from tests.instances import Instance
+from tests.lines import Line
 from tests.load import Load, a_load
 from tests.reckoning import (
     MARGIN_SECONDS,

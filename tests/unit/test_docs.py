@@ -123,6 +123,7 @@ def test_every_variable_exists(page: Path) -> None:
         f"{PREFIX}CONFIG",
         *ENVIRONMENT.values(),
         "SCOREBOARD_TEST_EXPLORE",
+        "SCOREBOARD_TEST_SOAK_SEED",
         *MISSPELT,
     }
     # `SCOREBOARD_*_URL` and the like name several at once.

@@ -1,0 +1,221 @@
+"""A soak: people play for as long as you like while everything breaks, in an order that a seed
+decides.
+
+    python -m tests.soak [--minutes 60] [--seed 7]        (make soak SOAK="--minutes 60")
+
+Three instances: one in this process, whose tasks can be counted; a steady process, which nobody
+kills and whose memory is measured; a mortal one, which is killed, frozen and restarted. Between
+them and the servers are proxies. At the end everything is reckoned up, and tasks, files and memory
+have to be back where they began.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scoreboard.migrations import migrate
+from scoreboard.operations import logs
+from tests.breaking import FAULTS, Stage, draw
+from tests.conftest import a_database
+from tests.eventually import eventually
+from tests.instances import Instance, test_settings
+from tests.lines import a_line
+from tests.load import Load
+from tests.reckoning import a_game, reckon
+from tests.servers import PostgresServer, RabbitServer, RedisServer, settle
+from tests.servers.scoreboard import ScoreboardServer
+
+_SETTINGS: dict[str, Any] = {"database_timeout_seconds": 1.0, "publish_timeout_seconds": 1.0}
+_FAULT_SECONDS = (0.3, 2.5)
+_WARM_SECONDS = 3.0
+# What the steady process may hold at the end above what it held once warm: allocators keep some of
+# what a burst took, and caches fill up to their bounds. A leak of 1 KiB a submission is past it in
+# five minutes.
+_MEMORY_BYTES = 24 * 2**20
+# Sessions and pools that were not all in use at the start: 6 to PostgreSQL, 8 to Redis, 2 to the
+# broker.
+_FILES = 16
+_SUBMISSIONS_A_MINUTE = 12_000
+_USERS = 40
+_OURS = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The three servers, and this soak's own places on them."""
+
+    postgres: PostgresServer
+    redis: RedisServer
+    rabbit: RabbitServer
+    database_url: str
+    redis_url: str
+    amqp_url: str
+
+
+@dataclass
+class Report:
+    """What happened."""
+
+    seed: int
+    seconds: float
+    faults: Counter[str]
+    replies: Counter[int]
+    acknowledged: int
+    events: int
+    streams: int
+    memory_bytes: int
+
+    def __str__(self) -> str:
+        answers = ", ".join(
+            f"{status or 'no answer'}: {count}" for status, count in sorted(self.replies.items())
+        )
+        return (
+            f"seed {self.seed}, {self.seconds:.0f} s, {self.faults.total()} faults of "
+            f"{len(self.faults)} kinds; {self.acknowledged} submissions acknowledged ({answers}), "
+            f"{self.events} events over {self.streams} streams; lost: nothing; memory "
+            f"{self.memory_bytes / 2**20:+.1f} MiB"
+        )
+
+
+async def soak(servers: Servers, seconds: float, seed: int) -> Report:
+    """Play and break for so long; raises AssertionError when anything does not add up."""
+    pairs = a_game(
+        servers.database_url,
+        users=_USERS,
+        actions=int((seconds / 60 + 2) * _SUBMISSIONS_A_MINUTE / _USERS),
+        seed=seed,
+    )
+    try:
+        async with _a_stage(servers) as stage:
+            tasks, files = _tasks(), stage.steady.itself.num_fds()
+            async with Load(stage.doors, pairs, pause_seconds=0.04, stay_seconds=20.0) as load:
+                await load.flows(within_seconds=60.0)
+                await asyncio.sleep(_WARM_SECONDS)
+                memory = stage.steady.itself.memory_info().rss
+                began = time.monotonic()
+                faults = await _break_everything(stage, load, random.Random(seed), began + seconds)
+                await load.flows(within_seconds=60.0)
+                await reckon(load, servers.database_url, servers.redis_url)
+                assert load.violations == []
+            await eventually(lambda: not _tasks() - tasks, within_seconds=30.0, message="tasks")
+            await eventually(
+                lambda: stage.steady.itself.num_fds() <= files + _FILES, message="open files"
+            )
+            grown = stage.steady.itself.memory_info().rss - memory
+            assert grown < _MEMORY_BYTES
+            return Report(
+                seed,
+                time.monotonic() - began,
+                faults,
+                Counter(reply.status for reply in load.replies),
+                len(load.acknowledged),
+                sum(len(subscriber.versions) for subscriber in load.subscribers),
+                sum(subscriber.streams for subscriber in load.subscribers),
+                grown,
+            )
+    except BaseException as error:
+        error.add_note(f"replay: python -m tests.soak --seed {seed} --minutes {seconds / 60:g}")
+        raise
+
+
+async def _break_everything(
+    stage: Stage, load: Load, dice: random.Random, until: float
+) -> Counter[str]:
+    """One fault or two at a time, then grants and boards through every door. Only the dice decide
+    what comes next, so the same seed gives the same order.
+    """
+    done: Counter[str] = Counter()
+    while time.monotonic() < until:
+        chosen = draw(dice)
+        seconds = dice.uniform(*_FAULT_SECONDS)
+        print(f"{seconds:.1f} s: {', '.join(chosen)}", flush=True)  # noqa: T201 - what is replayed
+        await asyncio.gather(*(FAULTS[name](stage, seconds) for name in chosen))
+        await load.flows(within_seconds=60.0)
+        assert load.violations == []
+        done.update(chosen)
+    return done
+
+
+def _tasks() -> Counter[str]:
+    """The service's tasks in this process by name; those of proxies and players are not its own."""
+    codes = [getattr(task.get_coro(), "cr_code", None) for task in asyncio.all_tasks()]
+    return Counter(
+        code.co_qualname for code in codes if code and not code.co_filename.startswith(_OURS)
+    )
+
+
+@asynccontextmanager
+async def _a_stage(servers: Servers) -> AsyncIterator[Stage]:
+    async with (
+        a_line(servers.database_url) as database,
+        a_line(servers.redis_url) as redis,
+        a_line(servers.amqp_url) as amqp,
+    ):
+        urls = (database.url, redis.url, amqp.url)
+        steady, mortal = ScoreboardServer(*urls, **_SETTINGS), ScoreboardServer(*urls, **_SETTINGS)
+        settings = test_settings(
+            database_url=database.url, redis_url=redis.url, amqp_url=amqp.url, **_SETTINGS
+        )
+        try:
+            for server in (steady, mortal):
+                await asyncio.to_thread(server.start)
+            async with await Instance.start(settings) as home:
+                await eventually(lambda: home.metric("bus_connected", side="consume") == 1)
+                yield Stage(
+                    postgres=servers.postgres,
+                    redis=servers.redis,
+                    rabbit=servers.rabbit,
+                    database_line=database,
+                    redis_line=redis,
+                    amqp_line=amqp,
+                    redis_url=servers.redis_url,
+                    amqp_url=servers.amqp_url,
+                    lasting=(home.url, steady.url),
+                    steady=steady,
+                    mortal=mortal,
+                )
+        finally:
+            for server in (steady, mortal):
+                await asyncio.to_thread(server.destroy)
+
+
+def main() -> None:
+    """Soak on servers of its own, and say what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments = parser.parse_args()
+    logging.disable(logging.CRITICAL)  # what breaks on purpose is no news
+    logs.configure("error", "console", "soak")
+    with ExitStack() as stack:
+        own = settle(["postgres", "redis", "rabbit"])
+        for server in own.values():
+            if not isinstance(server, PostgresServer | RedisServer | RabbitServer):
+                parser.exit(2, "unset SCOREBOARD_TEST_*_URL: a soak stops its servers\n")
+            stack.enter_context(server)
+        postgres, rabbit = own["postgres"], own["rabbit"]
+        assert isinstance(postgres, PostgresServer)
+        assert isinstance(rabbit, RabbitServer)
+        assert isinstance(own["redis"], RedisServer)
+        url = stack.enter_context(a_database(postgres.url, "soak", template="template1"))
+        migrate(url)
+        servers = Servers(
+            postgres, own["redis"], rabbit, url, own["redis"].url, rabbit.add_vhost("soak")
+        )
+        report = asyncio.run(soak(servers, arguments.minutes * 60, arguments.seed))
+    sys.stdout.write(f"{report}\n")
+
+
+if __name__ == "__main__":
+    main()
