@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import os
 import random
 import resource
 import sys
@@ -61,7 +62,7 @@ QUICK = Extent(
     connections=(64,),
     subscribers=(1_000,),
     arriving=2_000,
-    sizes=(10_000,),
+    sizes=(10_000, 100_000),
 )
 
 
@@ -143,9 +144,16 @@ def _bench(extent: Extent) -> Iterator[Bench]:
 
 
 def _size(postgres: PostgresServer) -> None:
-    """Give PostgreSQL the memory that an operator would; its defaults are for small machines."""
-    administer(postgres, "ALTER SYSTEM SET shared_buffers = '1GB'")
-    administer(postgres, "ALTER SYSTEM SET max_wal_size = '4GB'")
+    """Set PostgreSQL up as docs/operations.md tells an operator to."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    settings = {
+        "shared_buffers": f"{max(1024, memory // 4)}MB",
+        "max_wal_size": "16GB",
+        "checkpoint_timeout": "30min",
+        "wal_compression": "lz4",
+    }
+    for name, value in settings.items():
+        administer(postgres, f"ALTER SYSTEM SET {name} = '{value}'")
     postgres.restart()
 
 
@@ -223,9 +231,12 @@ def _arrival(bench: Bench) -> None:
 
 
 def _growth(bench: Bench) -> None:
-    for users in bench.extent.sizes:
-        with a_world(bench.stage.postgres, f"growth_{users}", users) as url:
-            bench.note("growth", growth.measure(url, users))
+    with ExitStack() as stack:
+        urls = {
+            users: stack.enter_context(a_world(bench.stage.postgres, f"growth_{users}", users))
+            for users in bench.extent.sizes
+        }
+        bench.note("growth", *growth.measure(urls, bench.extent.rounds))
 
 
 # The first action of the latency's players: the grants of the same run have used those before it.

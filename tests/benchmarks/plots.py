@@ -14,6 +14,7 @@ Rows = list[dict[str, Any]]
 
 _WIDTH, _HEIGHT = 720, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 10, 60, 40
+_OURS = "Scoreboard"
 _COLOURS = ("#1b6ca8", "#7fb2d9", "#c8553d", "#e0a458", "#7a7a7a")
 
 
@@ -33,6 +34,7 @@ _PLOTS = (
     Plot("reads.svg", "reads", "conditional", "per_second", "Board reads a second"),
     Plot("deliveries.svg", "streams", "subscribers", "cpu_us", "CPU µs per delivery"),
     Plot("memory.svg", "streams", "subscribers", "rss_kib", "RSS KiB per idle subscriber"),
+    Plot("growth.svg", "growth", "users", "grant_us", "µs per grant, by the number of users"),
 )
 
 
@@ -49,6 +51,7 @@ def draw(results: dict[str, Rows]) -> dict[str, str]:
 
 
 def _draw(plot: Plot, rows: Rows) -> str:
+    rows = [{"program": _OURS, **row} for row in rows]  # where there is nothing beside it
     programs = list(dict.fromkeys(row["program"] for row in rows))
     places = sorted({row[plot.along] for row in rows})
     medians = {

@@ -95,6 +95,9 @@ class Table:
     # Which value is compared, and with which programs (the part of the group that is replaced).
     ratio: str = ""
     anchors: tuple[str, ...] = ()
+    # Which values are shown beside those of another row of the same figure, round by round.
+    compared: tuple[str, ...] = ()
+    compared_with: tuple[Any, ...] = ()
 
 
 _TABLES = (
@@ -169,15 +172,21 @@ _TABLES = (
     Table(
         "growth",
         "How cost grows",
-        "One ledger row per user, grants of random users in batches of 50 on one connection, fsync "
-        "on. `board rebuild` reads the whole ledger and every score.",
+        "One ledger row per user, ten million of them in the last row. Grants of random users in "
+        "batches of 50 on one connection, fsync on. In the middle of a checkpoint interval (30 "
+        "minutes), and right after a checkpoint, when each page goes whole into the log once. "
+        "`board rebuild` reads the whole ledger and every score. PostgreSQL is set up as "
+        "[operations](../operations.md#postgresql) says, at every size alike.",
         ("users",),
         {
             "grant_us": ("grant µs", "{:,.0f}"),
+            "fresh_grant_us": ("after a checkpoint µs", "{:,.0f}"),
             "top_us": ("top 10 µs", "{:,.0f}"),
             "rank_index_mib": ("rank index MiB", "{:,.1f}"),
             "rebuild_seconds": ("board rebuild s", "{:,.1f}"),
         },
+        compared=("grant_us", "top_us"),
+        compared_with=(100_000,),
     ),
 )
 
@@ -231,6 +240,10 @@ def _sections(results: dict[str, Rows]) -> Iterable[str]:
 
 def _lines(table: Table, rows: Rows) -> Iterable[str]:
     ratios = [f"{anchor} = 1" for anchor in table.anchors]
+    ratios += [
+        f"{table.values[column][0]}, {_cell(table.compared_with[0])} = 1"
+        for column in table.compared
+    ]
     headings = [*table.group, *(heading for heading, _ in table.values.values()), *ratios]
     yield f"| {' | '.join(headings)} |"
     yield f"|{'---|' * len(headings)}"
@@ -243,6 +256,7 @@ def _lines(table: Table, rows: Rows) -> Iterable[str]:
             for column, (_, form) in table.values.items()
         ]
         cells += [_ratio(table, rows, key, members, anchor) for anchor in table.anchors]
+        cells += [_beside(table, rows, members, column) for column in table.compared]
         yield f"| {' | '.join(cells)} |"
 
 
@@ -260,6 +274,14 @@ def _ratio(table: Table, rows: Rows, key: tuple[Any, ...], members: Rows, anchor
         return ""
     pairs = zip(members, others, strict=False)
     return f"{statistics.median(a[table.ratio] / b[table.ratio] for a, b in pairs):.2f}"
+
+
+def _beside(table: Table, rows: Rows, members: Rows, column: str) -> str:
+    others = _grouped(rows, table.group).get(table.compared_with)
+    if others is None:
+        return ""
+    pairs = zip(members, others, strict=False)
+    return f"{statistics.median(a[column] / b[column] for a, b in pairs):.2f}"
 
 
 def _cell(value: Any) -> str:
