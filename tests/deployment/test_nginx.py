@@ -1,0 +1,243 @@
+"""docker/nginx/nginx.conf in a real nginx, before instances of both roles."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from tests.deployment.conftest import Start
+from tests.deployment.files import DOCKER, make_secrets
+from tests.eventually import eventually
+from tests.instances import Instance
+from tests.servers.installation import ProgramsMissingError, provide
+from tests.servers.process import ServerProcess, exchange
+from tests.service.test_caching_proxy import NGINX
+from tests.world import add_actions, add_users
+
+# An installation may have to come first.
+pytestmark = pytest.mark.timeout(240)
+
+
+class LoadBalancer(ServerProcess):
+    """nginx as compose starts it, but for the places that are Docker's."""
+
+    name = "nginx"
+
+    def __init__(self, api: list[str], stream: list[str]) -> None:
+        super().__init__()
+        self._upstreams = {"api": api, "stream": stream}
+        make_secrets(self.directory / "secrets")
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "secrets" / "nginx" / "certificate.pem"
+
+    @property
+    def command(self) -> list[str | Path]:
+        # -e, because nginx opens the log of its distribution before it reads the configuration.
+        file = self.directory / "nginx.conf"
+        return [NGINX.path(), "-e", "stderr", "-p", self.directory, "-c", file]
+
+    def prepare(self) -> None:
+        text = (DOCKER / "nginx" / "nginx.conf").read_text("utf-8")
+        text = text.replace("/tmp/", f"{self.directory}/")
+        text = text.replace("/run/secrets", str(self.certificate.parent))
+        text = text.replace("/dev/stdout", f"{self.directory}/access.log")
+        text = text.replace("/dev/stderr", f"{self.directory}/error.log")
+        text = text.replace("worker_processes auto", "worker_processes 1")
+        text = text.replace("listen 8443 ssl", f"listen 127.0.0.1:{self.port} ssl")
+        for role, addresses in self._upstreams.items():
+            servers = "".join(f"server {address};" for address in addresses)
+            text, found = re.subn(rf"server {role}:8080 resolve [^;]*;", servers, text)
+            assert found == 1
+        if _version() < (1, 25, 1):
+            text = text.replace("http2 on;", "").replace(" ssl;", " ssl http2;")
+        (self.directory / "nginx.conf").write_text(text)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        return self.spawn([*self.command, "-g", "daemon off; master_process off;"])
+
+    def answers(self) -> bool:
+        return bool(exchange(self.port, b"GET / HTTP/1.0\r\n\r\n", 5))
+
+
+def _version() -> tuple[int, ...]:
+    shown = subprocess.run([NGINX.path(), "-v"], capture_output=True, check=True).stderr.decode()
+    return tuple(int(number) for number in re.findall(r"\d+", shown)[:3])
+
+
+Behind = Callable[..., Awaitable[aiohttp.ClientSession]]
+
+
+@pytest.fixture
+async def behind() -> AsyncIterator[Behind]:
+    """A client that reaches instances through nginx, and believes its certificate alone."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl, as docker/make_secrets.py does")
+    try:
+        await asyncio.to_thread(provide, [NGINX])
+    except ProgramsMissingError:
+        pytest.skip("needs nginx: apt-get install nginx, or brew install nginx")
+    async with AsyncExitStack() as stack:
+
+        async def put_behind(api: list[str], stream: list[str]) -> aiohttp.ClientSession:
+            proxy = LoadBalancer(api, stream)
+            stack.callback(proxy.destroy)
+            await asyncio.to_thread(proxy.start)
+            connector = aiohttp.TCPConnector(
+                ssl=ssl.create_default_context(cafile=str(proxy.certificate))
+            )
+            session = aiohttp.ClientSession(proxy.url, connector=connector)
+            return await stack.enter_async_context(session)
+
+        yield put_behind
+
+
+def address(instance: Instance) -> str:
+    return urlsplit(instance.url).netloc
+
+
+async def submitted(client: aiohttp.ClientSession, api: Instance, user: str) -> int:
+    """Submit an action through nginx; the answer's status."""
+    async with client.post(
+        "/api/actions", json={"actionId": "run"}, headers=api.bearer(user)
+    ) as answer:
+        return answer.status
+
+
+@pytest.mark.usefixtures("behind")
+def test_nginx_takes_the_file() -> None:
+    proxy = LoadBalancer(["127.0.0.1:9"], ["127.0.0.1:9"])
+    try:
+        proxy.prepare()
+        judged = subprocess.run([*proxy.command, "-t"], capture_output=True, check=False)
+        assert (judged.returncode, re.findall(rb"\[(?:warn|emerg)\].*", judged.stderr)) == (0, [])
+    finally:
+        proxy.destroy()
+
+
+async def test_a_submission_on_an_api_instance_is_seen_on_a_stream_instance(
+    start: Start, behind: Behind, database_url: str
+) -> None:
+    api, other = await start(role="api"), await start(role="stream", heartbeat_seconds=0.2)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    client = await behind([address(api)], [address(other)])
+    for path in ("/api/leaderboard/stream", "/api/scoreboard/stream"):
+        async with client.get(path) as response:
+            assert response.content_type == "text/event-stream"
+            seen = b""
+            async with asyncio.timeout(10):
+                while b"event: score:update" not in seen or b": heartbeat" not in seen:
+                    seen += await response.content.readany()
+                # The second time it is refused, and the board shows it from the start.
+                assert await submitted(client, api, user) in (200, 400)
+                while b'"score":50' not in seen:
+                    seen += await response.content.readany()
+            assert other.metric("subscribers") == 1
+        await eventually(lambda: other.metric("subscribers") == 0)
+
+
+async def test_pages_and_the_rest_come_from_api_instances_and_nothing_for_operators(
+    start: Start, behind: Behind
+) -> None:
+    api = await start(role="api")
+    client = await behind([address(api)], ["127.0.0.1:9"])
+    for path in ("/", "/docs", "/api/leaderboard", "/api/actions"):
+        async with client.get(path) as response:
+            assert response.status == 200, path
+    for path in ("/metrics", "/healthz", "/readyz"):
+        async with client.get(path) as response:
+            assert response.status == 404
+            assert "X-Request-ID" not in response.headers  # nobody of ours was asked
+
+
+async def test_it_speaks_http_2_to_browsers(behind: Behind) -> None:
+    client = await behind(["127.0.0.1:9"], ["127.0.0.1:9"])
+    base = urlsplit(str(client._base_url))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    _, writer = await asyncio.open_connection(base.hostname, base.port, ssl=context)
+    chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+    writer.close()
+    assert chosen == "h2"
+
+
+async def test_who_comes_without_tls_is_sent_to_it(behind: Behind) -> None:
+    client = await behind(["127.0.0.1:9"], ["127.0.0.1:9"])
+    place = f"{client._base_url}/docs?x=1".removeprefix("https:")
+    async with aiohttp.request("GET", f"http:{place}", allow_redirects=False) as response:
+        assert (response.status, response.headers["Location"]) == (308, f"https:{place}")
+
+
+async def test_a_submission_that_an_instance_takes_with_it_is_made_elsewhere(
+    start: Start, behind: Behind, database_url: str
+) -> None:
+    """As happens to one that meets an idle connection in the moment in which it is closed."""
+    asked = asyncio.Event()
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        writer.close()
+
+    api = await start(role="api")
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    async with await asyncio.start_server(close, "127.0.0.1", 0) as leaving:
+        port = leaving.sockets[0].getsockname()[1]
+        client = await behind([f"127.0.0.1:{port}", address(api)], ["127.0.0.1:9"])
+        for user in users:  # in turns: one of the two meets the one that leaves
+            assert await submitted(client, api, user) == 200
+    assert asked.is_set()
+
+
+async def test_an_instance_is_told_who_asks_and_for_what(behind: Behind) -> None:
+    """The address that nginx saw comes last, whatever the client claims to be."""
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as listener:
+        address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        client = await behind([address], [address])
+        asks = {"X-Forwarded-For": "192.0.2.1", "Host": "scores.example.org"}
+        for path in ("/api/me", "/api/leaderboard/stream", "/api/actions"):
+            async with client.get(path, headers=asks) as response:
+                assert response.status == 204
+    assert len(heard) == 3
+    for request in heard:
+        assert b"\r\nX-Forwarded-For: 192.0.2.1, 127.0.0.1\r\n" in request
+        assert b"\r\nX-Forwarded-Proto: https\r\n" in request
+        assert b"\r\nHost: scores.example.org\r\n" in request
+        assert b"Connection: close" not in request
+
+
+async def test_a_body_that_is_too_large_is_refused_by_the_service(
+    start: Start, behind: Behind, database_url: str
+) -> None:
+    api = await start(role="api")
+    [user] = add_users(database_url, 1)
+    client = await behind([address(api)], ["127.0.0.1:9"])
+    body = b'{"actionId": "' + b"x" * 20_000 + b'"}'
+    headers = {"Content-Type": "application/json", **api.bearer(user)}
+    async with client.post("/api/actions", data=body, headers=headers) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (413, "body_too_large")
