@@ -19,7 +19,7 @@ for role in api stream; do
     compose up --detach --no-deps --no-recreate --wait --scale "$role=$((2 * count))" "$role"
     for container in $old; do
         # As long as stop_grace_period, within which an instance finishes what it accepted.
-        docker stop --time 30 "$container"
+        docker stop -t 30 "$container"
         docker rm "$container"
     done
 done
