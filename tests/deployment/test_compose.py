@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import pwd
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scoreboard import __version__
+from scoreboard.migrations import migrate
 from scoreboard.settings import Settings, load, require_servers
 from tests.deployment.files import DOCKER, ROOT, compose, make_secrets, services
 
@@ -158,6 +161,13 @@ def test_the_servers_that_hold_data_have_no_way_out() -> None:
         assert services()[server]["networks"] == ["data"]
 
 
+def test_instances_get_no_address_that_is_nginx_s() -> None:
+    network = compose()["networks"]["edge"]["ipam"]["config"][0]
+    address = ip_address(services()["nginx"]["networks"]["edge"]["ipv4_address"])
+    assert address in ip_network(network["subnet"])
+    assert address not in ip_network(network["ip_range"])
+
+
 # The image
 
 
@@ -178,6 +188,23 @@ def test_what_is_installed_is_locked() -> None:
     assert len(installs) == 3
     locked = (ROOT / "requirements-dev.lock").read_text("utf-8")
     assert re.search(r"^setuptools==", locked, re.MULTILINE)
+
+
+def test_the_schema_can_be_made_under_an_account_without_a_name(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the image's is: a number that nobody gave a name."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in re.findall(r"\b([A-Z_]+)=(\S+)", dockerfile().partition("\nUSER ")[2]):
+        if name != "PATH":
+            monkeypatch.setenv(name, value)
+
+    def nameless(number: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", nameless)
+    assert migrate(empty_database_url)
 
 
 def dockerfile() -> str:

@@ -207,6 +207,30 @@ async def test_a_submission_that_an_instance_takes_with_it_is_made_elsewhere(
     assert asked.is_set()
 
 
+async def test_a_request_begins_once_more_when_nobody_was_there(behind: Behind) -> None:
+    """By then the names lead elsewhere, or an instance that was set aside is asked again."""
+    calls: list[bytes] = []
+
+    async def close_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        calls.append((await reader.readuntil(b"\r\n\r\n")).partition(b" HTTP")[0])
+        if calls.count(calls[-1]) > 1:
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(close_twice, "127.0.0.1", 0) as server:
+        place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        client = await behind([place], [place])
+        for path in ("/api/me", "/api/leaderboard/stream"):
+            async with client.get(path) as response:
+                assert response.status == 204
+        async with client.post("/api/actions") as response:
+            assert response.status == 204
+        # But not whatever may have been done already.
+        async with client.post("/api/auth/register") as response:
+            assert response.status == 502
+    assert calls.count(b"POST /api/auth/register") == 1
+
+
 async def test_an_instance_is_told_who_asks_and_for_what(behind: Behind) -> None:
     """The address that nginx saw comes last, whatever the client claims to be."""
     heard: list[bytes] = []
