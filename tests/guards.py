@@ -685,7 +685,7 @@ GUARDS: Final = (
     Guard(
         "nginx makes a submission elsewhere that went down with its instance",
         "docker/nginx/nginx.conf",
-        "            proxy_next_upstream error timeout non_idempotent;\n",
+        "            error_page 502 504 = @actions;\n",
         "",
         "tests/deployment/test_nginx.py::"
         "test_a_submission_that_an_instance_takes_with_it_is_made_elsewhere",
