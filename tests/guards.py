@@ -729,6 +729,13 @@ GUARDS: Final = (
         "tests/deployment/test_rabbit_definitions.py::"
         "test_every_queue_of_ours_is_bounded_whoever_makes_it",
     ),
+    Guard(
+        "the imitation of Redis goes on after an error",
+        "scoreboard/operations/embedded/redis.py",
+        "    server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)\n",
+        "",
+        "tests/service/test_imitation.py",
+    ),
 )
 
 

@@ -157,7 +157,7 @@ def test_only_the_borders_import_the_drivers() -> None:
             "migrations",
             "operations.embedded.postgres",
         },
-        "redis": {"connections.redis", "connections.sentinels"},
+        "redis": {"connections.redis", "connections.sentinels", "operations.embedded.redis"},
         "aio_pika": {"live.rabbit"},
         "aiormq": {"live.rabbit"},
         "opentelemetry": {"operations.otlp"},

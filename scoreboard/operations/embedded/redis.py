@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from scoreboard.operations.embedded.failure import EmbeddedServerError
@@ -31,7 +31,7 @@ def running_redis(home: Path, sockets: Path) -> Iterator[str]:
     """Run it, or its imitation, while the context lasts, and answer its URL."""
     program = _redis_program()
     if program is None:
-        with _imitated_redis() as url:
+        with imitated_redis() as url:
             yield url
         return
     path = sockets / _REDIS_SOCKET
@@ -53,7 +53,8 @@ def _redis_program() -> str | None:
 
 
 @contextlib.contextmanager
-def _imitated_redis() -> Iterator[str]:
+def imitated_redis() -> Iterator[str]:
+    """Imitate Redis in this process while the context lasts, and answer its URL."""
     try:
         from fakeredis import TcpFakeServer
     except ImportError as error:
@@ -67,6 +68,7 @@ def _imitated_redis() -> Iterator[str]:
         "slow. Install the package redis-server (Debian) or redis (Homebrew) for a real one."
     )
     server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)
     thread = threading.Thread(target=server.serve_forever, name="imitated-redis", daemon=True)
     thread.start()
     try:
@@ -75,6 +77,28 @@ def _imitated_redis() -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(STOP_SECONDS)
+
+
+def _that_goes_on_after_errors(handler: Any) -> Any:
+    """The imitation hangs up after an error that it answers with. Redis goes on, and has to: that
+    a script is not there yet is an error, after which it is sent on the same connection.
+    """
+    from redis.exceptions import ResponseError  # as fakeredis raises what it would answer
+
+    class GoesOn(handler):  # type: ignore[misc]
+        def setup(self) -> None:
+            super().setup()
+            read = self.current_client.read_response
+
+            def read_response(*args: Any, **kwargs: Any) -> Any:
+                try:
+                    return read(*args, **kwargs)
+                except ResponseError as error:
+                    return error  # which is then written like any other answer
+
+            self.current_client.read_response = read_response
+
+    return GoesOn
 
 
 def _end_leftover_redis(path: Path) -> None:
