@@ -37,6 +37,7 @@ class Collector:
 
     url: str = ""
     spans: list[Recorded] = field(default_factory=list)
+    messages: list[bytes] = field(default_factory=list)
     status: int = 200
     silent: bool = False
 
@@ -58,7 +59,8 @@ class Collector:
         if self.silent:
             await asyncio.Event().wait()
         if self.status == 200:
-            message = ExportTraceServiceRequest.FromString(await request.read())
+            self.messages.append(await request.read())
+            message = ExportTraceServiceRequest.FromString(self.messages[-1])
             for group in message.resource_spans:
                 instance = _attributes(group.resource.attributes)["service.instance.id"]
                 for scope in group.scope_spans:

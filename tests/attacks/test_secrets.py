@@ -20,6 +20,7 @@ import jwt
 import pytest
 
 import scoreboard
+from tests.collector import collecting
 from tests.eventually import eventually
 from tests.proxy import TcpProxy
 from tests.servers.ports import ReservedPort
@@ -187,7 +188,7 @@ async def test_no_secret_is_in_any_output(
     database = urlsplit(database_url)
     assert database.hostname is not None
     assert database.port is not None
-    async with TcpProxy(database.hostname, database.port) as proxy:
+    async with TcpProxy(database.hostname, database.port) as proxy, collecting() as collector:
         through = database._replace(netloc=f"{database.username}@{database.hostname}:{proxy.port}")
         variables = {
             "database_url": with_password(
@@ -198,6 +199,8 @@ async def test_no_secret_is_in_any_output(
             "jwt_secret": JWT_SECRET,
             "jwt_previous_secrets": EARLIER_SECRET,
             "refresh_grace_seconds": "1",
+            "otlp_endpoint": collector.url,
+            "trace_sample_ratio": "1",
             "log_level": "debug",
             "log_format": log_format,
         }
@@ -214,6 +217,8 @@ async def test_no_secret_is_in_any_output(
             await look_around(client)
 
     output = hushed.texts[-1]
+    assert any(span.failed for span in collector.spans)
+    hushed.texts += [message.decode("latin-1") for message in collector.messages]
     for expected in ("http.failed", "bus.lost", "health.away", "accounts.refresh_reuse"):
         assert f"scoreboard.{expected}" in output, output
     assert len(hushed.secrets) > 12
