@@ -82,7 +82,7 @@ def forgeries(user: str, victim: str) -> dict[str, str]:
         "never to expire": mint(exp=None),
         "expiring at infinity": mint(exp=float("inf")),
         "not yet valid": mint(nbf=now + 600),
-        "issued in the future": mint(iat=now + 600),
+        "issued in the future": mint(iat=now + 7200, exp=now + 9000),
         "of another issuer": mint(iss="elsewhere"),
         "for another audience": mint(aud="elsewhere"),
         "of two users": mint(sub=victim),
