@@ -356,9 +356,9 @@ def _to_all(*listeners: _Listener) -> _Listener:
 def _tracing(settings: Settings, metrics: Metrics) -> Tracing:
     if not settings.otlp_endpoint:
         return OFF
-    from scoreboard.operations.otlp import Recorder  # brings OpenTelemetry, half a second of it
+    from scoreboard.operations.otlp import OtlpRecorder  # brings OpenTelemetry, half a second of it
 
-    recorder = Recorder(settings.otlp_endpoint, settings.instance, settings.role, metrics)
+    recorder = OtlpRecorder(settings.otlp_endpoint, settings.instance, settings.role, metrics)
     return Tracing(recorder, settings.trace_sample_ratio)
 
 

@@ -609,6 +609,14 @@ GUARDS: Final = (
         "test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future",
     ),
     Guard(
+        "the trace goes along on the bus",
+        "scoreboard/live/rabbit.py",
+        "return headers if trace is None else headers | {TRACE_HEADER: trace}",
+        "return headers",
+        "tests/service/test_tracing.py::"
+        "test_one_trace_leads_from_the_request_to_the_push_on_every_instance",
+    ),
+    Guard(
         "an outage of a server takes no instance away",
         "scoreboard/operations/health.py",
         'return "ready" if self._version() >= 0 else "starting"',

@@ -46,7 +46,7 @@ _KINDS: Final[dict[Kind, api.SpanKind]] = {
 }
 
 
-class RecordedSpan:
+class OtlpSpan:
     """A span of OpenTelemetry's."""
 
     __slots__ = ("_span", "trace")
@@ -73,7 +73,7 @@ class RecordedSpan:
         self._span.end()
 
 
-class Recorder:
+class OtlpRecorder:
     """Makes spans, and sends them when they have ended. Whether a trace is recorded was decided
     before.
     """
@@ -108,7 +108,7 @@ class Recorder:
         links: Iterable[str],
         attributes: Attributes,
         began: float | None,
-    ) -> RecordedSpan:
+    ) -> OtlpSpan:
         """Begin a span; without a parent it is the first of its trace."""
         ago = 0.0 if began is None else time.monotonic() - began
         span = self._tracer.start_span(
@@ -121,7 +121,7 @@ class Recorder:
             [api.Link(_context(link)) for link in links],
             time.time_ns() - int(ago * 1e9),
         )
-        return RecordedSpan(span)
+        return OtlpSpan(span)
 
     async def close(self) -> None:
         """Send what waits, for a moment; what is left then is counted as dropped."""

@@ -12,16 +12,51 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeGuard
-
-if TYPE_CHECKING:
-    from scoreboard.operations.otlp import RecordedSpan, Recorder
+from typing import Final, Literal, Protocol, Self, TypeGuard
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Attributes = Mapping[str, str | int | float | bool]
 
 _VALID: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 _NOTHING: Final[Attributes] = {}
+
+
+class RecordedSpan(Protocol):
+    """What `operations.otlp` makes of a span."""
+
+    @property
+    def trace(self) -> str:
+        """Its traceparent."""
+
+    def note(self, attributes: Attributes) -> None:
+        """Say more about it."""
+
+    def event(self, name: str) -> None:
+        """Mark this moment."""
+
+    def fail(self, reason: str) -> None:
+        """Mark it as failed."""
+
+    def end(self) -> None:
+        """It is over."""
+
+
+class Recorder(Protocol):
+    """Makes spans and sends them."""
+
+    def span(
+        self,
+        name: str,
+        parent: str | None,
+        kind: Kind,
+        links: Iterable[str],
+        attributes: Attributes,
+        began: float | None,
+    ) -> RecordedSpan:
+        """Begin a span; without a parent it is the first of its trace."""
+
+    async def close(self) -> None:
+        """Send what was recorded, but do not wait long."""
 
 
 def is_valid(trace: str) -> bool:

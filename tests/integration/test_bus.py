@@ -24,10 +24,12 @@ from aio_pika.abc import (
 from scoreboard.live import rabbit as module
 from scoreboard.live.rabbit import EXCHANGE, RabbitBus
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.scoring.model import Board, Origin
 from tests.broker import Broker
 from tests.eventually import eventually
 from tests.proxy import TcpProxy
+from tests.recorder import FakeRecorder
 from tests.samples import a_board, counted
 from tests.servers import GivenServer, RabbitServer
 
@@ -35,7 +37,15 @@ from tests.servers import GivenServer, RabbitServer
 class Instance:
     """A bus, what it heard, and how often it was told that it is connected."""
 
-    def __init__(self, url: str, name: str, *, publishes: bool = True, hears: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        publishes: bool = True,
+        hears: bool = True,
+        tracing: Tracing = OFF,
+    ) -> None:
         self.metrics = Metrics()
         self.heard: list[Board] = []
         self.origins: list[Origin | None] = []
@@ -48,6 +58,7 @@ class Instance:
             publishes=publishes,
             on_board=self._on_board if hears else None,
             on_connected=self._on_connected,
+            tracing=tracing,
         )
 
     def _on_board(self, board: Board, origin: Origin | None) -> None:
@@ -189,6 +200,29 @@ async def test_how_long_a_board_is_under_way_travels_with_it(amqp_url: str) -> N
     assert (origin.via, origin.trace) == ("bus", trace)
     assert origin.began == pytest.approx(a_minute_ago, abs=1)
     assert unknown is None
+
+
+async def test_a_board_that_never_left_says_so_in_its_trace_and_one_that_did_hands_it_on(
+    amqp_url: str,
+) -> None:
+    recorder = FakeRecorder()
+    one = Instance(amqp_url, "one", hears=False, tracing=Tracing(recorder))
+    two = Instance(amqp_url, "two", publishes=False)
+    traces = {version: f"00-{version:032x}-{1:016x}-01" for version in (1, 2, 3)}
+    for version in (2, 3, 1):
+        one.bus.publish(a_board(version), Origin("submit", time.monotonic(), traces[version]))
+    async with running(two), running(one):
+        await eventually(lambda: two.versions == [3])
+
+    assert {span.name for span in recorder.spans} == {"scoreboard.publish"}
+    superseded = {
+        span.parent: "scoreboard.superseded" in span.attributes for span in recorder.spans
+    }
+    assert superseded == {traces[1]: True, traces[2]: True, traces[3]: False}
+    [origin] = two.origins
+    assert origin is not None
+    assert origin.trace == next(s.trace for s in recorder.spans if s.parent == traces[3])
+    assert all(span.ended and not span.failed for span in recorder.spans)
 
 
 async def test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future(

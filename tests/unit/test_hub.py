@@ -14,9 +14,11 @@ import pytest
 from scoreboard.live.frames import HEARTBEAT, Frame
 from scoreboard.live.hub import Hub, Subscriber
 from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.scoring.model import Origin
 from tests.clock import jumping_clock, now
 from tests.eventually import eventually
+from tests.recorder import FakeRecorder
 from tests.samples import a_board, counted
 
 PUSH_INTERVAL = 0.1
@@ -95,13 +97,14 @@ def metrics() -> Metrics:
 
 
 @asynccontextmanager
-async def a_hub(metrics: Metrics, *clients: Client) -> AsyncIterator[Hub]:
+async def a_hub(metrics: Metrics, *clients: Client, tracing: Tracing = OFF) -> AsyncIterator[Hub]:
     """A running hub with these subscribers."""
     hub = Hub(
         metrics,
         push_interval_seconds=PUSH_INTERVAL,
         heartbeat_seconds=HEARTBEAT_SECONDS,
         stuck_after_seconds=STUCK_AFTER,
+        tracing=tracing,
     )
     for client in clients:
         hub.join(client.subscriber)
@@ -141,6 +144,22 @@ async def test_each_board_is_timed_once_when_it_is_pushed_conflated_ones_too(
     assert timed(metrics, "submit") == [pytest.approx(60, abs=5)] * 2
     assert timed(metrics, "bus") == [pytest.approx(60, abs=5)]
     assert counted(metrics, "boards_outdated_total") == 1
+
+
+async def test_a_board_that_was_conflated_arrives_in_its_own_trace_too(metrics: Metrics) -> None:
+    recorder = FakeRecorder()
+    traces = [f"00-{number:032x}-{1:016x}-01" for number in (1, 2)]
+    async with a_hub(metrics, Client(), tracing=Tracing(recorder)) as hub:
+        for version, trace in enumerate(traces, 1):
+            hub.offer(a_board(version), Origin("bus", time.monotonic(), trace))
+        hub.offer(a_board(2), Origin("bus", time.monotonic(), traces[1]))  # outdated: no span
+        await eventually(lambda: all(span.ended for span in recorder.spans))
+
+    assert [(span.name, span.parent) for span in recorder.spans] == [
+        ("scoreboard.push", trace) for trace in traces
+    ]
+    assert [span.attributes["scoreboard.version"] for span in recorder.spans] == [1, 2]
+    assert all(span.attributes["scoreboard.subscribers"] == 1 for span in recorder.spans)
 
 
 async def test_without_subscribers_there_is_no_event_to_time(metrics: Metrics) -> None:
