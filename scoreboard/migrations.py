@@ -36,6 +36,7 @@ def migrate(database_url: str) -> list[str]:
 
     Raises MigrationError; a migration that fails leaves no trace, those before it stay applied.
     """
+    _require_utf8(database_url)
     with _locked(database_url), _backend(database_url) as backend:
         missing = backend.to_apply(_shipped_migrations())
         # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
@@ -64,6 +65,19 @@ def pending(database_url: str) -> list[str]:
             cursor.execute("SELECT migration_id FROM _yoyo_migration")
             applied = {row[0] for row in cursor.fetchall()}
     return [migration.id for migration in _shipped_migrations() if migration.id not in applied]
+
+
+def _require_utf8(database_url: str) -> None:
+    """Refuse a database that cannot keep every name: a cluster made under the C locale, say."""
+    with _connected(database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        [(encoding,)] = cursor.fetchall()
+    if encoding != "UTF8":
+        raise MigrationError(
+            f"The database at {hosts.place(database_url)} has the encoding {encoding}, in which "
+            "most names cannot be kept. Make one that has UTF8: "
+            "createdb --encoding=UTF8 --template=template0 --locale=C scoreboard"
+        )
 
 
 def _shipped_migrations() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import psycopg2
 import pytest
@@ -226,6 +227,24 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> No
         with pytest.raises(MigrationError, match=r"127\.0\.0\.1:1/scoreboard") as failed:
             run(address)
         assert "a-password" not in str(failed.value)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_cannot_keep_every_name_is_refused(
+    empty_database_url: str, encoding: str
+) -> None:
+    """As initdb makes one under the C locale: the first accent in a name would be an error 500."""
+    name = f"{empty_database_url.rpartition('/')[2]}_{encoding.lower()}"
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+        )
+        try:
+            with pytest.raises(MigrationError, match=f"encoding {encoding}.*--encoding=UTF8"):
+                migrate(f"{empty_database_url.rpartition('/')[0]}/{name}")
+        finally:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_the_tables_columns_and_types_of_the_seed_are_there(database_url: str) -> None:
