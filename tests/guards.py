@@ -419,8 +419,8 @@ GUARDS: Final = (
     Guard(
         "a login is one in all its spellings",
         "scoreboard/api/limits.py",
-        'Check("login", _who(login), rate)',
-        'Check("login", login.casefold(), rate)',
+        'check_of("login", _who(login), rate)',
+        'check_of("login", login.casefold(), rate)',
         "tests/attacks/test_guessing.py::test_no_spelling_of_a_name_gives_further_attempts",
     ),
     Guard(
@@ -468,7 +468,7 @@ GUARDS: Final = (
     Guard(
         "what caches share bears nothing of whoever asked",
         "scoreboard/api/replies.py",
-        'return response.headers.get(CACHE_CONTROL, "").startswith("public")',
+        'return headers.get(CACHE_CONTROL, "").startswith("public")',
         "return False",
         "tests/attacks/test_caches.py",
     ),
