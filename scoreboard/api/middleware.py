@@ -108,8 +108,8 @@ def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
 
 def _request_id(request: web.Request) -> str:
     """The caller's id when it is harmless, else a new one."""
-    given = request.headers.get(REQUEST_ID_HEADER, "")
-    if _HARMLESS_ID.fullmatch(given):
+    given = request.headers.get(REQUEST_ID_HEADER)
+    if given is not None and _HARMLESS_ID.fullmatch(given):
         return given
     # It tells requests apart and keeps no secret, so it need not cost a system call.
     return f"{random.getrandbits(64):016x}"

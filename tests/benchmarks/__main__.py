@@ -196,7 +196,9 @@ def _reads(bench: Bench) -> None:
     home = home if home.exists() else install_peer(bench.directory)
     with Service(bench.stage) as service, Peer(bench.stage, home) as peer:
         for _ in range(bench.extent.rounds):
-            for program, process in (("Scoreboard", service), ("Fastify peer", peer)):
+            programs = [("Scoreboard", service), ("Fastify peer", peer)]
+            random.shuffle(programs)
+            for program, process in programs:
                 bench.note("reads", *reads.reads(program, process, bench.extent.seconds))
 
 

@@ -120,8 +120,10 @@ _TABLES = (
     Table(
         "reads",
         "`GET /api/leaderboard`",
-        "64 connections, one process, rate limiting on; every read asks Redis. `conditional`: with "
-        "the board's `If-None-Match`, answered 304.",
+        "64 connections, one process, rate limiting on. Every read asks Redis: the peer for the "
+        "board, Scoreboard for its version, which comes with the limit check ([0013]"
+        "(../decisions/0013-reads-without-a-call.md)). `conditional`: with the board's "
+        "`If-None-Match`, answered 304.",
         ("program", "conditional"),
         {
             "per_second": ("reads/s", "{:,.0f}"),
