@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from scoreboard import keys
+from scoreboard.connections.redis import RedisUnavailable
 from scoreboard.live.rabbit import RabbitBus
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.model import Board
@@ -118,8 +120,11 @@ async def test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new(
     redis = urlsplit(redis_url)
     assert redis.port is not None
     async with TcpProxy("127.0.0.1", redis.port) as slow_line:
-        writer = await start(redis_url=f"redis://127.0.0.1:{slow_line.port}{redis.path}")
-        reader = await start()
+        # A busy machine may miss the deadline that is shipped, and then the promise has a limit.
+        patience = {"redis_timeout_seconds": 5.0}
+        slow_url = f"redis://127.0.0.1:{slow_line.port}{redis.path}"
+        writer = await start(redis_url=slow_url, **patience)
+        reader = await start(**patience)
         [user] = add_users(database_url, 1)
         add_actions(database_url, {f"a{n}": 1 for n in range(20)})
         await eventually(lambda: _redis_version(reader.app[keys.BOARD], 1))
@@ -207,7 +212,9 @@ async def test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_
 
 
 async def _redis_version(board: CachedBoard, version: int) -> bool:
-    return await board.version() == version
+    with suppress(RedisUnavailable):  # a busy machine may miss its short deadline
+        return await board.version() == version
+    return False
 
 
 async def test_a_client_that_hangs_up_changes_nothing_about_its_grant(

@@ -217,6 +217,21 @@ class TestConfiguration:
         assert "SCOREBOARD_REDIS_URL is not an address" in err
         assert "hush" not in out + err
 
+    @pytest.mark.parametrize(
+        "url", ["amqp://:hush@one,two", "http://:hush@one", "amqp://:hush@one,"]
+    )
+    def test_so_is_one_of_several_addresses_of_rabbitmq(self, run: Run, url: str) -> None:
+        code, out, err = run(
+            "serve",
+            SCOREBOARD_DATABASE_URL="postgresql://localhost:1/x",
+            SCOREBOARD_REDIS_URL="redis://localhost",
+            SCOREBOARD_AMQP_URL=url,
+            SCOREBOARD_JWT_SECRET="s" * 32,
+        )
+        assert code == 2
+        assert "SCOREBOARD_AMQP_URL is not an address" in err
+        assert "hush" not in out + err
+
     def test_where_redis_is_never_includes_the_password(self) -> None:
         assert sentinels.place("redis://ada:hush@cache:6380/2") == "cache:6380/2"
         assert sentinels.place("redis://:hush@cache") == "cache:6379"
