@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import re
 import time
 from collections.abc import AsyncIterator
@@ -380,7 +381,8 @@ async def test_an_exchange_of_another_kind_is_waited_out_with_growing_pauses(
 
     recording = SimpleNamespace(**vars(asyncio) | {"sleep": recorded_sleep})
     monkeypatch.setattr(module, "asyncio", recording)
-    monkeypatch.setattr(module, "random", SimpleNamespace(uniform=lambda low, high: high))
+    longest = SimpleNamespace(**vars(random) | {"uniform": lambda low, high: high})
+    monkeypatch.setattr(module, "random", longest)
     await admin.declare_exchange(EXCHANGE, aio_pika.ExchangeType.DIRECT)
     one = Instance(amqp_url, "one", publishes=False)
     task = asyncio.create_task(one.bus.run())
