@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import jwt
 import pytest
+import redis
 
 import scoreboard
 from tests.collector import collecting
@@ -211,6 +212,8 @@ async def test_no_secret_is_in_any_output(
             await send_what_is_not_http(url, hushed)
             await fail_inside(client, database_url)
             await look_around(client)
+            with closing(redis.Redis.from_url(redis_url)) as store:
+                hushed.texts += [str(key) for key in store.scan_iter()]
             await proxy.cut()
             await client.auth("login", username="ada", password=PASSWORD)
             await eventually(lambda: _sees_postgresql(session, False), within_seconds=30)
