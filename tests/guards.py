@@ -62,6 +62,13 @@ GUARDS: Final = (
         "test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged_is_lost",
     ),
     Guard(
+        "outages: attempts to connect leave no file open",
+        "scoreboard/connections/postgres.py",
+        "        except RuntimeError:\n            loop, number",
+        "        except ZeroDivisionError:\n            loop, number",
+        f"{LOSSES}::test_attempts_to_connect_leave_no_file_open_under_uvloop",
+    ),
+    Guard(
         "outages: without Redis the ledger is read",
         "scoreboard/scoring/board.py",
         '        except RedisUnavailable:\n            return None, "away"\n',

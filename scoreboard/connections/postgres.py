@@ -146,9 +146,7 @@ class Session:
         """Drop the connection; the next statement opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # A broken connection may break once more as it goes.
-            with contextlib.suppress(Exception):
-                connection.close()
+            _discard(connection)
 
     async def _open(self) -> aiopg.Connection:
         if not self._pinned and self._host != self._hosts.present:
@@ -178,11 +176,10 @@ class Session:
         seconds = max(CONNECT_SECONDS / len(self._dsns), _CONNECT_MIN_SECONDS)
         try:
             async with asyncio.timeout(seconds):
-                connection = await aiopg.connect(
-                    self._dsns[host], timeout=seconds, enable_hstore=False, enable_json=False
+                connection = await _Connection(
+                    self._dsns[host], seconds, echo=False, enable_hstore=False, enable_json=False
                 )
         except (psycopg2.Error, OSError, TimeoutError, RuntimeError) as error:
-            # RuntimeError: under uvloop every second failed connect (aiopg issue 856).
             raise_if_cancelled()
             self._on_failure("no_connection")
             raise NotConnected from error
@@ -198,6 +195,29 @@ class Session:
         """
         status = connection.raw.info.parameter_status
         return len(self._dsns) > 1 and any(status(sign) == "on" for sign in _READ_ONLY_SIGNS)
+
+
+class _Connection(aiopg.Connection):
+    """aiopg's. When a connection cannot be made, that takes the reader off the loop and forgets the
+    writer (issue 856). Under uvloop the next one with this file number then failed as well, and its
+    socket stayed open: one at every second attempt, for as long as PostgreSQL was away.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except RuntimeError:
+            loop, number = asyncio.get_running_loop(), self.raw.fileno()
+            loop.remove_reader(number)
+            loop.remove_writer(number)
+            loop.add_reader(number, self._ready, self._weakref)
+
+
+def _discard(connection: aiopg.Connection) -> None:
+    """Close it, and its socket whatever aiopg says: a broken one may break once more as it goes."""
+    for end in (connection.close, connection.raw.close):
+        with contextlib.suppress(Exception):
+            end()
 
 
 class Postgres:

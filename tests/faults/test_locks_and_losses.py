@@ -7,10 +7,13 @@ import threading
 from contextlib import closing
 from typing import Any
 
+import psutil
 import psycopg2
 import pytest
+import uvloop
 
 from scoreboard import keys
+from scoreboard.connections import postgres as module
 from scoreboard.connections.postgres import NotConnected, Postgres
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
 from scoreboard.scoring.ledger import Ledger
@@ -166,6 +169,28 @@ async def test_who_waits_for_a_session_hears_of_a_failed_connection_at_once(
     tried = [failure for failure in failures if getattr(failure, "__cause__", None)]
     assert len(tried) == 1
     postgres.close()
+
+
+def test_attempts_to_connect_leave_no_file_open_under_uvloop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Aiopg left one open at every second attempt, for as long as PostgreSQL was away."""
+    monkeypatch.setattr(module, "_REST_SECONDS", 0.0)
+
+    async def attempts() -> None:
+        nobody = "postgresql://nobody@127.0.0.1:1/nothing"
+        postgres = Postgres(nobody, sessions=1, timeout_seconds=1.0, name="test.files")
+        counts = set()
+        for _ in range(10):
+            with pytest.raises(NotConnected) as refusal:
+                await postgres.fetch("SELECT 1")
+            assert isinstance(refusal.value.__cause__, psycopg2.OperationalError)
+            counts.add(psutil.Process().num_fds())
+        postgres.close()
+        assert len(counts) == 1
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(attempts())
 
 
 async def _answers(postgres: Postgres) -> bool:
