@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import statistics
 import time
 from typing import Any
 
@@ -120,7 +119,7 @@ async def test_an_unknown_user_and_a_wrong_password_take_about_the_same_time(
     instance: Instance,
 ) -> None:
     """The answer without the work takes a tenth of the time; the machine may be busy meanwhile, so
-    turns are taken, and medians compared.
+    turns are taken, and the quickest of each compared.
     """
     await register(instance, "misha")
     seconds: dict[str, list[float]] = {"misha": [], "nobody": []}
@@ -128,7 +127,7 @@ async def test_an_unknown_user_and_a_wrong_password_take_about_the_same_time(
         began = time.perf_counter()
         await log_in(instance, login)
         seconds[login].append(time.perf_counter() - began)
-    known, unknown = (statistics.median(taken) for taken in seconds.values())
+    known, unknown = (min(taken) for taken in seconds.values())
     assert 0.4 < known / unknown < 2.5, seconds
 
 

@@ -46,7 +46,9 @@ def redis_of(urls: EmbeddedUrls) -> redis.Redis:
 def run_elsewhere(directory: Path) -> subprocess.Popen[str]:
     """Run the servers in a process of its own; it prints a line when they answer."""
     script = (
-        "import sys, time; from pathlib import Path\n"
+        "import signal, sys, time; from pathlib import Path\n"
+        # A shell's background job starts without it, and so does whatever that starts.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from scoreboard.operations.embedded import embedded_servers\n"
         "with embedded_servers(Path(sys.argv[1])) as urls:\n"
         "    print(urls.database_url, flush=True); time.sleep(60)\n"

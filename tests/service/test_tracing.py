@@ -175,7 +175,7 @@ async def test_a_collector_that_is_away_costs_nobody_anything_and_what_it_misses
         started = time.monotonic()
         await instance.stop()
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     dropped = [
         instance.metric("spans_dropped_total", reason=reason)
         for reason in ("not_sent", "closed", "full")
@@ -191,7 +191,7 @@ async def test_a_collector_that_hangs_holds_nobody_up_and_one_that_returns_is_us
     instance = await start(otlp_endpoint=collector.url, trace_sample_ratio=1)
 
     async def read() -> None:
-        async with asyncio.timeout(2), instance.client.get("/api/leaderboard") as response:
+        async with asyncio.timeout(8), instance.client.get("/api/leaderboard") as response:
             assert response.status == 200
 
     collector.silent = True
