@@ -252,6 +252,14 @@ GUARDS: Final = (
         "tests/integration/test_board_copy.py",
     ),
     Guard(
+        "what another site's page asks for is not answered with what was prepared for all",
+        "scoreboard/api/prepared.py",
+        """            and "Origin" not in request.headers
+""",
+        "",
+        "tests/service/test_prepared_answers.py",
+    ),
+    Guard(
         "an answer for one client is prepared for nobody",
         "scoreboard/api/prepared.py",
         "            self._is_shared\n            and request.version",

@@ -15,7 +15,7 @@ import redis.asyncio
 
 from scoreboard.api.rates import Check, RateLimiter
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.redis import Redis
+from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.board import KEY, CachedBoard
@@ -321,8 +321,18 @@ async def test_a_redis_that_came_back_vouches_for_nothing_before_it_was_compared
     held = await one.board.read()
     await play(one, database_url)
     await _restart_with(admin, held)
+    await eventually(lambda: _answers(one))
 
     assert await seen_by_a_check(one) is None
+    assert counted(one.metrics, "rate_limit_checks_local_total") == 0  # Redis said it
+
+
+async def _answers(instance: Instance) -> bool:
+    try:
+        await instance.redis.ping()
+    except RedisUnavailable:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("garbage", [{"version": "seven"}, {"board": "{}"}, "no hash"])

@@ -97,3 +97,14 @@ async def test_what_only_bearers_may_read_is_prepared_for_nobody(
     assert refused.status == 403
     assert one.headers["x-request-id"] != two.headers["x-request-id"]
     assert "ratelimit-remaining" in two.headers
+
+
+async def test_what_one_site_may_read_is_not_what_was_prepared_for_all(start: Start) -> None:
+    instance = await start(allowed_origins=("https://one.example", "https://two.example"))
+    one, two = (_READ % b"Origin: https://%b.example\r\n" % name for name in (b"one", b"two"))
+
+    replies = await read(instance, one, _READ % b"", two, _READ % b"")
+
+    told = [reply.headers.get("access-control-allow-origin") for reply in replies]
+    assert told == ["https://one.example", None, "https://two.example", None]
+    assert {reply.headers["vary"] for reply in replies} == {"Origin"}
