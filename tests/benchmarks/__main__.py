@@ -1,4 +1,5 @@
-"""`make bench`: measure every figure and write docs/benchmarks/.
+"""`make bench`: measure every figure and write docs/benchmarks/. It takes most of an hour, and
+25 GB of disk for ten million users.
 
 `make bench BENCH=--quick` takes under two minutes: fewer sizes, one short round each, and nothing
 is written but to the terminal.
