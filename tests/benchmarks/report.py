@@ -140,7 +140,7 @@ _TABLES = (
         "Deliveries/s: at 50 boards a second offered, of which Scoreboard leaves out those that "
         "are not the newest any more. Memory: of idle subscribers. Scoreboard's boards come from "
         "submissions to an instance of its own, through RabbitMQ; push interval 0. What a board "
-        "costs beside its deliveries (a message from RabbitMQ, and an eighth of what an idle instance "
+        "costs beside its deliveries (a message from RabbitMQ, an eighth of what an idle instance "
         "does in a second: together about 1.5 ms) is counted too, and shows at 100 subscribers.",
         ("program", "subscribers"),
         {
