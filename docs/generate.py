@@ -18,9 +18,10 @@ from prometheus_client.metrics import MetricWrapperBase
 from scoreboard import errors
 from scoreboard.api.descriptions import operation_of
 from scoreboard.app import create_app
+from scoreboard.configuration import PREFIX, config_directory, load
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations.metrics import Metrics
-from scoreboard.settings import PREFIX, SettingsSchema, config_directory, load
+from scoreboard.settings import SettingsSchema
 
 DOCS: Final = Path(__file__).resolve().parent
 _TABLE: Final = re.compile(

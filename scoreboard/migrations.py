@@ -19,8 +19,8 @@ from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
+from scoreboard.configuration import shipped
 from scoreboard.connections import hosts
-from scoreboard.settings import shipped
 
 # Any number will do, as long as nothing else in the database takes the same one.
 ADVISORY_LOCK: Final = 0x5C0_4EB0A4D

@@ -1,28 +1,15 @@
-"""One settings object, read once at the start from config/*.toml and SCOREBOARD_* variables.
-
-The layers, each over the one before: config/default.toml, the file that SCOREBOARD_CONFIG names,
-SCOREBOARD_<KEY>_FILE (a file that holds the value, for secrets), SCOREBOARD_<KEY>. An unknown key
-or a value that does not fit stops the start with one message that lists every mistake.
-"""
+"""One settings object, and what each key of it may hold; `configuration` fills it."""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
-import sys
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Any, Final
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
-
-PREFIX: Final = "SCOREBOARD_"
-MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long as the hash's output
-_GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -313,142 +300,3 @@ class SettingsSchema(Schema):
         """Build the frozen object, with the instance named when nobody named it."""
         data["instance"] = data["instance"] or f"{socket.gethostname()}-{os.getpid()}"
         return Settings(**data)
-
-
-def config_directory() -> Path:
-    """Where config/ lies: beside the package in a checkout, under sys.prefix when installed."""
-    return shipped("config")
-
-
-def shipped(name: str) -> Path:
-    """Find a folder that is shipped beside the package (`config`, `migrations`)."""
-    checkout = Path(__file__).resolve().parent.parent / name
-    return checkout if checkout.is_dir() else Path(sys.prefix) / "share" / "scoreboard" / name
-
-
-def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Read every layer; `overrides` (from the command line) go before all of them.
-
-    Raises SettingsError, which names each unknown key and each value that does not fit.
-    """
-    environ = os.environ if environ is None else environ
-    default = config_directory() / "default.toml"
-    values = _from_toml(default)
-    known, origins = set(values), dict.fromkeys(values, f", in {default}")
-    if extra := environ.get(f"{PREFIX}CONFIG"):
-        named = _from_toml(Path(extra))
-        values |= named
-        origins |= dict.fromkeys(named, f", in {extra}")
-    variables, names = _from_environment(environ, known)
-    values |= variables
-    origins |= {key: f" ({name})" for key, name in names.items()}
-    given = {key: value for key, value in overrides.items() if value is not None}
-    values |= given
-    origins |= {key: f" (--{key.replace('_', '-')})" for key in given}
-    try:
-        settings: Settings = SettingsSchema().load(values)
-    except ValidationError as error:
-        raise SettingsError(_explain(error, origins)) from error
-    return settings
-
-
-def require_servers(settings: Settings) -> None:
-    """Check what a server cannot start without. Raises SettingsError with what to set."""
-    servers = _missing_servers(settings)
-    secrets = _bad_secrets(settings)
-    if not servers and not secrets:
-        return
-    lines = ["The configuration is not complete:", *(f"  - {m}" for m in servers + secrets)]
-    if secrets:
-        lines.append(f"A command that makes a secret: {_GENERATOR}")
-    if servers:
-        lines.append(
-            "Or let Scoreboard bring its own servers, for a try: scoreboard serve --embedded"
-        )
-    raise SettingsError("\n".join(lines))
-
-
-def _missing_servers(settings: Settings) -> list[str]:
-    missing = []
-    if not settings.database_url:
-        missing.append(
-            "SCOREBOARD_DATABASE_URL is not set, e.g. postgresql://user:password@localhost:5432/scoreboard"
-        )
-    if not settings.redis_url:
-        missing.append("SCOREBOARD_REDIS_URL is not set, e.g. redis://localhost:6379/0")
-    return missing
-
-
-def _bad_secrets(settings: Settings) -> list[str]:
-    """Name what is too short by its place and its length, never by what it is."""
-    places = {"SCOREBOARD_JWT_SECRET": settings.jwt_secret} | {
-        f"entry {number} of SCOREBOARD_JWT_PREVIOUS_SECRETS": secret
-        for number, secret in enumerate(settings.jwt_previous_secrets, 1)
-    }
-    bad = [] if settings.jwt_secret else ["SCOREBOARD_JWT_SECRET is not set"]
-    for place, secret in places.items():
-        length = len(secret.encode())
-        if 0 < length < MIN_SECRET_BYTES:
-            bad.append(f"{place} has {length} bytes; at least {MIN_SECRET_BYTES} are needed")
-    return bad
-
-
-def _from_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"Cannot read the configuration file {path}: {error.strerror}"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from error
-
-
-def _from_environment(
-    environ: Mapping[str, str], known: set[str]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Answer the values, and the variable that each came by."""
-    plain: dict[str, Any] = {}
-    from_files: dict[str, Any] = {}
-    names: dict[str, str] = {}
-    for name, text in environ.items():
-        key = name.removeprefix(PREFIX).lower()
-        if not name.startswith(PREFIX) or key == "config" or key.startswith("test_"):
-            continue
-        if key not in known and key.removesuffix("_file") in known:
-            key = key.removesuffix("_file")
-            from_files[key] = _read_secret(name, Path(text))
-            names.setdefault(key, name)
-        else:
-            plain[key] = text
-            names[key] = name  # the value itself goes before a file that holds one
-    return from_files | plain, names
-
-
-def _read_secret(name: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"{name} names {path}, which cannot be read: {why}") from error
-
-
-def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
-    """Say each mistake in a line, and where it stands, without repeating a value: it may be a
-    secret.
-    """
-    lines = ["The configuration cannot be used:"]
-    messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
-    for key, problem in sorted(messages.items()):
-        text = "; ".join(_sentences(problem))
-        if text == "Unknown field.":
-            text = "there is no such setting; see docs/configuration.md"
-        lines.append(f"  - {key}{origins.get(key, '')}: {text}")
-    return "\n".join(lines)
-
-
-def _sentences(problem: list[str] | Mapping[int, list[str]]) -> list[str]:
-    """What is wrong with a value, or with the entries of a list by their numbers from 1."""
-    if isinstance(problem, list):
-        return problem
-    return [f"entry {place + 1}: {' '.join(words)}" for place, words in problem.items()]

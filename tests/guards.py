@@ -268,7 +268,7 @@ GUARDS: Final = (
     ),
     Guard(
         "an older copy is not served once the bus brought a newer board",
-        "scoreboard/app.py",
+        "scoreboard/parts.py",
         "on_board = _to_all(hub.offer, lambda new, _: board.notice(new))",
         "on_board = _to_all(hub.offer)",
         f"{PROMISES}::"

@@ -16,7 +16,8 @@ from aiohttp import web
 
 from scoreboard import keys
 from scoreboard.app import create_app, make_runner
-from scoreboard.settings import Settings, load
+from scoreboard.configuration import load
+from scoreboard.settings import Settings
 from tests.eventually import eventually
 
 SECRET = "a-secret-for-tests-only-0123456789abcdef"

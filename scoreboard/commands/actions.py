@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from scoreboard import settings
+from scoreboard import configuration
 from scoreboard.commands import action_file
 from scoreboard.commands.action_file import ActionFile
 from scoreboard.commands.arguments import Commands
@@ -79,7 +79,7 @@ def _load(arguments: argparse.Namespace) -> int:
 
 
 async def _put(found: ActionFile) -> Loaded:
-    async with open_postgres(settings.load()) as postgres:
+    async with open_postgres(configuration.load()) as postgres:
         # One statement, so the bar can only say that it is under way and that it is done.
         with _progress("Loading", len(found.actions), " actions") as advance:
             loaded = await Catalogue(postgres).load(found.points)
@@ -93,7 +93,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 async def _show(*, as_json: bool) -> None:
-    async with open_postgres(settings.load()) as postgres:
+    async with open_postgres(configuration.load()) as postgres:
         actions = all_actions(Catalogue(postgres))
         if as_json:
             await say_json(_documents(actions))

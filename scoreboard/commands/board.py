@@ -7,7 +7,7 @@ import asyncio
 import json
 from typing import Final
 
-from scoreboard import settings
+from scoreboard import configuration
 from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import open_cached_board, open_ledger, open_redis
@@ -47,7 +47,7 @@ def add_to(commands: Commands) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     async def read() -> Board:
-        async with open_ledger(settings.load()) as ledger:
+        async with open_ledger(configuration.load()) as ledger:
             return await ledger.board()
 
     board = asyncio.run(read())
@@ -76,7 +76,7 @@ def _verify(_: argparse.Namespace) -> int:
 
 
 async def _compare() -> int:
-    found = settings.load()
+    found = configuration.load()
     async with open_ledger(found) as ledger, open_redis(found) as redis:
         differences = await ledger_differences(ledger)
         for difference in differences:
@@ -103,7 +103,7 @@ def _rebuild(_: argparse.Namespace) -> int:
 
 
 async def _renew() -> tuple[int, Board]:
-    found = settings.load()
+    found = configuration.load()
     async with (
         open_ledger(found) as ledger,
         open_redis(found) as redis,

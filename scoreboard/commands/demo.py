@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from scoreboard import settings
+from scoreboard import configuration
 from scoreboard.commands.actions import read_file
 from scoreboard.commands.arguments import Commands
 from scoreboard.settings import Rate
@@ -46,7 +46,7 @@ def add_to(commands: Commands) -> None:
     demo.add_argument(
         "--actions",
         metavar="FILE",
-        default=str(settings.config_directory() / "demo-actions.csv"),
+        default=str(configuration.config_directory() / "demo-actions.csv"),
         help="actions that the service knows, as for `actions load` (default: the demo's)",
     )
 

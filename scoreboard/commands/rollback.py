@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from scoreboard import migrations, settings
+from scoreboard import configuration, migrations
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import database_url, open_postgres
 from scoreboard.connections import hosts
@@ -41,7 +41,8 @@ def roll_back(found: Settings, count: int, *, certain: bool) -> list[str]:
 
 def _applied(url: str) -> list[str]:
     """Name what is applied, newest first."""
-    shipped = {path.name.split(".sql")[0] for path in settings.shipped("migrations").glob("*.sql")}
+    files = configuration.shipped("migrations").glob("*.sql")
+    shipped = {path.name.split(".sql")[0] for path in files}
     names = {name for name in shipped if not name.endswith(".rollback")}
     return sorted(names - set(migrations.pending(url)), reverse=True)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final, NoReturn
 
-from scoreboard import migrations, settings
+from scoreboard import configuration, migrations
 from scoreboard.commands import exports, rollback, workers
 from scoreboard.commands.actions import read_file
 from scoreboard.commands.arguments import Commands
@@ -129,13 +129,13 @@ def _openapi(_: argparse.Namespace) -> int:
 
     # Described, never started: the parts only have to be made, so any addresses will do.
     places = {"database_url": "postgresql://localhost", "redis_url": "redis://localhost"}
-    document = app.create_app(settings.load({}, **places))[DOCUMENT]
+    document = app.create_app(configuration.load({}, **places))[DOCUMENT]
     say(json.dumps(document, indent=2, ensure_ascii=False))
     return 0
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
-    found = settings.load()
+    found = configuration.load()
     if arguments.rollback:
         changed = rollback.roll_back(found, arguments.rollback, certain=arguments.yes)
         what = "Undid"
@@ -149,7 +149,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    found = settings.load(host=arguments.host, port=arguments.port, role=arguments.role)
+    found = configuration.load(host=arguments.host, port=arguments.port, role=arguments.role)
     logs.configure(found.log_level, found.log_format, found.instance)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
@@ -159,7 +159,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         # After uvloop SIGTERM would again end the process where it stands, which would leave the
         # embedded servers behind; they are on their way out already.
         stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
-        settings.require_servers(found)
+        configuration.require_servers(found)
         check_redis_url(found)
         check_amqp_url(found)
         _await_postgres(database_url(found), arguments.wait, may_embed=not arguments.embedded)
@@ -212,7 +212,7 @@ def _supervise(
         supervisor = workers.Supervisor(
             arguments.workers,
             [sys.executable, "-m", "scoreboard", "serve", "--lifeline"],
-            {f"{settings.PREFIX}{key.upper()}": value for key, value in decided.items()}
+            {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()}
             | {workers.METRICS_DIRECTORY: directory},
             instance=found.instance,
             end_seconds=found.drain_seconds + found.shutdown_seconds,
@@ -324,7 +324,7 @@ async def _load_demo_actions(complete: Settings) -> None:
     async with open_postgres(complete) as postgres:
         catalogue = Catalogue(postgres)
         if not await catalogue.list(limit=1):
-            demo = read_file(str(settings.config_directory() / _DEMO_ACTIONS))
+            demo = read_file(str(configuration.config_directory() / _DEMO_ACTIONS))
             await catalogue.load(demo.points)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from scoreboard import settings
+from scoreboard import configuration
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import NOBODY, Account, Accounts
@@ -89,7 +89,7 @@ def _create(arguments: argparse.Namespace) -> int:
     _check(new | {"password": password})
 
     async def create() -> Account:
-        async with _open_accounts(settings.load()) as accounts:
+        async with _open_accounts(configuration.load()) as accounts:
             return await accounts.create(**new, password=password)
 
     account = asyncio.run(create())
@@ -99,7 +99,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     async def show_all() -> None:
-        async with _open_accounts(settings.load()) as accounts:
+        async with _open_accounts(configuration.load()) as accounts:
             everybody = _all_users(accounts)
             if arguments.json:
                 await say_json(_documents(everybody))
@@ -113,7 +113,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     async def find() -> Account:
-        async with _open_accounts(settings.load()) as accounts:
+        async with _open_accounts(configuration.load()) as accounts:
             return await accounts.known(arguments.login)
 
     account = asyncio.run(find())
@@ -127,7 +127,7 @@ def _set_password(arguments: argparse.Namespace) -> int:
     _check({"password": password}, only=("password",))
 
     async def change() -> int:
-        async with _open_accounts(settings.load()) as accounts:
+        async with _open_accounts(configuration.load()) as accounts:
             return await accounts.set_password(arguments.login, password)
 
     say(f"The password is changed; {_log_ins(asyncio.run(change()))} ended.")
@@ -136,16 +136,16 @@ def _set_password(arguments: argparse.Namespace) -> int:
 
 def _revoke(arguments: argparse.Namespace) -> int:
     async def revoke() -> int:
-        async with _open_accounts(settings.load()) as accounts:
+        async with _open_accounts(configuration.load()) as accounts:
             return await accounts.revoke(arguments.login)
 
-    ended, life = asyncio.run(revoke()), settings.load().access_token_seconds
+    ended, life = asyncio.run(revoke()), configuration.load().access_token_seconds
     say(f"{_log_ins(ended)} ended. Access tokens that are out work for up to {life} s more.")
     return 0
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    board = asyncio.run(_remove(settings.load(), arguments.login, certain=arguments.yes))
+    board = asyncio.run(_remove(configuration.load(), arguments.login, certain=arguments.yes))
     say(
         f"Deleted {arguments.login} with score and ledger rows. "
         f"The board has version {board.version}."

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from scoreboard import __version__
-from scoreboard.settings import Settings, load, require_servers
+from scoreboard.configuration import load, require_servers
+from scoreboard.settings import Settings
 from tests.deployment.files import DOCKER, make_secrets, manifests, of_kind
 
 DIRECTORY = DOCKER / "kubernetes"

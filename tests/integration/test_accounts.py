@@ -15,6 +15,7 @@ from scoreboard.accounts import refresh, registry
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import SQL, Account, Accounts, TokenPair
+from scoreboard.configuration import load
 from scoreboard.connections.postgres import Postgres, StatementRefused
 from scoreboard.errors import (
     AccountTaken,
@@ -27,7 +28,7 @@ from scoreboard.errors import (
     Unavailable,
     UnknownUser,
 )
-from scoreboard.settings import Settings, load
+from scoreboard.settings import Settings
 from tests.eventually import eventually
 
 SECRET = "a secret of today that is long enough"

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from prometheus_client import generate_latest
 
-from scoreboard.app import assemble
+from scoreboard.parts import assemble
 from tests.instances import test_settings
 from tests.unit.test_alerts import ALERT_TESTS, ALERTS, expressions
 

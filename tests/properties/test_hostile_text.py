@@ -24,8 +24,9 @@ from scoreboard.api.identity import identity
 from scoreboard.api.limits import _who
 from scoreboard.api.schemas import LoginSchema, RegistrationSchema
 from scoreboard.api.tracing import traceparent
+from scoreboard.configuration import PREFIX, load
 from scoreboard.errors import InvalidPayload, NotAuthorized
-from scoreboard.settings import PREFIX, Rate, Settings, SettingsError, load
+from scoreboard.settings import Rate, Settings, SettingsError
 from tests.instances import test_settings
 from tests.properties.strategies import (
     authorizations,

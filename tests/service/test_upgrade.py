@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from scoreboard import migrations
+from scoreboard.configuration import shipped
 from scoreboard.migrations import migrate, pending
-from scoreboard.settings import shipped
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, grants, ledger_sums, scores, sql

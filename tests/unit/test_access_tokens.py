@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from scoreboard.accounts import access
 from scoreboard.accounts.access import AccessTokens, Identity
+from scoreboard.configuration import load
 from scoreboard.errors import ExpiredToken, InvalidToken, NotAuthorized
-from scoreboard.settings import SettingsError, load
+from scoreboard.settings import SettingsError
 
 SECRET = "a secret of today that is long enough"
 EARLIER = "a secret of yesterday, long enough too"

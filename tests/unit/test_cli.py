@@ -416,7 +416,7 @@ class TestActionFile:
         assert sum(advances) == len(text)
 
     def test_the_demo_actions_are_good(self) -> None:
-        from scoreboard.settings import config_directory
+        from scoreboard.configuration import config_directory
 
         demo = action_file.read((config_directory() / "demo-actions.csv").read_bytes())
         assert demo.problems == []

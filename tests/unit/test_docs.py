@@ -15,7 +15,8 @@ import pytest
 import scoreboard
 from docs import generate
 from scoreboard.cli import make_parser
-from scoreboard.settings import PREFIX, Settings
+from scoreboard.configuration import PREFIX
+from scoreboard.settings import Settings
 from tests.servers.given import ENVIRONMENT
 
 ROOT = Path(scoreboard.__file__).resolve().parent.parent

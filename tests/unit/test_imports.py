@@ -23,6 +23,7 @@ FLOW = (
     "commands",
     # wiring: the parts put together
     "app",
+    "parts",
     # the edge: a request meets these from top to bottom
     "api.routes",
     "api.origins",
@@ -79,6 +80,7 @@ FLOW = (
     "operations",
     "migrations",
     "connections",
+    "configuration",
     "settings",
     "errors",
     "timestamps",

@@ -9,15 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scoreboard.settings import (
-    Rate,
-    Settings,
-    SettingsError,
-    SettingsSchema,
-    config_directory,
-    load,
-    require_servers,
-)
+from scoreboard.configuration import config_directory, load, require_servers
+from scoreboard.settings import Rate, Settings, SettingsError, SettingsSchema
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SERVERS = {

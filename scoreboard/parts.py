@@ -1,0 +1,211 @@
+"""What one process is made of: every part is made here, with the collaborators that it needs.
+
+`app` puts them behind the routes, starts and ends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import get_args
+
+from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.registry import Accounts
+from scoreboard.api.leases import StreamLimiter
+from scoreboard.api.rates import RateLimiter
+from scoreboard.connections.hosts import Hosts
+from scoreboard.connections.postgres import Failure, Postgres
+from scoreboard.connections.redis import Redis
+from scoreboard.live.bus import Bus, LocalBus
+from scoreboard.live.hub import Hub
+from scoreboard.live.rabbit import RabbitBus
+from scoreboard.live.relay import Relay
+from scoreboard.operations.health import Health, Part, effect
+from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF, Tracing
+from scoreboard.operations.vitals import Vitals
+from scoreboard.scoring.board import CachedBoard
+from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.ledger import Ledger
+from scoreboard.scoring.model import Board, Origin
+from scoreboard.scoring.standing import Standings
+from scoreboard.scoring.submit import Submissions
+from scoreboard.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that one process is made of."""
+
+    settings: Settings
+    metrics: Metrics
+    tracing: Tracing
+    writers: Postgres
+    queries: Postgres
+    redis: Redis
+    ledger: Ledger
+    board: CachedBoard
+    bus: Bus
+    hub: Hub
+    relay: Relay
+    submissions: Submissions
+    catalogue: Catalogue
+    standings: Standings
+    passwords: Passwords
+    access: AccessTokens
+    accounts: Accounts
+    limiter: RateLimiter
+    streams: StreamLimiter
+    user_streams: StreamLimiter
+    health: Health
+    vitals: Vitals
+
+
+def assemble(settings: Settings) -> Parts:
+    """Make the parts, each with the collaborators that it needs."""
+    metrics = Metrics()
+    spans = _tracing(settings, metrics)
+    hosts = Hosts(settings.database_url)
+    writers = _postgres(hosts, settings, settings.ledger_connections, "ledger", metrics)
+    queries = _postgres(hosts, settings, settings.query_connections, "queries", metrics)
+    redis = Redis(
+        settings.redis_url,
+        timeout_seconds=settings.redis_timeout_seconds,
+        name=f"scoreboard.{settings.instance}",
+        on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
+    )
+    ledger = Ledger(writers, queries)
+    board = CachedBoard(redis, ledger, metrics)
+    hub = Hub(
+        metrics,
+        push_interval_seconds=settings.push_interval_seconds,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        stuck_after_seconds=settings.stuck_after_seconds,
+        tracing=spans,
+    )
+    relay = Relay(
+        ledger, {"hub": hub, "redis": board}, metrics, interval_seconds=settings.reconcile_seconds
+    )
+    on_board = _to_all(hub.offer, lambda new, _: board.notice(new))
+    bus = _bus(settings, metrics, spans, on_board, relay.hurry)
+    submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
+    passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
+    access = AccessTokens(settings)
+    return Parts(
+        settings=settings,
+        metrics=metrics,
+        tracing=spans,
+        writers=writers,
+        queries=queries,
+        redis=redis,
+        ledger=ledger,
+        board=board,
+        bus=bus,
+        hub=hub,
+        relay=relay,
+        submissions=submissions,
+        catalogue=Catalogue(queries),
+        standings=Standings(queries),
+        passwords=passwords,
+        access=access,
+        accounts=Accounts(queries, access, passwords, settings),
+        limiter=RateLimiter(redis, metrics, board.vouched),
+        streams=StreamLimiter(
+            redis, settings.instance, "address", settings.streams_per_ip, metrics
+        ),
+        user_streams=StreamLimiter(
+            redis, settings.instance, "user", settings.streams_per_user, metrics
+        ),
+        health=Health(
+            settings.instance,
+            settings.role,
+            lambda: hub.version,
+            _dependencies(settings, ledger, redis, bus),
+            metrics,
+        ),
+        vitals=_vitals(settings, metrics, {"ledger": writers, "queries": queries}, redis),
+    )
+
+
+def _postgres(
+    hosts: Hosts, settings: Settings, sessions: int, pool: str, metrics: Metrics
+) -> Postgres:
+    failures = {
+        reason: metrics.postgres_failures.labels(pool, reason) for reason in get_args(Failure)
+    }
+    return Postgres(
+        hosts,
+        sessions=sessions,
+        timeout_seconds=settings.database_timeout_seconds,
+        name=f"scoreboard.{settings.instance}.{pool}",
+        on_wait=metrics.postgres_wait_seconds.labels(pool).observe,
+        on_failure=lambda reason: failures[reason].inc(),
+    )
+
+
+def _vitals(
+    settings: Settings, metrics: Metrics, postgres: dict[str, Postgres], redis: Redis
+) -> Vitals:
+    metrics.subscribers_max.set(settings.subscribers_max if settings.serves_streams else 0)
+    return Vitals(
+        metrics, instance=settings.instance, role=settings.role, postgres=postgres, redis=redis
+    )
+
+
+_Listener = Callable[[Board, Origin | None], None]
+
+
+def _to_all(*listeners: _Listener) -> _Listener:
+    def tell(board: Board, origin: Origin | None) -> None:
+        for listener in listeners:
+            listener(board, origin)
+
+    return tell
+
+
+def _tracing(settings: Settings, metrics: Metrics) -> Tracing:
+    if not settings.otlp_endpoint:
+        return OFF
+    from scoreboard.operations.otlp import OtlpRecorder  # brings OpenTelemetry, half a second of it
+
+    recorder = OtlpRecorder(settings.otlp_endpoint, settings.instance, settings.role, metrics)
+    return Tracing(recorder, settings.trace_sample_ratio)
+
+
+def _bus(
+    settings: Settings,
+    metrics: Metrics,
+    spans: Tracing,
+    on_board: _Listener,
+    on_connected: Callable[[], None],
+) -> Bus:
+    if not settings.amqp_url:
+        return LocalBus()
+    return RabbitBus(
+        settings.amqp_url,
+        settings.instance,
+        metrics,
+        publish_timeout_seconds=settings.publish_timeout_seconds,
+        publishes=settings.takes_submissions,
+        on_board=on_board,
+        on_connected=on_connected,
+        tracing=spans,
+    )
+
+
+def _dependencies(settings: Settings, ledger: Ledger, redis: Redis, bus: Bus) -> list[Part]:
+    async def bus_is_connected() -> None:
+        if not bus.connected:
+            raise ConnectionError
+
+    probes: dict[str, Callable[[], Awaitable[object]]] = {
+        "postgresql": ledger.version,
+        "redis": redis.ping,
+    }
+    if isinstance(bus, RabbitBus):
+        probes["rabbitmq"] = bus_is_connected
+    writes = settings.takes_submissions
+    return [
+        Part(name, effect(name, takes_submissions=writes), probe) for name, probe in probes.items()
+    ]
