@@ -44,7 +44,8 @@ async def test_when_the_primary_fails_the_service_goes_on_and_follows_the_promot
     start: Start, database_url: str, trio: RedisTrio, how: str
 ) -> None:
     """A primary that only hung wakes up as one, until a Sentinel tells it otherwise."""
-    instances = [await start() for _ in range(2)]
+    # A Sentinel has a quarter of this to answer in, and the machine is busy.
+    instances = [await start(redis_timeout_seconds=1.5) for _ in range(2)]
     doors = [instance.url for instance in instances]
     async with a_load(lambda: doors, a_game(database_url)) as load:
         if how == "is killed":
@@ -54,7 +55,7 @@ async def test_when_the_primary_fails_the_service_goes_on_and_follows_the_promot
         await load.flows()  # nobody waits for the Sentinels
         await eventually(trio.promoted, within_seconds=PROMOTED_SECONDS)
         trio.primary.heal()
-        await eventually(lambda: all(map(uses_redis, instances)))
+        await eventually(lambda: all(map(uses_redis, instances)), within_seconds=PROMOTED_SECONDS)
         await load.flows()
         await reckon(load, database_url, trio.replica.url)
 
