@@ -34,7 +34,8 @@ class MigrationError(Exception):
 def migrate(database_url: str) -> list[str]:
     """Apply what is missing, oldest first, and return the identifiers of what was applied.
 
-    Raises MigrationError; a migration that fails leaves no trace, those before it stay applied.
+    Raises MigrationError; a migration that fails, or whose runner dies, leaves no trace; those
+    before it stay applied.
     """
     _require_utf8(database_url)
     with _locked(database_url), _backend(database_url) as backend:
@@ -42,7 +43,11 @@ def migrate(database_url: str) -> list[str]:
         # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
         backend.break_lock()
         with backend.lock():
-            backend.apply_migrations(missing)
+            for migration in missing:
+                # Not yoyo's own `apply_one`: it writes the row in a transaction after this one.
+                with backend.transaction():
+                    migration.process_steps(backend, "apply")
+                    backend.mark_one(migration)
         return [migration.id for migration in missing]
 
 
@@ -52,7 +57,10 @@ def roll_back(database_url: str, count: int = 1) -> list[str]:
         newest = backend.to_rollback(_shipped_migrations())[:count]
         backend.break_lock()
         with backend.lock():
-            backend.rollback_migrations(newest)
+            for migration in newest:
+                with backend.transaction():
+                    migration.process_steps(backend, "rollback")
+                    backend.unmark_one(migration)
         return [migration.id for migration in newest]
 
 

@@ -789,6 +789,16 @@ GUARDS: Final = (
         "const jitter = 1;",
         "tests/browser/test_client.py::test_retry_is_obeyed_and_spread",
     ),
+    Guard(
+        "a migration and its row are one transaction",
+        "scoreboard/migrations.py",
+        "                with backend.transaction():\n"
+        '                    migration.process_steps(backend, "apply")\n'
+        "                    backend.mark_one(migration)\n",
+        "                backend.apply_one(migration)\n",
+        "tests/migrations/test_stairway.py::"
+        "test_a_runner_that_dies_before_it_wrote_down_a_migration_leaves_nothing_of_it",
+    ),
 )
 
 

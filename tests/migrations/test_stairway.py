@@ -180,6 +180,25 @@ def test_several_runners_at_once_apply_each_migration_once(empty_database_url: s
     assert pending(empty_database_url) == []
 
 
+DIES_BEFORE_ITS_ROW = """
+import os, sys
+from yoyo.backends.base import DatabaseBackend
+from scoreboard.migrations import migrate
+DatabaseBackend.mark_one = lambda *_, **__: os._exit(9)
+migrate(sys.argv[1])
+"""
+
+
+def test_a_runner_that_dies_before_it_wrote_down_a_migration_leaves_nothing_of_it(
+    empty_database_url: str,
+) -> None:
+    """Else the next run makes the tables once more, and stops at the first."""
+    dying = [sys.executable, "-c", DIES_BEFORE_ITS_ROW, empty_database_url]
+    assert subprocess.run(dying, timeout=30, check=False).returncode == 9
+
+    assert migrate(empty_database_url) == ALL
+
+
 CRASHED = "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)"
 
 
