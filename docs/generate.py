@@ -76,11 +76,25 @@ def metrics_table() -> str:
     return _table(("name", "type", "labels", "meaning"), map(_metric_row, found))
 
 
+def decisions_table() -> str:
+    """Every record of docs/decisions by its number and title."""
+    records = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    titles = [record.read_text(encoding="utf-8").split("\n", 1)[0] for record in records]
+    return _table(
+        ("number", "decision"),
+        (
+            (f"[{record.name[:4]}]({record.name})", title.removeprefix(f"# {record.name[:4]} "))
+            for record, title in zip(records, titles, strict=True)
+        ),
+    )
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_table,
     "endpoints": endpoints_table,
     "errors": errors_table,
     "metrics": metrics_table,
+    "decisions": decisions_table,
 }
 
 

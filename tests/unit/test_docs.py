@@ -21,7 +21,7 @@ from tests.servers.given import ENVIRONMENT
 
 ROOT = Path(scoreboard.__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-DECISIONS = ROOT / "docs" / "decisions"
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 # One that docs/configuration.md misspells, to show what happens then.
 MISSPELT = {"SCOREBOARD_PROT"}
@@ -200,16 +200,24 @@ def test_every_verb_of_make_exists(page: Path) -> None:
 
 
 def test_the_records_that_the_code_cites_exist() -> None:
-    numbers = {path.name[:4] for path in DECISIONS.glob("*.md")}
+    numbers = {path.name[:4] for path in RECORDS}
     for path, text in sources("scoreboard", "tests", "migrations", "config"):
         cited = set(re.findall(r"docs/decisions/(\d{4})", text))
         assert cited <= numbers, f"{path.relative_to(ROOT)} cites {sorted(cited - numbers)}"
 
 
 def test_each_record_has_a_number_of_its_own() -> None:
-    numbers = sorted(int(path.name[:4]) for path in DECISIONS.glob("*.md"))
+    assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
 
-    assert numbers == list(range(1, len(numbers) + 1))
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.name[:4]))
+def test_a_record_has_its_form_and_forty_lines_at_most(record: Path) -> None:
+    title, _, status, *rest = record.read_text(encoding="utf-8").splitlines()
+
+    assert title.startswith(f"# {record.name[:4]} ")
+    assert status.startswith("Status: ")
+    assert {"## Context", "## Decision", "## Consequences"} <= set(rest)
+    assert 3 + len(rest) <= 40
 
 
 @every_page
