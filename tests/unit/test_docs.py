@@ -68,7 +68,7 @@ def test_an_outdated_table_is_found_and_renewed() -> None:
 
 
 def test_every_log_event_is_listed_with_its_level() -> None:
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `(scoreboard\.\w+\.\w+)` \| (\w+) \|", text, re.MULTILINE)
 
     assert sorted(listed) == sorted(logged())
