@@ -1,9 +1,8 @@
 """The border to RabbitMQ: a fanout exchange carries each new board to every instance.
 
-`publish` never waits and never fails: it puts the board into a slot of one, where a newer board
-replaces an older one that is still waiting, and a task publishes what the slot holds until the
-broker confirms it. So a broker that is away costs one board of memory, and the first thing it gets
-on return is the newest.
+`publish` never waits and never fails: it puts the board into a slot (`live.slot`), and a task
+publishes what the slot holds until the broker confirms it. So a broker that is away costs one board
+of memory, and the first thing it gets on return is the newest.
 
 Consuming, each connection declares a fresh exclusive queue, for after a half-open connection the
 broker still holds the old name (docs/decisions/0004). What the gap lost, `on_connected` makes the
@@ -42,16 +41,13 @@ from aiormq.exceptions import AMQPError as AiormqError
 
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.live.bus import addresses
+from scoreboard.live.messages import EVENT_TYPE, EXCHANGE, attributes_of, headers_of, origin_in
+from scoreboard.live.slot import Slot
 from scoreboard.operations.metrics import Metrics
-from scoreboard.operations.tracing import OFF, Attributes, Tracing
+from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.scoring.model import Board, Origin
 
 log = structlog.get_logger("scoreboard.bus")
-
-EXCHANGE: Final = "scoreboard.events"
-EVENT_TYPE: Final = "score:update"
-BEGAN_HEADER: Final = "began"
-TRACE_HEADER: Final = "traceparent"
 
 _QUEUE_LENGTH: Final = 64
 _MESSAGE_LIFE: Final = timedelta(minutes=1)
@@ -101,10 +97,7 @@ class RabbitBus:
         self._publishes = publishes
         self._on_board = on_board
         self._on_connected = on_connected
-        self._slot: tuple[Board, Origin | None] | None = None
-        self._filled = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._slot = Slot(metrics, tracing)
         self._sides_up: dict[str, bool] = {}
         self._lost: set[str] = set()
         self._numbers = itertools.count(1)
@@ -116,9 +109,7 @@ class RabbitBus:
 
     def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Put the board into the slot, unless it holds a newer one."""
-        self._put(board, origin)
-        self._idle.clear()
-        self._filled.set()
+        self._slot.put(board, origin)
 
     async def flush(self) -> None:
         """Wait until the broker confirmed what was published, but not for long: the other instances
@@ -126,7 +117,7 @@ class RabbitBus:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
-                await self._idle.wait()
+                await self._slot.emptied()
 
     async def run(self) -> None:
         """Publish and consume until cancelled; reconnect whenever the broker is lost."""
@@ -188,14 +179,12 @@ class RabbitBus:
     async def _publish_from_slot(self, connection: AbstractConnection) -> None:
         channel = await self._channel(connection, publisher_confirms=True)
         exchange = await self._declare_exchange(channel)
-        lost = _lost(connection, self._filled)
+        lost = _lost(connection, self._slot.filled)
         while not lost.is_set():
-            if self._slot is not None:
-                await self._publish_one(exchange, *self._slot)
-                continue
-            self._idle.set()
-            self._filled.clear()
-            await self._filled.wait()
+            if waiting := self._slot.take():
+                await self._publish_one(exchange, *waiting)
+            else:
+                await self._slot.fill()
         raise ConnectionError("the connection was closed")
 
     async def _publish_one(
@@ -204,46 +193,27 @@ class RabbitBus:
         """Publish and wait for the confirm; without one, the board goes back unless a newer one
         waits.
         """
-        self._slot = None
         started = time.perf_counter()
         trace = None if origin is None else origin.trace
         try:
             with self._tracing.span(
-                "scoreboard.publish", trace, kind="producer", attributes=_of(board)
+                "scoreboard.publish", trace, kind="producer", attributes=attributes_of(board)
             ) as span:
                 async with asyncio.timeout(self._publish_timeout_seconds):
                     message = self._message(board, origin, span.trace)
                     await exchange.publish(message, routing_key="", mandatory=False)
         except BaseException:
-            self._put(board, origin)
+            self._slot.put(board, origin)
             self._metrics.publish_failures.inc()
             raise
         raise_if_cancelled()
         self._metrics.published.inc()
         self._metrics.publish_seconds.observe(time.perf_counter() - started)
 
-    def _put(self, board: Board, origin: Origin | None) -> None:
-        """Keep the newer of this board and the one that waits."""
-        if self._slot is not None:
-            self._metrics.events_superseded.inc()
-            if self._slot[0].version >= board.version:
-                self._note_superseded(board, origin)
-                return
-            self._note_superseded(*self._slot)
-        self._slot = (board, origin)
-
-    def _note_superseded(self, board: Board, origin: Origin | None) -> None:
-        """Say in its trace why it reaches no other instance."""
-        if origin is not None:
-            attributes = {**_of(board), "scoreboard.superseded": True}
-            self._tracing.span(
-                "scoreboard.publish", origin.trace, kind="producer", attributes=attributes
-            ).end()
-
     def _message(self, board: Board, origin: Origin | None, trace: str | None) -> aio_pika.Message:
         headers: HeadersType = {"version": board.version, "instance": self._instance}
         if origin is not None:
-            headers |= _headers_of(origin, trace)
+            headers |= headers_of(origin, trace)
         return aio_pika.Message(
             board.to_json(),
             content_type="application/json",
@@ -296,7 +266,7 @@ class RabbitBus:
             log.warning("scoreboard.bus.malformed", error=str(error), sender=str(message.app_id))
             return
         if self._on_board is not None:
-            self._on_board(board, _origin_in(message.headers))
+            self._on_board(board, origin_in(message.headers))
 
     # Both
 
@@ -313,30 +283,6 @@ class RabbitBus:
             return await channel.declare_exchange(
                 EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True
             )
-
-
-def _of(board: Board) -> Attributes:
-    return {
-        "messaging.system": "rabbitmq",
-        "messaging.destination.name": EXCHANGE,
-        "scoreboard.version": board.version,
-    }
-
-
-def _headers_of(origin: Origin, trace: str | None) -> dict[str, str | int]:
-    """Write down when its way began on a clock that others have too: Unix time, in milliseconds."""
-    began = time.time() - (time.monotonic() - origin.began)
-    headers: dict[str, str | int] = {BEGAN_HEADER: round(began * 1000)}
-    return headers if trace is None else headers | {TRACE_HEADER: trace}
-
-
-def _origin_in(headers: HeadersType) -> Origin | None:
-    """Read it by our own clocks; a sender whose clock is ahead sent it no earlier than now."""
-    began, trace = headers.get(BEGAN_HEADER), headers.get(TRACE_HEADER)
-    if not isinstance(began, int):
-        return None
-    elapsed = max(0.0, time.time() - began / 1000)
-    return Origin("bus", time.monotonic() - elapsed, trace if isinstance(trace, str) else None)
 
 
 def _lost(connection: AbstractConnection, *wakes: asyncio.Event) -> asyncio.Event:

@@ -15,7 +15,7 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused
 
-from scoreboard.live.rabbit import EXCHANGE
+from scoreboard.live.messages import EXCHANGE
 from tests.deployment.files import DOCKER, rabbit_hash
 from tests.instances import starting_instances
 from tests.servers import GivenServer, RabbitServer

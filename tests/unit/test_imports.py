@@ -73,6 +73,8 @@ FLOW = (
     "live.hub",
     "live.frames",
     "live.rabbit",
+    "live.slot",
+    "live.messages",
     "live.bus",
     # the values that travel through all of the above
     "scoring.model",
