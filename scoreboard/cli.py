@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from scoreboard import __version__
-from scoreboard.commands import actions, board, demo, serving, users
+from scoreboard.commands import actions, board, demo, migration, openapi, serving, users
 from scoreboard.commands.arguments import Commands, epilog
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import note
@@ -75,7 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"scoreboard {__version__}")
     commands = Commands(parser)
-    for group in (serving, actions, users, board, demo):
+    for group in (serving, migration, actions, users, board, demo, openapi):
         group.add_to(commands)
     return parser
 

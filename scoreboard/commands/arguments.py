@@ -38,3 +38,10 @@ class Commands:
 def epilog(*examples: str) -> str:
     """Show examples below the help."""
     return "\n  ".join(["examples:", *examples]) if examples else ""
+
+
+def count(text: str) -> int:
+    """Read a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 is expected")
+    return int(text)

@@ -1,14 +1,12 @@
-"""`scoreboard serve`, `scoreboard migrate` and `scoreboard openapi`."""
+"""`scoreboard serve`: one process or several, on servers that are named or embedded."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
-import dataclasses
 import errno
 import functools
-import json
 import signal
 import socket
 import sys
@@ -18,31 +16,17 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from scoreboard import configuration, migrations
-from scoreboard.commands import exports, rollback, workers
-from scoreboard.commands.actions import read_file
-from scoreboard.commands.arguments import Commands
+from scoreboard.commands import embedding, workers
+from scoreboard.commands.arguments import Commands, count
 from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.servers import (
-    check_amqp_url,
-    check_redis_url,
-    database_url,
-    open_postgres,
-)
+from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.commands.terminal import first_line, note, program, say, sentence
 from scoreboard.connections import hosts
 from scoreboard.operations import logs
-from scoreboard.operations.embedded import (
-    EmbeddedServerError,
-    EmbeddedUrls,
-    embedded_secret,
-    embedded_servers,
-)
-from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.settings import Settings
 
 _WAIT_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
-_DEMO_ACTIONS: Final = "demo-actions.csv"
 
 _WELCOME: Final = """
   Scoreboard runs. open {address}: the board, live
@@ -59,7 +43,7 @@ _WELCOME: Final = """
 
 
 def add_to(commands: Commands) -> None:
-    """Declare `serve`, `migrate` and `openapi`."""
+    """Declare `serve`."""
     serve = commands.add(
         "serve",
         _serve,
@@ -86,7 +70,7 @@ def add_to(commands: Commands) -> None:
     )
     serve.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         default=1,
         metavar="N",
         help="serve with so many processes on the one port; SIGHUP replaces them one after the "
@@ -101,51 +85,6 @@ def add_to(commands: Commands) -> None:
         metavar="SECONDS",
         help="how long to wait for PostgreSQL at the start (default: %(default)g)",
     )
-    migrate = commands.add(
-        "migrate",
-        _migrate,
-        "bring the database to the schema of this version",
-        "scoreboard migrate                run it before the new version starts",
-        "scoreboard migrate --rollback 1   says what undoing the newest migration would delete",
-    )
-    migrate.add_argument(
-        "--rollback",
-        type=_count,
-        metavar="N",
-        help="undo the newest N instead, and delete what they hold",
-    )
-    migrate.add_argument("--yes", action="store_true", help="yes, roll back and delete, for ever")
-    commands.add(
-        "openapi",
-        _openapi,
-        "write the OpenAPI document of the API, which /docs shows",
-        "scoreboard openapi > openapi.json",
-    )
-
-
-def _openapi(_: argparse.Namespace) -> int:
-    from scoreboard import app
-    from scoreboard.api.docs import DOCUMENT
-
-    # Described, never started: the parts only have to be made, so any addresses will do.
-    places = {"database_url": "postgresql://localhost", "redis_url": "redis://localhost"}
-    document = app.create_app(configuration.load({}, **places))[DOCUMENT]
-    say(json.dumps(document, indent=2, ensure_ascii=False))
-    return 0
-
-
-def _migrate(arguments: argparse.Namespace) -> int:
-    found = configuration.load()
-    if arguments.rollback:
-        changed = rollback.roll_back(found, arguments.rollback, certain=arguments.yes)
-        what = "Undid"
-    else:
-        changed, what = migrations.migrate(database_url(found)), "Applied"
-    for name in changed:
-        say(f"{what} {name}.")
-    if not changed:
-        say("Nothing to do.")
-    return 0
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -155,7 +94,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         stack.enter_context(_ended_by_sigterm())
         servers = ""
         if arguments.embedded:
-            found, servers = stack.enter_context(_with_embedded(found))
+            found, servers = stack.enter_context(embedding.with_servers(found))
         # After uvloop SIGTERM would again end the process where it stands, which would leave the
         # embedded servers behind; they are on their way out already.
         stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
@@ -276,67 +215,7 @@ def _advice(*, may_embed: bool) -> str:
     return f"{start}{embed if may_embed else ''}."
 
 
-# The embedded servers.
-
-
-@contextlib.contextmanager
-def _with_embedded(found: Settings) -> Iterator[tuple[Settings, str]]:
-    """Fill in what is not set, and say how other commands find it. What is set stays untouched."""
-    directory = exports.DIRECTORY
-    wanted = {"postgres": not found.database_url, "redis": not found.redis_url}
-    with contextlib.ExitStack() as stack:
-        urls = EmbeddedUrls(None, None)
-        if any(wanted.values()):
-            urls = stack.enter_context(_embedded_servers(**wanted))
-            stack.enter_context(exports.noted(urls))
-        complete = dataclasses.replace(
-            found,
-            database_url=found.database_url or urls.database_url or "",
-            redis_url=found.redis_url or urls.redis_url or "",
-            jwt_secret=found.jwt_secret or embedded_secret(directory),
-        )
-        if urls.database_url:
-            _prepare(complete)
-        yield complete, _exports(urls)
-
-
-@contextlib.contextmanager
-def _embedded_servers(**wanted: bool) -> Iterator[EmbeddedUrls]:
-    """Run them. Raises CommandFailed, with how to share them, when they run here already."""
-    with contextlib.ExitStack() as stack:
-        try:
-            urls = stack.enter_context(embedded_servers(exports.DIRECTORY, **wanted))
-        except EmbeddedServerError as error:
-            shared = exports.of_a_running_instance()
-            if not shared:
-                raise
-            raise CommandFailed("\n".join([f"{error} To share them:", *shared])) from error
-        yield urls
-
-
-def _prepare(complete: Settings) -> None:
-    """Migrate the embedded database, and give it something to play with if it has no actions."""
-    migrations.migrate(complete.database_url)
-    asyncio.run(_load_demo_actions(complete))
-
-
-async def _load_demo_actions(complete: Settings) -> None:
-    async with open_postgres(complete) as postgres:
-        catalogue = Catalogue(postgres)
-        if not await catalogue.list(limit=1):
-            demo = read_file(str(configuration.config_directory() / _DEMO_ACTIONS))
-            await catalogue.load(demo.points)
-
-
-def _exports(urls: EmbeddedUrls) -> str:
-    """Show the lines of shell after which other commands use these servers."""
-    lines = exports.lines(urls)
-    return "\n".join(
-        ["", f"  Other commands ({program()} users list) need", *lines, ""] if lines else []
-    )
-
-
-# Signals and arguments.
+# Signals.
 
 
 @contextlib.contextmanager
@@ -353,9 +232,3 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 def _leave(_: int, __: FrameType | None) -> NoReturn:
     raise SystemExit(0)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 is expected")
-    return int(text)

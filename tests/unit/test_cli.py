@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import scoreboard
 from scoreboard import cli
-from scoreboard.commands import action_file, serving
+from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.players import retry_after_seconds
 from scoreboard.commands.spectator import Screen
 from scoreboard.commands.terminal import program
@@ -165,7 +165,7 @@ class TestConfiguration:
         terminal = Terminal()
         monkeypatch.setattr("sys.stdout", terminal)
         monkeypatch.setattr("sys.argv", [".venv/bin/scoreboard", "serve"])
-        servers = serving._exports(EmbeddedUrls("postgresql://a@/a?host=b", None))
+        servers = embedding._exports(EmbeddedUrls("postgresql://a@/a?host=b", None))
         serving._welcome(servers, "http://127.0.0.1:1")
         shown = terminal.getvalue()
         assert "open http://127.0.0.1:1: the board, live" in shown.strip().splitlines()[0]

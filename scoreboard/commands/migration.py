@@ -1,13 +1,16 @@
-"""`scoreboard migrate --rollback N`, which can destroy everything and so wants a yes."""
+"""`scoreboard migrate`; and `--rollback N`, which can destroy everything and so wants a yes."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from typing import Final
 
 from scoreboard import configuration, migrations
+from scoreboard.commands.arguments import Commands, count
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import database_url, open_postgres
+from scoreboard.commands.terminal import say
 from scoreboard.connections import hosts
 from scoreboard.settings import Settings
 
@@ -15,28 +18,60 @@ from scoreboard.settings import Settings
 _IRREPLACEABLE: Final = {"users": "user", "ledger": "grant"}
 
 
-def roll_back(found: Settings, count: int, *, certain: bool) -> list[str]:
-    """Undo the newest `count` migrations and name them.
+def add_to(commands: Commands) -> None:
+    """Declare `migrate`."""
+    migrate = commands.add(
+        "migrate",
+        _migrate,
+        "bring the database to the schema of this version",
+        "scoreboard migrate                run it before the new version starts",
+        "scoreboard migrate --rollback 1   says what undoing the newest migration would delete",
+    )
+    migrate.add_argument(
+        "--rollback",
+        type=count,
+        metavar="N",
+        help="undo the newest N instead, and delete what they hold",
+    )
+    migrate.add_argument("--yes", action="store_true", help="yes, roll back and delete, for ever")
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    found = configuration.load()
+    if arguments.rollback:
+        changed = _roll_back(found, arguments.rollback, certain=arguments.yes)
+        what = "Undid"
+    else:
+        changed, what = migrations.migrate(database_url(found)), "Applied"
+    for name in changed:
+        say(f"{what} {name}.")
+    if not changed:
+        say("Nothing to do.")
+    return 0
+
+
+def _roll_back(found: Settings, newest: int, *, certain: bool) -> list[str]:
+    """Undo so many migrations, the newest first, and name them.
 
     Raises CommandFailed, with what would be lost, unless the operator is certain.
     """
     url = database_url(found)
     applied = _applied(url)
-    if count > len(applied):
+    if newest > len(applied):
         number = f"Only {len(applied)} migrations are" if applied else "No migration is"
         raise CommandFailed(
-            f"{number} applied to the database at {hosts.place(url)}, so {count} cannot be "
+            f"{number} applied to the database at {hosts.place(url)}, so {newest} cannot be "
             "undone. Nothing was changed."
         )
     if not certain:
         lines = [
             f"This undoes, in the database at {hosts.place(url)},",
-            *(f"  {name}" for name in applied[:count]),
+            *(f"  {name}" for name in applied[:newest]),
             f"and deletes what they hold, for ever. The database has {asyncio.run(_held(found))}.",
             "Nothing was changed. If that is meant, add --yes.",
         ]
         raise CommandFailed("\n".join(lines))
-    return migrations.roll_back(url, count)
+    return migrations.roll_back(url, newest)
 
 
 def _applied(url: str) -> list[str]:
@@ -55,6 +90,6 @@ async def _held(found: Settings) -> str:
             [(exists,)] = await postgres.fetch(f"SELECT to_regclass('{table}') IS NOT NULL")
             if exists:
                 # The name is one of ours, above.
-                [(count,)] = await postgres.fetch(f"SELECT count(*) FROM {table}")  # noqa: S608
-                counts.append(f"{count} {row}{'' if count == 1 else 's'}")
+                [(number,)] = await postgres.fetch(f"SELECT count(*) FROM {table}")  # noqa: S608
+                counts.append(f"{number} {row}{'' if number == 1 else 's'}")
     return " and ".join(counts) or "neither users nor grants"
