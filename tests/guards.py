@@ -600,6 +600,21 @@ GUARDS: Final = (
         "tests/faults/test_rabbit_cluster.py",
     ),
     Guard(
+        "a cancellation that nobody asked for ends no side of the bus",
+        "scoreboard/live/rabbit.py",
+        "            except (*_BROKER_ERRORS, asyncio.CancelledError) as error:\n",
+        "            except _BROKER_ERRORS as error:\n",
+        "tests/integration/test_bus.py::"
+        "test_a_broker_that_falls_silent_while_a_board_is_under_way_ends_no_side",
+    ),
+    Guard(
+        "a trace that is none costs no board",
+        "scoreboard/live/rabbit.py",
+        "    known = isinstance(trace, str) and is_valid(trace)",
+        "    known = isinstance(trace, str)",
+        "tests/integration/test_bus.py::test_a_trace_that_is_none_costs_no_board",
+    ),
+    Guard(
         "the binding is asserted again",
         "scoreboard/live/rabbit.py",
         "            await self._bind(queue, channel)\n            raise_if_cancelled()\n",
@@ -676,6 +691,14 @@ GUARDS: Final = (
         "tests/unit/test_tracing.py::test_more_spans_than_may_wait_are_dropped_and_counted",
     ),
     Guard(
+        "no room for a thread costs no submission",
+        "scoreboard/operations/otlp.py",
+        "            with contextlib.suppress(RuntimeError):  # no room",
+        "            if True:  # no room",
+        "tests/unit/test_tracing.py::"
+        "test_no_room_for_a_thread_costs_spans_time_and_whoever_ends_them_nothing",
+    ),
+    Guard(
         "spans under way when the end comes are counted",
         "scoreboard/operations/otlp.py",
         "        left, self._under_way = self._under_way, 0\n",
@@ -711,6 +734,13 @@ GUARDS: Final = (
         "",
         "tests/integration/test_leases.py"
         "::test_a_release_that_redis_did_not_take_is_told_when_it_is_back",
+    ),
+    Guard(
+        "prepared answers that nobody reads do not pile up",
+        "scoreboard/api/prepared.py",
+        "            await writer.drain()\n",
+        "",
+        "tests/service/test_prepared_answers.py::test_answers_that_nobody_reads_do_not_pile_up",
     ),
     Guard(
         "HEAD gets no prepared body",

@@ -105,6 +105,9 @@ class _Response(web.StreamResponse):
         if not self._written:
             self._written = True
             await writer.write(await self._answer.encoded(self._request))
+            # `write` alone waits for nobody with less than 64 KiB, so whoever sends request after
+            # request and reads nothing would have the answers pile up here.
+            await writer.drain()
         return writer
 
     async def write_eof(self, data: bytes = b"") -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scoreboard.operations.tracing import Attributes
+from scoreboard.operations.tracing import Attributes, is_valid
 from scoreboard.scoring.model import Board, Origin
 
 EXCHANGE: Final = "scoreboard.events"
@@ -41,4 +41,6 @@ def origin_in(headers: Mapping[str, Any]) -> Origin | None:
     if not isinstance(began, int):
         return None
     elapsed = max(0.0, time.time() - began / 1000)
-    return Origin("bus", time.monotonic() - elapsed, trace if isinstance(trace, str) else None)
+    # What is no traceparent would fail whoever records it.
+    known = trace if isinstance(trace, str) and is_valid(trace) else None
+    return Origin("bus", time.monotonic() - elapsed, known)

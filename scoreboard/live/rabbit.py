@@ -138,7 +138,9 @@ class RabbitBus:
             try:
                 async with self._connection(side, broker) as connection:
                     await work(connection)
-            except _BROKER_ERRORS as error:
+            # Who waits for a broker that was silent for too long gets a cancellation from aiormq
+            # that nobody asked for; unnoticed it would end this side for good.
+            except (*_BROKER_ERRORS, asyncio.CancelledError) as error:
                 raise_if_cancelled()
                 self._note_lost(side, error)
             if time.monotonic() - began > _BACKOFF_LAST_SECONDS:  # else it may never have worked

@@ -141,19 +141,20 @@ class Outbox(SpanProcessor):
         self._closed = self._abandoned = False
         self._under_way = 0
         self._away = False
-        # A daemon: a collector that hangs does not keep the process from ending.
         for reason in ("full", "not_sent", "closed"):
             self._drop(0, reason)
-        self._thread = threading.Thread(target=self._send_all, name="spans", daemon=True)
+        self._thread = self._sender()
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take a span, unless too many wait."""
+        """Take a span, unless too many wait. Never raises: a span may end right after a COMMIT."""
         if self._closed or len(self._waiting) >= _WAITING_MAX:
             self._drop(1, "closed" if self._closed else "full")
             return
         self._waiting.append(span)
         if not self._thread.is_alive():
-            self._thread.start()
+            self._thread = self._sender()  # whatever ended one cannot start again
+            with contextlib.suppress(RuntimeError):  # no room for one just now
+                self._thread.start()
         if len(self._waiting) >= _BATCH_MAX:
             self._wake.set()
 
@@ -171,6 +172,10 @@ class Outbox(SpanProcessor):
         while spans := self._take():
             left += len(spans)
         self._drop(left, "closed")
+
+    def _sender(self) -> threading.Thread:
+        """A daemon: a collector that hangs does not keep the process from ending."""
+        return threading.Thread(target=self._send_all, name="spans", daemon=True)
 
     def _send_all(self) -> None:
         while not self._closed:

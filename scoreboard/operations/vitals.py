@@ -12,6 +12,7 @@ import contextlib
 import os
 import platform
 import resource
+import sys
 import time
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -86,15 +87,19 @@ class Vitals:
         metrics.process_cpu.inc(cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds
         metrics.process_memory.set(_memory_bytes())
-        metrics.process_open_files.set(_open_files())
+        with contextlib.suppress(OSError):  # no file is left to look with: the last sight stays
+            metrics.process_open_files.set(_open_files())
         metrics.process_files_max.set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def _memory_bytes() -> int:
-    """What the process holds in memory now; where there is no /proc, the most that it ever held."""
+    """What the process holds in memory now; where that cannot be read (no /proc, no file left),
+    the most that it ever held.
+    """
     with contextlib.suppress(OSError), open(_MEMORY, encoding="ascii") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts it in bytes
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024  # macOS counts it in bytes
 
 
 def _open_files() -> int:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aio_pika
@@ -244,6 +245,22 @@ async def test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future(
     assert before <= origin.began <= time.monotonic()
 
 
+async def test_a_trace_that_is_none_costs_no_board(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    two = Instance(amqp_url, "two")
+    async with running(two):
+        exchange = await _exchange(admin)
+        headers: HeadersType = {"began": round(time.time() * 1000), "traceparent": "none"}
+        message = aio_pika.Message(a_board(1).to_json(), headers=headers)
+        await exchange.publish(message, routing_key="")
+        await eventually(lambda: two.versions == [1])
+
+    [origin] = two.origins
+    assert origin is not None
+    assert origin.trace is None
+
+
 async def _listener(channel: AbstractChannel) -> AbstractQueue:
     queue = await channel.declare_queue(exclusive=True)
     await queue.bind(await _exchange(channel))
@@ -458,6 +475,34 @@ async def test_while_the_broker_is_away_the_newest_board_waits_and_is_sent_first
 
     assert Board.from_json(first.body).version == 100
     assert one.counted("events_superseded_total") >= 99
+
+
+async def test_a_broker_that_falls_silent_while_a_board_is_under_way_ends_no_side(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiormq cancels who waits for the confirm, though nobody asked for that."""
+    made: list[Any] = []
+    connect = aio_pika.connect
+
+    async def noted(*arguments: Any, **options: Any) -> Any:
+        made.append(await connect(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(aio_pika, "connect", noted)
+    async with through_proxy(amqp_url) as (proxy, url):
+        one = Instance(url, "one", hears=False)
+        two = Instance(amqp_url, "two", publishes=False)
+        async with running(two), running(one):
+            one.bus.publish(a_board(1))
+            await one.bus.flush()
+            proxy.black_hole()
+            one.bus.publish(a_board(2))
+            await eventually(lambda: one.bus._slot._waiting is None, message="it is under way")
+            # What its heartbeat does after 18 s without a word.
+            made[-1].transport.connection._reader_task.cancel()
+            await eventually(lambda: one.counted("event_publish_failures_total") == 1)
+            await proxy.heal()
+            await eventually(lambda: two.versions == [1, 2], within_seconds=15)
 
 
 async def test_on_return_whoever_listens_is_told_to_re_read(amqp_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from tests.attacks.wire import Reply, connected
+from tests.eventually import eventually
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users
@@ -61,6 +63,28 @@ async def test_answers_to_requests_sent_together_come_whole_and_in_order(
     assert [reply.status for reply in replies] == [200, 200, 304, 200]
     assert replies[0].body == replies[3].body == first.body
     assert "x-request-id" in replies[1].headers
+
+
+async def test_answers_that_nobody_reads_do_not_pile_up(instance: Instance) -> None:
+    """Who asks on without reading is answered no further than the kernel takes, and a little."""
+    server = instance.runner.server
+    assert server is not None
+    async with connected(instance, receive_buffer=4096) as wire:
+        wire.reader._limit = 1  # type: ignore[attr-defined]  # asyncio reads ahead no further
+        await eventually(lambda: len(server.connections) == 1)
+        [protocol] = server.connections
+        assert protocol.transport is not None
+        kernel = protocol.transport.get_extra_info("socket")
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        wire.writer.write((_READ % b"") * 2000)
+        await eventually(lambda: protocol.writing_paused, message="the kernel takes no more")
+        answered = server.requests_count
+        for _ in range(20):  # time enough for the next ones, were they answered
+            async with instance.client.get("/healthz") as response:
+                assert response.status == 200
+
+        assert server.requests_count == answered + 20
+        wire.writer.transport.abort()
 
 
 async def test_its_date_is_never_older_than_a_second_or_two(instance: Instance) -> None:

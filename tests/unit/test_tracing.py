@@ -116,6 +116,26 @@ def test_whatever_the_exporter_raises_the_next_spans_are_tried(metrics: Metrics)
     assert dropped(metrics) == {"not_sent": 3, "closed": 1}
 
 
+def test_no_room_for_a_thread_costs_spans_time_and_whoever_ends_them_nothing(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The span of a COMMIT ends after it: an error there would be the submission's."""
+    exporter = Exporter()
+    outbox = Outbox(exporter, metrics)
+    one, two = ReadableSpan("one"), ReadableSpan("two")
+
+    def no_room(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_room)
+        outbox.on_end(one)
+    outbox.on_end(two)
+    outbox.shutdown()
+
+    assert exporter.sent == [2]
+
+
 def test_an_exporter_that_hangs_does_not_hold_up_the_end(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:

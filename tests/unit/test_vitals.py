@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from dataclasses import dataclass
@@ -60,6 +61,26 @@ def test_a_process_says_what_it_uses_and_who_it_is(metrics: Metrics) -> None:
     assert metrics.registry.get_sample_value("scoreboard_instance_info", who) == 1
     for number in (reading, writing):
         os.close(number)
+
+
+def test_a_process_without_a_file_left_is_looked_at_all_the_same(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vitals = vitals_of(metrics)
+    vitals.look()
+    files = counted(metrics, "process_open_fds")
+
+    def no_file(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.stat", no_file)
+        patch.setattr("os.listdir", no_file)
+        patch.setattr("builtins.open", no_file)
+        vitals.look()
+
+    assert counted(metrics, "process_open_fds") == files
+    assert 10e6 < counted(metrics, "process_resident_memory_bytes") < 10e9
 
 
 def test_processor_time_is_counted_once(metrics: Metrics) -> None:
