@@ -11,7 +11,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import orjson
 import structlog
@@ -60,7 +60,7 @@ def configure(level: str, form: str, instance: str) -> None:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Lines(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # Libraries say what is worth saying at warning; aiormq's and aiopg's reconnects are ours to
@@ -73,12 +73,45 @@ def configure(level: str, form: str, instance: str) -> None:
     logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
 
 
+def lines_dropped() -> int:
+    """How many lines could not be written since the process began to log."""
+    lines = structlog.get_config()["logger_factory"]
+    return lines.dropped if isinstance(lines, _Lines) else 0
+
+
+class _Lines(structlog.PrintLogger):
+    """Writes lines, and is asked for itself with each. A line that is not taken (the disk is full,
+    whoever read the pipe has gone) is dropped and counted: what is logged is in the midst of work,
+    some of it right after a COMMIT.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__(file)
+        self.dropped = 0
+
+    def __call__(self, *_: Any) -> _Lines:
+        return self
+
+    def msg(self, message: str) -> None:
+        """Write a line."""
+        try:
+            super().msg(message)
+        except (OSError, ValueError):  # ValueError: it was closed, or has no such letter
+            self.dropped += 1
+
+    debug = info = warning = error = critical = exception = msg
+
+
 class _OfLibraries(logging.Handler):
     """Makes an event of ours of what a library logs, so that every line has one form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log it again."""
-        facts = {"library": record.name, "message": record.getMessage()}
+        try:
+            message = record.getMessage()
+        except Exception:  # the library's mistake, and no reason to end what it was about
+            message = str(record.msg)
+        facts = {"library": record.name, "message": message}
         if record.levelno >= logging.ERROR:
             log.error("scoreboard.library.failed", exc_info=record.exc_info, **facts)
         else:

@@ -198,6 +198,9 @@ class Metrics:
         self.spans_dropped = make.counter(
             "spans_dropped", "Spans that never reached the collector.", "reason"
         )
+        self.log_lines_dropped = make.counter(
+            "log_lines_dropped", "Lines of the log that could not be written."
+        )
         self.loop_delay_seconds = make.histogram(
             "loop_delay_seconds", "How late the event loop came to what was due.", _SECONDS
         )

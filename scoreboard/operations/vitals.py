@@ -1,5 +1,5 @@
 """What cannot be counted where it happens, and is looked at once a second instead: what the process
-uses, how late its loop is, who uses the pools.
+uses, how late its loop is, who uses the pools, what of its log was lost.
 
 prometheus_client's own collector of the process would show, of several workers, only the one that
 answers the scrape.
@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from scoreboard import __version__
+from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 
 _LOOK_SECONDS: Final = 1.0
@@ -61,6 +62,7 @@ class Vitals:
         self._postgres = postgres
         self._redis = redis
         self._cpu_seconds = 0.0  # as much of it as was counted
+        self._lines_dropped = 0  # likewise
         metrics.build_info.labels(__version__, platform.python_version()).set(1)
         metrics.instance_info.labels(instance, role).set(1)
         metrics.process_start_time.set(time.time())
@@ -86,6 +88,10 @@ class Vitals:
         cpu_seconds = time.process_time()
         metrics.process_cpu.inc(cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds
+        lines_dropped = logs.lines_dropped()
+        # Fewer than before: logging was set up anew, and counts from 0 again.
+        metrics.log_lines_dropped.inc(max(0, lines_dropped - self._lines_dropped))
+        self._lines_dropped = lines_dropped
         metrics.process_memory.set(_memory_bytes())
         with contextlib.suppress(OSError):  # no file is left to look with: the last sight stays
             metrics.process_open_files.set(_open_files())

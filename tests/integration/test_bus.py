@@ -245,9 +245,7 @@ async def test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future(
     assert before <= origin.began <= time.monotonic()
 
 
-async def test_a_trace_that_is_none_costs_no_board(
-    amqp_url: str, admin: AbstractChannel
-) -> None:
+async def test_a_trace_that_is_none_costs_no_board(amqp_url: str, admin: AbstractChannel) -> None:
     two = Instance(amqp_url, "two")
     async with running(two):
         exchange = await _exchange(admin)
@@ -480,7 +478,7 @@ async def test_while_the_broker_is_away_the_newest_board_waits_and_is_sent_first
 async def test_a_broker_that_falls_silent_while_a_board_is_under_way_ends_no_side(
     amqp_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """aiormq cancels who waits for the confirm, though nobody asked for that."""
+    """Then aiormq cancels who waits for the confirm, though nobody asked for that."""
     made: list[Any] = []
     connect = aio_pika.connect
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+
 import pytest
 
 from scoreboard import keys
 from scoreboard.scoring.board import CachedBoard
+from tests.eventually import eventually
 from tests.instances import Start
 from tests.logs import Written, written
 from tests.world import add_actions, add_users
@@ -74,3 +79,33 @@ async def test_what_many_requests_share_is_not_logged_as_one_of_them(
     [failed] = written.named("scoreboard.submit.announcement_failed")
     assert failed["trace_id"] == TRACE
     assert not {"request_id", "user_id"} & set(failed)
+
+
+class Full(io.StringIO):
+    """Standard error on a full disk, or a pipe whose reader has gone."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_a_log_that_cannot_be_written_costs_no_request(
+    written: Written, start: Start, database_url: str
+) -> None:
+    written.stream = Full()
+    written.begin()
+    instance = await start(redis_url="redis://127.0.0.1:1/0")  # away, which is worth a line
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 10})
+
+    status, _ = await instance.submit(user, "run")
+    board = await instance.board()
+
+    assert status == 200
+    assert [entry["userId"] for entry in board["data"]] == [user]
+    assert all(
+        sample.value == 0
+        for family in instance.app[keys.METRICS].task_crashes.collect()
+        for sample in family.samples
+    )
+    lost = "log_lines_dropped_total"
+    await eventually(lambda: instance.metric(lost) >= 1, message="what was not written is counted")

@@ -82,6 +82,15 @@ def test_what_a_library_logs_becomes_an_event_with_its_traceback(written: Writte
     assert failed["exception"][0]["exc_type"] == "KeyError"
 
 
+def test_a_library_that_logs_with_the_wrong_arguments_is_not_ended_by_it(written: Written) -> None:
+    written.begin()
+    record = logging.LogRecord("some.library", logging.WARNING, "", 1, "%d drops", ("many",), None)
+    logs._OfLibraries().emit(record)  # pytest's own handler would raise
+
+    [warned] = written.lines()
+    assert warned["message"] == "%d drops"
+
+
 def test_people_get_a_line_without_the_instance(written: Written) -> None:
     written.begin(form="console")
     with logs.about(lambda: {"request_id": "7"}):
