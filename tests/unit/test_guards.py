@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from tests.guards import GUARDS, ROOT, Guard
+from tests.guards import GUARDS
+from tests.guards.guard import Guard
+
+ROOT = Path(__file__).resolve().parents[2]
 
 every_guard = pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 

@@ -1,0 +1,28 @@
+"""Every guard against a race, a fault or an attack, each with the test that fails without it.
+
+The lists are by the part of the house that a guard stands in; `python -m tests.guards` tries them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.accounts import ACCOUNTS
+from tests.guards.connections import CONNECTIONS
+from tests.guards.deployment import DEPLOYMENT
+from tests.guards.edge import EDGE
+from tests.guards.live import LIVE
+from tests.guards.process import PROCESS
+from tests.guards.scoring import SCORING
+from tests.guards.web import WEB
+
+GUARDS: Final = (
+    *SCORING,
+    *LIVE,
+    *EDGE,
+    *ACCOUNTS,
+    *CONNECTIONS,
+    *PROCESS,
+    *WEB,
+    *DEPLOYMENT,
+)

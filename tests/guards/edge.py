@@ -1,0 +1,155 @@
+"""The edge: limits, bounds, bodies, headers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.guard import HELD_CONNECTIONS, OTHER_SITES, SECRETS, Guard
+
+EDGE: Final = (
+    Guard(
+        "what another site's page asks for is not answered with what was prepared for all",
+        "scoreboard/api/prepared.py",
+        """            and "Origin" not in request.headers
+""",
+        "",
+        "tests/service/test_prepared_answers.py",
+    ),
+    Guard(
+        "an answer for one client is prepared for nobody",
+        "scoreboard/api/prepared.py",
+        "            self._is_shared\n            and request.version",
+        "            request.version",
+        "tests/service/test_prepared_answers.py",
+    ),
+    Guard(
+        "only trusted hops are believed",
+        "scoreboard/api/addresses.py",
+        "        while hops and _is_trusted(peer, tuple(trusted)):\n",
+        "        while hops:\n",
+        "tests/service/test_limits.py::test_only_what_a_trusted_hop_added_counts",
+    ),
+    Guard(
+        "limits go on without Redis",
+        "scoreboard/api/rates.py",
+        "            left = [self._local.left_us(check) for check in checks]\n",
+        "            left = [check.burst_us for check in checks]\n",
+        "tests/service/test_limits.py::test_limits_go_on_per_instance_while_redis_is_away",
+    ),
+    Guard(
+        "a first header has its time",
+        "scoreboard/api/connection.py",
+        "self._loop.time() + HEAD_SECONDS",
+        "self._loop.time() + self._keepalive_timeout",
+        f"{HELD_CONNECTIONS}::test_a_head_that_never_ends_is_given_up",
+    ),
+    Guard(
+        "a body has its time",
+        "scoreboard/api/replies.py",
+        "asyncio.timeout(BODY_SECONDS)",
+        "asyncio.timeout(None)",
+        f"{HELD_CONNECTIONS}::test_a_body_that_never_ends_is_given_up",
+    ),
+    Guard(
+        "an unread answer has its time",
+        "scoreboard/api/connection.py",
+        "int(UNREAD_SECONDS * 1000)",
+        "0",
+        f"{HELD_CONNECTIONS}::test_a_client_that_never_reads_its_answers_is_cut_off",
+    ),
+    Guard(
+        "what is not HTTP is neither repeated nor logged",
+        "scoreboard/api/connection.py",
+        "        if not isinstance(exc, HttpProcessingError):\n",
+        "        if True:\n",
+        "tests/attacks/test_smuggling.py::test_what_is_not_http_is_counted_and_not_logged",
+    ),
+    Guard(
+        "a login is one in all its spellings",
+        "scoreboard/api/limits.py",
+        'check_of("login", _who(login), rate)',
+        'check_of("login", login.casefold(), rate)',
+        "tests/attacks/test_guessing.py::test_no_spelling_of_a_name_gives_further_attempts",
+    ),
+    Guard(
+        "no e-mail address lies in Redis",
+        "scoreboard/api/limits.py",
+        "    return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()\n",
+        "    return plain\n",
+        f"{SECRETS}[json]",
+    ),
+    Guard(
+        "origins are compared whole",
+        "scoreboard/api/origins.py",
+        'if (origin := request.headers.get("Origin")) not in self._allowed:',
+        'if not (origin := request.headers.get("Origin", "")).startswith(tuple(self._allowed)):',
+        f"{OTHER_SITES}::test_an_origin_that_only_looks_like_an_allowed_one_reads_nothing",
+    ),
+    Guard(
+        "a cache keeps an answer per origin",
+        "scoreboard/api/origins.py",
+        'response.headers.add("Vary", "Origin")',
+        "pass",
+        f"{OTHER_SITES}::test_a_cache_keeps_an_answer_per_origin",
+    ),
+    Guard(
+        "streams of a user are counted whatever the address",
+        "scoreboard/api/leaderboard.py",
+        "    await request.app[USER_STREAMS].enter(user.user_id)\n",
+        "",
+        f"{OTHER_SITES}::test_one_user_cannot_hold_streams_without_end_from_ever_new_addresses",
+    ),
+    Guard(
+        "what caches share bears nothing of whoever asked",
+        "scoreboard/api/replies.py",
+        'return headers.get(CACHE_CONTROL, "").startswith("public")',
+        "return False",
+        "tests/attacks/test_caches.py",
+    ),
+    Guard(
+        "a path is logged without its line breaks",
+        "scoreboard/api/middleware.py",
+        "path=request.rel_url.raw_path",
+        "path=request.path",
+        "tests/attacks/test_injection.py"
+        "::test_a_line_break_in_a_path_makes_no_second_line_of_the_log",
+    ),
+    Guard(
+        "accounts have a limit of their own",
+        "scoreboard/api/limits.py",
+        '    if path.startswith("/api/auth/"):\n',
+        '    if path == "/api/auth/":\n',
+        "tests/attacks/test_limit_bypass.py"
+        "::test_a_path_that_reaches_an_account_counts_as_one_however_it_is_spelt",
+    ),
+    Guard(
+        "an instance that ends gives its streams' places up",
+        "scoreboard/api/leases.py",
+        "        await self._write_down()\n        await self._leases.close()\n",
+        "        await self._leases.close()\n",
+        "tests/integration/test_leases.py::test_an_instance_that_ends_in_order_gives_its_places_up",
+    ),
+    Guard(
+        "releases wait for Redis",
+        "scoreboard/api/leases.py",
+        "                self._released.update(released[start : start + _RELEASES_KEPT_MAX])\n",
+        "",
+        "tests/integration/test_leases.py"
+        "::test_a_release_that_redis_did_not_take_is_told_when_it_is_back",
+    ),
+    Guard(
+        "prepared answers that nobody reads do not pile up",
+        "scoreboard/api/prepared.py",
+        "            await writer.drain()\n",
+        "",
+        "tests/service/test_prepared_answers.py::test_answers_that_nobody_reads_do_not_pile_up",
+    ),
+    Guard(
+        "HEAD gets no prepared body",
+        "scoreboard/api/prepared.py",
+        "            and request.method == METH_GET\n",
+        "",
+        "tests/service/test_hostile_input.py"
+        "::test_whatever_can_be_read_is_answered_to_head_with_the_same_head_and_no_body",
+    ),
+)

@@ -1,0 +1,28 @@
+"""What a guard is, and the test files that several of them name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+LEDGER: Final = "tests/integration/test_ledger.py"
+PROMISES: Final = "tests/service/test_promises.py"
+STREAMS: Final = "tests/service/test_streams.py"
+HELD_CONNECTIONS: Final = "tests/attacks/test_connections.py"
+SECRETS: Final = "tests/attacks/test_secrets.py::test_no_secret_is_in_any_output"
+OTHER_SITES: Final = "tests/attacks/test_other_sites.py"
+LOSSES: Final = "tests/faults/test_locks_and_losses.py"
+UNDER_LOAD: Final = "tests/faults/test_under_load.py"
+PROMOTION: Final = "tests/faults/test_postgres_promotion.py"
+FAILOVER: Final = "tests/faults/test_redis_failover.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What protects something: `text` in `file`, what stands there `without` it, and its test."""
+
+    name: str
+    file: str
+    text: str
+    without: str
+    test: str

@@ -1,0 +1,130 @@
+"""The process as a whole: wiring, start and end, settings, operations, migrations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.guard import PROMISES, SECRETS, STREAMS, Guard
+
+PROCESS: Final = (
+    Guard(
+        "an instance takes as many files as it may",
+        "scoreboard/app.py",
+        "    _allow_files()\n",
+        "",
+        "tests/faults/test_scarcity.py::test_an_instance_takes_as_many_files_as_it_may",
+    ),
+    Guard(
+        "deploy: one that leaves serves on until the balancer has seen it",
+        "scoreboard/app.py",
+        "        await asyncio.sleep(settings.drain_seconds)\n",
+        "",
+        "tests/faults/test_deploy.py",
+    ),
+    Guard(
+        "an older copy is not served once the bus brought a newer board",
+        "scoreboard/parts.py",
+        "on_board = _to_all(hub.offer, lambda new, _: board.notice(new))",
+        "on_board = _to_all(hub.offer)",
+        f"{PROMISES}::"
+        "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",
+    ),
+    Guard(
+        "a client that leaves is noticed: handlers are cancelled",
+        "scoreboard/app.py",
+        "        handler_cancellation=True,\n",
+        "",
+        f"{STREAMS}::test_a_client_that_leaves_is_forgotten_at_once",
+    ),
+    Guard(
+        "accepted submissions are finished at the end",
+        "scoreboard/app.py",
+        "        await parts.submissions.close()\n",
+        "        for task in list(parts.submissions._batches._running):\n"
+        "            task.cancel()\n",
+        "tests/service/test_shutdown.py::"
+        "test_submissions_whose_client_left_are_finished_at_the_end",
+    ),
+    Guard(
+        "streams end first",
+        "scoreboard/app.py",
+        "    parts.hub.close(",
+        "    (lambda *_: None)(",
+        "tests/service/test_shutdown.py::test_streams_get_a_farewell_and_a_clean_end",
+    ),
+    Guard(
+        "a log that cannot be written costs nothing but its lines",
+        "scoreboard/operations/logs.py",
+        "        except (OSError, ValueError):  # ValueError: it was closed",
+        "        except ZeroDivisionError:  # ValueError: it was closed",
+        "tests/service/test_logs.py::test_a_log_that_cannot_be_written_costs_no_request",
+    ),
+    Guard(
+        "tracebacks in JSON hold no local variables",
+        "scoreboard/operations/logs.py",
+        "ExceptionDictTransformer(show_locals=False)",
+        "ExceptionDictTransformer()",
+        f"{SECRETS}[json]",
+    ),
+    Guard(
+        "tracebacks for people hold no local variables",
+        "scoreboard/operations/logs.py",
+        "exception_formatter=structlog.dev.plain_traceback",
+        "",
+        f"{SECRETS}[console]",
+    ),
+    Guard(
+        "an outage of a server takes no instance away",
+        "scoreboard/operations/health.py",
+        'return "ready" if self._version() >= 0 else "starting"',
+        'return "ready" if all(part.up for part in self._parts) else "starting"',
+        "tests/service/test_health.py",
+    ),
+    Guard(
+        "a caller that does not want its trace recorded is not traced",
+        "scoreboard/operations/tracing.py",
+        "if not is_sampled(given) and (given or ",
+        "if not is_sampled(given) and (",
+        "tests/service/test_tracing.py::"
+        "test_the_callers_flag_decides_and_chance_where_there_is_none",
+    ),
+    Guard(
+        "spans that wait have a bound, and what is past it is counted",
+        "scoreboard/operations/otlp.py",
+        "if self._closed or len(self._waiting) >= _WAITING_MAX:",
+        "if self._closed:",
+        "tests/unit/test_tracing.py::test_more_spans_than_may_wait_are_dropped_and_counted",
+    ),
+    Guard(
+        "no room for a thread costs no submission",
+        "scoreboard/operations/otlp.py",
+        "            with contextlib.suppress(RuntimeError):  # no room",
+        "            if True:  # no room",
+        "tests/unit/test_tracing.py::"
+        "test_no_room_for_a_thread_costs_spans_time_and_whoever_ends_them_nothing",
+    ),
+    Guard(
+        "spans under way when the end comes are counted",
+        "scoreboard/operations/otlp.py",
+        "        left, self._under_way = self._under_way, 0\n",
+        "        left = 0\n",
+        "tests/unit/test_tracing.py::test_an_exporter_that_hangs_does_not_hold_up_the_end",
+    ),
+    Guard(
+        "the imitation of Redis goes on after an error",
+        "scoreboard/operations/embedded/redis.py",
+        "    server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)\n",
+        "",
+        "tests/service/test_imitation.py",
+    ),
+    Guard(
+        "a migration and its row are one transaction",
+        "scoreboard/migrations.py",
+        "                with backend.transaction():\n"
+        '                    migration.process_steps(backend, "apply")\n'
+        "                    backend.mark_one(migration)\n",
+        "                backend.apply_one(migration)\n",
+        "tests/migrations/test_stairway.py::"
+        "test_a_runner_that_dies_before_it_wrote_down_a_migration_leaves_nothing_of_it",
+    ),
+)

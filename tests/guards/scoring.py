@@ -1,0 +1,129 @@
+"""What counts: granted once, in order, and a copy that is never older than it may be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.guard import LEDGER, LOSSES, PROMISES, UNDER_LOAD, Guard
+
+SCORING: Final = (
+    Guard(
+        "outages: without Redis the ledger is read",
+        "scoreboard/scoring/board.py",
+        '        except RedisUnavailable:\n            return None, "away"\n',
+        "        except ZeroDivisionError:\n            return None, 'away'\n",
+        f"{UNDER_LOAD}::test_redis_fails_in_every_way_under_load_and_no_submission_is_refused",
+    ),
+    Guard(
+        "a pair is granted once: ON CONFLICT on unique_user_action",
+        "scoreboard/scoring/queries.sql",
+        "    ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING\n",
+        "",
+        f"{PROMISES}::test_an_action_raced_over_two_instances_and_many_connections_is_granted_once",
+    ),
+    Guard(
+        "batches lock rows in one order",
+        "scoreboard/scoring/queries.sql",
+        "    ORDER BY user_id, action_id\n    ON CONFLICT",
+        "    ON CONFLICT",
+        f"{LEDGER}::test_batches_in_opposite_order_never_deadlock",
+    ),
+    Guard(
+        "versions follow commit order: the row's lock",
+        "scoreboard/scoring/queries.sql",
+        "SELECT version FROM board FOR UPDATE;\n",
+        "",
+        f"{LEDGER}::test_versions_follow_commit_order_and_miss_no_commit",
+    ),
+    Guard(
+        "the version rises only when the top 10 changed",
+        "scoreboard/scoring/queries.sql",
+        "    WHERE EXISTS (SELECT FROM top WHERE top.user_id = ANY (%(user_ids)s::uuid[]))\n",
+        "",
+        f"{LEDGER}::test_a_tie_with_the_tenth_does_not_change_the_board",
+    ),
+    Guard(
+        "scores may fall only while no grant is under way",
+        "scoreboard/scoring/queries.sql",
+        "LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE\n",
+        "SELECT 1\n",
+        f"{LEDGER}::test_scores_fall_only_when_no_grant_is_under_way",
+    ),
+    Guard(
+        "a bad row fails alone: the batch is halved",
+        "scoreboard/scoring/ledger.py",
+        "                if len(part) == 1:\n"
+        "                    settled |= Settlement({part[0]: _refused(refusal)})\n"
+        "                else:\n"
+        "                    half = len(part) // 2\n"
+        "                    parts += [part[half:], part[:half]]\n",
+        "                settled |= Settlement(dict.fromkeys(part, _refused(refusal)))\n",
+        f"{LEDGER}::test_every_refusal_of_a_batch_is_its_own_and_harms_no_neighbour",
+    ),
+    Guard(
+        "the second of two equal submissions in a batch is refused",
+        "scoreboard/scoring/submit.py",
+        "            answered[submission.key] = verdict\n",
+        "            pass\n",
+        f"{PROMISES}::test_an_action_raced_over_two_instances_and_many_connections_is_granted_once",
+    ),
+    Guard(
+        "the reply waits for the copy",
+        "scoreboard/scoring/submit.py",
+        "        await self._board.store(board)\n",
+        "        import asyncio\n\n"
+        "        self._later = asyncio.create_task(self._board.store(board))\n",
+        f"{PROMISES}::test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new",
+    ),
+    Guard(
+        "an older board never replaces a newer one in Redis",
+        "scoreboard/scoring/board.py",
+        "if present >= tonumber(ARGV[1]) then return 0 end\n",
+        "",
+        "tests/integration/test_board_copy.py",
+    ),
+    Guard(
+        "a copy is trusted only once compared",
+        "scoreboard/scoring/board.py",
+        "        if self._redis.generation != self._trusted_generation:\n",
+        "        if False:\n",
+        "tests/integration/test_board_copy.py",
+    ),
+    Guard(
+        "a check vouches for the board that Redis said it holds, and no other",
+        "scoreboard/scoring/board.py",
+        """        return board if version == b"%d" % board.version else None
+""",
+        "        return board\n",
+        "tests/integration/test_board_copy.py",
+    ),
+    Guard(
+        "a check vouches only for a copy that was compared",
+        "scoreboard/scoring/board.py",
+        "if board is None or self._redis.generation != self._trusted_generation:",
+        "if board is None:",
+        "tests/integration/test_board_copy.py",
+    ),
+    Guard(
+        "what is committed is answered so: an abort behind the commit is not the batch's",
+        "scoreboard/scoring/ledger.py",
+        "        except LedgerUnavailable as error:\n"
+        "            return dict.fromkeys(refused, error)\n",
+        "        except ZeroDivisionError as error:\n            raise error\n",
+        f"{LOSSES}::test_a_lock_right_behind_the_commit_takes_no_neighbours_200",
+    ),
+    Guard(
+        "the half of a batch that was committed is answered so",
+        "scoreboard/scoring/ledger.py",
+        "                return settled | Settlement(dict.fromkeys(rest, error))\n",
+        "                raise error\n",
+        f"{LOSSES}::test_the_half_of_a_batch_that_was_committed_is_answered_so",
+    ),
+    Guard(
+        "an operator's lock gives up soon",
+        "scoreboard/scoring/queries.sql",
+        "SET LOCAL lock_timeout = '2s';\n",
+        "",
+        f"{LOSSES}::test_an_operators_command_does_not_hold_all_grants_up",
+    ),
+)

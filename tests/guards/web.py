@@ -1,0 +1,33 @@
+"""The page and the client."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.guard import Guard
+
+WEB: Final = (
+    Guard(
+        "a frozen tab is not waited for",
+        "scoreboard/web/scoreboard-client.js",
+        "expect(this.#greeted ? ANSWER_MS : GREETING_MS)",
+        "expect(this.#greeted ? 60_000 : GREETING_MS)",
+        "tests/browser/test_client.py::"
+        "test_a_frozen_leader_loses_its_place_as_soon_as_somebody_looks_at_another_tab",
+    ),
+    Guard(
+        "a tab that nobody sees holds no connection",
+        "scoreboard/web/scoreboard-client.js",
+        '      document.addEventListener("visibilitychange", this.#look);\n',
+        "",
+        "tests/browser/test_client.py::"
+        "test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back",
+    ),
+    Guard(
+        "clients that are sent away together return apart",
+        "scoreboard/web/scoreboard-client.js",
+        "const jitter = 1 + Math.random() / 2;",
+        "const jitter = 1;",
+        "tests/browser/test_client.py::test_retry_is_obeyed_and_spread",
+    ),
+)
