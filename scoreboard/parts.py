@@ -15,8 +15,9 @@ from scoreboard.accounts.registry import Accounts
 from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
 from scoreboard.connections.hosts import Hosts
-from scoreboard.connections.postgres import Failure, Postgres
+from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
+from scoreboard.connections.session import Failure
 from scoreboard.live.bus import Bus, LocalBus
 from scoreboard.live.hub import Hub
 from scoreboard.live.rabbit import RabbitBus

@@ -14,7 +14,8 @@ from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.connections import statements
-from scoreboard.connections.postgres import Postgres, Row, StatementRefused
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import Row, StatementRefused
 from scoreboard.errors import (
     AccountTaken,
     BadCredentials,

@@ -12,8 +12,9 @@ from scoreboard.commands import exports
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import first_line, sentence
 from scoreboard.connections import hosts, sentinels
-from scoreboard.connections.postgres import Postgres, StatementRefused, TransactionAborted
+from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.session import StatementRefused, TransactionAborted
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live import bus
 from scoreboard.operations.metrics import Metrics

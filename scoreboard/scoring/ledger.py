@@ -17,13 +17,8 @@ from typing import Final
 import structlog
 
 from scoreboard.connections import statements
-from scoreboard.connections.postgres import (
-    Postgres,
-    Row,
-    Session,
-    StatementRefused,
-    TransactionAborted,
-)
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
 from scoreboard.errors import (
     AlreadyGranted,
     LedgerUnavailable,

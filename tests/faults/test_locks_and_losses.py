@@ -14,7 +14,8 @@ import uvloop
 
 from scoreboard import keys
 from scoreboard.connections import postgres as module
-from scoreboard.connections.postgres import NotConnected, Postgres
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission

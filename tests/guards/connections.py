@@ -18,7 +18,7 @@ from tests.guards.guard import (
 CONNECTIONS: Final = (
     Guard(
         "outages: a wait for PostgreSQL has a deadline",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "parameters, timeout=self._timeout_seconds)",
         "parameters, timeout=600.0)",
         f"{UNDER_LOAD}::"
@@ -26,7 +26,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "outages: attempts to connect leave no file open",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "        except RuntimeError:\n            loop, number",
         "        except ZeroDivisionError:\n            loop, number",
         f"{LOSSES}::test_attempts_to_connect_leave_no_file_open_under_uvloop",
@@ -40,7 +40,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a statement timeout is not a cancellation",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         '(issue 537).\n        raise_if_cancelled()\n        on_failure("no_answer")\n'
         "        raise LedgerUnavailable from error\n",
         "(issue 537).\n        raise\n",
@@ -71,7 +71,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a lost connection is not replaced within a transaction",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "            if self._pinned:\n                raise LedgerUnavailable\n",
         "",
         f"{LOSSES}::test_a_connection_lost_within_a_transaction_is_not_replaced_by_another",
@@ -85,21 +85,21 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a refusal does not bring the row that PostgreSQL quotes",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "error.diag.constraint_name) from None",
         "error.diag.constraint_name) from error",
         f"{SECRETS}[json]",
     ),
     Guard(
         "every host of PostgreSQL is tried",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "        for host in self._hosts.in_turn():\n",
         "        for host in self._hosts.in_turn()[:1]:\n",
         f"{PROMOTION}::test_what_an_asynchronous_promotion_lost_is_healed_by_a_rebuild",
     ),
     Guard(
         "a server that takes no writes any more is left",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "        return len(self._dsns) > 1 and any(",
         "        return False and any(",
         f"{PROMOTION}::"
@@ -107,7 +107,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a primary that commits nothing is doubted",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "                self._hosts.doubt(self._host)\n",
         "                pass\n",
         f"{PROMOTION}::"
@@ -115,7 +115,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "all sessions follow to the new primary",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "        if not self._pinned and self._host != self._hosts.present:\n",
         "        if False:\n",
         f"{PROMOTION}::"
@@ -123,7 +123,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a commit that the replica has not is no grant",
-        "scoreboard/connections/postgres.py",
+        "scoreboard/connections/session.py",
         "        if connection is not None and connection.notices:\n",
         "        if False:\n",
         f"{PROMOTION}::test_a_commit_that_gave_up_waiting_for_the_replica_is_not_acknowledged",

@@ -16,7 +16,8 @@ from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import SQL, Account, Accounts, TokenPair
 from scoreboard.configuration import load
-from scoreboard.connections.postgres import Postgres, StatementRefused
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import StatementRefused
 from scoreboard.errors import (
     AccountTaken,
     BadCredentials,

@@ -154,10 +154,10 @@ def test_only_the_borders_import_the_drivers() -> None:
     """Foreign errors stop at the border, so nobody else has a use for a driver."""
     # `migrations` and the embedded servers work before there is anything to connect a part to.
     borders = {
-        "aiopg": {"connections.postgres"},
+        "aiopg": {"connections.session"},
         "psycopg2": {
             "connections.hosts",
-            "connections.postgres",
+            "connections.session",
             "migrations",
             "operations.embedded.postgres",
         },
