@@ -49,7 +49,8 @@ class Hosts:
 
 
 def with_deadlines(url: str, timeout_seconds: float, name: str) -> str:
-    """Add the deadlines to the address: the server gives up a little before we do.
+    """Add the deadlines to the address: the server gives up a little before we do. Options of the
+    address's own stay, and ours go before them.
 
     client_connection_check_interval ends a query whose client is gone, so that it frees its locks.
     """
@@ -60,9 +61,12 @@ def with_deadlines(url: str, timeout_seconds: float, name: str) -> str:
         "idle_in_transaction_session_timeout": min(milliseconds * 2, _IDLE_IN_TRANSACTION_MAX_MS),
         "client_connection_check_interval": 500,
         "synchronous_commit": "on",
+        # A commit that did not wait for the replica is a warning; a trigger's notice says nothing.
+        "client_min_messages": "warning",
         "timezone": "UTC",
         "jit": "off",  # compiling these statements takes longer than running them
     }
+    ours = [f"-c {key}={value}" for key, value in options.items()]  # the last one counts
     dsn: str = make_dsn(
         url,
         application_name=name,
@@ -71,7 +75,7 @@ def with_deadlines(url: str, timeout_seconds: float, name: str) -> str:
         keepalives_interval=1,
         keepalives_count=3,
         tcp_user_timeout=_PEER_TIMEOUT_SECONDS * 1000,
-        options=" ".join(f"-c {key}={value}" for key, value in options.items()),
+        options=" ".join([parse_dsn(url).get("options", ""), *ours]).strip(),
     )
     return dsn
 

@@ -129,6 +129,14 @@ CONNECTIONS: Final = (
         f"{PROMOTION}::test_a_commit_that_gave_up_waiting_for_the_replica_is_not_acknowledged",
     ),
     Guard(
+        "whoever may hear of no warning hears of that one",
+        "scoreboard/connections/hosts.py",
+        '        "client_min_messages": "warning",\n',
+        "",
+        "tests/integration/test_ledger.py::"
+        "test_a_commit_is_doubted_for_a_warning_and_for_nothing_less",
+    ),
+    Guard(
         "a Redis that is a replica by now is not the primary",
         "scoreboard/connections/redis.py",
         "            await _check_is_primary(connection)\n",

@@ -69,6 +69,37 @@ async def test_a_grant_is_a_ledger_row_and_a_score(ledger: Ledger, database_url:
     assert scores(database_url) == {user: 50}
 
 
+@pytest.mark.parametrize(
+    ("level", "heard", "is_granted"), [("NOTICE", "notice", True), ("WARNING", "error", False)]
+)
+async def test_a_commit_is_doubted_for_a_warning_and_for_nothing_less(
+    database_url: str, level: str, heard: str, is_granted: bool
+) -> None:
+    """A warning is all that PostgreSQL says of a commit that gave up waiting for its replica,
+    and a role may be set to hear of none.
+    """
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    sql(
+        database_url,
+        f"""
+        CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN RAISE {level} 'by the way'; RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON ledger
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION say();
+        DO $$ BEGIN
+            EXECUTE format(
+                'ALTER DATABASE %I SET client_min_messages = {heard}', current_database()
+            );
+        END $$
+        """,
+    )
+    async with a_ledger(database_url) as ledger:
+        verdict = (await ledger.grant([Submission(user, "run")])).verdicts[user, "run"]
+
+    assert isinstance(verdict, Grant if is_granted else LedgerUnavailable)
+
+
 async def test_every_refusal_of_a_batch_is_its_own_and_harms_no_neighbour(
     ledger: Ledger, database_url: str
 ) -> None:

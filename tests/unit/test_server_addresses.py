@@ -60,6 +60,13 @@ class TestPostgresql:
         assert parse_dsn(hosts.primary_dsn(TWO))["target_session_attrs"] == "read-write"
         assert "target_session_attrs" not in parse_dsn(hosts.primary_dsn("postgresql://one/games"))
 
+    def test_options_of_the_address_stay_and_the_deadlines_go_before_them(self) -> None:
+        url = "postgresql://one/games?options=-csearch_path%3Dgames%20-cstatement_timeout%3D0"
+        given = parse_dsn(hosts.with_deadlines(url, 5.0, "test"))["options"]
+
+        assert given.startswith("-csearch_path=games -cstatement_timeout=0 -c ")
+        assert "-c statement_timeout=4500" in given
+
     def test_the_place_has_every_host_and_no_password(self) -> None:
         assert hosts.place(TWO) == "one:5433,two:5434/games"
         assert hosts.place("postgresql://ada:hush@one/games") == "one:5432/games"
