@@ -53,6 +53,14 @@ PROCESS: Final = (
         "tests/service/test_shutdown.py::test_streams_get_a_farewell_and_a_clean_end",
     ),
     Guard(
+        "a client that reads nothing holds no end up",
+        "scoreboard/app.py",
+        "shutdown_timeout=settings.shutdown_seconds / 2,",
+        "shutdown_timeout=settings.shutdown_seconds,",
+        "tests/service/test_shutdown.py::"
+        "test_a_client_that_reads_nothing_holds_the_end_up_no_longer_than_was_set",
+    ),
+    Guard(
         "a log that cannot be written costs nothing but its lines",
         "scoreboard/operations/logs.py",
         "        except (OSError, ValueError):  # ValueError: it was closed",

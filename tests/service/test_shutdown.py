@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
+from tests.attacks.wire import connected
 from tests.eventually import eventually
 from tests.instances import Instance, test_settings
 from tests.service.conftest import Start
@@ -74,6 +76,43 @@ async def test_submissions_whose_client_left_are_finished_at_the_end(
         await _end_before(ledger.rollback, instance)
 
     assert sorted(user for user, _ in grants(database_url)) == sorted(users)
+
+
+async def test_a_request_in_flight_has_all_of_the_time_at_the_end(
+    start: Start, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    instance = await start(shutdown_seconds=3.0)
+    await instance.board()
+    with holding(database_url, LOCK) as ledger:
+        answer = asyncio.create_task(instance.submit(user, "run"))
+        await eventually(lambda: _somebody_waits(database_url))
+        ending = asyncio.create_task(instance.runner.cleanup())
+        await asyncio.wait([ending], timeout=1.7)  # past the half, after which aiohttp waits anew
+        assert not ending.done()
+        ledger.rollback()
+        await ending
+
+    assert (await answer)[0] == 200
+
+
+async def test_a_client_that_reads_nothing_holds_the_end_up_no_longer_than_was_set(
+    start: Start,
+) -> None:
+    instance = await start(shutdown_seconds=2.0)
+    server = instance.runner.server
+    assert server is not None
+    async with connected(instance, receive_buffer=4096) as wire:
+        wire.reader._limit = 1  # type: ignore[attr-defined]  # asyncio reads ahead no further
+        wire.writer.write(b"GET /docs/openapi.json HTTP/1.1\r\nHost: test\r\n\r\n" * 100)
+        await eventually(lambda: [each.writing_paused for each in server.connections] == [True])
+        began = time.monotonic()
+        await instance.runner.cleanup()
+        took = time.monotonic() - began
+        wire.writer.transport.abort()
+
+    assert took < 1.75 * 2.0  # aiohttp by itself waits twice
 
 
 async def _end_before(release: Callable[[], None], instance: Instance) -> None:
