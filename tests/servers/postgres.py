@@ -44,22 +44,23 @@ class PostgresServer(ServerProcess):
         """Answer the address of one database of this server."""
         return f"postgresql://scoreboard@127.0.0.1:{self.port}/{database}"
 
-    def _own_directory(self) -> None:
+    def prepare(self) -> None:
+        self.fill(
+            "initdb",
+            "--username=scoreboard",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        )
+
+    def fill(self, program: str, *options: str) -> None:
+        """Let one of PostgreSQL's own programs lay out the data directory."""
         if self._account:
             shutil.chown(self.directory, self._account)
-
-    def prepare(self) -> None:
-        self._own_directory()
+        path = INITDB.path().with_name(program)
         made = subprocess.run(
-            [
-                str(INITDB.path()),
-                f"--pgdata={self._data}",
-                "--username=scoreboard",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--no-sync",
-            ],
+            [str(path), f"--pgdata={self._data}", *options],
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -68,7 +69,7 @@ class PostgresServer(ServerProcess):
             **identity(self._account),
         )
         if made.returncode:
-            raise ServerFailedError(f"initdb failed:\n{made.stdout}")
+            raise ServerFailedError(f"{program} failed:\n{made.stdout}")
 
     def launch(self) -> subprocess.Popen[bytes]:
         settings = {

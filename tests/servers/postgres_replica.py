@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import ExitStack, closing
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psycopg2
 
-from tests.servers.installation import INITDB
+from tests.servers.group import ServerGroup
 from tests.servers.postgres import PostgresServer
-from tests.servers.process import ServerFailedError, identity
 
 _REPLICA = "scoreboard_replica"
 
@@ -26,34 +23,22 @@ class PostgresReplica(PostgresServer):
         self._primary = primary
 
     def prepare(self) -> None:
-        self._own_directory()
         source = f"host=127.0.0.1 port={self._primary.port} user=scoreboard"
-        taken = subprocess.run(
-            [
-                str(INITDB.path().with_name("pg_basebackup")),
-                f"--dbname={source} application_name={_REPLICA}",
-                f"--pgdata={self._data}",
-                "--write-recovery-conf",
-                "--checkpoint=fast",
-                "--no-sync",
-            ],
-            cwd=self.directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            **identity(self._account),
+        self.fill(
+            "pg_basebackup",
+            f"--dbname={source} application_name={_REPLICA}",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
         )
-        if taken.returncode:
-            raise ServerFailedError(f"pg_basebackup failed:\n{taken.stdout}")
 
 
-class PostgresPair:
+class PostgresPair(ServerGroup):
     """A primary and its replica. Synchronous unless said otherwise: a commit is on both."""
 
     def __init__(self, *, synchronous: bool = True) -> None:
+        super().__init__()
         self._synchronous = synchronous
-        self._stack = ExitStack()
         self.primary = PostgresServer()
         self.replica = PostgresReplica(self.primary)
 
@@ -62,17 +47,14 @@ class PostgresPair:
         ports = f"127.0.0.1:{self.primary.port},127.0.0.1:{self.replica.port}"
         return f"postgresql://scoreboard@{ports}/{database}"
 
-    def start(self) -> Self:
-        """Start both, and answer when the replica follows."""
-        with ExitStack() as stack:
-            stack.callback(self.primary.destroy)
-            self.primary.start()
-            stack.callback(self.replica.destroy)
-            self.replica.start()
-            self._stack = stack.pop_all()
+    def start_each(self, stack: ExitStack) -> None:
+        """Start both, and return when the replica follows."""
+        stack.callback(self.primary.destroy)
+        self.primary.start()
+        stack.callback(self.replica.destroy)
+        self.replica.start()
         if self._synchronous:
             self.replicate_synchronously()
-        return self
 
     def replicate_synchronously(self) -> None:
         """Let each commit wait for the replica, from here on."""
@@ -91,18 +73,6 @@ class PostgresPair:
     def promote(self) -> None:
         """Make the replica a primary, and return when it takes writes."""
         assert command(self.replica, "SELECT pg_promote(true, 30)") == [(True,)]
-
-    def destroy(self) -> None:
-        """End both."""
-        self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        self.destroy()
 
 
 def command(server: PostgresServer, statement: str) -> list[tuple[Any, ...]]:

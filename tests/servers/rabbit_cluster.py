@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
+from tests.servers.group import ServerGroup
 from tests.servers.rabbit import RabbitServer
 
 
@@ -52,11 +51,11 @@ class RabbitNode(RabbitServer):
         return int(self.evaluate("length(rabbit_networking:local_connections())"))
 
 
-class RabbitCluster:
+class RabbitCluster(ServerGroup):
     """Three nodes, of which any may die."""
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
+        super().__init__()
         self.nodes: list[RabbitNode] = []
         for _ in range(3):
             RabbitNode(self.nodes)
@@ -65,28 +64,13 @@ class RabbitCluster:
         """Answer the address of a virtual host, with all nodes in it."""
         return ",".join(node.url_of(vhost) for node in self.nodes)
 
-    def start(self) -> Self:
-        """Start all three together, and answer when each sees the others."""
-        with ExitStack() as stack:
-            for node in self.nodes:
-                stack.callback(node.destroy)
-            for node in self.nodes:
-                node.begin()
-            for node in self.nodes:
-                node.until(node.answers, node.start_seconds)
-            for node in self.nodes:
-                node.until(lambda node=node: node.sees_all)  # type: ignore[misc]
-            self._stack = stack.pop_all()
-        return self
-
-    def destroy(self) -> None:
-        """End all of them."""
-        self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        self.destroy()
+    def start_each(self, stack: ExitStack) -> None:
+        """Start all three together, and return when each sees the others."""
+        for node in self.nodes:
+            stack.callback(node.destroy)
+        for node in self.nodes:
+            node.begin()
+        for node in self.nodes:
+            node.until(node.answers, node.start_seconds)
+        for node in self.nodes:
+            node.until(lambda node=node: node.sees_all)  # type: ignore[misc]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import redis
 
+from tests.servers.group import ServerGroup
 from tests.servers.installation import REDIS_SERVER
 from tests.servers.process import ServerProcess
 from tests.servers.redis import RedisServer
@@ -71,11 +71,11 @@ class RedisSentinel(ServerProcess):
         return False
 
 
-class RedisTrio:
+class RedisTrio(ServerGroup):
     """Primary, replica and Sentinels."""
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
+        super().__init__()
         self.primary = RedisServer()
         self.replica = RedisReplica(self.primary)
         self.sentinels = [RedisSentinel(self.primary) for _ in range(3)]
@@ -86,20 +86,17 @@ class RedisTrio:
         watchers = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         return f"redis+sentinel://{watchers}/{PRIMARY}/0"
 
-    def start(self) -> Self:
-        """Start all, and answer when the Sentinels would promote the replica."""
-        with ExitStack() as stack:
-            for server in (self.primary, self.replica):
-                stack.callback(server.destroy)
-                server.start()
-            for sentinel in self.sentinels:
-                # They find each other through the primary, so none is ready before the last runs.
-                stack.callback(sentinel.destroy)
-                sentinel.begin()
-            for sentinel in self.sentinels:
-                sentinel.until(sentinel.answers)
-            self._stack = stack.pop_all()
-        return self
+    def start_each(self, stack: ExitStack) -> None:
+        """Start all, and return when the Sentinels would promote the replica."""
+        for server in (self.primary, self.replica):
+            stack.callback(server.destroy)
+            server.start()
+        for sentinel in self.sentinels:
+            # They find each other through the primary, so none is ready before the last runs.
+            stack.callback(sentinel.destroy)
+            sentinel.begin()
+        for sentinel in self.sentinels:
+            sentinel.until(sentinel.answers)
 
     def promoted(self) -> bool:
         """Say whether the replica is the primary now, by its own word."""
@@ -107,17 +104,11 @@ class RedisTrio:
             return bool(ask(self.replica, "ROLE")[0] == b"master")
         return False
 
-    def destroy(self) -> None:
-        """End all of them."""
-        self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
-    ) -> None:
-        self.destroy()
+    def demoted(self) -> bool:
+        """Say whether the primary that was is a replica now, by its own word."""
+        with suppress(redis.RedisError):
+            return bool(ask(self.primary, "ROLE")[0] == b"slave")
+        return False
 
 
 def ask(server: ServerProcess, *command: str) -> Any:
