@@ -58,7 +58,8 @@ class Metrics:
         make = _Maker(self.registry)
         self._count_the_edge(make)
         self._count_scoring(make)
-        self._count_live(make)
+        self._count_the_bus(make)
+        self._count_streams(make)
         self._count_servers(make)
         self._count_the_process(make)
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -109,8 +110,8 @@ class Metrics:
             "board_version", "The board's version.", "where", together="livemin"
         )
 
-    def _count_live(self, make: _Maker) -> None:
-        """Who hears of it."""
+    def _count_the_bus(self, make: _Maker) -> None:
+        """How other instances hear of it, and what they mend when they did not."""
         self.published = make.counter("events_published", "Boards that the bus confirmed.")
         self.publish_seconds = make.histogram(
             "event_publish_seconds", "Time until the bus confirmed a board.", _SECONDS
@@ -145,6 +146,9 @@ class Metrics:
         self.reconcile_failures = make.counter(
             "reconcile_failures", "Comparisons that PostgreSQL did not answer."
         )
+
+    def _count_streams(self, make: _Maker) -> None:
+        """Who hears of it."""
         self.subscribers = make.gauge("subscribers", "Open streams.")
         self.subscribers_max = make.gauge("subscribers_max", "Streams that may be open.")
         self.deliveries = make.counter("deliveries", "Boards written to a subscriber.")
