@@ -126,6 +126,8 @@ def _id_mistake(action_id: Any, places: dict[str, str]) -> str:
         _ACTION_ID.deserialize(action_id)
     except ValidationError as error:
         return f"action id {_shown(action_id)}: {' '.join(error.messages)}"
+    if action_id != action_id.strip():  # it would be another action, and nobody would see why
+        return f"action id {_shown(action_id)} has spaces at an end"
     if action_id in places:
         return f"action id {_shown(action_id)} is {places[action_id]} already"
     return ""

@@ -71,9 +71,10 @@ async def all_actions(catalogue: Catalogue) -> AsyncIterator[Action]:
 def _load(arguments: argparse.Namespace) -> int:
     found = read_file(arguments.file, arguments.format)
     loaded = asyncio.run(_put(found))
+    count = len(found.actions)
     say(
-        f"Loaded {len(found.actions)} actions: {loaded.added} new, {loaded.changed} with other "
-        f"points than before, {loaded.unchanged} as they were."
+        f"Loaded {count} action{'' if count == 1 else 's'}: {loaded.added} new, "
+        f"{loaded.changed} with other points than before, {loaded.unchanged} as they were."
     )
     return 0
 

@@ -15,7 +15,7 @@ import aiohttp
 from scoreboard.commands.failure import CommandFailed
 
 _NAMES: Final = (
-    *("ada", "alan", "barbara", "claude", "donald", "edsger", "frances", "grace", "hedy", "john"),
+    *("ada", "alan", "barbara", "claire", "donald", "edsger", "frances", "grace", "hedy", "john"),
     *("katherine", "leslie", "linus", "margaret", "radia", "tim"),
 )
 _PAUSE_SECONDS: Final = 1.0

@@ -398,7 +398,7 @@ class TestActionFile:
         st.dictionaries(
             st.text(
                 st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=100
-            ),
+            ).filter(lambda action_id: action_id == action_id.strip()),
             st.integers(1, action_file.POINTS_MAX),
         )
     )
@@ -431,6 +431,13 @@ class TestActionFile:
         assert "60 lines" in err
         assert err.count("points must be") == 50
         assert err.endswith("… and 10 more\n")
+
+    def test_spaces_at_an_end_of_an_id_are_said_and_not_kept(self) -> None:
+        reported = problems(b"action_id,points\nok, 5\n ok,5\nok ,5\n")
+        assert reported == [
+            "line 3: action id ' ok' has spaces at an end",
+            "line 4: action id 'ok ' has spaces at an end",
+        ]
 
     def test_broken_json_is_said_before_the_entries_that_were_read(
         self, run: Run, tmp_path: Any
