@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.servers.installation import Program
+from tests.servers.installation import NGINX, Program
 
 WRK = Program("wrk", (), debian="wrk", homebrew="wrk")
 PGBENCH = Program(
@@ -12,7 +12,6 @@ PGBENCH = Program(
     debian="postgresql",
     homebrew="postgresql@15",
 )
-NGINX = Program("nginx", ("/usr/sbin/nginx",), debian="nginx", homebrew="nginx")
 NCHAN = Program(
     "ngx_nchan_module.so",
     ("/usr/lib/nginx/modules/ngx_nchan_module.so",),

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.installation import NCHAN, NGINX, NODE, NPM
+from tests.benchmarks.installation import NCHAN, NODE, NPM
 from tests.instances import SECRET, UNLIMITED
 from tests.servers import PostgresServer, RabbitServer, RedisServer
+from tests.servers.installation import NGINX
 from tests.servers.process import ServerProcess, exchange
 
 SECRET_OF_ALL = SECRET

@@ -17,9 +17,9 @@ from typing import Any
 
 from scoreboard import __version__
 from tests.benchmarks import plots
-from tests.benchmarks.installation import NGINX, NODE, WRK
+from tests.benchmarks.installation import NODE, WRK
 from tests.benchmarks.processes import Stage
-from tests.servers.installation import REDIS_SERVER
+from tests.servers.installation import NGINX, REDIS_SERVER
 from tests.world import sql
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "benchmarks"

@@ -19,9 +19,8 @@ from tests.deployment.conftest import Start
 from tests.deployment.files import DOCKER, make_secrets
 from tests.eventually import eventually
 from tests.instances import Instance
-from tests.servers.installation import ProgramsMissingError, provide
+from tests.servers.installation import NGINX, ProgramsMissingError, provide
 from tests.servers.process import ServerProcess, exchange
-from tests.service.test_caching_proxy import NGINX
 from tests.world import add_actions, add_users
 
 # An installation may have to come first.

@@ -92,6 +92,7 @@ FAKETIME = Program(
     debian="libfaketime",
     homebrew="libfaketime",
 )
+NGINX = Program("nginx", ("/usr/sbin/nginx",), debian="nginx", homebrew="nginx")
 POSTGRES = (INITDB,)
 REDIS = (REDIS_SERVER,)
 RABBITMQ = (RABBITMQ_SERVER, EPMD)

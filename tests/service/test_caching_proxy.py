@@ -15,12 +15,11 @@ import pytest
 
 from tests.eventually import eventually
 from tests.instances import Instance
-from tests.servers.installation import Program, ProgramsMissingError, provide
+from tests.servers.installation import NGINX, ProgramsMissingError, provide
 from tests.servers.process import ServerProcess, exchange
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users
 
-NGINX = Program("nginx", ("/usr/sbin/nginx",), debian="nginx", homebrew="nginx")
 CONFIGURATION = """
 daemon off;
 master_process off;
