@@ -71,9 +71,9 @@ clean: ## remove everything that was made here, the embedded servers' data inclu
 
 venv: $(VENV)/.linked
 
-# This package itself, as a link to the checkout.
+# This package itself, as a link to the checkout. The second --quiet is for the warning that it is a link.
 $(VENV)/.linked: $(VENV)/.locked setup.cfg pyproject.toml
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) --quiet install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.locked: requirements-dev.lock
