@@ -98,7 +98,7 @@ class Metrics:
             "submissions_waiting_max", "Submissions that may wait; more are refused."
         )
         self.announcements_failed = make.counter(
-            "announcements_failed", "Boards untold by a defect."
+            "announcements_failed", "Boards untold, or batches untraced, by a defect."
         )
         self.cache_stores_failed = make.counter(
             "cache_stores_failed", "Boards that Redis did not take."

@@ -99,12 +99,8 @@ class Submissions:
         self._metrics.submissions_waiting.set(self._batches.waiting)
         with self._span(batch) as span, logs.about(partial(_facts, span.trace)):
             settlement = await self._commit(batch, span.trace)
-            if settlement.board is not None:
-                span.note({"scoreboard.version": settlement.board.version})
-                origin = Origin("submit", batch[0].began, span.trace)
-                await self._announce_safely(settlement.board, origin)
-        results = _one_verdict_each(batch, settlement.verdicts)
-        self._trace_each(batch, results, span.trace)
+            results = _one_verdict_each(batch, settlement.verdicts)
+            await self._announce_safely(settlement.board, batch, results, span)
         return results
 
     async def _commit(self, batch: Sequence[Submission], trace: str | None) -> Settlement:
@@ -115,13 +111,22 @@ class Submissions:
         self._metrics.batch_size.observe(len(batch))
         return settlement
 
-    async def _announce_safely(self, board: Board, origin: Origin) -> None:
+    async def _announce_safely(
+        self,
+        board: Board | None,
+        batch: Sequence[Submission],
+        results: Sequence[Grant | Exception],
+        span: Span,
+    ) -> None:
         """The batch is committed: not even a defect of ours may turn its replies into errors."""
         try:
-            await self._announce(board, origin)
+            if board is not None:
+                span.note({"scoreboard.version": board.version})
+                await self._announce(board, Origin("submit", batch[0].began, span.trace))
+            self._trace_each(batch, results, span.trace)
         except Exception:
             self._metrics.announcements_failed.inc()
-            log.exception("scoreboard.submit.announcement_failed", version=board.version)
+            log.exception("scoreboard.submit.announcement_failed", version=board and board.version)
 
     async def _announce(self, board: Board, origin: Origin) -> None:
         """Tell everybody. Only the copy is waited for: the next read must find it."""

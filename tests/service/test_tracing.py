@@ -9,10 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from scoreboard.operations.otlp import OtlpRecorder
+from scoreboard.operations.tracing import RecordedSpan
 from tests.collector import Collector, collecting
 from tests.eventually import eventually
 from tests.instances import Instance, Start
@@ -99,6 +102,25 @@ async def test_a_batch_is_below_its_first_submission_and_linked_to_the_others(
         assert {(batch.trace_id, batch.parent_id), *batch.links} <= of_requests
     batches = {(span.trace_id, span.span_id) for span in collector.named("scoreboard.batch")}
     assert {link for s in collector.named("scoreboard.submission") for link in s.links} == batches
+
+
+async def test_a_submission_that_cannot_be_traced_is_granted_as_ever(
+    start: Start, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await start(otlp_endpoint=NOBODY_LISTENS, trace_sample_ratio=0)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    record = OtlpRecorder.span
+
+    def fail(recorder: OtlpRecorder, name: str, *about: Any) -> RecordedSpan:
+        if name == "scoreboard.submission":
+            raise RuntimeError("a defect")
+        return record(recorder, name, *about)
+
+    monkeypatch.setattr(OtlpRecorder, "span", fail)
+    assert await submit(instance, user, "run") == 200
+    assert (await instance.board())["version"] == 2
+    assert instance.metric("announcements_failed_total") == 1
 
 
 def linked(collector: Collector) -> int:
