@@ -105,7 +105,6 @@ class Session:
             connection = await self._open()
             async with connection.cursor() as cursor:
                 await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
-                raise_if_cancelled()
                 rows = await cursor.fetchall() if cursor.description else []
         if not self._pinned and self._left_behind(connection):
             self._on_failure("no_answer")
@@ -195,12 +194,13 @@ class Session:
 
 
 class _Connection(aiopg.Connection):
-    """aiopg's. When a connection cannot be made, that takes the reader off the loop and forgets the
-    writer (issue 856). Under uvloop the next one with this file number then failed as well, and its
-    socket stayed open: one at every second attempt, for as long as PostgreSQL was away.
-    """
+    """aiopg's, without two of its mistakes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """When a connection cannot be made, aiopg takes the reader off the loop and forgets the
+        writer (issue 856). Under uvloop the next one with this file number then failed as well, and
+        its socket stayed open: one at every second attempt, for as long as PostgreSQL was away.
+        """
         try:
             super().__init__(*args, **kwargs)
         except RuntimeError:
@@ -208,6 +208,20 @@ class _Connection(aiopg.Connection):
             loop.remove_reader(number)
             loop.remove_writer(number)
             loop.add_reader(number, self._ready, self._weakref)
+
+    async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:  # noqa: ASYNC109
+        """Wait for an answer. aiopg makes a cancellation that nobody asked for of the server's
+        statement_timeout (issue 537), and an error in the log.
+        """
+        self._ready(self._weakref)
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter
+        except (asyncio.CancelledError, TimeoutError):
+            await self.close()
+            raise
+        finally:
+            self._waiter = None
 
 
 def _discard(connection: aiopg.Connection) -> None:
@@ -235,12 +249,6 @@ def _border(on_failure: Callable[[Failure], None]) -> Iterator[None]:
     except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
         raise StatementRefused(_UNTRANSLATABLE, None) from error
     except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:
-        raise_if_cancelled()
-        on_failure("no_answer")
-        raise LedgerUnavailable from error
-    except asyncio.CancelledError as error:
-        # aiopg turns the server's statement_timeout into a cancellation that nobody asked for
-        # (issue 537).
         raise_if_cancelled()
         on_failure("no_answer")
         raise LedgerUnavailable from error

@@ -41,9 +41,8 @@ CONNECTIONS: Final = (
     Guard(
         "a statement timeout is not a cancellation",
         "scoreboard/connections/session.py",
-        '(issue 537).\n        raise_if_cancelled()\n        on_failure("no_answer")\n'
-        "        raise LedgerUnavailable from error\n",
-        "(issue 537).\n        raise\n",
+        "    async def _poll(self",
+        "    async def _like_aiopg(self",
         f"{LEDGER}::test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation",
     ),
     Guard(

@@ -341,15 +341,16 @@ async def test_rebuild_repairs_scores_and_goes_above_every_known_version(
 
 
 async def test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation(
-    database_url: str,
+    database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Aiopg turns the server's statement_timeout into CancelledError, which would end the caller's
-    task.
+    task, and logs a traceback.
     """
     postgres = Postgres(database_url, sessions=1, timeout_seconds=0.3, name="test")
     with pytest.raises(LedgerUnavailable):
         await postgres.fetch("SELECT pg_sleep(5)")
     assert await postgres.fetch("SELECT 1") == [(1,)]
+    assert caplog.messages == []
     postgres.close()
 
 
