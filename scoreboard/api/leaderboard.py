@@ -62,7 +62,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """`connected`, the board as it is, then each newer one."""
     user = reader(request)
     app, settings = request.app, request.app[SETTINGS]
-    if len(app[HUB]) >= settings.subscribers_max:
+    if len(app[STREAMS]) >= settings.subscribers_max:
         app[METRICS].streams_refused.labels("instance").inc()
         raise Overloaded(
             "This instance serves as many streams as it may. Try again: another one may have room."

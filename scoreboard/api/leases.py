@@ -56,7 +56,7 @@ return answers
 """
 _LEASE_SECONDS: Final = 60
 _RELEASE_SECONDS: Final = 1
-# While Redis is away; what comes on top ends with its lease.
+# While Redis is away; what comes on top ends with its lease, and is counted.
 _RELEASES_KEPT_MAX: Final = 100_000
 
 Holder = Literal["address", "user"]
@@ -85,6 +85,7 @@ class StreamLimiter:
         self._limit = limit
         self._metrics = metrics
         self._open: dict[str, int] = {}
+        self._count = 0
         self._released: set[str] = set()
         self._leases: Coalescer[_Lease, bool] = Coalescer(
             self._ask_redis,
@@ -93,8 +94,13 @@ class StreamLimiter:
             on_overload=metrics.overloads.labels("streams").inc,
         )
 
+    def __len__(self) -> int:
+        """How many streams of this instance are open or on their way in."""
+        return self._count
+
     async def enter(self, holder: str) -> None:
         """Count a stream of this holder. Raises TooManyStreams, Overloaded."""
+        self._count += 1
         self._open[holder] = count = self._open.get(holder, 0) + 1
         try:
             allowed = await self._leases.join(_Lease(holder, count, self._limit))
@@ -108,12 +114,16 @@ class StreamLimiter:
 
     def leave(self, holder: str) -> None:
         """Take one stream off; `run` tells the other instances within a second."""
+        self._count -= 1
         left = self._open.get(holder, 0) - 1
         if left > 0:
             self._open[holder] = left
         else:
             self._open.pop(holder, None)
-        self._released.add(holder)
+        if len(self._released) < _RELEASES_KEPT_MAX:
+            self._released.add(holder)
+        elif holder not in self._released:
+            self._metrics.stream_releases_forgotten.inc()
 
     async def run(self) -> None:
         """Write releases down and renew leases until cancelled."""
@@ -129,12 +139,13 @@ class StreamLimiter:
         """Tell the other instances what was released, a batch at a time; the rest next time when
         Redis does not take it.
         """
-        released, self._released = list(self._released), set()
+        released = list(self._released)
         for start in range(0, len(released), _BATCH_MAX):
             batch = released[start : start + _BATCH_MAX]
+            self._released.difference_update(batch)  # who leaves meanwhile is for the next time
             leases = [_Lease(holder, self._open.get(holder, 0)) for holder in batch]
             if not all(await asyncio.gather(*map(self._leases.join, leases))):
-                self._released.update(released[start : start + _RELEASES_KEPT_MAX])
+                self._released.update(batch)
                 return
 
     async def close(self) -> None:

@@ -169,6 +169,10 @@ class Metrics:
             "subscribers_vanished", "Subscribers that acknowledged nothing for too long."
         )
         self.streams_refused = make.counter("streams_refused", "Streams refused.", "reason")
+        self.stream_releases_forgotten = make.counter(
+            "stream_releases_forgotten",
+            "Closed streams that Redis is not told of: too many to keep.",
+        )
 
     def _count_servers(self, make: _Maker) -> None:
         """The servers that we depend on."""

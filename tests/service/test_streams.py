@@ -11,7 +11,7 @@ import pytest
 
 from scoreboard import keys
 from tests.eventually import eventually
-from tests.instances import Instance
+from tests.instances import Instance, Stream
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users
 
@@ -162,6 +162,17 @@ async def test_an_instance_refuses_more_streams_than_it_may_serve(start: Start) 
     async with instance.client.get("/api/leaderboard/stream") as response:
         assert response.status == 503
         assert response.headers["Retry-After"]
+
+
+async def test_of_many_streams_at_once_an_instance_opens_as_many_as_it_may(start: Start) -> None:
+    """Each asks Redis on its way in, and the others come by meanwhile."""
+    instance = await start(subscribers_max=5)
+    answers = await asyncio.gather(
+        *(instance.open_stream() for _ in range(30)), return_exceptions=True
+    )
+    assert sum(isinstance(answer, Stream) for answer in answers) == 5
+    assert len(instance.app[keys.HUB]) == 5
+    assert instance.metric("streams_refused_total", reason="instance") == 25
 
 
 async def test_heartbeats_keep_an_idle_stream_open(start: Start) -> None:

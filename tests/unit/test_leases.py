@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from scoreboard.api import leases
 from scoreboard.api.leases import StreamLimiter
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import TooManyStreams
@@ -105,3 +106,15 @@ async def test_addresses_that_left_are_forgotten(streams: StreamLimiter) -> None
         streams.leave(f"address{number}")
 
     assert streams._open == {}
+
+
+async def test_closed_streams_that_are_too_many_to_keep_are_counted(
+    streams: StreamLimiter, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "_RELEASES_KEPT_MAX", 3)
+    for address in ("a", "b", "c", "a", "d", "e"):
+        await streams.enter(address)
+        streams.leave(address)
+
+    assert streams._released == {"a", "b", "c"}
+    assert counted(metrics, "stream_releases_forgotten_total") == 2
