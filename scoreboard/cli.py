@@ -1,7 +1,7 @@
 """The command `scoreboard`: what it can be asked, and what becomes of each failure.
 
 Exit codes: 0 done; 1 not done, and standard error says why and what to do; 2 asked in a way that
-cannot work (arguments, configuration); 130 ended by Ctrl-C.
+cannot work (arguments, configuration); 130 ended by Ctrl-C (`__main__`).
 """
 
 from __future__ import annotations
@@ -53,8 +53,6 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read us has had enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        return 130
     return code
 
 

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shlex
+import signal
+import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -55,6 +57,18 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     yield run_one
     structlog.reset_defaults()  # what it logs to is gone with this test
+
+
+def test_ctrl_c_while_the_modules_are_imported_ends_it_without_a_word() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "scoreboard", "serve"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:  # one for each module that was imported
+            if line.endswith(" argparse\n"):  # the first that a command needs
+                process.send_signal(signal.SIGINT)
+                break
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert (process.returncode, said) == (130, [])
 
 
 class Terminal(io.StringIO):
