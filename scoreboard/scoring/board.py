@@ -41,7 +41,7 @@ class CachedBoard:
         self._ledger = ledger
         self._metrics = metrics
         self._run_store = redis.script(_STORE)
-        self._stores: Coalescer[Board, None] = Coalescer(
+        self._stores: Coalescer[Board, bool] = Coalescer(
             self._store_newest,
             batch_max=_WAITING_MAX,
             waiting_max=_WAITING_MAX,
@@ -56,12 +56,12 @@ class CachedBoard:
         self._trusted_generation = -1
         self._latest: Board | None = None
 
-    async def store(self, board: Board) -> None:
+    async def store(self, board: Board) -> bool:
         """Put a board into Redis unless it holds a newer one. A Redis that does not take it raises
-        nothing: that is counted, and readers and the relay notice by the version. Raises Overloaded
-        when too many wait, and ShuttingDown after `close`.
+        nothing: the answer is then False, that is counted, and readers and the relay notice by the
+        version. Raises Overloaded when too many wait, and ShuttingDown after `close`.
         """
-        await self._stores.join(board)
+        return await self._stores.join(board)
 
     async def read(self) -> Board:
         """Return a board at least as new as any that was stored before the call.
@@ -112,14 +112,15 @@ class CachedBoard:
         await self._reads.close()
         await self._stores.close()
 
-    async def _store_newest(self, boards: Sequence[Board]) -> Sequence[None]:
+    async def _store_newest(self, boards: Sequence[Board]) -> Sequence[bool]:
         newest = max(boards, key=lambda board: board.version)
         self._keep(newest)
         try:
             await self._run_store([KEY], [newest.version, newest.to_json()])
         except RedisUnavailable:
             self._metrics.cache_stores_failed.inc()
-        return [None] * len(boards)
+            return [False] * len(boards)
+        return [True] * len(boards)
 
     async def _read_for_all(self, readers: Sequence[None]) -> list[Board | Exception]:
         copy, doubt = await self._read_copy()

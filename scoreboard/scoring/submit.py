@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import structlog
 
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.errors import AlreadyGranted, ScoreboardError
+from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
 from scoreboard.live.bus import Bus
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
@@ -42,8 +42,8 @@ class GrantsBatches(Protocol):
 class KeepsCopy(Protocol):
     """The board's copy, as far as it is needed here."""
 
-    async def store(self, board: Board) -> None:
-        """Store unless it holds a newer one."""
+    async def store(self, board: Board) -> bool:
+        """Store unless it holds a newer one; answer whether Redis took it."""
 
 
 class Submissions:
@@ -105,8 +105,16 @@ class Submissions:
 
     async def _commit(self, batch: Sequence[Submission], trace: str | None) -> Settlement:
         started = time.perf_counter()
-        with self._tracing.span("scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL):
-            settlement = await self._ledger.grant(batch)
+        with self._tracing.span(
+            "scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL
+        ) as span:
+            try:
+                settlement = await self._ledger.grant(batch)
+            except LedgerUnavailable as error:
+                span.fail("LedgerUnavailable")
+                return Settlement({submission.key: error for submission in batch})
+            if any(isinstance(v, LedgerUnavailable) for v in settlement.verdicts.values()):
+                span.fail("LedgerUnavailable")
         self._metrics.batch_seconds.observe(time.perf_counter() - started)
         self._metrics.batch_size.observe(len(batch))
         return settlement
@@ -132,8 +140,11 @@ class Submissions:
         """Tell everybody. Only the copy is waited for: the next read must find it."""
         self._offer(board, origin)
         self._bus.publish(board, origin)
-        with self._tracing.span("scoreboard.store", origin.trace, kind="client", attributes=_REDIS):
-            await self._board.store(board)
+        with self._tracing.span(
+            "scoreboard.store", origin.trace, kind="client", attributes=_REDIS
+        ) as span:
+            if not await self._board.store(board):
+                span.fail("RedisUnavailable")
 
     def _span(self, batch: Sequence[Submission]) -> Span:
         """The batch's span: below the first of its submissions that is traced, with links to the

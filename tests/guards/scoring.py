@@ -70,9 +70,10 @@ SCORING: Final = (
     Guard(
         "the reply waits for the copy",
         "scoreboard/scoring/submit.py",
-        "        await self._board.store(board)\n",
-        "        import asyncio\n\n"
-        "        self._later = asyncio.create_task(self._board.store(board))\n",
+        "            if not await self._board.store(board):\n",
+        "            import asyncio\n\n"
+        "            self._later = asyncio.create_task(self._board.store(board))\n"
+        "            if not self._later:\n",
         f"{PROMISES}::test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new",
     ),
     Guard(

@@ -10,15 +10,18 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from scoreboard.operations.otlp import OtlpRecorder
 from scoreboard.operations.tracing import RecordedSpan
 from tests.collector import Collector, collecting
 from tests.eventually import eventually
 from tests.instances import Instance, Start
+from tests.proxy import TcpProxy
 from tests.world import add_actions, add_users
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -173,6 +176,46 @@ async def test_a_refusal_says_its_reason_and_probes_leave_no_trace(
     assert outcomes == ["granted", "already_granted"]
 
 
+async def test_a_store_that_redis_did_not_take_is_marked_as_failed(
+    start: Start, database_url: str, collector: Collector
+) -> None:
+    instance = await start(
+        otlp_endpoint=collector.url, trace_sample_ratio=1, redis_url="redis://127.0.0.1:1/0"
+    )
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+
+    assert await submit(instance, user, "run") == 200
+    await instance.stop()
+
+    assert collector.one("scoreboard.store").failed
+    assert [span.name for span in collector.spans if span.failed] == ["scoreboard.store"]
+
+
+async def test_a_commit_that_postgresql_did_not_answer_is_marked_as_failed(
+    start: Start, database_url: str, collector: Collector
+) -> None:
+    """Whether it was lost under way, or there was no session to begin it with."""
+    database = urlsplit(database_url)
+    user = database.netloc.rpartition("@")[0]
+    async with TcpProxy(database.hostname or "", database.port or 0) as line:
+        through = database._replace(netloc=f"{user}@127.0.0.1:{line.port}")
+        instance = await start(
+            otlp_endpoint=collector.url, trace_sample_ratio=1, database_url=urlunsplit(through)
+        )
+        [player] = add_users(database_url, 1)
+        add_actions(database_url, {"run": 50})
+        await line.cut()
+        assert [await submit(instance, player, "run", None) for _ in range(2)] == [503, 503]
+        await instance.stop()
+
+    assert [commit.failed for commit in collector.named("scoreboard.commit")] == [True, True]
+    outcomes = [
+        s.attributes["scoreboard.outcome"] for s in collector.named("scoreboard.submission")
+    ]
+    assert outcomes == ["ledger_unavailable"] * 2
+
+
 async def test_what_is_recorded_is_sent_before_the_end(
     start: Start, database_url: str, collector: Collector
 ) -> None:
@@ -224,10 +267,16 @@ async def test_a_collector_that_hangs_holds_nobody_up_and_one_that_returns_is_us
         )
         collector.silent = False
         await read()
-        await eventually(lambda: collector.spans, within_seconds=15)
+        # The sender knows a moment after the collector that its spans were taken.
+        await eventually(lambda: "scoreboard.tracing.back" in told(logs), within_seconds=15)
 
-    told = [entry["event"] for entry in logs if "tracing" in entry["event"]]
-    assert told == ["scoreboard.tracing.away", "scoreboard.tracing.back"]
+    assert collector.spans
+    assert told(logs) == ["scoreboard.tracing.away", "scoreboard.tracing.back"]
+
+
+def told(logs: list[EventDict]) -> list[str]:
+    """What was said of the collector."""
+    return [entry["event"] for entry in logs if "tracing" in entry["event"]]
 
 
 def test_without_a_collector_what_records_and_sends_is_not_even_imported() -> None:
