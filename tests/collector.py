@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 class Recorded:
     """A span as the collector got it, ids in hexadecimal."""
 
+    service: str
     instance: str
     name: str
     trace_id: str
@@ -62,9 +63,9 @@ class Collector:
             self.messages.append(await request.read())
             message = ExportTraceServiceRequest.FromString(self.messages[-1])
             for group in message.resource_spans:
-                instance = _attributes(group.resource.attributes)["service.instance.id"]
+                resource = _attributes(group.resource.attributes)
                 for scope in group.scope_spans:
-                    self.spans += [_recorded(instance, span) for span in scope.spans]
+                    self.spans += [_recorded(resource, span) for span in scope.spans]
         return web.Response(status=self.status, content_type="application/x-protobuf")
 
 
@@ -92,9 +93,10 @@ def _attributes(pairs: Any) -> dict[str, Any]:
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
 
 
-def _recorded(instance: str, span: Any) -> Recorded:
+def _recorded(resource: dict[str, Any], span: Any) -> Recorded:
     return Recorded(
-        instance=instance,
+        service=resource["service.name"],
+        instance=resource["service.instance.id"],
         name=span.name,
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),

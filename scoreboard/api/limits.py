@@ -13,6 +13,7 @@ from scoreboard.api.addresses import client_address
 from scoreboard.api.identity import identity_or_none
 from scoreboard.api.rates import Allowance, Check, check_of
 from scoreboard.api.replies import is_shared
+from scoreboard.api.tracing import span_of_call
 from scoreboard.errors import RateLimited
 from scoreboard.keys import LIMITER, METRICS, SETTINGS
 from scoreboard.scoring.model import Board
@@ -21,6 +22,7 @@ from scoreboard.scoring.model import Board
 # orchestrator believe that the instance is dead.
 _OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
+_REDIS: Final = {"db.system.name": "redis"}
 
 
 @web.middleware
@@ -29,7 +31,11 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     Raises RateLimited. The answer's headers are set in `write_limits`, when it is prepared.
     """
-    request[_ALLOWANCE] = allowance = await request.app[LIMITER].check(_checks(request))
+    checks = _checks(request)
+    with span_of_call(request, "scoreboard.limits", _REDIS) as span:
+        request[_ALLOWANCE] = allowance = await request.app[LIMITER].check(checks)
+        if not allowance.allowed:
+            span.note({"scoreboard.limit": allowance.check.name})
     if not allowance.allowed:
         _refuse(request, allowance)
     return await handler(request)

@@ -16,7 +16,7 @@ from multidict import istr
 
 from scoreboard.api.identity import known_user
 from scoreboard.api.replies import CACHE_CONTROL, is_shared, refusal
-from scoreboard.api.tracing import traceparent
+from scoreboard.api.tracing import REQUEST_ID, traceparent
 from scoreboard.errors import (
     BodyTooLarge,
     MalformedBody,
@@ -31,7 +31,6 @@ from scoreboard.operations.tracing import trace_id
 log = structlog.get_logger("scoreboard.http")
 
 REQUEST_ID_HEADER: Final = istr("X-Request-ID")
-REQUEST_ID: Final = web.RequestKey("request_id", str)
 _HARMLESS_ID: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 # Case folded once, not with every answer.
 _SERVER: Final = istr("Server")

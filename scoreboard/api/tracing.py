@@ -1,4 +1,4 @@
-"""The trace that a request belongs to, in W3C form (https://www.w3.org/TR/trace-context/)."""
+"""What a request is followed by: its id, and its trace (https://www.w3.org/TR/trace-context/)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from aiohttp.typedefs import Handler
 from multidict import istr
 
 from scoreboard.keys import TRACING
-from scoreboard.operations.tracing import is_valid
+from scoreboard.operations.tracing import OFF, Attributes, Span, is_valid
 
+REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The span of this request, while it is recorded.
 _TRACE: Final = web.RequestKey("trace", str)
 _HEADER: Final = istr("traceparent")
+_NOT_RECORDED: Final = OFF.span("", None)
 # Probes would fill the store, and a stream's span would end when its client leaves.
 _UNTRACED: Final = ("/healthz", "/readyz", "/metrics", "/stream")
 
@@ -25,7 +27,11 @@ async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unmatched"
-    attributes = {"http.request.method": request.method, "http.route": route}
+    attributes = {
+        "http.request.method": request.method,
+        "http.route": route,
+        "scoreboard.request_id": request[REQUEST_ID],
+    }
     name = f"scoreboard.http {request.method} {route}"
     with request.app[TRACING].first_span(name, _given(request), attributes) as span:
         if span.trace is not None:
@@ -35,6 +41,14 @@ async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
         if response.status >= 500:
             span.fail(str(response.status))
         return response
+
+
+def span_of_call(request: web.Request, name: str, attributes: Attributes) -> Span:
+    """The span of a call that this request waits for; free, unless the request is recorded."""
+    trace = request.get(_TRACE)
+    if trace is None:
+        return _NOT_RECORDED
+    return request.app[TRACING].span(name, trace, kind="client", attributes=attributes)
 
 
 def traceparent(request: web.Request) -> str | None:

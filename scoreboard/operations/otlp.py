@@ -81,7 +81,8 @@ class OtlpRecorder:
     def __init__(self, endpoint: str, instance: str, role: str, metrics: Metrics) -> None:
         resource = Resource.create(
             {
-                "service.name": "scoreboard",
+                # By role, for what a trace store shows of a span is its service's name and colour.
+                "service.name": "scoreboard" if role == "all" else f"scoreboard-{role}",
                 "service.version": __version__,
                 "service.instance.id": instance,
                 "scoreboard.role": role,

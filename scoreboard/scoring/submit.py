@@ -163,11 +163,14 @@ class Submissions:
             return
         for submission, result in zip(batch, results, strict=True):
             outcome = result.code if isinstance(result, ScoreboardError) else "granted"
+            attributes = {"scoreboard.outcome": outcome}
+            if isinstance(result, Grant | AlreadyGranted):  # else it may be any text
+                attributes["scoreboard.action_id"] = submission.action_id
             self._tracing.span(
                 "scoreboard.submission",
                 submission.trace,
                 links=[trace],
-                attributes={"scoreboard.outcome": outcome},
+                attributes=attributes,
                 began=submission.began,
             ).end()
 

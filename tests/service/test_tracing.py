@@ -48,8 +48,9 @@ async def submit(instance: Instance, user: str, action: str, trace: str | None =
 async def test_one_trace_leads_from_the_request_to_the_push_on_every_instance(
     start: Start, database_url: str, collector: Collector
 ) -> None:
-    one = await start(instance="one", otlp_endpoint=collector.url, trace_sample_ratio=0)
-    two = await start(instance="two", otlp_endpoint=collector.url, trace_sample_ratio=0)
+    recorded = {"otlp_endpoint": collector.url, "trace_sample_ratio": 0}
+    one = await start(instance="one", **recorded)
+    two = await start(instance="two", role="stream", **recorded)
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
     stream = await two.open_stream()
@@ -57,10 +58,11 @@ async def test_one_trace_leads_from_the_request_to_the_push_on_every_instance(
 
     assert await submit(one, user, "run") == 200
     await stream.until(2)
-    await eventually(lambda: len(collector.spans) >= 8, message=str(collector.spans))
+    await eventually(lambda: len(collector.spans) >= 9, message=str(collector.spans))
 
     assert {span.trace_id for span in collector.spans} == {TRACE}
     request = collector.one("scoreboard.http POST /api/actions")
+    limits = collector.one("scoreboard.limits")
     batch, commit = collector.one("scoreboard.batch"), collector.one("scoreboard.commit")
     store, publish = collector.one("scoreboard.store"), collector.one("scoreboard.publish")
     here = collector.one("scoreboard.push", instance="one")
@@ -68,16 +70,19 @@ async def test_one_trace_leads_from_the_request_to_the_push_on_every_instance(
     mine = collector.one("scoreboard.submission")
     assert (request.parent_id, request.kind) == (CALLER, SERVER)
     assert request.attributes["http.response.status_code"] == 200
-    assert batch.parent_id == mine.parent_id == request.span_id
+    assert limits.parent_id == batch.parent_id == mine.parent_id == request.span_id
     assert mine.links == ((TRACE, batch.span_id),)
     assert mine.attributes["scoreboard.outcome"] == "granted"
+    assert mine.attributes["scoreboard.action_id"] == "run"
     assert [span.parent_id for span in (commit, store, publish, here)] == [batch.span_id] * 4
     assert (there.parent_id, there.kind) == (publish.span_id, CONSUMER)
-    assert [span.kind for span in (commit, store, publish)] == [CLIENT, CLIENT, PRODUCER]
+    assert [span.kind for span in (limits, commit, store)] == [CLIENT] * 3
+    assert publish.kind == PRODUCER
     assert here.attributes["scoreboard.version"] == there.attributes["scoreboard.version"] == 2
     assert there.attributes["scoreboard.subscribers"] == 1
     assert there.events == ("push",)
-    assert len(collector.spans) == 8  # its own board, back from the broker, is pushed by nobody
+    assert (here.service, there.service) == ("scoreboard", "scoreboard-stream")
+    assert len(collector.spans) == 9  # its own board, back from the broker, is pushed by nobody
 
 
 async def test_a_batch_is_below_its_first_submission_and_linked_to_the_others(
@@ -165,15 +170,40 @@ async def test_a_refusal_says_its_reason_and_probes_leave_no_trace(
         async with instance.client.get(path) as response:
             await response.read()
     await instance.open_stream()
-    assert [await submit(instance, user, "run", None) for _ in range(2)] == [200, 400]
+    actions = ("run", "run", "what anybody wrote")
+    assert [await submit(instance, user, a, None) for a in actions] == [200, 400, 400]
     await instance.stop()
 
     names = [span.name for span in collector.spans if span.kind == SERVER]
-    assert names == ["scoreboard.http GET unmatched", *["scoreboard.http POST /api/actions"] * 2]
+    assert names == ["scoreboard.http GET unmatched", *["scoreboard.http POST /api/actions"] * 3]
     outcomes = [
-        s.attributes["scoreboard.outcome"] for s in collector.named("scoreboard.submission")
+        (s.attributes["scoreboard.outcome"], s.attributes.get("scoreboard.action_id"))
+        for s in collector.named("scoreboard.submission")
     ]
-    assert outcomes == ["granted", "already_granted"]
+    assert outcomes == [("granted", "run"), ("already_granted", "run"), ("unknown_action", None)]
+
+
+async def test_a_request_is_found_by_its_id_and_says_which_limit_refused_it(
+    start: Start, collector: Collector
+) -> None:
+    instance = await start(
+        otlp_endpoint=collector.url, trace_sample_ratio=1, rate_limit_per_ip="1/hour"
+    )
+    for request_id in ("first", "second"):
+        headers = {"X-Request-ID": request_id}
+        async with instance.client.get("/api/leaderboard", headers=headers) as response:
+            await response.read()
+    await instance.stop()
+
+    requests = {
+        span.attributes["scoreboard.request_id"]: span.attributes["http.response.status_code"]
+        for span in collector.named("scoreboard.http GET /api/leaderboard")
+    }
+    assert requests == {"first": 200, "second": 429}
+    limits = [
+        span.attributes.get("scoreboard.limit") for span in collector.named("scoreboard.limits")
+    ]
+    assert limits == [None, "ip"]
 
 
 async def test_a_store_that_redis_did_not_take_is_marked_as_failed(
@@ -225,8 +255,9 @@ async def test_what_is_recorded_is_sent_before_the_end(
     assert collector.spans == []
     await instance.stop()
 
-    assert [span.name for span in collector.spans] == ["scoreboard.http GET /api/leaderboard"]
-    assert instance.metric("spans_exported_total") == 1
+    names = [span.name for span in collector.spans]
+    assert names == ["scoreboard.limits", "scoreboard.http GET /api/leaderboard"]
+    assert instance.metric("spans_exported_total") == 2
 
 
 async def test_a_collector_that_is_away_costs_nobody_anything_and_what_it_misses_is_counted(
@@ -245,7 +276,7 @@ async def test_a_collector_that_is_away_costs_nobody_anything_and_what_it_misses
         instance.metric("spans_dropped_total", reason=reason)
         for reason in ("not_sent", "closed", "full")
     ]
-    assert sum(dropped) == 3
+    assert sum(dropped) == 6
     assert instance.metric("spans_exported_total") == 0
     assert [entry["event"] for entry in logs].count("scoreboard.tracing.away") <= 1
 
