@@ -1,12 +1,14 @@
 """Every number that we count, under `scoreboard_`, in a registry of its own (no globals).
 
 Label sets are bounded: routes are the patterns of our own table, codes those of `errors`. Whatever
-is dropped anywhere has a counter here that is named after it.
+is dropped anywhere has a counter here that is named after it. Values of a label that are known
+stand at 0 from the start: of a series that begins with its first count, no rate shows that count.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from prometheus_client import (
@@ -24,6 +26,18 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _WAY: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
+_LIMITS: Final = ("ip", "user", "accounts", "login", "operations")
+# What `submit` raises.
+_REFUSALS: Final = (
+    "already_granted",
+    "unknown_action",
+    "unknown_user",
+    "score_out_of_range",
+    "ledger_unavailable",
+    "overloaded",
+    "shutting_down",
+)
+
 # What becomes of a gauge when several workers serve one port: their sum, or the worst of them.
 _Together = Literal["livesum", "livemin", "livemax"]
 
@@ -34,8 +48,11 @@ class _Maker:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
-    def counter(self, name: str, doc: str, *labels: str) -> Counter:
-        return Counter(f"scoreboard_{name}", doc, labels, registry=self._registry)
+    def counter(self, name: str, doc: str, *labels: str, known: Iterable[str] = ()) -> Counter:
+        counter = Counter(f"scoreboard_{name}", doc, labels, registry=self._registry)
+        for value in known:
+            counter.labels(value)
+        return counter
 
     def gauge(self, name: str, doc: str, *labels: str, together: _Together = "livesum") -> Gauge:
         return Gauge(
@@ -76,7 +93,9 @@ class Metrics:
         self.http_failures = make.counter(
             "http_failures", "Requests that a defect of ours ended with status 500."
         )
-        self.limited = make.counter("rate_limited", "Requests refused by a rate limit.", "limit")
+        self.limited = make.counter(
+            "rate_limited", "Requests refused by a rate limit.", "limit", known=_LIMITS
+        )
         self.limits_local = make.counter("rate_limit_checks_local", "Limits checked without Redis.")
         self.limit_keys_forgotten = make.counter(
             "rate_limit_keys_forgotten", "Counts dropped: too many to keep without Redis."
@@ -88,7 +107,7 @@ class Metrics:
     def _count_scoring(self, make: _Maker) -> None:
         """What counts."""
         self.grants = make.counter("grants", "Submissions granted.")
-        self.refusals = make.counter("refusals", "Submissions refused.", "code")
+        self.refusals = make.counter("refusals", "Submissions refused.", "code", known=_REFUSALS)
         self.batch_size = make.histogram("batch_size", "Submissions in a transaction.", _BATCH)
         self.batch_seconds = make.histogram("batch_seconds", "Time to commit a batch.", _SECONDS)
         self.submissions_waiting = make.gauge(
@@ -104,7 +123,10 @@ class Metrics:
             "cache_stores_failed", "Boards that Redis did not take."
         )
         self.board_reads_from_ledger = make.counter(
-            "board_reads_from_ledger", "Rounds of reads that Redis did not answer.", "reason"
+            "board_reads_from_ledger",
+            "Rounds of reads that Redis did not answer.",
+            "reason",
+            known=("away", "missing", "malformed", "older", "unconfirmed"),
         )
         self.board_version = make.gauge(
             "board_version", "The board's version.", "where", together="livemin"
@@ -168,7 +190,9 @@ class Metrics:
         self.subscribers_vanished = make.counter(
             "subscribers_vanished", "Subscribers that acknowledged nothing for too long."
         )
-        self.streams_refused = make.counter("streams_refused", "Streams refused.", "reason")
+        self.streams_refused = make.counter(
+            "streams_refused", "Streams refused.", "reason", known=("instance", "address", "user")
+        )
         self.stream_releases_forgotten = make.counter(
             "stream_releases_forgotten",
             "Closed streams that Redis is not told of: too many to keep.",
@@ -194,7 +218,10 @@ class Metrics:
             "redis_connections", "Connections, by what they do now.", "state"
         )
         self.redis_failures = make.counter(
-            "redis_failures", "Calls that Redis did not answer.", "reason"
+            "redis_failures",
+            "Calls that Redis did not answer.",
+            "reason",
+            known=("no_answer", "resting"),
         )
 
     def _count_the_process(self, make: _Maker) -> None:

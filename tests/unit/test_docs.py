@@ -16,6 +16,7 @@ import scoreboard
 from docs import generate
 from scoreboard.cli import make_parser
 from scoreboard.configuration import PREFIX
+from scoreboard.operations.metrics import Metrics
 from scoreboard.settings import Settings
 from tests.servers.given import ENVIRONMENT
 
@@ -168,6 +169,30 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
     named = set(re.findall(r"`(scoreboard_[a-z_]+)", page.read_text(encoding="utf-8")))
 
     assert named - set(re.findall(r"`(scoreboard_\w+)`", generate.metrics_table())) == set()
+
+
+@pytest.mark.parametrize(
+    ("label", "metric"),
+    [
+        ("`limit`", "rate_limited"),
+        ("`reason` of reads from the ledger", "board_reads_from_ledger"),
+        ("`reason` of streams refused", "streams_refused"),
+        ("`reason` of Redis' failures", "redis_failures"),
+    ],
+)
+def test_what_a_label_may_say_is_shown_before_it_is_counted(label: str, metric: str) -> None:
+    """A rate over a series that begins with its first count does not show that count."""
+    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    [row] = re.findall(rf"^\| {re.escape(label)} \| (.*) \|$", page, re.MULTILINE)
+
+    shown = {
+        value
+        for family in Metrics().registry.collect()
+        for sample in family.samples
+        if sample.name == f"scoreboard_{metric}_total"
+        for value in sample.labels.values()
+    }
+    assert shown == set(re.findall(r"`(\w+)`", row))
 
 
 @every_page
