@@ -24,6 +24,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import aio_pika
@@ -104,7 +105,7 @@ class RabbitBus:
 
     @property
     def connected(self) -> bool:
-        """Whether each side that this instance has is connected."""
+        """Whether boards get through on each side that this instance has."""
         return bool(self._sides_up) and all(self._sides_up.values())
 
     def publish(self, board: Board, origin: Origin | None = None) -> None:
@@ -128,16 +129,18 @@ class RabbitBus:
                 tasks.create_task(self._stay_connected("consume", self._consume))
 
     async def _stay_connected(
-        self, side: str, work: Callable[[AbstractConnection], Awaitable[None]]
+        self,
+        side: str,
+        work: Callable[[AbstractConnection, Callable[[], None]], Awaitable[None]],
     ) -> None:
         backoff = _BACKOFF_FIRST_SECONDS
         brokers = random.sample(self._addresses, len(self._addresses))
-        self._sides_up[side] = False
+        self._note_down(side)
         for broker in itertools.cycle(brokers):
             began = time.monotonic()
             try:
                 async with self._connection(side, broker) as connection:
-                    await work(connection)
+                    await work(connection, partial(self._note_up, side, broker))
             # Who waits for a broker that was silent for too long gets a cancellation from aiormq
             # that nobody asked for; unnoticed it would end this side for good.
             except (*_BROKER_ERRORS, asyncio.CancelledError) as error:
@@ -156,19 +159,25 @@ class RabbitBus:
                 heartbeat=_HEARTBEAT_SECONDS,
                 client_properties={"connection_name": f"scoreboard.{self._instance}.{side}"},
             )
+        self._metrics.bus_connects.labels(side).inc()
         try:
-            self._sides_up[side] = True
-            self._metrics.bus_connected.labels(side).set(1)
-            self._metrics.bus_connects.labels(side).inc()
-            self._lost.discard(side)
-            log.info("scoreboard.bus.connected", side=side, broker=broker.rpartition("@")[2])
             yield connection
         finally:
-            self._sides_up[side] = False
-            self._metrics.bus_connected.labels(side).set(0)
+            self._note_down(side)
             with contextlib.suppress(*_BROKER_ERRORS):
                 async with asyncio.timeout(1):  # a frozen broker answers no goodbye
                     await connection.close()
+
+    def _note_up(self, side: str, broker: str) -> None:
+        """A connection alone carries nothing: what is sent before a queue is bound is lost."""
+        self._sides_up[side] = True
+        self._metrics.bus_connected.labels(side).set(1)
+        self._lost.discard(side)
+        log.info("scoreboard.bus.connected", side=side, broker=broker.rpartition("@")[2])
+
+    def _note_down(self, side: str) -> None:
+        self._sides_up[side] = False
+        self._metrics.bus_connected.labels(side).set(0)
 
     def _note_lost(self, side: str, error: BaseException) -> None:
         """Log that the broker is lost, once until it is back."""
@@ -178,9 +187,12 @@ class RabbitBus:
 
     # Publishing
 
-    async def _publish_from_slot(self, connection: AbstractConnection) -> None:
+    async def _publish_from_slot(
+        self, connection: AbstractConnection, note_up: Callable[[], None]
+    ) -> None:
         channel = await self._channel(connection, publisher_confirms=True)
         exchange = await self._declare_exchange(channel)
+        note_up()
         lost = _lost(connection, self._slot.filled)
         while not lost.is_set():
             if waiting := self._slot.take():
@@ -229,10 +241,11 @@ class RabbitBus:
 
     # Consuming
 
-    async def _consume(self, connection: AbstractConnection) -> None:
+    async def _consume(self, connection: AbstractConnection, note_up: Callable[[], None]) -> None:
         channel = await self._channel(connection, publisher_confirms=False)
         queue = await self._bind_fresh_queue(channel)
         await queue.consume(self._receive, no_ack=True, exclusive=True)
+        note_up()
         self._on_connected()
         lost = _lost(connection)
         while True:

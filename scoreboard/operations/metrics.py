@@ -157,7 +157,7 @@ class Metrics:
         )
         self.bus_connected = make.gauge(
             "bus_connected",
-            "Whether this side of the bus is connected.",
+            "Whether boards get through on this side of the bus.",
             "side",
             together="livemin",
         )

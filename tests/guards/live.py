@@ -23,6 +23,14 @@ LIVE: Final = (
         "tests/faults/test_killed_at_each_step.py",
     ),
     Guard(
+        "an instance is called connected once boards reach it",
+        "scoreboard/live/rabbit.py",
+        "                    await work(connection, partial(self._note_up, side, broker))\n",
+        "                    self._note_up(side, broker)\n"
+        "                    await work(connection, lambda: None)\n",
+        "tests/integration/test_bus.py::test_it_is_not_connected_before_its_queue_is_bound",
+    ),
+    Guard(
         "deploy: nothing follows the farewell",
         "scoreboard/live/hub.py",
         "        self.version = sys.maxsize\n",

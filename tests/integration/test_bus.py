@@ -37,6 +37,12 @@ from tests.samples import a_board, counted
 from tests.servers import GivenServer, RabbitServer
 
 
+@pytest.fixture(autouse=True)
+def patient_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker on a busy machine may take longer to confirm than an end waits for it."""
+    monkeypatch.setattr(module, "_FLUSH_SECONDS", 15.0)
+
+
 class Instance:
     """A bus, what it heard, and how often it was told that it is connected."""
 
@@ -556,6 +562,32 @@ async def test_it_is_not_connected_before_it_is_and_not_after_the_end(amqp_url: 
 
     assert not one.bus.connected
     assert one.counted("bus_connected", side="consume") == 0
+
+
+async def test_it_is_not_connected_before_its_queue_is_bound(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others publish before that is lost for it, and who waits for it would not know."""
+    opened, may_bind = asyncio.Event(), asyncio.Event()
+    bind = RabbitBus._bind
+
+    async def bind_later(self: RabbitBus, queue: AbstractQueue, channel: AbstractChannel) -> None:
+        opened.set()
+        await may_bind.wait()
+        await bind(self, queue, channel)
+
+    monkeypatch.setattr(RabbitBus, "_bind", bind_later)
+    one = Instance(amqp_url, "one", publishes=False)
+    task = asyncio.create_task(one.bus.run())
+    await opened.wait()
+    assert not one.bus.connected
+    assert one.counted("bus_connected", side="consume") == 0
+    may_bind.set()
+    await eventually(lambda: one.bus.connected)
+    assert one.counted("bus_connected", side="consume") == 1
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def test_the_end_leaves_no_queue_behind(amqp_url: str, broker: Broker) -> None:
