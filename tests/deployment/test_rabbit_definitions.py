@@ -17,7 +17,7 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from scoreboard.live.messages import EXCHANGE
 from tests.deployment.files import DOCKER, rabbit_hash
-from tests.instances import starting_instances
+from tests.instances import hears_by_the_bus_alone, starting_instances
 from tests.servers import GivenServer, RabbitServer
 from tests.world import add_actions, add_users
 
@@ -61,17 +61,16 @@ def least_url(broker: RabbitServer, tmp_path: Path) -> Iterator[str]:
 
 
 async def test_instances_need_no_more_rights(
-    least_url: str, database_url: str, redis_url: str
+    least_url: str, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
-    # Compares versions too seldom to hear of the board that way.
     async with starting_instances(database_url, redis_url, least_url) as start:
-        api = await start(role="api", reconcile_seconds=60)
-        other = await start(role="stream", reconcile_seconds=60)
+        api, other = await start(role="api"), await start(role="stream")
         stream = await other.open_stream()
         version = (await other.board())["version"]
         await stream.until(version)
+        await hears_by_the_bus_alone(other, monkeypatch)
         assert (await api.submit(user, "run"))[0] == 200
         await stream.until(version + 1)
         assert stream.boards[-1].data["topUsers"][0]["score"] == 50

@@ -20,7 +20,7 @@ from scoreboard.operations.otlp import OtlpRecorder
 from scoreboard.operations.tracing import RecordedSpan
 from tests.collector import Collector, collecting
 from tests.eventually import eventually
-from tests.instances import Instance, Start
+from tests.instances import Instance, Start, hears_by_the_bus_alone
 from tests.proxy import TcpProxy
 from tests.world import add_actions, add_users
 
@@ -46,7 +46,7 @@ async def submit(instance: Instance, user: str, action: str, trace: str | None =
 
 
 async def test_one_trace_leads_from_the_request_to_the_push_on_every_instance(
-    start: Start, database_url: str, collector: Collector
+    start: Start, database_url: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = {"otlp_endpoint": collector.url, "trace_sample_ratio": 0}
     one = await start(instance="one", **recorded)
@@ -54,7 +54,7 @@ async def test_one_trace_leads_from_the_request_to_the_push_on_every_instance(
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
     stream = await two.open_stream()
-    await eventually(lambda: two.metric("bus_connected", side="consume"))
+    await hears_by_the_bus_alone(two, monkeypatch)
 
     assert await submit(one, user, "run") == 200
     await stream.until(2)
@@ -98,14 +98,12 @@ async def test_a_batch_is_below_its_first_submission_and_linked_to_the_others(
     async with asyncio.TaskGroup() as requests:
         for user, trace in zip(users, traces, strict=True):
             requests.create_task(submit(instance, user, "run", trace))
+    request = "scoreboard.http POST /api/actions"
     await eventually(lambda: len(collector.named("scoreboard.submission")) == 3)
     await eventually(lambda: linked(collector) == 3, message=str(collector.spans))
+    await eventually(lambda: len(collector.named(request)) == 3)
 
-    of_requests = {
-        (span.trace_id, span.span_id)
-        for span in collector.named("scoreboard.http POST /api/actions")
-    }
-    assert len(of_requests) == 3
+    of_requests = {(span.trace_id, span.span_id) for span in collector.named(request)}
     for batch in collector.named("scoreboard.batch"):
         assert {(batch.trace_id, batch.parent_id), *batch.links} <= of_requests
     batches = {(span.trace_id, span.span_id) for span in collector.named("scoreboard.batch")}
@@ -328,15 +326,14 @@ def test_without_a_collector_what_records_and_sends_is_not_even_imported() -> No
 
 
 async def test_a_trace_goes_through_an_instance_that_records_none(
-    start: Start, database_url: str, collector: Collector
+    start: Start, database_url: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its batch and its publish are missing then, and the caller's span is the parent."""
     one = await start(instance="one")
     two = await start(instance="two", otlp_endpoint=collector.url)
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
-    await eventually(lambda: two.metric("bus_connected", side="consume"))
-    await eventually(lambda: one.metric("bus_connected", side="publish"))
+    await hears_by_the_bus_alone(two, monkeypatch)
 
     assert await submit(one, user, "run") == 200
     await eventually(lambda: collector.spans)
