@@ -25,7 +25,7 @@ from playwright.async_api import (
 
 from tests.browser.chromium import ARGUMENTS, ChromiumMissingError, provide_chromium
 from tests.browser.fake_server import FakeServer
-from tests.instances import Start, starting_instances
+from tests.instances import PATIENCE, Start, starting_instances
 
 OpenPage = Callable[..., Awaitable[Page]]
 
@@ -120,8 +120,8 @@ async def open_page(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def start(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[Start]:
-    """Start an instance; keyword arguments are settings."""
-    async with starting_instances(database_url, redis_url, amqp_url) as start_one:
+    """Start an instance, as tests/service does; keyword arguments are settings."""
+    async with starting_instances(database_url, redis_url, amqp_url, **PATIENCE) as start_one:
         yield start_one
 
 

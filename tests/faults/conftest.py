@@ -1,4 +1,4 @@
-"""Instances whose lines to the three servers can be cut: `start` is that of the service tests."""
+"""Instances whose lines to the three servers can be cut, with the deadlines that are shipped."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.instances import Start, starting_instances
 from tests.lines import Line, a_line
-from tests.service.conftest import instance, start
 
-__all__ = ["Line", "instance", "start"]
+__all__ = ["Line", "Start", "start"]
+
+
+@pytest.fixture
+async def start(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[Start]:
+    """Start an instance; keyword arguments are settings."""
+    async with starting_instances(database_url, redis_url, amqp_url) as start_one:
+        yield start_one
 
 
 @pytest.fixture

@@ -17,11 +17,10 @@ import pytest
 
 from scoreboard import keys
 from tests.eventually import eventually
-from tests.instances import Instance
+from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, cached_board
 from tests.servers.scoreboard import ScoreboardServer
-from tests.service.conftest import Start
 from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores
 
 pytestmark = pytest.mark.timeout(120)

@@ -13,12 +13,11 @@ import pytest
 from scoreboard.migrations import migrate
 from tests.commands import command as run
 from tests.eventually import eventually
-from tests.instances import Instance
+from tests.instances import Instance, Start
 from tests.load import a_load
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, a_game, reckon
 from tests.servers.installation import POSTGRES, provide
 from tests.servers.postgres_replica import PostgresPair, command
-from tests.service.conftest import Start
 from tests.world import add_actions, add_users, board_version, grants, ranking
 
 pytestmark = pytest.mark.timeout(120)

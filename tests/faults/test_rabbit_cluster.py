@@ -8,12 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.eventually import eventually
-from tests.instances import Instance
+from tests.instances import Instance, Start
 from tests.load import Load, a_load
 from tests.reckoning import a_game, reckon
 from tests.servers.installation import RABBITMQ, provide
 from tests.servers.rabbit_cluster import RabbitCluster, RabbitNode
-from tests.service.conftest import Start
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -13,12 +13,11 @@ from scoreboard import keys
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from tests.commands import command
 from tests.eventually import eventually
-from tests.instances import Instance
+from tests.instances import Instance, Start
 from tests.load import a_load
 from tests.reckoning import a_game, reckon
 from tests.servers.installation import REDIS, provide
 from tests.servers.redis_sentinel import RedisTrio, ask
-from tests.service.conftest import Start
 from tests.world import add_actions, add_users
 
 pytestmark = pytest.mark.timeout(120)
@@ -95,7 +94,11 @@ async def test_a_promoted_replica_with_an_older_board_is_never_believed(
     await eventually(lambda: ask(trio.replica, "HGET", "leaderboard", "version") == b"3")
     for instance in (one, two):
         assert (await instance.board())["version"] == 3
-    environment = {"SCOREBOARD_DATABASE_URL": database_url, "SCOREBOARD_REDIS_URL": trio.url}
+    environment = {
+        "SCOREBOARD_DATABASE_URL": database_url,
+        "SCOREBOARD_REDIS_URL": trio.url,
+        "SCOREBOARD_REDIS_TIMEOUT_SECONDS": "10",
+    }
     assert await command(environment, "board", "verify") == (
         0,
         "All agree: every score is the sum of its ledger rows, and Redis has the board, "

@@ -17,11 +17,11 @@ import pytest
 from scoreboard.migrations import migrate
 from tests.conftest import a_database
 from tests.eventually import eventually
+from tests.instances import Start
 from tests.load import a_load
 from tests.reckoning import a_game, reckon
 from tests.servers import PostgresServer
 from tests.servers.scoreboard import ScoreboardServer
-from tests.service.conftest import Start
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -15,7 +15,7 @@ import redis
 
 from tests.broker import Broker
 from tests.eventually import eventually
-from tests.instances import Instance
+from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.load import Load, a_load
 from tests.reckoning import (
@@ -26,7 +26,6 @@ from tests.reckoning import (
     reckon,
 )
 from tests.servers import PostgresServer, RabbitServer, RedisServer
-from tests.service.conftest import Start
 from tests.world import board_version
 
 pytestmark = pytest.mark.timeout(180)

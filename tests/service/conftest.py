@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.instances import Instance, Start, starting_instances
+from tests.instances import PATIENCE, Instance, Start, starting_instances
 
 __all__ = ["Start", "instance", "start"]
 
@@ -16,7 +16,7 @@ __all__ = ["Start", "instance", "start"]
 @pytest.fixture
 async def start(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[Start]:
     """Start an instance; keyword arguments are settings."""
-    async with starting_instances(database_url, redis_url, amqp_url) as start_one:
+    async with starting_instances(database_url, redis_url, amqp_url, **PATIENCE) as start_one:
         yield start_one
 
 
