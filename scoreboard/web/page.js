@@ -29,7 +29,8 @@ const view = new BoardView($("rows"), $("spoken"));
 const account = new AccountView(session);
 const client = new ScoreboardClient({
   url: "api/leaderboard",
-  getToken: (rejected) => session.token(rejected),
+  // None while it cannot be renewed: a board that is open to all needs none.
+  getToken: (rejected) => session.token(rejected).catch(() => null),
 });
 
 client.addEventListener("board", ({ detail: board }) => {

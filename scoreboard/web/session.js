@@ -22,6 +22,7 @@ export class Refusal extends Error {
 export class Session extends EventTarget {
   #access = null; // {token, expiresAt}
   #kept = read();
+  #stores = true;
   #renewing = null;
 
   constructor() {
@@ -76,16 +77,18 @@ export class Session extends EventTarget {
   /** One tab at a time; the one behind finds the newer token in the storage. */
   #renew() {
     const exchange = async () => {
-      const kept = read();
+      const kept = this.#newest();
       if (!kept) return this.#sync();
-      try {
-        this.#accept(await send("api/auth/refresh", { refreshToken: kept.refreshToken }));
-      } catch (refusal) {
-        this.#access = null;
-        if (refusal.status !== 401) throw refusal;
-        this.#keep(null);
-      }
-      return undefined;
+      const answer = await send("api/auth/refresh", { refreshToken: kept.refreshToken }).catch(
+        (refusal) => refusal,
+      );
+      // Who logged out meanwhile stays so. (A tab without locks was given the same successor.)
+      const newest = this.#newest()?.refreshToken;
+      if (newest !== kept.refreshToken && newest !== answer.refreshToken) return this.#sync();
+      if (!(answer instanceof Refusal)) return this.#accept(answer);
+      this.#access = null;
+      if (answer.status !== 401) throw answer;
+      return this.#keep(null);
     };
     // Without locks (plain HTTP) the server's grace gives both tabs the same successor.
     return navigator.locks ? navigator.locks.request("scoreboard.refresh", exchange) : exchange();
@@ -100,14 +103,19 @@ export class Session extends EventTarget {
     const changed = this.#kept?.userId !== kept?.userId;
     this.#kept = kept;
     if (!kept) this.#access = null;
-    write(kept);
+    this.#stores = write(kept);
     if (changed) this.dispatchEvent(new Event("change"));
+  }
+
+  /** What all tabs agree on; without a storage, what this one knows. */
+  #newest() {
+    return this.#stores ? read() : this.#kept;
   }
 
   /** Another tab wrote: its word is newer than ours. */
   #sync() {
     const before = this.#kept?.userId;
-    this.#kept = read();
+    this.#kept = this.#newest();
     if (this.#kept?.userId === before) return;
     this.#access = null;
     this.dispatchEvent(new Event("change"));
@@ -135,11 +143,13 @@ function read() {
   }
 }
 
+/** Whether it could. Where storage is closed to us, a tab stays logged in until it is closed. */
 function write(kept) {
   try {
     if (kept) localStorage.setItem(KEY, JSON.stringify(kept));
     else localStorage.removeItem(KEY);
+    return true;
   } catch {
-    // Storage is closed to us: this tab stays logged in until it is closed.
+    return false;
   }
 }

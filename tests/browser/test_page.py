@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Console, OpenPage
 from tests.eventually import eventually
@@ -153,6 +154,45 @@ async def test_an_access_token_that_ran_out_is_renewed_without_a_word(
     await page.get_by_role("button", name="run").click()
     await expect(page.locator("#my-score")).to_have_text("50")
     assert await page.evaluate("localStorage['scoreboard.session']") != before
+
+
+async def test_who_logs_out_while_a_token_is_renewed_stays_logged_out(
+    start: Start, open_page: OpenPage, context: BrowserContext, console: Console
+) -> None:
+    console.expects_network_errors = True  # 403, for what waited for the token
+    page = await open_page((await start()).url)
+    await register(page, "ada")
+    renewed, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        answer = await route.fetch()
+        renewed.set()
+        await may_answer.wait()
+        await route.fulfill(response=answer)
+
+    await context.route("**/api/auth/refresh", answer_late)
+    await page.reload()  # an access token does not outlast that
+    await renewed.wait()
+    await page.get_by_role("button", name="Log out").click()
+    await expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
+    async with page.expect_response("**/api/auth/refresh"):
+        may_answer.set()
+    await page.get_by_label("User name").fill("ada")  # and the answer was taken by then
+    await expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
+    assert await page.evaluate("localStorage.length") == 0
+
+
+async def test_who_is_logged_in_sees_the_board_while_no_token_can_be_renewed(
+    start: Start, open_page: OpenPage, context: BrowserContext, console: Console
+) -> None:
+    """As while PostgreSQL is away: strangers see it, too."""
+    console.expects_network_errors = True
+    page = await open_page((await start()).url)
+    await register(page, "ada")
+    await context.route("**/api/auth/refresh", lambda route: route.fulfill(status=503, json={}))
+    await page.reload()
+    await until_live(page)
+    await expect(page.locator("#me")).to_have_text("ada")
 
 
 async def test_names_are_text_whatever_they_hold(
@@ -436,4 +476,4 @@ async def test_where_reading_needs_a_token_a_log_in_opens_the_board(
     await expect(page.locator("#state")).to_have_text("Log-in needed")
     await register(page, "ada")
     await until_live(page)
-    assert await names(page) == ["player0"]
+    await eventually(lambda: _has_names(page, ["player0"]))
