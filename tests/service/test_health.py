@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from scoreboard import keys
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.proxy import TcpProxy
@@ -65,6 +66,8 @@ async def test_an_outage_of_every_server_takes_no_instance_away_and_each_says_si
         return await up(instance) == set(names)
 
     await eventually(lambda: is_up(*PARTS), within_seconds=15)
+    await instance.board()  # known from here on, whatever becomes of the servers
+    await eventually(lambda: instance.app[keys.HEALTH].report()["ready"])
     before = datetime.now(UTC).replace(microsecond=0)
     for proxy in lines.proxies.values():
         await proxy.cut()

@@ -24,7 +24,7 @@ from tests.servers.ports import ReservedPort
 from tests.world import sql
 
 pytestmark = pytest.mark.slow
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Group:
@@ -139,7 +139,8 @@ async def test_a_worker_that_died_is_replaced_and_leaves_the_sums(group: Group) 
         within_seconds=PATIENCE,
     )
     await eventually(lambda: group.instances() == {"web-1", "web-2"}, within_seconds=PATIENCE)
-    assert group.metric(re.escape('bus_connected{side="consume"}')) == 1.0
+    connected = re.escape('bus_connected{side="consume"}')
+    await eventually(lambda: group.metric(connected) == 1.0, within_seconds=PATIENCE)
 
 
 async def test_sighup_replaces_every_worker_and_somebody_answers_throughout(group: Group) -> None:
