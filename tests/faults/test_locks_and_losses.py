@@ -20,9 +20,8 @@ from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission
 from tests.eventually import eventually
-from tests.instances import Instance
+from tests.instances import Instance, Start
 from tests.lines import Line
-from tests.service.conftest import Start
 from tests.world import add_actions, add_users, grants, holding, sql
 
 
@@ -44,7 +43,7 @@ async def test_a_lock_right_behind_the_commit_takes_no_neighbours_200(
     start: Start, database_url: str, the_lock_ends: bool
 ) -> None:
     """DDL that queued behind the batch has its lock before a repeat's grant can be looked up."""
-    one = await start(database_timeout_seconds=1.0, ledger_connections=1)
+    one = await start(database_timeout_seconds=4.0, ledger_connections=1)
     ada, bob = add_users(database_url, 2)
     add_actions(database_url, {"run": 5})
     assert (await one.submit(ada, "run"))[0] == 200
@@ -139,8 +138,9 @@ async def test_an_operators_command_does_not_hold_all_grants_up(database_url: st
 
 
 async def test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once(
-    database_url: str, database_line: Line
+    database_line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "_REST_SECONDS", 3.0)
     postgres = Postgres(database_line.url, sessions=1, timeout_seconds=5.0, name="test.rest")
     await database_line.proxy.cut()
     with pytest.raises(LedgerUnavailable):

