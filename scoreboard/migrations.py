@@ -25,6 +25,9 @@ from scoreboard.connections import hosts
 # Any number will do, as long as nothing else in the database takes the same one.
 ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
 _CONNECT_SECONDS: Final = 5
+# A change of a table waits for whoever reads it, a backup for example, and all that comes after
+# waits behind it, every grant: so it does not wait for long.
+_LOCK_SECONDS: Final = 2
 
 
 class MigrationError(Exception):
@@ -107,6 +110,11 @@ def _connected(database_url: str) -> Iterator[Any]:
     connection.autocommit = True
     try:
         yield connection
+    except psycopg2.errors.LockNotAvailable as error:
+        raise MigrationError(
+            f"Somebody has held a table for {_LOCK_SECONDS} s, a backup perhaps. Nothing was "
+            "changed by this migration: run it again when that one is through."
+        ) from error
     except psycopg2.Error as error:
         raise MigrationError(f"PostgreSQL refused: {error}".strip()) from error
     finally:
@@ -125,6 +133,8 @@ def _backend(database_url: str) -> Iterator[Any]:
     # yoyo's own URL parser knows no socket directories, so it gets the parts as psycopg2 reads
     # them.
     arguments = parse_dsn(hosts.primary_dsn(database_url))
+    patience = f"-c lock_timeout={_LOCK_SECONDS}s"
+    arguments["options"] = f"{arguments.get('options', '')} {patience}".strip()
     name = arguments.pop("dbname", None)
     backend = PostgresqlBackend(
         DatabaseURI("postgresql", None, None, None, None, name, arguments), default_migration_table

@@ -15,6 +15,14 @@ PROCESS: Final = (
         "tests/faults/test_scarcity.py::test_an_instance_takes_as_many_files_as_it_may",
     ),
     Guard(
+        "a migration does not queue for a table, with every grant behind it",
+        "scoreboard/migrations.py",
+        "-c lock_timeout={_LOCK_SECONDS}s",
+        "-c lock_timeout=60s",
+        "tests/service/test_upgrade.py::"
+        "test_a_migration_that_has_to_wait_gives_up_before_it_holds_up_all_who_write",
+    ),
+    Guard(
         "deploy: one that leaves serves on until the balancer has seen it",
         "scoreboard/app.py",
         "        await asyncio.sleep(settings.drain_seconds)\n",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from scoreboard import migrations
 from scoreboard.configuration import shipped
-from scoreboard.migrations import migrate, pending
+from scoreboard.migrations import MigrationError, migrate, pending
 from tests.instances import Instance
 from tests.service.conftest import Start
-from tests.world import add_actions, add_users, grants, ledger_sums, scores, sql
+from tests.world import add_actions, add_users, grants, holding, ledger_sums, scores, sql
 
 SHIPPED = shipped("migrations")
 # Those of the first version, which nothing ran before.
@@ -74,6 +75,21 @@ async def test_this_version_serves_on_the_schema_of_the_next_one(
     assert len(grants(database_url)) == 3
     assert scores(database_url) == ledger_sums(database_url)
     assert sql(database_url, "SELECT count(*) FROM badges") == [(0,)]
+
+
+def test_a_migration_that_has_to_wait_gives_up_before_it_holds_up_all_who_write(
+    database_url: str, next_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup reads every table for as long as it takes; grants would queue behind us."""
+    monkeypatch.setattr(migrations, "shipped", lambda name: next_version / name)
+    with holding(database_url, "LOCK TABLE users IN ACCESS SHARE MODE") as backup:
+        end = threading.Timer(20, backup.rollback)
+        end.start()
+        with pytest.raises(MigrationError, match="run it again"):
+            migrate(database_url)
+        end.cancel()
+    assert pending(database_url) == ["9999.next"]
+    assert migrate(database_url) == ["9999.next"]
 
 
 # What may break code that runs: it comes a version after the code that stopped to need it.
