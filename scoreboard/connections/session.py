@@ -75,7 +75,7 @@ class Session:
         self._host = 0
         self._timeout_seconds = timeout_seconds
         self._on_failure = on_failure
-        self._connection: aiopg.Connection | None = None
+        self._connection: _Connection | None = None
         self._pinned = False
 
     @contextlib.contextmanager
@@ -94,8 +94,15 @@ class Session:
         with _border(self._on_failure):
             await self._open()
 
-    async def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one text of SQL (the last statement's rows are returned).
+    async def run(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        prepared: str | None = None,
+    ) -> list[Row]:
+        """Run one text of SQL (the last statement's rows are returned). `prepared` is a PREPARE
+        that it relies on, and that a connection runs once.
 
         Raises LedgerUnavailable when there is no answer in time: the outcome is then unknown and
         the connection is closed; StatementRefused and TransactionAborted when PostgreSQL answered
@@ -104,6 +111,9 @@ class Session:
         with _border(self._on_failure):
             connection = await self._open()
             async with connection.cursor() as cursor:
+                if prepared is not None and prepared not in connection.prepared:
+                    await cursor.execute(prepared, timeout=self._timeout_seconds)
+                    connection.prepared.add(prepared)
                 await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
                 rows = await cursor.fetchall() if cursor.description else []
         if not self._pinned and self._left_behind(connection):
@@ -144,7 +154,7 @@ class Session:
         if connection is not None:
             _discard(connection)
 
-    async def _open(self) -> aiopg.Connection:
+    async def _open(self) -> _Connection:
         if not self._pinned and self._host != self._hosts.present:
             self.close()  # another session found that the primary is elsewhere
         if self._connection is None or self._connection.closed:
@@ -154,7 +164,7 @@ class Session:
             self._connection = await self._new()
         return self._connection
 
-    async def _new(self) -> aiopg.Connection:
+    async def _new(self) -> _Connection:
         """Connect to the first host that takes writes, beginning with the one that did last."""
         refusal: NotConnected | None = None
         for host in self._hosts.in_turn():
@@ -168,13 +178,14 @@ class Session:
             return connection
         raise refusal or NotConnected
 
-    async def _connect_to(self, host: int) -> aiopg.Connection:
+    async def _connect_to(self, host: int) -> _Connection:
         seconds = max(CONNECT_SECONDS / len(self._dsns), _CONNECT_MIN_SECONDS)
         try:
             async with asyncio.timeout(seconds):
-                connection = await _Connection(
+                connection = _Connection(
                     self._dsns[host], seconds, echo=False, enable_hstore=False, enable_json=False
                 )
+                await connection
         except (psycopg2.Error, OSError, TimeoutError, RuntimeError) as error:
             raise_if_cancelled()
             self._on_failure("no_connection")
@@ -201,6 +212,7 @@ class _Connection(aiopg.Connection):
         writer (issue 856). Under uvloop the next one with this file number then failed as well, and
         its socket stayed open: one at every second attempt, for as long as PostgreSQL was away.
         """
+        self.prepared: set[str] = set()  # what the server keeps until this is closed
         try:
             super().__init__(*args, **kwargs)
         except RuntimeError:

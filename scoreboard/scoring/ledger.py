@@ -164,7 +164,9 @@ class Ledger:
     async def _grant_once(self, session: Session, keys: list[Key]) -> Settlement:
         board = None
         async with _transaction(session) as begin:
-            rows = await session.run(f"{begin}; {SQL['grant']}", _pairs(keys))
+            rows = await session.run(
+                f"{begin}; {SQL['grant']}", _pairs(keys), prepared=SQL["prepare_grant"]
+            )
             if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
                 board = _board_or_none(
                     await session.run(SQL["raise_board"], {"user_ids": reaching})

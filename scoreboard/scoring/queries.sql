@@ -2,12 +2,16 @@
 -- highest score first, then whoever reached it first, then user_id.
 
 -- grant: grants a batch in one statement; a row for each submission says what became of it
+EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
+
+-- prepare_grant: what `grant` executes, planned once a connection and not once a batch
 -- Rows are locked in one fixed order (ledger by user and action, then scores by user, then the board), so
 -- that batches of several instances cannot deadlock. A concurrent grant of the same pair makes the insert
 -- wait and then do nothing. updated_at is read after the row's lock is held: it is when the score was reached.
+PREPARE grant_batch (uuid[], text[]) AS
 WITH submitted AS MATERIALIZED (
     SELECT user_id, action_id
-    FROM unnest(%(user_ids)s::uuid[], %(action_ids)s::text[]) AS submitted (user_id, action_id)
+    FROM unnest($1, $2) AS submitted (user_id, action_id)
 ),
 known AS MATERIALIZED (
     SELECT submitted.user_id, submitted.action_id, actions.points, users.user_id IS NOT NULL AS has_user

@@ -181,11 +181,11 @@ async def test_concurrent_batches_of_two_instances_grant_each_pair_once(database
 
 async def test_batches_in_opposite_order_never_deadlock(database_url: str) -> None:
     """Without the ORDER BY of `grant` PostgreSQL ends one of them: TransactionAborted."""
-    users = add_users(database_url, 60)
-    add_actions(database_url, {f"a{n}": 1 for n in range(40)})
+    users = add_users(database_url, 200)  # the longer a batch, the surer two of them meet
+    add_actions(database_url, {f"a{n}": 1 for n in range(20)})
 
     async with a_ledger(database_url) as one, a_ledger(database_url) as two:
-        for n in range(40):
+        for n in range(20):
             forth = [Submission(user, f"a{n}") for user in users]
             back = forth[::-1]
             await asyncio.gather(
@@ -265,6 +265,7 @@ async def test_scores_fall_only_when_no_grant_is_under_way(
     add_actions(database_url, {"big": 100, "small": 5})
     await ledger.grant([Submission(user, "big") for user in users[:10]])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["prepare_grant"])
         cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
         [row] = cursor.fetchall()
         assert row[-1] is False  # 5 does not reach a tenth score of 100
@@ -281,7 +282,8 @@ async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_ten
     ledger: Ledger, database_url: str
 ) -> None:
     """The other way round: a grant that queues behind a removal has to see what that lowered. It
-    does because PostgreSQL takes a statement's snapshot after the locks on its tables.
+    does because PostgreSQL takes a statement's snapshot after the locks on its tables; of a
+    prepared one (its connection has granted before) because it writes.
     """
     users = add_users(database_url, 11)
     add_actions(database_url, {"big": 100, "small": 5})
@@ -310,6 +312,7 @@ async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
     add_actions(database_url, {"big": 100, "one": 60, "two": 60})
     await ledger.grant([Submission(user, "big") for user in users[:10]])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["prepare_grant"])
         cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["one"]})
         [row] = cursor.fetchall()
         assert row[-1] is False
@@ -351,6 +354,37 @@ async def test_a_statement_that_takes_too_long_is_unavailability_and_not_cancell
         await postgres.fetch("SELECT pg_sleep(5)")
     assert await postgres.fetch("SELECT 1") == [(1,)]
     assert caplog.messages == []
+    postgres.close()
+
+
+async def test_a_grant_is_prepared_once_a_connection(database_url: str) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {f"run{n}": 1 for n in range(3)})
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=2.0, name="test.plans")
+    for n in range(3):
+        await Ledger(postgres, postgres).grant([Submission(user, f"run{n}")])
+
+    plans = "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements"
+    assert await postgres.fetch(plans) == [("grant_batch", 3)]
+    postgres.close()
+
+
+async def test_a_connection_that_planned_for_an_older_schema_is_replaced(
+    database_url: str,
+) -> None:
+    """PostgreSQL refuses a plan whose rows have other types by now: once, and not for ever."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 1, "jump": 1})
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=2.0, name="test.plans")
+    ledger = Ledger(postgres, postgres)
+    await ledger.grant([Submission(user, "run")])
+    sql(database_url, "ALTER TABLE ledger ALTER COLUMN points_granted TYPE bigint")
+
+    first = await ledger.grant([Submission(user, "jump")])
+    second = await ledger.grant([Submission(user, "jump")])
+
+    assert isinstance(first.verdicts[user, "jump"], LedgerUnavailable)
+    assert isinstance(second.verdicts[user, "jump"], Grant)
     postgres.close()
 
 

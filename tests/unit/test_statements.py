@@ -9,7 +9,7 @@ import pytest
 
 from scoreboard.connections import statements
 
-_VERB = re.compile(r"(--[^\n]*\n)*(SELECT|INSERT|UPDATE|DELETE|SET|LOCK|WITH)\b")
+_VERB = re.compile(r"(--[^\n]*\n)*(SELECT|PREPARE|EXECUTE|INSERT|UPDATE|DELETE|SET|LOCK|WITH)\b")
 
 
 @pytest.fixture
