@@ -259,7 +259,7 @@ async def test_nothing_after_the_commit_turns_a_reply_into_an_error(
 async def test_conflated_boards_are_counted_and_the_last_one_is_never_lost(
     start: Start, database_url: str
 ) -> None:
-    instance = await start(push_interval_seconds=0.3)
+    instance = await start(push_interval_seconds=1.0)
     [user] = add_users(database_url, 1)
     add_actions(database_url, {f"a{n}": 1 for n in range(30)})
     stream = await instance.open_stream()
@@ -268,6 +268,6 @@ async def test_conflated_boards_are_counted_and_the_last_one_is_never_lost(
     for n in range(30):
         await instance.submit(user, f"a{n}")
 
-    await stream.until(31)
+    await stream.until(31, within_seconds=10.0)
     assert len(stream.versions) < 31
     assert instance.metric("boards_conflated_total") > 0

@@ -10,6 +10,8 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -68,17 +70,28 @@ async def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
 async def test_curl_submits_and_reads_the_stream(instance: Instance, database_url: str) -> None:
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
-    stream = asyncio.create_task(
-        run("curl", "-sN", "--max-time", "3", f"{instance.url}/api/leaderboard/stream")
-    )
     body = json.dumps({"actionId": "run"})
-    status, answer = await run(
-        *("curl", "-s", "-X", "POST", f"{instance.url}/api/actions", "-d", body),
-        *("-H", "Content-Type: application/json"),
-        *("-H", f"Authorization: Bearer {instance.token(user)}"),
-    )
-    assert (status, json.loads(answer)["message"]) == (0, "Score Updated")
-    _, events = await stream
-    assert "event: connected\n" in events
-    assert "event: score:update\n" in events
-    assert user in events
+    async with following(f"{instance.url}/api/leaderboard/stream") as stream:
+        await stream.readuntil(b"event: connected\n")
+        status, answer = await run(
+            *("curl", "-s", "-X", "POST", f"{instance.url}/api/actions", "-d", body),
+            *("-H", "Content-Type: application/json"),
+            *("-H", f"Authorization: Bearer {instance.token(user)}"),
+        )
+        assert (status, json.loads(answer)["message"]) == (0, "Score Updated")
+        await stream.readuntil(b"event: score:update\n")
+        await stream.readuntil(user.encode())
+
+
+@asynccontextmanager
+async def following(url: str) -> AsyncIterator[asyncio.StreamReader]:
+    """What curl writes of a stream, for as long as it is looked at."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec("curl", "-sN", url, stdout=pipe)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(50):
+            yield process.stdout
+    finally:
+        process.kill()
+        await process.communicate()
