@@ -19,7 +19,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Client
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
@@ -160,6 +160,22 @@ class _PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
     """A pool whose connections lead to the primary that Sentinel names: what redis-py has for each
     of the two, in one.
     """
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Ask the Sentinels. Connections to another primary that nobody uses are closed then."""
+        try:
+            address: tuple[str, int] = await super().get_master_address()  # type: ignore[no-untyped-call]
+        except MasterNotFoundError:  # its text has a page for each Sentinel, and no reason
+            raise NoConnection(f"no Sentinel names a primary {self.service_name}") from None
+        return address
+
+    async def release(self, connection: Any) -> None:
+        """Take a connection back. One that was in use when the primary changed is not used again:
+        a primary that only hung answers for a while as if it still were one.
+        """
+        if self.master_address != (connection.host, connection.port):
+            connection.mark_for_reconnect()
+        await super().release(connection)
 
 
 async def _check_is_primary(connection: AbstractConnection) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
+import shutil
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 import redis
@@ -12,12 +15,14 @@ import redis
 from scoreboard import keys
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from tests.commands import command
+from tests.deployment.files import DOCKER
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.load import a_load
 from tests.reckoning import a_game, reckon
 from tests.servers.installation import REDIS, provide
-from tests.servers.redis_sentinel import RedisTrio, ask
+from tests.servers.redis import ask
+from tests.servers.redis_sentinel import RedisTrio
 from tests.world import add_actions, add_users
 
 pytestmark = pytest.mark.timeout(120)
@@ -25,12 +30,20 @@ pytestmark = pytest.mark.timeout(120)
 PROMOTED_SECONDS = 30.0
 
 
-@pytest.fixture
-def trio() -> Iterator[RedisTrio]:
+@pytest.fixture(params=["plain"])
+def trio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisTrio]:
     """Primary, replica and three Sentinels."""
     provide(REDIS)
-    with RedisTrio() as trio:
+    with RedisTrio(certificate(tmp_path) if request.param == "encrypted" else None) as trio:
         yield trio
+
+
+def certificate(directory: Path) -> Path:
+    """Put a certificate for this machine there, that only its own holders believe."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl, as docker/make_secrets.py does")
+    runpy.run_path(str(DOCKER / "make_secrets.py"))["certificate"](directory)
+    return directory
 
 
 @pytest.fixture
@@ -123,8 +136,60 @@ async def test_a_server_that_is_a_replica_by_now_is_not_taken_for_the_primary(
     await after.close()
 
 
+async def test_a_connection_that_was_in_use_when_the_primary_changed_is_not_used_again(
+    trio: RedisTrio,
+) -> None:
+    """A primary that only hung wakes up as one; Sentinels take 8 s to demote it."""
+    client = Redis(trio.url, timeout_seconds=2.0, name="test")
+    store = client.script("return redis.call('SET', KEYS[1], ARGV[1])")
+    used = await client._pool.get_connection()
+    trio.primary.pause()
+
+    async def reaches_the_promoted_one() -> bool:
+        with suppress(RedisUnavailable):
+            await client.ping()
+            return True
+        return False
+
+    await eventually(reaches_the_promoted_one, within_seconds=PROMOTED_SECONDS)
+    trio.primary.resume()
+    await client._pool.release(used)  # the next call takes what was given back last
+    await store(["key"], ["value"])
+
+    assert ask(trio.replica, "GET", "key") == b"value"
+    await client.close()
+
+
 async def test_a_sentinel_that_hangs_costs_a_moment_and_not_the_answer(trio: RedisTrio) -> None:
     trio.sentinels[0].pause()
     client = Redis(trio.url, timeout_seconds=2.0, name="test")
     await client.ping()
+    await client.close()
+
+
+encrypted = pytest.mark.parametrize("trio", ["encrypted"], indirect=True)
+
+
+@encrypted
+async def test_servers_and_sentinels_with_tls_alone_are_reached_before_and_after_a_failover(
+    start: Start, database_url: str, trio: RedisTrio
+) -> None:
+    instance = await start(redis_timeout_seconds=1.5)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5, "swim": 7})
+    assert (await instance.submit(user, "run"))[0] == 200
+    await eventually(lambda: ask(trio.replica, "HGET", "leaderboard", "version") == b"2")
+
+    trio.primary.kill()
+    await eventually(trio.promoted, within_seconds=PROMOTED_SECONDS)
+    await eventually(lambda: uses_redis(instance), within_seconds=PROMOTED_SECONDS)
+    assert (await instance.submit(user, "swim"))[0] == 200
+    await eventually(lambda: ask(trio.replica, "HGET", "leaderboard", "version") == b"3")
+
+
+@encrypted
+async def test_a_certificate_that_nobody_vouches_for_is_not_believed(trio: RedisTrio) -> None:
+    client = Redis(trio.url.partition("?")[0], timeout_seconds=2.0, name="test")
+    with pytest.raises(RedisUnavailable, match="no Sentinel names a primary games"):
+        await client.ping()
     await client.close()

@@ -143,6 +143,13 @@ CONNECTIONS: Final = (
         f"{FAILOVER}::test_a_server_that_is_a_replica_by_now_is_not_taken_for_the_primary",
     ),
     Guard(
+        "a connection to the primary that was is not used again",
+        "scoreboard/connections/redis.py",
+        "            connection.mark_for_reconnect()\n",
+        "            pass\n",
+        f"{FAILOVER}::test_a_connection_that_was_in_use_when_the_primary_changed_is_not_used_again",
+    ),
+    Guard(
         "the next Sentinel is asked while there is time",
         "scoreboard/connections/sentinels.py",
         "        each = timeout_seconds / (len(self.addresses) + 1)\n",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import redis
 
 from tests.servers.group import ServerGroup
 from tests.servers.installation import REDIS_SERVER
 from tests.servers.process import ServerProcess
-from tests.servers.redis import RedisServer
+from tests.servers.redis import RedisServer, address, ask, listening
 
 PRIMARY = "games"  # what the Sentinels call it
 # Far below what a deployment takes (5 to 30 s): nobody wants to wait for that in a test.
@@ -26,7 +25,7 @@ class RedisReplica(RedisServer):
     name = "redis-replica"
 
     def __init__(self, primary: RedisServer) -> None:
-        super().__init__()
+        super().__init__(primary.certificate)
         self._primary = primary
 
     def options(self) -> dict[str, str]:
@@ -44,17 +43,17 @@ class RedisSentinel(ServerProcess):
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
+        return address(f"127.0.0.1:{self.port}", self._primary.certificate)
 
     @property
     def _file(self) -> Path:
         return self.directory / "sentinel.conf"
 
     def prepare(self) -> None:
+        listens = listening(self.port, self._primary.certificate)
         self._file.write_text(
-            f"port {self.port}\n"
-            "bind 127.0.0.1\n"
-            f"dir {self.directory}\n"
+            "".join(f"{key} {value}\n" for key, value in listens.items())
+            + f"dir {self.directory}\n"
             f"sentinel monitor {PRIMARY} 127.0.0.1 {self._primary.port} 2\n"
             f"sentinel down-after-milliseconds {PRIMARY} {_DOWN_AFTER_MS}\n"
             f"sentinel failover-timeout {PRIMARY} {_FAILOVER_MS}\n"
@@ -72,11 +71,11 @@ class RedisSentinel(ServerProcess):
 
 
 class RedisTrio(ServerGroup):
-    """Primary, replica and Sentinels."""
+    """Primary, replica and Sentinels; with a `certificate`, by TLS alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         super().__init__()
-        self.primary = RedisServer()
+        self.primary = RedisServer(certificate)
         self.replica = RedisReplica(self.primary)
         self.sentinels = [RedisSentinel(self.primary) for _ in range(3)]
 
@@ -84,7 +83,7 @@ class RedisTrio(ServerGroup):
     def url(self) -> str:
         """The address that names the Sentinels."""
         watchers = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
-        return f"redis+sentinel://{watchers}/{PRIMARY}/0"
+        return address(f"{watchers}/{PRIMARY}/0", self.primary.certificate, "+sentinel")
 
     def start_each(self, stack: ExitStack) -> None:
         """Start all, and return when the Sentinels would promote the replica."""
@@ -109,9 +108,3 @@ class RedisTrio(ServerGroup):
         with suppress(redis.RedisError):
             return bool(ask(self.primary, "ROLE")[0] == b"slave")
         return False
-
-
-def ask(server: ServerProcess, *command: str) -> Any:
-    """Send one command."""
-    with closing(redis.Redis.from_url(server.url, socket_timeout=2)) as client:
-        return client.execute_command(*command)
