@@ -84,12 +84,12 @@ def assemble(settings: Settings) -> Parts:
         heartbeat_seconds=settings.heartbeat_seconds,
         stuck_after_seconds=settings.stuck_after_seconds,
         tracing=spans,
+        on_newer=board.notice,
     )
     relay = Relay(
         ledger, {"hub": hub, "redis": board}, metrics, interval_seconds=settings.reconcile_seconds
     )
-    on_board = _to_all(hub.offer, lambda new, _: board.notice(new))
-    bus = _bus(settings, metrics, spans, on_board, relay.hurry)
+    bus = _bus(settings, metrics, spans, hub.offer, relay.hurry)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
     access = AccessTokens(settings)
@@ -154,17 +154,6 @@ def _vitals(
     )
 
 
-_Listener = Callable[[Board, Origin | None], None]
-
-
-def _to_all(*listeners: _Listener) -> _Listener:
-    def tell(board: Board, origin: Origin | None) -> None:
-        for listener in listeners:
-            listener(board, origin)
-
-    return tell
-
-
 def _tracing(settings: Settings, metrics: Metrics) -> Tracing:
     if not settings.otlp_endpoint:
         return OFF
@@ -178,7 +167,7 @@ def _bus(
     settings: Settings,
     metrics: Metrics,
     spans: Tracing,
-    on_board: _Listener,
+    on_board: Callable[[Board, Origin | None], None],
     on_connected: Callable[[], None],
 ) -> Bus:
     if not settings.amqp_url:

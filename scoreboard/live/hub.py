@@ -68,7 +68,10 @@ class Subscriber:
 
 
 class Hub:
-    """Keeps the subscribers and the newest board. `run` does the pushing until it is cancelled."""
+    """Keeps the subscribers and the newest board. `run` does the pushing until it is cancelled.
+
+    `on_newer` is told of each board that is newer than the one before.
+    """
 
     def __init__(
         self,
@@ -78,8 +81,10 @@ class Hub:
         heartbeat_seconds: float,
         stuck_after_seconds: float,
         tracing: Tracing = OFF,
+        on_newer: Callable[[Board], None] = lambda _: None,
     ) -> None:
         self._tracing = tracing
+        self._on_newer = on_newer
         self.board: Board | None = None
         self._frame: Frame | None = None
         self._metrics = metrics
@@ -112,6 +117,7 @@ class Hub:
             self._metrics.boards_conflated.inc()
         self.board, self._frame = board, None
         self._metrics.board_version.labels("hub").set(board.version)
+        self._on_newer(board)
         self._changed.set()
 
     async def is_behind(self, version: int) -> bool:

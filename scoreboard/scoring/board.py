@@ -85,7 +85,9 @@ class CachedBoard:
         return int(version) if version and version.isdigit() else -1
 
     def notice(self, board: Board) -> None:
-        """Know of a board that the bus brought: an older one from Redis is not served any more."""
+        """Know of a board that this instance heard of, whoever told it: an older one from Redis is
+        not served any more.
+        """
         self._keep(board)
 
     async def is_behind(self, version: int) -> bool:

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 import redis
 
+from scoreboard import keys
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
@@ -206,6 +207,22 @@ def _cached_version(redis_url: str) -> int:
     with suppress(redis.ConnectionError), redis.Redis.from_url(redis_url) as client:
         return int(client.hget("leaderboard", "version") or -1)
     return -1
+
+
+async def test_a_fresh_instance_without_postgresql_and_redis_answers_what_its_streams_show(
+    start: Start, database_line: Line, redis_line: Line
+) -> None:
+    one = await start()
+    assert (await one.board())["version"] == 1  # in Redis too, so the fresh one stores nothing
+    fresh = await start(
+        database_url=database_line.url, redis_url=redis_line.url, database_timeout_seconds=1.0
+    )
+    await eventually(lambda: fresh.app[keys.HUB].version == 1)
+
+    await database_line.proxy.cut()
+    await redis_line.proxy.cut()
+
+    assert (await fresh.board())["version"] == 1
 
 
 # --- RabbitMQ ---
