@@ -74,7 +74,7 @@ class Redis:
         self._sentinels: Sentinel | None = None
         if named := sentinels(url):
             self._sentinels = named.client(timeout_seconds)
-            self._pool: BlockingConnectionPool = _PrimaryPool(  # type: ignore[no-untyped-call]
+            self._pool: BlockingConnectionPool = _PrimaryPool(
                 named.primary, self._sentinels, **named.options | options
             )
         else:
@@ -117,10 +117,11 @@ class Redis:
         await self._ask(self._client.ping)
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._client.aclose()
-        if self._sentinels is not None:
-            await self._sentinels.aclose()
+        """Close every connection, whatever one says as it goes: by TLS a server has to answer that,
+        and may hang.
+        """
+        ends: list[Any] = [self._client, *([self._sentinels] if self._sentinels else [])]
+        await asyncio.gather(*(end.aclose() for end in ends), return_exceptions=True)
 
     async def _ask(self, call: Callable[[], Awaitable[Any]]) -> Any:
         loop = asyncio.get_running_loop()
@@ -161,10 +162,18 @@ class _PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
     of the two, in one.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+        self._asking = asyncio.Lock()
+
     async def get_master_address(self) -> tuple[str, int]:
-        """Ask the Sentinels. Connections to another primary that nobody uses are closed then."""
+        """Ask the Sentinels, one caller at a time: redis-py puts the one that answered first in its
+        list, and where two do so at once another one is lost. Connections to another primary that
+        nobody uses are closed then.
+        """
         try:
-            address: tuple[str, int] = await super().get_master_address()  # type: ignore[no-untyped-call]
+            async with self._asking:
+                address: tuple[str, int] = await super().get_master_address()  # type: ignore[no-untyped-call]
         except MasterNotFoundError:  # its text has a page for each Sentinel, and no reason
             raise NoConnection(f"no Sentinel names a primary {self.service_name}") from None
         return address

@@ -150,6 +150,13 @@ CONNECTIONS: Final = (
         f"{FAILOVER}::test_a_connection_that_was_in_use_when_the_primary_changed_is_not_used_again",
     ),
     Guard(
+        "Sentinels are asked by one caller at a time",
+        "scoreboard/connections/redis.py",
+        "            async with self._asking:\n",
+        "            if True:\n",
+        f"{FAILOVER}::test_no_sentinel_is_forgotten_when_many_ask_and_the_first_one_hangs",
+    ),
+    Guard(
         "the next Sentinel is asked while there is time",
         "scoreboard/connections/sentinels.py",
         "        each = timeout_seconds / (len(self.addresses) + 1)\n",
