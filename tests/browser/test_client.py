@@ -357,13 +357,14 @@ async def test_one_tab_streams_for_all_and_another_takes_over(
         False,
     ]
 
+    [ended] = fake.open
     await first.close()
-    await eventually(lambda: len(fake.streams) == 2)
+    await eventually(lambda: len(fake.streams) == 2 and ended not in fake.open)
     await fake.until_open(1)
     await fake.push_board(3)
     for page in others:
         await until_version(page, 3)
-        assert await status(page) == "live"
+        await until(page, "live")
 
 
 async def test_a_leader_that_falls_silent_loses_its_place(fake: FakeServer, follow: Follow) -> None:
