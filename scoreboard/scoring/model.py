@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import orjson
@@ -109,8 +109,8 @@ class Board:
                 Entry(str(user["userId"]), str(user["username"]), int(user["score"]))
                 for user in document["topUsers"]
             )
-            return cls(
-                int(document["version"]), datetime.fromisoformat(document["timestamp"]), entries
-            )
-        except (KeyError, TypeError) as error:
+            # In UTC from here on: a time that has none would fail only when the board is pushed.
+            changed_at = datetime.fromisoformat(document["timestamp"]).astimezone(UTC)
+            return cls(int(document["version"]), changed_at, entries)
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"not a board: {error!r}") from error

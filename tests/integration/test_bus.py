@@ -304,6 +304,7 @@ async def test_queue_and_connections_are_named_and_bounded_as_documented(
         b"null",
         b'{"version": 1}',
         b'{"version": 1, "topUsers": [], "timestamp": 1}',
+        b'{"version": 1, "topUsers": [], "timestamp": "0001-01-01T00:00:00+23:59"}',
     ],
 )
 async def test_a_message_that_is_no_board_is_dropped_and_counted(
