@@ -51,7 +51,7 @@ class Part:
     probe: Callable[[], Awaitable[object]]
     up: bool = False
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _was_up: bool = False
+    _has_been_up: bool = False
 
     async def ask(self) -> None:
         """Probe once and note a change."""
@@ -65,14 +65,13 @@ class Part:
 
     def _change(self, error: Exception | None) -> None:
         """Note it, and log it unless it is the first time up: that is only the start."""
-        was_up_before = self._was_up
         self.up, self.since = error is None, datetime.now(UTC)
-        self._was_up = True
         if error is not None:
             cause = error.__cause__ or error
             log.warning("scoreboard.health.away", part=self.name, error=str(cause).strip())
-        elif was_up_before:
+        elif self._has_been_up:
             log.info("scoreboard.health.back", part=self.name)
+        self._has_been_up = True
 
     def as_json(self) -> dict[str, Any]:
         """The part as operators see it."""
