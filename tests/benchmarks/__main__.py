@@ -39,7 +39,7 @@ class Extent:
     """How much is measured."""
 
     rounds: int
-    seconds: float
+    seconds: int
     users: int
     connections: tuple[int, ...]
     subscribers: tuple[int, ...]
@@ -49,7 +49,7 @@ class Extent:
 
 FULL = Extent(
     rounds=5,
-    seconds=5.0,
+    seconds=5,
     users=100_000,
     connections=grants.CONNECTIONS,
     subscribers=(100, 1_000, 2_000, 5_000),
@@ -58,7 +58,7 @@ FULL = Extent(
 )
 QUICK = Extent(
     rounds=1,
-    seconds=2.0,
+    seconds=2,
     users=20_000,
     connections=(64,),
     subscribers=(1_000,),

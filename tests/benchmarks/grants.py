@@ -54,7 +54,7 @@ def submissions(
     database_url: str,
     submitting: Submitting,
     connections: int,
-    seconds: float,
+    seconds: int,
 ) -> Grants:
     """Submit, and hold what was answered against what the ledger has. Raises RuntimeError when the
     two disagree.
@@ -80,13 +80,13 @@ def _rows_at_rest(database_url: str) -> int:
 
 
 def pgbench(
-    database_url: str, directory: Path, users: int, connections: int, seconds: float
+    database_url: str, directory: Path, users: int, connections: int, seconds: int
 ) -> Grants:
     """The same grant, one statement and one transaction each."""
     script = directory / "grant.sql"
     script.write_text(_GRANT.format(users=users, actions=ACTIONS - 1))
     clients = min(connections, _PGBENCH_CLIENTS_MAX)
-    options = ["-n", "-M", "prepared", f"-c{clients}", "-j1", f"-T{max(1, round(seconds))}"]
+    options = ["-n", "-M", "prepared", f"-c{clients}", "-j1", f"-T{seconds}"]
     done = subprocess.run(
         [str(PGBENCH.path()), *options, "-f", str(script), database_url],
         capture_output=True,

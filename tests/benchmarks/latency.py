@@ -39,7 +39,7 @@ class Latency:
 
 
 def measure(
-    stage: Stage, token: str, actions: Iterator[int], submitting: Submitting, seconds: float
+    stage: Stage, token: str, actions: Iterator[int], submitting: Submitting, seconds: int
 ) -> Latency:
     """Measure once."""
     with ExitStack() as stack:

@@ -22,14 +22,14 @@ class Reads:
     p99_ms: float
 
 
-def reads(program: str, process: Measured, seconds: float) -> list[Reads]:
+def reads(program: str, process: Measured, seconds: int) -> list[Reads]:
     """Read the whole board, then ask whether it has changed."""
     with urllib.request.urlopen(f"{process.url}/api/leaderboard") as answer:
         etag = answer.headers["ETag"]
     return [_reads(program, process, seconds, held) for held in ("", etag)]
 
 
-def _reads(program: str, process: Measured, seconds: float, etag: str) -> Reads:
+def _reads(program: str, process: Measured, seconds: int, etag: str) -> Reads:
     load = wrk.reading(process.url, CONNECTIONS, seconds, etag)
     if load.errors:
         raise RuntimeError(f"{program}: {load.errors} of {load.requests} reads failed")

@@ -39,7 +39,7 @@ class Submitting:
         """Begin with a later action: those before it belong to somebody else."""
         self._first_action += actions
 
-    def run(self, url: str, connections: int, seconds: float, pause_ms: int = 0) -> Load:
+    def run(self, url: str, connections: int, seconds: int, pause_ms: int = 0) -> Load:
         """Submit for so long; each connection pauses about `pause_ms` between two submissions."""
         if self._first_action >= ACTIONS:
             raise RuntimeError(f"the catalogue's {ACTIONS} actions are used up")
@@ -50,15 +50,15 @@ class Submitting:
         return load
 
 
-def reading(url: str, connections: int, seconds: float, etag: str = "") -> Load:
+def reading(url: str, connections: int, seconds: int, etag: str = "") -> Load:
     """Read the board for so long."""
     return _run(url, "read.lua", connections, seconds, etag)
 
 
-def _run(url: str, script: str, connections: int, seconds: float, *arguments: object) -> Load:
+def _run(url: str, script: str, connections: int, seconds: int, *arguments: object) -> Load:
     # One thread: it sends up to 30,000 requests a second, and the rest of the machine is needed.
     command = itertools.chain(
-        [WRK.path(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s"],
+        [WRK.path(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"],
         ["-s", _SCRIPTS / script, url, "--"],
         arguments,
     )
