@@ -95,6 +95,7 @@ class Supervisor:
         self._end_seconds = end_seconds
         self._workers: dict[int, Worker] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._starting = asyncio.Lock()
         self._stop = asyncio.Event()
         self._renew = asyncio.Event()
         self._early_deaths = 0
@@ -151,21 +152,22 @@ class Supervisor:
         log.info("scoreboard.workers.renewed", workers=len(self._workers))
 
     async def _start(self, *, on_trial: bool = False) -> Worker:
-        # The least free number, so that names stay few, and no two that live at once are the same.
-        number = next(n for n in count(1) if n not in self._workers)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                str(theirs.fileno()),
-                env=os.environ | self._environment | {_NAME: f"{self._instance}-{number}"},
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+        async with self._starting:  # two that start at once would take the same number
+            # The least free one, so that names stay few, and no two that live at once are the same.
+            number = next(n for n in count(1) if n not in self._workers)
+            ours, theirs = socket.socketpair()
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    str(theirs.fileno()),
+                    env=os.environ | self._environment | {_NAME: f"{self._instance}-{number}"},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                )
+            ours.setblocking(False)
+            worker = self._workers[number] = Worker(
+                number, process, ours, time.monotonic(), retiring=on_trial
             )
-        ours.setblocking(False)
-        worker = self._workers[number] = Worker(
-            number, process, ours, time.monotonic(), retiring=on_trial
-        )
         log.info("scoreboard.workers.started", worker=number, pid=process.pid)
         watcher = asyncio.create_task(self._watch(worker))
         self._watchers.add(watcher)
@@ -206,12 +208,13 @@ class Supervisor:
 
     async def _end_all(self) -> None:
         self._stop.set()
-        workers = list(self._workers.values())
-        for worker in workers:
-            worker.terminate()
-        if workers:
-            await self._ended(*workers)
-        await asyncio.gather(*self._watchers)
+        while self._watchers:  # again: one of them may just have been starting another worker
+            workers = list(self._workers.values())
+            for worker in workers:
+                worker.terminate()
+            if workers:
+                await self._ended(*workers)
+            await asyncio.gather(*self._watchers)
 
 
 @contextlib.contextmanager

@@ -77,6 +77,22 @@ PROCESS: Final = (
         "test_a_client_that_reads_nothing_holds_the_end_up_no_longer_than_was_set",
     ),
     Guard(
+        "a worker that is just being started ends before its supervisor",
+        "scoreboard/commands/workers.py",
+        "        while self._watchers:  # again",
+        "        if self._watchers:  # again",
+        "tests/service/test_workers.py::"
+        "test_a_worker_that_is_just_being_started_ends_before_its_supervisor",
+    ),
+    Guard(
+        "workers that start at once have names of their own",
+        "scoreboard/commands/workers.py",
+        "        async with self._starting:",
+        "        if True:",
+        "tests/service/test_workers.py::"
+        "test_workers_that_die_together_are_replaced_each_under_a_name_of_its_own",
+    ),
+    Guard(
         "a log that cannot be written costs nothing but its lines",
         "scoreboard/operations/logs.py",
         "        except (OSError, ValueError):  # ValueError: it was closed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import http.client
 import json
@@ -13,11 +14,14 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 import scoreboard
+from scoreboard.commands import workers
+from scoreboard.commands.workers import METRICS_DIRECTORY, Supervisor
 from tests.eventually import eventually
 from tests.instances import SECRET, UNLIMITED
 from tests.servers.ports import ReservedPort
@@ -206,3 +210,64 @@ async def test_workers_that_cannot_start_end_the_supervisor(
     assert group.supervisor.returncode == 1
     assert "scoreboard migrate" in message.decode()
     port.release()
+
+
+class HeldStarts:
+    """Every process that is started from now on, and its starter waits until it may go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.processes: list[asyncio.subprocess.Process] = []
+        self.go_on = asyncio.Event()
+        self._start = asyncio.create_subprocess_exec
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", self._hold)
+
+    async def _hold(self, *command: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await self._start(*command, **options)
+        self.processes.append(process)
+        await self.go_on.wait()
+        return process
+
+
+@pytest.fixture
+async def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Supervisor]:
+    """It has two workers, which serve nothing."""
+    monkeypatch.setattr(workers, "_HEALTHY_SECONDS", 0.0)  # so that a dead one is replaced at once
+    idle = "import os, sys, time; os.write(int(sys.argv[1]), b'+'); time.sleep(60)"
+    supervisor = Supervisor(
+        2,
+        [sys.executable, "-c", idle],
+        {METRICS_DIRECTORY: str(tmp_path)},
+        instance="web",
+        end_seconds=PATIENCE,
+    )
+    await supervisor._start_all()
+    yield supervisor
+    await supervisor._end_all()
+
+
+async def test_a_worker_that_is_just_being_started_ends_before_its_supervisor(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = HeldStarts(monkeypatch)
+    supervisor._workers[1].kill()
+    await eventually(lambda: held.processes, within_seconds=PATIENCE)
+
+    ending = asyncio.create_task(supervisor._end_all())
+    await eventually(lambda: not supervisor._workers, within_seconds=PATIENCE)
+    held.go_on.set()
+    await ending
+
+    assert [process.returncode for process in held.processes] == [-signal.SIGTERM]
+
+
+async def test_workers_that_die_together_are_replaced_each_under_a_name_of_its_own(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = HeldStarts(monkeypatch)
+    for worker in supervisor._workers.values():
+        worker.kill()
+    await eventually(lambda: not supervisor._workers, within_seconds=PATIENCE)
+
+    held.go_on.set()
+
+    await eventually(lambda: set(supervisor._workers) == {1, 2}, within_seconds=PATIENCE)
