@@ -156,13 +156,14 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
 
 
 async def _disconnect(parts: Parts) -> None:
-    for part in (parts.board, parts.limiter, parts.streams, parts.user_streams):
-        await part.close()
-    parts.passwords.close()
-    parts.writers.close()
-    parts.queries.close()
-    await parts.redis.close()
-    await parts.tracing.close()
+    """Close every part, also when another one could not be closed: the last pushed is the first."""
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(parts.tracing.close)
+        stack.push_async_callback(parts.redis.close)
+        for pool in (parts.queries, parts.writers, parts.passwords):
+            stack.callback(pool.close)
+        for part in (parts.user_streams, parts.streams, parts.limiter, parts.board):
+            stack.push_async_callback(part.close)
 
 
 async def _farewell(parts: Parts) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
+
 from scoreboard import keys
 from scoreboard.scoring.model import Grant, Submission
 from tests.attacks.wire import connected
@@ -117,6 +119,25 @@ async def test_a_client_that_reads_nothing_holds_the_end_up_no_longer_than_was_s
         wire.writer.transport.abort()
 
     assert took < 1.75 * 4.0  # aiohttp by itself waits twice
+
+
+async def test_a_part_that_cannot_be_closed_leaves_no_other_open(
+    start: Start, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await start()
+    await instance.board()  # connected
+
+    async def fail() -> None:
+        raise RuntimeError("no end in sight")
+
+    monkeypatch.setattr(instance.app[keys.BOARD], "close", fail)
+    with pytest.raises(RuntimeError, match="no end in sight"):
+        await instance.runner.cleanup()
+
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'scoreboard.%'"
+    await eventually(
+        lambda: sql(database_url, f"{sessions} AND datname = current_database()") == [(0,)]
+    )
 
 
 def _accepted(instance: Instance) -> list[Submission]:
