@@ -26,6 +26,7 @@ from scoreboard.api.docs import add_docs
 from scoreboard.api.origins import allow_origins
 from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
+from scoreboard.connections.cancellation import unless_set
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.metrics import Metrics
 from scoreboard.parts import Parts, assemble
@@ -75,7 +76,9 @@ async def serve(
     app = create_app(settings)
     runner = make_runner(app, settings)
     try:
-        await runner.setup()
+        await unless_set(stop, runner.setup())
+        if stop.is_set():
+            return
         site = web.TCPSite(
             runner, settings.host, settings.port, backlog=4096, reuse_port=reuse_port or None
         )
@@ -190,7 +193,7 @@ async def _keep_running(name: str, run: Callable[[], Awaitable[None]], metrics: 
 
 async def _check_schema(settings: Settings) -> None:
     """Refuse to serve on an older schema. Raises MigrationError, also when PostgreSQL is away."""
-    missing = await asyncio.to_thread(migrations.pending, settings.database_url)
+    missing = await migrations.pending(settings.database_url)
     if missing:
         raise migrations.MigrationError(
             f"The database lacks {', '.join(missing)}. Bring it up to date: scoreboard migrate"

@@ -21,10 +21,14 @@ from yoyo.migrations import default_migration_table
 
 from scoreboard.configuration import shipped
 from scoreboard.connections import hosts
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import NotConnected
+from scoreboard.errors import LedgerUnavailable
 
 # Any number will do, as long as nothing else in the database takes the same one.
 ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
 _CONNECT_SECONDS: Final = 5
+_ANSWER_SECONDS: Final = 5.0
 # A change of a table waits for whoever reads it, a backup for example, and all that comes after
 # waits behind it, every grant: so it does not wait for long.
 _LOCK_SECONDS: Final = 2
@@ -67,20 +71,39 @@ def roll_back(database_url: str, count: int = 1) -> list[str]:
         return [migration.id for migration in newest]
 
 
-def pending(database_url: str) -> list[str]:
-    """Name the migrations that the database lacks, without changing anything."""
-    with _connected(database_url) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL")
-        applied: set[str] = set()
-        if cursor.fetchone()[0]:
-            cursor.execute("SELECT migration_id FROM _yoyo_migration")
-            applied = {row[0] for row in cursor.fetchall()}
+async def pending(database_url: str) -> list[str]:
+    """Name the migrations that the database lacks, without changing anything.
+
+    Whoever starts waits here, so there is a deadline, and whoever is told to end may cancel it.
+    """
+    try:
+        applied = await _applied(database_url)
+    except ValueError as error:
+        raise MigrationError(str(error)) from error
+    except LedgerUnavailable as error:
+        problem = "reached" if isinstance(error, NotConnected) else "asked for its schema"
+        why = str(error.__cause__ or error).strip() or "no answer in time"
+        raise MigrationError(
+            f"PostgreSQL at {hosts.place(database_url)} cannot be {problem}: {why}"
+        ) from error
     return [migration.id for migration in _shipped_migrations() if migration.id not in applied]
+
+
+async def _applied(database_url: str) -> set[str]:
+    postgres = Postgres(
+        database_url, sessions=1, timeout_seconds=_ANSWER_SECONDS, name="scoreboard.migrations"
+    )
+    try:
+        [(exists,)] = await postgres.fetch("SELECT to_regclass('_yoyo_migration') IS NOT NULL")
+        rows = await postgres.fetch("SELECT migration_id FROM _yoyo_migration") if exists else []
+    finally:
+        postgres.close()
+    return {name for (name,) in rows}
 
 
 def _require_utf8(database_url: str) -> None:
     """Refuse a database that cannot keep every name: a cluster made under the C locale, say."""
-    with _connected(database_url) as connection, connection.cursor() as cursor:
+    with connected(database_url) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW server_encoding")
         [(encoding,)] = cursor.fetchall()
     if encoding != "UTF8":
@@ -96,7 +119,8 @@ def _shipped_migrations() -> Any:
 
 
 @contextlib.contextmanager
-def _connected(database_url: str) -> Iterator[Any]:
+def connected(database_url: str) -> Iterator[Any]:
+    """Lend a connection of psycopg2's own. Raises MigrationError."""
     try:
         dsn = hosts.primary_dsn(database_url, connect_timeout=_CONNECT_SECONDS)
     except ValueError as error:
@@ -123,7 +147,7 @@ def _connected(database_url: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _locked(database_url: str) -> Iterator[None]:
-    with _connected(database_url) as connection, connection.cursor() as cursor:
+    with connected(database_url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
         yield  # the lock ends with the connection
 

@@ -52,8 +52,8 @@ def of_a_running_instance() -> list[str]:
         variables = json.loads(note.read_text())
         if not variables[_DATABASE_URL]:  # only Redis is embedded, and whether it runs is unknown
             return []
-        migrations.pending(variables[_DATABASE_URL])
-        return _lines(variables)
+        with migrations.connected(variables[_DATABASE_URL]):
+            return _lines(variables)
     except (OSError, ValueError, TypeError, KeyError, migrations.MigrationError):
         return []
 

@@ -79,7 +79,7 @@ def _applied(url: str) -> list[str]:
     files = configuration.shipped("migrations").glob("*.sql")
     shipped = {path.name.split(".sql")[0] for path in files}
     names = {name for name in shipped if not name.endswith(".rollback")}
-    return sorted(names - set(migrations.pending(url)), reverse=True)
+    return sorted(names - set(asyncio.run(migrations.pending(url))), reverse=True)
 
 
 async def _held(found: Settings) -> str:

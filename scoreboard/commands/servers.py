@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
@@ -41,7 +40,7 @@ async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
             f"PostgreSQL ended the transaction ({error}), so nothing was changed. Run it again."
         ) from error
     except LedgerUnavailable as error:
-        raise CommandFailed(await asyncio.to_thread(_why, url)) from error
+        raise CommandFailed(await _why(url)) from error
     except StatementRefused as error:
         raise CommandFailed(
             f"PostgreSQL refused a value ({error}), so nothing was changed. Its log says which."
@@ -117,10 +116,10 @@ def check_amqp_url(settings: Settings) -> None:
         )
 
 
-def _why(url: str) -> str:
+async def _why(url: str) -> str:
     """Find out why PostgreSQL did not answer as it should: it is away, or its schema is older."""
     try:
-        missing = migrations.pending(url)
+        missing = await migrations.pending(url)
     except migrations.MigrationError as error:
         why = sentence(first_line(error))
         return f"{why} Start it, or set SCOREBOARD_DATABASE_URL to where it runs."

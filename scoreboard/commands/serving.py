@@ -203,7 +203,7 @@ def _await_postgres(url: str, seconds: float, *, may_embed: bool) -> None:
 def _connection_problem(url: str) -> str:
     """Say why PostgreSQL cannot be reached; nothing when it can. Its schema is judged by `app`."""
     try:
-        migrations.pending(url)
+        asyncio.run(migrations.pending(url))
     except migrations.MigrationError as error:
         return first_line(error)
     return ""

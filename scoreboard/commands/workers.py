@@ -20,7 +20,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -28,6 +28,7 @@ from typing import Final
 import structlog
 
 from scoreboard.commands.failure import CommandFailed
+from scoreboard.connections.cancellation import unless_set
 
 log = structlog.get_logger("scoreboard.workers")
 
@@ -107,29 +108,17 @@ class Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._renew.set)
         try:
-            await self._until_stopped(self._start_all())
+            await unless_set(self._stop, self._start_all())
             if not self._stop.is_set():
                 log.info("scoreboard.workers.listening", workers=self._wanted)
                 on_listening()
             while not self._stop.is_set():
-                await self._until_stopped(self._renew.wait())
+                await unless_set(self._stop, self._renew.wait())
                 if self._renew.is_set():
                     self._renew.clear()
-                    await self._until_stopped(self._renew_all())
+                    await unless_set(self._stop, self._renew_all())
         finally:
             await self._end_all()
-
-    async def _until_stopped(self, work: Awaitable[object]) -> None:
-        """Do this, or leave it when the end is asked for."""
-        task, stop = asyncio.ensure_future(work), asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-        finally:
-            for each in (task, stop):
-                each.cancel()
-            await asyncio.gather(task, stop, return_exceptions=True)
 
     async def _start_all(self) -> None:
         workers = [await self._start() for _ in range(self._wanted)]

@@ -8,6 +8,7 @@ A loop that goes on after either would never end, so each border asks here befor
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 
 def is_cancelled() -> bool:
@@ -20,3 +21,16 @@ def raise_if_cancelled() -> None:
     """Raise CancelledError when the current task was asked to end."""
     if is_cancelled():
         raise asyncio.CancelledError
+
+
+async def unless_set(stop: asyncio.Event, work: Awaitable[object]) -> None:
+    """Do this, or leave it as soon as `stop` is set."""
+    task, stopped = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        for each in (task, stopped):
+            each.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)

@@ -77,6 +77,14 @@ PROCESS: Final = (
         "test_a_client_that_reads_nothing_holds_the_end_up_no_longer_than_was_set",
     ),
     Guard(
+        "a start that waits for PostgreSQL ends when it is told to",
+        "scoreboard/app.py",
+        "await unless_set(stop, runner.setup())",
+        "await runner.setup()",
+        "tests/service/test_commands.py::TestServe::"
+        "test_sigterm_while_postgresql_is_silent_ends_it_with_code_0",
+    ),
+    Guard(
         "a worker that is just being started ends before its supervisor",
         "scoreboard/commands/workers.py",
         "        while self._watchers:  # again",

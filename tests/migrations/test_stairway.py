@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -177,7 +178,7 @@ def test_several_runners_at_once_apply_each_migration_once(empty_database_url: s
 
     assert [process.returncode for process in processes] == [0, 0]
     assert sorted(name for applied in [*in_threads, *outputs] for name in applied) == ALL
-    assert pending(empty_database_url) == []
+    assert asyncio.run(pending(empty_database_url)) == []
 
 
 DIES_BEFORE_ITS_ROW = """
@@ -218,14 +219,14 @@ def test_the_lock_row_of_a_crashed_runner_does_not_block_a_roll_back(database_ur
 
 
 def test_pending_names_what_a_database_lacks_and_changes_nothing(empty_database_url: str) -> None:
-    assert pending(empty_database_url) == ALL
+    assert asyncio.run(pending(empty_database_url)) == ALL
     assert sql(empty_database_url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
 
     climb(empty_database_url, 2)
-    assert pending(empty_database_url) == ALL[2:]
+    assert asyncio.run(pending(empty_database_url)) == ALL[2:]
 
     migrate(empty_database_url)
-    assert pending(empty_database_url) == []
+    assert asyncio.run(pending(empty_database_url)) == []
 
 
 def test_a_newer_schema_is_not_missing_anything(database_url: str) -> None:
@@ -236,13 +237,13 @@ def test_a_newer_schema_is_not_missing_anything(database_url: str) -> None:
         " VALUES ('x', '9999.of-the-next-version', now())",
     )
 
-    assert pending(database_url) == []
+    assert asyncio.run(pending(database_url)) == []
     assert migrate(database_url) == []
 
 
 def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> None:
     address = "postgresql://somebody:a-password@127.0.0.1:1/scoreboard"
-    for run in (migrate, roll_back, pending):
+    for run in (migrate, roll_back, lambda url: asyncio.run(pending(url))):
         with pytest.raises(MigrationError, match=r"127\.0\.0\.1:1/scoreboard") as failed:
             run(address)
         assert "a-password" not in str(failed.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import os
 import re
@@ -115,6 +116,18 @@ async def an_instance(environment: Environment, **settings: Any) -> AsyncIterato
     }
     async with await Instance.start(test_settings(**urls, **settings)) as instance:
         yield instance
+
+
+@asynccontextmanager
+async def before_postgres(environment: Environment) -> AsyncIterator[tuple[TcpProxy, Environment]]:
+    """A proxy before PostgreSQL, and the variables of a service behind it."""
+    url = environment["SCOREBOARD_DATABASE_URL"]
+    port = int(url.split("@127.0.0.1:")[1].split("/")[0]) if "@127.0.0.1:" in url else 0
+    if not port:
+        pytest.skip("PostgreSQL was given at an address that no proxy can stand before")
+    async with TcpProxy("127.0.0.1", port) as proxy:
+        through = url.replace(f":{port}/", f":{proxy.port}/")
+        yield proxy, environment | {"SCOREBOARD_DATABASE_URL": through}
 
 
 def grant_by_hand(database_url: str, user_id: str, action_id: str) -> None:
@@ -575,14 +588,9 @@ class TestServe:
         assert "hush" not in err
 
     async def test_it_waits_for_a_database_that_comes_later(self, environment: Environment) -> None:
-        url = environment["SCOREBOARD_DATABASE_URL"]
-        port = int(url.split("@127.0.0.1:")[1].split("/")[0]) if "@127.0.0.1:" in url else 0
-        if not port:
-            pytest.skip("PostgreSQL was given at an address that no proxy can stand before")
-        async with TcpProxy("127.0.0.1", port) as proxy:
+        async with before_postgres(environment) as (proxy, late):
             await proxy.cut()
-            late = {"SCOREBOARD_DATABASE_URL": url.replace(f":{port}/", f":{proxy.port}/")}
-            with process("serve", "--port", "0", environment=environment | late) as started:
+            with process("serve", "--port", "0", environment=late) as started:
                 assert started.stderr is not None
                 waiting = await asyncio.to_thread(started.stderr.readline)
                 assert "waiting up to 30 s" in waiting
@@ -598,6 +606,34 @@ class TestServe:
             assert "waiting" in started.stderr.readline()
             started.terminate()
             assert started.wait(PATIENCE_SECONDS) == 0
+
+    async def test_it_does_not_wait_for_an_answer_that_never_comes(
+        self, environment: Environment
+    ) -> None:
+        async with before_postgres(environment) as (proxy, silent):
+            proxy.black_hole_from(lambda sent: b"_yoyo_migration" in sent)
+            with process("serve", "--port", "0", environment=silent) as started:
+                assert started.stderr is not None
+                waiting = await asyncio.to_thread(started.stderr.readline)
+                assert "(no answer in time); waiting up to 30 s" in waiting
+                await proxy.heal()
+                assert await asyncio.to_thread(address_of, started)
+
+    @pytest.mark.parametrize("look", [1, 2])  # before the service starts, and as it does
+    async def test_sigterm_while_postgresql_is_silent_ends_it_with_code_0(
+        self, environment: Environment, look: int
+    ) -> None:
+        looks = itertools.count(1)
+        async with before_postgres(environment) as (proxy, silent):
+            proxy.black_hole_from(
+                lambda sent: b"to_regclass('_yoyo_migration')" in sent and next(looks) == look
+            )
+            with process("serve", "--port", "0", environment=silent) as started:
+                await eventually(lambda: proxy.swallows, within_seconds=PATIENCE_SECONDS)
+                started.terminate()
+                _, err = await asyncio.to_thread(started.communicate, timeout=PATIENCE_SECONDS)
+        assert started.returncode == 0
+        assert "Traceback" not in err
 
     def test_a_port_that_is_taken_is_said_so(self, environment: Environment) -> None:
         with socket.socket() as taken:

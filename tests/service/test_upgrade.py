@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import threading
@@ -70,7 +71,7 @@ async def test_this_version_serves_on_the_schema_of_the_next_one(
         assert migrate(database_url) == ["9999.next"]
 
     await plays(running, user, "after")
-    assert pending(database_url) == []  # so this version may be started again as well
+    assert await pending(database_url) == []  # so this version may be started again as well
     await plays(await start(), user, "restarted")
     assert len(grants(database_url)) == 3
     assert scores(database_url) == ledger_sums(database_url)
@@ -88,7 +89,7 @@ def test_a_migration_that_has_to_wait_gives_up_before_it_holds_up_all_who_write(
         with pytest.raises(MigrationError, match="run it again"):
             migrate(database_url)
         end.cancel()
-    assert pending(database_url) == ["9999.next"]
+    assert asyncio.run(pending(database_url)) == ["9999.next"]
     assert migrate(database_url) == ["9999.next"]
 
 
