@@ -181,8 +181,9 @@ class Catalogue {
   }
 
   async load() {
-    const response = await fetch(`api/actions?limit=200&after=${encodeURIComponent(this.#next)}`);
-    if (!response.ok) throw new Error("The actions cannot be read just now. Try again shortly.");
+    const after = encodeURIComponent(this.#next);
+    const response = await fetch(`api/actions?limit=200&after=${after}`).catch(() => null);
+    if (!response?.ok) throw new Error("The actions cannot be read just now. Try again shortly.");
     const { data, next } = await response.json();
     for (const action of data) this.#add(action);
     this.#next = next ?? "";

@@ -94,6 +94,7 @@ function setWall(on) {
 async function keepAwake() {
   // Refused on plain HTTP, on low battery and in hidden tabs: then the screen may go dark.
   wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
+  if (!root.classList.contains("wall")) wakeLock?.release(); // the wall was left meanwhile
 }
 
 function leaveWall() {

@@ -195,6 +195,18 @@ async def test_who_is_logged_in_sees_the_board_while_no_token_can_be_renewed(
     await expect(page.locator("#me")).to_have_text("ada")
 
 
+async def test_actions_that_cannot_be_read_are_said_so_in_our_words(
+    start: Start, open_page: OpenPage, context: BrowserContext, console: Console
+) -> None:
+    console.expects_network_errors = True
+    await context.route("**/api/actions?*", lambda route: route.abort())
+    page = await open_page((await start()).url)
+    await register(page, "ada")
+    await expect(page.locator("#answer")).to_have_text(
+        "The actions cannot be read just now. Try again shortly."
+    )
+
+
 async def test_names_are_text_whatever_they_hold(
     start: Start, open_page: OpenPage, database_url: str
 ) -> None:
@@ -366,6 +378,23 @@ async def test_full_screen_is_entered_and_left(
         await page.get_by_role("button", name="Leave full screen").click()
     await expect(page.locator("#you")).to_be_visible()
     assert not await page.evaluate("document.fullscreenElement")
+
+
+async def test_a_wake_lock_that_comes_after_the_wall_was_left_is_given_back(
+    start: Start, open_page: OpenPage
+) -> None:
+    instance = await start()
+    page = await open_page(instance.url)
+    held = "navigator.wakeLock.request = () => new Promise((resolve) => (window.give = resolve));"
+    await page.evaluate(f"() => {{ {held} }}")
+    await page.evaluate("location.hash = '#wall'")
+    await expect(page.locator("#you")).to_be_hidden()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#you")).to_be_visible()
+
+    await page.evaluate("give({ release: () => (window.released = true) })")
+
+    await eventually(lambda: page.evaluate("window.released"))
 
 
 @pytest.mark.parametrize("width", [320, 768, 1280])

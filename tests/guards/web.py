@@ -24,6 +24,14 @@ WEB: Final = (
         "test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back",
     ),
     Guard(
+        "a wake lock that comes too late is given back",
+        "scoreboard/web/page.js",
+        '  if (!root.classList.contains("wall")) wakeLock?.release(); // the wall was left meanwhile\n',
+        "",
+        "tests/browser/test_page.py::"
+        "test_a_wake_lock_that_comes_after_the_wall_was_left_is_given_back",
+    ),
+    Guard(
         "clients that are sent away together return apart",
         "scoreboard/web/scoreboard-client.js",
         "const jitter = 1 + Math.random() / 2;",
