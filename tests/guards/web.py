@@ -26,7 +26,7 @@ WEB: Final = (
     Guard(
         "a wake lock that comes too late is given back",
         "scoreboard/web/page.js",
-        '  if (!root.classList.contains("wall")) wakeLock?.release(); // the wall was left meanwhile\n',
+        '  if (!root.classList.contains("wall")) wakeLock?.release();',
         "",
         "tests/browser/test_page.py::"
         "test_a_wake_lock_that_comes_after_the_wall_was_left_is_given_back",
