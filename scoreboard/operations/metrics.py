@@ -20,6 +20,16 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from scoreboard.errors import (
+    AlreadyGranted,
+    LedgerUnavailable,
+    Overloaded,
+    ScoreOutOfRange,
+    ShuttingDown,
+    UnknownAction,
+    UnknownUser,
+)
+
 # From a reply out of the cache to the longest wait that we allow.
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Finest around what is promised for a submission's way to the clients, 150 ms.
@@ -29,13 +39,13 @@ _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _LIMITS: Final = ("ip", "user", "accounts", "login", "operations")
 # What `submit` raises.
 _REFUSALS: Final = (
-    "already_granted",
-    "unknown_action",
-    "unknown_user",
-    "score_out_of_range",
-    "ledger_unavailable",
-    "overloaded",
-    "shutting_down",
+    AlreadyGranted,
+    UnknownAction,
+    UnknownUser,
+    ScoreOutOfRange,
+    LedgerUnavailable,
+    Overloaded,
+    ShuttingDown,
 )
 
 # What becomes of a gauge when several workers serve one port: their sum, or the worst of them.
@@ -107,7 +117,9 @@ class Metrics:
     def _count_scoring(self, make: _Maker) -> None:
         """What counts."""
         self.grants = make.counter("grants", "Submissions granted.")
-        self.refusals = make.counter("refusals", "Submissions refused.", "code", known=_REFUSALS)
+        self.refusals = make.counter(
+            "refusals", "Submissions refused.", "code", known=(error.code for error in _REFUSALS)
+        )
         self.batch_size = make.histogram("batch_size", "Submissions in a transaction.", _BATCH)
         self.batch_seconds = make.histogram("batch_seconds", "Time to commit a batch.", _SECONDS)
         self.submissions_waiting = make.gauge(
