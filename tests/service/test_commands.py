@@ -130,6 +130,18 @@ async def before_postgres(environment: Environment) -> AsyncIterator[tuple[TcpPr
         yield proxy, environment | {"SCOREBOARD_DATABASE_URL": through}
 
 
+async def waits_and_then_serves(environment: Environment, proxy: TcpProxy, said: str) -> None:
+    """A service says so while PostgreSQL does not answer, and serves once the proxy is healed."""
+    with process("serve", "--port", "0", environment=environment) as started:
+        assert started.stderr is not None
+        waiting = await asyncio.to_thread(started.stderr.readline)
+        assert said in waiting
+        await proxy.heal()
+        assert await asyncio.to_thread(address_of, started)
+        started.terminate()
+        assert await asyncio.to_thread(started.wait, PATIENCE_SECONDS) == 0
+
+
 def grant_by_hand(database_url: str, user_id: str, action_id: str) -> None:
     """Add a ledger row and its score behind the service's back, consistent with each other."""
     sql(
@@ -590,14 +602,7 @@ class TestServe:
     async def test_it_waits_for_a_database_that_comes_later(self, environment: Environment) -> None:
         async with before_postgres(environment) as (proxy, late):
             await proxy.cut()
-            with process("serve", "--port", "0", environment=late) as started:
-                assert started.stderr is not None
-                waiting = await asyncio.to_thread(started.stderr.readline)
-                assert "waiting up to 30 s" in waiting
-                await proxy.heal()
-                assert await asyncio.to_thread(address_of, started)
-                started.terminate()
-                assert await asyncio.to_thread(started.wait, PATIENCE_SECONDS) == 0
+            await waits_and_then_serves(late, proxy, "waiting up to 30 s")
 
     def test_sigterm_while_it_waits_ends_it_with_code_0(self, environment: Environment) -> None:
         away = {"SCOREBOARD_DATABASE_URL": "postgresql://127.0.0.1:1/scores"}
@@ -612,12 +617,8 @@ class TestServe:
     ) -> None:
         async with before_postgres(environment) as (proxy, silent):
             proxy.black_hole_from(lambda sent: b"_yoyo_migration" in sent)
-            with process("serve", "--port", "0", environment=silent) as started:
-                assert started.stderr is not None
-                waiting = await asyncio.to_thread(started.stderr.readline)
-                assert "(no answer in time); waiting up to 30 s" in waiting
-                await proxy.heal()
-                assert await asyncio.to_thread(address_of, started)
+            said = "(no answer in time); waiting up to 30 s"
+            await waits_and_then_serves(silent, proxy, said)
 
     @pytest.mark.parametrize("look", [1, 2])  # before the service starts, and as it does
     async def test_sigterm_while_postgresql_is_silent_ends_it_with_code_0(
