@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv --quiet
 UNIT = tests/unit
+# Tests start hundreds of interpreters: what one has compiled, the next need not compile again.
+export PYTHONDONTWRITEBYTECODE =
 
 # The first working Python from 3.11 to 3.13. 3.11 and 3.12 come first because on Linux the real
 # embedded Redis has wheels for these two only. Each is tried, for a name in PATH may be a dead shim.
@@ -20,14 +22,16 @@ help: ## list the verbs
 run: venv ## serve on http://127.0.0.1:8080 with embedded servers (SCOREBOARD_*_URL replaces a part)
 	$(BIN)/scoreboard serve --embedded
 
-test: venv ## every test, against real servers, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST)
+test: venv ## every test, on every core, against real servers, with coverage
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
+		--max-worker-restart 0 \
+		--cov --cov-report=term $(PYTEST)
 
 unit: venv ## only the tests that need no server
 	$(BIN)/python -m pytest $(UNIT) $(PYTEST)
 
-guards: venv ## take each guard out and see its test fail (some minutes)
-	$(BIN)/python -m tests.guards
+guards: venv ## take each guard out and see its test fail (GUARDS="--jobs 4 words of a name")
+	$(BIN)/python -m tests.guards $(GUARDS)
 
 soak: venv ## play while everything breaks (SOAK="--minutes 60 --seed 7")
 	$(BIN)/python -m tests.soak $(SOAK)
@@ -89,5 +93,5 @@ $(VENV)/.locked: requirements-dev.lock
 	elif command -v virtualenv >/dev/null; then virtualenv --quiet -p "$(PYTHON)" $(VENV); \
 	else echo "$(PYTHON) cannot make virtual environments." >&2; \
 	echo "  Debian or Ubuntu:  sudo apt-get install python3-venv" >&2; exit 1; fi
-	$(PIP) install --require-hashes --requirement requirements-dev.lock
+	$(PIP) install --no-deps --require-hashes --requirement requirements-dev.lock
 	@touch $@

@@ -7,14 +7,19 @@
 | `empty_database_url` | function | a new database without any table |
 | `redis_url` | function | an empty Redis database |
 | `amqp_url` | function | a virtual host without exchanges or queues of anybody else |
+| `own_postgres_server`, `own_redis_server`, `own_rabbit_server` | session | the server, to be
+  looked into and changed; a test that asks for one is skipped where it belongs to somebody else |
 | `postgres_under_fault`, `redis_under_fault`, `rabbit_under_fault` | function | the server, to be
   stopped, killed or paused; it runs again after the test |
+
+`make test` runs several processes, each with servers of its own (`pytest_xdist_auto_num_workers`).
 """
 
 from __future__ import annotations
 
 import itertools
 import secrets
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -27,6 +32,7 @@ import pytest
 import redis
 from psycopg2 import sql
 
+from tests.machine import cores
 from tests.servers import (
     GivenServer,
     PostgresServer,
@@ -34,8 +40,10 @@ from tests.servers import (
     RabbitServer,
     RedisServer,
     ServerProcess,
+    provide_for,
     settle,
 )
+from tests.servers.given import given_url
 
 Controlled = TypeVar("Controlled", bound=ServerProcess)
 
@@ -46,6 +54,43 @@ _NAMES = ("postgres", "redis", "rabbit")
 # Unique on a server that several test runs share.
 _RUN = secrets.token_hex(4)
 _numbers = itertools.count(1)
+# Each process takes 300 MB for its servers, and no run is shorter than its longest file.
+_PROCESSES_MAX = 4
+
+
+@pytest.hookimpl(optionalhook=True)  # a venv without pytest-xdist runs single tests all the same
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes `-n auto` starts, each with servers of its own; with 0 it runs as without.
+
+    The whole suite takes one a core. A selection takes none: servers for a second process cost more
+    than it saves. Nor do given servers, of whose Redis two processes would flush one database.
+    """
+    if _is_selection(config) or any(given_url(name) for name in _NAMES):
+        return 0
+    processes = min(cores(), _PROCESSES_MAX)
+    return processes if processes > 1 else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Say what is missing once, before there are several processes to say it."""
+    with _or_exit():
+        provide_for(name for name in _NAMES if not given_url(name))
+
+
+def _is_selection(config: pytest.Config) -> bool:
+    narrowed = ("keyword", "markexpr", "lf", "stepwise")
+    return config.args_source is pytest.Config.ArgsSource.ARGS or any(
+        config.getoption(option, None) for option in narrowed
+    )
+
+
+def pytest_configure() -> None:
+    """Let what tests start be interrupted, also where this run was started in the background: there
+    SIGINT is ignored, and so it would be by each process that inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,15 +110,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = [name for name in _NAMES if f"{name}_server" in asked]
     if not wanted or session.config.option.collectonly:
         return
-    try:
-        servers = settle(wanted)
-    except ProgramsMissingError as missing:
-        pytest.exit(str(missing), returncode=3)
+    with _or_exit():
+        servers = settle(wanted, own=[name for name in wanted if f"own_{name}_server" in asked])
     with_own_thread = ThreadPoolExecutor(len(servers), thread_name_prefix="server-start")
     session.config.stash[_STARTS] = {
         name: with_own_thread.submit(_started, server) for name, server in servers.items()
     }
     with_own_thread.shutdown(wait=False)
+
+
+@contextmanager
+def _or_exit() -> Iterator[None]:
+    """End the run, saying what to install, when a program is missing."""
+    try:
+        yield
+    except ProgramsMissingError as missing:
+        pytest.exit(str(missing), returncode=3)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -111,6 +163,27 @@ def rabbit_server(request: pytest.FixtureRequest) -> RabbitServer | GivenServer:
 
 def _start(request: pytest.FixtureRequest, name: str) -> Any:
     return request.config.stash[_STARTS][name].result()
+
+
+@pytest.fixture(scope="session")
+def own_postgres_server(postgres_server: PostgresServer | GivenServer) -> PostgresServer:
+    return _own(postgres_server, PostgresServer)
+
+
+@pytest.fixture(scope="session")
+def own_redis_server(redis_server: RedisServer | GivenServer) -> RedisServer:
+    return _own(redis_server, RedisServer)
+
+
+@pytest.fixture(scope="session")
+def own_rabbit_server(rabbit_server: RabbitServer | GivenServer) -> RabbitServer:
+    return _own(rabbit_server, RabbitServer)
+
+
+def _own(server: ServerProcess | GivenServer, kind: type[Controlled]) -> Controlled:
+    if not isinstance(server, kind):
+        pytest.skip(f"{server.name} belongs to somebody else: it is neither stopped nor changed")
+    return server
 
 
 # PostgreSQL: a database per test.
@@ -198,24 +271,18 @@ def amqp_url(rabbit_server: RabbitServer | GivenServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_under_fault(postgres_server: PostgresServer | GivenServer) -> Iterator[PostgresServer]:
-    yield from _under_fault(postgres_server, PostgresServer)
+def postgres_under_fault(own_postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    yield own_postgres_server
+    own_postgres_server.heal()
 
 
 @pytest.fixture
-def redis_under_fault(redis_server: RedisServer | GivenServer) -> Iterator[RedisServer]:
-    yield from _under_fault(redis_server, RedisServer)
+def redis_under_fault(own_redis_server: RedisServer) -> Iterator[RedisServer]:
+    yield own_redis_server
+    own_redis_server.heal()
 
 
 @pytest.fixture
-def rabbit_under_fault(rabbit_server: RabbitServer | GivenServer) -> Iterator[RabbitServer]:
-    yield from _under_fault(rabbit_server, RabbitServer)
-
-
-def _under_fault(
-    server: ServerProcess | GivenServer, kind: type[Controlled]
-) -> Iterator[Controlled]:
-    if not isinstance(server, kind):
-        pytest.skip(f"{server.name} belongs to somebody else: it cannot be stopped for a test")
-    yield server
-    server.heal()
+def rabbit_under_fault(own_rabbit_server: RabbitServer) -> Iterator[RabbitServer]:
+    yield own_rabbit_server
+    own_rabbit_server.heal()

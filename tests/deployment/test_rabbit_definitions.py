@@ -18,7 +18,7 @@ from aiormq.exceptions import ChannelAccessRefused
 from scoreboard.live.messages import EXCHANGE
 from tests.deployment.files import DOCKER, rabbit_hash
 from tests.instances import hears_by_the_bus_alone, starting_instances
-from tests.servers import GivenServer, RabbitServer
+from tests.servers import RabbitServer
 from tests.world import add_actions, add_users
 
 # Not the names that the file has: the user of that name is the broker's own here.
@@ -39,23 +39,16 @@ def definitions() -> dict[str, Any]:
 
 
 @pytest.fixture
-def broker(rabbit_server: RabbitServer | GivenServer) -> RabbitServer:
-    if not isinstance(rabbit_server, RabbitServer):
-        pytest.skip("belongs to somebody else: no definitions can be loaded into it")
-    return rabbit_server
-
-
-@pytest.fixture
-def least_url(broker: RabbitServer, tmp_path: Path) -> Iterator[str]:
+def least_url(own_rabbit_server: RabbitServer, tmp_path: Path) -> Iterator[str]:
     """The address by which the user of the definitions is at home, and no other."""
     file = tmp_path / "definitions.json"
     file.write_text(json.dumps(definitions()))
     read = f'rabbit_definitions:import_raw(element(2, file:read_file("{file}")))'
-    assert broker.evaluate(read) == "ok"
-    yield f"amqp://{NAME}:{PASSWORD}@127.0.0.1:{urlsplit(broker.url).port}/{NAME}"
-    broker.delete_vhost(NAME)
+    assert own_rabbit_server.evaluate(read) == "ok"
+    yield f"amqp://{NAME}:{PASSWORD}@127.0.0.1:{urlsplit(own_rabbit_server.url).port}/{NAME}"
+    own_rabbit_server.delete_vhost(NAME)
     for user in definitions()["users"]:
-        broker.evaluate(
+        own_rabbit_server.evaluate(
             f'rabbit_auth_backend_internal:delete_user(<<"{user["name"]}">>, <<"scoreboard">>)'
         )
 

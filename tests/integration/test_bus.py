@@ -34,7 +34,7 @@ from tests.eventually import eventually
 from tests.proxy import TcpProxy
 from tests.recorder import FakeRecorder
 from tests.samples import a_board, counted
-from tests.servers import GivenServer, RabbitServer
+from tests.servers import RabbitServer
 
 
 @pytest.fixture(autouse=True)
@@ -112,10 +112,9 @@ async def admin(amqp_url: str) -> AsyncIterator[AbstractChannel]:
 
 
 @pytest.fixture
-def broker(rabbit_server: RabbitServer | GivenServer, amqp_url: str) -> Broker:
-    if not isinstance(rabbit_server, RabbitServer):
-        pytest.skip("only a broker of our own lets us look and reach into it")
-    return Broker(rabbit_server, amqp_url)
+def broker(own_rabbit_server: RabbitServer, amqp_url: str) -> Broker:
+    """Its inside: only a broker of our own lets us look and reach into it."""
+    return Broker(own_rabbit_server, amqp_url)
 
 
 # --- who hears what

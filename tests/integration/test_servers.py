@@ -16,19 +16,12 @@ import pytest
 import redis
 
 from tests.servers import (
-    GivenServer,
     PostgresServer,
     RabbitServer,
     RedisServer,
     ServerFailedError,
-    ServerProcess,
 )
 from tests.servers.installation import Program, ProgramsMissingError, provide
-
-
-def own(server: ServerProcess | GivenServer) -> None:
-    if not server.controllable:
-        pytest.skip(f"{server.name} is given: this is about our own")
 
 
 def query(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -83,21 +76,19 @@ def test_a_migrated_database_has_the_tables_and_an_empty_one_has_none(
 
 
 async def test_what_one_vhost_declares_another_does_not_know(
-    amqp_url: str, rabbit_server: RabbitServer
+    amqp_url: str, own_rabbit_server: RabbitServer
 ) -> None:
-    own(rabbit_server)
-    other_url = rabbit_server.add_vhost("other")
+    other_url = own_rabbit_server.add_vhost("other")
     async with await aio_pika.connect(amqp_url) as here, await aio_pika.connect(other_url) as there:
         await (await here.channel()).declare_exchange("scoreboard.events", "fanout")
         with pytest.raises(aio_pika.exceptions.ChannelNotFoundEntity):
             await (await there.channel()).get_exchange("scoreboard.events")
-    rabbit_server.delete_vhost("other")
+    own_rabbit_server.delete_vhost("other")
 
 
-def test_a_mistake_in_the_brokers_shell_is_reported(rabbit_server: RabbitServer) -> None:
-    own(rabbit_server)
+def test_a_mistake_in_the_brokers_shell_is_reported(own_rabbit_server: RabbitServer) -> None:
     with pytest.raises(ServerFailedError, match="badmatch"):
-        rabbit_server.evaluate("ok = wrong")
+        own_rabbit_server.evaluate("ok = wrong")
 
 
 def test_a_restarted_redis_keeps_its_port_and_loses_its_data(
@@ -154,10 +145,9 @@ def test_a_healed_broker_still_has_its_vhosts(
     assert amqp_url.rsplit("/", 1)[1] in rabbit_under_fault.evaluate("rabbit_vhost:list_names()")
 
 
-def test_two_servers_of_a_kind_run_side_by_side(redis_server: RedisServer) -> None:
-    own(redis_server)
+def test_two_servers_of_a_kind_run_side_by_side(own_redis_server: RedisServer) -> None:
     with RedisServer() as second:
-        assert second.port != redis_server.port
+        assert second.port != own_redis_server.port
         assert second.answers()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tests.servers.given import GivenServer, given_url
+from tests.servers.given import GivenServer, are_lent, given_url
 from tests.servers.installation import POSTGRES, RABBITMQ, REDIS, ProgramsMissingError, provide
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerFailedError, ServerProcess
@@ -25,6 +25,7 @@ __all__ = [
     "RedisServer",
     "ServerFailedError",
     "ServerProcess",
+    "provide_for",
     "settle",
 ]
 
@@ -35,14 +36,23 @@ _KINDS = {
 }
 
 
-def settle(wanted: Iterable[str]) -> dict[str, ServerProcess | GivenServer]:
+def settle(
+    wanted: Iterable[str], own: Iterable[str] = ()
+) -> dict[str, ServerProcess | GivenServer]:
     """Answer one server per name in `wanted`; those of this run's own are not started yet.
 
-    Installing is done here, once for all, because two package installations cannot run at once.
+    Those named in `own` are never ones that were only lent. Installing is done here, once for all,
+    because two package installations cannot run at once.
     """
-    given = {name: url for name in wanted if (url := given_url(name))}
-    own = [name for name in wanted if name not in given]
-    provide(program for name in own for program in _KINDS[name][1])
+    not_lent = set(own) if are_lent() else set()
+    given = {name: url for name in wanted if name not in not_lent and (url := given_url(name))}
+    started = [name for name in wanted if name not in given]
+    provide_for(started)
     return {name: GivenServer(name, url) for name, url in given.items()} | {
-        name: _KINDS[name][0]() for name in own
+        name: _KINDS[name][0]() for name in started
     }
+
+
+def provide_for(names: Iterable[str]) -> None:
+    """See to it that the programs of these servers are there. Raises ProgramsMissingError."""
+    provide(program for name in names for program in _KINDS[name][1])

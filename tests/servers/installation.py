@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -99,13 +102,29 @@ RABBITMQ = (RABBITMQ_SERVER, EPMD)
 
 
 def provide(programs: Iterable[Program]) -> None:
-    """See to it that every program is there, installing Debian's packages when we may."""
-    missing = [program for program in programs if program.find() is None]
+    """See to it that every program is there, installing Debian's packages when we may.
+
+    Raises ProgramsMissingError.
+    """
+    missing = _missing(programs)
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install(missing)
-        missing = [program for program in missing if program.find() is None]
+        with _alone():
+            _install(_missing(missing))
+        missing = _missing(missing)
     if missing:
         raise ProgramsMissingError(_advice(missing))
+
+
+def _missing(programs: Iterable[Program]) -> list[Program]:
+    return [program for program in programs if program.find() is None]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process of those that test on this machine install at a time."""
+    with (Path(tempfile.gettempdir()) / f"scoreboard-test-install-{os.getuid()}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _install(missing: list[Program]) -> None:
@@ -114,10 +133,12 @@ def _install(missing: list[Program]) -> None:
     RUNLEVEL=1 keeps maintainer scripts from starting the system's own copies where they listen to
     it. Where they do not, those run on their default ports, which ours never use.
     """
+    if not missing:
+        return
     packages = sorted({program.debian for program in missing})
     print(f"tests: installing {', '.join(packages)} with apt-get", file=sys.stderr)  # noqa: T201
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    # Two runs at once queue up for the package system instead of failing.
+    # Somebody else may be installing: we queue up for the package system instead of failing.
     apt = ["apt-get", "-y", "-q", "-o", "DPkg::Lock::Timeout=300"]
     for arguments in (["update"], ["install", "--no-install-recommends", *packages]):
         subprocess.run([*apt, *arguments], env=environment, stdout=sys.stderr, check=False)

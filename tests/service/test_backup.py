@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands import command
 from tests.instances import Instance, test_settings
-from tests.servers import GivenServer, PostgresServer
+from tests.servers import PostgresServer
 from tests.servers.installation import INITDB
 from tests.world import (
     add_actions,
@@ -25,10 +25,8 @@ from tests.world import (
 
 
 @pytest.fixture
-def tools(postgres_server: PostgresServer | GivenServer) -> Path:
-    """Where pg_dump and pg_restore of the server's version are."""
-    if isinstance(postgres_server, GivenServer):
-        pytest.skip("pg_dump has to be of the server's version, and this server is given")
+def tools(own_postgres_server: PostgresServer) -> Path:
+    """Where pg_dump and pg_restore are, which have to be of the server's version."""
     return INITDB.path().parent
 
 
