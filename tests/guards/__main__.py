@@ -1,82 +1,86 @@
 """Shows that each guard is one: without it, the test that names it fails.
 
-    python -m tests.guards [words in the guard's name]
+    python -m tests.guards [--jobs N] [words in the guard's name]
 
 For each guard, the sources are copied, the guard is taken out of the copy, and its test runs there.
-A test that still passes proves nothing about its guard, and the run fails. It takes some minutes,
-so it stands beside the test suite and not in it (`make guards`).
+A test that still passes proves nothing about its guard, and the run fails. It takes a quarter of an
+hour, so it stands beside the test suite and not in it (`make guards`).
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import argparse
+import asyncio
+import signal
 import sys
 import tempfile
+from collections import deque
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
 from tests.guards import GUARDS
 from tests.guards.guard import Guard
+from tests.guards.loan import Loan
+from tests.guards.trial import Verdict, is_there_once, snapshot, try_one
+from tests.machine import cores
+from tests.servers.given import ENVIRONMENT, given_url
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-COPIED: Final = (
-    "scoreboard",
-    "tests",
-    "migrations",
-    "config",
-    "pyproject.toml",
-    "setup.cfg",
-    "docker",
-)
-SECONDS: Final = 180
+SAID: Final = 2_000
 
 
-def main(words: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Try the guards whose names hold all of these words; the exit status says whether all were."""
-    chosen = [guard for guard in GUARDS if all(word in guard.name for word in words)]
-    failed = [guard for guard in chosen if not is_noticed(guard)]
-    sys.stdout.write(f"{len(chosen) - len(failed)} of {len(chosen)} guards are proven by a test\n")
-    return 1 if failed else 0
+    parser = argparse.ArgumentParser(prog="python -m tests.guards", description="Try the guards.")
+    parser.add_argument("--jobs", type=int, default=cores(), help="how many at once (%(default)s)")
+    parser.add_argument("words", nargs="*", help="words in the guards' names; none means all")
+    asked = parser.parse_args(arguments)
+    chosen = [guard for guard in GUARDS if all(word in guard.name for word in asked.words)]
+    for guard in chosen:
+        if not is_there_once(guard):
+            parser.exit(2, f"{guard.name}: its text is not (once) in {guard.file}; mend the list\n")
+    try:
+        proven = asyncio.run(_prove(chosen, asked.jobs))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.stdout.write("stopped before the end\n")
+        return 128 + signal.SIGINT
+    sys.stdout.write(f"{proven} of {len(chosen)} guards are proven by a test\n")
+    return 0 if proven == len(chosen) else 1
 
 
-def is_noticed(guard: Guard) -> bool:
-    """Whether the guard's test fails without the guard."""
+async def _prove(chosen: Sequence[Guard], jobs: int) -> int:
+    """Try these, so many at once, and report each as it is done; how many are proven."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    waiting, verdicts = deque(chosen), list[Verdict]()
+
+    async def work(room: Path) -> None:
+        # A loan takes its time to start: it is for several guards.
+        with Loan() if lends else nullcontext() as loan:
+            while waiting:
+                verdict = await try_one(waiting.popleft(), sources, room, loan)
+                verdicts.append(verdict)
+                _report(verdict, f"{len(verdicts)}/{len(chosen)}")
+
+    are_given = any(map(given_url, ENVIRONMENT))
+    jobs = 1 if are_given else jobs  # two runs would flush one Redis database
+    lends = not are_given and len(chosen) > jobs
     with tempfile.TemporaryDirectory(prefix="guards-") as directory:
-        copy = Path(directory)
-        _copy_to(copy)
-        _take_out(guard, copy / guard.file)
-        outcome = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "--timeout", "40", guard.test],
-            cwd=copy,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    noticed = outcome.returncode == 1  # 1: tests ran and failed; anything else is another mistake
-    word = "noticed" if noticed else f"NOT NOTICED (pytest said {outcome.returncode})"
-    sys.stdout.write(f"{word}: {guard.name}\n")
-    if not noticed:
-        sys.stdout.write(outcome.stdout[-2000:])
+        sources = snapshot(Path(directory) / "sources")
+        async with asyncio.TaskGroup() as group:
+            for number in range(min(jobs, len(chosen))):
+                group.create_task(work(Path(directory) / str(number)))
+    return sum(verdict.noticed for verdict in verdicts)
+
+
+def _report(verdict: Verdict, place: str) -> None:
+    word = "noticed" if verdict.noticed else f"NOT NOTICED ({verdict.outcome})"
+    sys.stdout.write(f"{place} {word} in {verdict.seconds:.0f} s: {verdict.guard.name}\n")
+    if not verdict.noticed:
+        sys.stdout.write(verdict.output[-SAID:])
     sys.stdout.flush()
-    return noticed
-
-
-def _copy_to(copy: Path) -> None:
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
-
-
-def _take_out(guard: Guard, file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    if text.count(guard.text) != 1:
-        raise SystemExit(f"{guard.name}: its text is not (once) in {guard.file}; mend the list")
-    file.write_text(text.replace(guard.text, guard.without), encoding="utf-8")
 
 
 if __name__ == "__main__":
