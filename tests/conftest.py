@@ -7,6 +7,8 @@
 | `empty_database_url` | function | a new database without any table |
 | `redis_url` | function | an empty Redis database |
 | `amqp_url` | function | a virtual host without exchanges or queues of anybody else |
+| `shared_database_url`, `shared_redis_url`, `shared_amqp_url` | module | the same places, for
+  `shared_instance` (`tests/service/conftest.py`) |
 | `own_postgres_server`, `own_redis_server`, `own_rabbit_server` | session | the server, to be
   looked into and changed; a test that asks for one is skipped where it belongs to somebody else |
 | `postgres_under_fault`, `redis_under_fault`, `rabbit_under_fault` | function | the server, to be
@@ -22,7 +24,7 @@ import secrets
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -94,11 +96,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with its directory: `-m unit`, `-m "not faults"`."""
+    """Mark every test with its directory (`-m unit`, `-m "not faults"`), and with its loop."""
     for item in items:
         kind = item.path.relative_to(_HERE).parts[0]
         if (_HERE / kind).is_dir():
             item.add_marker(kind)
+        if "shared_instance" in getattr(item, "fixturenames", ()):
+            # What is shared by the tests of a file lives on one loop, and they run on it.
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -204,16 +209,27 @@ def template_database(postgres_server: PostgresServer | GivenServer) -> Iterator
 def database_url(
     postgres_server: PostgresServer | GivenServer, template_database: str
 ) -> Iterator[str]:
-    name = f"scoreboard_test_{_RUN}_{next(_numbers)}"
-    with a_database(postgres_server.url, name, template=template_database) as url:
+    with _a_numbered_database(postgres_server.url, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(
+    postgres_server: PostgresServer | GivenServer, template_database: str
+) -> Iterator[str]:
+    with _a_numbered_database(postgres_server.url, template_database) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(postgres_server: PostgresServer | GivenServer) -> Iterator[str]:
-    name = f"scoreboard_test_{_RUN}_{next(_numbers)}"
-    with a_database(postgres_server.url, name, template="template1") as url:
+    with _a_numbered_database(postgres_server.url, "template1") as url:
         yield url
+
+
+def _a_numbered_database(server_url: str, template: str) -> AbstractContextManager[str]:
+    name = f"scoreboard_test_{_RUN}_{next(_numbers)}"
+    return a_database(server_url, name, template=template)
 
 
 @contextmanager
@@ -240,13 +256,24 @@ def _administer(server_url: str, statement: sql.Composable) -> None:
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer | GivenServer) -> str:
-    """An empty database: our 16 in turn, so that stragglers of the last test write elsewhere.
-
-    On a given server only the one that its address names is ever flushed.
+    """An empty database: all of ours but the last in turn, so that stragglers of the last test
+    write elsewhere.
     """
-    url = redis_server.url
-    if isinstance(redis_server, RedisServer):
-        number = next(_numbers) % redis_server.databases
+    return _empty(redis_server, next(_numbers) % (RedisServer.databases - 1))
+
+
+@pytest.fixture(scope="module")
+def shared_redis_url(redis_server: RedisServer | GivenServer) -> str:
+    """An empty database, which no single test is given."""
+    return _empty(redis_server, RedisServer.databases - 1)
+
+
+def _empty(server: RedisServer | GivenServer, number: int) -> str:
+    """The address of this database; of a given server only the one that its address names is ever
+    flushed.
+    """
+    url = server.url
+    if isinstance(server, RedisServer):
         url = urlunsplit(urlsplit(url)._replace(path=f"/{number}"))
     with closing(redis.Redis.from_url(url)) as client:
         client.flushdb()
@@ -258,13 +285,25 @@ def redis_url(redis_server: RedisServer | GivenServer) -> str:
 
 @pytest.fixture
 def amqp_url(rabbit_server: RabbitServer | GivenServer) -> Iterator[str]:
+    with _a_vhost(rabbit_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_amqp_url(rabbit_server: RabbitServer | GivenServer) -> Iterator[str]:
+    with _a_vhost(rabbit_server) as url:
+        yield url
+
+
+@contextmanager
+def _a_vhost(server: RabbitServer | GivenServer) -> Iterator[str]:
     """A virtual host; on a given server, where we may create none, the one it names itself."""
-    if not isinstance(rabbit_server, RabbitServer):
-        yield rabbit_server.url
+    if not isinstance(server, RabbitServer):
+        yield server.url
         return
     name = f"test-{next(_numbers)}"
-    yield rabbit_server.add_vhost(name)
-    rabbit_server.delete_vhost(name)
+    yield server.add_vhost(name)
+    server.delete_vhost(name)
 
 
 # Faults: the session's servers, which the next test needs again.

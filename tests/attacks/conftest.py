@@ -4,6 +4,6 @@ otherwise.
 
 from __future__ import annotations
 
-from tests.service.conftest import Start, instance, start
+from tests.service.conftest import Start, instance, shared_instance, start
 
-__all__ = ["Start", "instance", "start"]
+__all__ = ["Start", "instance", "shared_instance", "start"]

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.instances import PATIENCE, Instance, Start, starting_instances
 
-__all__ = ["Start", "instance", "start"]
+__all__ = ["Start", "instance", "shared_instance", "start"]
 
 
 @pytest.fixture
@@ -24,3 +25,19 @@ async def start(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterat
 async def instance(start: Start) -> Instance:
     """One instance."""
     return await start()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_instance(
+    shared_database_url: str, shared_redis_url: str, shared_amqp_url: str
+) -> AsyncIterator[Instance]:
+    """One instance for all tests of a file that ask for it: tests that change nothing in it, or
+    only what belongs to users of their own.
+
+    A file whose tests all do so defines `instance` as this one. Its database is
+    `shared_database_url`.
+    """
+    async with starting_instances(
+        shared_database_url, shared_redis_url, shared_amqp_url, **PATIENCE
+    ) as start_one:
+        yield await start_one()

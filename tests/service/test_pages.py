@@ -15,6 +15,11 @@ PLAIN = {"Accept-Encoding": "identity"}
 PACKED = {"Accept-Encoding": "br, gzip;q=0.8"}
 
 
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
 async def get(
     instance: Instance, path: str, headers: dict[str, str]
 ) -> tuple[aiohttp.ClientResponse, bytes]:
