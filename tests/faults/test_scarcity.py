@@ -8,6 +8,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -86,21 +87,24 @@ async def test_an_instance_takes_as_many_files_as_it_may(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 160 MB, of which an empty PostgreSQL takes half."""
+def small_disk() -> Iterator[Path]:
+    """A file system of 160 MB, of which an empty PostgreSQL takes half.
+
+    Not below `tmp_path`, which the account that PostgreSQL runs as may not enter.
+    """
     if os.geteuid() != 0 or not shutil.which("mount"):
         pytest.skip("only root may mount a small file system")
-    command = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", str(tmp_path)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("this system does not let us mount a small file system")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+    with tempfile.TemporaryDirectory(prefix="scoreboard-disk-") as directory:
+        disk = Path(directory)
+        command = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", directory]
+        if subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("this system does not let us mount a small file system")
+        yield disk
+        subprocess.run(["umount", "--lazy", directory], check=True)
 
 
 @pytest.fixture
 def postgres_on_a_small_disk(small_disk: Path) -> Iterator[PostgresServer]:
-    for directory in (small_disk, *small_disk.parents[:2]):
-        directory.chmod(0o755)  # for the account that PostgreSQL runs as
     with PostgresServer(room=small_disk) as server:
         yield server
 
