@@ -1,11 +1,14 @@
-"""Passwords: argon2id on a few threads, so that the event loop goes on while they are worked on."""
+"""Passwords: argon2id on a few threads, so that the event loop goes on while they are worked on.
+
+Whose password is next is decided by `turns`, network by network.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import secrets
-import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +22,7 @@ from argon2.exceptions import (
     VerifyMismatchError,
 )
 
+from scoreboard.accounts.turns import Path, Turns
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.errors import Overloaded, ShuttingDown
 
@@ -30,7 +34,8 @@ PARALLELISM: Final = 1
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 
-# Two at work take two cores and 38 MiB; the 64th that waits gets its turn after about a second.
+# Two at work take two cores and 38 MiB; the 64th that waits gets its turn after about a second, and
+# the first of another network after the two at work.
 WORKERS: Final = 2
 WAITING_MAX: Final = 64
 
@@ -40,7 +45,9 @@ Result = TypeVar("Result")
 class Passwords:
     """Hashes and verifies passwords; owns its threads until `close`.
 
-    Past `waiting_max` waiting, calls raise Overloaded at once; after `close`, ShuttingDown.
+    `path` says which networks a call comes from, from the widest to the narrowest: they take turns.
+    Past `waiting_max` waiting, the newest call of the network that has most of them raises
+    Overloaded at once; after `close`, ShuttingDown.
     """
 
     def __init__(
@@ -50,7 +57,6 @@ class Passwords:
         waiting_max: int = WAITING_MAX,
         on_overload: Callable[[], None] = lambda: None,
     ) -> None:
-        self._on_overload = on_overload
         self._hasher = argon2.PasswordHasher(
             time_cost=TIME_COST,
             memory_cost=MEMORY_KIB,
@@ -61,20 +67,20 @@ class Passwords:
         )
         self._nobodys_hash = _hash_that_nothing_matches()
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
-        self._places = threading.Semaphore(workers + waiting_max)
+        self._turns = Turns(workers, waiting_max, on_overload)
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, path: Path = ()) -> str:
         """Hash a password for keeping."""
-        return await self._on_a_thread(lambda: self._hasher.hash(_encoded(password)))
+        return await self._on_a_thread(lambda: self._hasher.hash(_encoded(password)), path)
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, path: Path = ()) -> bool:
         """Say whether the password is the one that was hashed.
 
         None, for a user that does not exist, costs the same work: the time an answer takes must not
         tell who is registered. So does a stored text that is no hash (of a user without password).
         """
         known = password_hash if password_hash and _is_hash(password_hash) else self._nobodys_hash
-        return await self._on_a_thread(lambda: self._matches(known, password))
+        return await self._on_a_thread(lambda: self._matches(known, password), path)
 
     def needs_rehash(self, password_hash: str) -> bool:
         """Say whether the hash was made with other parameters than today's."""
@@ -82,6 +88,7 @@ class Passwords:
 
     def close(self) -> None:
         """End the threads: what runs is finished (under 0.1 s), who waits gets ShuttingDown."""
+        self._turns.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _matches(self, password_hash: str, password: str) -> bool:
@@ -90,17 +97,21 @@ class Passwords:
         except VerifyMismatchError:
             return False
 
-    async def _on_a_thread(self, work: Callable[[], Result]) -> Result:
-        if not self._places.acquire(blocking=False):
-            self._on_overload()
-            raise Overloaded
+    async def _on_a_thread(self, work: Callable[[], Result], path: Path) -> Result:
+        loop = asyncio.get_running_loop()
+        await self._turns.take(path)
+
+        def give_back(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._turns.give_back)
+
         try:
             future = self._threads.submit(work)
         except RuntimeError as error:  # the pool is closed
-            self._places.release()
+            self._turns.give_back()
             raise ShuttingDown from error
-        # The place is free when the work is done, not when its caller hangs up: the thread goes on.
-        future.add_done_callback(lambda _: self._places.release())
+        # The turn is over when the work is done, not when its caller hangs up: the thread goes on.
+        future.add_done_callback(give_back)
         try:
             return await asyncio.wrap_future(future)
         except (HashingError, VerificationError) as error:  # no memory for it, just now

@@ -55,11 +55,14 @@ FLOW = (
     "keys",
     # the parts: how often somebody may ask
     "api.rates",
+    "api.local_rates",
+    "api.checks",
     "api.leases",
     # who is it
     "accounts.registry",
     "accounts.access",
     "accounts.passwords",
+    "accounts.turns",
     "accounts.refresh",
     # what counts
     "scoring.submit",

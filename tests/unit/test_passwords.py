@@ -96,6 +96,25 @@ async def test_a_call_past_the_bound_is_refused_at_once_and_the_others_are_answe
     passwords.close()
 
 
+async def test_a_flood_from_one_network_leaves_the_others_served_and_is_refused_first() -> None:
+    passwords = Passwords(workers=1, waiting_max=8)
+    done: list[str] = []
+
+    async def hash_from(*path: str) -> None:
+        await passwords.hash("x", path)
+        done.append(path[0])
+
+    flood = [asyncio.create_task(hash_from("2001:db8::/48", str(n))) for n in range(30)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*(hash_from(f"198.51.100.{n}") for n in range(3)))
+    before_the_last = done.index("198.51.100.2")
+    outcomes = await asyncio.gather(*flood, return_exceptions=True)
+    passwords.close()
+
+    assert before_the_last <= 6  # one of the flood, one of the others, in turn
+    assert sum(isinstance(outcome, Overloaded) for outcome in outcomes) == 24
+
+
 async def test_places_of_callers_that_hang_up_become_free_again() -> None:
     passwords = Passwords(workers=1, waiting_max=2)
     for _ in range(3):
