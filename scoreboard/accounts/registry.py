@@ -91,7 +91,7 @@ class Accounts:
 
     async def register(self, username: str, email: str, password: str) -> TokenPair:
         """Add a user and log them in. Raises AccountTaken, InvalidPayload, Overloaded."""
-        token = refresh.first_token()
+        token = self._successors.first()
         user = await self._new_user(username, email, password)
         rows = await self._add("register", user | self._token_row(token))
         log.info("scoreboard.accounts.registered", user_id=rows[0][0])
@@ -127,6 +127,13 @@ class Accounts:
         elif rotation.outcome != "rotated":
             raise self._refusal(rotation)
         return self._pair((rotation.user_id, rotation.username), successor)
+
+    def family_of(self, refresh_token: str) -> str | None:
+        """Name a token's family without asking anybody; None for a token that is not of our making.
+
+        For limits: it says neither that the family goes on nor that the token is its newest.
+        """
+        return self._successors.family_of(refresh_token)
 
     async def log_out(self, refresh_token: str) -> None:
         """Revoke the token's family. A token that is unknown or revoked is no error."""
@@ -201,7 +208,7 @@ class Accounts:
         return account, password_hash
 
     async def _open_family(self, account: Account, password_hash: str) -> TokenPair | None:
-        token = refresh.first_token()
+        token = self._successors.first()
         verified = {"user_id": account.user_id, "password_hash": password_hash}
         rows = await self._fetch("open_family", verified | self._token_row(token))
         if not rows:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
+from secrets import token_urlsafe
 from typing import Any
 from uuid import uuid4
 
@@ -480,7 +481,7 @@ async def test_what_is_no_refresh_token_is_refused_without_asking_the_database(
 
 
 async def test_an_unknown_token_is_refused(accounts: Accounts, ada: TokenPair) -> None:
-    assert await refused(accounts, refresh.first_token())
+    assert await refused(accounts, token_urlsafe(32))
 
 
 async def test_the_tokens_of_a_deleted_user_are_refused(
@@ -625,7 +626,7 @@ async def test_a_log_in_that_meets_a_change_of_password_under_way_is_refused(
 async def test_a_change_of_password_ends_a_log_in_that_was_under_way(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    token = refresh.first_token()
+    token = token_urlsafe(32)
     log_in = {
         "user_id": ada.user_id,
         "password_hash": database.one("SELECT password_hash FROM users"),
@@ -669,7 +670,7 @@ async def test_a_replaced_token_logs_its_family_out_too(accounts: Accounts, ada:
 async def test_logging_out_with_an_unknown_token_is_no_error(
     accounts: Accounts, ada: TokenPair
 ) -> None:
-    await accounts.log_out(refresh.first_token())
+    await accounts.log_out(token_urlsafe(32))
     assert await accounts.refresh(ada.refresh_token)
 
 
@@ -830,8 +831,8 @@ async def test_everything_says_that_the_database_is_away(
     for attempt in (
         accounts.register("Ada", "ada@example.org", PASSWORD),
         accounts.log_in("Ada", PASSWORD),
-        accounts.refresh(refresh.first_token()),
-        accounts.log_out(refresh.first_token()),
+        accounts.refresh(token_urlsafe(32)),
+        accounts.log_out(token_urlsafe(32)),
         accounts.purge(),
     ):
         with pytest.raises(LedgerUnavailable):
