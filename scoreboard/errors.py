@@ -105,11 +105,15 @@ class ScoreOutOfRange(ScoreboardError):
 
 
 class BadCredentials(ScoreboardError):
-    """Unknown user or wrong password: the same answer for both, so that neither can be told."""
+    """Unknown user, wrong password, or one guess too many: the same answer for all, so that none of
+    them can be told.
+    """
 
     status = 401
     code = "bad_credentials"
-    message = "The user name or the password is wrong."
+    message = (
+        "The user name or the password is wrong. After many attempts, wait a minute and try again."
+    )
 
 
 class InvalidRefreshToken(ScoreboardError):

@@ -75,6 +75,7 @@ def assemble(settings: Settings) -> Parts:
         timeout_seconds=settings.redis_timeout_seconds,
         name=f"scoreboard.{settings.instance}",
         on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
+        on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )
     ledger = Ledger(writers, queries)
     board = CachedBoard(redis, ledger, metrics)

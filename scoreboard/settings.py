@@ -66,6 +66,7 @@ class Settings:
     rate_limit_per_user: Rate
     rate_limit_accounts_per_ip: Rate
     rate_limit_logins_per_user: Rate
+    rate_limit_per_family: Rate
     streams_per_ip: int
     streams_per_user: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
@@ -236,9 +237,14 @@ class SettingsSchema(Schema):
     )
     rate_limit_per_ip = _setting(_Parsed, "Requests per address.", Rate.parse)
     rate_limit_per_user = _setting(_Parsed, "Authenticated requests per user.", Rate.parse)
-    rate_limit_accounts_per_ip = _setting(_Parsed, "Requests to /api/auth per address.", Rate.parse)
+    rate_limit_accounts_per_ip = _setting(
+        _Parsed, "Registrations and log-ins per address.", Rate.parse
+    )
     rate_limit_logins_per_user = _setting(
-        _Parsed, "Log-in attempts per user name, from anywhere.", Rate.parse
+        _Parsed, "Log-in attempts per user, from anywhere.", Rate.parse
+    )
+    rate_limit_per_family = _setting(
+        _Parsed, "Refreshes and log-outs per log-in, from anywhere.", Rate.parse
     )
     streams_per_ip = _whole("Open streams per address, over all instances.")
     streams_per_user = _whole(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ import structlog
 from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.turns import Path
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, StatementRefused
@@ -70,6 +71,14 @@ class _Rotation:
     successors: list[memoryview] | None
 
 
+# Told the id of the user whose password is about to be tried, None for nobody: may it be tried?
+MayGuess = Callable[[str | None], Awaitable[bool]]
+
+
+async def _always(_: str | None) -> bool:
+    return True
+
+
 class Accounts:
     """Who is registered, and which of their refresh tokens are good.
 
@@ -89,26 +98,34 @@ class Accounts:
 
     # For clients
 
-    async def register(self, username: str, email: str, password: str) -> TokenPair:
-        """Add a user and log them in. Raises AccountTaken, InvalidPayload, Overloaded."""
+    async def register(
+        self, username: str, email: str, password: str, path: Path = ()
+    ) -> TokenPair:
+        """Add a user and log them in. `path` is where the request comes from (`passwords`).
+
+        Raises AccountTaken, InvalidPayload, Overloaded.
+        """
         token = self._successors.first()
-        user = await self._new_user(username, email, password)
+        user = await self._new_user(username, email, password, path)
         rows = await self._add("register", user | self._token_row(token))
         log.info("scoreboard.accounts.registered", user_id=rows[0][0])
         return self._pair(rows[0], token)
 
-    async def log_in(self, login: str, password: str) -> TokenPair:
+    async def log_in(
+        self, login: str, password: str, path: Path = (), may_guess: MayGuess = _always
+    ) -> TokenPair:
         """Begin a family for who knows the password. Raises BadCredentials, Overloaded.
 
-        `login` is a user name in any case, or an e-mail address.
+        `login` is a user name in any case, or an e-mail address; `path` is where the request comes
+        from. Where `may_guess` says no, any password is a wrong one.
         """
         # Once more when the stored hash changed after it was verified: another log-in may just have
         # rehashed the same password.
         for _ in range(2):
-            account, password_hash = await self._authenticated(login, password)
+            account, password_hash = await self._authenticated(login, password, path, may_guess)
             pair = await self._open_family(account, password_hash)
             if pair is not None:
-                await self._rehash_if_needed(account, password_hash, password)
+                await self._rehash_if_needed(account, password_hash, password, path)
                 return pair
         raise BadCredentials
 
@@ -198,10 +215,16 @@ class Accounts:
 
     # Passwords
 
-    async def _authenticated(self, login: str, password: str) -> tuple[Account, str]:
-        """Find who this is. An unknown login and a wrong password are the same work and answer."""
+    async def _authenticated(
+        self, login: str, password: str, path: Path, may_guess: MayGuess
+    ) -> tuple[Account, str]:
+        """Find who this is. An unknown login, a wrong password, and one guess too many are the same
+        work and answer.
+        """
         account, password_hash = await self._find(login) or (None, None)
-        verified = await self._passwords.verify(password_hash, password)
+        if not await may_guess(None if account is None else account.user_id):
+            password_hash = None
+        verified = await self._passwords.verify(password_hash, password, path)
         if not verified or account is None or password_hash is None:
             log.info("scoreboard.accounts.log_in_refused", user_id=account and account.user_id)
             raise BadCredentials
@@ -216,11 +239,13 @@ class Accounts:
         log.info("scoreboard.accounts.logged_in", user_id=account.user_id)
         return self._pair(rows[0], token)
 
-    async def _rehash_if_needed(self, account: Account, old_hash: str, password: str) -> None:
+    async def _rehash_if_needed(
+        self, account: Account, old_hash: str, password: str, path: Path = ()
+    ) -> None:
         if not self._passwords.needs_rehash(old_hash):
             return
         try:
-            new_hash = await self._passwords.hash(password)
+            new_hash = await self._passwords.hash(password, path)
             hashes = {"password_hash": old_hash, "new_hash": new_hash}
             await self._fetch("rehash", {"user_id": account.user_id} | hashes)
         except ScoreboardError as error:  # the next log-in will do it; this one has succeeded
@@ -272,9 +297,11 @@ class Accounts:
 
     # Rows
 
-    async def _new_user(self, username: str, email: str, password: str) -> dict[str, Any]:
+    async def _new_user(
+        self, username: str, email: str, password: str, path: Path = ()
+    ) -> dict[str, Any]:
         row = {"username": _username(username), "email": _email(email)}
-        return row | {"password_hash": await self._passwords.hash(password)}
+        return row | {"password_hash": await self._passwords.hash(password, path)}
 
     async def _add(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
 from scoreboard.accounts.registry import TokenPair
+from scoreboard.api.addresses import client_path
 from scoreboard.api.descriptions import Answer, Operation
-from scoreboard.api.limits import limit_logins
+from scoreboard.api.limits import limit_log_in, limit_refresh, limit_registration, may_guess
 from scoreboard.api.replies import read_json, reply
 from scoreboard.api.schemas import (
     DoneSchema,
@@ -24,7 +26,7 @@ from scoreboard.errors import (
     LedgerUnavailable,
     Unavailable,
 )
-from scoreboard.keys import ACCOUNTS
+from scoreboard.keys import ACCOUNTS, SETTINGS
 
 _REGISTRATION: Final = RegistrationSchema()
 _LOGIN: Final = LoginSchema()
@@ -48,7 +50,10 @@ _TOKENS: Final = Answer(
 async def register(request: web.Request) -> web.Response:
     """Make an account and log it in."""
     body = await read_json(request, _REGISTRATION)
-    tokens = await request.app[ACCOUNTS].register(body["username"], body["email"], body["password"])
+    await limit_registration(request)
+    tokens = await request.app[ACCOUNTS].register(
+        body["username"], body["email"], body["password"], _path(request)
+    )
     return _tokens(tokens, status=201)
 
 
@@ -63,8 +68,12 @@ async def register(request: web.Request) -> web.Response:
 async def log_in(request: web.Request) -> web.Response:
     """Exchange name and password for tokens."""
     body = await read_json(request, _LOGIN)
-    await limit_logins(request, body["username"])
-    return _tokens(await request.app[ACCOUNTS].log_in(body["username"], body["password"]))
+    login = body["username"]
+    await limit_log_in(request, login)
+    tokens = await request.app[ACCOUNTS].log_in(
+        login, body["password"], _path(request), partial(may_guess, request, login)
+    )
+    return _tokens(tokens)
 
 
 @Operation(
@@ -78,6 +87,7 @@ async def log_in(request: web.Request) -> web.Response:
 async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""
     body = await read_json(request, _REFRESH)
+    await limit_refresh(request, body["refresh_token"])
     return _tokens(await request.app[ACCOUNTS].refresh(body["refresh_token"]))
 
 
@@ -92,8 +102,14 @@ async def refresh(request: web.Request) -> web.Response:
 async def log_out(request: web.Request) -> web.Response:
     """End the log-in that this refresh token belongs to. An unknown token is logged out already."""
     body = await read_json(request, _REFRESH)
+    await limit_refresh(request, body["refresh_token"])
     await request.app[ACCOUNTS].log_out(body["refresh_token"])
     return reply({"success": True, "message": "Logged out"})
+
+
+def _path(request: web.Request) -> tuple[str, ...]:
+    """Where the request comes from: passwords take turns by network."""
+    return client_path(request, request.app[SETTINGS].trusted_proxies)
 
 
 def _tokens(tokens: TokenPair, status: int = 200) -> web.Response:

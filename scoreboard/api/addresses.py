@@ -1,4 +1,8 @@
-"""Who is calling, by address: trusted proxy hops only, IPv6 by /64.
+"""Who is calling, by address: trusted proxy hops only, and the networks that one customer may hold.
+
+An IPv4 address is one client. An IPv6 customer is given a network: a phone a /64, a household a
+/56, a company a /48 (RIPE-690, 4.2). Nobody outside can tell which, so an IPv6 address is counted
+under all three (docs/decisions/0019).
 
 aiohttp-remotes either trusts any peer or refuses requests without the header, health checks
 included; so the few lines stand here.
@@ -10,30 +14,84 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
-Networks = Sequence[IPv4Network | IPv6Network]
+Trusted = Sequence[IPv4Network | IPv6Network]
 
 # Some proxies write the port as well: 192.0.2.7:41000, [2001:db8::7]:41000.
 _WITH_PORT: Final = re.compile(r"^(?:\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+):\d+)$")
 
-_UNKNOWN: Final = "unknown"  # a peer without an address: a Unix socket
+# Prefix lengths of IPv6, each with its share. Two bits of quota for eight bits of network: four
+# networks at full use within a household's /56, and four households within a /48. A customer who
+# holds a whole /48 gets sixteen clients' limits, not those of its 65,536 networks.
+_WIDTHS: Final = ((64, 1), (56, 4), (48, 16))
+# IPv6 addresses whose last 32 bits are the IPv4 address of who calls: IPv4-compatible (RFC 4291),
+# IPv4-translated (RFC 2765) and NAT64 (RFC 6052).
+_ENDS_IN_IPV4: Final = (
+    IPv6Network("::/96"),
+    IPv6Network("::ffff:0:0:0/96"),
+    IPv6Network("64:ff9b::/96"),
+)
+_NOBODY: Final = (IPv6Address("::"), IPv6Address("::1"))  # within ::/96, and no IPv4 addresses
+_ADDRESS_CHARS_MAX: Final = 64  # with brackets, port and zone; what is longer is no address
+_HOPS_MAX: Final = 32  # no chain of proxies is longer; a field of 8 KiB has room for thousands
 
 
-def client_address(request: web.Request, trusted: Networks) -> str:
-    """The key that this client's requests are counted under.
+class Network(NamedTuple):
+    """What a client's requests, streams and passwords are counted under.
+
+    `share` is how many clients' limits hold for all who call from it.
+    """
+
+    key: str
+    share: int
+
+
+_UNKNOWN: Final = (Network("unknown", 1),)  # a peer without an address: a Unix socket
+
+
+def client_address(request: web.Request, trusted: Trusted) -> str:
+    """The address that this request came from, as text, for `networks_of`.
 
     X-Forwarded-For is read from its right end, for as long as the hop that added to it is trusted:
     what stands further left is whatever the client wrote.
     """
-    peer = request.remote or _UNKNOWN
+    peer = request.remote or ""
     if trusted and (forwarded := request.headers.getall("X-Forwarded-For", None)):
-        hops = [hop.strip() for hop in ",".join(forwarded).split(",")]
+        hops = ",".join(forwarded).rsplit(",", _HOPS_MAX)[-_HOPS_MAX:]
         while hops and _is_trusted(peer, tuple(trusted)):
-            peer = hops.pop()
-    return _key(peer)
+            peer = hops.pop().strip()[:_ADDRESS_CHARS_MAX]
+    return peer
+
+
+@lru_cache(maxsize=8192)
+def networks_of(address: str) -> tuple[Network, ...]:
+    """The networks that an address belongs to, from the narrowest to the widest: one for an IPv4
+    address, three for an IPv6 address, one called "unknown" for what is no address.
+    """
+    try:
+        parsed = _parsed(address)
+    except ValueError:
+        return _UNKNOWN
+    if isinstance(parsed, IPv6Address):
+        parsed = _ipv4_within(parsed) or parsed
+    if isinstance(parsed, IPv4Address):
+        return (Network(str(parsed), 1),)
+    return tuple(
+        Network(str(ip_network((parsed, length), strict=False)), share) for length, share in _WIDTHS
+    )
+
+
+def client_networks(request: web.Request, trusted: Trusted) -> tuple[Network, ...]:
+    """The networks that this request came from, as `networks_of` has them."""
+    return networks_of(client_address(request, trusted))
+
+
+def client_path(request: web.Request, trusted: Trusted) -> tuple[str, ...]:
+    """The keys of these networks, from the widest to the narrowest."""
+    return tuple(network.key for network in reversed(client_networks(request, trusted)))
 
 
 @lru_cache(maxsize=4096)
@@ -45,21 +103,25 @@ def _is_trusted(address: str, trusted: tuple[IPv4Network | IPv6Network, ...]) ->
     return any(parsed in network for network in trusted)
 
 
-@lru_cache(maxsize=4096)
-def _key(address: str) -> str:
-    """One household or host has a whole /64, so addresses within it are one client."""
-    try:
-        parsed = _parsed(address)
-    except ValueError:
-        return _UNKNOWN
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, 64), strict=False).network_address)
-    return str(parsed)
-
-
 def _parsed(address: str) -> IPv4Address | IPv6Address:
     """Without port and zone; an IPv4 peer of a dual-stack socket (::ffff:a.b.c.d) is IPv4."""
     if match := _WITH_PORT.match(address):
         address = match["v6"] or match["v4"]
     parsed = ip_address(address.partition("%")[0])
     return (isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed
+
+
+def _ipv4_within(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address of a client that is translated or tunnelled: whoever has one has 2^80
+    addresses of 6to4 (RFC 3056) besides, and some of Teredo (RFC 4380), and is one client with all.
+
+    Only for counting. A hop is not trusted for an address that is written into another one.
+    """
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        _server, client = address.teredo
+        return client
+    if address not in _NOBODY and any(address in network for network in _ENDS_IN_IPV4):
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return None

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from scoreboard.accounts.access import Identity
-from scoreboard.api.addresses import client_address
+from scoreboard.api.addresses import client_networks
 from scoreboard.api.descriptions import Answer, Operation
 from scoreboard.api.events import EVENTS, stream_answer
 from scoreboard.api.identity import reader
@@ -67,23 +67,24 @@ async def stream(request: web.Request) -> web.StreamResponse:
         raise Overloaded(
             "This instance serves as many streams as it may. Try again: another one may have room."
         )
-    address = client_address(request, settings.trusted_proxies)
-    await app[STREAMS].enter(address)
+    networks = client_networks(request, settings.trusted_proxies)
+    await app[STREAMS].enter(networks)
     try:
         return await (_open(request) if user is None else _open_to(user, request))
     finally:
-        app[STREAMS].leave(address)
+        app[STREAMS].leave(networks)
 
 
 async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
     """Open a stream that needs a token: it is the user's, whatever the address, and ends with the
     token.
     """
-    await request.app[USER_STREAMS].enter(user.user_id)
+    holders = [(user.user_id, 1)]
+    await request.app[USER_STREAMS].enter(holders)
     try:
         return await _open(request, max(0.0, user.expires_at - time.time()))
     finally:
-        request.app[USER_STREAMS].leave(user.user_id)
+        request.app[USER_STREAMS].leave(holders)
 
 
 def _open(

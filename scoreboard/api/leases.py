@@ -1,57 +1,83 @@
-"""How many streams an address or a user holds open, counted over all instances through Redis.
+"""How many streams a network or a user holds open, counted over all instances through Redis.
 
-Each instance keeps a lease per holder, with its own count. Opening a stream asks once, closing one
-is written down within a second, and both share round trips. While Redis is away each instance
-counts its own.
+Each instance keeps a lease per holder, with its own count. A stream has one holder, or several: it
+opens when all of them have room, and is counted under all of them or none. Opening one asks once,
+closing one is written down within a second, and both share round trips. While Redis is away each
+instance counts its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.errors import TooManyStreams
+from scoreboard.errors import Overloaded, ShuttingDown, TooManyStreams
 from scoreboard.operations.metrics import Metrics
 
 _WAITING_MAX: Final = 20_000
 _BATCH_MAX: Final = 500
+# Far more than instances that serve one holder; a hash with more fields is not ours.
+_INSTANCES_MAX: Final = 4096
 
-# KEYS: one hash per holder. ARGV: this instance and the lease in seconds; then, per holder, this
-# instance's count after the change and the limit (0: none). A field per instance holds
-# "count:expiry", so what a killed instance held is forgotten when its lease ends. Answers 1 per
-# holder that may, 0 per one that may not.
-_LEASE: Final = """
+# KEYS: one hash per holder. ARGV: this instance and the lease in seconds; how many streams this
+# instance has of each holder; then, for each stream that is to open, the number of its holders, and
+# of each of these its place among KEYS and its limit. A field per instance holds "count:expiry", so
+# what a killed instance held is forgotten when its lease ends. Writes down what this instance has
+# of every key. Answers 1 per stream that may open, 0 per one that may not; then how many keys and
+# fields were not ours: they are deleted.
+_LEASE: Final = f"""
 local now = tonumber(redis.call('TIME')[1])
 local instance, lease = ARGV[1], tonumber(ARGV[2])
-local answers = {}
-for i, key in ipairs(KEYS) do
-    local mine, limit = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
-    local others = 0
-    local fields = redis.call('HGETALL', key)
+local mine, others, malformed = {{}}, {{}}, 0
+for k, key in ipairs(KEYS) do
+    mine[k], others[k] = tonumber(ARGV[2 + k]), 0
+    local size = redis.pcall('HLEN', key)
+    if type(size) ~= 'number' or size > {_INSTANCES_MAX} then
+        redis.call('UNLINK', key)
+        size, malformed = 0, malformed + 1
+    end
+    local fields = size > 0 and redis.call('HGETALL', key) or {{}}
     for f = 1, #fields, 2 do
         local count, expiry = string.match(fields[f + 1], '^(%d+):(%d+)$')
-        if count == nil or tonumber(expiry) < now then
+        if count == nil then malformed = malformed + 1 end
+        -- Further ahead than a lease: not ours, or the clock was set back.
+        if count == nil or tonumber(expiry) < now or tonumber(expiry) > now + lease then
             redis.call('HDEL', key, fields[f])
         elseif fields[f] ~= instance then
-            others = others + tonumber(count)
-        end
-    end
-    answers[i] = 0
-    if limit == 0 or others + mine <= limit then
-        answers[i] = 1
-        if mine == 0 then
-            redis.call('HDEL', key, instance)
-        else
-            redis.call('HSET', key, instance, mine .. ':' .. (now + lease))
-            redis.call('EXPIRE', key, lease)
+            others[k] = others[k] + tonumber(count)
         end
     end
 end
+local answers, argument = {{}}, 3 + #KEYS
+while ARGV[argument] do
+    local last, may = argument + 2 * ARGV[argument], 1
+    for a = argument + 1, last, 2 do
+        local k = tonumber(ARGV[a])
+        if others[k] + mine[k] >= tonumber(ARGV[a + 1]) then may = 0 end
+    end
+    if may == 1 then
+        for a = argument + 1, last, 2 do
+            local k = tonumber(ARGV[a])
+            mine[k] = mine[k] + 1
+        end
+    end
+    answers[#answers + 1], argument = may, last + 1
+end
+for k, key in ipairs(KEYS) do
+    if mine[k] == 0 then
+        redis.call('HDEL', key, instance)
+    else
+        redis.call('HSET', key, instance, mine[k] .. ':' .. (now + lease))
+        redis.call('EXPIRE', key, lease)
+    end
+end
+answers[#answers + 1] = malformed
 return answers
 """
 _LEASE_SECONDS: Final = 60
@@ -62,23 +88,27 @@ _RELEASES_KEPT_MAX: Final = 100_000
 Holder = Literal["address", "user"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Lease:
-    """This instance's streams of one holder; `limit` 0 only writes the count down."""
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """What is asked of Redis: room for one more stream under each holder, within these limits; or,
+    without limits, only to write down how many there are.
+    """
 
-    holder: str
-    count: int
-    limit: int = 0
+    holders: tuple[str, ...]
+    limits: tuple[int, ...] = ()
+    counted: bool = False
+    left: bool = False  # the client was gone before its stream was counted
 
 
 class StreamLimiter:
     """Counts open streams per holder over all instances. A new one is refused; none is ever
-    evicted.
+    evicted. `limit` is what one client may hold.
     """
 
     def __init__(
         self, redis: Redis, instance: str, kind: Holder, limit: int, metrics: Metrics
     ) -> None:
+        self._redis = redis
         self._script = redis.script(_LEASE)
         self._instance = instance
         self._kind: Final = kind
@@ -87,8 +117,8 @@ class StreamLimiter:
         self._open: dict[str, int] = {}
         self._count = 0
         self._released: set[str] = set()
-        self._leases: Coalescer[_Lease, bool] = Coalescer(
-            self._ask_redis,
+        self._leases: Coalescer[_Asked, bool] = Coalescer(
+            self._ask,
             batch_max=_BATCH_MAX,
             waiting_max=_WAITING_MAX,
             on_overload=metrics.overloads.labels("streams").inc,
@@ -98,32 +128,32 @@ class StreamLimiter:
         """How many streams of this instance are open or on their way in."""
         return self._count
 
-    async def enter(self, holder: str) -> None:
-        """Count a stream of this holder. Raises TooManyStreams, Overloaded."""
+    async def enter(self, holders: Sequence[tuple[str, int]]) -> None:
+        """Count a stream under all of these holders; each has a share, which is how many times
+        `limit` it may hold. Raises Overloaded, and TooManyStreams: then it counts under none.
+        """
+        entering = _Asked(
+            tuple(holder for holder, _ in holders),
+            tuple(self._limit * share for _, share in holders),
+        )
         self._count += 1
-        self._open[holder] = count = self._open.get(holder, 0) + 1
         try:
-            allowed = await self._leases.join(_Lease(holder, count, self._limit))
+            allowed = await self._leases.join(entering)
         except BaseException:
-            self.leave(holder)
+            entering.left = True
+            self._count -= 1
+            if entering.counted:
+                self._count_out(entering.holders)
             raise
         if not allowed:
-            self.leave(holder)
+            self._count -= 1
             self._metrics.streams_refused.labels(self._kind).inc()
             raise TooManyStreams
 
-    def leave(self, holder: str) -> None:
+    def leave(self, holders: Sequence[tuple[str, int]]) -> None:
         """Take one stream off; `run` tells the other instances within a second."""
         self._count -= 1
-        left = self._open.get(holder, 0) - 1
-        if left > 0:
-            self._open[holder] = left
-        else:
-            self._open.pop(holder, None)
-        if len(self._released) < _RELEASES_KEPT_MAX:
-            self._released.add(holder)
-        elif holder not in self._released:
-            self._metrics.stream_releases_forgotten.inc()
+        self._count_out([holder for holder, _ in holders])
 
     async def run(self) -> None:
         """Write releases down and renew leases until cancelled."""
@@ -135,19 +165,6 @@ class StreamLimiter:
                 self._released.update(self._open)
             await self._write_down()
 
-    async def _write_down(self) -> None:
-        """Tell the other instances what was released, a batch at a time; the rest next time when
-        Redis does not take it.
-        """
-        released = list(self._released)
-        for start in range(0, len(released), _BATCH_MAX):
-            batch = released[start : start + _BATCH_MAX]
-            self._released.difference_update(batch)  # who leaves meanwhile is for the next time
-            leases = [_Lease(holder, self._open.get(holder, 0)) for holder in batch]
-            if not all(await asyncio.gather(*map(self._leases.join, leases))):
-                self._released.update(batch)
-                return
-
     async def close(self) -> None:
         """Give all places up: the clients of an instance that ends open their streams elsewhere."""
         self._released.update(self._open)
@@ -155,11 +172,104 @@ class StreamLimiter:
         await self._write_down()
         await self._leases.close()
 
-    async def _ask_redis(self, leases: Sequence[_Lease]) -> list[bool | Exception]:
-        numbers = [number for lease in leases for number in (lease.count, lease.limit)]
-        keys = [f"streams:{self._kind}:{lease.holder}" for lease in leases]
+    async def _write_down(self) -> None:
+        """Tell the other instances what was released, a batch at a time; the rest next time when
+        Redis does not take it.
+        """
+        released = list(self._released)
+        for start in range(0, len(released), _BATCH_MAX):
+            batch = tuple(released[start : start + _BATCH_MAX])
+            self._released.difference_update(batch)  # who leaves meanwhile is for the next time
+            taken = False
+            try:
+                with contextlib.suppress(Overloaded, ShuttingDown):
+                    taken = await self._leases.join(_Asked(batch))
+            finally:
+                if not taken:
+                    self._released.update(batch)
+            if not taken:
+                return
+
+    async def _ask(self, asked: Sequence[_Asked]) -> list[bool | Exception]:
+        """Ask Redis for all of them, or decide here while it is away. What is allowed is counted
+        at once: the next batch may begin before the callers of this one wake up.
+        """
+        answers = await self._ask_redis(asked)
+        allowed: list[bool | Exception] = []
+        for place, one in enumerate(asked):
+            allowed.append(self._has_room(one) if answers is None else answers[place] == 1)
+            if allowed[-1]:
+                self._count_in(one)
+        return allowed
+
+    async def _ask_redis(self, asked: Sequence[_Asked]) -> list[int] | None:
+        """The script's answers; None when there are none, and then nothing was written down."""
+        places: dict[str, int] = {}
+        for one in asked:
+            for holder in one.holders:
+                places.setdefault(holder, len(places) + 1)
+        counts = [self._open.get(holder, 0) for holder in places]
+        wanted = [number for one in asked for number in _wanted(one, places)]
+        keys = [f"streams:{self._kind}:{holder}" for holder in places]
+        arguments = [self._instance, _LEASE_SECONDS, *counts, *wanted]
         try:
-            answers = await self._script(keys, [self._instance, _LEASE_SECONDS, *numbers])
-        except RedisUnavailable:  # then each instance counts its own, and nothing is written down
-            return [lease.limit > 0 and lease.count <= lease.limit for lease in leases]
-        return [bool(answer) for answer in answers]
+            *answers, malformed = _numbers(await self._script(keys, arguments), len(asked) + 1)
+        except RedisUnavailable:
+            return None
+        except ValueError:
+            self._redis.note_malformed("answer")
+            return None
+        if malformed:
+            self._redis.note_malformed("streams", malformed)
+        return answers
+
+    def _has_room(self, one: _Asked) -> bool:
+        return bool(one.limits) and all(
+            self._open.get(holder, 0) < limit
+            for holder, limit in zip(one.holders, one.limits, strict=True)
+        )
+
+    def _count_in(self, one: _Asked) -> None:
+        if not one.limits:
+            return
+        if one.left:  # while Redis was asked, which has counted it
+            self._release(one.holders)
+            return
+        one.counted = True
+        for holder in one.holders:
+            self._open[holder] = self._open.get(holder, 0) + 1
+
+    def _count_out(self, holders: Sequence[str]) -> None:
+        for holder in holders:
+            left = self._open.get(holder, 0) - 1
+            if left > 0:
+                self._open[holder] = left
+            else:
+                self._open.pop(holder, None)
+        self._release(holders)
+
+    def _release(self, holders: Sequence[str]) -> None:
+        for holder in holders:
+            if len(self._released) < _RELEASES_KEPT_MAX:
+                self._released.add(holder)
+            elif holder not in self._released:
+                self._metrics.stream_releases_forgotten.inc()
+
+
+def _wanted(one: _Asked, places: Mapping[str, int]) -> Iterator[int]:
+    """What the script takes of one stream; nothing of one whose client is gone already."""
+    if one.left:
+        yield 0
+        return
+    yield len(one.limits)
+    for holder, limit in zip(one.holders[: len(one.limits)], one.limits, strict=True):
+        yield from (places[holder], limit)
+
+
+def _numbers(answer: Any, count: int) -> list[int]:
+    """Check the script's answer. Raises ValueError when it is not one of its answers."""
+    if not isinstance(answer, list) or len(answer) != count:
+        raise ValueError
+    if not all(isinstance(number, int) for number in answer):
+        raise ValueError
+    return answer

@@ -1,22 +1,32 @@
-"""Which limits hold for which request."""
+"""Which limits hold for which request.
+
+`limit` counts every request before anything else is done for it: against its address, and against
+its user if it has a valid token. What only the body tells is counted by the handlers that read it:
+registrations and log-ins against the address, log-ins against the name they give as well, refreshes
+and log-outs against their family. Those checks that are asked together are passed together, or use
+nothing up.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from scoreboard.api.addresses import client_address
+from scoreboard.api.addresses import client_address, networks_of
+from scoreboard.api.checks import Allowance, Check, check_of, tightest
 from scoreboard.api.identity import identity_or_none
-from scoreboard.api.rates import Allowance, Check, check_of
 from scoreboard.api.replies import is_shared
 from scoreboard.api.tracing import span_of_call
 from scoreboard.errors import RateLimited
-from scoreboard.keys import LIMITER, METRICS, SETTINGS
+from scoreboard.keys import ACCOUNTS, LIMITER, METRICS, SETTINGS
 from scoreboard.scoring.model import Board
+from scoreboard.settings import Rate
 
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead.
@@ -31,11 +41,7 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     Raises RateLimited. The answer's headers are set in `write_limits`, when it is prepared.
     """
-    checks = _checks(request)
-    with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        request[_ALLOWANCE] = allowance = await request.app[LIMITER].check(checks)
-        if not allowance.allowed:
-            span.note({"scoreboard.limit": allowance.check.name})
+    request[_ALLOWANCE] = allowance = await _ask(request, _checks(request))
     if not allowance.allowed:
         _refuse(request, allowance)
     return await handler(request)
@@ -58,18 +64,67 @@ def board_seen(request: web.Request) -> Board | None:
     return None if allowance is None else allowance.board
 
 
-async def limit_logins(request: web.Request, login: str) -> None:
-    """Count a log-in attempt against the user it names, from whatever address. Raises
-    RateLimited.
+# What the body tells; for handlers, once they have read it
+
+
+async def limit_registration(request: web.Request) -> None:
+    """Count a registration against its address. Raises RateLimited."""
+    rate = request.app[SETTINGS].rate_limit_accounts_per_ip
+    await _count(request, _of_address(request, "accounts", rate))
+
+
+async def limit_log_in(request: web.Request, login: str) -> None:
+    """Count a log-in against its address, and against the name or e-mail address that it gives,
+    from whatever address. Raises RateLimited.
     """
-    rate = request.app[SETTINGS].rate_limit_logins_per_user
-    allowance = await request.app[LIMITER].check([check_of("login", _who(login), rate)])
+    settings = request.app[SETTINGS]
+    by_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
+    by_login = check_of("login", _one_spelling(login), settings.rate_limit_logins_per_user)
+    await _count(request, (*by_address, by_login))
+
+
+async def limit_refresh(request: web.Request, refresh_token: str) -> None:
+    """Count a refresh or a log-out against the token's family. One that is not of our making has
+    none, and counts against its address: nobody's tokens cost the neighbours behind that address
+    nothing. Raises RateLimited.
+    """
+    settings = request.app[SETTINGS]
+    family = request.app[ACCOUNTS].family_of(refresh_token)
+    if family is None:
+        checks = _of_address(request, "tokens", settings.rate_limit_accounts_per_ip)
+    else:
+        checks = (check_of("family", family, settings.rate_limit_per_family),)
+    await _count(request, checks)
+
+
+async def may_guess(request: web.Request, login: str, user_id: str | None) -> bool:
+    """Count a log-in against the user whom it means, by name and by e-mail address together; None
+    for nobody. Where this says no, the password must be called wrong, whatever it is.
+
+    To say so with 429 would tell strangers which name and which e-mail address are one user's.
+    """
+    return (await _guess(request, user_id or _one_spelling(login))).allowed
+
+
+async def limit_guesses(request: web.Request, user_id: str) -> None:
+    """Count a password that this user, who is known already, gives once more. Shares its count with
+    `may_guess`. Raises RateLimited.
+    """
+    allowance = await _guess(request, user_id)
     if not allowance.allowed:
         request[_ALLOWANCE] = allowance
-        _refuse(request, allowance)
+        raise RateLimited
 
 
-def _who(login: str) -> str:
+async def _guess(request: web.Request, key: str) -> Allowance:
+    rate = request.app[SETTINGS].rate_limit_logins_per_user
+    allowance = await _ask(request, [check_of("guesses", key, rate)])
+    if not allowance.allowed:
+        request.app[METRICS].limited.labels("guesses").inc()
+    return allowance
+
+
+def _one_spelling(login: str) -> str:
     """One key for all spellings of a login that may mean one user: the registry knows a user in any
     case and in look-alike letters (`ᴬᵈａ`), PostgreSQL's lower() makes an `i` of `İ`. That a few
     strangers may share a key (`josé`, `jose`) harms them less.
@@ -81,18 +136,48 @@ def _who(login: str) -> str:
     return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
 
 
-def _checks(request: web.Request) -> list[Check]:
+# Checks
+
+
+def _checks(request: web.Request) -> Sequence[Check]:
     settings = request.app[SETTINGS]
-    address = client_address(request, settings.trusted_proxies)
-    path = request.path
-    if path in _OPERATIONS:
-        return [check_of("operations", address, settings.rate_limit_per_ip)]
-    checks = [check_of("ip", address, settings.rate_limit_per_ip)]
-    if path.startswith("/api/auth/"):
-        checks.append(check_of("accounts", address, settings.rate_limit_accounts_per_ip))
-    elif (user := identity_or_none(request)) is not None:
-        checks.append(check_of("user", user.user_id, settings.rate_limit_per_user))
-    return checks
+    if request.path in _OPERATIONS:
+        return _of_address(request, "operations", settings.rate_limit_per_ip)
+    by_address = _of_address(request, "ip", settings.rate_limit_per_ip)
+    user = identity_or_none(request)
+    if user is None:
+        return by_address
+    return (*by_address, check_of("user", user.user_id, settings.rate_limit_per_user))
+
+
+def _of_address(request: web.Request, name: str, rate: Rate) -> tuple[Check, ...]:
+    address = client_address(request, request.app[SETTINGS].trusted_proxies)
+    return _of_networks(name, address, rate)
+
+
+@lru_cache(maxsize=8192)
+def _of_networks(name: str, address: str, rate: Rate) -> tuple[Check, ...]:
+    """One check for each network that the address is in; wider ones have more clients' quotas."""
+    return tuple(
+        check_of(name, network.key, Rate(rate.count * network.share, rate.seconds))
+        for network in networks_of(address)
+    )
+
+
+async def _count(request: web.Request, checks: Sequence[Check]) -> None:
+    """Count what the body tells; the answer tells of what leaves the least. Raises RateLimited."""
+    allowance = await _ask(request, checks)
+    request[_ALLOWANCE] = tightest([request[_ALLOWANCE], allowance])
+    if not allowance.allowed:
+        _refuse(request, allowance)
+
+
+async def _ask(request: web.Request, checks: Sequence[Check]) -> Allowance:
+    with span_of_call(request, "scoreboard.limits", _REDIS) as span:
+        allowance = await request.app[LIMITER].check(checks)
+        if not allowance.allowed:
+            span.note({"scoreboard.limit": allowance.check.name})
+    return allowance
 
 
 def _refuse(request: web.Request, allowance: Allowance) -> None:

@@ -31,9 +31,13 @@ log = structlog.get_logger("scoreboard.redis")
 
 # Why a call got no answer: it failed, or another one did a moment ago.
 Failure = Literal["no_answer", "resting"]
+# What Redis held, or answered, that we never write: the time of a limit, a lease of streams, the
+# answer of a script; or a key of another type, about which a command complained.
+Malformed = Literal["limit", "streams", "answer", "type"]
 
 _CONNECTIONS: Final = 8  # calls are coalesced, so a few connections carry everything
 REST_SECONDS: Final = 0.5
+_WRONG_TYPE: Final = "WRONGTYPE"  # Redis's word; within a script's error too
 
 
 class RedisUnavailable(Exception):
@@ -45,7 +49,7 @@ class Redis:
 
     `generation` counts connections made and calls failed. Whoever keeps it beside what he read from
     Redis can tell whether Redis may have been restarted since, with other contents. `on_failure` is
-    told of each call without an answer, and why.
+    told of each call without an answer, and why; `on_malformed` of values that are not ours.
     """
 
     def __init__(
@@ -55,9 +59,12 @@ class Redis:
         timeout_seconds: float,
         name: str,
         on_failure: Callable[[Failure], None] = lambda _: None,
+        on_malformed: Callable[[Malformed, int], None] = lambda _, __: None,
     ) -> None:
         self.generation = 0
         self._on_failure = on_failure
+        self._on_malformed = on_malformed
+        self._told_of: set[Malformed] = set()
         self._timeout_seconds = timeout_seconds
         self._resting_until = 0.0
         self._away = False
@@ -112,6 +119,15 @@ class Redis:
 
         return run
 
+    def note_malformed(self, what: Malformed, values: int = 1) -> None:
+        """Count values that we never write, and that are therefore taken for absent; the first of
+        each kind is logged. Somebody else uses this database, or wrote into it by hand.
+        """
+        self._on_malformed(what, values)
+        if what not in self._told_of:
+            self._told_of.add(what)
+            log.warning("scoreboard.redis.malformed", what=what, values=values)
+
     async def ping(self) -> None:
         """Return when Redis answers. Raises RedisUnavailable."""
         await self._ask(self._client.ping)
@@ -133,6 +149,10 @@ class Redis:
                 answer = await call()
         except (RedisError, OSError, TimeoutError) as error:
             raise_if_cancelled()
+            if _WRONG_TYPE in str(error):  # one key is not ours: that is no reason to rest
+                self._note(None)
+                self.note_malformed("type")
+                raise RedisUnavailable(str(error)) from error
             self.generation += 1
             self._resting_until = loop.time() + REST_SECONDS
             self._note(error)

@@ -36,7 +36,16 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _WAY: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
 _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
-_LIMITS: Final = ("ip", "user", "accounts", "login", "operations")
+_LIMITS: Final = (
+    "ip",
+    "user",
+    "accounts",
+    "login",
+    "guesses",
+    "family",
+    "tokens",
+    "operations",
+)
 # What `submit` raises.
 _REFUSALS: Final = (
     AlreadyGranted,
@@ -234,6 +243,12 @@ class Metrics:
             "Calls that Redis did not answer.",
             "reason",
             known=("no_answer", "resting"),
+        )
+        self.redis_malformed = make.counter(
+            "redis_malformed",
+            "Values in Redis that are not ours, taken for absent.",
+            "what",
+            known=("limit", "streams", "answer", "type"),
         )
 
     def _count_the_process(self, make: _Maker) -> None:

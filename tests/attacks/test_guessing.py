@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from typing import Any
@@ -10,6 +11,7 @@ import argon2
 import pytest
 
 from tests.attacks.conftest import Start
+from tests.eventually import eventually
 from tests.instances import Instance
 
 PASSWORD = "correct horse battery staple"
@@ -74,6 +76,91 @@ async def test_no_spelling_of_a_name_gives_further_attempts(
         for n, login in enumerate(spellings)
     ]
     assert found == [401] * 3 + [429]
+
+
+async def test_guesses_by_name_and_by_address_of_one_user_count_together(start: Start) -> None:
+    """Past the limit no password is right, under whichever of the two."""
+    instance = await start(rate_limit_logins_per_user="3/hour")
+    await register(instance, "misha")
+    for login in ("misha", "misha@example.org", "misha"):
+        assert (await log_in(instance, login))[0] == 401
+    for login in ("misha", "misha@example.org", "MISHA@example.org"):
+        assert (await log_in(instance, login, PASSWORD))[0] != 200
+    assert instance.metric("rate_limited_total", limit="guesses") == 3
+
+
+async def test_the_limit_of_a_user_does_not_tell_which_name_has_which_address(
+    start: Start,
+) -> None:
+    """A name is known to everybody, an address to its owner alone. Whoever uses up the guesses of a
+    name learns nothing from what an address is answered then, whosever it is.
+    """
+    instance = await start(rate_limit_logins_per_user="3/hour")
+    await register(instance, "misha")
+    for _ in range(5):
+        await log_in(instance, "misha")
+    assert instance.metric("rate_limited_total", limit="login") == 2
+    hers = [await answer(instance, "misha@example.org") for _ in range(5)]
+    nobodys = [await answer(instance, "nobody@example.org") for _ in range(5)]
+    assert hers == nobodys
+    assert [status for status, *_ in hers] == [401] * 3 + [429] * 2
+
+
+async def answer(instance: Instance, login: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """All of an answer but what is new with each."""
+    body = {"username": login, "password": WRONG}
+    async with instance.client.post("/api/auth/login", json=body) as response:
+        changes = ("Date", "X-Request-ID", "RateLimit-Reset")
+        headers = {name: value for name, value in response.headers.items() if name not in changes}
+        headers.pop("Retry-After", None)
+        return response.status, await response.json(), headers
+
+
+async def test_a_guess_that_is_not_looked_at_is_the_same_work(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = await start(rate_limit_logins_per_user="1/hour")
+    await register(instance, "misha")
+    verified: list[argon2.Parameters] = []
+    verify = argon2.PasswordHasher.verify
+
+    def counting(hasher: argon2.PasswordHasher, stored: str, password: bytes) -> bool:
+        verified.append(argon2.extract_parameters(stored))
+        return verify(hasher, stored, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", counting)
+    assert (await log_in(instance, "misha"))[0] == 401
+    assert (await log_in(instance, "misha@example.org", PASSWORD))[0] == 401
+    assert len(verified) == 2
+    assert len(set(map(repr, verified))) == 1
+
+
+async def test_a_flood_of_log_ins_from_one_network_keeps_nobody_else_waiting(
+    start: Start,
+) -> None:
+    """Each of the flood has a /64 of its own, all within one /48."""
+    instance = await start(trusted_proxies=["127.0.0.1"])
+    await register(instance, "misha")
+    answered = 0
+
+    async def guess(n: int) -> int:
+        nonlocal answered
+        status = (await log_in(instance, f"user{n}", address=f"2001:db8:0:{n:x}::1"))[0]
+        answered += status == 401
+        return status
+
+    flood = [asyncio.create_task(guess(n)) for n in range(120)]
+    await eventually(lambda: instance.metric("overloads_total", queue="passwords") > 0)
+    before = answered
+    honest = [
+        (await log_in(instance, "misha", PASSWORD, address=f"198.51.100.{n}"))[0] for n in range(3)
+    ]
+    meanwhile = answered - before
+    statuses = await asyncio.gather(*flood)
+
+    assert honest == [200] * 3
+    assert meanwhile < 30  # of the 66 that were before them
+    assert set(statuses) == {401, 503}
 
 
 async def test_a_right_password_is_not_told_apart_while_the_limit_holds(start: Start) -> None:

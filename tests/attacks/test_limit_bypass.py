@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+
+import aiohttp
 
 from scoreboard import keys
 from scoreboard.accounts.access import AccessTokens
@@ -76,6 +79,74 @@ async def test_an_ipv6_host_cannot_rotate_through_its_network(start: Start) -> N
     fields = [f"X-Forwarded-For: {address}" for address in spellings]
     found = await statuses(instance, *(request("/api/leaderboard", fields=[f]) for f in fields))
     assert found == [200, 200, 429, 429]
+
+
+async def from_addresses(instance: Instance, addresses: Sequence[str]) -> list[int]:
+    fields = [f"X-Forwarded-For: {address}" for address in addresses]
+    return await statuses(instance, *(request("/api/leaderboard", fields=[f]) for f in fields))
+
+
+async def test_an_ipv6_customer_cannot_rotate_through_its_networks(start: Start) -> None:
+    """A household has 256 networks and the quota of 4, a company 65,536 and that of 16."""
+    instance = await start(rate_limit_per_ip="2/hour", trusted_proxies=["127.0.0.1"])
+    household = await from_addresses(instance, [f"2001:db8:0:{n:x}::1" for n in range(12)])
+    assert household == [200] * 8 + [429] * 4
+    company = await from_addresses(instance, [f"2001:db8:0:{n:x}00::1" for n in range(1, 32)])
+    assert company == [200] * 24 + [429] * 7  # and the 8 of the household within
+    assert await from_addresses(instance, ["2001:db8:1::1"]) == [200]
+
+
+async def test_what_one_network_is_refused_is_not_counted_against_the_wider_ones(
+    start: Start,
+) -> None:
+    """Else one customer of a mobile network would use up what its neighbours have together."""
+    instance = await start(rate_limit_per_ip="2/hour", trusted_proxies=["127.0.0.1"])
+    found = await from_addresses(instance, ["2001:db8::1"] * 60)
+    assert found == [200] * 2 + [429] * 58
+    assert await from_addresses(instance, ["2001:db8:0:1::1"] * 3) == [200, 200, 429]
+
+
+async def test_an_ipv6_customer_holds_no_streams_without_end(start: Start) -> None:
+    instance = await start(streams_per_ip=1, trusted_proxies=["127.0.0.1"])
+
+    opened: list[aiohttp.ClientResponse] = []
+
+    async def opens(address: str) -> int:
+        headers = {"X-Forwarded-For": address}
+        opened.append(await instance.client.get("/api/leaderboard/stream", headers=headers))
+        return opened[-1].status
+
+    household = [await opens(f"2001:db8:0:{n:x}::1") for n in range(6)]
+    assert household == [200] * 4 + [429] * 2
+    company = [await opens(f"2001:db8:0:{n:x}00::1") for n in range(1, 15)]
+    assert company == [200] * 12 + [429] * 2
+    assert await opens("2001:db8:1::1") == 200
+    for response in opened:
+        response.close()
+    await asyncio.sleep(0)
+
+
+async def test_an_ipv4_customer_makes_no_ipv6_clients_of_its_address(start: Start) -> None:
+    instance = await start(rate_limit_per_ip="2/hour", trusted_proxies=["127.0.0.1"])
+    addresses = [
+        "192.0.2.1",
+        "2002:c000:201::1",  # 6to4
+        "2002:c000:201:ffff::1",
+        "2001:0:cb00:7101:8000:63bf:3fff:fdfe",  # Teredo
+        "64:ff9b::192.0.2.1",  # NAT64
+        "::ffff:192.0.2.1",
+    ]
+    assert await from_addresses(instance, addresses) == [200] * 2 + [429] * 4
+
+
+async def test_the_networks_of_a_customer_count_together_while_redis_is_away(start: Start) -> None:
+    instance = await start(
+        rate_limit_per_ip="2/hour",
+        trusted_proxies=["127.0.0.1"],
+        redis_url="redis://127.0.0.1:1/0",
+    )
+    found = await from_addresses(instance, [f"2001:db8:0:{n:x}::1" for n in range(12)])
+    assert found == [200] * 8 + [429] * 4
 
 
 # Other spellings of a path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.guard import Guard
+from tests.guards.guard import GUESSING, Guard
 
 ACCOUNTS: Final = (
     Guard(
@@ -29,11 +29,46 @@ ACCOUNTS: Final = (
         "tests/attacks/test_tokens.py::test_no_forgery_submits_anything",
     ),
     Guard(
+        "passwords take turns by network",
+        "scoreboard/accounts/passwords.py",
+        "        await self._turns.take(path)\n",
+        "        await self._turns.take(())\n",
+        f"{GUESSING}::test_a_flood_of_log_ins_from_one_network_keeps_nobody_else_waiting",
+    ),
+    Guard(
+        "the newest of the greediest is refused first",
+        "scoreboard/accounts/turns.py",
+        "lambda one: (one.waiting, one.newest())",
+        "lambda one: one.newest()",
+        "tests/unit/test_turns.py::test_when_too_many_wait_the_newest_of_the_greediest_is_refused",
+    ),
+    Guard(
+        "who leaves in the moment of its turn passes it on",
+        "scoreboard/accounts/turns.py",
+        "                self.give_back()  # its turn came in the moment in which it left\n",
+        "                pass\n",
+        "tests/unit/test_turns.py::test_who_leaves_in_the_moment_of_its_turn_passes_it_on",
+    ),
+    Guard(
+        "past the limit of guesses no password is right",
+        "scoreboard/accounts/registry.py",
+        "            password_hash = None\n",
+        "            pass\n",
+        f"{GUESSING}::test_guesses_by_name_and_by_address_of_one_user_count_together",
+    ),
+    Guard(
+        "a guess too many is the same work and answer",
+        "scoreboard/accounts/registry.py",
+        "            password_hash = None\n",
+        "            raise BadCredentials\n",
+        f"{GUESSING}::test_a_guess_that_is_not_looked_at_is_the_same_work",
+    ),
+    Guard(
         "an unknown user costs a verification as well",
         "scoreboard/accounts/passwords.py",
-        "        return await self._on_a_thread(lambda: self._matches(known, password))\n",
+        "        return await self._on_a_thread(lambda: self._matches(known, password), path)\n",
         "        if known is self._nobodys_hash:\n            return False\n"
-        "        return await self._on_a_thread(lambda: self._matches(known, password))\n",
+        "        return await self._on_a_thread(lambda: self._matches(known, password), path)\n",
         "tests/attacks/test_guessing.py"
         "::test_an_unknown_user_and_a_wrong_password_are_the_same_work",
     ),

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.guard import HELD_CONNECTIONS, OTHER_SITES, SECRETS, STREAMS, Guard
+from tests.guards.guard import (
+    BYPASS,
+    GUESSING,
+    HELD_CONNECTIONS,
+    LIMITS,
+    OTHER_SITES,
+    RATES,
+    SECRETS,
+    STREAMS,
+    Guard,
+)
 
 EDGE: Final = (
     Guard(
@@ -32,9 +42,104 @@ EDGE: Final = (
     Guard(
         "limits go on without Redis",
         "scoreboard/api/rates.py",
-        "            left = [self._local.left_us(check) for check in checks]\n",
-        "            left = [check.burst_us for check in checks]\n",
+        "[us for checks in requests for us in self._local.left_us(checks)]",
+        "[check.burst_us for checks in requests for check in checks]",
         "tests/service/test_limits.py::test_limits_go_on_per_instance_while_redis_is_away",
+    ),
+    Guard(
+        "an IPv6 customer is one client with all of its networks",
+        "scoreboard/api/addresses.py",
+        "((64, 1), (56, 4), (48, 16))",
+        "((64, 1),)",
+        f"{BYPASS}::test_an_ipv6_customer_cannot_rotate_through_its_networks",
+    ),
+    Guard(
+        "an IPv4 customer makes no IPv6 clients",
+        "scoreboard/api/addresses.py",
+        "_ipv4_within(parsed) or parsed",
+        "parsed",
+        f"{BYPASS}::test_an_ipv4_customer_makes_no_ipv6_clients_of_its_address",
+    ),
+    Guard(
+        "no hop is trusted for an address that is written into its own",
+        "scoreboard/api/addresses.py",
+        "    return any(parsed in network for network in trusted)",
+        "    parsed = isinstance(parsed, IPv6Address) and _ipv4_within(parsed) or parsed\n"
+        "    return any(parsed in network for network in trusted)",
+        "tests/unit/test_addresses.py::"
+        "test_no_hop_is_trusted_for_an_address_that_is_written_into_its_own",
+    ),
+    Guard(
+        "a request that one limit refuses uses up nothing of the others",
+        "scoreboard/api/rates.py",
+        "    for i = first, allowed and last or 0 do\n",
+        "    for i = first, left[first] >= 0 and first or 0 do\n",
+        f"{LIMITS}::test_a_request_that_one_limit_refuses_uses_up_nothing_of_the_others",
+    ),
+    Guard(
+        "without Redis, too, a refused request uses up nothing",
+        "scoreboard/api/local_rates.py",
+        "        if min(left) >= 0:\n",
+        "        if left[0] >= 0:\n",
+        f"{RATES}::test_a_request_that_one_check_refuses_uses_up_nothing_of_the_others",
+    ),
+    Guard(
+        "who is being refused is not forgotten",
+        "scoreboard/api/local_rates.py",
+        "            self._see([check.redis_key for check in checks])\n",
+        "            pass\n",
+        f"{RATES}::test_who_is_being_refused_is_not_forgotten",
+    ),
+    Guard(
+        "garbage under the key of a limit costs nobody anything",
+        "scoreboard/api/rates.py",
+        "        local value = pcall('GET', KEYS[i])\n",
+        "        local value = call('GET', KEYS[i])\n",
+        f"{LIMITS}::test_garbage_under_the_keys_of_one_client_costs_nobody_anything",
+    ),
+    Guard(
+        "garbage under the key of streams costs nobody anything",
+        "scoreboard/api/leases.py",
+        "redis.pcall('HLEN', key)",
+        "redis.call('HLEN', key)",
+        f"{LIMITS}::test_garbage_under_the_keys_of_one_client_costs_nobody_anything",
+    ),
+    Guard(
+        "one key of another type is no outage of Redis",
+        "scoreboard/connections/redis.py",
+        "            if _WRONG_TYPE in str(error):",
+        "            if False:",
+        "tests/integration/test_rates.py"
+        "::test_a_key_of_another_type_is_no_reason_to_leave_redis_alone",
+    ),
+    Guard(
+        "a stream that is refused was never counted",
+        "scoreboard/api/leases.py",
+        "    if may == 1 then\n",
+        "    if true then\n",
+        "tests/integration/test_leases.py"
+        "::test_a_stream_that_one_holder_refuses_takes_no_place_of_the_others",
+    ),
+    Guard(
+        "refreshes are counted by family",
+        "scoreboard/api/limits.py",
+        "    if family is None:\n",
+        "    if True:\n",
+        "tests/service/test_hall.py",
+    ),
+    Guard(
+        "a token that we did not make has no family",
+        "scoreboard/api/limits.py",
+        "    family = request.app[ACCOUNTS].family_of(refresh_token)\n",
+        "    family = refresh_token\n",
+        f"{LIMITS}::test_tokens_of_nobody_cost_the_neighbours_nothing",
+    ),
+    Guard(
+        "a name and an address of one user are one for guesses",
+        "scoreboard/api/limits.py",
+        "user_id or _one_spelling(login)",
+        "_one_spelling(login)",
+        f"{GUESSING}::test_guesses_by_name_and_by_address_of_one_user_count_together",
     ),
     Guard(
         "a first header has its time",
@@ -67,8 +172,8 @@ EDGE: Final = (
     Guard(
         "a login is one in all its spellings",
         "scoreboard/api/limits.py",
-        'check_of("login", _who(login), rate)',
-        'check_of("login", login.casefold(), rate)',
+        'check_of("login", _one_spelling(login), ',
+        'check_of("login", login.casefold(), ',
         "tests/attacks/test_guessing.py::test_no_spelling_of_a_name_gives_further_attempts",
     ),
     Guard(
@@ -95,7 +200,7 @@ EDGE: Final = (
     Guard(
         "streams of a user are counted whatever the address",
         "scoreboard/api/leaderboard.py",
-        "    await request.app[USER_STREAMS].enter(user.user_id)\n",
+        "    await request.app[USER_STREAMS].enter(holders)\n",
         "",
         f"{OTHER_SITES}::test_one_user_cannot_hold_streams_without_end_from_ever_new_addresses",
     ),
@@ -116,9 +221,9 @@ EDGE: Final = (
     ),
     Guard(
         "accounts have a limit of their own",
-        "scoreboard/api/limits.py",
-        '    if path.startswith("/api/auth/"):\n',
-        '    if path == "/api/auth/":\n',
+        "scoreboard/api/accounts.py",
+        '    await limit_refresh(request, body["refresh_token"])\n    return',
+        "    return",
         "tests/attacks/test_limit_bypass.py"
         "::test_a_path_that_reaches_an_account_counts_as_one_however_it_is_spelt",
     ),
@@ -139,8 +244,8 @@ EDGE: Final = (
     Guard(
         "releases wait for Redis",
         "scoreboard/api/leases.py",
-        "                self._released.update(batch)\n",
-        "",
+        "                    self._released.update(batch)\n",
+        "                    pass\n",
         "tests/integration/test_leases.py"
         "::test_a_release_that_redis_did_not_take_is_told_when_it_is_back",
     ),

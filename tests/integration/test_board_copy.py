@@ -13,7 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import redis.asyncio
 
-from scoreboard.api.rates import Check, RateLimiter
+from scoreboard.api.checks import Check
+from scoreboard.api.rates import RateLimiter
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import LedgerUnavailable

@@ -15,10 +15,13 @@ import pytest
 import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from scoreboard.api import rates
-from scoreboard.api.rates import Check, LocalRates, RateLimiter
-from scoreboard.connections.redis import Redis
+from scoreboard.api import local_rates, rates
+from scoreboard.api.checks import Check
+from scoreboard.api.local_rates import LocalRates
+from scoreboard.api.rates import RateLimiter
+from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.operations.metrics import Metrics
 from scoreboard.settings import Rate
 from tests.eventually import eventually
@@ -48,8 +51,16 @@ class CountedRedis(Redis):
 
 
 @asynccontextmanager
-async def connected(url: str, timeout_seconds: float = 2.0) -> AsyncIterator[CountedRedis]:
-    client = CountedRedis(url, timeout_seconds=timeout_seconds, name="test rates")
+async def connected(
+    url: str, timeout_seconds: float = 2.0, metrics: Metrics | None = None
+) -> AsyncIterator[CountedRedis]:
+    malformed = (metrics or Metrics()).redis_malformed
+    client = CountedRedis(
+        url,
+        timeout_seconds=timeout_seconds,
+        name="test rates",
+        on_malformed=lambda what, values: malformed.labels(what).inc(values),
+    )
     try:
         yield client
     finally:
@@ -85,38 +96,48 @@ class Clock:
 @pytest.fixture
 async def script_on_clock(redis_url: str) -> AsyncIterator[Script]:
     """The script as it runs, but for the time, which comes last among the arguments."""
-    lua = rates._GCRA.replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
+    lua = rates._GCRA.replace("call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
     assert lua != rates._GCRA
     async with connected(redis_url) as client:
         yield client.script(lua)
 
 
-def steps() -> st.SearchStrategy[list[tuple[int, list[int]]]]:
-    """Pauses, and the keys that are then checked in one call; one may stand there twice."""
+Requests = list[list[int]]
+
+
+def steps() -> st.SearchStrategy[list[tuple[int, Requests]]]:
+    """Pauses, and the requests that are then checked in one call: the keys of each."""
+    keys = st.lists(st.integers(0, 2), min_size=1, unique=True)
     return st.lists(
-        st.tuples(st.integers(0, 1200 * SECOND), st.lists(st.integers(0, 2), min_size=1)),
-        min_size=1,
+        st.tuples(st.integers(0, 1200 * SECOND), st.lists(keys, min_size=1)), min_size=1
     )
 
 
 @examples(60)
 @given(st.lists(any_rate(), min_size=3, max_size=3), steps())
 async def test_the_script_answers_as_the_algorithm_in_memory_does(
-    script_on_clock: Script, limits: list[Rate], steps: list[tuple[int, list[int]]]
+    script_on_clock: Script, limits: list[Rate], steps: list[tuple[int, Requests]]
 ) -> None:
     clock, local, prefix = Clock(), LocalRates(), next(_numbers)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(rates, "time", clock)
-        for pause, keys in steps:
+        patched.setattr(local_rates, "time", clock)
+        for pause, requests in steps:
             clock.now_us += pause
-            checks = [Check("ip", f"{prefix}:{key}", limits[key]) for key in keys]
-            numbers = [n for each in checks for n in (each.interval_us, each.burst_us)]
-            *left, version = await script_on_clock(
-                [*(each.key for each in checks), "no board"],
-                [*numbers, *divmod(clock.now_us, SECOND)],
+            asked = [[Check("ip", f"{prefix}:{k}", limits[k]) for k in keys] for keys in requests]
+            keys = [each.redis_key for checks in asked for each in checks]
+            numbers = [
+                number
+                for checks in asked
+                for number in (
+                    len(checks),
+                    *(n for each in checks for n in (each.interval_us, each.burst_us)),
+                )
+            ]
+            *left, version, malformed = await script_on_clock(
+                [*keys, "no board"], [*numbers, *divmod(clock.now_us, SECOND)]
             )
-            assert version is None
-            assert left == [local.left_us(each) for each in checks]
+            assert (version, malformed) == (None, 0)
+            assert left == [us for checks in asked for us in local.left_us(checks)]
 
 
 async def test_what_redis_keeps_of_a_limit_ends_by_itself(redis_url: str) -> None:
@@ -182,6 +203,119 @@ async def test_when_several_limits_refuse_the_longest_wait_is_told(redis_url: st
     assert answer.retry_after_seconds > 60
 
 
+async def test_a_request_that_one_limit_refuses_uses_up_nothing_of_the_others(
+    redis_url: str,
+) -> None:
+    """Else a neighbour behind the same address, or oneself, would pay for what was never done."""
+    wide, narrow = check(rate=Rate(100, 3600)), check(rate=Rate(2, 3600), name="user")
+    async with a_limiter(redis_url) as limiter:
+        await asyncio.gather(*(limiter.check([wide, narrow]) for _ in range(20)))
+        await limiter.check([narrow, wide])  # in whatever order
+
+        assert (await limiter.check([wide])).remaining == 97
+        assert not (await limiter.check([narrow])).allowed
+
+
+async def test_the_requests_of_one_call_are_decided_one_after_the_other(redis_url: str) -> None:
+    """The refused one leaves its share of the address to the next, within the same call."""
+    address = check(rate=Rate(2, 3600))
+    used_up, other = check(rate=Rate(1, 3600), name="user"), check("other", name="user")
+    async with connected(redis_url) as client:
+        limiter = RateLimiter(client, Metrics())
+        await limiter.check([used_up])
+        client.calls = 0
+        answers = await asyncio.gather(
+            limiter.check([address, used_up]),
+            limiter.check([address, other]),
+            limiter.check([address, other]),
+            limiter.check([address, other]),
+        )
+
+    assert [answer.allowed for answer in answers] == [False, True, True, False]
+    assert client.calls == 1
+
+
+# What others have put into Redis
+
+
+async def put_garbage(admin: redis.asyncio.Redis, key: str, number: int) -> None:
+    """Something under this key that is no time, each number something else."""
+    match number:
+        case 0:
+            await admin.hset(key, "a", "b")
+        case 1:
+            await admin.lpush(key, "a")
+        case 2:
+            await admin.xadd(key, {"a": "b"})
+        case _:
+            text = ["", "text", "nan", "-nan", "inf", "-inf", "1e400", "-1", "0x7f", "9" * 400]
+            await admin.set(key, text[number - 3])
+
+
+GARBAGE = 13
+
+
+async def test_garbage_under_one_key_counts_as_nothing_and_is_replaced(redis_url: str) -> None:
+    metrics = Metrics()
+    async with (
+        redis.asyncio.Redis.from_url(redis_url) as admin,
+        connected(redis_url, metrics=metrics) as client,
+    ):
+        limiter = RateLimiter(client, metrics)
+        for number in range(GARBAGE):
+            await put_garbage(admin, f"limit:ip:garbage{number}", number)
+        with capture_logs() as logs:
+            questions = [check(f"garbage{number}") for number in range(GARBAGE)]
+            questions.append(check("neighbour"))
+            first = await asyncio.gather(*(limiter.check([each]) for each in questions))
+            second = await asyncio.gather(*(limiter.check([each]) for each in questions))
+
+        assert [answer.remaining for answer in first] == [4] * len(questions)
+        assert [answer.remaining for answer in second] == [3] * len(questions)
+        assert not client.away
+        assert counted(metrics, "rate_limit_checks_local_total") == 0
+        assert counted(metrics, "redis_malformed_total", what="limit") == 5
+        told = [line for line in logs if line["event"] == "scoreboard.redis.malformed"]
+        assert [line["what"] for line in told] == ["limit"]
+
+
+@pytest.mark.parametrize("answer", [None, 1, b"text", [], [1], [1, 2, 3, 4], [b"1", None, 0]])
+async def test_an_answer_that_the_script_cannot_have_given_is_counted_without(
+    redis_url: str, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = Metrics()
+    async with connected(redis_url, metrics=metrics) as client:
+        limiter = RateLimiter(client, metrics)
+
+        async def answers(*_: object) -> object:
+            return answer
+
+        monkeypatch.setattr(limiter, "_script", answers)
+        found = [await limiter.check([check()]) for _ in range(6)]
+
+    assert [each.allowed for each in found] == [True] * 5 + [False]
+    assert counted(metrics, "rate_limit_checks_local_total") == 6
+    assert counted(metrics, "redis_malformed_total", what="answer") == 6
+
+
+async def test_a_key_of_another_type_is_no_reason_to_leave_redis_alone(redis_url: str) -> None:
+    """Whoever asks about that key does without. All others go on."""
+    metrics = Metrics()
+    async with (
+        redis.asyncio.Redis.from_url(redis_url) as admin,
+        connected(redis_url, metrics=metrics) as client,
+    ):
+        await admin.set("leaderboard", "no hash")
+        with pytest.raises(RedisUnavailable):
+            await client.fields("leaderboard", ["version"])
+        limiter = RateLimiter(client, metrics)
+
+        assert (await limiter.check([check()])).remaining == 4
+        assert not client.away
+    assert counted(metrics, "rate_limit_checks_local_total") == 0
+    assert counted(metrics, "redis_malformed_total", what="type") == 1
+
+
 async def test_while_redis_is_away_each_instance_counts_for_itself(redis_url: str) -> None:
     target = urlsplit(redis_url)
     metrics = Metrics()
@@ -241,6 +375,6 @@ async def test_redis_and_not_the_instance_tells_the_time(
     async with a_limiter(redis_url) as limiter:
         await limiter.check([check()])
         wrong = SimpleNamespace(monotonic_ns=lambda: time.monotonic_ns() + 86_400 * 10**9)
-        monkeypatch.setattr(rates, "time", wrong)
+        monkeypatch.setattr(local_rates, "time", wrong)
 
         assert (await limiter.check([check()])).remaining == 3

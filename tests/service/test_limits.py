@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import redis.asyncio
+
+from scoreboard import keys
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users
+
+PASSWORD = "correct horse battery staple"
 
 
 async def statuses(instance: Instance, count: int, **kwargs: object) -> list[int]:
@@ -66,16 +71,120 @@ async def test_only_what_a_trusted_hop_added_counts(start: Start) -> None:
     assert [(await statuses(instance, 1, headers=h))[0] for h in headers] == [200, 200, 429, 429]
 
 
-async def test_accounts_have_a_tighter_limit_of_their_own(start: Start) -> None:
+async def test_a_request_that_one_limit_refuses_uses_up_nothing_of_the_others(
+    start: Start, database_url: str
+) -> None:
+    instance = await start(
+        rate_limit_per_ip="8/hour",
+        rate_limit_per_user="2/hour",
+        rate_limit_accounts_per_ip="4/hour",
+        rate_limit_logins_per_user="1/hour",
+    )
+    [ada] = add_users(database_url, 1)
+    assert [await asks_for_me(instance, ada) for _ in range(6)] == [404, 404, 429, 429, 429, 429]
+    # Six are left to the address. Three are spent on log-ins, of which the second is refused.
+    assert [await logs_in(instance, name) for name in ("ada", "ada", "bob")] == [401, 429, 401]
+    assert await statuses(instance, 4) == [200] * 3 + [429]
+    assert await counts(instance, "limit:accounts:*") == 1
+
+
+async def asks_for_me(instance: Instance, user_id: str) -> int:
+    async with instance.client.put("/api/none", headers=instance.bearer(user_id)) as response:
+        return response.status
+
+
+# Accounts: what the body tells
+
+
+async def logs_in(instance: Instance, login: str, password: str = "wrong-password") -> int:
+    body = {"username": login, "password": password}
+    async with instance.client.post("/api/auth/login", json=body) as response:
+        return response.status
+
+
+async def registers(instance: Instance, username: str) -> str:
+    """Answer the refresh token."""
+    body = {"username": username, "email": f"{username}@example.org", "password": PASSWORD}
+    async with instance.client.post("/api/auth/register", json=body) as response:
+        assert response.status == 201, await response.text()
+        token: str = (await response.json())["refreshToken"]
+        return token
+
+
+async def sends(instance: Instance, what: str, token: str) -> tuple[int, str]:
+    """Refresh or log out; the status, and the next refresh token if there is one."""
+    async with instance.client.post(f"/api/auth/{what}", json={"refreshToken": token}) as response:
+        return response.status, (await response.json()).get("refreshToken", "")
+
+
+async def test_registrations_and_log_ins_of_an_address_have_a_tighter_limit(start: Start) -> None:
     instance = await start(rate_limit_accounts_per_ip="2/hour")
-    found = []
-    for _ in range(3):
-        async with instance.client.post(
-            "/api/auth/refresh", json={"refreshToken": "x"}
-        ) as response:
-            found.append(response.status)
-    assert found == [401, 401, 429]
+    await registers(instance, "ada")
+    assert [await logs_in(instance, name) for name in ("ada", "bob")] == [401, 429]
     assert await statuses(instance, 1) == [200]
+
+
+async def test_refreshes_and_log_outs_are_counted_by_family_and_not_by_address(
+    start: Start,
+) -> None:
+    instance = await start(rate_limit_accounts_per_ip="2/hour", rate_limit_per_family="4/hour")
+    ada, bob = await registers(instance, "ada"), await registers(instance, "bob")
+    found = []
+    for _ in range(5):
+        status, successor = await sends(instance, "refresh", ada)
+        found.append(status)
+        ada = successor or ada
+    assert found == [200] * 4 + [429]
+    assert (await sends(instance, "logout", ada))[0] == 429  # the same family
+    assert (await sends(instance, "refresh", bob))[0] == 200  # a neighbour's
+
+
+async def test_tokens_of_nobody_cost_the_neighbours_nothing(start: Start) -> None:
+    instance = await start(rate_limit_accounts_per_ip="3/hour", rate_limit_per_family="9/hour")
+    ada = await registers(instance, "ada")
+    # Of its shape, and nearly hers: neither is of our making.
+    made_up = ["x", "A" * 43, ada[:-4] + "AAAA", ada[:16] + "B" * 27, "é" * 43]
+    found = [(await sends(instance, "logout", token))[0] for token in made_up]
+    assert found == [200] * 3 + [429] * 2
+    assert (await sends(instance, "refresh", "C" * 43))[0] == 429
+
+    assert (await sends(instance, "refresh", ada))[0] == 200
+    assert await logs_in(instance, "ada", PASSWORD) == 200
+    assert await counts(instance, "limit:family:*") == 1
+
+
+async def test_a_token_of_the_release_before_counts_against_its_address_and_works(
+    start: Start, database_url: str
+) -> None:
+    """Also one whose secret is kept no longer: nobody but the database knows these."""
+    instance = await start(rate_limit_accounts_per_ip="2/hour")
+    other = await start(jwt_secret="another secret of thirty-two bytes")
+    tokens = [await registers(other, name) for name in ("ada", "bob", "cid")]
+    found = [await sends(instance, "refresh", token) for token in tokens]
+    assert [status for status, _ in found] == [200, 200, 429]
+    # From here on they are known by sight.
+    assert (await sends(instance, "refresh", found[0][1]))[0] == 200
+
+
+async def counts(instance: Instance, pattern: str) -> int:
+    """How many keys in Redis are like this."""
+    url = instance.app[keys.SETTINGS].redis_url
+    async with redis.asyncio.Redis.from_url(url) as admin:
+        return len(await admin.keys(pattern))
+
+
+async def test_garbage_under_the_keys_of_one_client_costs_nobody_anything(start: Start) -> None:
+    instance = await start(rate_limit_per_ip="3/hour")
+    async with redis.asyncio.Redis.from_url(instance.app[keys.SETTINGS].redis_url) as admin:
+        await admin.lpush("limit:ip:127.0.0.1", "garbage")
+        await admin.set("streams:address:127.0.0.1", "garbage")
+    stream = await instance.open_stream()
+    assert await statuses(instance, 3) == [200, 200, 429]
+    stream.response.close()
+    assert instance.metric("rate_limit_checks_local_total") == 0
+    assert instance.metric("redis_malformed_total", what="limit") == 1
+    assert instance.metric("redis_malformed_total", what="streams") == 1
+    assert instance.metric("redis_failures_total", reason="no_answer") == 0
 
 
 async def test_log_ins_are_limited_by_the_user_they_name(start: Start) -> None:

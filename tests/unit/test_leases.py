@@ -16,6 +16,8 @@ from scoreboard.operations.metrics import Metrics
 from tests.eventually import eventually
 from tests.samples import counted
 
+A = [("a", 1)]
+
 
 class AwayRedis:
     """Fails every call, once it is let to."""
@@ -52,34 +54,34 @@ async def streams(redis: AwayRedis, metrics: Metrics) -> StreamLimiter:
 async def test_one_stream_too_many_is_refused_and_says_when_to_come_back(
     streams: StreamLimiter, metrics: Metrics
 ) -> None:
-    await streams.enter("a")
-    await streams.enter("a")
+    await streams.enter(A)
+    await streams.enter(A)
 
     with pytest.raises(TooManyStreams) as refused:
-        await streams.enter("a")
+        await streams.enter(A)
 
     assert int(refused.value.headers["Retry-After"]) > 0
     assert counted(metrics, "streams_refused_total", reason="address") == 1
 
 
 async def test_a_refusal_takes_no_place(streams: StreamLimiter) -> None:
-    await streams.enter("a")
-    await streams.enter("a")
+    await streams.enter(A)
+    await streams.enter(A)
     for _ in range(10):
         with pytest.raises(TooManyStreams):
-            await streams.enter("a")
+            await streams.enter(A)
 
-    streams.leave("a")
-    await streams.enter("a")
+    streams.leave(A)
+    await streams.enter(A)
 
 
 async def test_each_address_counts_for_itself(streams: StreamLimiter) -> None:
     for address in ("a", "a", "b", "b"):
-        await streams.enter(address)
+        await streams.enter([(address, 1)])
 
 
 async def test_of_many_at_once_as_many_as_may_get_in(streams: StreamLimiter) -> None:
-    answers = await asyncio.gather(*(streams.enter("a") for _ in range(10)), return_exceptions=True)
+    answers = await asyncio.gather(*(streams.enter(A) for _ in range(10)), return_exceptions=True)
 
     assert answers.count(None) == 2
 
@@ -88,7 +90,7 @@ async def test_a_client_that_leaves_while_it_is_counted_takes_no_place(
     streams: StreamLimiter, redis: AwayRedis
 ) -> None:
     redis.fails.clear()
-    entering = asyncio.create_task(streams.enter("a"))
+    entering = asyncio.create_task(streams.enter(A))
     await eventually(lambda: redis.asked)
 
     entering.cancel()
@@ -96,14 +98,14 @@ async def test_a_client_that_leaves_while_it_is_counted_takes_no_place(
         await entering
     redis.fails.set()
 
-    await streams.enter("a")
-    await streams.enter("a")
+    await streams.enter(A)
+    await streams.enter(A)
 
 
 async def test_addresses_that_left_are_forgotten(streams: StreamLimiter) -> None:
     for number in range(100):
-        await streams.enter(f"address{number}")
-        streams.leave(f"address{number}")
+        await streams.enter([(f"address{number}", 1)])
+        streams.leave([(f"address{number}", 1)])
 
     assert streams._open == {}
 
@@ -113,8 +115,8 @@ async def test_closed_streams_that_are_too_many_to_keep_are_counted(
 ) -> None:
     monkeypatch.setattr(leases, "_RELEASES_KEPT_MAX", 3)
     for address in ("a", "b", "c", "a", "d", "e"):
-        await streams.enter(address)
-        streams.leave(address)
+        await streams.enter([(address, 1)])
+        streams.leave([(address, 1)])
 
     assert streams._released == {"a", "b", "c"}
     assert counted(metrics, "stream_releases_forgotten_total") == 2

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.api import rates
-from scoreboard.api.rates import Allowance, Check, LocalRates
+from scoreboard.api import local_rates
+from scoreboard.api.checks import Allowance, Check
+from scoreboard.api.local_rates import LocalRates
 from scoreboard.settings import Rate
 from tests.properties.strategies import examples
 from tests.properties.strategies import rates as any_rate
@@ -30,7 +31,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(rates, "time", SimpleNamespace(monotonic_ns=clock.monotonic_ns))
+    monkeypatch.setattr(local_rates, "time", SimpleNamespace(monotonic_ns=clock.monotonic_ns))
     return clock
 
 
@@ -39,7 +40,8 @@ def check(count: int = 5, seconds: int = 60, key: str = "somebody", name: str = 
 
 
 def ask(local: LocalRates, question: Check) -> Allowance:
-    return Allowance(question, local.left_us(question))
+    [left_us] = local.left_us([question])
+    return Allowance(question, left_us)
 
 
 def test_the_whole_quota_may_be_used_at_once_and_not_one_more(clock: Clock) -> None:
@@ -102,6 +104,16 @@ def test_no_span_of_time_sees_more_than_the_rate_and_one_quota(
             assert count <= rate.count + (end - start) / question.interval_us
 
 
+def test_a_request_that_one_check_refuses_uses_up_nothing_of_the_others(clock: Clock) -> None:
+    local = LocalRates()
+    address, user = check(count=3), check(count=1, name="user")
+
+    refused = [min(local.left_us([address, user])) < 0 for _ in range(10)]
+
+    assert refused == [False] + [True] * 9
+    assert ask(local, address).remaining == 1
+
+
 def test_the_least_recently_seen_is_forgotten_first(clock: Clock) -> None:
     """A flood of addresses must not cost memory without bound."""
     forgotten: list[int] = []
@@ -112,6 +124,34 @@ def test_the_least_recently_seen_is_forgotten_first(clock: Clock) -> None:
 
     assert not ask(local, check(count=2, key="a")).allowed  # kept
     assert ask(local, check(count=2, key="b")).remaining == 1  # forgotten
+
+
+def test_who_is_being_refused_is_not_forgotten(clock: Clock) -> None:
+    """Else a flood of others would give whoever keeps asking a new quota again and again."""
+    local = LocalRates(keys_max=10)
+    passed = 0
+    for number in range(100):
+        passed += ask(local, check(count=2)).allowed
+        ask(local, check(key=f"other{number}"))
+
+    assert passed == 2
+
+
+def test_many_networks_of_one_request_are_bounded_too(clock: Clock) -> None:
+    local = LocalRates(keys_max=10)
+    for number in range(100):
+        local.left_us([check(key=f"{number}/{width}") for width in range(3)])
+        assert len(local) <= 10
+
+
+def test_what_is_forgotten_when_it_was_over_is_no_loss(clock: Clock) -> None:
+    forgotten: list[int] = []
+    local = LocalRates(keys_max=2, on_forget=lambda: forgotten.append(1))
+    for key in ("a", "b", "c"):
+        ask(local, check(key=key))
+        clock.now_us += 12 * SECOND
+
+    assert forgotten == []
 
 
 def test_the_header_fields_of_an_answer(clock: Clock) -> None:
