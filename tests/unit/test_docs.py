@@ -232,7 +232,8 @@ def test_the_records_that_the_code_cites_exist() -> None:
 
 
 def test_each_record_has_a_number_of_its_own() -> None:
-    assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
+    numbers = [path.name[:4] for path in RECORDS]
+    assert len(set(numbers)) == len(numbers)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: str(record.name[:4]))
