@@ -188,6 +188,14 @@ class AccountTaken(ScoreboardError):
     message = "This user name or e-mail address is taken already. Log in, or choose another."
 
 
+class PreconditionFailed(ScoreboardError):
+    """`If-Match` names another answer than the one there is now."""
+
+    status = 412
+    code = "precondition_failed"
+    message = "What If-Match names is not what is here now. Ask again without it."
+
+
 class BodyTooLarge(ScoreboardError):
     """The body is larger than any that this API takes."""
 
@@ -202,6 +210,17 @@ class UnsupportedMediaType(ScoreboardError):
     status = 415
     code = "unsupported_media_type"
     message = "Send the body as JSON, with Content-Type: application/json."
+
+
+class RangeNotSatisfiable(ScoreboardError):
+    """`Range` asks for what lies behind the end of a file."""
+
+    status = 416
+    code = "range_not_satisfiable"
+    message = "The file ends before that range; Content-Range has its length."
+
+    def __init__(self, length_bytes: int) -> None:
+        super().__init__(headers={"Content-Range": f"bytes */{length_bytes}"})
 
 
 class RateLimited(ScoreboardError):

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from scoreboard.api.descriptions import Answer, Operation
+from scoreboard.api.etags import is_known
 from scoreboard.api.identity import identity
 from scoreboard.api.replies import read_json, read_query, reply
 from scoreboard.api.schemas import ActionsSchema, GrantedSchema, PageSchema, SubmissionSchema
@@ -17,6 +18,7 @@ from scoreboard.errors import (
     AlreadyGranted,
     InvalidPayload,
     LedgerUnavailable,
+    PreconditionFailed,
     ScoreOutOfRange,
     UnknownAction,
     UnknownUser,
@@ -46,6 +48,7 @@ _SHARED: Final = {"Cache-Control": "public, max-age=60"}
             {"limit": ["Must be greater than or equal to 1 and less than or equal to 1000."]},
             "The query is not valid; see errors.",
         ),
+        PreconditionFailed,
         LedgerUnavailable,
     ],
 )
@@ -111,7 +114,7 @@ def _unless_known(request: web.Request, answer: web.Response) -> web.Response:
     """Tag the answer by its content; 304 for a client that has it already."""
     body = answer.body if isinstance(answer.body, bytes) else b""
     tag = hashlib.sha256(body).hexdigest()[:16]
-    if any(known.value == tag for known in request.if_none_match or ()):
+    if is_known(request, tag):
         return web.Response(status=304, headers={"ETag": f'"{tag}"', **_SHARED})
     answer.headers["ETag"] = f'"{tag}"'
     return answer

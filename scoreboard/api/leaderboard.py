@@ -13,12 +13,13 @@ from aiohttp import web
 from scoreboard.accounts.access import Identity
 from scoreboard.api.addresses import client_networks
 from scoreboard.api.descriptions import Answer, Operation
+from scoreboard.api.etags import is_known
 from scoreboard.api.events import EVENTS, stream_answer
 from scoreboard.api.identity import reader
 from scoreboard.api.limits import board_seen
 from scoreboard.api.prepared import Prepared
 from scoreboard.api.schemas import LeaderboardSchema
-from scoreboard.errors import LedgerUnavailable, Overloaded, TooManyStreams
+from scoreboard.errors import LedgerUnavailable, Overloaded, PreconditionFailed, TooManyStreams
 from scoreboard.keys import BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
 from scoreboard.live.stream import follow
 from scoreboard.scoring.model import Board
@@ -38,7 +39,7 @@ from scoreboard.scoring.model import Board
             shared=True,
         ),
     },
-    errors=[LedgerUnavailable],
+    errors=[PreconditionFailed, LedgerUnavailable],
 )
 async def read(request: web.Request) -> web.StreamResponse:
     """The top 10; 304 when the client has this version already."""
@@ -46,7 +47,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     board = board_seen(request) or await request.app[BOARD].read()
     settings = request.app[SETTINGS]
     shared_seconds = None if settings.require_token_to_read else settings.board_max_age_seconds
-    return _answer(board, _has_version(request, board.version), shared_seconds).response(request)
+    return _answer(board, is_known(request, str(board.version)), shared_seconds).response(request)
 
 
 @Operation(
@@ -122,10 +123,3 @@ def _cache_headers(shared_seconds: float | None) -> dict[str, str]:
     if shared_seconds is None:
         return {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
     return {"Cache-Control": f"public, max-age=0, s-maxage={shared_seconds}, must-revalidate"}
-
-
-def _has_version(request: web.Request, version: int) -> bool:
-    given = request.headers.get("If-None-Match")
-    if given is None or given == f'"{version}"':  # as browsers send it; parsing a list takes 20 µs
-        return given is not None
-    return any(tag.value in (str(version), "*") for tag in request.if_none_match or ())

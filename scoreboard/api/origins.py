@@ -19,6 +19,8 @@ _PUBLIC: Final = frozenset(
     {"/api/leaderboard", "/api/leaderboard/stream", "/api/scoreboard/stream", "/api/actions"}
 )
 _ANY: Final = "*"
+# HEAD too: a cache that renews what it holds by it would forget whose answer that is.
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # What the JavaScript client sends and reads beyond what every page may.
 _ASKED: Final = {
     "Access-Control-Allow-Methods": "GET",
@@ -52,7 +54,7 @@ class _Origins:
 
     async def write(self, request: web.Request, response: web.StreamResponse) -> None:
         """Say on an answer who may read it, refusals included (an `on_response_prepare` signal)."""
-        if request.path not in _PUBLIC or request.method not in ("GET", "OPTIONS"):
+        if request.path not in _PUBLIC or request.method not in _METHODS:
             return
         if _ANY in self._allowed:
             response.headers["Access-Control-Allow-Origin"] = _ANY

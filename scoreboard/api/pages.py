@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
+from aiohttp.hdrs import ACCEPT_ENCODING
 
 from scoreboard.api import assets
 from scoreboard.api.assets import Asset
+from scoreboard.api.files import File, send
 from scoreboard.errors import NotFound
 
 _POLICY: Final = "; ".join(
@@ -65,48 +67,47 @@ class _Pages:
     def __init__(self) -> None:
         self._assets = assets.load()
 
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.StreamResponse:
         """The live board."""
-        return _answer(request, self._assets.page, _OF_PAGE)
+        return await _answer(request, self._assets.page, _OF_PAGE)
 
-    async def asset(self, request: web.Request) -> web.Response:
+    async def asset(self, request: web.Request) -> web.StreamResponse:
         """A file of the page, under the name that carries its hash."""
         name = request.match_info["name"]
         if asset := self._assets.hashed.get(name):
-            return _answer(request, asset, _OF_ASSET)
+            return await _answer(request, asset, _OF_ASSET, in_parts=True)
         if asset := self._assets.of_another_version(name):
-            return _answer(request, asset, _OF_ANOTHER_VERSION)
+            return await _answer(request, asset, _OF_ANOTHER_VERSION)
         raise NotFound
 
-    async def client(self, request: web.Request) -> web.Response:
+    async def client(self, request: web.Request) -> web.StreamResponse:
         """The client or its types, under a name that stays."""
         name = request.match_info["name"]
         if name not in _CLIENT_FILES:
             raise NotFound
-        return _answer(request, self._assets.plain[name], _OF_CLIENT)
+        return await _answer(request, self._assets.plain[name], _OF_CLIENT, in_parts=True)
 
 
-def _answer(request: web.Request, asset: Asset, headers: dict[str, str]) -> web.Response:
-    """Answer with the encoding that the client takes, or that it has this already."""
-    gzipped = _takes_gzip(request)
-    # Each encoding is a representation of its own, with its own tag (RFC 9110, 8.8.3.3).
-    tag = f"{asset.digest}-gzip" if gzipped else asset.digest
-    headers = {"ETag": f'"{tag}"', "Vary": "Accept-Encoding", **headers}
-    if any(known.value == tag for known in request.if_none_match or ()):
-        return web.Response(status=304, headers=headers)
-    if gzipped:
-        headers["Content-Encoding"] = "gzip"
-    return web.Response(
-        body=asset.gzipped if gzipped else asset.body,
-        content_type=asset.content_type,
-        charset="utf-8",
-        headers=headers,
-    )
+async def _answer(
+    request: web.Request, asset: Asset, headers: dict[str, str], *, in_parts: bool = False
+) -> web.StreamResponse:
+    """Answer with the encoding that the client takes, or that it has this already.
+
+    Each encoding is a representation of its own, with its own tag (RFC 9110, 8.8.3.3); its ending
+    is none that a proxy writes.
+    """
+    if _takes_gzip(request):
+        file = File(asset.content_type, asset.gzipped, f"{asset.digest}.gzip", "gzip")
+    else:
+        file = File(asset.content_type, asset.body, asset.digest)
+    return await send(request, file, {"Vary": "Accept-Encoding", **headers}, in_parts=in_parts)
 
 
 def _takes_gzip(request: web.Request) -> bool:
-    for coding in request.headers.get("Accept-Encoding", "").lower().split(","):
+    """What is said of gzip goes before what is said of all codings."""
+    said: dict[str, str] = {}
+    for coding in ",".join(request.headers.getall(ACCEPT_ENCODING, ())).lower().split(","):
         name, _, quality = coding.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+        said[name.strip()] = quality.replace(" ", "")
+    quality = said.get("gzip", said.get("*", "q=0"))
+    return quality not in ("q=0", "q=0.0", "q=0.00", "q=0.000")

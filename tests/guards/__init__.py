@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.guards.accounts import ACCOUNTS
+from tests.guards.caches import CACHES
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
@@ -20,6 +21,7 @@ GUARDS: Final = (
     *SCORING,
     *LIVE,
     *EDGE,
+    *CACHES,
     *ACCOUNTS,
     *CONNECTIONS,
     *PROCESS,

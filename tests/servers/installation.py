@@ -95,6 +95,12 @@ FAKETIME = Program(
     debian="libfaketime",
     homebrew="libfaketime",
 )
+APACHE = Program(
+    "apache2",
+    ("/usr/sbin/apache2", *(f"{brew}/bin/httpd" for brew in _BREW)),
+    debian="apache2-bin",
+    homebrew="httpd",
+)
 NGINX = Program("nginx", ("/usr/sbin/nginx",), debian="nginx", homebrew="nginx")
 POSTGRES = (INITDB,)
 REDIS = (REDIS_SERVER,)

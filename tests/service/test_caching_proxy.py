@@ -177,6 +177,38 @@ async def test_files_are_kept_in_each_encoding(instance: Instance, behind: Behin
             assert (again[1].headers.get("Content-Encoding") == "gzip") == (coding == "gzip")
 
 
+async def test_no_condition_of_one_client_is_in_what_others_get(
+    instance: Instance, behind: Behind
+) -> None:
+    client = await behind(instance)
+    _, _, page = await ask(client, "/docs")
+    for path in set(re.findall(r'"(/docs/swagger-ui-[^"]+)"', page.decode())):
+        for fields in (
+            {"Range": "bytes=999999999-"},
+            {"If-Match": '"other"'},
+            {"Range": "bytes=0-1", "If-Range": '"other"'},
+            {"If-None-Match": "*"},
+        ):
+            await ask(client, path, headers=fields)
+            _, response, body = await ask(client, path)
+            assert response.status == 200
+            assert len(body) == int(response.headers["Content-Length"]) > 100
+
+
+async def test_each_site_gets_its_own_answer_though_it_is_first_asked_for_by_head(
+    start: Start, behind: Behind, database_url: str
+) -> None:
+    add_actions(database_url, {"run": 50})
+    sites = ("https://one.example", "https://two.example")
+    client = await behind(await start(allowed_origins=sites))
+    for method in ("HEAD", "GET", "HEAD", "GET"):
+        for origin in (*sites, None):
+            headers = {"Origin": origin} if origin else {}
+            _, response, _ = await ask(client, "/api/actions", method=method, headers=headers)
+            assert response.headers["Vary"] == "Origin"
+            assert response.headers.get("Access-Control-Allow-Origin") == origin
+
+
 async def test_the_page_itself_is_asked_for_each_time(instance: Instance, behind: Behind) -> None:
     client = await behind(instance)
     for _ in range(3):

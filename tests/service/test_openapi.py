@@ -28,8 +28,14 @@ from tests.service.conftest import Start
 
 # For people, not for programs.
 PAGES = re.compile(r"^/$|^/(assets|client)/|^/docs(/|$)")
-# What any path or method may answer that is not there; so no route has it.
-OF_NO_ROUTE = {NotFound.code, MethodNotAllowed.code, MalformedRequest.code}
+# What any path or method may answer that is not there, so that no route has it; and what files may,
+# which are no part of the API.
+OF_NO_ROUTE = {
+    NotFound.code,
+    MethodNotAllowed.code,
+    MalformedRequest.code,
+    "range_not_satisfiable",
+}
 
 
 def make_app(**settings: Any) -> web.Application:

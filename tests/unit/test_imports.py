@@ -36,12 +36,16 @@ FLOW = (
     "api.operations",
     "api.pages",
     "api.assets",
+    # a file, whole or in part
+    "api.files",
     # what the handlers' descriptions are made of
     "api.events",
     "api.descriptions",
     "api.headers",
     # what is answered in one write
     "api.prepared",
+    # who has an answer already
+    "api.etags",
     # what every request passes
     "api.connection",
     "api.middleware",
