@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from scoreboard import __version__
+from scoreboard import __version__, configuration
 from scoreboard.commands import actions, board, demo, migration, openapi, serving, users
 from scoreboard.commands.arguments import Commands, epilog
 from scoreboard.commands.failure import CommandFailed
@@ -38,6 +38,7 @@ def run(argv: Sequence[str]) -> int:
     arguments = make_parser().parse_args(argv or ["--help"])
     # Commands say what happened; `serve` logs, and sets so.
     logs.configure("error", "console", "cli")
+    _say_what_is_ignored(arguments)
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -54,6 +55,13 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+def _say_what_is_ignored(arguments: argparse.Namespace) -> None:
+    """A worker's supervisor has said it already."""
+    ignored = configuration.ignored_variables()
+    if ignored and getattr(arguments, "lifeline", None) is None:
+        note(f"scoreboard: {ignored}")
 
 
 def make_parser() -> argparse.ArgumentParser:

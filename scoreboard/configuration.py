@@ -2,7 +2,8 @@
 
 The layers, each over the one before: config/default.toml, the file that SCOREBOARD_CONFIG names,
 SCOREBOARD_<KEY>_FILE (a file that holds the value, for secrets), SCOREBOARD_<KEY>. An unknown key
-or a value that does not fit stops the start with one message that lists every mistake.
+or a value that does not fit stops the start with one message that lists every mistake. What an
+orchestrator told us of a Service under such a name is no mistake and no setting (`service_links`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
+from scoreboard import service_links
 from scoreboard.settings import Settings, SettingsError, SettingsSchema
 
 PREFIX: Final = "SCOREBOARD_"
@@ -58,6 +60,18 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     except ValidationError as error:
         raise SettingsError(_explain(error, origins)) from error
     return settings
+
+
+def ignored_variables(environ: Mapping[str, str] | None = None) -> str:
+    """Say which variables have names like settings and are none, and what to do; mostly nothing."""
+    names = service_links.ignored(os.environ if environ is None else environ, PREFIX)
+    if not names:
+        return ""
+    return (
+        f"These variables were ignored: {', '.join(sorted(names))}. They tell of a Service of "
+        "Kubernetes, or a linked container, whose name begins like our settings do. Set "
+        "enableServiceLinks: false in the pod, or give the Service another name."
+    )
 
 
 def require_servers(settings: Settings) -> None:
@@ -119,9 +133,12 @@ def _from_environment(
     plain: dict[str, Any] = {}
     from_files: dict[str, Any] = {}
     names: dict[str, str] = {}
+    told_of_others = service_links.ignored(environ, PREFIX)
     for name, text in environ.items():
         key = name.removeprefix(PREFIX).lower()
         if not name.startswith(PREFIX) or key == "config" or key.startswith("test_"):
+            continue
+        if name in told_of_others:
             continue
         if key not in known and key.removesuffix("_file") in known:
             key = key.removesuffix("_file")

@@ -54,4 +54,26 @@ DEPLOYMENT: Final = (
         "tests/deployment/test_rabbit_definitions.py::"
         "test_every_queue_of_ours_is_bounded_whoever_makes_it",
     ),
+    Guard(
+        "what Kubernetes tells of others stops no start",
+        "scoreboard/configuration.py",
+        "        if name in told_of_others:\n            continue\n",
+        "",
+        "tests/unit/test_service_links.py::test_what_is_told_of_others_sets_nothing",
+    ),
+    Guard(
+        "what only resembles it is refused",
+        "scoreboard/service_links.py",
+        "    return any(fits(text, match) for match, fits in matches if match)\n",
+        "    return any(match for match, fits in matches)\n",
+        "tests/unit/test_service_links.py::test_what_only_resembles_it_is_a_mistake",
+    ),
+    Guard(
+        "the image is checked at its port, whatever a link wrote",
+        "docker/Dockerfile",
+        "int(port) if port.isdigit() else 8080",
+        "int(port or 8080)",
+        "tests/deployment/test_health_check.py"
+        "::test_what_a_link_writes_is_no_port_for_the_check_either",
+    ),
 )

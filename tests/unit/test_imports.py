@@ -90,6 +90,7 @@ FLOW = (
     "migrations",
     "connections",
     "configuration",
+    "service_links",
     "settings",
     "errors",
     "timestamps",
