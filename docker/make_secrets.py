@@ -6,18 +6,25 @@
 and delete one to have a new one. All else is written anew from these at each run, in a directory
 per server, which compose mounts into that server and no other. A certificate in `nginx/` is kept.
 
+Nobody but the owner of the directory can read any of it, at no moment. A file is there once it is
+whole, however this ends; running it again goes on from there.
+
 It needs Python and, for the certificate, openssl; nothing of ours, for it runs before all else.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +44,70 @@ PREVIOUS = "jwt_previous_secrets"
 # The names under which clients may reach nginx with a certificate of ours.
 NAMES = "DNS:localhost,DNS:nginx,IP:127.0.0.1"
 DAYS = 825  # the longest that browsers take
+KEPT = 0o600  # what is only here to make the rest from
+SHOWN = 0o444  # what a server reads, under an account of its own
 
 
 def main() -> None:
     """Make what is missing, beneath the directory that the command names."""
+    os.umask(0o077)  # for directories, and for whatever openssl writes
     root = Path(sys.argv[1])
-    given = passwords(root / "passwords")
-    for server, files in derived(given, json.loads(DEFINITIONS.read_text("utf-8"))).items():
-        for name, text in files.items():
-            write(root / server / name, text)
-    certificate(root / "nginx")
-    write(root / "demo" / "certificate.pem", (root / "nginx" / "certificate.pem").read_text())
-    protect(root)
+    with alone_in(root):
+        close(root)
+        given = passwords(root / "passwords")
+        for server, files in derived(given, json.loads(DEFINITIONS.read_text("utf-8"))).items():
+            for name, text in files.items():
+                write(root / server / name, text, SHOWN)
+        write(root / "demo" / "certificate.pem", certificate(root), SHOWN)
+        show(root)
+
+
+@contextlib.contextmanager
+def alone_in(root: Path) -> Iterator[None]:
+    """Hold the directory for this run; another one waits, or the two would choose two passwords."""
+    root.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() not in (0, root.stat().st_uid):
+        sys.exit(
+            f"{root} belongs to somebody else (id {root.stat().st_uid}). Run this as that user."
+        )
+    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # some file systems of containers know no locks
+            fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def close(root: Path) -> None:
+    """Shut everybody else out before anything is made, and mend what an earlier run left behind."""
+    found = [path for path in (*root.glob("passwords/*"), root / "nginx/key.pem") if path.is_file()]
+    if root.stat().st_mode & 0o077 and found:
+        sys.stderr.write(
+            f"Others on this machine could read in {root} until now: "
+            f"{', '.join(str(path.relative_to(root)) for path in found)}. If anybody may have done "
+            "so, delete these, the key with its certificate, and run this again for new ones.\n"
+        )
+    root.chmod(0o700)
+    for left in (*root.glob(".*.new"), *root.glob("*/.*.new")):  # by one that was ended
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def passwords(directory: Path) -> dict[str, str]:
     """Answer every password, making those that are missing."""
-    directory.mkdir(parents=True, exist_ok=True)
     for name in PASSWORDS:
         if not (directory / name).exists():
-            write(directory / name, secrets.token_urlsafe(48))
+            write(directory / name, secrets.token_urlsafe(48), KEPT)
     if not (directory / PREVIOUS).exists():
-        write(directory / PREVIOUS, "")
-    return {path.name: path.read_text("utf-8").strip() for path in directory.iterdir()}
+        write(directory / PREVIOUS, "", KEPT)
+    files = (path for path in directory.iterdir() if path.is_file())
+    given = {path.name: path.read_text("utf-8").strip() for path in files}
+    if empty := [name for name in PASSWORDS if not given[name]]:
+        sys.exit(
+            f"Empty in {directory}: {', '.join(empty)}. Write a password into it, or delete it and "
+            "run this again to have one made."
+        )
+    return given
 
 
 def derived(given: dict[str, str], definitions: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -93,37 +141,87 @@ def rabbit_hash(password: str) -> str:
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
-def certificate(directory: Path) -> None:
-    """Make a certificate that nobody else vouches for, unless one is there."""
-    if (directory / "certificate.pem").exists():
-        return
-    directory.mkdir(exist_ok=True)
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+def certificate(root: Path) -> str:
+    """Answer the certificate. If none is there, make one that nobody else vouches for, with the key
+    that is there or with a new one.
+    """
+    key, made = root / "nginx" / "key.pem", root / "nginx" / "certificate.pem"
+    if made.exists():
+        if not key.exists():
+            sys.exit(
+                f"{made} is there without its key. Put that into {key}, or delete {made.name}."
+            )
+        return made.read_text()
+    if key.exists():
+        of_key = ["-key", str(key.resolve())]
+    else:
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        of_key = [*curve, "-keyout", "key.pem"]
     name = ["-subj", "/CN=localhost", "-addext", f"subjectAltName={NAMES}"]
-    files = ["-keyout", "key.pem", "-out", "certificate.pem"]
-    command = ["openssl", "req", "-x509", "-days", str(DAYS), *curve, *name, *files]
-    subprocess.run(command, cwd=directory, check=True, stderr=subprocess.DEVNULL)  # noqa: S603
+    command = ["req", "-x509", "-days", str(DAYS), *of_key, *name, "-out", "certificate.pem"]
+    new = root / ".certificate.new"
+    new.mkdir()
+    try:
+        openssl(*command, at=new)
+        if not key.exists():
+            write(key, (new / "key.pem").read_text(), SHOWN)
+        write(made, (new / "certificate.pem").read_text(), SHOWN)
+    finally:
+        shutil.rmtree(new)
+    return made.read_text()
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
+def openssl(*arguments: str, at: Path) -> None:
+    """Run it in this directory; say what to do when it cannot be."""
+    try:
+        ran = subprocess.run(["openssl", *arguments], cwd=at, capture_output=True, check=False)  # noqa: S603, S607
+        problem = f"it ended with {ran.returncode}: {ran.stderr.decode(errors='replace').strip()}"
+        if ran.returncode == 0:
+            return
+    except OSError as error:
+        problem = f"it cannot be run ({error.strerror})"
+    sys.exit(
+        f"openssl made no certificate; {problem}\nInstall or mend it, or put a certificate of your "
+        f"own and its key into {at.parent / 'nginx'}, as certificate.pem and key.pem."
+    )
+
+
+def write(path: Path, text: str, mode: int) -> None:
+    """Write a file whole, or not at all. Until it has its name nobody else can open it."""
     path.parent.mkdir(exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(f"{text.rstrip()}\n", encoding="utf-8")
+    owner = path.parent.parent.stat()
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with open(made, "w", encoding="utf-8") as file:
+        file.write(f"{text.rstrip()}\n")
+        file.flush()
+        os.fsync(made)  # a name must not outlive a crash that its content does not
+        os.fchown(made, owner.st_uid, owner.st_gid)
+        os.fchmod(made, mode)
     new.replace(path)
 
 
-def protect(root: Path) -> None:
-    """Close the directory to everybody but its owner, whoever ran this. Inside, each server has to
-    read its files under an account of its own, and is shown no directory but its own.
+def show(root: Path) -> None:
+    """Let each server look into its directory, which is mounted there alone. On this machine the
+    way to it is closed.
     """
-    owner = root.stat()
     for directory in (path for path in root.iterdir() if path.is_dir()):
-        inner, file = (0o700, 0o600) if directory.name == "passwords" else (0o755, 0o444)
-        for path in (directory, *directory.iterdir()):
-            os.chown(path, owner.st_uid, owner.st_gid)
-            path.chmod(inner if path.is_dir() else file)
-    root.chmod(0o700)
+        kept = directory.name == "passwords"
+        for file in (path for path in directory.iterdir() if path.is_file()):
+            set_mode(file, KEPT if kept else SHOWN, root.stat())
+        set_mode(directory, 0o700 if kept else 0o755, root.stat())
+
+
+def set_mode(path: Path, mode: int, owner: os.stat_result) -> None:
+    """Give it to the owner of the directory, whoever runs this, and say who may read it."""
+    if path.is_symlink():  # it leads to what is none of ours
+        return
+    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        os.fchown(opened, owner.st_uid, owner.st_gid)
+        os.fchmod(opened, mode)
+    finally:
+        os.close(opened)
 
 
 if __name__ == "__main__":

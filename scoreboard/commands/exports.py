@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from scoreboard import migrations
-from scoreboard.operations.embedded import EmbeddedUrls
+from scoreboard.operations.embedded import EmbeddedUrls, owner_only
 
 DIRECTORY: Final = Path(".scoreboard")
 _NOTE: Final = "urls.json"
@@ -32,7 +32,8 @@ def lines(urls: EmbeddedUrls) -> list[str]:
 def noted(urls: EmbeddedUrls) -> Iterator[None]:
     """Note where the servers listen, for commands that are run beside them."""
     note = DIRECTORY / _NOTE
-    note.write_text(json.dumps({_DATABASE_URL: urls.database_url, _REDIS_URL: urls.redis_url}))
+    with open(note, "w", opener=owner_only) as file:
+        json.dump({_DATABASE_URL: urls.database_url, _REDIS_URL: urls.redis_url}, file)
     try:
         yield
     finally:

@@ -6,7 +6,52 @@ from typing import Final
 
 from tests.guards.guard import Guard
 
+_SECRETS: Final = "tests/deployment/test_secrets.py"
+
 DEPLOYMENT: Final = (
+    Guard(
+        "secrets are closed before they are made",
+        "docker/make_secrets.py",
+        "    root.chmod(0o700)\n    for left",
+        "    for left",
+        f"{_SECRETS}::test_while_openssl_works_everything_is_closed",
+    ),
+    Guard(
+        "whatever openssl writes is for nobody else",
+        "docker/make_secrets.py",
+        "    os.umask(0o077)",
+        "    os.umask(0)",
+        f"{_SECRETS}::test_while_openssl_works_everything_is_closed",
+    ),
+    Guard(
+        "half of a certificate is never taken for one",
+        "docker/make_secrets.py",
+        "        openssl(*command, at=new)\n",
+        "        openssl(*command, at=made.parent)\n",
+        f"{_SECRETS}::test_without_a_certificate_it_says_so_and_what_is_there_is_closed_and_whole",
+    ),
+    Guard(
+        "what an ended run left is taken away",
+        "docker/make_secrets.py",
+        "        shutil.rmtree(left) if left.is_dir() else left.unlink()\n",
+        "        pass\n",
+        f"{_SECRETS}::test_half_a_file_of_a_run_that_was_ended_is_taken_for_nothing",
+    ),
+    Guard(
+        "a link is not given away",
+        "docker/make_secrets.py",
+        "    if path.is_symlink():  # it leads to what is none of ours\n        return\n"
+        "    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)\n",
+        "    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)\n",
+        f"{_SECRETS}::test_a_link_is_followed_to_nothing_that_could_be_given_away",
+    ),
+    Guard(
+        "the directory of the embedded servers is closed, whoever made it",
+        "scoreboard/operations/embedded/home.py",
+        "    if found.st_mode & 0o077:\n        home.chmod(0o700)\n",
+        "",
+        "tests/integration/test_embedded.py::test_what_others_could_read_is_closed",
+    ),
     Guard(
         "nginx makes a submission elsewhere that went down with its instance",
         "docker/nginx/nginx.conf",

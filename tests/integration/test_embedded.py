@@ -8,11 +8,13 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import psycopg2
 import pytest
 import redis
 
+from scoreboard.commands import exports
 from scoreboard.operations.embedded import (
     EmbeddedServerError,
     EmbeddedUrls,
@@ -162,6 +164,27 @@ def test_the_files_are_for_nobody_else(directory: Path) -> None:
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
 
 
+def test_what_others_could_read_is_closed(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a careless copy of a checkout leaves it, or a umask of 0."""
+    secret = embedded_secret(directory)
+    assert caplog.text == ""
+    directory.chmod(0o755)
+    (directory / "jwt-secret").chmod(0o644)
+    monkeypatch.chdir(directory.parent)
+    before = os.umask(0)
+    try:
+        with exports.noted(EmbeddedUrls("postgresql://x", None)):
+            assert embedded_secret(directory) == secret
+            paths = [directory, *directory.iterdir()]
+            assert {path.name for path in paths} == {".scoreboard", "jwt-secret", "urls.json"}
+            assert [path for path in paths if path.stat().st_mode & 0o077] == []
+    finally:
+        os.umask(before)
+    assert "others could read" in caplog.text
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_another_user_of_the_system_is_not_let_in(directory: Path) -> None:
     with embedded_servers(directory, redis=False) as urls:
@@ -191,6 +214,9 @@ def test_an_imitation_stands_in_for_a_missing_redis_and_says_so(
 ) -> None:
     monkeypatch.setattr(embedded_redis, "_redis_program", lambda: None)
     with embedded_servers(directory, postgres=False) as urls, closing(redis_of(urls)) as client:
+        socket = Path(unquote(urlsplit(urls.redis_url or "").path))
+        assert socket.is_socket()
+        assert socket.parent.stat().st_mode & 0o077 == 0  # nobody else reaches it
         client.set("key", "value")
         assert client.eval("return redis.call('GET', KEYS[1])", 1, "key") == b"value"
     assert "using an imitation" in caplog.text

@@ -10,7 +10,13 @@ It never changes what the service does with them: through these URLs it meets or
 """
 
 from scoreboard.operations.embedded.failure import EmbeddedServerError
-from scoreboard.operations.embedded.home import embedded_secret
+from scoreboard.operations.embedded.home import embedded_secret, owner_only
 from scoreboard.operations.embedded.servers import EmbeddedUrls, embedded_servers
 
-__all__ = ["EmbeddedServerError", "EmbeddedUrls", "embedded_secret", "embedded_servers"]
+__all__ = [
+    "EmbeddedServerError",
+    "EmbeddedUrls",
+    "embedded_secret",
+    "embedded_servers",
+    "owner_only",
+]

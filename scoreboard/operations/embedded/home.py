@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -19,6 +20,9 @@ from typing import Final
 
 from scoreboard.operations.embedded.failure import EmbeddedServerError
 
+# Under the package's name: a log line tells of the embedded servers, not of our files.
+logger = logging.getLogger(__package__)
+
 # A socket's path ends at 104 bytes on macOS (108 on Linux), the closing zero included.
 _LONGEST_SOCKET_PATH: Final = 103
 # The longest name of a socket here: where it has room, each has.
@@ -28,18 +32,22 @@ _PLAIN_PATH: Final = re.compile(r"[\w./+@-]+")
 
 
 def private_directory(directory: Path) -> Path:
-    """Make the directory if it is missing, and refuse one that somebody else could change."""
+    """Make the directory if it is missing, close one that others may enter, and refuse one that is
+    somebody else's.
+    """
     # Resolved, because a leftover server is known by this path in its command line.
     home = directory.resolve()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = home.stat().st_uid
+        found = home.stat()
     except OSError as error:
         raise EmbeddedServerError(f"{home} cannot be used: {error.strerror}") from error
-    if owner != os.geteuid():
+    if found.st_uid != os.geteuid():
         raise EmbeddedServerError(
-            f"{home} belongs to another user (id {owner}). Run as that user, or remove it."
+            f"{home} belongs to another user (id {found.st_uid}). Run as that user, or remove it."
         )
+    if found.st_mode & 0o077:
+        home.chmod(0o700)
     return home
 
 
@@ -76,7 +84,7 @@ def socket_directory(home: Path) -> Iterator[Path]:
             sockets = Path("/tmp") / name  # noqa: S108 - its owner is checked below
     if sockets.is_symlink():
         raise EmbeddedServerError(f"{sockets} is a symbolic link, which is not ours. Remove it.")
-    private_directory(sockets).chmod(0o700)
+    private_directory(sockets)
     try:
         yield sockets
     finally:
@@ -94,6 +102,9 @@ def embedded_secret(directory: Path) -> str:
         with contextlib.suppress(FileExistsError):
             os.link(fresh, path)
         fresh.unlink()
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+        logger.warning("others could read %s until now; delete it to have another secret", path)
     return path.read_text()
 
 

@@ -10,6 +10,7 @@ import logging
 import shutil
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,16 +68,35 @@ def imitated_redis() -> Iterator[str]:
         "no redis-server here: using an imitation in this process, good enough to look around and "
         "slow. Install the package redis-server (Debian) or redis (Homebrew) for a real one."
     )
-    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
-    server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)
-    thread = threading.Thread(target=server.serve_forever, name="imitated-redis", daemon=True)
-    thread.start()
-    try:
-        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(STOP_SECONDS)
+    # It knows no passwords, so it listens where nobody else on this machine can go. The path is
+    # short whatever TMPDIR says: that of a socket has to be.
+    with tempfile.TemporaryDirectory(prefix="scoreboard-redis-", dir="/tmp") as directory:
+        path = f"{directory}/{_REDIS_SOCKET}"
+        server = _on_a_unix_socket(TcpFakeServer)(path, server_type="redis")
+        server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)
+        thread = threading.Thread(target=server.serve_forever, name="imitated-redis", daemon=True)
+        thread.start()
+        try:
+            yield f"unix://{quote(path)}?db=0"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join(STOP_SECONDS)
+
+
+def _on_a_unix_socket(server: Any) -> Any:
+    """The imitation listens on ports alone, and tells its clients apart by their addresses, which
+    clients of a socket do not have.
+    """
+
+    class OnSocket(server):  # type: ignore[misc]
+        address_family = socket.AF_UNIX
+
+        def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+            request, _ = super().get_request()
+            return request, ("socket", next(self.client_ids))
+
+    return OnSocket
 
 
 def _that_goes_on_after_errors(handler: Any) -> Any:
