@@ -4,79 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
+from tests.deployment.balancer import LoadBalancer, balancing, provide_nginx
 from tests.deployment.conftest import Start
-from tests.deployment.files import DOCKER, make_secrets
 from tests.eventually import eventually
 from tests.instances import Instance
-from tests.servers.installation import NGINX, ProgramsMissingError, provide
-from tests.servers.process import ServerProcess, exchange
 from tests.world import add_actions, add_users
 
 # An installation may have to come first.
 pytestmark = pytest.mark.timeout(240)
-
-
-class LoadBalancer(ServerProcess):
-    """nginx as compose starts it, but for the places that are Docker's."""
-
-    name = "nginx"
-
-    def __init__(self, api: list[str], stream: list[str]) -> None:
-        super().__init__()
-        self._upstreams = {"api": api, "stream": stream}
-        make_secrets(self.directory / "secrets")
-
-    @property
-    def url(self) -> str:
-        return f"https://localhost:{self.port}"
-
-    @property
-    def certificate(self) -> Path:
-        return self.directory / "secrets" / "nginx" / "certificate.pem"
-
-    @property
-    def command(self) -> list[str | Path]:
-        # -e, because nginx opens the log of its distribution before it reads the configuration.
-        file = self.directory / "nginx.conf"
-        return [NGINX.path(), "-e", "stderr", "-p", self.directory, "-c", file]
-
-    def prepare(self) -> None:
-        text = (DOCKER / "nginx" / "nginx.conf").read_text("utf-8")
-        text = text.replace("/tmp/", f"{self.directory}/")
-        text = text.replace("/run/secrets", str(self.certificate.parent))
-        text = text.replace("/dev/stdout", f"{self.directory}/access.log")
-        text = text.replace("/dev/stderr", f"{self.directory}/error.log")
-        text = text.replace("worker_processes auto", "worker_processes 1")
-        text = text.replace("listen 8443 ssl", f"listen 127.0.0.1:{self.port} ssl")
-        for role, addresses in self._upstreams.items():
-            servers = "".join(f"server {address};" for address in addresses)
-            text, found = re.subn(rf"server {role}:8080 resolve [^;]*;", servers, text)
-            assert found == 1
-        if _version() < (1, 25, 1):
-            text = text.replace("http2 on;", "").replace(" ssl;", " ssl http2;")
-        (self.directory / "nginx.conf").write_text(text)
-
-    def launch(self) -> subprocess.Popen[bytes]:
-        return self.spawn([*self.command, "-g", "daemon off; master_process off;"])
-
-    def answers(self) -> bool:
-        return bool(exchange(self.port, b"GET / HTTP/1.0\r\n\r\n", 5))
-
-
-def _version() -> tuple[int, ...]:
-    shown = subprocess.run([NGINX.path(), "-v"], capture_output=True, check=True).stderr.decode()
-    return tuple(int(number) for number in re.findall(r"\d+", shown)[:3])
 
 
 Behind = Callable[..., Awaitable[aiohttp.ClientSession]]
@@ -85,23 +30,14 @@ Behind = Callable[..., Awaitable[aiohttp.ClientSession]]
 @pytest.fixture
 async def behind() -> AsyncIterator[Behind]:
     """A client that reaches instances through nginx, and believes its certificate alone."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl, as docker/make_secrets.py does")
-    try:
-        await asyncio.to_thread(provide, [NGINX])
-    except ProgramsMissingError:
-        pytest.skip("needs nginx: apt-get install nginx, or brew install nginx")
+    await provide_nginx()
     async with AsyncExitStack() as stack:
 
-        async def put_behind(api: list[str], stream: list[str]) -> aiohttp.ClientSession:
-            proxy = LoadBalancer(api, stream)
-            stack.callback(proxy.destroy)
-            await asyncio.to_thread(proxy.start)
-            connector = aiohttp.TCPConnector(
-                ssl=ssl.create_default_context(cafile=str(proxy.certificate))
-            )
-            session = aiohttp.ClientSession(proxy.url, connector=connector)
-            return await stack.enter_async_context(session)
+        async def put_behind(
+            api: list[str], stream: list[str], **options: Any
+        ) -> aiohttp.ClientSession:
+            _, client = await stack.enter_async_context(balancing(api, stream, **options))
+            return client
 
         yield put_behind
 
@@ -228,30 +164,6 @@ async def test_a_request_begins_once_more_when_nobody_was_there(behind: Behind) 
         async with client.post("/api/auth/register") as response:
             assert response.status == 502
     assert calls.count(b"POST /api/auth/register") == 1
-
-
-async def test_an_instance_is_told_who_asks_and_for_what(behind: Behind) -> None:
-    """The address that nginx saw comes last, whatever the client claims to be."""
-    heard: list[bytes] = []
-
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-        writer.close()
-
-    async with await asyncio.start_server(listen, "127.0.0.1", 0) as listener:
-        address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        client = await behind([address], [address])
-        asks = {"X-Forwarded-For": "192.0.2.1", "Host": "scores.example.org"}
-        for path in ("/api/me", "/api/leaderboard/stream", "/api/actions"):
-            async with client.get(path, headers=asks) as response:
-                assert response.status == 204
-    assert len(heard) == 3
-    for request in heard:
-        assert b"\r\nX-Forwarded-For: 192.0.2.1, 127.0.0.1\r\n" in request
-        assert b"\r\nX-Forwarded-Proto: https\r\n" in request
-        assert b"\r\nHost: scores.example.org\r\n" in request
-        assert b"Connection: close" not in request
 
 
 async def test_a_body_that_is_too_large_is_refused_by_the_service(

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.guards.guard import Guard
 
+_NGINX: Final = "tests/deployment/test_nginx_strangers.py"
 _SECRETS: Final = "tests/deployment/test_secrets.py"
 
 DEPLOYMENT: Final = (
@@ -55,7 +56,7 @@ DEPLOYMENT: Final = (
     Guard(
         "nginx makes a submission elsewhere that went down with its instance",
         "docker/nginx/nginx.conf",
-        "            error_page 502 504 = @actions;\n",
+        "            error_page 502 = @actions;\n",
         "",
         "tests/deployment/test_nginx.py::"
         "test_a_submission_that_an_instance_takes_with_it_is_made_elsewhere",
@@ -70,10 +71,93 @@ DEPLOYMENT: Final = (
     Guard(
         "nginx makes no account twice",
         "docker/nginx/nginx.conf",
-        "            if ($request_method = POST) {  # an account, say: it may have been made\n"
-        "                return 502;\n            }\n",
+        '        "~^(POST|PATCH) .*[1-9]" 1;\n',
         "",
         "tests/deployment/test_nginx.py::test_a_request_begins_once_more_when_nobody_was_there",
+    ),
+    Guard(
+        "nginx does not make a submission again that is only late",
+        "docker/nginx/nginx.conf",
+        "            error_page 502 = @actions;\n            error_page 504 = @api;\n",
+        "            error_page 502 504 = @actions;\n",
+        f"{_NGINX}::test_what_is_only_late_is_not_asked_for_again",
+    ),
+    Guard(
+        "nginx says who a client is, whatever the client says",
+        "docker/nginx/nginx.conf",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        f"{_NGINX}::test_an_instance_is_told_nothing_that_a_stranger_wrote_of_himself",
+    ),
+    Guard(
+        "nginx lets nobody else say what is traced",
+        "docker/nginx/nginx.conf",
+        '    proxy_set_header traceparent "";\n',
+        "",
+        f"{_NGINX}::test_an_instance_is_told_nothing_that_a_stranger_wrote_of_himself",
+    ),
+    Guard(
+        "nginx bounds what an address holds",
+        "docker/nginx/nginx.conf",
+        '        "~(?s)^(?<net64>.{8}).{8}$" $net64;\n',
+        "",
+        f"{_NGINX}::test_an_address_holds_so_many_requests_and_a_customer_of_ipv6_is_one",
+    ),
+    Guard(
+        "nginx knows an IPv4 address in the clothes of IPv6",
+        "docker/nginx/nginx.conf",
+        '        "~(?s)^\\x00{10}\\xff\\xff(?<v4>.{4})$" $v4;\n',
+        "",
+        f"{_NGINX}::test_an_address_holds_so_many_requests_and_a_customer_of_ipv6_is_one",
+    ),
+    Guard(
+        "nginx bounds what a site holds",
+        "docker/nginx/nginx.conf",
+        "        limit_conn sites 400;\n",
+        "        limit_conn sites 400000;\n",
+        f"{_NGINX}::test_all_networks_of_a_site_together_hold_no_more_than_four_addresses",
+    ),
+    Guard(
+        "nginx bounds an address",
+        "docker/nginx/nginx.conf",
+        "            return 414;\n",
+        "            break;\n",
+        f"{_NGINX}::test_a_path_has_an_end",
+    ),
+    Guard(
+        "nginx bounds a head",
+        "docker/nginx/nginx.conf",
+        "    large_client_header_buffers 3 8k;\n",
+        "    large_client_header_buffers 8 16k;\n",
+        f"{_NGINX}::test_a_head_is_bounded_and_an_instance_takes_what_is_let_through",
+    ),
+    Guard(
+        "nginx keeps no answer in a file that a client does not take",
+        "docker/nginx/nginx.conf",
+        "    proxy_max_temp_file_size 0;\n",
+        "",
+        f"{_NGINX}::test_an_answer_that_nobody_takes_waits_in_no_file",
+    ),
+    Guard(
+        "nginx sends nobody to a name that is not ours",
+        "docker/nginx/nginx.conf",
+        "            if ($is_known) {\n",
+        "            if ($host) {\n",
+        f"{_NGINX}::test_nobody_is_sent_to_a_name_that_is_not_ours",
+    ),
+    Guard(
+        "nginx repeats the port of a name and nothing else",
+        "docker/nginx/nginx.conf",
+        "https://$host$port_asked_for$request_uri",
+        "https://$http_host$request_uri",
+        f"{_NGINX}::test_nobody_is_sent_to_a_name_that_is_not_ours",
+    ),
+    Guard(
+        "what nginx says itself is kept by nobody",
+        "docker/nginx/nginx.conf",
+        "        add_header Cache-Control $unless_said always;\n",
+        "",
+        f"{_NGINX}::test_what_nginx_says_itself_is_kept_by_nobody_and_what_others_say_as_they_say",
     ),
     Guard(
         "the image's account has a name to migrate under",
