@@ -119,7 +119,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         return ip_network(text)
     except ValueError as error:
         raise ValueError(
-            "write an address or a network: 192.0.2.7, 10.0.0.0/8, fd00::/8"
+            "write an address or a network: 192.0.2.7, 192.0.2.16/28, 2001:db8:1:2::/64"
         ) from error
 
 

@@ -169,6 +169,22 @@ def test_instances_get_no_address_that_is_nginx_s() -> None:
     assert address not in ip_network(network["ip_range"])
 
 
+def test_no_shipped_file_believes_a_network_in_which_others_are_too() -> None:
+    """What is copied from here is what people run: an address, or a handful of them."""
+    paths = [ROOT / "README.md", ROOT / "scoreboard" / "settings.py"]
+    for folder, pattern in (("docker", "*.yaml"), ("docker", "*.conf"), ("docs", "*.md")):
+        paths += (ROOT / folder).rglob(pattern)
+    paths += (ROOT / "config").glob("*.toml")
+    believed = []
+    for path in paths:
+        for line in path.read_text("utf-8").splitlines():
+            if re.search("trusted_proxies|set_real_ip_from|write an address", line, re.IGNORECASE):
+                believed += re.findall(r"[0-9a-f]*[.:][0-9a-f.:]*/[0-9]+", line)
+    assert believed
+    for network in map(ip_network, believed):
+        assert network.prefixlen >= (24 if network.version == 4 else 64), network
+
+
 # The image
 
 

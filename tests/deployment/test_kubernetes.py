@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from scoreboard import __version__
 from scoreboard.configuration import load, require_servers
 from scoreboard.settings import Settings
 from tests.deployment.files import DOCKER, make_secrets, manifests, of_kind
+from tests.deployment.test_compose import dockerfile
 
 DIRECTORY = DOCKER / "kubernetes"
 ROLES = ("api", "stream")
@@ -82,6 +85,8 @@ def test_pods_are_as_tightly_bound_as_the_namespace_asks(name: str) -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
     for container in containers(name):
         assert container["image"] == "scoreboard"
         assert container["securityContext"] == {
@@ -94,6 +99,12 @@ def test_pods_are_as_tightly_bound_as_the_namespace_asks(name: str) -> None:
             "volumeMounts"
         ]
     assert spec["volumes"][0]["secret"]["secretName"] == "scoreboard"  # the name, not a value
+    # Read by the image's account and by nobody else in the pod.
+    assert spec["volumes"][0]["secret"]["defaultMode"] == 0o440
+    user = re.search(r"^USER (\d+):(\d+)$", dockerfile(), re.MULTILINE)
+    assert user
+    ids = ("runAsUser", "runAsGroup", "fsGroup")
+    assert [str(spec["securityContext"][name]) for name in ids] == [user[1], user[2], user[2]]
     assert of_kind("Secret") == {}
 
 
@@ -141,6 +152,125 @@ def test_streams_are_scaled_by_a_metric_that_exists() -> None:
     assert Metrics().registry.get_sample_value(name) is not None
     target = int(metric["pods"]["target"]["averageValue"])
     assert target < load({}).subscribers_max
+
+
+def policy(name: str) -> dict[str, Any]:
+    spec: dict[str, Any] = of_kind("NetworkPolicy")[name]["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]  # both, or one side would be open
+    return spec
+
+
+def ports(rules: list[dict[str, Any]]) -> list[int]:
+    return sorted({port["port"] for rule in rules for port in rule["ports"]})
+
+
+def test_what_is_not_said_may_not_speak_to_anybody() -> None:
+    nobody = policy("nobody")
+    assert nobody["podSelector"] == {}
+    assert "ingress" not in nobody
+    assert "egress" not in nobody
+
+
+def test_the_job_reaches_postgresql_alone_and_is_reached_by_nobody() -> None:
+    everybody = policy("scoreboard")
+    assert "ingress" not in everybody
+    assert ports(everybody["egress"]) == [53, 5432]
+    instances = policy("instances")["podSelector"]
+    [only] = instances["matchExpressions"]
+    assert (only["key"], only["operator"]) == ("app.kubernetes.io/component", "In")
+    assert only["values"] == list(ROLES)
+    assert instances["matchLabels"] == everybody["podSelector"]["matchLabels"]
+
+
+def test_instances_are_reached_by_the_controller_and_prometheus_and_reach_their_servers() -> None:
+    instances = policy("instances")
+    [ingress] = instances["ingress"]
+    assert ports([ingress]) == [8080]
+    assert ports(instances["egress"]) == [4318, 5672, 6379]
+    for rule in (*instances["ingress"], *instances["egress"], *policy("scoreboard")["egress"]):
+        assert rule.get("from") or rule.get("to")  # without, it is everybody
+    for peer in ingress["from"]:
+        assert peer["podSelector"]["matchLabels"]
+        assert peer["namespaceSelector"]["matchLabels"]
+    blocks = [peer["ipBlock"]["cidr"] for rule in instances["egress"] for peer in rule["to"][1:]]
+    assert all(ip_network(block).is_private for block in blocks)
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_nobody_is_believed_until_the_operator_says_whom(name: str, secrets: Path) -> None:
+    assert settings_of(name, secrets).trusted_proxies == ()
+
+
+# Of ingress-nginx, controller 1.15: docs/user-guide/nginx-configuration.
+ANNOTATIONS = {
+    "limit-connections",
+    "proxy-body-size",
+    "proxy-buffering",
+    "proxy-connect-timeout",
+    "proxy-max-temp-file-size",
+    "proxy-next-upstream",
+    "proxy-next-upstream-timeout",
+    "proxy-next-upstream-tries",
+    "proxy-read-timeout",
+    "proxy-send-timeout",
+    "ssl-redirect",
+}
+CONTROLLER = {
+    "allow-snippet-annotations",
+    "client-body-timeout",
+    "client-header-buffer-size",
+    "client-header-timeout",
+    "compute-full-forwarded-for",
+    "hsts",
+    "hsts-include-subdomains",
+    "http2-max-concurrent-streams",
+    "keep-alive",
+    "large-client-header-buffers",
+    "limit-conn-status-code",
+    "proxy-set-headers",
+    "retry-non-idempotent",
+    "server-tokens",
+    "use-forwarded-headers",
+}
+
+
+@by_role
+def test_strangers_are_bounded_at_the_ingress_and_nothing_is_made_twice(role: str) -> None:
+    prefix = "nginx.ingress.kubernetes.io/"
+    given = of_kind("Ingress")[role]["metadata"]["annotations"]
+    told = {name.removeprefix(prefix): value for name, value in given.items()}
+    assert told.keys() <= ANNOTATIONS
+    assert all(isinstance(value, str) for value in told.values())
+    assert told["proxy-next-upstream"] == "error timeout"
+    assert told["limit-connections"] == "100"
+    assert told["proxy-body-size"] == "64k"
+    assert (told.get("proxy-buffering") == "off") == (role == "stream")
+    heartbeats = float(told["proxy-read-timeout"]) / load({}).heartbeat_seconds
+    assert (heartbeats > 4) == (role == "stream")
+
+
+def test_the_controller_is_told_what_an_ingress_cannot_say() -> None:
+    folder = DIRECTORY / "ingress-nginx"
+    headers = yaml.safe_load((folder / "headers.yaml").read_text("utf-8"))
+    kubernetes_validate.validate(headers, "1.37", strict=True)
+    assert {"traceparent", "tracestate", "baggage"} <= headers["data"].keys()
+    assert set(headers["data"].values()) == {""}  # which takes a field out
+
+    patch = yaml.safe_load((folder / "patch.yaml").read_text("utf-8"))
+    assert patch.keys() == {"data"}
+    told = patch["data"]
+    assert told.keys() <= CONTROLLER
+    assert all(isinstance(value, str) for value in told.values())
+    named = f"{headers['metadata']['namespace']}/{headers['metadata']['name']}"
+    assert told["proxy-set-headers"] == named
+    nginx = (DOCKER / "nginx" / "nginx.conf").read_text("utf-8")
+    assert f"large_client_header_buffers {told['large-client-header-buffers']};" in nginx
+    for name in ("client-header-timeout", "client-body-timeout"):
+        assert f"{name.replace('-', '_')} {told[name]}s;" in nginx
+    removed = re.findall(r'proxy_set_header (\S+) "";', nginx)
+    ours = {"Connection", "Proxy", "X-Real-IP"}  # the controller writes these itself
+    ours |= {f"X-Forwarded-{name}" for name in ("Host", "Port", "Server")}
+    assert set(removed) - ours <= headers["data"].keys()
 
 
 def paths_of(name: str) -> dict[str, tuple[str, str]]:

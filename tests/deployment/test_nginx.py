@@ -16,6 +16,7 @@ import pytest
 
 from tests.deployment.balancer import LoadBalancer, balancing, provide_nginx
 from tests.deployment.conftest import Start
+from tests.deployment.files import ROOT
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.world import add_actions, add_users
@@ -59,6 +60,26 @@ def test_nginx_takes_the_file() -> None:
     proxy = LoadBalancer(["127.0.0.1:9"], ["127.0.0.1:9"])
     try:
         proxy.prepare()
+        judged = subprocess.run([*proxy.command, "-t"], capture_output=True, check=False)
+        assert (judged.returncode, re.findall(rb"\[(?:warn|emerg)\].*", judged.stderr)) == (0, [])
+    finally:
+        proxy.destroy()
+
+
+@pytest.mark.usefixtures("behind")
+def test_nginx_takes_what_the_documentation_advises() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    found = re.search(r"^    upstream scoreboard \{\n(?:    .*\n|\n)+", text, re.MULTILINE)
+    assert found
+    proxy = LoadBalancer(["127.0.0.1:9"], ["127.0.0.1:9"])
+    try:
+        proxy.prepare()
+        key = proxy.certificate.with_name("key.pem")
+        pair = f"ssl_certificate {proxy.certificate}; ssl_certificate_key {key};"
+        advised = found[0].replace("http2 on;", "").replace("listen 443", f"{pair} listen 443")
+        temporary = (proxy.directory / "nginx.conf").read_text()
+        head = temporary.partition("    # Docker's own name server")[0]
+        (proxy.directory / "nginx.conf").write_text(f"{head}\n{advised}\n}}\n")
         judged = subprocess.run([*proxy.command, "-t"], capture_output=True, check=False)
         assert (judged.returncode, re.findall(rb"\[(?:warn|emerg)\].*", judged.stderr)) == (0, [])
     finally:

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.guards.guard import Guard
 
+_KUBERNETES: Final = "tests/deployment/test_kubernetes.py"
 _NGINX: Final = "tests/deployment/test_nginx_strangers.py"
 _SECRETS: Final = "tests/deployment/test_secrets.py"
 
@@ -182,6 +183,27 @@ DEPLOYMENT: Final = (
         "",
         "tests/deployment/test_rabbit_definitions.py::"
         "test_every_queue_of_ours_is_bounded_whoever_makes_it",
+    ),
+    Guard(
+        "pods are told nothing of Services",
+        "docker/kubernetes/stream.yaml",
+        "      enableServiceLinks: false\n",
+        "",
+        f"{_KUBERNETES}::test_pods_are_as_tightly_bound_as_the_namespace_asks",
+    ),
+    Guard(
+        "no pod is believed who a client is until somebody says so",
+        "docker/kubernetes/settings.yaml",
+        '  SCOREBOARD_TRUSTED_PROXIES: ""\n',
+        "  SCOREBOARD_TRUSTED_PROXIES: 10.0.0.0/8\n",
+        f"{_KUBERNETES}::test_nobody_is_believed_until_the_operator_says_whom",
+    ),
+    Guard(
+        "the job reaches PostgreSQL alone",
+        "docker/kubernetes/network.yaml",
+        "      ports: [{port: 5432}]\n",
+        "      ports: [{port: 5432}, {port: 6379}]\n",
+        f"{_KUBERNETES}::test_the_job_reaches_postgresql_alone_and_is_reached_by_nobody",
     ),
     Guard(
         "what Kubernetes tells of others stops no start",
