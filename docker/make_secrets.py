@@ -189,15 +189,13 @@ def openssl(*arguments: str, at: Path) -> None:
 def write(path: Path, text: str, mode: int) -> None:
     """Write a file whole, or not at all. Until it has its name nobody else can open it."""
     path.parent.mkdir(exist_ok=True)
-    owner = path.parent.parent.stat()
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with open(made, "w", encoding="utf-8") as file:
         file.write(f"{text.rstrip()}\n")
         file.flush()
         os.fsync(made)  # a name must not outlive a crash that its content does not
-        os.fchown(made, owner.st_uid, owner.st_gid)
-        os.fchmod(made, mode)
+    hand_over(new, path.parent.parent, mode)
     new.replace(path)
 
 
@@ -208,17 +206,18 @@ def show(root: Path) -> None:
     for directory in (path for path in root.iterdir() if path.is_dir()):
         kept = directory.name == "passwords"
         for file in (path for path in directory.iterdir() if path.is_file()):
-            set_mode(file, KEPT if kept else SHOWN, root.stat())
-        set_mode(directory, 0o700 if kept else 0o755, root.stat())
+            hand_over(file, root, KEPT if kept else SHOWN)
+        hand_over(directory, root, 0o700 if kept else 0o755)
 
 
-def set_mode(path: Path, mode: int, owner: os.stat_result) -> None:
-    """Give it to the owner of the directory, whoever runs this, and say who may read it."""
+def hand_over(path: Path, root: Path, mode: int) -> None:
+    """Say who may read it, and give it to the owner of the directory if it is root who made it."""
     if path.is_symlink():  # it leads to what is none of ours
         return
     opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        os.fchown(opened, owner.st_uid, owner.st_gid)
+        if os.geteuid() == 0:
+            os.fchown(opened, root.stat().st_uid, root.stat().st_gid)
         os.fchmod(opened, mode)
     finally:
         os.close(opened)

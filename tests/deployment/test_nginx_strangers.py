@@ -301,6 +301,9 @@ async def test_who_comes_under_a_name_that_is_ours_is_sent_to_it_by_tls() -> Non
             assert (status, place) == (308, f"https://{host.lower()}/api/me?x=1")
         for host in ("scores.example.com", "xscores.example.org", "scoresxexample.org"):
             assert await redirect(proxy, "GET / HTTP/1.1", f"Host: {host}") == (400, "")
+    async with balancing(NOBODY, NOBODY, variables={"PUBLIC_NAME": "Localhost"}) as (proxy, _):
+        found = await redirect(proxy, "GET / HTTP/1.1", "Host: localhost:8443")
+        assert found == (308, "https://localhost:8443/")
 
 
 # What they are told
