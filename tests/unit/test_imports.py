@@ -63,7 +63,10 @@ FLOW = (
     "api.checks",
     "api.leases",
     # who is it
+    "accounts.listing",
     "accounts.registry",
+    "accounts.newcomers",
+    "accounts.names",
     "accounts.access",
     "accounts.passwords",
     "accounts.turns",
@@ -74,6 +77,7 @@ FLOW = (
     "scoring.catalogue",
     "scoring.standing",
     "scoring.ledger",
+    "scoring.action_ids",
     # who hears of it
     "live.stream",
     "live.relay",
@@ -94,6 +98,7 @@ FLOW = (
     "settings",
     "errors",
     "timestamps",
+    "unicode",
     # packages themselves hold a docstring and nothing else; `scoreboard` the version
     "api",
     "accounts",
