@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from scoreboard import __version__, configuration
 from scoreboard.commands import actions, board, demo, migration, openapi, serving, users
-from scoreboard.commands.arguments import Commands, epilog
+from scoreboard.commands.arguments import Commands, Parser, epilog
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import note
 from scoreboard.errors import ScoreboardError
@@ -64,9 +64,9 @@ def _say_what_is_ignored(arguments: argparse.Namespace) -> None:
         note(f"scoreboard: {ignored}")
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Declare every command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="scoreboard",
         description="A live top 10: grants each action to each user once, and shows everybody the "
         "board as it changes.",

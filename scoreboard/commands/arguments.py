@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import NoReturn
+
+from scoreboard.unicode import escaped
 
 Run = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads arguments, and escapes what it repeats of them when it refuses them."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with code 2."""
+        super().error(escaped(message))
 
 
 class Commands:
     """The commands below a parser."""
 
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
+    def __init__(self, parser: Parser) -> None:
         self._subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(self, name: str, run: Run, summary: str, *examples: str) -> argparse.ArgumentParser:
+    def add(self, name: str, run: Run, summary: str, *examples: str) -> Parser:
         """Add a command. `run` gets the parsed arguments and returns the exit code."""
         parser = self._add(name, summary, examples)
         parser.set_defaults(run=run)
@@ -24,7 +35,7 @@ class Commands:
         """Add a command that only has commands below it."""
         return Commands(self._add(name, summary, examples))
 
-    def _add(self, name: str, summary: str, examples: tuple[str, ...]) -> argparse.ArgumentParser:
+    def _add(self, name: str, summary: str, examples: tuple[str, ...]) -> Parser:
         return self._subparsers.add_parser(
             name,
             help=summary,

@@ -16,6 +16,7 @@ from scoreboard.commands.verification import copy_differences, ledger_difference
 from scoreboard.connections.redis import REST_SECONDS, Redis, RedisUnavailable
 from scoreboard.scoring.board import KEY, CachedBoard
 from scoreboard.scoring.model import Board
+from scoreboard.unicode import escaped
 
 _DROP: Final = "return redis.call('DEL', KEYS[1])"
 
@@ -63,7 +64,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def as_table(board: Board) -> str:
     """Write the board for people."""
     rows = [
-        f"{rank:>4}  {entry.score:>13,}  {entry.username}"
+        f"{rank:>4}  {entry.score:>13,}  {escaped(entry.username)}"
         for rank, entry in enumerate(board.entries, 1)
     ]
     head = f"rank  {'score':>13}  name"

@@ -1,4 +1,7 @@
-"""Somebody who watches the demo: reads the stream as any client does, and draws the board."""
+"""Somebody who watches the demo: reads the stream as any client does, and draws the board.
+
+The service may be anybody's, so what it sends is escaped before a terminal sees it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, TextIO
 
 import aiohttp
+
+from scoreboard.unicode import escaped
 
 _FOR_EVER: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _PAUSE_SECONDS: Final = 1.0
@@ -33,7 +38,7 @@ class Screen:
             self._draw()
         else:
             highest = ", ".join(f"{_name(user)} {user['score']}" for user in users[:_HIGHEST])
-            self._write(f"version {version}: {highest or 'nobody has a score yet'}")
+            self._write(escaped(f"version {version}: {highest or 'nobody has a score yet'}"))
 
     def tell(self, message: str) -> None:
         """Show what is waited for, until something else is."""
@@ -42,7 +47,7 @@ class Screen:
             self._draw()
         elif message and message != self._told:
             self._told = message
-            self._write(message)
+            self._write(escaped(message))
 
     def count(self, tally: str) -> None:
         """Show how far it is; only on a terminal, where it takes no new line."""
@@ -63,7 +68,7 @@ class Screen:
         back = f"\x1b[{self._drawn_lines}F\x1b[J" if self._drawn_lines else ""
         self._drawn_lines = len(lines)
         # Cut, because a line that wraps would be two lines to go back over.
-        self._write(back + "\n".join(line[:_WIDTH] for line in lines))
+        self._write(back + "\n".join(escaped(line)[:_WIDTH] for line in lines))
 
     def _write(self, text: str) -> None:
         self._output.write(f"{text}\n")

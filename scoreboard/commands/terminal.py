@@ -1,4 +1,9 @@
-"""Where a command's words go: answers to standard output, everything else to standard error."""
+"""Where a command's words go: answers to standard output, everything else to standard error.
+
+Both may be terminals, and words may be somebody else's: a name in the database, an argument, a
+message of another service. So nothing leaves here that would move a cursor or turn a line around.
+Line breaks are ours. A value that may hold one is escaped before (`unicode.escaped`).
+"""
 
 from __future__ import annotations
 
@@ -10,23 +15,33 @@ import sys
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
+from scoreboard.unicode import escaped
+
 
 def say(text: str) -> None:
-    """Write a line of the answer."""
-    sys.stdout.write(f"{text}\n")
+    """Write a line of the answer, or several."""
+    sys.stdout.write(f"{_harmless(text)}\n")
 
 
 def note(text: str) -> None:
     """Write a line beside the answer: progress, a warning, a failure."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{_harmless(text)}\n")
     sys.stderr.flush()
 
 
+def _harmless(text: str) -> str:
+    return "\n".join(map(escaped, text.split("\n")))
+
+
 async def say_json(documents: AsyncIterable[Mapping[str, Any]]) -> None:
-    """Write a JSON array as its elements come, so that a long one needs no memory."""
+    """Write a JSON array as its elements come, so that a long one needs no memory.
+
+    It stays JSON when it is escaped: what nobody can see stands inside texts, and is written there
+    as JSON allows.
+    """
     separator = "[\n"
     async for document in documents:
-        sys.stdout.write(separator + json.dumps(document, ensure_ascii=False))
+        sys.stdout.write(separator + escaped(json.dumps(document, ensure_ascii=False)))
         separator = ",\n"
     say("[]" if separator == "[\n" else "\n]")
 

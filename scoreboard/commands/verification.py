@@ -15,6 +15,7 @@ from scoreboard.connections.redis import Redis
 from scoreboard.scoring.board import KEY
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Board, Entry
+from scoreboard.unicode import escaped
 
 # Every copy is mended within 2 s (each instance compares once a second); reading takes a while too.
 _MENDED_WITHIN_SECONDS: Final = 2.5
@@ -118,4 +119,6 @@ def _entry(board: Board, rank: int) -> Entry | None:
 
 def _who(board: Board, rank: int) -> str:
     entry = _entry(board, rank)
-    return f"{entry.username} ({entry.user_id}) with {entry.score}" if entry else "nobody"
+    if entry is None:
+        return "nobody"
+    return f"{escaped(entry.username)} ({escaped(entry.user_id)}) with {entry.score}"

@@ -17,6 +17,8 @@ import orjson
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
+from scoreboard.unicode import escaped
+
 log = structlog.get_logger("scoreboard.library")
 
 # What is known of what the current task works for, such as the id of its request. It is asked for
@@ -49,7 +51,7 @@ def configure(level: str, form: str, instance: str) -> None:
         console = structlog.dev.ConsoleRenderer(
             pad_event_to=32, exception_formatter=structlog.dev.plain_traceback
         )
-        renderer: list[Any] = [console]
+        renderer: list[Any] = [_without_escapes, console]
     else:
         tracebacks = ExceptionDictTransformer(show_locals=False)
         renderer = [
@@ -136,5 +138,13 @@ def _with_instance(instance: str) -> Callable[[Any, str, _Event], _Event]:
     return add
 
 
+def _without_escapes(_: Any, __: str, event: _Event) -> _Event:
+    """Escape what others wrote: a library may quote what it was sent."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = escaped(value)
+    return event
+
+
 def _dumps(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    return escaped(orjson.dumps(event, default=str).decode())
