@@ -1,5 +1,5 @@
-"""Brings a database to the schema of this version: numbered plain-SQL files in migrations/, by
-yoyo.
+"""Brings a database to the schema of this version: numbered files in migrations/, by yoyo. They are
+plain SQL, and Python where SQL cannot compute what is written.
 
 Any number of processes may call `migrate` at once: a PostgreSQL advisory lock lets one work while
 the others wait. The server never migrates by itself; it calls `pending` and refuses an older
@@ -9,6 +9,7 @@ schema.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ _ANSWER_SECONDS: Final = 5.0
 # A change of a table waits for whoever reads it, a backup for example, and all that comes after
 # waits behind it, every grant: so it does not wait for long.
 _LOCK_SECONDS: Final = 2
+_TURN_SECONDS: Final = 0.1
 
 
 class MigrationError(Exception):
@@ -41,8 +43,9 @@ class MigrationError(Exception):
 def migrate(database_url: str) -> list[str]:
     """Apply what is missing, oldest first, and return the identifiers of what was applied.
 
-    Raises MigrationError; a migration that fails, or whose runner dies, leaves no trace; those
-    before it stay applied.
+    Raises MigrationError; a migration that fails, or whose runner dies, leaves no trace (one that
+    is not transactional: nothing that the next run would not make good); those before it stay
+    applied.
     """
     _require_utf8(database_url)
     with _locked(database_url), _backend(database_url) as backend:
@@ -52,7 +55,7 @@ def migrate(database_url: str) -> list[str]:
         with backend.lock():
             for migration in missing:
                 # Not yoyo's own `apply_one`: it writes the row in a transaction after this one.
-                with backend.transaction():
+                with _transaction(backend, migration):
                     migration.process_steps(backend, "apply")
                     backend.mark_one(migration)
         return [migration.id for migration in missing]
@@ -65,7 +68,7 @@ def roll_back(database_url: str, count: int = 1) -> list[str]:
         backend.break_lock()
         with backend.lock():
             for migration in newest:
-                with backend.transaction():
+                with _transaction(backend, migration):
                     migration.process_steps(backend, "rollback")
                     backend.unmark_one(migration)
         return [migration.id for migration in newest]
@@ -114,8 +117,21 @@ def _require_utf8(database_url: str) -> None:
         )
 
 
+def names() -> list[str]:
+    """Name every migration of this version, oldest first."""
+    return [migration.id for migration in _shipped_migrations()]
+
+
 def _shipped_migrations() -> Any:
     return yoyo.read_migrations(str(shipped("migrations")))
+
+
+def _transaction(backend: Any, migration: Any) -> Any:
+    """One for the migration and the row that says it is applied, unless it says that it needs none
+    (`CREATE INDEX CONCURRENTLY`).
+    """
+    migration.load()
+    return backend.transaction() if migration.use_transactions else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
@@ -147,9 +163,20 @@ def connected(database_url: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _locked(database_url: str) -> Iterator[None]:
+    """Wait until nobody else migrates. The lock is asked for again and again, because whoever holds
+    it may build an index while others write, and that waits for every older statement: also for
+    one that waits for the lock.
+    """
     with connected(database_url) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        while not _takes_lock(cursor):
+            time.sleep(_TURN_SECONDS)
         yield  # the lock ends with the connection
+
+
+def _takes_lock(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,))
+    [(taken,)] = cursor.fetchall()
+    return bool(taken)
 
 
 @contextlib.contextmanager

@@ -33,9 +33,14 @@ def holding(database_url: str, statement: str) -> Iterator[Any]:
 
 
 def add_users(database_url: str, count: int, prefix: str = "player") -> list[str]:
-    """Register users without passwords; user ids ascend with the names' numbers."""
+    """Register users without passwords; user ids ascend with the names' numbers. `prefix` is in
+    lower case, so that a name is its own key.
+    """
     ids = sorted(str(uuid.uuid4()) for _ in range(count))
-    rows = [(user_id, f"{prefix}{n}", f"{prefix}{n}@example.org") for n, user_id in enumerate(ids)]
+    rows = [
+        (user_id, f"{prefix}{n}", f"{prefix}{n}", f"{prefix}{n}@example.org")
+        for n, user_id in enumerate(ids)
+    ]
     with (
         closing(psycopg2.connect(database_url)) as connection,
         connection,
@@ -43,9 +48,9 @@ def add_users(database_url: str, count: int, prefix: str = "player") -> list[str
     ):
         execute_values(
             cursor,
-            "INSERT INTO users (user_id, username, email, password_hash) VALUES %s",
+            "INSERT INTO users (user_id, username, username_key, email, password_hash) VALUES %s",
             rows,
-            "(%s, %s, %s, '-')",
+            "(%s, %s, %s, %s, '-')",
         )
     return ids
 

@@ -8,5 +8,8 @@ refresh token but as a hash, and never logs one, nor an access token or an e-mai
     passwords   argon2id, off the event loop
     access      short-lived tokens that any instance verifies without asking anybody
     refresh     long-lived tokens, one use each, and how a token's successor follows from it
+    names       which names and addresses are good, and the keys that users are found by
+    newcomers   keys for users whom an older version registers while this one is rolled out
     registry    the accounts themselves: register, log in, refresh, log out
+    listing     all of them, for operators, with what there is to mend
 """

@@ -3,14 +3,14 @@
 -- are the database's: instances' clocks differ.
 
 -- create: adds a user
-INSERT INTO users (username, email, password_hash)
-VALUES (%(username)s, %(email)s, %(password_hash)s)
-RETURNING user_id::text, username, email, created_at
+INSERT INTO users (username, username_key, email, email_given, password_hash)
+VALUES (%(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_hash)s)
+RETURNING user_id::text, username, coalesce(email_given, email), created_at
 
 -- register: adds a user together with a first family, so that a failure leaves neither
 WITH account AS (
-    INSERT INTO users (username, email, password_hash)
-    VALUES (%(username)s, %(email)s, %(password_hash)s)
+    INSERT INTO users (username, username_key, email, email_given, password_hash)
+    VALUES (%(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_hash)s)
     RETURNING user_id, username
 ),
 family AS (
@@ -24,20 +24,57 @@ token AS (
 )
 SELECT user_id::text, username FROM account
 
--- find_by_username: finds a user whatever the case
-SELECT user_id::text, username, email, created_at, password_hash
+-- find_by_username: finds a user by a name as it is spelled, or else by its key
+-- Two users may have one name in two spellings, from before there were keys. Each is found by their own, in
+-- the form in which names are shown or in which they once were.
+SELECT user_id::text, username, coalesce(email_given, email), created_at, password_hash
 FROM users
-WHERE lower(username) = lower(%(login)s)
+WHERE username IN (%(shown)s, %(shown_once)s) OR username_key = %(key)s
+ORDER BY username = %(shown)s DESC, username = %(shown_once)s DESC
+LIMIT 1
 
--- find_by_email: finds a user by an address in lower case
-SELECT user_id::text, username, email, created_at, password_hash FROM users WHERE email = %(login)s
-
--- list_users: reads users in the order of their names, from after one name
-SELECT user_id::text, username, email, created_at
+-- find_by_email: finds a user by an address in lower case, or else by its key
+SELECT user_id::text, username, coalesce(email_given, email), created_at, password_hash
 FROM users
-WHERE lower(username) > lower(%(after)s)
-ORDER BY lower(username)
+WHERE email IN (%(lower)s, %(key)s)
+ORDER BY email = %(lower)s DESC
+LIMIT 1
+
+-- find_by_id: finds a user
+SELECT user_id::text, username, coalesce(email_given, email), created_at
+FROM users
+WHERE user_id = %(user_id)s::uuid
+
+-- list_users: reads users in the order of their keys, from after one key
+SELECT user_id::text, username, coalesce(email_given, email), created_at, username_key, email
+FROM users
+WHERE username_key > %(after)s
+ORDER BY username_key
 LIMIT %(limit)s
+
+-- list_suspects: reads users who may share a name or a mailbox with somebody
+-- A key of a user's own has a space, and an address that is in no key's form has letters beyond ASCII.
+SELECT user_id::text, username, coalesce(email_given, email), created_at, username_key, email
+FROM users
+WHERE position(' ' IN username_key) > 0 OR octet_length(email) > length(email)
+ORDER BY username_key
+
+-- users_without_key: reads users that an older version registered since the keys were made, oldest first
+SELECT user_id::text, username, email
+FROM users
+WHERE username_key IS NULL
+ORDER BY created_at, user_id
+LIMIT %(limit)s
+
+-- set_key: gives a user a key, unless they have one by now
+UPDATE users
+SET username_key = %(key)s
+WHERE user_id = %(user_id)s::uuid AND username_key IS NULL
+
+-- set_email: gives a user another address
+UPDATE users
+SET email = %(email)s, email_given = %(email_given)s, updated_at = now()
+WHERE user_id = %(user_id)s::uuid
 
 -- open_family: begins a family, unless the password is no longer the one that was verified
 -- Verifying takes tens of milliseconds, in which the password may be changed and all families revoked. The

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 import structlog
 
-from scoreboard.accounts import refresh
+from scoreboard.accounts import names, newcomers, refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.turns import Path
@@ -31,10 +32,17 @@ from scoreboard.settings import Settings
 log = structlog.get_logger("scoreboard.accounts")
 
 SQL: Final = statements.load("scoreboard.accounts")
-USERNAME_CHARS_MAX: Final = 50  # as the columns are wide
-EMAIL_CHARS_MAX: Final = 255
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
-_TAKEN: Final = frozenset({"users_username_key", "users_email_key", "idx_users_username_lower"})
+# Of the last, older versions are still in need: see docs/decisions/0022.
+_TAKEN: Final = frozenset(
+    {
+        "users_username_key",
+        "users_email_key",
+        "idx_users_username_key",
+        "idx_users_username_lower",
+    }
+)
+_ID_PREFIX: Final = "id:"
 # A batch of this size takes some tens of milliseconds, far from any deadline.
 _PURGE_BATCH: Final = 1000
 
@@ -169,13 +177,10 @@ class Accounts:
         log.info("scoreboard.accounts.registered", user_id=account.user_id)
         return account
 
-    async def list_users(self, limit: int, after: str = "") -> list[Account]:
-        """Read accounts in the order of their user names, from after one of these."""
-        rows = await self._fetch("list_users", {"limit": limit, "after": _normal(after)})
-        return [Account(*row) for row in rows]
-
     async def find(self, login: str) -> Account | None:
-        """Find whose user name (in any case) or e-mail address this is."""
+        """Find whose user name (in any spelling), e-mail address or `id:<userId>` this is."""
+        if login.startswith(_ID_PREFIX):
+            return await self._find_by_id(login.removeprefix(_ID_PREFIX))
         found = await self._find(login)
         return found and found[0]
 
@@ -184,6 +189,15 @@ class Accounts:
         account = await self.find(login)
         if account is None:
             raise UnknownUser(NOBODY)
+        return account
+
+    async def set_email(self, login: str, email: str) -> Account:
+        """Give a user another e-mail address. Raises AccountTaken, InvalidPayload, UnknownUser."""
+        account = await self.known(login)
+        address = _good_email(email)
+        change = {"user_id": account.user_id, "email": address.key, "email_given": address.given}
+        await self._add("set_email", change)
+        log.info("scoreboard.accounts.email_changed", user_id=account.user_id)
         return account
 
     async def set_password(self, login: str, password: str) -> int:
@@ -300,51 +314,71 @@ class Accounts:
     async def _new_user(
         self, username: str, email: str, password: str, path: Path = ()
     ) -> dict[str, Any]:
-        row = {"username": _username(username), "email": _email(email)}
-        return row | {"password_hash": await self._passwords.hash(password, path)}
+        shown, address = good_username(username), _good_email(email)
+        password_hash = await self._passwords.hash(password, path)
+        await newcomers.give_keys(self._postgres)
+        return {
+            "username": shown,
+            "username_key": names.username_key(shown),
+            "email": address.key,
+            "email_given": address.given,
+            "password_hash": password_hash,
+        }
 
     async def _add(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
-        try:
+        with refusing_taken():
             return await self._fetch(name, parameters)
-        except StatementRefused as refusal:
-            if refusal.constraint in _TAKEN:
-                raise AccountTaken from refusal
-            raise
 
     async def _find(self, login: str) -> tuple[Account, str] | None:
         """Find an account with its password's hash. Only e-mail addresses have an `@`."""
-        if not login.isprintable():  # NUL and lone surrogates fail in psycopg2, with a ValueError
+        if not names.can_be_stored(login):
             return None
+        await newcomers.give_keys(self._postgres)
         if "@" in login:
-            rows = await self._fetch("find_by_email", {"login": login.lower()})
+            wanted = {"lower": login.lower(), "key": names.email_key(login)}
+            rows = await self._fetch("find_by_email", wanted)
         else:
-            rows = await self._fetch("find_by_username", {"login": _normal(login)})
+            wanted = {
+                "shown": names.username_shown(login),
+                "shown_once": names.username_shown_once(login),
+                "key": names.username_key(login),
+            }
+            rows = await self._fetch("find_by_username", wanted)
         return (Account(*rows[0][:4]), rows[0][4]) if rows else None
+
+    async def _find_by_id(self, text: str) -> Account | None:
+        try:
+            user_id = str(uuid.UUID(text))
+        except ValueError:
+            return None
+        rows = await self._fetch("find_by_id", {"user_id": user_id})
+        return Account(*rows[0]) if rows else None
 
     async def _fetch(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
         return await self._postgres.fetch(SQL[name], parameters)
 
 
-def _normal(username: str) -> str:
-    """Give look-alikes (a full-width letter, a ligature) the letters that they look like."""
-    return unicodedata.normalize("NFKC", username)
+def good_username(text: str) -> str:
+    """Return the form in which a user name is kept. Raises InvalidPayload."""
+    try:
+        return names.username(text)
+    except names.NameRefused as refused:
+        raise InvalidPayload({"username": [str(refused)]}) from None
 
 
-def _username(text: str) -> str:
-    """Normalise a user name, then check it: normalising can lengthen a text, or bring in an `@`."""
-    name = _normal(text)
-    if not 1 <= len(name) <= USERNAME_CHARS_MAX or name != name.strip():
-        problem = f"Use 1 to {USERNAME_CHARS_MAX} characters, without a space at either end."
-        raise InvalidPayload({"username": [problem]})
-    if not name.isprintable() or "@" in name:
-        raise InvalidPayload({"username": ["Use printable characters other than @."]})
-    return name
+@contextlib.contextmanager
+def refusing_taken() -> Iterator[None]:
+    """Raise AccountTaken where PostgreSQL refuses a name or an address that somebody has."""
+    try:
+        yield
+    except StatementRefused as refusal:
+        if refusal.constraint in _TAKEN:
+            raise AccountTaken from refusal
+        raise
 
 
-def _email(text: str) -> str:
-    """Lower an e-mail address: two that differ by case reach the same person."""
-    email = text.lower()
-    if len(email) > EMAIL_CHARS_MAX or "@" not in email or not email.isprintable():
-        problem = f"Give an e-mail address of at most {EMAIL_CHARS_MAX} characters."
-        raise InvalidPayload({"email": [problem]})
-    return email
+def _good_email(text: str) -> names.Email:
+    try:
+        return names.email(text)
+    except names.NameRefused as refused:
+        raise InvalidPayload({"email": [str(refused)]}) from None

@@ -10,7 +10,6 @@ nothing up.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -18,6 +17,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from scoreboard.accounts import names
 from scoreboard.api.addresses import client_address, networks_of
 from scoreboard.api.checks import Allowance, Check, check_of, tightest
 from scoreboard.api.identity import identity_or_none
@@ -125,15 +125,12 @@ async def _guess(request: web.Request, key: str) -> Allowance:
 
 
 def _one_spelling(login: str) -> str:
-    """One key for all spellings of a login that may mean one user: the registry knows a user in any
-    case and in look-alike letters (`ᴬᵈａ`), PostgreSQL's lower() makes an `i` of `İ`. That a few
-    strangers may share a key (`josé`, `jose`) harms them less.
+    """One key for all spellings of a login that may mean one user, as the registry knows them.
 
     A digest, so that keys are short whatever is written, and no e-mail address lies in Redis.
     """
-    letters = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", login).casefold())
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()
+    key = names.login_key(login).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(key, digest_size=16).hexdigest()
 
 
 # Checks

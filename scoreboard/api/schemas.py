@@ -5,14 +5,17 @@ them.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from scoreboard.accounts import names
 from scoreboard.errors import ExpiredToken, ShuttingDown
 from scoreboard.scoring.model import BOARD_SIZE
 
-USERNAME_PATTERN: Final = r"^[\w.\-]+$"
+# What no user name has, as far as ASCII goes: `accounts.names` knows the rest.
+_USERNAME_PATTERN: Final = r"^[^\u0000-,/:-@\[-^`{-\u009f\u2028\u2029]+$"
 # `_printable` for readers of the document; a lone surrogate is not valid JSON in the first place.
 _PRINTABLE_PATTERN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _EXAMPLE_USER: Final = "5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d"
@@ -23,6 +26,18 @@ def _printable(text: str) -> None:
     """Refuse what PostgreSQL cannot keep (NUL, lone surrogates) and what nobody can see."""
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
         raise ValidationError("Must not contain control characters.")
+
+
+def _good(read: Callable[[str], object]) -> Callable[[str], None]:
+    """Refuse what `accounts.names` refuses."""
+
+    def check(text: str) -> None:
+        try:
+            read(text)
+        except names.NameRefused as refused:
+            raise ValidationError(str(refused)) from None
+
+    return check
 
 
 def _text(
@@ -68,19 +83,28 @@ class SubmissionSchema(_Body):
 class RegistrationSchema(_Body):
     """A new account."""
 
-    username = _text(
-        2,
-        50,
-        "Shown on the board. Letters, digits, `_`, `-` and `.`; unique without regard to case.",
-        "ada",
-        validate.Regexp(
-            USERNAME_PATTERN, error="Use letters, digits, underscores, hyphens and dots only."
-        ),
-    )
-    email = fields.Email(
+    username = fields.String(
         required=True,
-        validate=[validate.Length(max=255), _printable],
-        metadata={"description": "Never shown to anybody.", "example": "ada@example.org"},
+        validate=_good(names.username),
+        metadata={
+            "description": "Shown on the board. 2 to 50 letters of any language, with their marks, "
+            "digits, `_`, `-` and `.`, as counted in the composed form (NFKC); `-` is not the "
+            "first. Unique without regard to case, composition or width.",
+            "example": "ada",
+            "maxLength": names.TYPED_CHARS_MAX,
+            "pattern": _USERNAME_PATTERN,
+        },
+    )
+    email = fields.String(
+        required=True,
+        validate=_good(names.email),
+        metadata={
+            "description": "Never shown to anybody. Unique without regard to case or to the form "
+            "that the domain is written in.",
+            "example": "ada@example.org",
+            "format": "email",
+            "maxLength": names.EMAIL_CHARS_MAX,
+        },
     )
     password = _text(8, 200, "At least 8 characters.", "correct horse battery staple")
 

@@ -7,13 +7,16 @@ import asyncio
 from typing import Final
 
 from scoreboard import configuration, migrations
+from scoreboard.accounts import listing
 from scoreboard.commands.arguments import Commands, count
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import database_url, open_postgres
-from scoreboard.commands.terminal import say
+from scoreboard.commands.terminal import note, say
 from scoreboard.connections import hosts
 from scoreboard.settings import Settings
+from scoreboard.unicode import escaped
 
+_SHOWN: Final = 50
 # What operators know the two tables by whose rows nothing can compute anew.
 _IRREPLACEABLE: Final = {"users": "user", "ledger": "grant"}
 
@@ -47,7 +50,27 @@ def _migrate(arguments: argparse.Namespace) -> int:
         say(f"{what} {name}.")
     if not changed:
         say("Nothing to do.")
+    if not arguments.rollback:
+        asyncio.run(_mention_clashes(found))
     return 0
+
+
+async def _mention_clashes(found: Settings) -> None:
+    """Name those who have a name or a mailbox that somebody else had first (migration 0006)."""
+    async with open_postgres(found) as postgres:
+        clashes = await listing.clashes(postgres)
+    if not clashes:
+        return
+    note(
+        f"Users with a name or a mailbox that somebody else had first, in another spelling: "
+        f"{len(clashes)}. All of them log in as before, each by the spelling that was registered. "
+        "Give them another with `scoreboard users rename` or `scoreboard users set-email`:"
+    )
+    for user in clashes[:_SHOWN]:
+        name, user_id = escaped(user.account.username), user.account.user_id
+        note(f"  id:{user_id}  {name}: {' '.join(user.problems)}")
+    if len(clashes) > _SHOWN:
+        note(f"  … and {len(clashes) - _SHOWN} more: `scoreboard users list` marks them")
 
 
 def _roll_back(found: Settings, newest: int, *, certain: bool) -> list[str]:
@@ -76,10 +99,8 @@ def _roll_back(found: Settings, newest: int, *, certain: bool) -> list[str]:
 
 def _applied(url: str) -> list[str]:
     """Name what is applied, newest first."""
-    files = configuration.shipped("migrations").glob("*.sql")
-    shipped = {path.name.split(".sql")[0] for path in files}
-    names = {name for name in shipped if not name.endswith(".rollback")}
-    return sorted(names - set(asyncio.run(migrations.pending(url))), reverse=True)
+    missing = asyncio.run(migrations.pending(url))
+    return [name for name in reversed(migrations.names()) if name not in missing]
 
 
 async def _held(found: Settings) -> str:

@@ -13,9 +13,12 @@ from typing import Any, Final
 from marshmallow import ValidationError
 
 from scoreboard import configuration
+from scoreboard.accounts import listing
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.listing import Listed
+from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
-from scoreboard.accounts.registry import NOBODY, Account, Accounts
+from scoreboard.accounts.registry import NOBODY, Account, Accounts, good_username, refusing_taken
 from scoreboard.api.schemas import RegistrationSchema
 from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed
@@ -27,13 +30,15 @@ from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.model import Board
 from scoreboard.settings import Settings
 from scoreboard.timestamps import timestamp
+from scoreboard.unicode import escaped
 
-_PAGE: Final = 1000
-_LOGIN: Final = "user name (in any case) or e-mail address"
+_LOGIN: Final = (
+    "user name (in any spelling), e-mail address or id:USERID; put -- before a name with - in front"
+)
 
 
 def add_to(commands: Commands) -> None:
-    """Declare `users create|list|show|set-password|revoke|delete`."""
+    """Declare `users create|list|show|rename|set-email|set-password|revoke|delete`."""
     group = commands.group("users", "look after accounts")
     create = group.add(
         "create",
@@ -45,11 +50,30 @@ def add_to(commands: Commands) -> None:
     create.add_argument("username", metavar="USERNAME", help="2 to 50 letters, digits, _ - .")
     create.add_argument("email", metavar="EMAIL")
     _add_password_source(create)
-    listing = group.add(
+    listed = group.add(
         "list", _list, "show every user, in the order of names", "scoreboard users list --json"
     )
-    listing.add_argument("--json", action="store_true", help="as JSON")
-    show = group.add("show", _show, "show one user", "scoreboard users show ada@example.org")
+    listed.add_argument("--json", action="store_true", help="as JSON")
+    show = group.add(
+        "show",
+        _show,
+        "show one user",
+        "scoreboard users show ada@example.org",
+        "scoreboard users show -- --all       a name that begins with -",
+    )
+    rename = group.add(
+        "rename",
+        _rename,
+        "give a user another name, on the board too",
+        "scoreboard users rename ada countess",
+        "scoreboard users rename id:5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d ada-2",
+    )
+    mail = group.add(
+        "set-email",
+        _set_email,
+        "give a user another e-mail address",
+        "scoreboard users set-email ada ada@example.org",
+    )
     change = group.add(
         "set-password",
         _set_password,
@@ -70,8 +94,10 @@ def add_to(commands: Commands) -> None:
         "scoreboard users delete ada --yes",
     )
     delete.add_argument("--yes", action="store_true", help="yes, for ever")
-    for parser in (show, change, revoke, delete):
+    for parser in (show, rename, mail, change, revoke, delete):
         parser.add_argument("login", metavar="LOGIN", help=_LOGIN)
+    rename.add_argument("username", metavar="USERNAME", help="2 to 50 letters, digits, _ - .")
+    mail.add_argument("email", metavar="EMAIL")
 
 
 def _add_password_source(parser: argparse.ArgumentParser) -> None:
@@ -93,22 +119,31 @@ def _create(arguments: argparse.Namespace) -> int:
             return await accounts.create(**new, password=password)
 
     account = asyncio.run(create())
-    say(f"Registered {account.username} as {account.user_id}.")
+    say(f"Registered {escaped(account.username)} as {account.user_id}.")
     return 0
 
 
 def _list(arguments: argparse.Namespace) -> int:
     async def show_all() -> None:
-        async with _open_accounts(configuration.load()) as accounts:
-            everybody = _all_users(accounts)
+        async with open_postgres(configuration.load()) as postgres:
+            everybody = listing.everybody(postgres)
             if arguments.json:
                 await say_json(_documents(everybody))
                 return
-            async for account in everybody:
-                say(f"{account.username:<24}  {account.created_at:%Y-%m-%d}  {account.email}")
+            async for user in everybody:
+                say(_line(user))
 
     asyncio.run(show_all())
     return 0
+
+
+def _line(user: Listed) -> str:
+    account = user.account
+    name, email = escaped(account.username), escaped(account.email)
+    line = f"{name:<24}  {account.created_at:%Y-%m-%d}  {email}"
+    if not user.problems:
+        return line
+    return f"{line}  ({escaped(' '.join(user.problems))} id:{account.user_id})"
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -118,7 +153,43 @@ def _show(arguments: argparse.Namespace) -> int:
 
     account = asyncio.run(find())
     for name, value in _document(account).items():
-        say(f"{name:<10} {value}")
+        say(f"{name:<10} {escaped(value)}")
+    return 0
+
+
+def _rename(arguments: argparse.Namespace) -> int:
+    old, new = asyncio.run(_give_name(configuration.load(), arguments.login, arguments.username))
+    say(f"Renamed {escaped(old)} to {escaped(new)}.")
+    return 0
+
+
+async def _give_name(found: Settings, login: str, username: str) -> tuple[str, str]:
+    """Rename a user; returns the old name and the new one."""
+    new = good_username(username)
+    async with (
+        _open_accounts(found) as accounts,
+        open_ledger(found) as ledger,
+        open_redis(found) as redis,
+        open_cached_board(redis, ledger) as cached,
+    ):
+        account = await accounts.known(login)
+        with refusing_taken():
+            known, board = await ledger.rename_user(account.user_id, new, username_key(new))
+        if not known:
+            raise UnknownUser(NOBODY)
+        if board is not None:
+            await cached.store(board)
+            await _mention_if_lost(cached, board)
+        return account.username, new
+
+
+def _set_email(arguments: argparse.Namespace) -> int:
+    async def change() -> Account:
+        async with _open_accounts(configuration.load()) as accounts:
+            return await accounts.set_email(arguments.login, arguments.email)
+
+    account = asyncio.run(change())
+    say(f"{escaped(account.username)} has another e-mail address.")
     return 0
 
 
@@ -147,7 +218,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
 def _delete(arguments: argparse.Namespace) -> int:
     board = asyncio.run(_remove(configuration.load(), arguments.login, certain=arguments.yes))
     say(
-        f"Deleted {arguments.login} with score and ledger rows. "
+        f"Deleted {escaped(arguments.login)} with score and ledger rows. "
         f"The board has version {board.version}."
     )
     return 0
@@ -163,8 +234,8 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> Board:
         account = await accounts.known(login)
         if not certain:
             raise CommandFailed(
-                f"This deletes {account.username} ({account.user_id}) with score and ledger rows, "
-                "for ever. If that is meant, add --yes."
+                f"This deletes {escaped(account.username)} ({account.user_id}) with score and "
+                "ledger rows, for ever. If that is meant, add --yes."
             )
         board = await ledger.remove_user(account.user_id)
         if board is None:
@@ -175,7 +246,7 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> Board:
 
 
 async def _mention_if_lost(cached: CachedBoard, board: Board) -> None:
-    """The user is gone whatever Redis does, so a copy that missed it is a remark and no failure."""
+    """It is done whatever Redis does, so a copy that missed it is a remark and no failure."""
     with contextlib.suppress(RedisUnavailable):
         if await cached.version() >= board.version:
             return
@@ -195,20 +266,13 @@ async def _open_accounts(found: Settings) -> AsyncIterator[Accounts]:
         passwords.close()
 
 
-async def _all_users(accounts: Accounts) -> AsyncIterator[Account]:
-    after = ""
-    while page := await accounts.list_users(_PAGE, after):
-        for account in page:
-            yield account
-        after = page[-1].username
+async def _documents(everybody: AsyncIterator[Listed]) -> AsyncIterator[dict[str, Any]]:
+    async for user in everybody:
+        problems = {"problems": user.problems} if user.problems else {}
+        yield _document(user.account) | problems
 
 
-async def _documents(everybody: AsyncIterator[Account]) -> AsyncIterator[dict[str, Any]]:
-    async for account in everybody:
-        yield _document(account)
-
-
-def _document(account: Account) -> dict[str, Any]:
+def _document(account: Account) -> dict[str, str]:
     return {
         "userId": account.user_id,
         "username": account.username,

@@ -99,6 +99,20 @@ class Ledger:
             await session.run(SQL["renew_board"], {"above": above})
             return corrected, _board(await session.run(SQL["read_board"]))
 
+    async def rename_user(
+        self, user_id: str, username: str, username_key: str
+    ) -> tuple[bool, Board | None]:
+        """Give a user another name. Returns whether there is such a user, and the board under its
+        next version if they are on it, because every copy of the board holds names.
+
+        Raises StatementRefused when somebody has the name, LedgerUnavailable.
+        """
+        change = {"user_id": user_id, "username": username, "username_key": username_key}
+        async with self._writers.session() as session, _transaction(session) as begin:
+            rows = await session.run(f"{begin}; {SQL['rename_user']}", change)
+            board = await session.run(SQL["raise_board"], {"user_ids": [user_id]}) if rows else []
+            return bool(rows), _board_or_none(board)
+
     async def remove_user(self, user_id: str) -> Board | None:
         """Delete a user with score and ledger rows, and renew the board; None if there was no such
         user.

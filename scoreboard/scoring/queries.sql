@@ -142,6 +142,12 @@ SET
     tenth_score = (SELECT score FROM scores ORDER BY score DESC, updated_at, user_id OFFSET 9 LIMIT 1),
     changed_at = clock_timestamp()
 
+-- rename_user: gives a user another name
+UPDATE users
+SET username = %(username)s, username_key = %(username_key)s, updated_at = now()
+WHERE user_id = %(user_id)s::uuid
+RETURNING user_id::text
+
 -- delete_user: removes a user with score and ledger rows
 DELETE FROM users WHERE user_id = %(user_id)s::uuid RETURNING user_id::text
 
@@ -168,5 +174,16 @@ ON CONFLICT (action_id) DO UPDATE SET points = excluded.points
 WHERE present.points <> excluded.points
 RETURNING (xmax = 0) AS is_new
 
--- list_actions: reads the catalogue in order, from after one action
-SELECT action_id, points FROM actions WHERE action_id > %(after)s ORDER BY action_id LIMIT %(limit)s
+-- decomposed_actions: reads ids that were loaded before ids were composed, and that lack the composed one beside
+SELECT action_id
+FROM actions
+WHERE action_id IS NOT NFC NORMALIZED
+AND NOT EXISTS (SELECT FROM actions AS other WHERE other.action_id = normalize(actions.action_id, NFC))
+
+-- list_actions: reads the catalogue in the order of code points, from after one action
+-- Not in the order of the database's locale, which differs from place to place (idx_actions_in_order).
+SELECT action_id, points
+FROM actions
+WHERE action_id COLLATE "C" > %(after)s
+ORDER BY action_id COLLATE "C"
+LIMIT %(limit)s

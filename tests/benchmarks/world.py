@@ -64,7 +64,7 @@ def fill(url: str, users: int) -> None:
     # Indexes and foreign keys are kept up row by row otherwise, which takes hours at 10 million.
     indexes = sql(
         url,
-        "SELECT indexdef FROM pg_indexes WHERE indexname LIKE 'idx%' AND tablename IN "
+        "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'idx%' AND tablename IN "
         "('users', 'scores', 'ledger')",
     )
     sql(
@@ -72,16 +72,17 @@ def fill(url: str, users: int) -> None:
         f"""
         SET session_replication_role = replica;
         SET maintenance_work_mem = '1GB';
-        DROP INDEX idx_users_username_lower, idx_scores_score_desc, idx_ledger_action_id;
-        INSERT INTO users (user_id, username, email, password_hash)
-        SELECT md5('user' || n)::uuid, 'player' || n, 'player' || n || '@example.org', '-'
+        DROP INDEX {", ".join(name for name, _ in indexes)};
+        INSERT INTO users (user_id, username, username_key, email, password_hash)
+        SELECT md5('user' || n)::uuid, 'player' || n, 'player' || n,
+               'player' || n || '@example.org', '-'
         FROM generate_series(1, {users}) AS n;
         INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
         SELECT md5('user' || n)::uuid, 'seed', 1000000 / n + 1, clock_timestamp()
         FROM generate_series(1, {users}) AS n;
         INSERT INTO scores (user_id, score, updated_at)
         SELECT user_id, points_granted, submitted_at FROM ledger;
-        {";".join(row[0] for row in indexes)};
+        {";".join(definition for _, definition in indexes)};
         """,
     )
     sql(url, SQL["renew_board"], {"above": 0})

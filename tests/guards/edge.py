@@ -179,8 +179,8 @@ EDGE: Final = (
     Guard(
         "no e-mail address lies in Redis",
         "scoreboard/api/limits.py",
-        "    return hashlib.blake2b(plain.encode(), digest_size=16).hexdigest()\n",
-        "    return plain\n",
+        "    return hashlib.blake2b(key, digest_size=16).hexdigest()\n",
+        "    return key.decode()\n",
         f"{SECRETS}[json]",
     ),
     Guard(

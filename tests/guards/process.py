@@ -168,7 +168,7 @@ PROCESS: Final = (
     Guard(
         "a migration and its row are one transaction",
         "scoreboard/migrations.py",
-        "                with backend.transaction():\n"
+        "                with _transaction(backend, migration):\n"
         '                    migration.process_steps(backend, "apply")\n'
         "                    backend.mark_one(migration)\n",
         "                backend.apply_one(migration)\n",
