@@ -1,6 +1,7 @@
 """Reading a file of actions: CSV or JSON in, every mistake by its place, or the actions.
 
-Which ids are good is the API's rule (`api.schemas`): an action that nobody could submit is none.
+Which ids are good is said in `scoring.action_ids`. Ids are composed here, so that two spellings of
+one id are one.
 """
 
 from __future__ import annotations
@@ -15,15 +16,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from marshmallow import ValidationError
-
-from scoreboard.api.schemas import SubmissionSchema
+from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import Action
 
 POINTS_MAX: Final = 2_147_483_647  # the column is an integer
-_ACTION_ID: Final = SubmissionSchema().fields["action_id"]
 _POINTS: Final = re.compile(r"0*([0-9]{1,10})", re.ASCII)
 _HEADERS: Final = ({"action_id", "points"}, {"actionId", "points"})
+_WANTED: Final = "the first line must be the header action_id,points"
+_QUOTED_LINE: Final = "there are quotes around the whole line: leave them out"
 _GAP: Final = re.compile(r"[ \t\r\n]*")
 _SHOWN_CHARS: Final = 40
 
@@ -84,7 +84,7 @@ def read(
     `advance` is told after each row how many characters further the reading is.
     """
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode().lstrip(action_ids.BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         what = "not UTF-8: save the file as UTF-8"
@@ -102,35 +102,37 @@ def _rows(text: str, form: str) -> Iterator[_Row]:
 
 def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile:
     found = ActionFile()
-    places: dict[str, str] = {}
+    earlier: dict[str, _Row] = {}
     reached = 0
     for row in rows:
-        if mistake := row.mistake or _mistake(row, places):
+        if mistake := row.mistake or _mistake(row, earlier):
             found.problems.append(Problem(row.line, mistake, row.entry, row.ends_reading))
         else:
-            places[row.action_id] = row.place
-            found.actions.append(Action(row.action_id, row.points))
+            action_id = action_ids.composed(row.action_id)
+            earlier[action_id] = row
+            found.actions.append(Action(action_id, row.points))
         advance(row.end - reached)
         reached = row.end
     return found
 
 
-def _mistake(row: _Row, places: dict[str, str]) -> str:
+def _mistake(row: _Row, earlier: dict[str, _Row]) -> str:
     """Say what keeps a row from being an action; nothing when it is one."""
-    mistakes = [_id_mistake(row.action_id, places), _points_mistake(row.points)]
+    mistakes = [_id_mistake(row.action_id, earlier), _points_mistake(row.points)]
     return "; ".join(filter(None, mistakes))
 
 
-def _id_mistake(action_id: Any, places: dict[str, str]) -> str:
-    try:
-        _ACTION_ID.deserialize(action_id)
-    except ValidationError as error:
-        return f"action id {_shown(action_id)}: {' '.join(error.messages)}"
-    if action_id != action_id.strip():  # it would be another action, and nobody would see why
-        return f"action id {_shown(action_id)} has spaces at an end"
-    if action_id in places:
-        return f"action id {_shown(action_id)} is {places[action_id]} already"
-    return ""
+def _id_mistake(action_id: Any, earlier: dict[str, _Row]) -> str:
+    """Say what is wrong with an id. `earlier` has the good rows so far, by their composed ids."""
+    if not isinstance(action_id, str):
+        return f"action id must be a text, not {_shown(action_id)}"
+    if problem := action_ids.problem(action_id):
+        return f"action id {_shown(action_id)} {problem}"
+    first = earlier.get(action_ids.composed(action_id))
+    if first is None:
+        return ""
+    spelling = "" if first.action_id == action_id else f", spelled {_shown(first.action_id)}"
+    return f"action id {_shown(action_id)} is {first.place} already{spelling}"
 
 
 def _points_mistake(points: Any) -> str:
@@ -158,17 +160,35 @@ def _csv_rows(text: str) -> Iterator[_Row]:
     if header is None:
         return
     names, line, end, mistake = header
-    names = [name.strip() for name in names]
-    if mistake or set(names) not in _HEADERS or len(names) != 2:
-        wanted = "the first line must be the header action_id,points"
-        yield _Row(line, end, mistake=mistake or f"{wanted}, not {_shown(','.join(names))}")
+    if mistake := mistake or _header_mistake(names):
+        yield _Row(line, end, mistake=mistake)
         return
-    points_at = names.index("points")
+    points_at = [name.strip() for name in names].index("points")
     for cells, line, end, mistake in numbered:
-        if mistake or len(cells) != 2:
-            yield _Row(line, end, mistake=mistake or f"2 columns expected, {len(cells)} found")
+        if mistake := mistake or _cells_mistake(cells):
+            yield _Row(line, end, mistake=mistake)
         else:
             yield _Row(line, end, cells[1 - points_at], _number(cells[points_at]))
+
+
+def _header_mistake(cells: list[str]) -> str:
+    if _is_header(cells):
+        return ""
+    if len(cells) == 1 and _is_header(cells[0].split(",")):
+        return f"{_WANTED}; {_QUOTED_LINE}"
+    return f"{_WANTED}, not {_shown(','.join(cells))}"
+
+
+def _cells_mistake(cells: list[str]) -> str:
+    if _is_header([cells[0].lstrip(action_ids.BYTE_ORDER_MARK), *cells[1:]]):
+        return "a second header, as where two files were joined: delete the line"
+    if len(cells) == 1 and "," in cells[0]:
+        return f"2 columns expected, 1 found; {_QUOTED_LINE}"
+    return "" if len(cells) == 2 else f"2 columns expected, {len(cells)} found"
+
+
+def _is_header(cells: list[str]) -> bool:
+    return len(cells) == 2 and {cell.strip() for cell in cells} in _HEADERS
 
 
 def _csv_cells(text: str) -> Iterator[tuple[list[str], int, int, str]]:

@@ -17,7 +17,9 @@ from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import open_postgres
 from scoreboard.commands.terminal import note, say, say_json
+from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, Loaded
+from scoreboard.unicode import escaped
 
 _PROBLEMS_SHOWN: Final = 50
 
@@ -53,9 +55,9 @@ def read_file(name: str, form: str | None = None) -> ActionFile:
     with _progress("Checking", len(content), "B") as advance:
         found = action_file.read(content, form, advance)
     if found.problems:
-        raise CommandFailed(_report(name, found))
+        raise CommandFailed(_report(escaped(name), found))
     if not found.actions:
-        raise CommandFailed(f"There are no actions in {name}. Nothing was loaded.")
+        raise CommandFailed(f"There are no actions in {escaped(name)}. Nothing was loaded.")
     return found
 
 
@@ -100,7 +102,16 @@ async def _show(*, as_json: bool) -> None:
             await say_json(_documents(actions))
             return
         async for action in actions:
-            say(f"{action.points:>10}  {action.action_id}")
+            say(f"{action.points:>10}  {escaped(action.action_id)}{_remark(action.action_id)}")
+
+
+def _remark(action_id: str) -> str:
+    """Mark an id that was loaded before there was a rule, and that no file may load any more."""
+    if problem := action_ids.problem(action_id):
+        return f"  (an older id, which goes on; it {problem})"
+    if action_id != action_ids.composed(action_id):
+        return "  (an older id, which goes on; it is not composed)"
+    return ""
 
 
 async def _documents(actions: AsyncIterator[Action]) -> AsyncIterator[dict[str, Any]]:
@@ -112,7 +123,7 @@ def _content(name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise CommandFailed(f"Cannot read {name}: {error.strerror}.") from error
+        raise CommandFailed(f"Cannot read {escaped(name)}: {error.strerror}.") from error
 
 
 def _report(name: str, found: ActionFile) -> str:

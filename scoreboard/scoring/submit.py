@@ -9,6 +9,7 @@ relay catches up by the version.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,11 +18,12 @@ from typing import Final, Protocol
 import structlog
 
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
+from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError, UnknownAction
 from scoreboard.live.bus import Bus
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Span, Tracing, is_sampled, trace_id
+from scoreboard.scoring.action_ids import composed
 from scoreboard.scoring.ledger import Key, Settlement, Verdict
 from scoreboard.scoring.model import Board, Grant, Origin, Submission
 from scoreboard.settings import Settings
@@ -84,12 +86,24 @@ class Submissions:
         """
         self._metrics.submissions_waiting.set(self._batches.waiting + 1)
         try:
-            grant = await self._batches.join(submission)
+            grant = await self._join(submission)
         except ScoreboardError as refusal:
             self._metrics.refusals.labels(refusal.code).inc()
             raise
         self._metrics.grants.inc()
         return grant
+
+    async def _join(self, submission: Submission) -> Grant:
+        """Join a batch. An id that nobody knows is tried once more in the composed form, in which
+        the catalogue keeps it: some keyboards and file systems write `é` as two characters.
+        """
+        try:
+            return await self._batches.join(submission)
+        except UnknownAction:
+            action_id = composed(submission.action_id)
+            if action_id == submission.action_id:
+                raise
+        return await self._batches.join(dataclasses.replace(submission, action_id=action_id))
 
     async def close(self) -> None:
         """Refuse new submissions and finish those that were accepted."""

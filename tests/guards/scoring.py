@@ -8,6 +8,20 @@ from tests.guards.guard import LEDGER, LOSSES, PROMISES, UNDER_LOAD, Guard
 
 SCORING: Final = (
     Guard(
+        "an action in another composition is granted",
+        "scoreboard/scoring/submit.py",
+        "            action_id = composed(submission.action_id)\n",
+        "            action_id = submission.action_id\n",
+        "tests/service/test_commands.py::TestActions",
+    ),
+    Guard(
+        "no action is loaded beside one that looks the same",
+        "scoreboard/scoring/catalogue.py",
+        "[older.get(action_id, action_id) for action_id in points]",
+        "list(points)",
+        "tests/integration/test_names.py",
+    ),
+    Guard(
         "outages: without Redis the ledger is read",
         "scoreboard/scoring/board.py",
         '        except RedisUnavailable:\n            return None, "away"\n',

@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from scoreboard.scoring.action_ids import composed, problem
 from scoreboard.scoring.model import BOARD_SIZE, Board, Entry
 from scoreboard.settings import Rate, Settings
 
@@ -173,6 +174,33 @@ def logins() -> st.SearchStrategy[str]:
         "kK\u212a sS\u017f\u00df \ufb01 \u00e9\u0301\u0307 @. \u00c5\u00e5\u212b \u1d2caA\u00c4"
     )
     return st.text(st.sampled_from(forms), min_size=1, max_size=4)
+
+
+def usernames() -> st.SearchStrategy[str]:
+    """Texts that are good names, or nearly: letters of many scripts, marks, joiners, signs."""
+    letters = st.characters(categories=["L", "Nd"])
+    marks = st.characters(categories=["Mn", "Mc"]) | st.sampled_from("\u0301\u0307\u094d\u0e49")
+    signs = st.sampled_from("_-.\u200c\u200d\u3164\u00ad\uff20 \u0131\u0130\u0345\u0e33")
+    piece = st.tuples(letters, st.lists(marks | signs, max_size=3).map("".join)).map("".join)
+    return st.lists(piece, max_size=12).map("".join)
+
+
+def emails() -> st.SearchStrategy[str]:
+    """Addresses of many forms, good and bad ones."""
+    local = usernames() | st.sampled_from(["ada", "a+b", '"a b"', "a\uff20b", ""])
+    label = st.sampled_from(["example", "m\u00fcnchen", "xn--mnchen-3ya", "EXAMPLE", "", "\u0661"])
+    domain = st.lists(label, max_size=4).map(".".join)
+    return st.tuples(local, st.sampled_from("@@@\uff20"), domain).map("".join)
+
+
+def action_ids() -> st.SearchStrategy[str]:
+    """Ids that a file may load."""
+    characters = st.characters(exclude_categories=["C", "Z"]) | st.just(" ")
+    return (
+        st.text(characters, min_size=1, max_size=50)
+        .map(composed)
+        .filter(lambda id: not problem(id))
+    )
 
 
 def requests() -> st.SearchStrategy[bytes]:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import unicodedata
 from contextlib import suppress
 from dataclasses import fields
 from ipaddress import ip_network
@@ -16,8 +18,8 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard import keys
-from scoreboard.accounts import refresh, registry
+from scoreboard import keys, unicode
+from scoreboard.accounts import names, refresh
 from scoreboard.accounts.access import AccessTokens, Identity
 from scoreboard.api.addresses import client_networks
 from scoreboard.api.identity import identity
@@ -25,17 +27,19 @@ from scoreboard.api.limits import _one_spelling
 from scoreboard.api.schemas import LoginSchema, RegistrationSchema
 from scoreboard.api.tracing import traceparent
 from scoreboard.configuration import PREFIX, load
-from scoreboard.errors import InvalidPayload, NotAuthorized
+from scoreboard.errors import NotAuthorized
 from scoreboard.settings import Rate, Settings, SettingsError
 from tests.instances import test_settings
 from tests.properties.strategies import (
     authorizations,
+    emails,
     environments,
     examples,
     forwarded,
     header_texts,
     logins,
     traceparents,
+    usernames,
 )
 
 W3C = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -110,25 +114,66 @@ def test_any_environment_makes_settings_or_one_message_without_its_values(
 @examples(100)
 @given(logins(), logins())
 def test_two_logins_that_may_mean_one_user_are_one_to_the_limit(one: str, other: str) -> None:
-    def found_under(login: str) -> set[str]:
-        """What the registry looks for; which letters `lower` knows is up to PostgreSQL."""
-        name = registry._normal(login)
-        return {name.lower(), name.casefold()}
+    def looked_for(login: str) -> set[str]:
+        """All that the registry compares with what it holds."""
+        if "@" in login:
+            return {login.lower(), names.email_key(login)}
+        shown = {names.username_shown(login), names.username_shown_once(login)}
+        return shown | {names.username_key(login)}
 
-    if found_under(one) & found_under(other):
+    if looked_for(one) & looked_for(other):
         assert _one_spelling(one) == _one_spelling(other)
     assert len(_one_spelling(one)) == 32
 
 
-@examples(100)
-@given(logins() | st.text(max_size=60))
+@examples(150)
+@given(usernames() | logins() | st.text(max_size=60))
 def test_any_user_name_is_kept_in_one_form_or_refused(text: str) -> None:
-    with suppress(InvalidPayload):
-        name = registry._username(text)
-        assert registry._username(name) == name
-        assert 1 <= len(name) <= registry.USERNAME_CHARS_MAX
-        assert "@" not in name
-        assert name.isprintable()
+    with suppress(names.NameRefused):
+        name = names.username(text)
+        assert names.username(name) == name
+        assert names.USERNAME_CHARS_MIN <= len(name) <= names.USERNAME_CHARS_MAX
+        assert unicodedata.is_normalized("NFC", name)
+        assert not {"@", " "} & set(name)
+        assert name[0] != "-"
+        assert name.translate(dict.fromkeys(map(ord, "\u200c\u200d"))).isprintable()
+
+
+@examples(150)
+@given(usernames() | logins() | st.text(max_size=60))
+def test_any_text_has_one_key_in_every_form_and_any_name_in_every_case(text: str) -> None:
+    key = names.username_key(text)
+    assert names.username_key(key) == key
+    forms = [unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC", "NFKD")]
+    for spelling in (*forms, names.username_shown(text), f"\u200b{text}\ufe0f"):
+        assert names.username_key(spelling) == key
+    with suppress(names.NameRefused):
+        name = names.username(text)
+        for spelling in (name.upper(), name.lower(), name.title(), name.casefold()):
+            assert names.username_key(spelling) == key
+
+
+@examples(150)
+@given(emails() | st.text(max_size=60))
+def test_any_address_has_one_key_or_is_refused(text: str) -> None:
+    key = names.email_key(text)
+    assert names.email_key(key) == key
+    assert names.email_key(text.lower()) == key
+    with suppress(names.NameRefused):
+        found = names.email(text)
+        assert found.key == key
+        assert names.email_key(found.given) == key
+        assert key.rpartition("@")[2].isascii()
+        assert len(key) <= names.EMAIL_CHARS_MAX
+
+
+@examples(100)
+@given(st.text(max_size=60))
+def test_any_text_is_written_so_that_a_terminal_shows_it_and_json_reads_it(text: str) -> None:
+    written = unicode.escaped(text)
+    assert written.translate(dict.fromkeys(map(ord, "\u200c\u200d"))).isprintable()
+    quoted = unicode.escaped(json.dumps(text, ensure_ascii=False))
+    assert json.loads(quoted) == text
 
 
 @examples(60)

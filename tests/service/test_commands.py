@@ -26,6 +26,7 @@ from scoreboard import cli
 from scoreboard.commands import verification
 from tests.eventually import eventually
 from tests.instances import SECRET, Instance, test_settings
+from tests.migrations.test_stairway import climb
 from tests.proxy import TcpProxy
 from tests.world import add_actions, add_users, board_version, ranking, scores, sql
 
@@ -168,6 +169,34 @@ class TestMigrate:
         assert out.startswith("Applied 0001.seed-schema.\n")
         assert run("migrate") == (0, "Nothing to do.\n", "")
 
+    def test_users_who_have_one_name_in_two_spellings_are_named(
+        self, run: Run, empty_database_url: str
+    ) -> None:
+        climb(empty_database_url, 5)
+        first, second = (
+            sql(
+                empty_database_url,
+                "INSERT INTO users (username, email, password_hash, created_at) "
+                "VALUES (%s, md5(%s) || '@example.org', '!', clock_timestamp()) "
+                "RETURNING user_id::text",
+                (name, name),
+            )[0][0]
+            for name in ("strasse", "Straße")
+        )
+        code, out, err = run("migrate", SCOREBOARD_DATABASE_URL=empty_database_url)
+        assert code == 0
+        assert out.startswith("Applied 0006.")
+        [head, line] = err.splitlines()
+        assert "scoreboard users rename" in head
+        assert line == (
+            f"  id:{second}  Straße: Somebody else had this name first, in another spelling."
+        )
+        assert f"id:{second})" in run("users", "list")[1]
+        assert first in run("users", "show", "STRASSE")[1]
+        assert second in run("users", "show", "Straße")[1]
+        assert run("users", "rename", f"id:{second}", "Straße_2")[0] == 0
+        assert run("migrate") == (0, "Nothing to do.\n", "")
+
     def test_without_a_yes_a_rollback_says_what_it_would_delete(
         self, run: Run, database_url: str
     ) -> None:
@@ -232,6 +261,41 @@ class TestActions:
         assert "line 5: points" in err
         assert sql(database_url, "SELECT action_id, points FROM actions") == [("before", 1)]
 
+    async def test_an_action_is_granted_in_either_spelling_and_once(
+        self, run: Run, environment: Environment, database_url: str, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "actions.csv"
+        file.write_text(HEADER + "Cafe\u0301,10\n", encoding="utf-8")
+        assert (await asyncio.to_thread(run, "actions", "load", str(file)))[0] == 0
+        assert sql(database_url, "SELECT action_id FROM actions") == [("Caf\u00e9",)]
+        one, other = add_users(database_url, 2)
+        async with an_instance(environment) as instance:
+            for user, spellings in ((one, "Cafe\u0301 Caf\u00e9"), (other, "Caf\u00e9 Cafe\u0301")):
+                found = [await instance.submit(user, each) for each in spellings.split()]
+                assert [status for status, _ in found] == [200, 400]
+                assert found[0][1]["data"]["actionId"] == "Caf\u00e9"
+                assert found[1][1]["code"] == "already_granted"
+            assert instance.metric("refusals_total", code="unknown_action") == 0
+
+    async def test_an_id_that_breaks_the_rule_goes_on_and_is_marked(
+        self, run: Run, environment: Environment, database_url: str
+    ) -> None:
+        """An older version loaded these without a word."""
+        older = {"soft\u00adhyphen": 1, "Cafe\u0301": 2}
+        add_actions(database_url, older | {"good": 3})
+        [user] = add_users(database_url, 1)
+        async with an_instance(environment) as instance:
+            for action_id in older:
+                assert (await instance.submit(user, action_id))[0] == 200
+        _, shown, _ = await asyncio.to_thread(run, "actions", "list")
+        marked = [line for line in shown.splitlines() if "older id" in line]
+        assert len(marked) == 2
+        assert "soft\\u00adhyphen" in marked[1]
+        assert "has U+00AD, an invisible character" in marked[1]
+        assert "not composed" in marked[0]
+        _, listed, _ = await asyncio.to_thread(run, "actions", "list", "--json")
+        assert {action["actionId"] for action in json.loads(listed)} >= set(older)
+
     def test_a_hundred_thousand_actions_go_out_as_they_came_in(
         self, run: Run, database_url: str, tmp_path: Path
     ) -> None:
@@ -270,11 +334,110 @@ class TestUsers:
         assert created[0] == 0
         [listed] = json.loads(run("users", "list", "--json")[1])
         assert listed["username"] == "Ada"
-        assert listed["email"] == "ada@example.org"
+        assert listed["email"] == "Ada@example.org"
         assert listed["userId"] in created[1]
         for login in ("ada", "ADA@EXAMPLE.ORG"):
             assert listed["userId"] in run("users", "show", login)[1]
-        assert "ada@example.org" in run("users", "list")[1]
+        assert "Ada@example.org" in run("users", "list")[1]
+
+    async def test_a_new_name_is_on_the_board_and_the_old_one_is_free(
+        self, run: Run, environment: Environment, database_url: str
+    ) -> None:
+        add_actions(database_url, {"walk": 5})
+        [user] = add_users(database_url, 1)
+        async with an_instance(environment) as instance:
+            assert (await instance.submit(user, "walk"))[0] == 200
+            stream = await instance.open_stream()
+            renamed = await asyncio.to_thread(run, "users", "rename", "PLAYER0", "Ju\u0308rgen")
+            assert renamed[0] == 0
+            assert renamed[1].endswith("Renamed player0 to Jürgen.\n")
+            await stream.until(board_version(database_url), within_seconds=3)
+            assert stream.boards[-1].data["topUsers"][0]["username"] == "Jürgen"
+            assert (await instance.board())["data"][0]["username"] == "Jürgen"
+
+    def test_who_is_not_on_the_board_gets_a_new_name_without_a_new_board(
+        self, run: Run, database_url: str
+    ) -> None:
+        [user] = add_users(database_url, 1)
+        run("board", "rebuild")
+        version = board_version(database_url)
+        for new in ("player_0", "PLAYER_0"):  # another case of one's own name is no clash
+            assert run("users", "rename", f"id:{user}", new)[0] == 0
+        assert user in run("users", "show", "player_0")[1]
+        assert board_version(database_url) == version
+        assert run("board", "verify")[0] == 0
+
+    def test_a_name_that_is_taken_or_bad_is_given_to_nobody(
+        self, run: Run, database_url: str
+    ) -> None:
+        add_users(database_url, 2)
+        for name, said in (
+            ("PLAYER1", "taken already"),
+            ("pl\u200bayer", "U+200B (an invisible character)"),
+        ):
+            code, out, err = run("users", "rename", "player0", name)
+            assert (code, out) == (1, "")
+            assert said in err
+        code, _, err = run("users", "rename", "nobody", "somebody")
+        assert code == 1
+        assert "Nobody is registered" in err
+
+    def test_an_address_is_changed(self, run: Run, database_url: str) -> None:
+        add_users(database_url, 2)
+        assert run("users", "set-email", "player0", "Ada@MÜNCHEN.example")[0] == 0
+        assert "player0" in run("users", "show", "ada@xn--mnchen-3ya.example")[1]
+        code, _, err = run("users", "set-email", "player1", "ada@münchen.example")
+        assert code == 1
+        assert "taken already" in err
+
+    def test_a_name_that_looks_like_an_option_is_found(self, run: Run, database_url: str) -> None:
+        """An older version let these in."""
+        for name in ("--all", "-h"):
+            sql(
+                database_url,
+                "INSERT INTO users (username, email, password_hash) "
+                "VALUES (%s, %s || '@example.org', '!')",
+                (name, name),
+            )
+            assert f"username   {name}\n" in run("users", "show", "--", name)[1]
+        assert "not allowed any more. Do not begin with -" in run("users", "list")[1]
+        assert run("users", "rename", "--", "--all", "all")[0] == 0
+        assert run("users", "delete", "--yes", "--", "-h")[0] == 0
+        assert [user["username"] for user in json.loads(run("users", "list", "--json")[1])] == [
+            "all"
+        ]
+
+    def test_what_somebody_hid_in_a_name_reaches_no_terminal(
+        self, run: Run, database_url: str
+    ) -> None:
+        """Whoever writes to the database may write anything; the rules are older than some rows."""
+        hostile = "a\x1b[2J\x9b31m\u202eb\nroot"
+        add_actions(database_url, {f"{hostile}!": 5})
+        [user] = add_users(database_url, 1)
+        sql(
+            database_url,
+            "UPDATE users SET username = %(text)s, username_key = NULL, email = %(text)s || '@x'",
+            {"text": hostile},
+        )
+        grant_by_hand(database_url, user, f"{hostile}!")
+        run("board", "rebuild")
+        plain = "a\\u001b[2J\\u009b31m\\u202eb\\nroot"
+        for argv in (
+            ("users", "list"),
+            ("users", "show", f"id:{user}"),
+            ("users", "delete", f"id:{user}"),
+            ("board", "show"),
+            ("actions", "list"),
+        ):
+            _, out, err = run(*argv)
+            assert plain in out + err, argv
+            assert (out + err).replace("\n", "").isprintable(), argv
+        for argv in (("users", "list"), ("board", "show"), ("actions", "list")):
+            _, out, _ = run(*argv, "--json")
+            assert out.replace("\n", "").isprintable(), argv
+            assert hostile in str(json.loads(out)).encode().decode("unicode_escape"), argv
+        _, out, err = run("users", "show", hostile + "\x07")
+        assert (out + err).replace("\n", "").isprintable()
 
     def test_every_page_of_users_is_listed(self, run: Run, database_url: str) -> None:
         add_users(database_url, 2500)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from scoreboard import cli
 from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.players import retry_after_seconds
 from scoreboard.commands.spectator import Screen
-from scoreboard.commands.terminal import program
+from scoreboard.commands.terminal import note, program, say, say_json
 from scoreboard.commands.verification import Comparison
 from scoreboard.connections import sentinels
 from scoreboard.operations.embedded import EmbeddedUrls
 from scoreboard.scoring.catalogue import Action
+from tests.properties.strategies import action_ids
 from tests.samples import a_board
 
 Run = Callable[..., tuple[int, str, str]]
@@ -104,6 +105,8 @@ class TestArguments:
             ["users", "create"],
             ["users", "list"],
             ["users", "show"],
+            ["users", "rename"],
+            ["users", "set-email"],
             ["users", "set-password"],
             ["users", "revoke"],
             ["users", "delete"],
@@ -143,6 +146,30 @@ class TestArguments:
         code, out, err = run(*argv)
         assert (code, out) == (2, "")
         assert "usage: scoreboard" in err
+
+    def test_what_is_refused_is_repeated_without_its_escape_sequences(self, run: Run) -> None:
+        for argv in (
+            ["\x1b]0;pwned\x07"],
+            ["users", "show", "ada", "\x1b[2J"],
+            ["users", "show", "ada", "--\u202eyes"],
+            ["serve", "--role", "\x9b31m"],
+            ["demo", "--rate", "\x1b[31m"],
+        ):
+            code, out, err = run(*argv)
+            assert (code, out) == (2, "")
+            assert err.isascii()
+            assert err.replace("\n", "").isprintable()
+        code, _, err = run("actions", "load", "no\x1b[2J\n\u202efile.csv")
+        assert code == 1
+        assert "no\\u001b[2J\\n\\u202efile.csv" in err
+
+    @pytest.mark.parametrize("name", ["--all", "-h", "--help", "--", "-1"])
+    def test_a_name_that_looks_like_an_option_is_a_name_after_two_hyphens(self, name: str) -> None:
+        parse = cli.make_parser().parse_args
+        for command in ("show", "revoke", "set-password", "delete"):
+            assert parse(["users", command, "--", name]).login == name
+        renaming = parse(["users", "rename", "--", name, "ada"])
+        assert (renaming.login, renaming.username) == (name, "ada")
 
 
 class TestConfiguration:
@@ -259,11 +286,49 @@ class TestOpenapi:
         assert "/api/actions" in json.loads(out)["paths"]
 
 
+class TestWords:
+    def test_no_word_of_others_moves_a_cursor_or_turns_a_line(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        say("a\x1b[2J\x9b31mb\r\u202ec\n\tthe next line")
+        note("x\x07")
+        output = capsys.readouterr()
+        assert output.out == "a\\u001b[2J\\u009b31mb\\r\\u202ec\n\\tthe next line\n"
+        assert output.err == "x\\u0007\n"
+
+    async def test_json_stays_the_same_json(self, capsys: pytest.CaptureFixture[str]) -> None:
+        hostile = [{"username": "a\x1b\x9b\u202e\u2028\U000e0001é\u200c\\"}, {"username": "\u3164"}]
+
+        async def documents() -> AsyncIterator[dict[str, str]]:
+            for document in hostile:
+                yield document
+
+        await say_json(documents())
+        written = capsys.readouterr().out
+        assert json.loads(written) == hostile
+        assert "é" in written
+        assert not {"\x1b", "\x9b", "\u202e", "\u2028", "\U000e0001", "\u3164"} & set(written)
+
+    def test_what_the_demo_reads_of_a_service_is_escaped(self) -> None:
+        users = [{"userId": "u", "username": "a\x1b[2J\nb", "score": 3}]
+        for output in (Terminal(), io.StringIO()):
+            screen = Screen(output)
+            screen.show("7\x1b[2J", users)
+            screen.tell("\x1b]0;pwned\x07")
+            written = output.getvalue()
+            assert "\x1b[2J" not in written
+            assert "\x07" not in written
+            assert "a\\u001b[2J\\nb" in written
+
+
 class TestUserRules:
     @pytest.mark.parametrize(
         ("username", "email", "said"),
         [
             ("a", "a@example.org", "username"),
+            ("--all", "a@example.org", "username"),
+            ("a\u200bda", "a@example.org", "username"),
+            ("ada", '"a b"@example.org', "email"),
             ("a b", "a@example.org", "username"),
             ("ada", "nowhere", "email"),
         ],
@@ -271,7 +336,7 @@ class TestUserRules:
     def test_operators_are_held_to_the_rules_of_the_api(
         self, run: Run, username: str, email: str, said: str
     ) -> None:
-        code, _, err = run("users", "create", username, email, "--password-stdin")
+        code, _, err = run("users", "create", "--password-stdin", "--", username, email)
         assert code == 1
         assert err.startswith(f"scoreboard: {said}:")
 
@@ -338,12 +403,74 @@ class TestActionFile:
         assert reported[0] == "line 3: action id 'ok' is on line 2 already"
         assert reported[1].endswith("from 1 to 2147483647, not 0")
         assert reported[9:11] == [
-            "line 12: action id 'a\\tb': Must not contain control characters.",
+            "line 12: action id 'a\\tb' has U+0009, a control character",
             "line 13: 2 columns expected, 3 found",
         ]
         assert "points must be" in reported[-1]
-        assert "control characters" in reported[-1]
+        assert "a control character" in reported[-1]
         assert not any(unicodedata.category(c) == "Cc" for line in reported for c in line)
+
+    @pytest.mark.parametrize(
+        ("action_id", "said"),
+        [
+            ("weekly-quest\u200b", "has U+200B, an invisible character"),
+            ("rtl-\u202etxt.exe", "has U+202E, an invisible character"),
+            ("soft\u00adhyphen", "has U+00AD, an invisible character"),
+            ("heart\ufe0f", "has U+FE0F, an invisible character"),
+            ("\u3164", "has U+3164, an invisible character"),
+            ("no\u00a0break", "has U+00A0, a space other than the ordinary one"),
+            ("\u3000wide", "has U+3000, a space other than the ordinary one"),
+            ("private\ue000", "has U+E000, a character for private use"),
+            ("later\U0001fae8", "has U+1FAE8, no character of Unicode 14.0"),
+            ("\ufeffx-second", "begins with a byte order mark (U+FEFF)"),
+            (" ok", "has spaces at an end"),
+            ("e\u0301" * 101, "must have 1 to 100 characters"),
+        ],
+        ids=ascii,
+    )
+    def test_an_id_that_nobody_can_see_whole_is_refused_by_its_line(
+        self, action_id: str, said: str
+    ) -> None:
+        listed = [{"actionId": each, "points": 1} for each in ("good", action_id)]
+        for text in (f"{HEADER}good,1\n{action_id},5\n", json.dumps(listed)):
+            [problem] = problems(text)
+            assert problem.startswith(("line 3: action id '", "entry 2 (line 1): action id '"))
+            assert said in problem
+            assert problem.isprintable()
+
+    def test_ids_are_composed_and_two_spellings_of_one_are_one(self) -> None:
+        assert points(f"{HEADER}Cafe\u0301,10\n") == {"Caf\u00e9": 10}
+        assert problems(f"{HEADER}Caf\u00e9,10\nother,1\nCafe\u0301,20\n") == [
+            "line 4: action id 'Cafe\\u0301' is on line 2 already, spelled 'Caf\\xe9'"
+        ]
+        twice = [{"actionId": spelling, "points": 1} for spelling in ("e\u0301", "\u00e9")]
+        assert problems(json.dumps(twice)) == [
+            "entry 2 (line 1): action id '\\xe9' is entry 1 already, spelled 'e\\u0301'"
+        ]
+        longest = "e\u0301" * 100
+        assert points(f"{HEADER}{longest},1") == {"\u00e9" * 100: 1}
+
+    def test_files_that_were_joined_are_told_where(self) -> None:
+        """As `cat one.csv two.csv` does it with files that begin with a byte order mark."""
+        one, two = "\ufeffaction_id,points\r\nx-a,10\r\n", "\ufeffaction_id,points\r\nx-b,10\r\n"
+        assert problems(one + two) == [
+            "line 3: a second header, as where two files were joined: delete the line"
+        ]
+        assert problems(one + "\ufeffx-b,10\r\n") == [
+            "line 3: action id '\\ufeffx-b' begins with a byte order mark (U+FEFF), as where two "
+            "files were joined: delete it"
+        ]
+        assert points("\ufeff" + one) == {"x-a": 10}
+
+    def test_quotes_around_whole_lines_are_named(self) -> None:
+        assert problems('"action_id,points"\n"x,10"\n') == [
+            "line 1: the first line must be the header action_id,points; there are quotes around "
+            "the whole line: leave them out"
+        ]
+        assert problems(f'{HEADER}"x,10"\n') == [
+            "line 2: 2 columns expected, 1 found; there are quotes around the whole line: leave "
+            "them out"
+        ]
 
     @pytest.mark.parametrize(
         "text", ["login,10\n", "action_id;points\nlogin;10", "action_id\nlogin", "id,points\n"]
@@ -410,9 +537,7 @@ class TestActionFile:
 
     @given(
         st.dictionaries(
-            st.text(
-                st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=100
-            ).filter(lambda action_id: action_id == action_id.strip()),
+            action_ids(),
             st.integers(1, action_file.POINTS_MAX),
         )
     )
