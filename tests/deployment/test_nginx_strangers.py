@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -11,8 +12,10 @@ from typing import Final
 import aiohttp
 import pytest
 
+from scoreboard.configuration import load
 from tests.deployment.balancer import LoadBalancer, balancing, provide_nginx
 from tests.deployment.conftest import Start
+from tests.deployment.files import DOCKER
 from tests.deployment.test_nginx import address
 from tests.eventually import eventually
 
@@ -171,15 +174,28 @@ async def test_an_address_holds_so_many_requests_and_a_customer_of_ipv6_is_one()
             assert await requests.status(other) == 204, other
 
 
-async def test_all_networks_of_a_site_together_hold_no_more_than_four_addresses() -> None:
-    async with holding(FEW | {"limit_conn sites 400": "limit_conn sites 4"}) as requests:
-        for network in range(4):
+async def test_all_networks_of_a_household_and_of_a_site_together_hold_no_more_than_some() -> None:
+    changed = FEW | {"limit_conn households 400": "limit_conn households 3"}
+    changed |= {"limit_conn sites 1600": "limit_conn sites 5"}
+    async with holding(changed) as requests:
+        for network in range(3):
+            await requests.hold(f"2001:db8:1:{network:x}::1")
+        assert await requests.status("2001:db8:1:ff::1") == 429
+        for network in (0x100, 0x200):
             await requests.hold(f"2001:db8:1:{network:x}::1")
         assert await requests.status("2001:db8:1:ffff::1") == 429
         assert await requests.status("2001:db8:2::1") == 204
-        for n in range(6):  # IPv4 has no sites
+        for n in range(6):  # IPv4 has neither
             await requests.hold(f"192.0.2.{n}")
             await requests.hold(f"::ffff:198.51.100.{n}")
+
+
+async def test_networks_have_the_quotas_that_the_service_gives_them() -> None:
+    text = (DOCKER / "nginx" / "nginx.conf").read_text("utf-8")
+    found = dict(re.findall(r"limit_conn (\w+) (\d+);", text))
+    one = int(found["clients"])
+    assert found == {"clients": f"{one}", "households": f"{4 * one}", "sites": f"{16 * one}"}
+    assert one > load({}).streams_per_ip
 
 
 async def test_who_holds_too_much_is_told_in_our_form_and_no_cache_keeps_it() -> None:

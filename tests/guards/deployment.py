@@ -113,9 +113,9 @@ DEPLOYMENT: Final = (
     Guard(
         "nginx bounds what a site holds",
         "docker/nginx/nginx.conf",
-        "        limit_conn sites 400;\n",
-        "        limit_conn sites 400000;\n",
-        f"{_NGINX}::test_all_networks_of_a_site_together_hold_no_more_than_four_addresses",
+        '        "~(?s)^(?<net48>.{6}).{10}$" $net48;\n',
+        "",
+        f"{_NGINX}::test_all_networks_of_a_household_and_of_a_site_together_hold_no_more_than_some",
     ),
     Guard(
         "nginx bounds an address",
