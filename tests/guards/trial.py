@@ -87,8 +87,10 @@ def _take_out(guard: Guard, file: Path) -> None:
 
 async def _run(test: str, directory: Path, lent: dict[str, str]) -> tuple[int | None, str]:
     """The exit status of pytest, None if it came to no end, and what it said."""
+    # A thread that ends the run with status 1: what hangs in a test may hang at its end as well.
+    timeout = ("--timeout", str(TEST_SECONDS), "--timeout-method", "thread")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "-q", "-x", "--timeout", str(TEST_SECONDS), test),
+        *(sys.executable, "-m", "pytest", "-q", "-x", *timeout, test),
         cwd=directory,
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": ""} | lent,
         stdin=asyncio.subprocess.DEVNULL,
