@@ -32,6 +32,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg2
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 
 from tests.machine import cores
@@ -89,10 +90,14 @@ def _is_selection(config: pytest.Config) -> bool:
 
 def pytest_configure() -> None:
     """Let what tests start be interrupted, also where this run was started in the background: there
-    SIGINT is ignored, and so it would be by each process that inherits that.
+    SIGINT is ignored, and so it would be by each process that inherits that. And let generated
+    cases take the time that they take beside another process.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("patient", patient)
+    settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
