@@ -135,7 +135,7 @@ def _code(text: str) -> str:
 
 def _value(default: Any) -> str:
     """A default as one would write it into the variable, or the word none."""
-    if default in ("", []):
+    if default in ("", [], {}):
         return "none"
     return _code(str(default).lower() if isinstance(default, bool) else str(default))
 

@@ -133,9 +133,11 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
 async def _running(parts: Parts) -> AsyncIterator[None]:
     """Start the background tasks; at the end finish what was accepted, then stop them."""
     await _check_schema(parts.settings)
+    await _learn_revocations(parts)
     work: dict[str, Callable[[], Awaitable[None]]] = {
         "hub": parts.hub.run,
         "relay": parts.relay.run,
+        "revocations": parts.revocations.run,
         "bus": parts.bus.run,
         "streams": parts.streams.run,
         "user_streams": parts.user_streams.run,
@@ -198,6 +200,19 @@ async def _check_schema(settings: Settings) -> None:
         raise migrations.MigrationError(
             f"The database lacks {', '.join(missing)}. Bring it up to date: scoreboard migrate"
         )
+
+
+async def _learn_revocations(parts: Parts) -> None:
+    """Know whose access tokens have ended before the first one is taken. Raises
+    LedgerUnavailable.
+    """
+    try:
+        await parts.revocations.read()
+    except LedgerUnavailable as error:
+        raise LedgerUnavailable(
+            "PostgreSQL did not say whose access tokens have ended, so none can be taken. "
+            "Start again when it answers."
+        ) from error
 
 
 async def _purge(accounts: Accounts) -> None:

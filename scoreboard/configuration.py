@@ -8,10 +8,11 @@ orchestrator told us of a Service under such a name is no mistake and no setting
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from scoreboard.settings import Settings, SettingsError, SettingsSchema
 
 PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long as the hash's output
+_BLOCK_BYTES: Final = 64
 _GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
@@ -102,17 +104,38 @@ def _missing_servers(settings: Settings) -> list[str]:
 
 
 def _bad_secrets(settings: Settings) -> list[str]:
-    """Name what is too short by its place and its length, never by what it is."""
-    places = {"SCOREBOARD_JWT_SECRET": settings.jwt_secret} | {
-        f"entry {number} of SCOREBOARD_JWT_PREVIOUS_SECRETS": secret
-        for number, secret in enumerate(settings.jwt_previous_secrets, 1)
-    }
+    """Name what is missing, too short or shared by its place, never by what it is."""
     bad = [] if settings.jwt_secret else ["SCOREBOARD_JWT_SECRET is not set"]
-    for place, secret in places.items():
+    owners: dict[bytes, int] = {}
+    for place, owner, secret in _secrets(settings):
         length = len(secret.encode())
         if 0 < length < MIN_SECRET_BYTES:
             bad.append(f"{place} has {length} bytes; at least {MIN_SECRET_BYTES} are needed")
+        if owners.setdefault(_key(secret), owner) != owner:
+            bad.append(f"{place} is a secret of another issuer too; each needs one of its own")
+    if settings.jwt_issuer in settings.jwt_trusted_issuers:
+        bad.append("SCOREBOARD_JWT_TRUSTED_ISSUERS names our own issuer, SCOREBOARD_JWT_ISSUER")
     return bad
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[str, int, str]]:
+    """Every secret that signs: where it stands, the number of its issuer (ours is 0), and itself.
+    An issuer is named by its number, because somebody may have written a secret for a name.
+    """
+    yield "SCOREBOARD_JWT_SECRET", 0, settings.jwt_secret
+    for number, secret in enumerate(settings.jwt_previous_secrets, 1):
+        yield f"entry {number} of SCOREBOARD_JWT_PREVIOUS_SECRETS", 0, secret
+    for owner, secrets in enumerate(settings.jwt_trusted_issuers.values(), 1):
+        for secret in secrets:
+            yield f"entry {owner} of SCOREBOARD_JWT_TRUSTED_ISSUERS", owner, secret
+
+
+def _key(secret: str) -> bytes:
+    """The key that HMAC SHA-256 makes of a secret (RFC 2104): a long one is hashed first, a short
+    one is filled up with zeros. So two secrets can be one key.
+    """
+    text = secret.encode()
+    return (hashlib.sha256(text).digest() if len(text) > _BLOCK_BYTES else text).rstrip(b"\0")
 
 
 def _from_toml(path: Path) -> dict[str, Any]:

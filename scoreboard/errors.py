@@ -149,6 +149,15 @@ class ExpiredToken(NotAuthorized):
     message = "The access token has expired. Get a new one from POST /api/auth/refresh."
 
 
+class RevokedToken(NotAuthorized):
+    """The access token was ended before its time: its user changed the password, logged out
+    everywhere, or a refresh token of theirs was used twice.
+    """
+
+    code = "revoked_token"
+    message = "The access token was ended. Get a new one from POST /api/auth/refresh, or log in."
+
+
 class UnknownUser(NotAuthorized):
     """The token is genuine but names a user who is not (or no longer) registered here."""
 

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import get_args
 
-from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.access import AccessTokens, longest_life_seconds
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
+from scoreboard.accounts.revocations import RevocationReader, Revocations
 from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
 from scoreboard.connections.hosts import Hosts
@@ -56,6 +57,7 @@ class Parts:
     passwords: Passwords
     access: AccessTokens
     accounts: Accounts
+    revocations: RevocationReader
     limiter: RateLimiter
     streams: StreamLimiter
     user_streams: StreamLimiter
@@ -93,7 +95,8 @@ def assemble(settings: Settings) -> Parts:
     bus = _bus(settings, metrics, spans, hub.offer, relay.hurry)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
-    access = AccessTokens(settings)
+    revoked = Revocations(longest_life_seconds(settings), metrics)
+    access = AccessTokens(settings, revoked)
     return Parts(
         settings=settings,
         metrics=metrics,
@@ -111,7 +114,10 @@ def assemble(settings: Settings) -> Parts:
         standings=Standings(queries),
         passwords=passwords,
         access=access,
-        accounts=Accounts(queries, access, passwords, settings),
+        accounts=Accounts(queries, access, passwords, settings, metrics),
+        revocations=RevocationReader(
+            queries, revoked, metrics, interval_seconds=settings.reconcile_seconds
+        ),
         limiter=RateLimiter(redis, metrics, board.vouched),
         streams=StreamLimiter(
             redis, settings.instance, "address", settings.streams_per_ip, metrics

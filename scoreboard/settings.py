@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
@@ -57,9 +59,11 @@ class Settings:
     jwt_previous_secrets: tuple[str, ...] = field(repr=False)
     jwt_issuer: str
     jwt_audience: str
-    jwt_trusted_issuers: tuple[str, ...]
+    jwt_trusted_issuers: Mapping[str, tuple[str, ...]] = field(repr=False)
+    foreign_token_seconds: int
     access_token_seconds: int
     refresh_token_seconds: int
+    refresh_family_seconds: int
     refresh_grace_seconds: int
     require_token_to_read: bool
     rate_limit_per_ip: Rate
@@ -130,6 +134,52 @@ class _List(fields.List):
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         return tuple(super()._deserialize(value, *args, **kwargs))
+
+
+class _Issuers(fields.Field):
+    """Issuers by name, each with its secrets; an environment variable gives them as JSON.
+
+    A message counts entries and names none: somebody may have written a secret for a name.
+    """
+
+    _FORM: Final = (
+        'give each issuer a secret of its own: {"game": "…"}, or several: {"game": ["…", "…"]}. A '
+        "list of names is not enough any more: no issuer shares ours (docs/operations.md)"
+    )
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if isinstance(value, str):
+            value = self._from_json(value) if value.strip() else {}
+        if not isinstance(value, Mapping):
+            raise ValidationError(self._FORM)
+        return {
+            self._named(name, place): self._secrets(secrets, place)
+            for place, (name, secrets) in enumerate(value.items(), 1)
+        }
+
+    def _from_json(self, text: str) -> Any:
+        try:
+            return json.loads(text, object_pairs_hook=self._once_each)
+        except (ValueError, RecursionError):
+            raise ValidationError(self._FORM) from None  # its error quotes the text
+
+    def _once_each(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValidationError("an issuer is named twice; give all of its secrets in one list")
+        return dict(pairs)
+
+    def _named(self, name: str, place: int) -> str:
+        if not name.strip():
+            raise ValidationError(f"entry {place}: an issuer needs a name, its `iss`")
+        return name
+
+    def _secrets(self, secrets: Any, place: int) -> tuple[str, ...]:
+        found = [secrets] if isinstance(secrets, str) else secrets
+        if not isinstance(found, list) or not found:
+            raise ValidationError(f"entry {place}: {self._FORM}")
+        if not all(isinstance(secret, str) and secret for secret in found):
+            raise ValidationError(f"entry {place}: a secret is a text, and not empty")
+        return tuple(found)
 
 
 class _Parsed(fields.Field):
@@ -219,14 +269,20 @@ class SettingsSchema(Schema):
         fields.String, "`aud` of our tokens; empty: neither written nor checked."
     )
     jwt_trusted_issuers = _setting(
-        _List,
-        "Other issuers (`iss`) whose tokens are taken when signed with one of our secrets.",
-        fields.String(),
+        _Issuers,
+        "Other issuers whose tokens are taken, by `iss`, each with secrets of its own, at least 32 "
+        'bytes; in a variable or a file as JSON: {"game": "…"}.',
+    )
+    foreign_token_seconds = _whole(
+        "Longest life of another issuer's token, from its `iat`.", 1, _LONGEST_LIFE_SECONDS
     )
     access_token_seconds = _whole("Life of an access token.", 1, _LONGEST_LIFE_SECONDS)
     refresh_token_seconds = _whole("Life of a refresh token.", 1, _LONGEST_LIFE_SECONDS)
+    refresh_family_seconds = _whole(
+        "Longest life of a log-in, however often it is refreshed.", 1, _LONGEST_LIFE_SECONDS
+    )
     refresh_grace_seconds = _whole(
-        "How long a replaced refresh token still answers with its successor.",
+        "How long a replaced refresh token answers with its successor, once.",
         0,
         _LONGEST_LIFE_SECONDS,
     )

@@ -29,6 +29,8 @@ from tests.instances import test_settings
 Pair = tuple[str, str]
 
 NO_ANSWER = 0
+# Whatever a token says, it is good for an hour after it was issued.
+TOKEN_SECONDS = 600.0
 # What a fault may cost a submission, each with Retry-After; behind a load balancer without a server
 # the answer is the balancer's own, and has no code.
 _MAY_RETRY = {"ledger_unavailable", "overloaded", "shutting_down", ""}
@@ -109,7 +111,7 @@ class Load:
         self._patience_seconds = patience_seconds
         self._stay_seconds = stay_seconds
         self._tokens = AccessTokens(test_settings(access_token_seconds=7 * 86400))
-        self._bearers: dict[str, str] = {}
+        self._bearers: dict[str, tuple[str, float]] = {}
         self._client: aiohttp.ClientSession
         self._submitting: list[asyncio.Task[None]] = []
         self._others: list[asyncio.Task[None]] = []
@@ -256,9 +258,11 @@ class Load:
         return reply, document
 
     def _bearer(self, user: str) -> str:
-        if user not in self._bearers:
-            self._bearers[user] = f"Bearer {self._tokens.issue(user)}"
-        return self._bearers[user]
+        bearer, renew_at = self._bearers.get(user, ("", 0.0))
+        if time.monotonic() >= renew_at:
+            bearer = f"Bearer {self._tokens.issue(user)}"
+            self._bearers[user] = bearer, time.monotonic() + TOKEN_SECONDS
+        return bearer
 
     # Readers.
 

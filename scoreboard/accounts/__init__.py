@@ -5,11 +5,14 @@ Before it: the edge (`api`), which brings a password or a token, and the operato
 it deletes no user (then scores fall, which is the ledger's to do); never stores a password or a
 refresh token but as a hash, and never logs one, nor an access token or an e-mail address.
 
-    passwords   argon2id, off the event loop
-    access      short-lived tokens that any instance verifies without asking anybody
-    refresh     long-lived tokens, one use each, and how a token's successor follows from it
-    names       which names and addresses are good, and the keys that users are found by
-    newcomers   keys for users whom an older version registers while this one is rolled out
-    registry    the accounts themselves: register, log in, refresh, log out
-    listing     all of them, for operators, with what there is to mend
+    registry      the accounts themselves: register, log in, change the password
+    listing       all of them, for operators, with what there is to mend
+    newcomers     keys for users whom an older version registers while this one is rolled out
+    names         which names and addresses are good, and the keys that users are found by
+    families      log-ins: refresh tokens that replace each other, and when it ends with them
+    access        short-lived tokens that any instance verifies without asking anybody
+    revocations   whose access tokens ended before their time
+    passwords     argon2id, off the event loop
+    blocklist     passwords that nobody may choose
+    refresh       how refresh tokens are made, and how a token's successor follows from it
 """

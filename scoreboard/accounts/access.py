@@ -1,7 +1,12 @@
-"""Access tokens: short-lived JWTs that any instance verifies without asking anybody."""
+"""Access tokens: short-lived JWTs that any instance verifies without asking anybody.
+
+Each issuer has keys of its own: ours, and those that are trusted beside us. A token is verified by
+the keys of the issuer that it names, and by no other.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import time
@@ -12,7 +17,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import jwt
+import orjson
 
+from scoreboard.accounts.revocations import Revocations
 from scoreboard.errors import ExpiredToken, InvalidToken
 from scoreboard.settings import Settings, SettingsError
 
@@ -31,14 +38,22 @@ REMEMBERED_MAX: Final = 10_000
 # A time after the year 9999 is a mistake or a trick.
 _LAST_MOMENT: Final = 253_402_300_800
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+# The claim of ours that says at which reading of the revocation clock a token was issued.
+READING: Final = "asOf"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a verified token speaks for, and until when."""
+    """Who a verified token speaks for, and until when.
+
+    `reading`: the reading of the revocation clock at which it was issued, as good as it is known.
+    `foreign`: another issuer says so, not we.
+    """
 
     user_id: str
     expires_at: float
+    reading: int = 0
+    foreign: bool = False
 
 
 class AccessTokens:
@@ -46,27 +61,42 @@ class AccessTokens:
 
     A verified token is remembered until it expires, because a client sends the same one with every
     request for its whole life. Only verified ones enter, so that bad ones can neither grow the
-    memory nor empty it.
+    memory nor empty it. Whether it was revoked is asked each time.
     """
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
-        secrets = [s for s in (settings.jwt_secret, *settings.jwt_previous_secrets) if s]
-        self._keys = {_key_id(secret): secret for secret in secrets}
+    def __init__(
+        self,
+        settings: Settings,
+        revocations: Revocations | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._signing_secret = settings.jwt_secret
         self._issuer = settings.jwt_issuer
-        self._issuers = _accepted_issuers(settings.jwt_issuer, settings.jwt_trusted_issuers)
+        self._own_keys = _named(filter(None, (settings.jwt_secret, *settings.jwt_previous_secrets)))
+        self._foreign_keys = {
+            issuer: _named(secrets) for issuer, secrets in settings.jwt_trusted_issuers.items()
+        }
         self._audience = settings.jwt_audience
+        self._foreign_seconds = settings.foreign_token_seconds
+        self._longest_life_seconds = longest_life_seconds(settings)
         self._clock = clock
         self._remembered: OrderedDict[str, Identity] = OrderedDict()
         self.lifetime_seconds: Final = settings.access_token_seconds
+        if revocations is None:
+            revocations = Revocations(self._longest_life_seconds)
+        self.revocations: Final = revocations
 
-    def issue(self, user_id: str) -> str:
-        """Make a token that speaks for this user. Raises SettingsError without a secret."""
+    def issue(self, user_id: str, reading: int | None = None) -> str:
+        """Make a token that speaks for this user, as of a reading of the revocation clock (without
+        one: as far as this instance has read). Raises SettingsError without a secret.
+        """
         if not self._signing_secret:
             raise SettingsError("SCOREBOARD_JWT_SECRET is not set: no token can be signed")
         now = int(self._clock())
         claims: dict[str, str | int] = {"userId": user_id, "sub": user_id}
         claims |= {"iat": now, "exp": now + self.lifetime_seconds}
+        claims[READING] = self.revocations.latest if reading is None else reading
         if self._issuer:
             claims["iss"] = self._issuer
         if self._audience:
@@ -75,7 +105,9 @@ class AccessTokens:
         return jwt.encode(claims, self._signing_secret, ALGORITHM, headers)
 
     def verify(self, token: str) -> Identity:
-        """Say whom the token speaks for. Raises ExpiredToken, and InvalidToken for all else."""
+        """Say whom the token speaks for. Raises ExpiredToken, RevokedToken, UnknownUser (who is
+        deleted), and InvalidToken for all else.
+        """
         identity = self._remembered.get(token)
         if identity is None:
             identity = self._identify(token)
@@ -83,6 +115,9 @@ class AccessTokens:
         elif identity.expires_at <= self._clock():
             del self._remembered[token]
             raise ExpiredToken
+        refusal = self.revocations.refusal(identity.user_id, identity.reading)
+        if refusal is not None:
+            raise refusal
         return identity
 
     def _remember(self, token: str, identity: Identity) -> None:
@@ -94,19 +129,51 @@ class AccessTokens:
         # A token is ASCII; other text can fail inside PyJWT with an error that is not its own.
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             raise InvalidToken
-        claims = self._signed_claims(token)
-        if self._issuers is not None and claims.get("iss") not in self._issuers:
+        issuer = _issuer_named_by(token)
+        foreign = self._foreign_keys.get(issuer) if issuer is not None else None
+        keys = self._own_keys if foreign is None else foreign
+        claims = self._signed_claims(token, keys)
+        # Of the claims as they were signed: who reads them a second time may read another one.
+        if claims.get("iss") != issuer:
             raise InvalidToken
-        user_id = _user_id(claims)
-        return Identity(user_id, _checked_times(claims, self._clock()))
+        if foreign is None:
+            return self._ours(claims)
+        return self._foreign(claims)
 
-    def _signed_claims(self, token: str) -> dict[str, Any]:
-        """Read the claims that one of our keys has signed."""
+    def _ours(self, claims: Mapping[str, Any]) -> Identity:
+        # Unless we have a name, ours bear none; where nobody else is trusted, any name will do.
+        if (self._issuer or self._foreign_keys) and claims.get("iss") != (self._issuer or None):
+            raise InvalidToken
+        now = self._clock()
+        expires_at = _checked_times(claims, now, ISSUED_AHEAD_SECONDS)
+        # For so long a revocation is remembered, whatever end a token tells: it may be from before
+        # the life of tokens was shortened, or of somebody who signs with our secret. Without `iat`
+        # it counts from where its end would be the last possible one.
+        latest_start = expires_at - self._longest_life_seconds
+        begun_at = _moment(claims["iat"]) if "iat" in claims else latest_start
+        if begun_at > now + ISSUED_AHEAD_SECONDS:
+            raise InvalidToken
+        expires_at = min(expires_at, begun_at + self._longest_life_seconds)
+        if expires_at <= now:
+            raise ExpiredToken
+        return Identity(_user_id(claims), expires_at, _reading(claims))
+
+    def _foreign(self, claims: Mapping[str, Any]) -> Identity:
+        """Hold another issuer to a largest life, counted from when it was issued, which must be
+        told: what is revoked is revoked for as long.
+        """
+        expires_at = _checked_times(claims, self._clock(), LEEWAY_SECONDS)
+        if expires_at > _moment(claims.get("iat")) + self._foreign_seconds:
+            raise InvalidToken
+        return Identity(_user_id(claims), expires_at, _issued_at_reading(claims), foreign=True)
+
+    def _signed_claims(self, token: str, keys: Mapping[str, str]) -> dict[str, Any]:
+        """Read the claims that one of these keys has signed."""
         try:
             key_id = jwt.get_unverified_header(token).get("kid")
         except jwt.InvalidTokenError as error:
             raise InvalidToken from error
-        for secret in self._candidates(key_id):
+        for secret in _candidates(keys, key_id):
             try:
                 return self._decode(token, secret)
             except jwt.InvalidSignatureError:
@@ -114,13 +181,6 @@ class AccessTokens:
             except jwt.InvalidTokenError as error:
                 raise InvalidToken from error
         raise InvalidToken
-
-    def _candidates(self, key_id: str | None) -> Iterable[str]:
-        """Choose by name; an outside issuer names its key in its own way or not at all, so then
-        each is tried.
-        """
-        known = self._keys.get(key_id) if key_id is not None else None
-        return self._keys.values() if known is None else [known]
 
     def _decode(self, token: str, secret: str) -> dict[str, Any]:
         # Times and issuer are checked above: PyJWT has one leeway for all times and its own clock,
@@ -141,14 +201,40 @@ class AccessTokens:
         )
 
 
+def longest_life_seconds(settings: Settings) -> int:
+    """How long after a revocation a token from before it can be alive."""
+    ours = settings.access_token_seconds + ISSUED_AHEAD_SECONDS
+    return max(ours, settings.foreign_token_seconds + LEEWAY_SECONDS)
+
+
+def _named(secrets: Iterable[str]) -> dict[str, str]:
+    return {_key_id(secret): secret for secret in secrets}
+
+
 def _key_id(secret: str) -> str:
     """Name a secret without telling anything of it: it is long and random."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
-def _accepted_issuers(own: str, trusted: tuple[str, ...]) -> tuple[str | None, ...] | None:
-    """Say which `iss` to accept; None accepts any. Unless we have a name, ours bear none."""
-    return (own or None, *trusted) if own or trusted else None
+def _candidates(keys: Mapping[str, str], key_id: object) -> Iterable[str]:
+    """Choose by name; an outside issuer names its key in its own way or not at all, so then each is
+    tried.
+    """
+    known = keys.get(key_id) if isinstance(key_id, str) else None
+    return keys.values() if known is None else [known]
+
+
+def _issuer_named_by(token: str) -> str | None:
+    """Read which issuer a token names, before it is known whether that one signed it."""
+    try:
+        payload = token.split(".")[1]
+        claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError) as error:
+        raise InvalidToken from error
+    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    if issuer is not None and not isinstance(issuer, str):
+        raise InvalidToken
+    return issuer
 
 
 def _user_id(claims: Mapping[str, Any]) -> str:
@@ -165,15 +251,32 @@ def _canonical(value: object) -> str:
     return str(UUID(value))
 
 
-def _checked_times(claims: Mapping[str, Any], now: float) -> float:
+def _checked_times(claims: Mapping[str, Any], now: float, issued_ahead_seconds: int) -> float:
     """Check `nbf`, `iat` and `exp`, and return the last."""
     expires_at = _moment(claims["exp"])
-    for claim, ahead_seconds in (("nbf", LEEWAY_SECONDS), ("iat", ISSUED_AHEAD_SECONDS)):
+    for claim, ahead_seconds in (("nbf", LEEWAY_SECONDS), ("iat", issued_ahead_seconds)):
         if claim in claims and _moment(claims[claim]) > now + ahead_seconds:
             raise InvalidToken
     if expires_at <= now:
         raise ExpiredToken
     return expires_at
+
+
+def _reading(claims: Mapping[str, Any]) -> int:
+    """Read when a token of ours was issued, by the revocation clock."""
+    reading = claims.get(READING)
+    if reading is None:  # of the release before, which did not tell
+        return _issued_at_reading(claims)
+    if isinstance(reading, bool) or not isinstance(reading, int):
+        raise InvalidToken
+    return reading
+
+
+def _issued_at_reading(claims: Mapping[str, Any]) -> int:
+    """Take the beginning of the second in which a token says that it was issued: what was issued
+    in the very second of a revocation does not outlive it.
+    """
+    return int(_moment(claims["iat"]) * 1000) if "iat" in claims else 0
 
 
 def _moment(value: object) -> float:

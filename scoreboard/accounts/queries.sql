@@ -18,11 +18,15 @@ family AS (
     SELECT user_id FROM account
     RETURNING family_id
 ),
+handle AS (
+    INSERT INTO refresh_handles (handle_hash, family_id)
+    SELECT %(handle_hash)s, family_id FROM family
+),
 token AS (
     INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
     SELECT %(token_hash)s, family_id, now() + make_interval(secs => %(lifetime_seconds)s) FROM family
 )
-SELECT user_id::text, username FROM account
+SELECT user_id::text, username, (SELECT reading FROM revocation_clock) FROM account
 
 -- find_by_username: finds a user by a name as it is spelled, or else by its key
 -- Two users may have one name in two spellings, from before there were keys. Each is found by their own, in
@@ -77,25 +81,30 @@ SET email = %(email)s, email_given = %(email_given)s, updated_at = now()
 WHERE user_id = %(user_id)s::uuid
 
 -- open_family: begins a family, unless the password is no longer the one that was verified
--- Verifying takes tens of milliseconds, in which the password may be changed and all families revoked. The
--- row's lock makes the two take turns: this comes first and is revoked too, or comes second and finds
--- another hash.
+-- Verifying takes tens of milliseconds, in which the password may be changed and all families ended. The
+-- row's lock makes the two take turns: this comes first and is ended too, or comes second and finds another
+-- hash. Two statements, here and below, are one transaction; two, because the second one's snapshot must hold
+-- what the first one waited for.
+SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR SHARE;
 WITH owner AS MATERIALIZED (
     SELECT user_id, username
     FROM users
     WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s
-    FOR SHARE
 ),
 family AS (
     INSERT INTO refresh_families (user_id)
     SELECT user_id FROM owner
     RETURNING family_id
 ),
+handle AS (
+    INSERT INTO refresh_handles (handle_hash, family_id)
+    SELECT %(handle_hash)s, family_id FROM family
+),
 token AS (
     INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
     SELECT %(token_hash)s, family_id, now() + make_interval(secs => %(lifetime_seconds)s) FROM family
 )
-SELECT user_id::text, username FROM owner
+SELECT user_id::text, username, (SELECT reading FROM revocation_clock) FROM owner
 
 -- rehash: keeps a new hash of the same password, unless the password was changed since
 UPDATE users
@@ -103,104 +112,196 @@ SET password_hash = %(new_hash)s
 WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s
 
 -- rotate: judges a refresh token and, if it is good, replaces it; all in one step
--- The family's lock makes rotation, log-out and revocation take turns: `family` reads revoked_at as of now,
--- and `presented` reads the token as the one before left it, even where this statement's snapshot is older
--- (a locking read follows a row to its newest version; a plain read would not).
--- No row means unknown or expired; the outcomes are
--- 'rotated'   it was the family's newest and is replaced by the successor that was passed
--- 'replaced'  it was replaced within the grace; `successors` leads from it to the newest, past any that were
---             replaced meanwhile (their graces end later, so nobody gets more than by asking again)
--- 'reused'    it was replaced before, so two parties hold the family, which is revoked
--- 'revoked'   the family was revoked before
-WITH RECURSIVE family AS MATERIALIZED (
-    SELECT family_id, user_id, revoked_at
+-- The family's lock makes rotations, log-outs and ends take turns. A token is looked for by its own hash, and by
+-- its handle's if it is none that is kept. No row means unknown; the outcomes are
+-- 'rotated'      it was the family's newest and is replaced by the successor that was passed
+-- 'graced'       it was the one before the newest, was replaced within the grace and had no answer since: the
+--                newest one is its answer, the only one; and it is not one too many in a row
+-- 'underivable'  the same, but none of the candidates is the newest, so this instance cannot answer
+-- 'reused'       anything else: two parties hold the family, which ends, with the access tokens of its user
+-- 'expired'      it is the newest, and too old, or its family is
+-- 'ended'        the release before this one kept families that had ended
+SELECT
+FROM refresh_families
+WHERE family_id = coalesce(
+    (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s),
+    (SELECT family_id FROM refresh_handles WHERE handle_hash = %(handle_hash)s)
+)
+FOR UPDATE;
+WITH family AS MATERIALIZED (
+    SELECT family_id, user_id, created_at, revoked_at
     FROM refresh_families
-    WHERE family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s)
-    FOR UPDATE
-),
-presented AS MATERIALIZED (
-    SELECT
-        tokens.token_hash,
-        tokens.successor_hash,
-        tokens.replaced_at,
-        family.family_id,
-        family.user_id,
-        family.revoked_at
-    FROM refresh_tokens AS tokens
-    JOIN family ON family.family_id = tokens.family_id
-    WHERE tokens.token_hash = %(token_hash)s AND tokens.expires_at > now()
-    FOR UPDATE OF tokens
+    WHERE family_id = coalesce(
+        (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s),
+        (SELECT family_id FROM refresh_handles WHERE handle_hash = %(handle_hash)s)
+    )
 ),
 judged AS MATERIALIZED (
     SELECT
-        presented.*,
+        family.family_id,
+        family.user_id,
+        presented.token_hash,
+        presented.predecessor_hash,
+        presented.graces,
+        newest.token_hash AS newest_hash,
+        least(
+            now() + make_interval(secs => %(lifetime_seconds)s),
+            family.created_at + make_interval(secs => %(family_seconds)s)
+        ) AS expires_at,
         CASE
-            WHEN revoked_at IS NOT NULL THEN 'revoked'
-            WHEN replaced_at IS NULL THEN 'rotated'
-            WHEN replaced_at > now() - make_interval(secs => %(grace_seconds)s) THEN 'replaced'
-            ELSE 'reused'
+            WHEN family.revoked_at IS NOT NULL THEN 'ended'
+            WHEN family.created_at <= now() - make_interval(secs => %(family_seconds)s) THEN 'expired'
+            WHEN presented.replaced_at IS NULL AND presented.expires_at <= now() THEN 'expired'
+            WHEN presented.replaced_at IS NULL AND presented.token_hash IS NOT NULL THEN 'rotated'
+            WHEN newest.token_hash IS NULL THEN 'reused'
+            WHEN presented.replaced_at <= clock_timestamp() - make_interval(secs => %(grace_seconds)s)
+                THEN 'reused'
+            WHEN presented.graced_at IS NOT NULL THEN 'reused'
+            WHEN presented.graces >= %(graces_max)s THEN 'reused'
+            WHEN newest.token_hash = ANY (%(candidates)s::bytea[]) THEN 'graced'
+            ELSE 'underivable'
         END AS outcome
-    FROM presented
+    FROM family
+    LEFT JOIN refresh_tokens AS presented ON presented.token_hash = %(token_hash)s
+    LEFT JOIN refresh_tokens AS newest
+        ON newest.token_hash = presented.successor_hash AND newest.replaced_at IS NULL
 ),
 replaced AS (
     UPDATE refresh_tokens
-    SET replaced_at = now(), successor_hash = %(successor_hash)s
+    SET replaced_at = clock_timestamp(), successor_hash = %(successor_hash)s
     FROM judged
     WHERE judged.outcome = 'rotated' AND refresh_tokens.token_hash = judged.token_hash
 ),
 issued AS (
-    INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
-    SELECT %(successor_hash)s, family_id, now() + make_interval(secs => %(lifetime_seconds)s)
+    INSERT INTO refresh_tokens (token_hash, family_id, expires_at, predecessor_hash)
+    SELECT %(successor_hash)s, family_id, expires_at, token_hash
     FROM judged
     WHERE outcome = 'rotated'
 ),
-revoked AS (
-    UPDATE refresh_families
-    SET revoked_at = now()
+known AS (
+    INSERT INTO refresh_handles (handle_hash, family_id)
+    SELECT %(handle_hash)s, family_id
     FROM judged
-    WHERE judged.outcome = 'reused' AND refresh_families.family_id = judged.family_id
+    WHERE outcome = 'rotated'
+    ON CONFLICT DO NOTHING
 ),
-chain AS (
-    SELECT successor_hash AS token_hash, 1 AS position
+pruned AS (
+    DELETE FROM refresh_tokens
+    USING judged
+    WHERE judged.outcome = 'rotated' AND refresh_tokens.token_hash = judged.predecessor_hash
+),
+graced AS (
+    UPDATE refresh_tokens
+    SET graced_at = clock_timestamp()
     FROM judged
-    WHERE outcome = 'replaced'
-    UNION ALL
-    SELECT tokens.successor_hash, chain.position + 1
-    FROM chain
-    JOIN refresh_tokens AS tokens ON tokens.token_hash = chain.token_hash
-    WHERE tokens.replaced_at IS NOT NULL
+    WHERE judged.outcome = 'graced' AND refresh_tokens.token_hash = judged.token_hash
+),
+counted AS (
+    UPDATE refresh_tokens
+    SET graces = judged.graces + 1
+    FROM judged
+    WHERE judged.outcome = 'graced' AND refresh_tokens.token_hash = judged.newest_hash
+),
+ended AS (
+    DELETE FROM refresh_families
+    USING judged
+    WHERE judged.outcome = 'reused' AND refresh_families.family_id = judged.family_id
 )
 SELECT
     judged.outcome,
     judged.family_id::text,
     judged.user_id::text,
     users.username,
-    (SELECT array_agg(token_hash ORDER BY position) FROM chain) AS successors
+    judged.newest_hash,
+    CASE
+        WHEN judged.outcome = 'reused' THEN revoke_access(judged.user_id, FALSE)
+        ELSE (SELECT reading FROM revocation_clock)
+    END
 FROM judged
 JOIN users ON users.user_id = judged.user_id
 
--- revoke_family: ends the family of a token
-UPDATE refresh_families
-SET revoked_at = now()
-WHERE family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s) AND revoked_at IS NULL
+-- end_family: ends the family of a token
+DELETE FROM refresh_families
+WHERE family_id = coalesce(
+    (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s),
+    (SELECT family_id FROM refresh_handles WHERE handle_hash = %(handle_hash)s)
+)
 RETURNING family_id::text, user_id::text
 
--- revoke_families: ends all families of a user
-UPDATE refresh_families
-SET revoked_at = now()
-WHERE user_id = %(user_id)s::uuid AND revoked_at IS NULL
-RETURNING family_id::text
+-- end_families: ends all families of a user, and the access tokens; no row if there is no such user
+-- A log-in under way comes before and is ended too, or comes after: see open_family.
+SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR NO KEY UPDATE;
+WITH ended AS (
+    DELETE FROM refresh_families WHERE user_id = %(user_id)s::uuid RETURNING family_id
+),
+counted AS MATERIALIZED (
+    SELECT count(*) AS families FROM ended
+)
+SELECT counted.families, revoke_access(users.user_id, FALSE)
+FROM counted
+JOIN users ON users.user_id = %(user_id)s::uuid
 
--- set_password: changes a password and ends all families of its user
--- Two statements in one text are one transaction. Two, because the second one's snapshot must hold the
--- families of log-ins that the first one waited for (open_family).
+-- set_password: changes a password, ends all families of its user, and the access tokens
 UPDATE users
 SET password_hash = %(password_hash)s, updated_at = now()
 WHERE user_id = %(user_id)s::uuid;
-UPDATE refresh_families
-SET revoked_at = now()
-WHERE user_id = %(user_id)s::uuid AND revoked_at IS NULL
-RETURNING family_id::text
+WITH ended AS (
+    DELETE FROM refresh_families WHERE user_id = %(user_id)s::uuid RETURNING family_id
+),
+counted AS MATERIALIZED (
+    SELECT count(*) AS families FROM ended
+)
+SELECT counted.families, revoke_access(users.user_id, FALSE)
+FROM counted
+JOIN users ON users.user_id = %(user_id)s::uuid
+
+-- change_password: the same for the user, who knows the old one, and begins a new family with it
+-- No row if the password is no longer the one that was verified. That the first statement changed it is seen by
+-- the hash, which no other password has, nor the same one a second time.
+UPDATE users
+SET password_hash = %(new_hash)s, updated_at = now()
+WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s;
+DELETE FROM refresh_families
+USING users
+WHERE users.user_id = %(user_id)s::uuid
+    AND users.password_hash = %(new_hash)s
+    AND refresh_families.user_id = users.user_id;
+WITH owner AS MATERIALIZED (
+    SELECT user_id, username, revoke_access(user_id, FALSE) AS reading
+    FROM users
+    WHERE user_id = %(user_id)s::uuid AND password_hash = %(new_hash)s
+),
+family AS (
+    INSERT INTO refresh_families (user_id)
+    SELECT user_id FROM owner
+    RETURNING family_id
+),
+handle AS (
+    INSERT INTO refresh_handles (handle_hash, family_id)
+    SELECT %(handle_hash)s, family_id FROM family
+),
+token AS (
+    INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
+    SELECT %(token_hash)s, family_id, now() + make_interval(secs => %(lifetime_seconds)s) FROM family
+)
+SELECT user_id::text, username, reading FROM owner
+
+-- read_password: finds the hash of a user's password
+SELECT username, coalesce(email_given, email), password_hash FROM users WHERE user_id = %(user_id)s::uuid
+
+-- read_revocations: reads who was revoked at a later reading, the newest first, unless it was too long ago
+SELECT user_id::text, reading, deleted
+FROM revocations
+WHERE reading > greatest(
+    %(after)s::bigint,
+    ((extract(epoch FROM clock_timestamp()) - %(kept_seconds)s) * 1000)::bigint
+)
+ORDER BY reading DESC
+LIMIT %(limit)s
+
+-- purge_revocations: deletes what was revoked too long ago for any token to be alive
+DELETE FROM revocations
+WHERE reading < ((extract(epoch FROM clock_timestamp()) - %(kept_seconds)s) * 1000)::bigint
 
 -- purge: deletes some of the tokens that expired, and the families that have no others; counts the tokens
 -- An hour late, so that a rotation that began before the expiry has long ended: this statement's snapshot

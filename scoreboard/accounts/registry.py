@@ -1,4 +1,4 @@
-"""The accounts: register, log in, refresh, log out, and what operators do with them."""
+"""The accounts: register, log in, change the password, and what operators do with them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from typing import Any, Final
 
 import structlog
 
-from scoreboard.accounts import names, newcomers, refresh
+from scoreboard.accounts import names, newcomers
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.blocklist import BlockList
+from scoreboard.accounts.families import SQL, Families, TokenPair
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.turns import Path
-from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, StatementRefused
 from scoreboard.errors import (
     AccountTaken,
     BadCredentials,
     InvalidPayload,
-    InvalidRefreshToken,
     ScoreboardError,
-    Unavailable,
     UnknownUser,
 )
+from scoreboard.operations.metrics import Metrics
 from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.accounts")
 
-SQL: Final = statements.load("scoreboard.accounts")
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
 # Of the last, older versions are still in need: see docs/decisions/0022.
 _TAKEN: Final = frozenset(
@@ -43,19 +42,7 @@ _TAKEN: Final = frozenset(
     }
 )
 _ID_PREFIX: Final = "id:"
-# A batch of this size takes some tens of milliseconds, far from any deadline.
-_PURGE_BATCH: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPair:
-    """What a client gets for its password or its refresh token."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-    expires_in: int  # seconds, of the access token
-    user_id: str
-    username: str
+_NOT_THE_CURRENT_ONE: Final = "The current password is wrong."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +55,6 @@ class Account:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Rotation:
-    """A row of `rotate`."""
-
-    outcome: str
-    family_id: str
-    user_id: str
-    username: str
-    successors: list[memoryview] | None
-
-
 # Told the id of the user whose password is about to be tried, None for nobody: may it be tried?
 MayGuess = Callable[[str | None], Awaitable[bool]]
 
@@ -88,21 +64,23 @@ async def _always(_: str | None) -> bool:
 
 
 class Accounts:
-    """Who is registered, and which of their refresh tokens are good.
+    """Who is registered, and who is logged in.
 
     Everything here raises Unavailable (often as LedgerUnavailable) when PostgreSQL is away.
     """
 
     def __init__(
-        self, postgres: Postgres, access: AccessTokens, passwords: Passwords, settings: Settings
+        self,
+        postgres: Postgres,
+        access: AccessTokens,
+        passwords: Passwords,
+        settings: Settings,
+        metrics: Metrics | None = None,
     ) -> None:
         self._postgres = postgres
-        self._access = access
         self._passwords = passwords
-        secrets = (settings.jwt_secret, *settings.jwt_previous_secrets)
-        self._successors = refresh.Successors(filter(None, secrets))
-        self._lifetime_seconds = settings.refresh_token_seconds
-        self._grace_seconds = settings.refresh_grace_seconds
+        self._blocklist = BlockList()
+        self._families = Families(postgres, access, settings, metrics or Metrics())
 
     # For clients
 
@@ -113,11 +91,13 @@ class Accounts:
 
         Raises AccountTaken, InvalidPayload, Overloaded.
         """
-        token = self._successors.first()
         user = await self._new_user(username, email, password, path)
-        rows = await self._add("register", user | self._token_row(token))
-        log.info("scoreboard.accounts.registered", user_id=rows[0][0])
-        return self._pair(rows[0], token)
+        with refusing_taken():
+            pair = await self._families.opened_by("register", user)
+        if pair is None:  # which the statement rules out
+            raise ScoreboardError
+        log.info("scoreboard.accounts.registered", user_id=pair.user_id)
+        return pair
 
     async def log_in(
         self, login: str, password: str, path: Path = (), may_guess: MayGuess = _always
@@ -138,35 +118,54 @@ class Accounts:
         raise BadCredentials
 
     async def refresh(self, refresh_token: str) -> TokenPair:
-        """Replace a refresh token by its successor. Raises InvalidRefreshToken.
-
-        Within the grace a replaced token gets the same successor again, so that two tabs go on, and
-        a client whose answer was lost. Past it, two parties hold the family: both lose it.
-        """
-        if not refresh.is_token(refresh_token):
-            raise InvalidRefreshToken
-        successor = self._successors.of(refresh_token)
-        rotation = await self._rotate(refresh_token, successor)
-        if rotation.outcome == "replaced":
-            successor = self._newest_after(refresh_token, rotation)
-        elif rotation.outcome != "rotated":
-            raise self._refusal(rotation)
-        return self._pair((rotation.user_id, rotation.username), successor)
-
-    def family_of(self, refresh_token: str) -> str | None:
-        """Name a token's family without asking anybody; None for a token that is not of our making.
-
-        For limits: it says neither that the family goes on nor that the token is its newest.
-        """
-        return self._successors.family_of(refresh_token)
+        """Exchange a refresh token, as `Families.refresh` does."""
+        return await self._families.refresh(refresh_token)
 
     async def log_out(self, refresh_token: str) -> None:
-        """Revoke the token's family. A token that is unknown or revoked is no error."""
-        if not refresh.is_token(refresh_token):
-            return
-        token_hash = refresh.hash_of(refresh_token)
-        for family_id, user_id in await self._fetch("revoke_family", {"token_hash": token_hash}):
-            log.info("scoreboard.accounts.logged_out", family_id=family_id, user_id=user_id)
+        """End the family of a refresh token, as `Families.end` does."""
+        await self._families.end(refresh_token)
+
+    def family_of(self, refresh_token: str) -> str | None:
+        """Name the family of a refresh token without asking anybody, as
+        `refresh.RefreshTokens.family_of` does; None if the token says nothing of it.
+        """
+        return self._families.name_of(refresh_token)
+
+    async def change_password(
+        self, user_id: str, current: str, new: str, path: Path = ()
+    ) -> TokenPair:
+        """Change a password for who knows it, end all log-ins and access tokens of its user, and
+        begin a new family. Raises BadCredentials, InvalidPayload (`newPassword`), UnknownUser,
+        Overloaded.
+        """
+        for _ in range(2):  # once more, for the reason that `log_in` has
+            rows = await self._fetch("read_password", {"user_id": user_id})
+            if not rows:
+                raise UnknownUser
+            [(username, email, password_hash)] = rows
+            self._check_password(new, username, email, member="newPassword")
+            if not await self._passwords.verify(password_hash, current, path):
+                log.info("scoreboard.accounts.password_refused", user_id=user_id)
+                raise BadCredentials(_NOT_THE_CURRENT_ONE)
+            new_hash = await self._passwords.hash(new, path)
+            hashes = {"password_hash": password_hash, "new_hash": new_hash}
+            pair = await self._families.opened_by(
+                "change_password", {"user_id": user_id} | hashes, ends_access=True
+            )
+            if pair is not None:
+                log.info("scoreboard.accounts.password_changed", user_id=user_id)
+                return pair
+        raise BadCredentials(_NOT_THE_CURRENT_ONE)
+
+    async def log_out_everywhere(self, user_id: str) -> int:
+        """End all families and access tokens of a user, and say how many families there were.
+        Raises UnknownUser.
+        """
+        families = await self._families.end_all("end_families", {"user_id": user_id})
+        if families is None:
+            raise UnknownUser
+        log.info("scoreboard.accounts.revoked", user_id=user_id, families=families)
+        return families
 
     # For operators
 
@@ -201,31 +200,29 @@ class Accounts:
         return account
 
     async def set_password(self, login: str, password: str) -> int:
-        """Change a password, revoke all families of its user, and say how many there were.
-
-        Access tokens that are out stay good until they expire. Raises UnknownUser, Overloaded.
+        """Change a password, end all log-ins and access tokens of its user, and say how many
+        log-ins there were. Raises UnknownUser, InvalidPayload, Overloaded.
         """
         account = await self.known(login)
+        self._check_password(password, account.username, account.email)
         password_hash = await self._passwords.hash(password)
         parameters = {"user_id": account.user_id, "password_hash": password_hash}
-        families = len(await self._fetch("set_password", parameters))
+        families = await self._families.end_all("set_password", parameters)
+        if families is None:
+            raise UnknownUser(NOBODY)
         log.info("scoreboard.accounts.password_changed", user_id=account.user_id, families=families)
         return families
 
     async def revoke(self, login: str) -> int:
-        """Revoke all families of a user, and say how many there were. Raises UnknownUser."""
+        """End all log-ins and access tokens of a user, and say how many log-ins there were. Raises
+        UnknownUser.
+        """
         account = await self.known(login)
-        families = len(await self._fetch("revoke_families", {"user_id": account.user_id}))
-        log.info("scoreboard.accounts.revoked", user_id=account.user_id, families=families)
-        return families
+        return await self.log_out_everywhere(account.user_id)
 
     async def purge(self) -> int:
-        """Delete what expired more than an hour ago, and say how many tokens that were."""
-        purged = 0
-        while count := (await self._fetch("purge", {"limit": _PURGE_BATCH}))[0][0]:
-            purged += count
-        log.info("scoreboard.accounts.purged", tokens=purged)
-        return purged
+        """Delete what has expired, as `Families.purge` does."""
+        return await self._families.purge()
 
     # Passwords
 
@@ -245,13 +242,11 @@ class Accounts:
         return account, password_hash
 
     async def _open_family(self, account: Account, password_hash: str) -> TokenPair | None:
-        token = self._successors.first()
         verified = {"user_id": account.user_id, "password_hash": password_hash}
-        rows = await self._fetch("open_family", verified | self._token_row(token))
-        if not rows:
-            return None
-        log.info("scoreboard.accounts.logged_in", user_id=account.user_id)
-        return self._pair(rows[0], token)
+        pair = await self._families.opened_by("open_family", verified)
+        if pair is not None:
+            log.info("scoreboard.accounts.logged_in", user_id=account.user_id)
+        return pair
 
     async def _rehash_if_needed(
         self, account: Account, old_hash: str, password: str, path: Path = ()
@@ -267,47 +262,12 @@ class Accounts:
                 "scoreboard.accounts.not_rehashed", user_id=account.user_id, reason=error.code
             )
 
-    # Refresh tokens
-
-    async def _rotate(self, token: str, successor: str) -> _Rotation:
-        parameters = self._token_row(token) | {
-            "successor_hash": refresh.hash_of(successor),
-            "grace_seconds": self._grace_seconds,
-        }
-        rows = await self._fetch("rotate", parameters)
-        if not rows:
-            raise InvalidRefreshToken
-        return _Rotation(*rows[0])
-
-    def _newest_after(self, token: str, rotation: _Rotation) -> str:
-        hashes = [bytes(successor) for successor in rotation.successors or ()]
-        newest = self._successors.follow(token, hashes)
-        if newest is None:
-            # Secrets are being exchanged, and an instance that has the new one was first: ask it.
-            log.warning("scoreboard.accounts.successor_underivable", family_id=rotation.family_id)
-            raise Unavailable
-        return newest
-
-    def _refusal(self, rotation: _Rotation) -> InvalidRefreshToken:
-        if rotation.outcome == "reused":
-            log.warning(
-                "scoreboard.accounts.refresh_reuse",
-                family_id=rotation.family_id,
-                user_id=rotation.user_id,
-            )
-        return InvalidRefreshToken()
-
-    def _token_row(self, token: str) -> dict[str, Any]:
-        return {
-            "token_hash": refresh.hash_of(token),
-            "lifetime_seconds": self._lifetime_seconds,
-        }
-
-    def _pair(self, user: Row, refresh_token: str) -> TokenPair:
-        user_id, username = user
-        access_token = self._access.issue(user_id)
-        expires_in = self._access.lifetime_seconds
-        return TokenPair(access_token, refresh_token, expires_in, user_id, username)
+    def _check_password(
+        self, password: str, username: str, email: str, member: str = "password"
+    ) -> None:
+        problem = self._blocklist.problem(password, username, email)
+        if problem is not None:
+            raise InvalidPayload({member: [problem]})
 
     # Rows
 
@@ -315,6 +275,7 @@ class Accounts:
         self, username: str, email: str, password: str, path: Path = ()
     ) -> dict[str, Any]:
         shown, address = good_username(username), _good_email(email)
+        self._check_password(password, shown, address.given)
         password_hash = await self._passwords.hash(password, path)
         await newcomers.give_keys(self._postgres)
         return {

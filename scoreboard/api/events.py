@@ -21,7 +21,8 @@ CLOSING: Final = Event(
     "closing",
     ClosingSchema(),
     "The server ends the stream: `shutting_down`, reconnect and another instance answers; "
-    "`expired_token`, refresh the token first.",
+    "`expired_token` or `revoked_token`, refresh the token first; `unknown_user`, the user was "
+    "deleted.",
 )
 EVENTS: Final = (CONNECTED, SCORE_UPDATE, CLOSING)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
@@ -19,9 +20,15 @@ from scoreboard.api.identity import reader
 from scoreboard.api.limits import board_seen
 from scoreboard.api.prepared import Prepared
 from scoreboard.api.schemas import LeaderboardSchema
-from scoreboard.errors import LedgerUnavailable, Overloaded, PreconditionFailed, TooManyStreams
-from scoreboard.keys import BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
-from scoreboard.live.stream import follow
+from scoreboard.errors import (
+    LedgerUnavailable,
+    NotAuthorized,
+    Overloaded,
+    PreconditionFailed,
+    TooManyStreams,
+)
+from scoreboard.keys import ACCESS, BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
+from scoreboard.live.stream import Admission, End, follow
 from scoreboard.scoring.model import Board
 
 
@@ -78,18 +85,27 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
     """Open a stream that needs a token: it is the user's, whatever the address, and ends with the
-    token.
+    token, or when that is revoked.
     """
-    holders = [(user.user_id, 1)]
-    await request.app[USER_STREAMS].enter(holders)
+    app, holders = request.app, [(user.user_id, 1)]
+
+    def watch(end: End) -> AbstractContextManager[None]:
+        def on_refused(refusal: NotAuthorized) -> None:
+            app[METRICS].streams_revoked.inc()
+            end(refusal.code, refusal.message)
+
+        return app[ACCESS].revocations.watch(user.user_id, user.reading, on_refused)
+
+    await app[USER_STREAMS].enter(holders)
     try:
-        return await _open(request, max(0.0, user.expires_at - time.time()))
+        lasts_seconds = max(0.0, user.expires_at - time.time())
+        return await _open(request, Admission(lasts_seconds, watch))
     finally:
-        request.app[USER_STREAMS].leave(holders)
+        app[USER_STREAMS].leave(holders)
 
 
 def _open(
-    request: web.Request, lasts_seconds: float | None = None
+    request: web.Request, admission: Admission | None = None
 ) -> Coroutine[Any, Any, web.StreamResponse]:
     settings = request.app[SETTINGS]
     return follow(
@@ -97,7 +113,7 @@ def _open(
         request.app[HUB],
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
         stuck_after_seconds=settings.stuck_after_seconds,
-        lasts_seconds=lasts_seconds,
+        admission=admission,
     )
 
 

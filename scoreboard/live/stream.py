@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import HttpVersion11, web
@@ -56,16 +59,30 @@ class _Fate:
         self.error = error
 
 
+# Ends a stream: a machine code, and why in words.
+End = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a token that opened a stream allows: its life that is left, and within `watch` to hear
+    of its end before that.
+    """
+
+    lasts_seconds: float
+    watch: Callable[[End], AbstractContextManager[None]]
+
+
 async def follow(
     request: web.Request,
     hub: Hub,
     *,
     retry_seconds: tuple[float, float],
     stuck_after_seconds: float,
-    lasts_seconds: float | None = None,
+    admission: Admission | None = None,
 ) -> web.StreamResponse:
-    """Serve a stream until the client leaves or the hub ends it; `lasts_seconds` is the life of the
-    token that opened it, None when none was needed.
+    """Serve a stream until the client leaves, the hub ends it, or what admitted it does (None when
+    no token was needed).
     """
     # The kernel's own limit (TCP_USER_TIMEOUT) is for who has vanished without a word while too
     # little was sent for the hub to notice.
@@ -79,12 +96,12 @@ async def follow(
     async with response:
         await response.write(_first_events(hub, retry_seconds))
         hub.join(subscriber)
-        expiry = _end_after(lasts_seconds, subscriber)
+        admitted = None if admission is None else _admitted(admission, subscriber)
         try:
             await response.wait()
         finally:
-            if expiry is not None:
-                expiry.cancel()
+            if admitted is not None:
+                admitted.close()
             hub.leave(subscriber, vanished=isinstance(fate.error, TimeoutError))
     return response
 
@@ -129,11 +146,19 @@ def _first_events(hub: Hub, retry_seconds: tuple[float, float]) -> bytes:
     return opening(retry_seconds) + board
 
 
-def _end_after(seconds: float | None, subscriber: Subscriber) -> asyncio.TimerHandle | None:
-    if seconds is None:
-        return None
+def _admitted(admission: Admission, subscriber: Subscriber) -> ExitStack:
+    """End the stream with its admission, until this is closed."""
 
-    farewell = Frame.of(
-        closing("expired_token", "The access token expired. Refresh it and reconnect.")
+    def end(code: str, message: str) -> None:
+        subscriber.dismiss(Frame.of(closing(code, message)))
+
+    expiry = asyncio.get_running_loop().call_later(
+        admission.lasts_seconds,
+        end,
+        "expired_token",
+        "The access token expired. Refresh it and reconnect.",
     )
-    return asyncio.get_running_loop().call_later(seconds, subscriber.dismiss, farewell)
+    admitted = ExitStack()
+    admitted.callback(expiry.cancel)
+    admitted.enter_context(admission.watch(end))
+    return admitted

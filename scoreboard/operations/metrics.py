@@ -93,6 +93,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         make = _Maker(self.registry)
         self._count_the_edge(make)
+        self._count_accounts(make)
         self._count_scoring(make)
         self._count_the_bus(make)
         self._count_streams(make)
@@ -121,6 +122,27 @@ class Metrics:
         )
         self.overloads = make.counter(
             "overloads", "Calls refused because a queue was full.", "queue"
+        )
+
+    def _count_accounts(self, make: _Maker) -> None:
+        """Who is it."""
+        self.refresh_graces = make.counter(
+            "refresh_grace", "Replaced refresh tokens that were answered within the grace."
+        )
+        self.refresh_reuses = make.counter(
+            "refresh_reuse", "Log-ins ended because a replaced refresh token was used again."
+        )
+        self.revocations_remembered = make.gauge(
+            "revocations_remembered",
+            "Users some of whose access tokens ended before their time.",
+            together="livemax",
+        )
+        self.revocations_forgotten = make.counter(
+            "revocations_forgotten",
+            "Revocations too many to remember: all access tokens from before ended.",
+        )
+        self.revocation_reads_failed = make.counter(
+            "revocation_reads_failed", "Looks for revocations that PostgreSQL did not answer."
         )
 
     def _count_scoring(self, make: _Maker) -> None:
@@ -210,6 +232,9 @@ class Metrics:
         )
         self.subscribers_vanished = make.counter(
             "subscribers_vanished", "Subscribers that acknowledged nothing for too long."
+        )
+        self.streams_revoked = make.counter(
+            "streams_revoked", "Streams ended because the access token behind them was."
         )
         self.streams_refused = make.counter(
             "streams_refused", "Streams refused.", "reason", known=("instance", "address", "user")

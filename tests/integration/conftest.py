@@ -1,11 +1,21 @@
-"""Prometheus' own judge of rules and metrics, for the tests that ask it."""
+"""Accounts on a database of their own, and Prometheus' own judge of rules and metrics."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.families import TokenPair
+from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.registry import Accounts
+from scoreboard.configuration import load
+from scoreboard.connections.postgres import Postgres
+from scoreboard.settings import Settings
+from tests.integration.account_world import PASSWORD, SECRET, Database, MakeAccounts
 from tests.servers.installation import PROMTOOL, ProgramsMissingError, provide
 
 _PROMTOOL = pytest.StashKey[Path | str]()
@@ -29,3 +39,56 @@ def promtool(request: pytest.FixtureRequest) -> Path:
     if isinstance(path, str):
         pytest.skip(path)
     return path
+
+
+@pytest.fixture
+def database(database_url: str) -> Database:
+    return Database(database_url)
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return load({}, database_url=database_url, jwt_secret=SECRET)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    made = Passwords()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def postgres(database_url: str) -> AsyncIterator[Postgres]:
+    made = Postgres(database_url, sessions=8, timeout_seconds=5, name="test")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def instance(postgres: Postgres, passwords: Passwords, settings: Settings) -> MakeAccounts:
+    """Another instance on the same database, with settings of its own."""
+
+    def make(**overrides: Any) -> Accounts:
+        its_own = load({}, **{"jwt_secret": SECRET} | overrides)
+        return Accounts(postgres, AccessTokens(its_own), passwords, its_own)
+
+    return make
+
+
+@pytest.fixture
+def access(settings: Settings) -> AccessTokens:
+    """What `accounts` tells of revocations."""
+    return AccessTokens(settings)
+
+
+@pytest.fixture
+def accounts(
+    postgres: Postgres, passwords: Passwords, settings: Settings, access: AccessTokens
+) -> Accounts:
+    return Accounts(postgres, access, passwords, settings)
+
+
+@pytest.fixture
+async def ada(accounts: Accounts) -> TokenPair:
+    return await accounts.register("Ada", "ada@example.org", PASSWORD)

@@ -1,145 +1,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing, contextmanager
-from secrets import token_urlsafe
 from typing import Any
 from uuid import uuid4
 
 import argon2
-import psycopg2
 import pytest
 from structlog.testing import capture_logs
 
-from scoreboard.accounts import refresh, registry
+from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.families import SQL, TokenPair
 from scoreboard.accounts.passwords import Passwords
-from scoreboard.accounts.registry import SQL, Accounts, TokenPair
-from scoreboard.configuration import load
+from scoreboard.accounts.registry import Accounts
+from scoreboard.accounts.revocations import RevocationReader
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
 from scoreboard.errors import (
     AccountTaken,
     BadCredentials,
     InvalidPayload,
-    InvalidRefreshToken,
     LedgerUnavailable,
     Overloaded,
+    RevokedToken,
     ScoreboardError,
     Unavailable,
     UnknownUser,
 )
+from scoreboard.operations.metrics import Metrics
 from scoreboard.settings import Settings
-from tests.eventually import eventually
-
-SECRET = "a secret of today that is long enough"
-NEWER = "a secret of tomorrow, long enough too"
-PASSWORD = "correct horse battery staple"
-GRACE_SECONDS = 10
-
-
-class Database:
-    """The database behind the accounts: for looking, for moving time, for being in the way."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def run(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self._url)) as connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            rows = cursor.fetchall() if cursor.description else []
-            connection.commit()
-            return rows
-
-    def one(self, statement: str, **parameters: Any) -> Any:
-        return self.run(statement, **parameters)[0][0]
-
-    @contextmanager
-    def in_the_middle_of(self, statement: str, **parameters: Any) -> Iterator[None]:
-        """Another transaction has run this statement; it commits at the end."""
-        with closing(psycopg2.connect(self._url)) as connection, connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            yield
-            connection.commit()
-
-    async def held_up(self, *tasks: asyncio.Task[Any]) -> None:
-        """Wait until each of these tasks waits for a lock, or is done because nothing held it."""
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        await eventually(
-            lambda: self.one(waiting) + sum(task.done() for task in tasks) == len(tasks),
-            message=f"{len(tasks)} wait for a lock",
-        )
-
-    def pass_time(self, seconds: float) -> None:
-        """Make all refresh tokens older."""
-        self.run(
-            "UPDATE refresh_tokens SET"
-            " issued_at = issued_at - make_interval(secs => %(seconds)s),"
-            " expires_at = expires_at - make_interval(secs => %(seconds)s),"
-            " replaced_at = replaced_at - make_interval(secs => %(seconds)s)",
-            seconds=seconds,
-        )
-
-
-@pytest.fixture
-def database(database_url: str) -> Database:
-    return Database(database_url)
-
-
-@pytest.fixture
-def settings(database_url: str) -> Settings:
-    return load({}, database_url=database_url, jwt_secret=SECRET)
-
-
-@pytest.fixture
-def passwords() -> Iterator[Passwords]:
-    made = Passwords()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def postgres(database_url: str) -> AsyncIterator[Postgres]:
-    made = Postgres(database_url, sessions=8, timeout_seconds=5, name="test")
-    yield made
-    made.close()
-
-
-MakeAccounts = Callable[..., Accounts]
-
-
-@pytest.fixture
-def instance(postgres: Postgres, passwords: Passwords, settings: Settings) -> MakeAccounts:
-    """Another instance on the same database, with settings of its own."""
-
-    def make(**overrides: Any) -> Accounts:
-        its_own = load({}, **{"jwt_secret": SECRET} | overrides)
-        return Accounts(postgres, AccessTokens(its_own), passwords, its_own)
-
-    return make
-
-
-@pytest.fixture
-def accounts(instance: MakeAccounts) -> Accounts:
-    return instance()
-
-
-@pytest.fixture
-async def ada(accounts: Accounts) -> TokenPair:
-    return await accounts.register("Ada", "ada@example.org", PASSWORD)
-
-
-async def refused(accounts: Accounts, token: str) -> bool:
-    try:
-        await accounts.refresh(token)
-    except InvalidRefreshToken:
-        return True
-    return False
-
+from tests.integration.account_world import (
+    GRACE_SECONDS,
+    OTHER_PASSWORD,
+    PASSWORD,
+    SECRET,
+    Database,
+    refused,
+)
 
 # Registering
 
@@ -337,346 +234,158 @@ async def test_a_rehash_never_undoes_a_change_of_password(
     database.run("UPDATE users SET password_hash = %(weak)s", weak=weak)
     account = await accounts.find("Ada")
     assert account is not None
-    await accounts.set_password("Ada", "another")
+    await accounts.set_password("Ada", OTHER_PASSWORD)
     await accounts._rehash_if_needed(account, weak, PASSWORD)
-    assert (await accounts.log_in("Ada", "another")).user_id == ada.user_id
+    assert (await accounts.log_in("Ada", OTHER_PASSWORD)).user_id == ada.user_id
 
 
-# Refreshing
+# One's own password
 
 
-async def test_each_refresh_gives_a_successor_and_a_fresh_access_token(
-    accounts: Accounts, ada: TokenPair, settings: Settings
+async def test_who_knows_the_password_changes_it_and_goes_on_alone(
+    accounts: Accounts, ada: TokenPair, access: AccessTokens, database: Database
 ) -> None:
-    seen = {ada.refresh_token}
-    pair = ada
-    for _ in range(4):
-        pair = await accounts.refresh(pair.refresh_token)
-        assert AccessTokens(settings).verify(pair.access_token).user_id == ada.user_id
-        seen.add(pair.refresh_token)
-    assert len(seen) == 5
-    assert (pair.username, pair.expires_in) == ("Ada", 900)
+    phone = await accounts.log_in("Ada", PASSWORD)
+    renewed = await accounts.change_password(ada.user_id, PASSWORD, OTHER_PASSWORD)
+    assert (renewed.user_id, renewed.username) == (ada.user_id, "Ada")
+    for pair in (ada, phone):
+        assert await refused(accounts, pair.refresh_token)
+        with pytest.raises(RevokedToken):
+            access.verify(pair.access_token)
+    assert access.verify(renewed.access_token).user_id == ada.user_id
+    assert await accounts.refresh(renewed.refresh_token)
+    with pytest.raises(BadCredentials):
+        await accounts.log_in("Ada", PASSWORD)
+    assert (await accounts.log_in("Ada", OTHER_PASSWORD)).user_id == ada.user_id
+    assert database.one("SELECT updated_at > created_at FROM users")
 
 
-async def test_a_replaced_token_is_answered_with_the_very_same_successor_within_the_grace(
-    accounts: Accounts, ada: TokenPair, database: Database
+async def test_a_wrong_password_changes_nothing(
+    accounts: Accounts, ada: TokenPair, access: AccessTokens
 ) -> None:
-    first = await accounts.refresh(ada.refresh_token)
-    database.pass_time(GRACE_SECONDS - 2)
-    second = await accounts.refresh(ada.refresh_token)
-    assert second.refresh_token == first.refresh_token
-    assert await accounts.refresh(second.refresh_token)
-
-
-async def test_a_replaced_token_is_answered_by_every_instance(
-    accounts: Accounts, instance: MakeAccounts, ada: TokenPair
-) -> None:
-    first = await accounts.refresh(ada.refresh_token)
-    second = await instance().refresh(ada.refresh_token)
-    assert second.refresh_token == first.refresh_token
-
-
-async def test_a_late_tab_gets_the_newest_token_when_the_others_went_further_within_the_grace(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    newest = ada
-    for _ in range(3):
-        newest = await accounts.refresh(newest.refresh_token)
-    late = await accounts.refresh(ada.refresh_token)
-    assert late.refresh_token == newest.refresh_token
-    database.pass_time(GRACE_SECONDS + 1)
-    assert await accounts.refresh(
-        late.refresh_token
-    )  # it is not a replaced one: nobody is logged out
-
-
-@pytest.mark.parametrize("newest_first", [True, False])
-async def test_past_the_grace_a_replaced_token_ends_the_family(
-    accounts: Accounts, ada: TokenPair, database: Database, newest_first: bool
-) -> None:
-    second = await accounts.refresh(ada.refresh_token)
-    if newest_first:
-        second = await accounts.refresh(second.refresh_token)
-    database.pass_time(GRACE_SECONDS + 1)
-    with capture_logs() as logs:
-        assert await refused(accounts, ada.refresh_token)
-    assert await refused(accounts, second.refresh_token)
-    assert await refused(accounts, ada.refresh_token)
-    warnings = [entry for entry in logs if entry["log_level"] == "warning"]
-    assert warnings == [
-        {
-            "event": "scoreboard.accounts.refresh_reuse",
-            "log_level": "warning",
-            "family_id": database.one("SELECT family_id::text FROM refresh_families"),
-            "user_id": ada.user_id,
-        }
-    ]
-
-
-async def test_without_a_grace_a_token_works_once(instance: MakeAccounts) -> None:
-    strict = instance(refresh_grace_seconds=0)
-    ada = await strict.register("Ada", "ada@example.org", PASSWORD)
-    second = await strict.refresh(ada.refresh_token)
-    assert await refused(strict, ada.refresh_token)
-    assert await refused(strict, second.refresh_token)
-
-
-async def test_a_thief_who_refreshes_first_is_thrown_out_when_the_victim_comes_back(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    thief = await accounts.refresh(ada.refresh_token)
-    database.pass_time(GRACE_SECONDS + 1)
-    assert await refused(accounts, ada.refresh_token)  # the victim, who logs in again
-    assert await refused(accounts, thief.refresh_token)
+    with pytest.raises(BadCredentials):
+        await accounts.change_password(ada.user_id, OTHER_PASSWORD, OTHER_PASSWORD)
+    assert access.verify(ada.access_token)
+    assert await accounts.refresh(ada.refresh_token)
     assert await accounts.log_in("Ada", PASSWORD)
 
 
-async def test_a_thief_who_comes_after_the_victim_gets_nothing_and_ends_the_family(
+async def test_somebody_who_is_not_here_has_no_password_and_no_log_in(accounts: Accounts) -> None:
+    with pytest.raises(UnknownUser):
+        await accounts.change_password(str(uuid4()), PASSWORD, OTHER_PASSWORD)
+    with pytest.raises(UnknownUser):
+        await accounts.log_out_everywhere(str(uuid4()))
+
+
+async def test_of_two_who_change_a_password_at_once_one_does(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    victim = await accounts.refresh(ada.refresh_token)
-    database.pass_time(GRACE_SECONDS + 1)
-    assert await refused(accounts, ada.refresh_token)  # the thief
-    assert await refused(accounts, victim.refresh_token)
+    """The other one knows what the password was, and is told that it is not the current one."""
+    outcomes = await asyncio.gather(
+        *(accounts.change_password(ada.user_id, PASSWORD, new) for new in ("one" * 4, "two" * 4)),
+        return_exceptions=True,
+    )
+    kinds = sorted(type(outcome).__name__ for outcome in outcomes)
+    assert kinds == ["BadCredentials", "TokenPair"]
+    assert database.one("SELECT count(*) FROM refresh_families") == 1
 
 
-async def test_a_thief_within_the_grace_is_found_out_at_the_next_refresh(
-    accounts: Accounts, ada: TokenPair, database: Database
+async def test_a_change_that_meets_the_rehash_of_a_log_in_under_way_succeeds(
+    accounts: Accounts, ada: TokenPair, passwords: Passwords, database: Database
 ) -> None:
-    victim = await accounts.refresh(ada.refresh_token)
-    thief = await accounts.refresh(ada.refresh_token)
-    database.pass_time(900)
-    thief = await accounts.refresh(thief.refresh_token)
-    database.pass_time(GRACE_SECONDS + 1)
-    assert await refused(accounts, victim.refresh_token)
-    assert await refused(accounts, thief.refresh_token)
+    weak = argon2.PasswordHasher(1, 1024, 1).hash(PASSWORD)
+    database.run("UPDATE users SET password_hash = %(weak)s", weak=weak)
+    new_hash = await passwords.hash(PASSWORD)
+    rehash = {"user_id": ada.user_id, "password_hash": weak, "new_hash": new_hash}
+    with database.in_the_middle_of(SQL["rehash"], **rehash):
+        changing = asyncio.create_task(
+            accounts.change_password(ada.user_id, PASSWORD, OTHER_PASSWORD)
+        )
+        await database.held_up(changing)
+    assert await changing
+    assert await accounts.log_in("Ada", OTHER_PASSWORD)
 
 
-async def test_the_end_of_one_family_leaves_the_users_other_log_ins_alone(
-    accounts: Accounts, ada: TokenPair, database: Database
+async def test_a_log_in_that_waited_for_a_log_out_everywhere_bears_a_good_token(
+    accounts: Accounts,
+    ada: TokenPair,
+    access: AccessTokens,
+    postgres: Postgres,
+    database: Database,
 ) -> None:
-    phone = await accounts.log_in("Ada", PASSWORD)
-    await accounts.refresh(ada.refresh_token)
-    database.pass_time(GRACE_SECONDS + 1)
-    assert await refused(accounts, ada.refresh_token)
-    assert await accounts.refresh(phone.refresh_token)
+    """It began before and was let in after. What a statement sees is as of its beginning, so the
+    reading of the revocation clock has to come from another one.
+    """
+    with database.in_the_middle_of(SQL["end_families"], user_id=ada.user_id):
+        entering = asyncio.create_task(accounts.log_in("Ada", PASSWORD))
+        await database.held_up(entering)
+    pair = await entering
+    await RevocationReader(postgres, access.revocations, Metrics(), interval_seconds=1).read()
+    assert access.verify(pair.access_token)
+    with pytest.raises(RevokedToken):
+        access.verify(ada.access_token)
 
 
-async def test_an_expired_token_is_refused_and_a_refresh_prolongs(
-    accounts: Accounts, ada: TokenPair, settings: Settings, database: Database
+async def test_a_token_from_right_after_a_log_out_everywhere_is_good_and_from_right_before_is_not(
+    accounts: Accounts, ada: TokenPair, access: AccessTokens
 ) -> None:
-    database.pass_time(settings.refresh_token_seconds - 60)
-    second = await accounts.refresh(ada.refresh_token)
-    database.pass_time(settings.refresh_token_seconds - 60)
-    third = await accounts.refresh(second.refresh_token)
-    database.pass_time(settings.refresh_token_seconds + 60)
-    assert await refused(accounts, third.refresh_token)
-    assert database.one("SELECT revoked_at FROM refresh_families") is None
+    """All within one second, which is all that a token says of when it was issued."""
+    for _ in range(10):
+        before = await accounts.log_in("Ada", PASSWORD)
+        await accounts.log_out_everywhere(ada.user_id)
+        after = await accounts.log_in("Ada", PASSWORD)
+        with pytest.raises(RevokedToken):
+            access.verify(before.access_token)
+        assert access.verify(after.access_token)
+
+
+# Passwords that nobody may choose
 
 
 @pytest.mark.parametrize(
-    "token", ["", "x", "é" * 43, "\ud800" * 43, "x" * 42, "x" * 44, "x" * 43 + "\n", "x" * 100_000]
+    "password",
+    [
+        "password1",
+        "PASSWORD1",
+        "\uff50assword1",  # a full-width p
+        "1qaz2wsx",
+        "77777777",
+        "abcdefghi",
+        "Ada 4567",
+        "lovelace1815",
+        "ada.lovelace@example.org",
+        "ScoreBoard!",
+    ],
 )
-async def test_what_is_no_refresh_token_is_refused_without_asking_the_database(
-    accounts: Accounts, postgres: Postgres, token: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_password_that_is_tried_first_or_is_a_name_cannot_be_chosen(
+    accounts: Accounts, ada: TokenPair, database: Database, password: str
 ) -> None:
-    monkeypatch.setattr(postgres, "fetch", None)
-    assert await refused(accounts, token)
-    await accounts.log_out(token)
+    before = database.run("SELECT * FROM users")
+    member = "password"
+    for attempt in (
+        accounts.register("Ada-Lovelace", "ada.lovelace@example.org", password),
+        accounts.create("Ada-Lovelace", "ada.lovelace@example.org", password),
+    ):
+        with pytest.raises(InvalidPayload) as refusal:
+            await attempt
+        assert list(refusal.value.details["errors"]) == [member]
+    database.run("UPDATE users SET email = 'ada.lovelace@example.org'")
+    with pytest.raises(InvalidPayload):
+        await accounts.set_password("Ada", password)
+    with pytest.raises(InvalidPayload) as refusal:
+        await accounts.change_password(ada.user_id, PASSWORD, password)
+    assert list(refusal.value.details["errors"]) == ["newPassword"]
+    database.run("UPDATE users SET email = 'ada@example.org'")
+    assert database.run("SELECT * FROM users") == before
+    assert await accounts.refresh(ada.refresh_token)
 
 
-async def test_an_unknown_token_is_refused(accounts: Accounts, ada: TokenPair) -> None:
-    assert await refused(accounts, token_urlsafe(32))
-
-
-async def test_the_tokens_of_a_deleted_user_are_refused(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    await accounts.refresh(ada.refresh_token)
-    database.run("DELETE FROM users")
-    assert await refused(accounts, ada.refresh_token)
-
-
-# A change of secrets
-
-
-async def test_refresh_tokens_survive_a_change_of_secrets_grace_included(
-    accounts: Accounts, instance: MakeAccounts, ada: TokenPair
-) -> None:
-    before = await accounts.refresh(ada.refresh_token)
-    newer = instance(jwt_secret=NEWER, jwt_previous_secrets=[SECRET])
-    assert (await newer.refresh(ada.refresh_token)).refresh_token == before.refresh_token
-    after = await newer.refresh(before.refresh_token)
-    late = await newer.refresh(ada.refresh_token)  # a chain over two secrets
-    assert late.refresh_token == after.refresh_token
-
-
-async def test_an_instance_with_an_older_secret_asks_to_try_again_and_ends_nothing(
-    accounts: Accounts, instance: MakeAccounts, ada: TokenPair
-) -> None:
-    newer = instance(jwt_secret=NEWER, jwt_previous_secrets=[SECRET])
-    successor = await newer.refresh(ada.refresh_token)
-    with pytest.raises(Unavailable):
-        await accounts.refresh(ada.refresh_token)
-    assert (await newer.refresh(ada.refresh_token)).refresh_token == successor.refresh_token
-    assert await accounts.refresh(successor.refresh_token)
-
-
-async def test_without_the_secret_a_successor_cannot_be_derived_from_its_predecessor(
-    accounts: Accounts, ada: TokenPair
-) -> None:
-    successor = await accounts.refresh(ada.refresh_token)
-    others = refresh.Successors([NEWER])
-    assert others.of(ada.refresh_token) != successor.refresh_token
-    assert others.follow(ada.refresh_token, [refresh.hash_of(successor.refresh_token)]) is None
-
-
-# Refreshing at the same time as something else
-
-
-async def test_tabs_that_refresh_at_once_all_get_the_one_valid_successor(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    pair = ada
-    for _ in range(10):
-        pairs = await asyncio.gather(*(accounts.refresh(pair.refresh_token) for _ in range(8)))
-        assert len({pair.refresh_token for pair in pairs}) == 1
-        pair = pairs[0]
-    assert database.one("SELECT count(*) FROM refresh_tokens") == 11
-    assert database.one("SELECT count(*) FROM refresh_tokens WHERE replaced_at IS NULL") == 1
-    assert await accounts.refresh(pair.refresh_token)
-
-
-async def test_a_tab_that_waits_for_the_others_refresh_gets_its_successor(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    family = "SELECT FROM refresh_families FOR UPDATE"
-    with database.in_the_middle_of(family):
-        tabs = [asyncio.create_task(accounts.refresh(ada.refresh_token)) for _ in range(3)]
-        await database.held_up(*tabs)
-    pairs = await asyncio.gather(*tabs)
-    assert len({pair.refresh_token for pair in pairs}) == 1
-    database.pass_time(GRACE_SECONDS + 1)
-    assert await accounts.refresh(pairs[0].refresh_token)
-
-
-async def test_a_refresh_that_meets_a_log_out_under_way_is_refused(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    log_out = SQL["revoke_family"]
-    with database.in_the_middle_of(log_out, token_hash=refresh.hash_of(ada.refresh_token)):
-        refreshing = asyncio.create_task(refused(accounts, ada.refresh_token))
-        await database.held_up(refreshing)
-    assert await refreshing
-
-
-async def test_a_log_out_that_meets_a_refresh_under_way_ends_its_successor_too(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    with database.in_the_middle_of(SQL["rotate"], **rotation(accounts, ada.refresh_token)):
-        leaving = asyncio.create_task(accounts.log_out(ada.refresh_token))
-        await database.held_up(leaving)
-    await leaving
-    assert await refused(accounts, accounts._successors.of(ada.refresh_token))
-
-
-async def test_refreshing_and_logging_out_at_once_always_ends_logged_out(
-    accounts: Accounts, database: Database
-) -> None:
-    await accounts.create("Ada", "ada@example.org", PASSWORD)
-    for _ in range(5):
-        pair = await accounts.log_in("Ada", PASSWORD)
-        await asyncio.gather(
-            *(refused(accounts, pair.refresh_token) for _ in range(3)),
-            accounts.log_out(pair.refresh_token),
-            *(refused(accounts, pair.refresh_token) for _ in range(3)),
-        )
-        assert await refused(accounts, pair.refresh_token)
-        assert await refused(accounts, accounts._successors.of(pair.refresh_token))
-
-
-async def test_a_refresh_that_meets_a_revocation_under_way_is_refused(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    with database.in_the_middle_of(SQL["revoke_families"], user_id=ada.user_id):
-        refreshing = asyncio.create_task(refused(accounts, ada.refresh_token))
-        await database.held_up(refreshing)
-    assert await refreshing
-
-
-async def test_a_reuse_that_meets_a_refresh_under_way_ends_its_successor_too(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    second = await accounts.refresh(ada.refresh_token)
-    database.pass_time(GRACE_SECONDS + 1)
-    with database.in_the_middle_of(SQL["rotate"], **rotation(accounts, second.refresh_token)):
-        reuse = asyncio.create_task(refused(accounts, ada.refresh_token))
-        await database.held_up(reuse)
-    assert await reuse
-    assert await refused(accounts, accounts._successors.of(second.refresh_token))
-
-
-async def test_a_log_in_that_meets_a_change_of_password_under_way_is_refused(
+async def test_who_has_such_a_password_from_before_logs_in_as_ever(
     accounts: Accounts, ada: TokenPair, passwords: Passwords, database: Database
 ) -> None:
-    change = {"user_id": ada.user_id, "password_hash": await passwords.hash("another")}
-    with database.in_the_middle_of(SQL["set_password"], **change):
-        entering = asyncio.create_task(accounts.log_in("Ada", PASSWORD))
-        await database.held_up(entering)
-    with pytest.raises(BadCredentials):
-        await entering
-    assert await accounts.log_in("Ada", "another")
-
-
-async def test_a_change_of_password_ends_a_log_in_that_was_under_way(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    token = token_urlsafe(32)
-    log_in = {
-        "user_id": ada.user_id,
-        "password_hash": database.one("SELECT password_hash FROM users"),
-        "token_hash": refresh.hash_of(token),
-        "lifetime_seconds": 1000,
-    }
-    with database.in_the_middle_of(SQL["open_family"], **log_in):
-        changing = asyncio.create_task(accounts.set_password("Ada", "another"))
-        await database.held_up(changing)
-    assert await changing == 2
-    assert await refused(accounts, token)
-
-
-def rotation(accounts: Accounts, token: str) -> dict[str, Any]:
-    successor_hash = refresh.hash_of(accounts._successors.of(token))
-    return accounts._token_row(token) | {"successor_hash": successor_hash, "grace_seconds": 10}
-
-
-# Logging out
-
-
-async def test_logging_out_ends_the_family_and_can_be_repeated(
-    accounts: Accounts, ada: TokenPair, database: Database
-) -> None:
-    second = await accounts.refresh(ada.refresh_token)
-    await accounts.log_out(second.refresh_token)
-    revoked_at = database.one("SELECT revoked_at FROM refresh_families")
-    await accounts.log_out(second.refresh_token)
-    await accounts.log_out(ada.refresh_token)
-    assert database.one("SELECT revoked_at FROM refresh_families") == revoked_at
-    assert await refused(accounts, second.refresh_token)
-    assert await refused(accounts, ada.refresh_token)
-
-
-async def test_a_replaced_token_logs_its_family_out_too(accounts: Accounts, ada: TokenPair) -> None:
-    second = await accounts.refresh(ada.refresh_token)
-    await accounts.log_out(ada.refresh_token)
-    assert await refused(accounts, second.refresh_token)
-
-
-async def test_logging_out_with_an_unknown_token_is_no_error(
-    accounts: Accounts, ada: TokenPair
-) -> None:
-    await accounts.log_out(token_urlsafe(32))
-    assert await accounts.refresh(ada.refresh_token)
+    database.run("UPDATE users SET password_hash = %(hash)s", hash=await passwords.hash("password"))
+    assert (await accounts.log_in("Ada", "password")).user_id == ada.user_id
+    assert await accounts.change_password(ada.user_id, "password", PASSWORD)
 
 
 # For operators
@@ -701,12 +410,12 @@ async def test_a_new_password_replaces_the_old_one_and_ends_all_families(
     accounts: Accounts, ada: TokenPair
 ) -> None:
     phone = await accounts.log_in("Ada", PASSWORD)
-    assert await accounts.set_password("ada@example.org", "another") == 2
+    assert await accounts.set_password("ada@example.org", OTHER_PASSWORD) == 2
     assert await refused(accounts, ada.refresh_token)
     assert await refused(accounts, phone.refresh_token)
     with pytest.raises(BadCredentials):
         await accounts.log_in("Ada", PASSWORD)
-    assert (await accounts.log_in("Ada", "another")).user_id == ada.user_id
+    assert (await accounts.log_in("Ada", OTHER_PASSWORD)).user_id == ada.user_id
 
 
 async def test_revoking_ends_all_families_of_one_user_only(
@@ -728,88 +437,6 @@ async def test_changes_to_somebody_unknown_are_refused(accounts: Accounts) -> No
         await accounts.revoke("nobody")
 
 
-# Purging
-
-
-async def test_a_purge_deletes_what_expired_an_hour_ago_and_nothing_else(
-    accounts: Accounts, ada: TokenPair, settings: Settings, database: Database
-) -> None:
-    living = await accounts.log_in("Ada", PASSWORD)
-    database.pass_time(settings.refresh_token_seconds + 3500)
-    recent = await accounts.log_in("Ada", PASSWORD)
-    assert await accounts.purge() == 0
-    database.pass_time(200)
-    assert await accounts.purge() == 2
-    assert await accounts.purge() == 0
-    hashes = [bytes(row[0]) for row in database.run("SELECT token_hash FROM refresh_tokens")]
-    assert hashes == [refresh.hash_of(recent.refresh_token)]
-    assert database.one("SELECT count(*) FROM refresh_families") == 1
-    assert await refused(accounts, living.refresh_token)
-    assert await accounts.refresh(recent.refresh_token)
-
-
-async def test_a_purge_keeps_a_family_that_goes_on_and_its_memory_of_replaced_tokens(
-    accounts: Accounts, ada: TokenPair, settings: Settings, database: Database
-) -> None:
-    second = await accounts.refresh(ada.refresh_token)
-    database.pass_time(settings.refresh_token_seconds - 100)
-    third = await accounts.refresh(second.refresh_token)
-    database.pass_time(4000)
-    assert await accounts.purge() == 2
-    assert await accounts.refresh(third.refresh_token)
-    database.pass_time(GRACE_SECONDS + 1)
-    assert await accounts.purge() == 0
-    assert await refused(accounts, third.refresh_token)
-    assert database.one("SELECT revoked_at IS NOT NULL FROM refresh_families")
-
-
-async def test_a_purge_of_many_goes_in_batches(
-    accounts: Accounts, ada: TokenPair, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "_PURGE_BATCH", 3)
-    for _ in range(10):
-        family_id = database.one(
-            "INSERT INTO refresh_families (user_id) VALUES (%(user_id)s) RETURNING family_id",
-            user_id=ada.user_id,
-        )
-        for _ in range(2):
-            database.run(
-                "INSERT INTO refresh_tokens (token_hash, family_id, expires_at)"
-                " VALUES (%(hash)s, %(family_id)s, now() - interval '1 day')",
-                hash=uuid4().bytes,
-                family_id=family_id,
-            )
-    assert await accounts.purge() == 20
-    assert database.one("SELECT count(*) FROM refresh_families") == 1
-
-
-async def test_a_purge_passes_by_a_family_that_somebody_holds(
-    accounts: Accounts, ada: TokenPair, settings: Settings, database: Database
-) -> None:
-    database.pass_time(settings.refresh_token_seconds + 4000)
-    with database.in_the_middle_of("SELECT FROM refresh_families FOR UPDATE"):
-        assert await asyncio.wait_for(accounts.purge(), 2) == 0
-    assert await accounts.purge() == 1
-
-
-async def test_purges_of_several_instances_at_once_neither_fail_nor_count_twice(
-    accounts: Accounts, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "_PURGE_BATCH", 7)
-    account = await accounts.create("Ada", "ada@example.org", PASSWORD)
-    database.run(
-        "WITH families AS (INSERT INTO refresh_families (user_id)"
-        " SELECT %(user_id)s FROM generate_series(1, 50) RETURNING family_id)"
-        " INSERT INTO refresh_tokens (token_hash, family_id, expires_at)"
-        " SELECT gen_random_uuid()::text::bytea, family_id, now() - interval '1 day'"
-        " FROM families, generate_series(1, 4)",
-        user_id=account.user_id,
-    )
-    purged = await asyncio.gather(*(accounts.purge() for _ in range(4)))
-    assert sum(purged) + await accounts.purge() == 200
-    assert database.one("SELECT count(*) FROM refresh_families") == 0
-
-
 # When PostgreSQL is away, and what is logged
 
 
@@ -821,8 +448,8 @@ async def test_everything_says_that_the_database_is_away(
     for attempt in (
         accounts.register("Ada", "ada@example.org", PASSWORD),
         accounts.log_in("Ada", PASSWORD),
-        accounts.refresh(token_urlsafe(32)),
-        accounts.log_out(token_urlsafe(32)),
+        accounts.refresh(refresh.RefreshTokens([SECRET]).first()),
+        accounts.log_out(refresh.RefreshTokens([SECRET]).first()),
         accounts.purge(),
     ):
         with pytest.raises(LedgerUnavailable):
@@ -861,17 +488,24 @@ async def test_neither_passwords_nor_addresses_nor_tokens_are_logged_or_shown(
         assert await refused(accounts, ada.refresh_token)
         await accounts.log_out(phone.refresh_token)
         await accounts.revoke("ada@example.org")
-        await accounts.set_password("ada@example.org", "another")
+        await accounts.set_password("ada@example.org", OTHER_PASSWORD)
+        await refused_change(accounts, ada.user_id, "wrong one")
+        await accounts.change_password(ada.user_id, OTHER_PASSWORD, PASSWORD)
         await accounts.purge()
         shown = [repr(ada), repr(second), repr(await accounts.find("ada"))]
     assert all(entry["event"].startswith("scoreboard.accounts.") for entry in logs)
-    assert len(logs) == 8
+    assert len(logs) == 10
     text = str(logs) + str(shown)
     secrets = {pair.refresh_token for pair in (ada, phone, second)} | {ada.access_token}
-    for secret in {PASSWORD, "wrong one", "another", "ada@example.org"} | secrets:
+    for secret in {PASSWORD, "wrong one", OTHER_PASSWORD, "ada@example.org"} | secrets:
         assert secret not in text
 
 
 async def refused_log_in(accounts: Accounts, login: str, password: str) -> None:
     with pytest.raises(ScoreboardError):
         await accounts.log_in(login, password)
+
+
+async def refused_change(accounts: Accounts, user_id: str, password: str) -> None:
+    with pytest.raises(ScoreboardError):
+        await accounts.change_password(user_id, password, "another one, long enough")

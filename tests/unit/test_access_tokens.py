@@ -16,12 +16,24 @@ from hypothesis import strategies as st
 
 from scoreboard.accounts import access
 from scoreboard.accounts.access import AccessTokens, Identity
+from scoreboard.accounts.revocations import Revocation
 from scoreboard.configuration import load
-from scoreboard.errors import ExpiredToken, InvalidToken, NotAuthorized
+from scoreboard.errors import (
+    ExpiredToken,
+    InvalidToken,
+    NotAuthorized,
+    RevokedToken,
+    UnknownUser,
+)
 from scoreboard.settings import SettingsError
 
 SECRET = "a secret of today that is long enough"
 EARLIER = "a secret of yesterday, long enough too"
+GAME = "a secret of the game that is long enough"
+GAMES_EARLIER = "a secret that the game had, long enough"
+SHOP = "a secret of the shop that is long enough"
+TRUSTED = {"game": [GAME, GAMES_EARLIER], "shop": SHOP}
+HOUR_SECONDS = 3600
 USER = "0190c1c4-9d3b-4a1e-8c55-0123456789ab"
 
 
@@ -59,6 +71,12 @@ def signed(
     return f"{signing_input}.{base64url(signature)}"
 
 
+def of_the_game(*, secret: str = GAME, **claims: Any) -> str:
+    """A good token of an issuer that is trusted beside us, unless told otherwise."""
+    issued: dict[str, Any] = {"iss": "game", "iat": int(time.time())}
+    return signed(secret=secret, **issued | claims)
+
+
 def base64url(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
@@ -83,13 +101,14 @@ def test_an_issued_token_carries_the_claims_that_others_rely_on(clock: Clock) ->
         "aud": "scoreboard",
         "iat": issued_at,
         "exp": issued_at + 60,
+        "asOf": 0,
     }
 
 
 def test_an_empty_issuer_and_audience_are_neither_written_nor_checked() -> None:
     nameless = tokens(jwt_issuer="", jwt_audience="")
     claims = jwt.decode(nameless.issue(USER), options={"verify_signature": False})
-    assert claims.keys() == {"userId", "sub", "iat", "exp"}
+    assert claims.keys() == {"userId", "sub", "iat", "exp", "asOf"}
     assert nameless.verify(signed(iss="anybody", aud="anything")).user_id == USER
     assert nameless.verify(nameless.issue(USER)).user_id == USER
 
@@ -221,24 +240,139 @@ def test_tokens_of_other_issuers_are_refused(issuer: Any) -> None:
 
 
 def test_tokens_without_an_issuer_are_refused_where_we_have_a_name() -> None:
-    with pytest.raises(InvalidToken):
-        tokens(jwt_trusted_issuers=["game"]).verify(signed(without="iss"))
+    for secret in (SECRET, GAME):
+        with pytest.raises(InvalidToken):
+            tokens(jwt_trusted_issuers=TRUSTED).verify(
+                of_the_game(secret=secret, without="iss", iat=int(time.time()))
+            )
 
 
-def test_tokens_of_trusted_issuers_are_taken() -> None:
-    trusting = tokens(jwt_trusted_issuers=["game", "shop"])
-    assert trusting.verify(signed(iss="shop")).user_id == USER
-    assert trusting.verify(trusting.issue(USER)).user_id == USER
-    with pytest.raises(InvalidToken):
-        trusting.verify(signed(iss="somebody"))
+def test_tokens_of_trusted_issuers_are_taken_under_any_of_their_keys() -> None:
+    trusting = tokens(jwt_trusted_issuers=TRUSTED)
+    for token in (
+        of_the_game(),
+        of_the_game(secret=GAMES_EARLIER),
+        of_the_game(iss="shop", secret=SHOP),
+        of_the_game(header={"alg": "HS256", "kid": "the-games-own-name"}),
+    ):
+        identity = trusting.verify(token)
+        assert (identity.user_id, identity.foreign) == (USER, True)
+    assert not trusting.verify(trusting.issue(USER)).foreign
+
+
+def test_a_key_belongs_to_its_issuer() -> None:
+    """Whoever has the key of one issuer speaks for that one, and for nobody else."""
+    trusting = tokens(jwt_trusted_issuers=TRUSTED, jwt_previous_secrets=[EARLIER])
+    keys = {
+        "scoreboard": [SECRET, EARLIER],
+        "game": [GAME, GAMES_EARLIER],
+        "shop": [SHOP],
+        "somebody": [],
+    }
+    everybody = [secret for secrets in keys.values() for secret in secrets]
+    for issuer, own in keys.items():
+        for secret in everybody:
+            token = of_the_game(iss=issuer, secret=secret)
+            if secret in own:
+                assert trusting.verify(token).user_id == USER
+                continue
+            with pytest.raises(InvalidToken):
+                trusting.verify(token)
+
+
+def test_a_name_of_a_key_leads_to_no_key_of_another_issuer() -> None:
+    trusting = tokens(jwt_trusted_issuers=TRUSTED)
+    for issuer, secret, named in (("scoreboard", GAME, GAME), ("game", SECRET, SECRET)):
+        header = {"alg": "HS256", "kid": access._key_id(named)}
+        with pytest.raises(InvalidToken):
+            trusting.verify(of_the_game(iss=issuer, secret=secret, header=header))
+
+
+def test_a_token_that_names_two_issuers_is_of_neither() -> None:
+    """Which of the two is meant depends on who reads it."""
+    trusting = tokens(jwt_trusted_issuers=TRUSTED)
+    now = int(time.time())
+    common = f'"userId":"{USER}","aud":"scoreboard","exp":{now + 600},"iat":{now}'
+    for first, second in (("game", "scoreboard"), ("scoreboard", "game")):
+        payload = f'{{"iss":"{first}",{common},"iss":"{second}"}}'
+        for key, key_of in ((SECRET, "scoreboard"), (GAME, "game")):
+            parts = (b'{"alg": "HS256"}', payload.encode())
+            text = ".".join(map(base64url, parts))
+            token = f"{text}.{base64url(hmac.digest(key.encode(), text.encode(), 'sha256'))}"
+            if key_of == second:  # both readers take the last: then it is that one's
+                assert trusting.verify(token).foreign is (second == "game")
+                continue
+            with pytest.raises(InvalidToken):
+                trusting.verify(token)
 
 
 def test_trusting_an_issuer_without_a_name_of_our_own_trusts_nobody_else() -> None:
-    trusting = tokens(jwt_issuer="", jwt_trusted_issuers=["game"])
+    trusting = tokens(jwt_issuer="", jwt_trusted_issuers=TRUSTED)
     assert trusting.verify(trusting.issue(USER)).user_id == USER
-    assert trusting.verify(signed(iss="game")).user_id == USER
+    assert trusting.verify(of_the_game()).user_id == USER
+    for secret in (SECRET, GAME):
+        with pytest.raises(InvalidToken):
+            trusting.verify(of_the_game(iss="somebody", secret=secret))
     with pytest.raises(InvalidToken):
-        trusting.verify(signed(iss="somebody"))
+        trusting.verify(of_the_game(secret=SECRET))
+
+
+def test_a_trusted_issuer_is_held_to_our_audience() -> None:
+    trusting = tokens(jwt_trusted_issuers=TRUSTED)
+    for audience in ("else", "", None, [], ["else"]):
+        with pytest.raises(InvalidToken):
+            trusting.verify(of_the_game(aud=audience))
+    assert trusting.verify(of_the_game(aud=["else", "scoreboard"]))
+
+
+@pytest.mark.parametrize("life_seconds", [1, 600, HOUR_SECONDS])
+def test_a_foreign_token_lives_for_as_long_as_it_may(clock: Clock, life_seconds: int) -> None:
+    trusting = tokens(clock, jwt_trusted_issuers=TRUSTED)
+    now = int(clock.now)
+    assert trusting.verify(of_the_game(iat=now, exp=now + life_seconds))
+
+
+def test_a_foreign_token_that_would_live_for_longer_is_refused(clock: Clock) -> None:
+    trusting = tokens(clock, jwt_trusted_issuers=TRUSTED)
+    now = int(clock.now)
+    for claims in (
+        {"iat": now, "exp": now + HOUR_SECONDS + 1},
+        {"iat": now - HOUR_SECONDS, "exp": now + 1},
+        {"iat": now + access.LEEWAY_SECONDS + 1, "exp": now + 600},
+        {"iat": 0, "exp": now + 60},
+        {"iat": None, "exp": now + 60},
+        {"iat": now, "exp": 4102444800},
+        {"iat": 4102444800 - 60, "exp": 4102444800},
+    ):
+        with pytest.raises(InvalidToken):
+            trusting.verify(of_the_game(**claims))
+    with pytest.raises(InvalidToken):
+        trusting.verify(of_the_game(without="iat"))
+
+
+def test_how_long_foreign_tokens_may_live_is_set(clock: Clock) -> None:
+    now = int(clock.now)
+    strict = tokens(clock, jwt_trusted_issuers=TRUSTED, foreign_token_seconds=60)
+    assert strict.verify(of_the_game(iat=now, exp=now + 60))
+    with pytest.raises(InvalidToken):
+        strict.verify(of_the_game(iat=now, exp=now + 61))
+
+
+def test_a_token_of_ours_does_not_outlive_the_memory_of_revocations_whatever_end_it_tells(
+    clock: Clock,
+) -> None:
+    """So that what was revoked stays so, also where the life of access tokens was shortened."""
+    ours = tokens(clock)
+    longer = tokens(clock, access_token_seconds=24 * HOUR_SECONDS).issue(USER)
+    begun_at = int(clock.now)
+    kept_until = begun_at + access.longest_life_seconds(load({}))
+    assert ours.verify(longer).expires_at == kept_until
+    clock.now = kept_until
+    for verifier in (ours, tokens(clock)):
+        with pytest.raises(ExpiredToken):
+            verifier.verify(longer)
+    with pytest.raises(InvalidToken):
+        ours.verify(signed(without="iat", exp=begun_at + 24 * HOUR_SECONDS))
 
 
 @pytest.mark.parametrize("audience", ["else", "", None, [], ["else"], [7], {"scoreboard": 1}])
@@ -356,6 +490,64 @@ def test_one_good_token_cannot_be_written_in_many_ways_to_fill_the_memory() -> N
         with pytest.raises(InvalidToken):
             ours.verify(variation)
     assert list(ours._remembered) == [token]
+
+
+# What was revoked
+
+
+def test_a_token_is_refused_from_its_revocation_on_also_where_it_is_remembered(
+    clock: Clock,
+) -> None:
+    ours = tokens(clock)
+    reading = int(clock.now * 1000)
+    before = ours.issue(USER, reading - 1)
+    assert ours.verify(before)
+    ours.revocations.take({USER: Revocation(reading)})
+    with pytest.raises(RevokedToken):
+        ours.verify(before)
+    assert ours.verify(ours.issue(USER, reading))
+    assert ours.verify(ours.issue(str(uuid4()), reading - 1))  # of somebody else
+    ours.revocations.take({USER: Revocation(reading + 1)})
+    with pytest.raises(RevokedToken):
+        ours.verify(ours.issue(USER, reading))
+
+
+def test_of_a_deleted_user_no_token_is_good_whenever_it_was_issued(clock: Clock) -> None:
+    trusting = tokens(clock, jwt_trusted_issuers=TRUSTED)
+    trusting.revocations.take({USER: Revocation(int(clock.now * 1000), deleted=True)})
+    clock.now += 60
+    later = int(clock.now * 1000)
+    for token in (trusting.issue(USER, later), of_the_game(iat=int(clock.now))):
+        with pytest.raises(UnknownUser):
+            trusting.verify(token)
+
+
+def test_a_token_that_does_not_tell_the_reading_is_judged_by_the_second_it_was_issued_in() -> None:
+    """Those of trusted issuers, and of the release before. In doubt it is refused."""
+    trusting = tokens(jwt_trusted_issuers=TRUSTED)
+    now = int(time.time())
+    trusting.revocations.take({USER: Revocation(now * 1000 - 1500)})
+    for make in (of_the_game, signed):
+        assert trusting.verify(make(iat=now - 1))
+        for early in (now - 2, now - 3, now - 600):
+            with pytest.raises(RevokedToken):
+                trusting.verify(make(iat=early))
+    with pytest.raises(RevokedToken):
+        trusting.verify(signed(without="iat"))
+
+
+def test_a_trusted_issuer_cannot_date_its_tokens_by_our_clock() -> None:
+    trusting = tokens(jwt_trusted_issuers=TRUSTED)
+    now = int(time.time())
+    trusting.revocations.take({USER: Revocation(now * 1000)})
+    with pytest.raises(RevokedToken):
+        trusting.verify(of_the_game(iat=now - 5, asOf=2**60))
+
+
+@pytest.mark.parametrize("reading", ["42", 4.2, True, [], {}])
+def test_a_reading_that_is_none_is_refused(reading: Any) -> None:
+    with pytest.raises(InvalidToken):
+        tokens().verify(signed(asOf=reading))
 
 
 # Whatever comes

@@ -67,9 +67,12 @@ FLOW = (
     "accounts.registry",
     "accounts.newcomers",
     "accounts.names",
+    "accounts.families",
     "accounts.access",
+    "accounts.revocations",
     "accounts.passwords",
     "accounts.turns",
+    "accounts.blocklist",
     "accounts.refresh",
     # what counts
     "scoring.submit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import fields
 from ipaddress import ip_network
@@ -245,6 +246,7 @@ def test_no_secret_shows_in_the_representation() -> None:
         SERVERS
         | {
             "SCOREBOARD_JWT_PREVIOUS_SECRETS": "earlier" * 8,
+            "SCOREBOARD_JWT_TRUSTED_ISSUERS": json.dumps({"game": "earlier" * 9}),
             "SCOREBOARD_AMQP_URL": "amqp://user:broker-password@localhost",
         }
     )
@@ -289,6 +291,110 @@ def test_a_short_secret_is_refused_without_being_repeated() -> None:
     assert said in str(refused.value)
     assert "secrets.token_urlsafe(48)" in str(refused.value)
     assert "too-short" not in str(refused.value)
+
+
+GAME, SHOP = "g" * 32, "s" * 40
+
+
+def trusting(issuers: object, **variables: str) -> dict[str, str]:
+    found = json.dumps(issuers) if not isinstance(issuers, str) else issuers
+    return SERVERS | {"SCOREBOARD_JWT_TRUSTED_ISSUERS": found} | variables
+
+
+def test_each_trusted_issuer_has_secrets_of_its_own(tmp_path: Path) -> None:
+    """As JSON in a variable or in a file, as a table in TOML; one secret or several."""
+    found = {"game": (GAME,), "https://shop.example": (SHOP, GAME[::-1] + "x")}
+    written = {"game": GAME, "https://shop.example": list(found["https://shop.example"])}
+    (tmp_path / "issuers").write_text(json.dumps(written) + "\n", encoding="utf-8")
+    (tmp_path / "some.toml").write_text(
+        f"jwt_trusted_issuers = {{ game = '{GAME}', \"https://shop.example\" = ['{SHOP}', "
+        f"'{found['https://shop.example'][1]}'] }}\n",
+        encoding="utf-8",
+    )
+    for environ in (
+        trusting(written),
+        {"SCOREBOARD_JWT_TRUSTED_ISSUERS_FILE": str(tmp_path / "issuers")},
+        {"SCOREBOARD_CONFIG": str(tmp_path / "some.toml")},
+    ):
+        settings = load(SERVERS | environ)
+        assert settings.jwt_trusted_issuers == found
+        require_servers(settings)
+    assert load(trusting("")).jwt_trusted_issuers == load(SERVERS).jwt_trusted_issuers == {}
+
+
+@pytest.mark.parametrize("names", ["game,shop", "game", '["game"]', "{", '{"game": "', "7", "null"])
+def test_a_list_of_trusted_names_is_refused_with_what_to_write_instead(names: str) -> None:
+    said = refusal(trusting(names))
+    assert 'give each issuer a secret of its own: {"game": "…"}' in said
+    assert "SCOREBOARD_JWT_TRUSTED_ISSUERS" in said
+
+
+@pytest.mark.parametrize(
+    "issuers",
+    [
+        {"game": SHOP, SHOP: 7},
+        {"game": [SHOP, 7]},
+        {"game": [SHOP, ""]},
+        {"game": ""},
+        {"game": []},
+        {"game": None},
+        {"game": {"key": SHOP}},
+        {"": SHOP},
+        {" ": SHOP},
+        f'{{"game": "{SHOP}", "game": "{GAME}"}}',
+        f'{{"game": "{SHOP}"',
+    ],
+)
+def test_a_trusted_issuer_that_cannot_be_used_is_refused_and_nothing_of_it_is_repeated(
+    issuers: object,
+) -> None:
+    said = refusal(trusting(issuers))
+    assert "jwt_trusted_issuers (SCOREBOARD_JWT_TRUSTED_ISSUERS): " in said
+    assert GAME not in said
+    assert SHOP not in said
+
+
+def test_a_trusted_issuers_secret_is_as_long_as_ours() -> None:
+    said = server_refusal(trusting({"game": GAME, "shop": ["too-short", SHOP]}))
+    assert "entry 2 of SCOREBOARD_JWT_TRUSTED_ISSUERS has 9 bytes; at least 32" in said
+    assert "too-short" not in said
+
+
+@pytest.mark.parametrize(
+    ("issuers", "previous"),
+    [
+        ({"game": SECRET}, ""),
+        ({"game": [GAME, SECRET]}, ""),
+        ({"game": GAME}, GAME),
+        ({"game": GAME, "shop": GAME}, ""),
+        ({"game": GAME, "shop": [SHOP, GAME]}, ""),
+        # HMAC fills a key up with zeros, and hashes one that is longer than its block.
+        ({"game": SECRET + "\0"}, ""),
+        ({"game": "x" * 200, "shop": "x" * 200}, ""),
+    ],
+)
+def test_no_two_issuers_share_a_key_and_nobody_shares_ours(
+    issuers: dict[str, str | list[str]], previous: str
+) -> None:
+    said = server_refusal(trusting(issuers, SCOREBOARD_JWT_PREVIOUS_SECRETS=previous))
+    assert "is a secret of another issuer too; each needs one of its own" in said
+    assert not any(secret in said for secret in (SECRET, GAME, SHOP, "xxx"))
+
+
+def test_an_issuer_may_name_a_secret_twice_and_we_ours() -> None:
+    environ = trusting({"game": [GAME, GAME]}, SCOREBOARD_JWT_PREVIOUS_SECRETS=SECRET)
+    require_servers(load(environ))
+
+
+def test_nobody_else_is_trusted_under_our_own_name() -> None:
+    said = server_refusal(trusting({"scoreboard": GAME}))
+    assert "names our own issuer" in said
+
+
+def server_refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as refused:
+        require_servers(load(environ))
+    return str(refused.value)
 
 
 def test_embedded_servers_are_offered_when_a_server_is_what_lacks() -> None:

@@ -1,0 +1,179 @@
+"""Whose access tokens ended before their time: after a log-out everywhere, a new password, a reuse,
+a deletion.
+
+Access tokens are verified without asking anybody, so every instance keeps the few users of whom
+this is true, for as long as tokens of theirs can be alive. What came first, a token or the end of
+it, no clock of an instance decides, nor the whole seconds of `iat`: PostgreSQL keeps one clock of
+revocations, whoever revokes moves it, and a token says at which reading of it it was issued.
+
+Each instance reads what is new as often as it compares boards. While PostgreSQL is away nobody can
+be revoked, and what is known goes on to hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scoreboard.connections import statements
+from scoreboard.connections.postgres import Postgres
+from scoreboard.errors import LedgerUnavailable, NotAuthorized, RevokedToken, UnknownUser
+from scoreboard.operations.metrics import Metrics
+
+SQL: Final = statements.load("scoreboard.accounts")
+# Clocks may differ by that much: it only makes us remember for longer than need be.
+CLOCKS_APART_SECONDS: Final = 3600
+# 100,000 take about 25 MB. Past that the oldest is forgotten, and everybody's tokens from before
+# its reading end: all of these users refresh once more than they had to.
+REMEMBERED_MAX: Final = 100_000
+
+Refused = Callable[[NotAuthorized], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Tokens of this user that were issued at an earlier reading are not good any more; of one who
+    is deleted, none is.
+    """
+
+    reading: int
+    deleted: bool = False
+
+
+class Revocations:
+    """The users whose access tokens ended, and who wants to hear of it (open streams).
+
+    A reading counts milliseconds of PostgreSQL's time of day. `kept_seconds`: how long after it a
+    token from before can be alive.
+    """
+
+    def __init__(
+        self,
+        kept_seconds: float,
+        metrics: Metrics | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.kept_seconds: Final = kept_seconds + CLOCKS_APART_SECONDS
+        self._metrics = metrics
+        self._clock = clock
+        self._users: OrderedDict[str, Revocation] = OrderedDict()  # by reading, the oldest first
+        self._everybody_before = 0
+        self._watchers: defaultdict[str, dict[object, tuple[int, Refused]]] = defaultdict(dict)
+        self.latest: int = 0  # the latest reading that is known here
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def refusal(self, user_id: str, reading: int) -> NotAuthorized | None:
+        """Say why a token of this user, issued at this reading, is not good; None if it is."""
+        found = self._users.get(user_id)
+        if found is None:
+            return None if reading >= self._everybody_before else RevokedToken()
+        if found.deleted:
+            return UnknownUser()
+        return RevokedToken() if reading < found.reading else None
+
+    @contextlib.contextmanager
+    def watch(self, user_id: str, reading: int, on_refused: Refused) -> Iterator[None]:
+        """Within, call `on_refused` when such a token is refused from then on; or at once."""
+        key = object()
+        self._watchers[user_id][key] = (reading, on_refused)
+        try:
+            self._tell(user_id)
+            yield
+        finally:
+            watchers = self._watchers[user_id]
+            watchers.pop(key, None)
+            if not watchers:
+                del self._watchers[user_id]
+
+    def take(self, found: Mapping[str, Revocation]) -> None:
+        """Remember these, by user and with the oldest first; end what has to end."""
+        for user_id, revocation in found.items():
+            known = self._users.get(user_id)
+            if known is not None and known.reading >= revocation.reading:
+                continue
+            self._users[user_id] = revocation
+            self._users.move_to_end(user_id)
+            self.latest = max(self.latest, revocation.reading)
+            self._tell(user_id)
+        self._forget()
+        if self._metrics is not None:
+            self._metrics.revocations_remembered.set(len(self._users))
+
+    def overlook(self, reading: int) -> None:
+        """Refuse every token from before this reading: who was revoked by then is not known."""
+        if reading <= self._everybody_before:
+            return
+        self._everybody_before = reading
+        if self._metrics is not None:
+            self._metrics.revocations_forgotten.inc()
+        for user_id in list(self._watchers):
+            self._tell(user_id)
+
+    def _forget(self) -> None:
+        """Forget what no token alive remembers, and the oldest of too many."""
+        oldest_kept = (self._clock() - self.kept_seconds) * 1000
+        while self._users:
+            user_id, revocation = next(iter(self._users.items()))
+            if len(self._users) > REMEMBERED_MAX:
+                self.overlook(revocation.reading)
+            elif revocation.reading >= oldest_kept:
+                return
+            del self._users[user_id]
+
+    def _tell(self, user_id: str) -> None:
+        watchers = self._watchers.get(user_id, {})
+        for key, (reading, on_refused) in list(watchers.items()):
+            refusal = self.refusal(user_id, reading)
+            if refusal is not None and watchers.pop(key, None) is not None:
+                on_refused(refusal)
+
+
+class RevocationReader:
+    """Reads what is new in PostgreSQL. `run` goes on until it is cancelled."""
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        revocations: Revocations,
+        metrics: Metrics,
+        *,
+        interval_seconds: float,
+    ) -> None:
+        self._postgres = postgres
+        self._revocations = revocations
+        self._metrics = metrics
+        self._interval_seconds = interval_seconds
+        self._after = 0
+
+    async def run(self) -> None:
+        """Read for ever, with jitter so that instances do not ask in step."""
+        while True:
+            await asyncio.sleep(self._interval_seconds * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            try:
+                await self.read()
+            except LedgerUnavailable:
+                self._metrics.revocation_reads_failed.inc()
+
+    async def read(self) -> None:
+        """Read what is new since the last time; at first, all. Raises LedgerUnavailable."""
+        parameters = {
+            "after": self._after,
+            "kept_seconds": self._revocations.kept_seconds,
+            "limit": REMEMBERED_MAX,
+        }
+        rows = await self._postgres.fetch(SQL["read_revocations"], parameters)
+        if not rows:
+            return
+        self._after = rows[0][1]
+        if len(rows) == REMEMBERED_MAX:  # there may be more
+            self._revocations.overlook(rows[-1][1])
+        self._revocations.take({row[0]: Revocation(row[1], row[2]) for row in reversed(rows)})
