@@ -1,4 +1,4 @@
-"""/api/auth: register, log in, refresh, log out."""
+"""/api/auth: register, log in, refresh, log out, change the password."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from typing import Final
 
 from aiohttp import web
 
-from scoreboard.accounts.registry import TokenPair
+from scoreboard.accounts.families import TokenPair
 from scoreboard.api.addresses import client_path
 from scoreboard.api.descriptions import Answer, Operation
-from scoreboard.api.limits import limit_log_in, limit_refresh, limit_registration, may_guess
+from scoreboard.api.identity import own_identity
+from scoreboard.api.limits import (
+    limit_guesses,
+    limit_log_in,
+    limit_refresh,
+    limit_registration,
+    may_guess,
+)
 from scoreboard.api.replies import read_json, reply
 from scoreboard.api.schemas import (
     DoneSchema,
     LoginSchema,
+    PasswordChangeSchema,
     RefreshSchema,
     RegistrationSchema,
     TokensSchema,
@@ -31,6 +39,7 @@ from scoreboard.keys import ACCOUNTS, SETTINGS
 _REGISTRATION: Final = RegistrationSchema()
 _LOGIN: Final = LoginSchema()
 _REFRESH: Final = RefreshSchema()
+_PASSWORD_CHANGE: Final = PasswordChangeSchema()
 _REFRESH_TOKEN: Final = {"refreshToken": "refreshToken"}
 _TOKENS: Final = Answer(
     TokensSchema(),
@@ -105,6 +114,44 @@ async def log_out(request: web.Request) -> web.Response:
     await limit_refresh(request, body["refresh_token"])
     await request.app[ACCOUNTS].log_out(body["refresh_token"])
     return reply({"success": True, "message": "Logged out"})
+
+
+@Operation(
+    "logOutEverywhere",
+    "Log out everywhere",
+    tag="Accounts",
+    authorization="required",
+    answers={200: Answer(DoneSchema())},
+    errors=[LedgerUnavailable, Unavailable],
+)
+async def log_out_everywhere(request: web.Request) -> web.Response:
+    """End every log-in of the bearer of the token, this one too, and all access tokens that are
+    out. It takes no body.
+    """
+    await request.app[ACCOUNTS].log_out_everywhere(own_identity(request).user_id)
+    return reply({"success": True, "message": "Logged out everywhere"})
+
+
+@Operation(
+    "changePassword",
+    "Change the password",
+    tag="Accounts",
+    authorization="required",
+    body=_PASSWORD_CHANGE,
+    answers={200: _TOKENS},
+    errors=[BadCredentials, LedgerUnavailable, Unavailable],
+)
+async def change_password(request: web.Request) -> web.Response:
+    """Exchange the password for another one. Every log-in and every access token from before ends;
+    the answer has the tokens to go on with.
+    """
+    user = own_identity(request)
+    body = await read_json(request, _PASSWORD_CHANGE)
+    await limit_guesses(request, user.user_id)
+    tokens = await request.app[ACCOUNTS].change_password(
+        user.user_id, body["current_password"], body["new_password"], _path(request)
+    )
+    return _tokens(tokens)
 
 
 def _path(request: web.Request) -> tuple[str, ...]:

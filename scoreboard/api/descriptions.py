@@ -27,8 +27,10 @@ from scoreboard.errors import (
     NotAuthorized,
     Overloaded,
     RateLimited,
+    RevokedToken,
     ScoreboardError,
     ShuttingDown,
+    UnknownUser,
     UnsupportedMediaType,
 )
 
@@ -122,7 +124,13 @@ class Operation:
     def _shared_errors(self) -> list[ScoreboardError]:
         errors: list[ScoreboardError] = []
         if self.authorization != "none":
-            errors += [NotAuthorized(), InvalidToken(), ExpiredToken()]
+            errors += [
+                NotAuthorized(),
+                InvalidToken(),
+                ExpiredToken(),
+                RevokedToken(),
+                UnknownUser(),
+            ]
         if self.body is not None:
             invalid = InvalidPayload(self.body.validate({}))
             errors += [

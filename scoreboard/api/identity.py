@@ -16,10 +16,24 @@ _SCHEME: Final = "bearer"
 
 
 def identity(request: web.Request) -> Identity:
-    """The user of the bearer token. Raises NotAuthorized, InvalidToken, ExpiredToken."""
+    """The user of the bearer token. Raises NotAuthorized and what is one: InvalidToken,
+    ExpiredToken, RevokedToken, UnknownUser.
+    """
     found = _verified(request)
     if isinstance(found, NotAuthorized):
         raise found
+    return found
+
+
+def own_identity(request: web.Request) -> Identity:
+    """The same, of a token that we gave out: others may speak for a user, but not manage the
+    account.
+    """
+    found = identity(request)
+    if found.foreign:
+        raise InvalidToken(
+            "This takes a token that was given out here only. POST /api/auth/login gives one."
+        )
     return found
 
 

@@ -19,6 +19,8 @@ def add_routes(router: web.UrlDispatcher, settings: Settings) -> None:
         router.add_post("/api/auth/login", accounts.log_in)
         router.add_post("/api/auth/refresh", accounts.refresh)
         router.add_post("/api/auth/logout", accounts.log_out)
+        router.add_post("/api/auth/logout-all", accounts.log_out_everywhere)
+        router.add_post("/api/auth/password", accounts.change_password)
 
     _add_read(router, "/api/leaderboard", leaderboard.read)
     if settings.serves_streams:

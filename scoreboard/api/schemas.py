@@ -11,13 +11,18 @@ from typing import Any, Final
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from scoreboard.accounts import names
-from scoreboard.errors import ExpiredToken, ShuttingDown
+from scoreboard.accounts.blocklist import CHARS_MIN
+from scoreboard.errors import ExpiredToken, RevokedToken, ShuttingDown, UnknownUser
 from scoreboard.scoring.model import BOARD_SIZE
 
 # What no user name has, as far as ASCII goes: `accounts.names` knows the rest.
 _USERNAME_PATTERN: Final = r"^[^\u0000-,/:-@\[-^`{-\u009f\u2028\u2029]+$"
 # `_printable` for readers of the document; a lone surrogate is not valid JSON in the first place.
 _PRINTABLE_PATTERN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+_NEW_PASSWORD: Final = (
+    f"At least {CHARS_MIN} characters; none of the passwords that are tried first, nor a name of "
+    "yours with little beside it."
+)
 _EXAMPLE_USER: Final = "5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d"
 _EXAMPLE_TIME: Final = "2024-12-09T14:30:45Z"
 
@@ -106,7 +111,7 @@ class RegistrationSchema(_Body):
             "maxLength": names.EMAIL_CHARS_MAX,
         },
     )
-    password = _text(8, 200, "At least 8 characters.", "correct horse battery staple")
+    password = _text(CHARS_MIN, 200, _NEW_PASSWORD, "correct horse battery staple")
 
 
 class LoginSchema(_Body):
@@ -114,6 +119,17 @@ class LoginSchema(_Body):
 
     username = _text(1, 255, "User name or e-mail address.", "ada")
     password = _text(1, 200, "The password.", "correct horse battery staple")
+
+
+class PasswordChangeSchema(_Body):
+    """The password that holds, and the one that is to hold."""
+
+    current_password = _text(
+        1, 200, "The password.", "correct horse battery staple", data_key="currentPassword"
+    )
+    new_password = _text(
+        CHARS_MIN, 200, _NEW_PASSWORD, "lantern over quiet water", data_key="newPassword"
+    )
 
 
 class RefreshSchema(_Body):
@@ -188,7 +204,9 @@ class ClosingSchema(Schema):
         fields.String,
         "Why, for programs.",
         ShuttingDown.code,
-        validate=validate.OneOf([ShuttingDown.code, ExpiredToken.code]),
+        validate=validate.OneOf(
+            [kind.code for kind in (ShuttingDown, ExpiredToken, RevokedToken, UnknownUser)]
+        ),
     )
     message = _told(fields.String, "Why, for people.", ShuttingDown.message)
 

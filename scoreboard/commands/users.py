@@ -77,14 +77,14 @@ def add_to(commands: Commands) -> None:
     change = group.add(
         "set-password",
         _set_password,
-        "change a user's password and end their log-ins; the new one is asked for",
+        "change a user's password and log them out everywhere; the new one is asked for",
         "scoreboard users set-password ada",
     )
     _add_password_source(change)
     revoke = group.add(
         "revoke",
         _revoke,
-        "end every log-in of a user: no refresh token of theirs works any more",
+        "log a user out everywhere: neither refresh tokens nor access tokens work any more",
         "scoreboard users revoke ada",
     )
     delete = group.add(
@@ -210,8 +210,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
         async with _open_accounts(configuration.load()) as accounts:
             return await accounts.revoke(arguments.login)
 
-    ended, life = asyncio.run(revoke()), configuration.load().access_token_seconds
-    say(f"{_log_ins(ended)} ended. Access tokens that are out work for up to {life} s more.")
+    say(f"{_log_ins(asyncio.run(revoke()))} ended. Access tokens that are out end within 2 s.")
     return 0
 
 

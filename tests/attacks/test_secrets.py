@@ -5,6 +5,7 @@ secret; then everything that came out of it is searched for each secret that wen
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -29,11 +30,13 @@ from tests.world import add_actions, sql
 
 ROOT = Path(scoreboard.__file__).parent.parent
 JWT_SECRET = "the-secret-of-today-0123456789abcdef0123"
+GAME_SECRET = "the-secret-of-the-game-0123456789abcdef01"
 EARLIER_SECRET = "the-secret-of-yesterday-0123456789abcdef"
 POSTGRES_PASSWORD = "postgres-password-of-the-test"
 REDIS_PASSWORD = "redis-password-of-the-test"
 AMQP_PASSWORD = "rabbit-password-of-the-test"
 PASSWORD = "a password of this test only"
+OTHER_PASSWORD = "another password of this test"
 WRONG = "a wrong one of this test only"
 EMAIL = "ada.lovelace@analytical.example"
 SABOTAGE = """
@@ -123,7 +126,25 @@ async def go_through_an_account(client: Client) -> None:
     status, _ = await client.auth("refresh", refreshToken=tokens["refreshToken"])
     assert status == 401
     assert (await client.auth("logout", refreshToken=newer["refreshToken"]))[0] == 200
-    await use_a_token(client, newer["accessToken"])
+    _, tokens = await client.auth("login", username=EMAIL, password=PASSWORD)
+    for current, new, expected in (
+        (WRONG, PASSWORD, 401),
+        (PASSWORD, EMAIL, 400),
+        (PASSWORD, OTHER_PASSWORD, 200),
+        (OTHER_PASSWORD, PASSWORD, 200),
+    ):
+        status, document = await client(
+            "POST",
+            "/api/auth/password",
+            json={"currentPassword": current, "newPassword": new},
+            headers={"Authorization": f"Bearer {tokens['accessToken']}"},
+        )
+        assert status == expected
+        tokens = document if status == 200 else tokens
+    await use_a_token(client, tokens["accessToken"])
+    bearer = {"Authorization": f"Bearer {tokens['accessToken']}"}
+    assert (await client("POST", "/api/auth/logout-all", headers=bearer))[0] == 200
+    assert (await client("GET", "/api/me", headers=bearer))[0] == 403
 
 
 async def use_a_token(client: Client, token: str) -> None:
@@ -176,8 +197,9 @@ async def look_around(client: Client) -> None:
 @pytest.fixture
 def hushed() -> Said:
     """Nothing said yet, and what must not be said."""
-    secrets = {JWT_SECRET, EARLIER_SECRET, POSTGRES_PASSWORD, REDIS_PASSWORD, AMQP_PASSWORD}
-    return Said(secrets=secrets | {PASSWORD, WRONG, EMAIL, "$argon2"})
+    keys = {JWT_SECRET, EARLIER_SECRET, GAME_SECRET}
+    secrets = keys | {POSTGRES_PASSWORD, REDIS_PASSWORD, AMQP_PASSWORD}
+    return Said(secrets=secrets | {PASSWORD, OTHER_PASSWORD, WRONG, EMAIL, "$argon2"})
 
 
 @pytest.mark.slow
@@ -199,6 +221,7 @@ async def test_no_secret_is_in_any_output(
             "amqp_url": with_password(amqp_url, "guest", AMQP_PASSWORD),
             "jwt_secret": JWT_SECRET,
             "jwt_previous_secrets": EARLIER_SECRET,
+            "jwt_trusted_issuers": json.dumps({"game": GAME_SECRET}),
             "refresh_grace_seconds": "1",
             "otlp_endpoint": collector.url,
             "trace_sample_ratio": "1",

@@ -8,6 +8,7 @@ of day is the life of an access token. libfaketime gives a process a time of day
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.eventually import eventually
 from tests.load import Load, a_load
 from tests.reckoning import a_game, reckon
 from tests.servers import ProgramsMissingError
@@ -128,3 +130,33 @@ async def logs_in_here_and_plays_there(
         granted = await post(client, server, "/api/actions", pair["accessToken"], actionId=action)
         load.sent.add((user, action))
         load.acknowledged[user, action] = granted["data"]
+
+
+async def test_what_ended_before_and_what_came_after_is_told_apart_whatever_the_clocks_say(
+    start_at: StartAt, tmp_path: Path
+) -> None:
+    """By an instance's time of day, a token of one that is ahead is younger than what ended it."""
+    ahead_by = Clock(tmp_path / "ahead")
+    ahead_by.set(TEN_MINUTES)
+    ahead, level = await start_at(ahead_by), await start_at(Clock(tmp_path / "level"))
+    account = {"username": "ada", "email": "ada@example.org", "password": "analytical engine"}
+    async with aiohttp.ClientSession() as client:
+
+        async def told(server: ScoreboardServer, token: str) -> str:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with client.get(f"{server.url}/api/me", headers=headers) as response:
+                return str((await response.json()).get("code", response.status))
+
+        token = (await post(client, ahead, "/api/auth/register", **account))["accessToken"]
+        for here, there in ((ahead, level), (level, ahead), (ahead, level)):
+            await post(client, there, "/api/auth/logout-all", token)
+            for server in (here, there):
+                await eventually(functools.partial(told_to_go, told, server, token))
+            token = (await post(client, here, "/api/auth/login", **account))["accessToken"]
+            assert [await told(here, token), await told(there, token)] == ["200", "200"]
+
+
+async def told_to_go(
+    told: Callable[[ScoreboardServer, str], Awaitable[str]], server: ScoreboardServer, token: str
+) -> bool:
+    return await told(server, token) == "revoked_token"

@@ -14,7 +14,7 @@ from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.servers import PostgresServer, RedisServer
 from tests.servers.scoreboard import ScoreboardServer
-from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores
+from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores, sql
 
 
 async def submits(instance: Instance, user: str, action: str) -> bool:
@@ -66,6 +66,41 @@ async def _settled(instance: Instance, user: str, action: str) -> bool:
     """The retry is safe: granted now, or told that it was granted by the try before."""
     status, document = await instance.submit(user, action)
     return status == 200 or document["code"] == "already_granted"
+
+
+async def test_without_postgresql_what_is_known_to_be_revoked_stays_so(
+    start: Start, database_url: str, database_line: Line
+) -> None:
+    """What is revoked meanwhile, by way of a line that holds, is learnt when ours is healed."""
+    instance = await start(
+        database_url=database_line.url, database_timeout_seconds=1.0, require_token_to_read=True
+    )
+    users = add_users(database_url, 2)
+    early, late = (instance.bearer(user) for user in users)
+
+    async def reads(bearer: dict[str, str]) -> bool:
+        async with instance.client.get("/api/leaderboard", headers=bearer) as response:
+            return response.status == 200
+
+    async def is_put_out(bearer: dict[str, str]) -> bool:
+        return not await reads(bearer)
+
+    assert await reads(early)
+    sql(database_url, "DELETE FROM users WHERE user_id = %s", (users[0],))
+    await eventually(lambda: is_put_out(early))
+    stream = await instance.open_stream(headers=late)
+
+    database_line.proxy.black_hole()
+    sql(database_url, "DELETE FROM users WHERE user_id = %s", (users[1],))
+    await eventually(lambda: instance.metric("revocation_reads_failed_total") > 0)
+    assert await is_put_out(early)
+    assert await reads(late)
+    assert not stream.ended
+
+    await database_line.proxy.heal()
+    await eventually(lambda: is_put_out(late))
+    await eventually(lambda: stream.ended)
+    assert await is_put_out(early)
 
 
 async def test_a_connection_lost_between_commit_and_its_answer_grants_once_and_tells_everybody(

@@ -462,22 +462,52 @@ class TestUsers:
         self, run: Run, environment: Environment
     ) -> None:
         async with an_instance(environment) as instance:
+
+            async def is_known(tokens: dict[str, str]) -> bool:
+                bearer = {"Authorization": f"Bearer {tokens['accessToken']}"}
+                async with instance.client.get("/api/me", headers=bearer) as response:
+                    return response.status == 200
+
+            async def is_put_out(tokens: dict[str, str]) -> bool:
+                return not await is_known(tokens)
+
             body = {"username": "ada", "email": "ada@example.org", "password": PASSWORD}
             async with instance.client.post("/api/auth/register", json=body) as response:
-                refresh_token = (await response.json())["refreshToken"]
+                tokens = await response.json()
+            assert await is_known(tokens)
             argv = ("users", "set-password", "ada", "--password-stdin")
             changed = await asyncio.to_thread(run, *argv, stdin="another one\n")
             assert changed[0] == 0
             assert changed[1].endswith("The password is changed; 1 log-in ended.\n")
-            body = {"refreshToken": refresh_token}
+            await eventually(lambda: is_put_out(tokens))
+            body = {"refreshToken": tokens["refreshToken"]}
             async with instance.client.post("/api/auth/refresh", json=body) as response:
                 assert response.status == 401
             body = {"username": "ada", "password": "another one"}
             async with instance.client.post("/api/auth/login", json=body) as response:
                 assert response.status == 200
+                again = await response.json()
+            assert await is_known(again)
             revoked = await asyncio.to_thread(run, "users", "revoke", "ada")
             assert revoked[0] == 0
             assert "1 log-in ended." in revoked[1]
+            await eventually(lambda: is_put_out(again))
+
+    @pytest.mark.parametrize("password", ["password1", "Ada-1815", "ScoreBoard!"])
+    def test_operators_choose_no_password_that_is_tried_first_either(
+        self, run: Run, database_url: str, password: str
+    ) -> None:
+        add_users(database_url, 1, "ada-")
+        before = sql(database_url, "SELECT * FROM users")
+        for argv in (
+            ("users", "create", "ada", "ada@example.org"),
+            ("users", "set-password", "ada-0"),
+        ):
+            code, out, err = run(*argv, "--password-stdin", stdin=password)
+            assert (code, out) == (1, "")
+            assert "password: " in err
+            assert password not in err
+        assert sql(database_url, "SELECT * FROM users") == before
 
     def test_nobody_is_deleted_without_a_yes(self, run: Run, database_url: str) -> None:
         add_users(database_url, 1)
