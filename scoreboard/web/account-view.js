@@ -1,9 +1,11 @@
-/** The card beside the board: register, log in, submit an action, my score and rank. */
+/** The card beside the board: register, log in, submit an action, my score and rank, my password. */
 
 import { ordinal, points } from "./board-view.js";
 
 const ASK_MS = 15_000;
-const FIELDS = ["username", "email", "password"];
+// The members of each form's body, and the fields that hold them.
+const ENTER = { username: "username", email: "email", password: "password" };
+const CHANGE = { currentPassword: "current", newPassword: "new" };
 const MODES = {
   register: { title: "Play along", name: "User name", button: "Register", secret: "new-password" },
   login: {
@@ -27,6 +29,8 @@ export class AccountView {
     this.#session = session;
     $("enter").addEventListener("submit", (event) => this.#enter(event));
     $("leave").addEventListener("click", () => this.#session.logOut());
+    $("change").addEventListener("submit", (event) => this.#changePassword(event));
+    $("leave-everywhere").addEventListener("click", () => this.#leaveEverywhere());
     for (const button of document.querySelectorAll("[data-mode]")) {
       button.addEventListener("click", () => this.#change(button.dataset.mode));
     }
@@ -48,7 +52,10 @@ export class AccountView {
     const { user } = this.#session;
     const hadFocus = $("you").contains(document.activeElement);
     $("stranger").hidden = Boolean(user);
-    $("player").hidden = $("game").hidden = !user;
+    $("player").hidden = $("game").hidden = $("account").hidden = !user;
+    $("account").open = false;
+    $("change").reset();
+    showErrors({}, CHANGE);
     $("you").hidden = false;
     $("you").setAttribute("aria-labelledby", user ? "me" : "you-title");
     if (changed) say(user ? `Welcome, ${user.username}.` : "You are logged out.", "");
@@ -58,7 +65,7 @@ export class AccountView {
       this.#choose(changed ? "login" : "register");
       return;
     }
-    $("me").textContent = user.username;
+    $("me").textContent = $("whose").value = user.username;
     $("my-score").textContent = $("my-rank").textContent = "–";
     this.#catalogue.load().catch(complain);
     this.#standOnBoard();
@@ -85,24 +92,57 @@ export class AccountView {
     $("password").minLength = registers ? 8 : 0;
     $("email-field").hidden = $("username-hint").hidden = $("password-hint").hidden = !registers;
     $("email").disabled = !registers;
-    showErrors({});
+    showErrors({}, ENTER);
   }
 
   async #enter(event) {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(event.target));
     $("enter-button").disabled = true;
-    showErrors({});
+    showErrors({}, ENTER);
     say("", "");
     try {
       await (this.#mode === "register" ? this.#session.register(fields) : this.#session.logIn(fields));
       event.target.reset();
     } catch (refusal) {
-      showErrors(refusal.errors ?? {});
+      showErrors(refusal.errors, ENTER);
       complain(refusal);
       $("log-in-instead").hidden = refusal.code !== "account_taken";
     } finally {
       $("enter-button").disabled = false;
+    }
+  }
+
+  async #changePassword(event) {
+    event.preventDefault();
+    const { currentPassword, newPassword } = Object.fromEntries(new FormData(event.target));
+    $("change-button").disabled = true;
+    showErrors({}, CHANGE);
+    say("", "");
+    try {
+      await this.#session.changePassword({ currentPassword, newPassword });
+      event.target.reset();
+      $("account").open = false;
+      say("The password is changed. You are logged out everywhere else.", "good");
+    } catch (refusal) {
+      if (refusal.code === "bad_credentials") showErrors({ currentPassword: refusal.message }, CHANGE);
+      else {
+        showErrors(refusal.errors, CHANGE);
+        if (this.#session.user) complain(refusal);
+      }
+    } finally {
+      $("change-button").disabled = false;
+    }
+  }
+
+  async #leaveEverywhere() {
+    $("leave-everywhere").disabled = true;
+    try {
+      await this.#session.logOutEverywhere();
+    } catch (refusal) {
+      if (this.#session.user) complain(refusal);
+    } finally {
+      $("leave-everywhere").disabled = false;
     }
   }
 
@@ -120,7 +160,7 @@ export class AccountView {
         this.#catalogue.done(actionId);
         const when = new Date(refusal.grant.grantedAt).toLocaleDateString("en", { dateStyle: "medium" });
         say(`${actionId} counted already, on ${when}. Each counts once.`, "");
-      } else complain(refusal);
+      } else if (this.#session.user) complain(refusal); // else it was said that the log-in ended
     }
   }
 
@@ -223,12 +263,13 @@ class Catalogue {
   }
 }
 
-function showErrors(errors) {
-  for (const field of FIELDS) {
-    $(`${field}-error`).textContent = [errors[field] ?? []].flat().join(" ");
-    $(field).ariaInvalid = errors[field] ? "true" : "false";
-  }
-  FIELDS.filter((field) => errors[field]).slice(0, 1).forEach((field) => $(field).focus());
+function showErrors(errors = {}, form) {
+  const wrong = Object.entries(form).filter(([member, field]) => {
+    $(`${field}-error`).textContent = [errors[member] ?? []].flat().join(" ");
+    $(field).ariaInvalid = errors[member] ? "true" : "false";
+    return errors[member];
+  });
+  if (wrong.length) $(wrong[0][1]).focus();
 }
 
 function complain(refusal) {

@@ -184,6 +184,7 @@ class Line {
   #lastByteAt = 0;
   #stream = null;
   #rejected = null;
+  #token = null;
   #streamNap = new Nap();
   #pollNap = new Nap();
 
@@ -292,7 +293,8 @@ class Line {
   #handle({ name, data, id }, end) {
     if (name === "closing") {
       end.closing = true;
-      end.again = parse(data)?.code === "expired_token";
+      end.again = ["expired_token", "revoked_token"].includes(parse(data)?.code);
+      if (end.again) this.#rejected = this.#token;
       return;
     }
     if (name === "connected") this.#live = true;
@@ -364,6 +366,7 @@ class Line {
   async #get(path, accept, extra, signal) {
     const headers = { Accept: accept, ...extra };
     const token = (await this.#options.getToken?.(this.#rejected)) ?? null;
+    this.#token = token;
     if (token) headers.Authorization = `Bearer ${token}`;
     const response = await fetch(this.#options.url + path, { headers, signal, cache: "no-store" });
     const refused = response.status === 401 || response.status === 403;

@@ -4,7 +4,11 @@
  */
 
 const KEY = "scoreboard.session";
+const TURN = "scoreboard.turn"; // whose turn it is to renew, where there are no locks
 const SPARE_MS = 10_000; // renew before the server's clock says so
+const ANSWER_MS = 15_000; // well within the server's grace for an answer that was lost
+// What an access token is refused with that was good once: a new one is asked for, once.
+const ENDED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
 
 /** A refusal: the API's code and message, and what is wrong by field. */
 export class Refusal extends Error {
@@ -49,6 +53,17 @@ export class Session extends EventTarget {
     if (refreshToken) await send("api/auth/logout", { refreshToken }).catch(() => {});
   }
 
+  /** Every other log-in ends, in other browsers too; this one goes on with new tokens. */
+  async changePassword(fields) {
+    this.#accept(await this.call("api/auth/password", fields));
+  }
+
+  /** Every log-in ends, this one as well. */
+  async logOutEverywhere() {
+    await this.call("api/auth/logout-all", {});
+    this.#keep(null);
+  }
+
   /** An access token, or null; never the one that was just rejected. */
   async token(rejected = null) {
     if (!this.#kept) return null;
@@ -65,8 +80,9 @@ export class Session extends EventTarget {
     try {
       return await send(path, body, token);
     } catch (refusal) {
-      if (!token || !["expired_token", "invalid_token"].includes(refusal.code)) throw refusal;
-      return send(path, body, await this.token(token));
+      const renewed = token && ENDED.includes(refusal.code) ? await this.token(token) : null;
+      if (!renewed) throw refusal;
+      return send(path, body, renewed);
     }
   }
 
@@ -79,9 +95,8 @@ export class Session extends EventTarget {
     const exchange = async () => {
       const kept = this.#newest();
       if (!kept) return this.#sync();
-      const answer = await send("api/auth/refresh", { refreshToken: kept.refreshToken }).catch(
-        (refusal) => refusal,
-      );
+      const body = { refreshToken: kept.refreshToken };
+      const answer = await send("api/auth/refresh", body, null, ANSWER_MS).catch((refusal) => refusal);
       // Who logged out meanwhile stays so. (A tab without locks was given the same successor.)
       const newest = this.#newest()?.refreshToken;
       if (newest !== kept.refreshToken && newest !== answer.refreshToken) return this.#sync();
@@ -90,8 +105,14 @@ export class Session extends EventTarget {
       if (answer.status !== 401) throw answer;
       return this.#keep(null);
     };
-    // Without locks (plain HTTP) the server's grace gives both tabs the same successor.
-    return navigator.locks ? navigator.locks.request("scoreboard.refresh", exchange) : exchange();
+    return this.#alone(exchange);
+  }
+
+  /** One tab at a time. The server answers a second one with the same token, and ends the log-in at
+   *  a third. */
+  #alone(work) {
+    if (navigator.locks) return navigator.locks.request("scoreboard.refresh", work);
+    return this.#stores ? inTurn(work) : work();
   }
 
   #accept({ accessToken, expiresIn, refreshToken, userId, username }) {
@@ -122,11 +143,31 @@ export class Session extends EventTarget {
   }
 }
 
-async function send(path, body, token) {
+/** A lock of our own, for plain HTTP, where browsers have none: whoever finds the turn free writes a
+ *  name there, and works if it stands there still a moment later. A turn ends by itself, for a tab may
+ *  be closed in the middle of it. */
+async function inTurn(work) {
+  const name = `${Math.random()}`;
+  for (;;) {
+    const [holder, since] = (localStorage.getItem(TURN) ?? " 0").split(" ");
+    const free = holder === name || Math.abs(Date.now() - Number(since)) > ANSWER_MS;
+    if (free && holder === name) break;
+    if (free) localStorage.setItem(TURN, `${name} ${Date.now()}`);
+    await new Promise((resume) => setTimeout(resume, 60 + 60 * Math.random()));
+  }
+  try {
+    return await work();
+  } finally {
+    if (localStorage.getItem(TURN)?.startsWith(name)) localStorage.removeItem(TURN);
+  }
+}
+
+async function send(path, body, token, withinMs) {
   const headers = { Accept: "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
-  const request = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) };
+  const signal = withinMs ? AbortSignal.timeout(withinMs) : null;
+  const request = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal };
   const response = await fetch(path, request).catch(() => null);
   if (!response) throw new Refusal(0, {}, null);
   const document = await response.json().catch(() => ({}));

@@ -1,0 +1,205 @@
+"""The account on the page: the password, log-ins elsewhere, tabs that renew at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, Page, Route, expect
+
+from tests.browser.conftest import Console, OpenPage
+from tests.browser.test_page import PASSWORD, register, until_live, violations
+from tests.eventually import eventually
+from tests.instances import Start
+from tests.world import add_actions, sql
+
+OTHER_PASSWORD = "lantern over quiet water"
+
+
+async def log_in(page: Page, name: str, password: str) -> None:
+    await page.get_by_role("button", name="Log in", exact=True).first.click()
+    await page.get_by_label("User name").fill(name)
+    await page.get_by_label("Password").fill(password)
+    await page.locator("#enter-button").click()
+    await expect(page.locator("#me")).to_have_text(name)
+
+
+async def change_password(page: Page, current: str, new: str) -> None:
+    if not await page.locator("#change").is_visible():
+        await page.get_by_text("Password and log-ins").click()
+    await page.get_by_label("The one until now").fill(current)
+    await page.get_by_label("A new one").fill(new)
+    await page.get_by_role("button", name="Change it").click()
+
+
+async def test_a_password_is_changed_here_and_ends_the_log_ins_elsewhere(
+    start: Start, open_page: OpenPage, database_url: str, console: Console
+) -> None:
+    console.expects_network_errors = True  # 401 and 403, elsewhere
+    instance = await start()
+    add_actions(database_url, {"run": 50, "jump": 70})
+    page = await open_page(instance.url)
+    await register(page, "ada")
+    second = await open_page(instance.url)
+    await expect(second.locator("#me")).to_have_text("ada")
+    elsewhere = await open_page(instance.url, viewport={"width": 900, "height": 900})
+    await log_in(elsewhere, "ada", PASSWORD)
+
+    await change_password(page, PASSWORD, OTHER_PASSWORD)
+    await expect(page.locator("#answer")).to_contain_text("The password is changed.")
+    await expect(page.locator("#change")).to_be_hidden()
+
+    # Both tabs of this browser go on, though the second had an access token from before.
+    await second.get_by_role("button", name="run").click()
+    await expect(second.locator("#my-score")).to_have_text("50")
+    await page.get_by_role("button", name="jump").click()
+    await expect(page.locator("#my-score")).to_have_text("120")
+    # The other browser learns of it as it asks for something, in words for people.
+    await elsewhere.get_by_role("button", name="run").click()
+    await expect(elsewhere.get_by_role("heading", name="Welcome back")).to_be_visible()
+    await expect(elsewhere.locator("#answer")).to_have_text("You are logged out.")
+    await log_in(elsewhere, "ada", OTHER_PASSWORD)
+
+
+async def test_what_is_wrong_with_a_change_of_password_is_said_at_the_field(
+    start: Start, open_page: OpenPage, console: Console
+) -> None:
+    console.expects_network_errors = True
+    page = await open_page((await start()).url)
+    await register(page, "ada")
+    await change_password(page, "not the password", OTHER_PASSWORD)
+    await expect(page.locator("#current-error")).to_have_text("The current password is wrong.")
+    await expect(page.get_by_label("The one until now")).to_be_focused()
+    await expect(page.get_by_label("The one until now")).to_have_attribute("aria-invalid", "true")
+    await change_password(page, PASSWORD, "password1")
+    await expect(page.locator("#new-error")).to_contain_text("tried first")
+    await expect(page.locator("#current-error")).to_be_empty()
+    await change_password(page, PASSWORD, "ada 1815")
+    await expect(page.locator("#new-error")).to_contain_text("at least 8 other characters")
+    await page.get_by_role("button", name="Log out", exact=True).click()
+    await log_in(page, "ada", PASSWORD)
+    await expect(page.locator("#change")).to_be_hidden()
+
+
+async def test_a_log_out_everywhere_reaches_every_browser(
+    start: Start, open_page: OpenPage, database_url: str, console: Console
+) -> None:
+    console.expects_network_errors = True
+    instance = await start(require_token_to_read=True)
+    add_actions(database_url, {"run": 50})
+    page = await open_page(instance.url)
+    await register(page, "ada")
+    second = await open_page(instance.url)
+    elsewhere = await open_page(instance.url, viewport={"width": 900, "height": 900})
+    await log_in(elsewhere, "ada", PASSWORD)
+    await until_live(elsewhere)
+
+    await page.get_by_text("Password and log-ins").click()
+    await page.get_by_role("button", name="Log out everywhere").click()
+    for tab in (page, second, elsewhere):  # the last one because its stream ended
+        await expect(tab.get_by_role("heading", name="Welcome back")).to_be_visible()
+        await expect(tab.locator("#state")).to_have_text("Log-in needed")
+    assert await page.evaluate("localStorage.length") == 0
+    assert sql(database_url, "SELECT count(*) FROM refresh_families") == [(0,)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_where_the_password_is_changed(
+    start: Start, open_page: OpenPage, scheme: str
+) -> None:
+    instance = await start()
+    page = await open_page(instance.url, color_scheme=scheme, reduced_motion="reduce")
+    await register(page, "ada")
+    await page.get_by_text("Password and log-ins").click()
+    await expect(page.locator("#change")).to_be_visible()
+    assert await violations(page) == []
+
+
+async def test_a_password_is_changed_from_the_keyboard(
+    start: Start, open_page: OpenPage, database_url: str
+) -> None:
+    page = await open_page((await start()).url)
+    await register(page, "ada")
+    await page.get_by_text("Password and log-ins").focus()
+    await page.keyboard.press("Enter")
+    for text in (PASSWORD, OTHER_PASSWORD):
+        await page.keyboard.press("Tab")
+        await page.keyboard.type(text)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#answer")).to_contain_text("The password is changed.")
+
+
+# Tabs
+
+
+async def without_locks(context: BrowserContext) -> None:
+    """As on plain HTTP, where browsers have none."""
+    await context.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
+    )
+
+
+async def test_tabs_without_locks_renew_one_after_the_other_and_stay_logged_in(
+    start: Start, open_page: OpenPage, context: BrowserContext
+) -> None:
+    """All at once, as after the computer has slept: a third use of one token would end it all."""
+    await without_locks(context)
+    instance = await start()
+    first = await open_page(instance.url)
+    await register(first, "ada")
+    tabs = [first] + [await open_page(instance.url) for _ in range(3)]
+    for tab in tabs:
+        await expect(tab.locator("#my-score")).to_have_text("0")
+    under_way = [0]
+
+    async def take_time(route: Route) -> None:
+        under_way.append(under_way[-1] + 1)
+        await asyncio.sleep(0.3)  # as a line that is slow: the others come meanwhile
+        await route.continue_()
+        under_way.append(under_way[-1] - 1)
+
+    await context.route("**/api/auth/refresh", take_time)
+    for tab in tabs:
+        await tab.reload(wait_until="commit")  # an access token does not outlast that
+    for tab in tabs:
+        await expect(tab.locator("#me")).to_have_text("ada")
+        await expect(tab.locator("#my-score")).to_have_text("0")
+    assert under_way == [0, 1] * 4 + [0]
+    assert instance.metric("refresh_reuse_total") == 0
+    assert await first.evaluate("Object.keys(localStorage)") == ["scoreboard.session"]
+
+
+async def test_a_tab_that_was_closed_while_it_renewed_holds_up_no_other(
+    start: Start, open_page: OpenPage, context: BrowserContext
+) -> None:
+    await without_locks(context)
+    instance = await start()
+    page = await open_page(instance.url)
+    await register(page, "ada")
+    await page.evaluate("localStorage['scoreboard.turn'] = `gone ${Date.now() - 14_000}`")
+    await page.reload()
+    await expect(page.locator("#my-score")).to_have_text("0")
+
+
+async def test_an_answer_that_was_lost_logs_nobody_out(
+    start: Start, open_page: OpenPage, context: BrowserContext, console: Console
+) -> None:
+    console.expects_network_errors = True
+    instance = await start()
+    page = await open_page(instance.url)
+    await register(page, "ada")
+    lost: list[Any] = []
+
+    async def lose(route: Route) -> None:
+        lost.append(await route.fetch())  # the server has given the successor away
+        await route.abort()
+        await context.unroute("**/api/auth/refresh")
+
+    await context.route("**/api/auth/refresh", lose)
+    await page.reload()
+    await eventually(lambda: lost)
+    await page.reload()
+    await expect(page.locator("#my-score")).to_have_text("0")
+    assert instance.metric("refresh_grace_total") == 1
+    assert instance.metric("refresh_reuse_total") == 0
