@@ -6,6 +6,12 @@ from typing import Final
 
 from tests.guards.guard import GUESSING, Guard
 
+QUERIES: Final = "scoreboard/accounts/queries.sql"
+TOKENS: Final = "tests/attacks/test_tokens.py"
+FAMILIES: Final = "tests/integration/test_families.py"
+ACCOUNTS_TESTS: Final = "tests/integration/test_accounts.py"
+REVOCATIONS: Final = "tests/service/test_revocations.py"
+
 ACCOUNTS: Final = (
     Guard(
         "clocks: a token from an instance whose clock is ahead is taken",
@@ -16,10 +22,215 @@ ACCOUNTS: Final = (
     ),
     Guard(
         "a log-out ends every successor",
-        "scoreboard/accounts/registry.py",
-        'self._fetch("revoke_family", {"token_hash": token_hash})',
-        'self._fetch("revoke_family", {"token_hash": b""})',
-        "tests/attacks/test_tokens.py::test_a_log_out_ends_what_a_thief_has_made_of_the_token",
+        "scoreboard/accounts/families.py",
+        'self._postgres.fetch(SQL["end_family"], hashes)',
+        'self._postgres.fetch(SQL["end_family"], dict.fromkeys(hashes, b""))',
+        f"{TOKENS}::test_a_log_out_ends_what_a_thief_has_made_of_the_token",
+    ),
+    Guard(
+        "refresh: a replaced token has one answer",
+        QUERIES,
+        "            WHEN presented.graced_at IS NOT NULL THEN 'reused'\n",
+        "",
+        f"{FAMILIES}::test_a_second_answer_within_the_grace_is_a_reuse_and_ends_the_family",
+    ),
+    Guard(
+        "refresh: not every token of a family has an answer in its grace",
+        QUERIES,
+        "            WHEN presented.graces >= %(graces_max)s THEN 'reused'\n",
+        "",
+        f"{FAMILIES}::test_a_thief_who_follows_each_refresh_is_found_out_at_the_fourth",
+    ),
+    Guard(
+        "refresh: only what was replaced last has a grace",
+        QUERIES,
+        "newest.token_hash = presented.successor_hash AND newest.replaced_at IS NULL",
+        "newest.family_id = family.family_id AND newest.replaced_at IS NULL",
+        f"{FAMILIES}::test_a_token_of_the_release_before_has_no_grace_once_its_successor_was_used",
+    ),
+    Guard(
+        "refresh: uses of one token take turns, over all instances",
+        QUERIES,
+        ")\nFOR UPDATE;\nWITH family AS MATERIALIZED (\n",
+        ");\nWITH family AS MATERIALIZED (\n",
+        f"{FAMILIES}::test_of_many_who_refresh_at_once_two_are_answered_alike_and_a_third_ends_the"
+        "_family",
+    ),
+    Guard(
+        "refresh: a token that is kept no more is known by its handle",
+        "scoreboard/accounts/refresh.py",
+        "    return hashlib.sha256(_bytes(token)[:_HANDLE_BYTES]).digest()\n",
+        "    return hashlib.sha256(_bytes(token)).digest()\n",
+        f"{FAMILIES}::test_after_years_of_refreshing_a_token_of_the_first_day_still_ends_its_family",
+    ),
+    Guard(
+        "refresh: what replaced tokens leave behind is pruned",
+        QUERIES,
+        "refresh_tokens.token_hash = judged.predecessor_hash\n",
+        "FALSE\n",
+        f"{FAMILIES}::test_after_years_of_refreshing_a_token_of_the_first_day_still_ends_its_family",
+    ),
+    Guard(
+        "refresh: another spelling of a token is none",
+        "scoreboard/accounts/refresh.py",
+        "{42}[AEIMQUYcgkosw048]",
+        "{43}",
+        f"{FAMILIES}::test_another_spelling_of_a_good_token_is_none",
+    ),
+    Guard(
+        "refresh: an instance that cannot answer uses nothing up",
+        QUERIES,
+        "            WHEN newest.token_hash = ANY (%(candidates)s::bytea[]) THEN 'graced'\n"
+        "            ELSE 'underivable'\n",
+        "            ELSE 'graced'\n",
+        f"{FAMILIES}::test_an_instance_with_an_older_secret_asks_to_try_again_and_uses_nothing_up",
+    ),
+    Guard(
+        "refresh: what the release before derived is an answer too",
+        "scoreboard/accounts/refresh.py",
+        "        found += [keys.earlier_successor(token) for keys in self._keys]\n",
+        "",
+        f"{FAMILIES}::test_an_answer_that_an_instance_of_the_release_before_lost_is_repeated_here",
+    ),
+    Guard(
+        "refresh: a family has a largest age",
+        QUERIES,
+        "            WHEN family.created_at <= now() - make_interval(secs => %(family_seconds)s) "
+        "THEN 'expired'\n",
+        "",
+        f"{FAMILIES}::test_a_largest_age_that_is_lowered_holds_for_who_is_logged_in",
+    ),
+    Guard(
+        "refresh: a reuse ends the access tokens as well",
+        QUERIES,
+        "WHEN judged.outcome = 'reused' THEN revoke_access(judged.user_id, FALSE)",
+        "WHEN judged.outcome = 'reused' THEN 0",
+        f"{FAMILIES}::test_a_reuse_ends_the_access_tokens_of_the_user_and_no_other_log_in",
+    ),
+    Guard(
+        "a log-in takes turns with what ends all log-ins",
+        QUERIES,
+        "SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR SHARE;\n",
+        "",
+        f"{FAMILIES}::test_a_log_out_everywhere_ends_a_log_in_that_was_under_way",
+    ),
+    Guard(
+        "a log-out everywhere takes turns with log-ins",
+        QUERIES,
+        "SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR NO KEY UPDATE;\n",
+        "",
+        f"{FAMILIES}::test_a_log_out_everywhere_ends_a_log_in_that_was_under_way",
+    ),
+    Guard(
+        "a password is changed only from the one that was verified",
+        QUERIES,
+        "WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s;\n",
+        "WHERE user_id = %(user_id)s::uuid;\n",
+        f"{ACCOUNTS_TESTS}::test_of_two_who_change_a_password_at_once_one_does",
+    ),
+    Guard(
+        "a common password cannot be chosen",
+        "scoreboard/accounts/blocklist.py",
+        "        if folded in self._common or _is_a_row(folded):\n",
+        "        if _is_a_row(folded):\n",
+        f"{ACCOUNTS_TESTS}::test_a_password_that_is_tried_first_or_is_a_name_cannot_be_chosen",
+    ),
+    Guard(
+        "nobody's own name is a password",
+        "scoreboard/accounts/blocklist.py",
+        "        return OWN_NAME if rest != folded and len(rest) < CHARS_MIN else None\n",
+        "        return None\n",
+        f"{ACCOUNTS_TESTS}::test_a_password_that_is_tried_first_or_is_a_name_cannot_be_chosen",
+    ),
+    Guard(
+        "a key belongs to its issuer",
+        "scoreboard/accounts/access.py",
+        "        keys = self._own_keys if foreign is None else foreign\n",
+        "        keys = dict(self._own_keys)\n"
+        "        for named in self._foreign_keys.values():\n"
+        "            keys |= named\n",
+        f"{TOKENS}::test_who_has_the_key_of_one_issuer_speaks_for_no_other",
+    ),
+    Guard(
+        "a foreign token has a largest life",
+        "scoreboard/accounts/access.py",
+        '        if expires_at > _moment(claims.get("iat")) + self._foreign_seconds:\n'
+        "            raise InvalidToken\n",
+        "",
+        f"{TOKENS}::test_a_token_of_another_issuer_lives_no_longer_than_it_may",
+    ),
+    Guard(
+        "another issuer does not manage accounts",
+        "scoreboard/api/identity.py",
+        "    if found.foreign:\n",
+        "    if False:\n",
+        f"{TOKENS}::test_another_issuer_speaks_for_a_user_and_does_not_manage_the_account",
+    ),
+    Guard(
+        "no two issuers share a key",
+        "scoreboard/configuration.py",
+        "        if owners.setdefault(_key(secret), owner) != owner:\n",
+        "        if False:\n",
+        "tests/unit/test_settings.py::test_no_two_issuers_share_a_key_and_nobody_shares_ours",
+    ),
+    Guard(
+        "revoked: asked of remembered tokens as well",
+        "scoreboard/accounts/access.py",
+        "        if refusal is not None:\n",
+        "        if False:\n",
+        f"{REVOCATIONS}::test_a_log_out_everywhere_ends_every_log_in_and_stream_and_leaves_the_next"
+        "_one_alone",
+    ),
+    Guard(
+        "revoked: what came first is told by PostgreSQL's reading, not by what an instance knows",
+        "scoreboard/accounts/families.py",
+        "self._access.issue(user_id, reading)",
+        "self._access.issue(user_id)",
+        f"{REVOCATIONS}::test_a_token_is_good_again_within_the_second_in_which_the_one_before_ended",
+    ),
+    Guard(
+        "revoked: known before an instance serves",
+        "scoreboard/app.py",
+        "    await _learn_revocations(parts)\n",
+        "",
+        f"{REVOCATIONS}::test_an_instance_knows_what_was_revoked_before_it_serves",
+    ),
+    Guard(
+        "revoked: whoever deletes a user",
+        "migrations/0007.token-generations.sql",
+        "    PERFORM revoke_access(user_id, TRUE) FROM deleted_users;\n",
+        "",
+        f"{REVOCATIONS}::test_a_user_deleted_by_hand_is_gone_as_well",
+    ),
+    Guard(
+        "revoked: streams end",
+        "scoreboard/live/stream.py",
+        "    admitted.enter_context(admission.watch(end))\n",
+        "",
+        f"{REVOCATIONS}::test_a_user_deleted_by_hand_is_gone_as_well",
+    ),
+    Guard(
+        "revoked: a stream that was on its way in ends too",
+        "scoreboard/accounts/revocations.py",
+        "        try:\n            self._tell(user_id)\n            yield\n",
+        "        try:\n            yield\n",
+        "tests/unit/test_revocations.py"
+        "::test_who_begins_to_watch_a_token_that_was_revoked_meanwhile_hears_of_it_at_once",
+    ),
+    Guard(
+        "revoked: of too many nobody is let in",
+        "scoreboard/accounts/revocations.py",
+        "                self.overlook(revocation.reading)\n",
+        "                pass\n",
+        "tests/unit/test_revocations.py"
+        "::test_of_too_many_the_oldest_is_forgotten_with_everybodys_tokens_from_before",
+    ),
+    Guard(
+        "a change of password is a guess",
+        "scoreboard/api/accounts.py",
+        "    await limit_guesses(request, user.user_id)\n",
+        "",
+        f"{REVOCATIONS}::test_guesses_of_a_password_are_counted_whatever_token_they_come_with",
     ),
     Guard(
         "names: a character that nobody sees is in none",

@@ -200,7 +200,7 @@ EDGE: Final = (
     Guard(
         "streams of a user are counted whatever the address",
         "scoreboard/api/leaderboard.py",
-        "    await request.app[USER_STREAMS].enter(holders)\n",
+        "    await app[USER_STREAMS].enter(holders)\n",
         "",
         f"{OTHER_SITES}::test_one_user_cannot_hold_streams_without_end_from_ever_new_addresses",
     ),

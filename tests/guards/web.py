@@ -38,4 +38,12 @@ WEB: Final = (
         "const jitter = 1;",
         "tests/browser/test_client.py::test_retry_is_obeyed_and_spread",
     ),
+    Guard(
+        "tabs without locks renew one after the other",
+        "scoreboard/web/session.js",
+        "    return this.#stores ? inTurn(work) : work();\n",
+        "    return work();\n",
+        "tests/browser/test_account.py"
+        "::test_tabs_without_locks_renew_one_after_the_other_and_stay_logged_in",
+    ),
 )
