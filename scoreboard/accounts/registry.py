@@ -104,7 +104,7 @@ class Accounts:
     ) -> TokenPair:
         """Begin a family for who knows the password. Raises BadCredentials, Overloaded.
 
-        `login` is a user name in any case, or an e-mail address; `path` is where the request comes
+        `login` is a user name in any spelling, or an e-mail address; `path` is where it comes
         from. Where `may_guess` says no, any password is a wrong one.
         """
         # Once more when the stored hash changed after it was verified: another log-in may just have

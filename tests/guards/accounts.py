@@ -256,9 +256,9 @@ ACCOUNTS: Final = (
     Guard(
         "names: nobody takes the name of who has no key yet",
         "scoreboard/accounts/registry.py",
-        "        password_hash = await self._passwords.hash(password)\n"
+        "        password_hash = await self._passwords.hash(password, path)\n"
         "        await newcomers.give_keys(self._postgres)\n",
-        "        password_hash = await self._passwords.hash(password)\n",
+        "        password_hash = await self._passwords.hash(password, path)\n",
         "tests/integration/test_names.py",
     ),
     Guard(
