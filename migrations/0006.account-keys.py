@@ -21,7 +21,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 from yoyo import step
 
-from scoreboard.accounts.names import email_key, own_key, username_key
+from scoreboard.accounts.names import EMAIL_CHARS_MAX, email_key, own_key, username_key
 from scoreboard.migrations import MigrationError
 
 __depends__ = {"0005.accounts"}
@@ -116,6 +116,11 @@ def read(cursor, after):
     return cursor.fetchall()
 
 
+def is_free(address, taken):
+    """Whether an address can be kept in this form: it is nobody's, and fits the column."""
+    return address not in taken and len(address) <= EMAIL_CHARS_MAX
+
+
 def write(cursor, rows):
     """Write keys. A key, and a form of an address, goes to the first user who wants it."""
     if not rows:
@@ -131,7 +136,7 @@ def write(cursor, rows):
             (
                 user_id,
                 own_key(key, user_id) if key in taken else key,
-                None if address == email or address in taken else address,
+                address if address != email and is_free(address, taken) else None,
             )
         )
         taken |= {key, address}

@@ -75,11 +75,11 @@ def username(text: str) -> str:
 def username_shown(text: str) -> str:
     """Return what `username` returns, and refuse nothing: to look for a name."""
     parts = _SHOWN_AS_TYPED.split(unicodedata.normalize("NFC", text))
-    parts[::2] = [username_shown_once(part) for part in parts[::2]]
+    parts[::2] = [username_shown_before(part) for part in parts[::2]]
     return "".join(parts)
 
 
-def username_shown_once(text: str) -> str:
+def username_shown_before(text: str) -> str:
     """Return the form in which names were kept and shown before there were keys."""
     return unicodedata.normalize("NFKC", text)
 
@@ -187,12 +187,12 @@ def email(text: str) -> Email:
     The key holds the domain in the form that travels (`xn--…`), and the part before the @ without
     case. What `+` or a dot means there is for the mailbox's host to know.
     """
-    domain = text.rpartition("@")[2]
     if len(text) > EMAIL_CHARS_MAX:
         raise NameRefused(f"Give a valid e-mail address of at most {EMAIL_CHARS_MAX} characters.")
     if unseen := unicode.first_unseen(text):
         raise NameRefused(f"This is not a valid e-mail address: it has {unseen}.")
-    if max(map(len, _DOTS_OF_DOMAINS.split(domain))) > _LABEL_CHARS_MAX:  # reading it is quadratic
+    labels = _DOTS_OF_DOMAINS.split(text.rpartition("@")[2])
+    if max(map(len, labels)) > _LABEL_CHARS_MAX:  # the time to read one grows with its square
         raise NameRefused("This is not a valid e-mail address: a part of the domain is too long.")
     try:
         found = email_validator.validate_email(

@@ -33,8 +33,8 @@ SELECT user_id::text, username, (SELECT reading FROM revocation_clock) FROM acco
 -- the form in which names are shown or in which they once were.
 SELECT user_id::text, username, coalesce(email_given, email), created_at, password_hash
 FROM users
-WHERE username IN (%(shown)s, %(shown_once)s) OR username_key = %(key)s
-ORDER BY username = %(shown)s DESC, username = %(shown_once)s DESC
+WHERE username IN (%(shown)s, %(shown_before)s) OR username_key = %(key)s
+ORDER BY username = %(shown)s DESC, username = %(shown_before)s DESC
 LIMIT 1
 
 -- find_by_email: finds a user by an address in lower case, or else by its key

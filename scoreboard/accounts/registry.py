@@ -32,7 +32,7 @@ from scoreboard.settings import Settings
 log = structlog.get_logger("scoreboard.accounts")
 
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
-# Of the last, older versions are still in need: see docs/decisions/0022.
+# The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
 _TAKEN: Final = frozenset(
     {
         "users_username_key",
@@ -301,7 +301,7 @@ class Accounts:
         else:
             wanted = {
                 "shown": names.username_shown(login),
-                "shown_once": names.username_shown_once(login),
+                "shown_before": names.username_shown_before(login),
                 "key": names.username_key(login),
             }
             rows = await self._fetch("find_by_username", wanted)

@@ -98,6 +98,7 @@ export class AccountView {
   async #enter(event) {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(event.target));
+    fields.username = fields.username.trim(); // keyboards of phones put a space after a word
     $("enter-button").disabled = true;
     showErrors({}, ENTER);
     say("", "");

@@ -264,8 +264,8 @@ ACCOUNTS: Final = (
     Guard(
         "names: of two with one name each is found by their own spelling",
         "scoreboard/accounts/queries.sql",
-        "ORDER BY username = %(shown)s DESC, username = %(shown_once)s DESC\n",
-        "ORDER BY username = %(shown)s, username = %(shown_once)s\n",
+        "ORDER BY username = %(shown)s DESC, username = %(shown_before)s DESC\n",
+        "ORDER BY username = %(shown)s, username = %(shown_before)s\n",
         "tests/integration/test_names.py",
     ),
     Guard(

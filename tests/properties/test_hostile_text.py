@@ -118,7 +118,7 @@ def test_two_logins_that_may_mean_one_user_are_one_to_the_limit(one: str, other:
         """All that the registry compares with what it holds."""
         if "@" in login:
             return {login.lower(), names.email_key(login)}
-        shown = {names.username_shown(login), names.username_shown_once(login)}
+        shown = {names.username_shown(login), names.username_shown_before(login)}
         return shown | {names.username_key(login)}
 
     if looked_for(one) & looked_for(other):
