@@ -159,6 +159,39 @@ def test_what_was_played_under_the_seeds_schema_is_ranked_after_the_climb(
     assert sql(empty_database_url, "SELECT 1 FROM scores WHERE updated_at IS NULL") == []
 
 
+@pytest.mark.parametrize(
+    ("version", "after"),
+    [(7, 7), (2**53 - 1, 2**53 - 1), (2**53, 4), (2**63 - 1, 4), (-1, 4)],
+)
+def test_a_version_that_clients_refuse_for_ever_comes_down(
+    empty_database_url: str, version: int, after: int
+) -> None:
+    climb(empty_database_url, ALL.index("0008.exact-version"))
+    sql(
+        empty_database_url,
+        """
+        WITH player AS (
+            INSERT INTO users (username, email, password_hash) VALUES ('ada', 'ada', '-')
+            RETURNING user_id
+        ),
+        action AS (
+            INSERT INTO actions (action_id, points)
+            SELECT 'a' || n, n FROM generate_series(1, 3) AS n
+            RETURNING action_id, points
+        )
+        INSERT INTO ledger (user_id, action_id, points_granted)
+        SELECT user_id, action_id, points FROM player, action
+        """,
+    )
+    sql(empty_database_url, "UPDATE board SET version = %s", (version,))
+
+    migrate(empty_database_url)
+
+    assert sql(empty_database_url, "SELECT version FROM board") == [(after,)]
+    with pytest.raises(psycopg2.errors.CheckViolation):
+        sql(empty_database_url, "UPDATE board SET version = 9007199254740992")
+
+
 def test_migrating_again_changes_nothing(database_url: str) -> None:
     assert migrate(database_url) == []
 
