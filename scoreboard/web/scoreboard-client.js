@@ -8,7 +8,7 @@
  * One file, no dependencies. Types: scoreboard-client.d.ts. Manual: docs/client.md.
  */
 
-export const VERSION = "1.0.0";
+export const VERSION = "1.0.1";
 
 const DEFAULTS = {
   url: "/api/leaderboard",
@@ -33,6 +33,8 @@ const UNSEEN_MS = 3_000;
 const NEWS_SLACK_MS = 10_000;
 const SLEEP_MS = 10_000;
 const RANKS = 10;
+// Further back than any cache or instance can be: the server numbered its board anew.
+const RENUMBERED = 2 ** 32;
 
 /** The board, live. Events: `board` and `state`, whose `detail` is `board` and `state` below. */
 export class ScoreboardClient extends EventTarget {
@@ -137,7 +139,7 @@ export class ScoreboardClient extends EventTarget {
 
   /** The contract: a board that is not newer changes nothing. */
   #take(board) {
-    if (this.#board && board.version <= this.#board.version) return;
+    if (this.#board && !isNewer(board.version, this.#board.version)) return;
     this.#board = board;
     this.#emit("board", board);
     this.#tell();
@@ -681,6 +683,10 @@ function canStream() {
 
 function isEventStream(response) {
   return response.body && /^text\/event-stream\b/i.test(response.headers.get("Content-Type") ?? "");
+}
+
+function isNewer(version, than) {
+  return version > than || than - version > RENUMBERED;
 }
 
 /** A board from any transport; null if it is none. */

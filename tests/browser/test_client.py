@@ -117,6 +117,28 @@ async def test_an_older_version_is_ignored_by_whatever_way_it_comes(
     assert versions == sorted(set(versions))
 
 
+async def test_a_board_that_is_numbered_anew_is_shown_on_every_way(
+    fake: FakeServer, follow: Follow
+) -> None:
+    """The version had leapt: whoever kept the highest one would wait for it for ever."""
+    leapt = 2**53 - 9
+    leader, follower = [await follow(shareTabs=True) for _ in range(2)]
+    await until(leader, "live")
+    await fake.push_board(leapt)
+    for page in (leader, follower):
+        await until_version(page, leapt)
+
+    fake.version = 70
+    await fake.push(b'event: closing\ndata: {"code":"renumbered","message":"Forget"}\n\n')
+    for page in (leader, follower):
+        await until_version(page, 70)
+    await fake.until_open(1)
+    await fake.push(board_event(72) + board_event(71))
+    for page in (leader, follower):
+        await until_version(page, 72)
+        assert (await page.evaluate("versions"))[-3:] == [leapt, 70, 72]
+
+
 async def test_a_stream_is_read_however_its_bytes_are_cut_and_its_lines_end(
     fake: FakeServer, follow: Follow
 ) -> None:

@@ -8,6 +8,13 @@ from tests.guards.guard import Guard
 
 WEB: Final = (
     Guard(
+        "a board that is numbered anew is shown",
+        "scoreboard/web/scoreboard-client.js",
+        "return version > than || than - version > RENUMBERED;",
+        "return version > than;",
+        "tests/browser/test_client.py::test_a_board_that_is_numbered_anew_is_shown_on_every_way",
+    ),
+    Guard(
         "a frozen tab is not waited for",
         "scoreboard/web/scoreboard-client.js",
         "expect(this.#greeted ? ANSWER_MS : GREETING_MS)",
