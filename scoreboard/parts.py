@@ -21,6 +21,8 @@ from scoreboard.connections.redis import Redis
 from scoreboard.connections.session import Failure
 from scoreboard.live.bus import Bus, LocalBus
 from scoreboard.live.hub import Hub
+from scoreboard.live.messages import PURPOSE as BUS_PURPOSE
+from scoreboard.live.messages import Messages
 from scoreboard.live.rabbit import RabbitBus
 from scoreboard.live.relay import Relay
 from scoreboard.operations.health import Health, Part, effect
@@ -29,11 +31,14 @@ from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.copy import PURPOSE as COPY_PURPOSE
+from scoreboard.scoring.copy import RedisCopy
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Board, Origin
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 from scoreboard.settings import Settings
+from scoreboard.signatures import Signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ def assemble(settings: Settings) -> Parts:
         on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )
     ledger = Ledger(writers, queries)
-    board = CachedBoard(redis, ledger, metrics)
+    copy = RedisCopy(redis, Signatures.by(settings, COPY_PURPOSE))
+    board = CachedBoard(copy, ledger, metrics)
     hub = Hub(
         metrics,
         push_interval_seconds=settings.push_interval_seconds,
@@ -181,7 +187,7 @@ def _bus(
         return LocalBus()
     return RabbitBus(
         settings.amqp_url,
-        settings.instance,
+        Messages(Signatures.by(settings, BUS_PURPOSE), settings.instance),
         metrics,
         publish_timeout_seconds=settings.publish_timeout_seconds,
         publishes=settings.takes_submissions,

@@ -15,14 +15,14 @@ SCORE_UPDATE: Final = Event(
     "score:update",
     ScoreUpdateSchema(),
     "The top 10: once at the beginning, then whenever it changed. `id` is the board's version and "
-    "never goes back; during a burst some versions are left out, the last one never is.",
+    "never goes back in a stream; during a burst some versions are left out, never the last one.",
 )
 CLOSING: Final = Event(
     "closing",
     ClosingSchema(),
     "The server ends the stream: `shutting_down`, reconnect and another instance answers; "
     "`expired_token` or `revoked_token`, refresh the token first; `unknown_user`, the user was "
-    "deleted.",
+    "deleted; `renumbered`, forget the highest id and reconnect.",
 )
 EVENTS: Final = (CONNECTED, SCORE_UPDATE, CLOSING)
 

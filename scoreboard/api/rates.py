@@ -19,7 +19,7 @@ from scoreboard.api.local_rates import LocalRates
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.board import KEY as BOARD_KEY
+from scoreboard.scoring.copy import KEY as BOARD_KEY
 from scoreboard.scoring.model import Board
 
 _WAITING_MAX: Final = 20_000

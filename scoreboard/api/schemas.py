@@ -13,6 +13,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from scoreboard.accounts import names
 from scoreboard.accounts.blocklist import CHARS_MIN
 from scoreboard.errors import ExpiredToken, RevokedToken, ShuttingDown, UnknownUser
+from scoreboard.live.frames import RENUMBERED
 from scoreboard.scoring.model import BOARD_SIZE
 
 # What no user name has, as far as ASCII goes: `accounts.names` knows the rest.
@@ -206,6 +207,7 @@ class ClosingSchema(Schema):
         ShuttingDown.code,
         validate=validate.OneOf(
             [kind.code for kind in (ShuttingDown, ExpiredToken, RevokedToken, UnknownUser)]
+            + [RENUMBERED]
         ),
     )
     message = _told(fields.String, "Why, for people.", ShuttingDown.message)

@@ -18,8 +18,10 @@ from scoreboard.errors import LedgerUnavailable
 from scoreboard.live import bus
 from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.board import CachedBoard
+from scoreboard.scoring.copy import PURPOSE, RedisCopy
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.settings import Settings, SettingsError
+from scoreboard.signatures import Signatures
 
 NAME: Final = "scoreboard.cli"
 # Nobody waits for a command but the operator, who can end it; and comparing or loading millions of
@@ -74,13 +76,23 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
 
 
 @contextlib.asynccontextmanager
-async def open_cached_board(redis: Redis, ledger: Ledger) -> AsyncIterator[CachedBoard]:
+async def open_cached_board(
+    settings: Settings, redis: Redis, ledger: Ledger
+) -> AsyncIterator[CachedBoard]:
     """Lend the board's copy; what it stores is stored before this ends."""
-    board = CachedBoard(redis, ledger, Metrics())
+    board = CachedBoard(copy_in(redis, settings), ledger, Metrics())
     try:
         yield board
     finally:
         await board.close()
+
+
+def copy_in(redis: Redis, settings: Settings) -> RedisCopy:
+    """The copy in Redis. Without a secret (only the service needs one) nobody can say who made it;
+    and one that is stored counts for nothing until an instance has replaced it, within a second.
+    """
+    signatures = Signatures.by(settings, PURPOSE) if settings.jwt_secret else None
+    return RedisCopy(redis, signatures)
 
 
 def database_url(settings: Settings) -> str:

@@ -24,7 +24,6 @@ from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import open_cached_board, open_ledger, open_postgres, open_redis
 from scoreboard.commands.terminal import note, say, say_json
-from scoreboard.connections.redis import RedisUnavailable
 from scoreboard.errors import InvalidPayload, UnknownUser
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.model import Board
@@ -170,7 +169,7 @@ async def _give_name(found: Settings, login: str, username: str) -> tuple[str, s
         _open_accounts(found) as accounts,
         open_ledger(found) as ledger,
         open_redis(found) as redis,
-        open_cached_board(redis, ledger) as cached,
+        open_cached_board(found, redis, ledger) as cached,
     ):
         account = await accounts.known(login)
         with refusing_taken():
@@ -178,8 +177,7 @@ async def _give_name(found: Settings, login: str, username: str) -> tuple[str, s
         if not known:
             raise UnknownUser(NOBODY)
         if board is not None:
-            await cached.store(board)
-            await _mention_if_lost(cached, board)
+            await _store(cached, board)
         return account.username, new
 
 
@@ -228,7 +226,7 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> Board:
         _open_accounts(found) as accounts,
         open_ledger(found) as ledger,
         open_redis(found) as redis,
-        open_cached_board(redis, ledger) as cached,
+        open_cached_board(found, redis, ledger) as cached,
     ):
         account = await accounts.known(login)
         if not certain:
@@ -239,20 +237,19 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> Board:
         board = await ledger.remove_user(account.user_id)
         if board is None:
             raise UnknownUser(NOBODY)
-        await cached.store(board)
-        await _mention_if_lost(cached, board)
+        await _store(cached, board)
         return board
 
 
-async def _mention_if_lost(cached: CachedBoard, board: Board) -> None:
-    """It is done whatever Redis does, so a copy that missed it is a remark and no failure."""
-    with contextlib.suppress(RedisUnavailable):
-        if await cached.version() >= board.version:
-            return
-    note(
-        "scoreboard: Redis did not take the new board. Running instances mend that within a second "
-        "of its return; `scoreboard board verify` tells."
-    )
+async def _store(cached: CachedBoard, board: Board) -> None:
+    """Give the copy a board. The change is made whatever Redis does, so a copy that missed it is a
+    remark and no failure.
+    """
+    if not await cached.store(board):
+        note(
+            "scoreboard: Redis did not take the new board. Running instances mend that within a "
+            "second of its return; `scoreboard board verify` tells."
+        )
 
 
 @contextlib.asynccontextmanager

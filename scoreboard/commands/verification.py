@@ -11,8 +11,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from scoreboard.connections.redis import Redis
-from scoreboard.scoring.board import KEY
+from scoreboard.scoring.copy import RedisCopy
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Board, Entry
 from scoreboard.unicode import escaped
@@ -53,10 +52,7 @@ class Comparison:
             return [self.latest]
         copy, first, last = self.latest, min(self.truths), max(self.truths)
         if copy.version > last:
-            return [
-                f"Redis holds version {copy.version}, ahead of the ledger's {last}: "
-                "newer boards will be taken for older ones"
-            ]
+            return [f"Redis holds version {copy.version}, ahead of the ledger's {last}"]
         if copy.version < first:
             return [f"Redis holds version {copy.version} and stays behind the ledger's {last}"]
         if copy.version in self.truths:
@@ -69,7 +65,7 @@ async def ledger_differences(ledger: Ledger) -> list[str]:
     return await ledger.differences() and await ledger.differences()
 
 
-async def copy_differences(ledger: Ledger, redis: Redis) -> tuple[list[str], int]:
+async def copy_differences(ledger: Ledger, in_redis: RedisCopy) -> tuple[list[str], int]:
     """Compare Redis with the ledger; a sentence for each difference, and the ledger's version.
 
     Raises LedgerUnavailable, RedisUnavailable.
@@ -79,27 +75,13 @@ async def copy_differences(ledger: Ledger, redis: Redis) -> tuple[list[str], int
     deadline = clock() + _MENDED_WITHIN_SECONDS
     while True:
         # Redis first: what it holds was committed before, so a later truth cannot be older.
-        copy = await _copy(redis)
+        found = await in_redis.read()
+        copy = f"Redis holds {found}" if found.board is None else found.board
         truth = await ledger.board()
         comparison.add(copy, truth)
         if comparison.agrees() or clock() > deadline:
             return comparison.differences(), truth.version
         await asyncio.sleep(_PAUSE_SECONDS)
-
-
-async def _copy(redis: Redis) -> Board | str:
-    version, text = await redis.fields(KEY, ["version", "board"])
-    if version is None or text is None:
-        return "Redis holds no board"
-    try:
-        board = Board.from_json(text)
-        if board.version != int(version):
-            return (
-                f"Redis names version {int(version)} and holds a board of version {board.version}"
-            )
-    except ValueError:
-        return "Redis holds something that is no board"
-    return board
 
 
 def _entry_differences(copy: Board, truth: Board) -> list[str]:

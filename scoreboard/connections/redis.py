@@ -103,11 +103,6 @@ class Redis:
         """How many open connections carry none, right now."""
         return len(self._pool._available_connections)
 
-    async def fields(self, key: str, names: Sequence[str]) -> list[bytes | None]:
-        """Read fields of a hash. Raises RedisUnavailable."""
-        values: list[bytes | None] = await self._ask(lambda: self._client.hmget(key, list(names)))
-        return values
-
     def script(self, lua: str) -> Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]:
         """Register a Lua script; it survives a restarted server. The call raises
         RedisUnavailable.

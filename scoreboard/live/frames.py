@@ -56,4 +56,6 @@ def closing(code: str, message: str) -> bytes:
     return event("closing", {"code": code, "message": message})
 
 
+# Code of the `closing` event after which clients forget the highest version that they have seen.
+RENUMBERED: Final = "renumbered"
 HEARTBEAT: Final = Frame.of(b": heartbeat\n\n")

@@ -7,22 +7,25 @@ client costs one board of memory and delays nobody. (docs/decisions/0005, with t
 
 Bursts are conflated: the first change goes out at once, later ones at most every
 `push_interval_seconds`, and the last one always.
+
+A board is encoded before it is taken: one that cannot be sent never becomes the one to send.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
 
-from scoreboard.live.frames import HEARTBEAT, Frame, closing, score_update
+from scoreboard.live.frames import HEARTBEAT, RENUMBERED, Frame, closing, score_update
+from scoreboard.live.subscriber import Subscriber
+from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Span, Tracing
-from scoreboard.scoring.model import Board, Origin
+from scoreboard.scoring.model import LEAP_MAX, Board, Origin
 
 log = structlog.get_logger("scoreboard.hub")
 
@@ -31,40 +34,12 @@ _STRIDE: Final = 256
 _TEND_SECONDS: Final = 0.1
 # Of the boards that one push brings, this many are timed.
 _TIMED_MAX: Final = 64
-
-
-class Subscriber:
-    """One open stream. `end` makes its handler return; `version` is what was written to it last."""
-
-    __slots__ = ("_chunked", "behind_since", "end", "transport", "version")
-
-    def __init__(
-        self, transport: asyncio.Transport, *, chunked: bool, version: int, end: Callable[[], None]
-    ) -> None:
-        self.transport = transport
-        self.version = version
-        self.behind_since: float | None = None
-        self.end = end
-        self._chunked = chunked
-
-    @property
-    def has_unsent_bytes(self) -> bool:
-        """Whether the kernel has not yet taken all that was written."""
-        return self.transport.get_write_buffer_size() > 0
-
-    def write(self, frame: Frame) -> None:
-        """Hand the frame to the transport, which never blocks."""
-        if not self.transport.is_closing():
-            self.behind_since = None  # it has taken all that was written before
-            self.transport.write(frame.chunked if self._chunked else frame.plain)
-
-    def dismiss(self, farewell: Frame) -> None:
-        """Say that this is the end, and end the stream: nothing newer follows, though a push that
-        is under way may still come by.
-        """
-        self.write(farewell)
-        self.version = sys.maxsize
-        self.end()
+_BEGINS_ANEW: Final = Frame.of(
+    closing(
+        RENUMBERED,
+        "The board is numbered anew. Forget the highest id that you have seen, and reconnect.",
+    )
+)
 
 
 class Hub:
@@ -86,7 +61,7 @@ class Hub:
         self._tracing = tracing
         self._on_newer = on_newer
         self.board: Board | None = None
-        self._frame: Frame | None = None
+        self.frame: Frame | None = None  # the board as a `score:update`
         self._metrics = metrics
         self._push_interval_seconds = push_interval_seconds
         self._heartbeat_seconds = heartbeat_seconds
@@ -96,6 +71,7 @@ class Hub:
         self._changed = asyncio.Event()
         self._pushed_version = 0
         self._farewell: Frame | None = None
+        self._seldom = Seldom()
         self._on_their_way: list[tuple[Origin, Span]] = []
 
     def __len__(self) -> int:
@@ -107,34 +83,70 @@ class Hub:
         return self.board.version if self.board else -1
 
     def offer(self, board: Board, origin: Origin | None = None) -> None:
-        """Take a board unless the one we have is as new."""
+        """Take a board, whoever made it, unless the one we have is as new, or this one so far ahead
+        that no history leads there.
+        """
+        if self.board is not None and board.version - self.board.version > LEAP_MAX:
+            self._refuse(board, "leap")
+        else:
+            self._take(board, origin)
+
+    def _take(self, board: Board, origin: Origin | None = None) -> bool:
         if board.version <= self.version:
             self._metrics.boards_outdated.inc()
-            return
+            return False
+        try:
+            frame = Frame.of(score_update(board))
+        except (TypeError, ValueError, OverflowError):
+            self._refuse(board, "unencodable")
+            return False
         if origin is not None and len(self._on_their_way) < _TIMED_MAX:
             self._on_their_way.append((origin, self._span(board, origin)))
         if self.version > self._pushed_version:
             self._metrics.boards_conflated.inc()
-        self.board, self._frame = board, None
+        self.board, self.frame = board, frame
         self._metrics.board_version.labels("hub").set(board.version)
         self._on_newer(board)
         self._changed.set()
+        return True
 
-    async def is_behind(self, version: int) -> bool:
-        """Compare with the ledger's version."""
-        return self.version < version
+    def _refuse(self, board: Board, reason: str) -> None:
+        self._metrics.boards_refused.labels(reason).inc()
+        if self._seldom.due(reason):
+            log.error("scoreboard.hub.refused", reason=reason, version=board.version)
 
-    async def catch_up(self, board: Board) -> None:
-        """Take a board that the ledger gave."""
-        self.offer(board)
+    # For the relay
+
+    async def held(self) -> Board | None:
+        """The board that subscribers may have seen."""
+        return self.board
+
+    async def take(self, board: Board) -> bool:
+        """Take the ledger's board if it is newer; however far ahead, it is the truth."""
+        return board.version > self.version and self._take(board)
+
+    async def begin_anew(self, board: Board) -> None:
+        """Take the ledger's board though it is older. Whoever has seen the one that we had is told
+        to forget it: the stream ends, and the next one begins with this.
+        """
+        if self.version <= board.version:
+            return
+        self.board = self.frame = None
+        self._pushed_version = 0
+        self._take(board)
+        for subscriber in list(self._subscribers):
+            subscriber.dismiss(_BEGINS_ANEW)
 
     def join(self, subscriber: Subscriber) -> None:
         """Add a subscriber; it gets the newest board now, unless it has it."""
         self._subscribers[subscriber] = None
         self._metrics.subscribers.set(len(self._subscribers))
         self._deliver(subscriber)
-        if self._farewell is not None:  # it was on its way in when the others were told
+        # It was on its way in when the others were told.
+        if self._farewell is not None:
             subscriber.dismiss(self._farewell)
+        elif subscriber.version - self.version > LEAP_MAX:
+            subscriber.dismiss(_BEGINS_ANEW)
 
     def leave(self, subscriber: Subscriber, *, vanished: bool = False) -> None:
         """Forget a subscriber; one that `vanished` acknowledged nothing until the kernel gave it
@@ -217,9 +229,9 @@ class Hub:
         """Do what `_deliver` does, for many: in one loop, and counted once, a delivery costs 2 µs
         less of Python.
         """
-        if self.board is None:
+        if self.board is None or self.frame is None:
             return
-        version, frame = self.board.version, self._encoded(self.board)
+        version, frame = self.board.version, self.frame
         present, delivered = self._subscribers, 0
         for subscriber in subscribers:
             if subscriber.version >= version or subscriber not in present:
@@ -243,20 +255,15 @@ class Hub:
 
     def _deliver(self, subscriber: Subscriber) -> None:
         """Write the newest board to a subscriber that has an older one, if it can take it."""
-        if self.board is None or subscriber.version >= self.board.version:
+        if self.frame is None or subscriber.version >= self.version:
             return
         if subscriber.has_unsent_bytes:
             self._metrics.deliveries_skipped.inc()
             self._fall_behind(subscriber)
             return
-        subscriber.write(self._encoded(self.board))
-        subscriber.version = self.board.version
+        subscriber.write(self.frame)
+        subscriber.version = self.version
         self._metrics.deliveries.inc()
-
-    def _encoded(self, board: Board) -> Frame:
-        if self._frame is None:
-            self._frame = Frame.of(score_update(board))
-        return self._frame
 
     def _send_heartbeat(self, subscriber: Subscriber) -> None:
         if subscriber.has_unsent_bytes:

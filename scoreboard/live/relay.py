@@ -1,9 +1,20 @@
 """The relay keeps every copy on this instance level with the ledger.
 
 Boards arrive from the bus. Since a message can be lost (an instance killed between commit and
-publish, a broker that restarts), the relay also compares versions with the ledger: every
-`interval_seconds`, and at once when the bus was connected anew. So no copy stays behind for longer
+publish, a broker that restarts), the relay also compares each copy with the ledger: every
+`interval_seconds`, and at once when the bus was connected anew. So no copy stays wrong for longer
 than that.
+
+    behind    it takes the ledger's board
+    ahead, or another board under the same version
+              the ledger went back (a backup, a promotion that lost commits), or somebody forged a
+              board. The ledger's version is lifted above the one that was shown, so nobody who saw
+              that one takes what is true for old
+    far ahead (LEAP_MAX)
+              no history leads there: the copy begins anew, and its clients are told to forget
+
+Copies are looked at first and the ledger after them: what a sound copy holds was committed before,
+so it can never look as if it were ahead. (docs/decisions/0020)
 """
 
 from __future__ import annotations
@@ -11,36 +22,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import structlog
 
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import LEAP_MAX, VERSION_END, Board
 
 log = structlog.get_logger("scoreboard.relay")
 
 
 class Truth(Protocol):
-    """Where versions come from."""
-
-    async def version(self) -> int:
-        """Read the version alone. Raises LedgerUnavailable."""
+    """Where boards come from."""
 
     async def board(self) -> Board:
-        """Read the whole board. Raises LedgerUnavailable."""
+        """Read the board. Raises LedgerUnavailable."""
+
+    async def lift(self, above: int) -> Board:
+        """Raise the board's version above this one, and read it. Raises LedgerUnavailable."""
 
 
 class Copy(Protocol):
-    """Something that holds a board and can be behind."""
+    """Something that holds a board, and shows it."""
 
-    async def is_behind(self, version: int) -> bool:
-        """Compare with the ledger's version."""
+    async def held(self) -> Board | None:
+        """The newest board that it may have shown."""
 
-    async def catch_up(self, board: Board) -> None:
-        """Take the ledger's board."""
+    async def take(self, board: Board) -> bool:
+        """Take the ledger's board in the place of an older one. Answers whether it had to."""
+
+    async def begin_anew(self, board: Board) -> None:
+        """Take the ledger's board in the place of a newer one."""
 
 
 class Relay:
@@ -54,6 +69,7 @@ class Relay:
         self._metrics = metrics
         self._interval_seconds = interval_seconds
         self._due = asyncio.Event()
+        self._seldom = Seldom()
 
     def hurry(self) -> None:
         """Compare now: something may have been missed."""
@@ -66,25 +82,51 @@ class Relay:
             await self._pause(self._interval_seconds * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
 
     async def reconcile(self) -> None:
-        """Compare once, and hand the ledger's board to each copy that is behind."""
+        """Compare once, and mend each copy that is not as the ledger says."""
+        held = [await copy.held() for copy in self._copies.values()]
         try:
-            version = await self._truth.version()
-            self._metrics.board_version.labels("ledger").set(version)
-            behind = [name for name, copy in self._copies.items() if await copy.is_behind(version)]
-            if behind:
-                await self._catch_up(behind)
+            truth = await self._truth.board()
+            ahead = _ahead(held, truth)
+            if ahead is not None:
+                truth = await self._overtake(ahead, truth)
         except LedgerUnavailable:
             self._metrics.reconcile_failures.inc()
+            return
+        self._metrics.board_version.labels("ledger").set(truth.version)
+        for name, copy in self._copies.items():
+            if await copy.take(truth):
+                self._metrics.catch_ups.labels(name).inc()
+                log.debug("scoreboard.relay.catch_up", copy=name, version=truth.version)
 
-    async def _catch_up(self, names: list[str]) -> None:
-        board = await self._truth.board()
-        for name in names:
-            self._metrics.catch_ups.labels(name).inc()
-            log.debug("scoreboard.relay.catch_up", copy=name, version=board.version)
-            await self._copies[name].catch_up(board)
+    async def _overtake(self, shown: int, truth: Board) -> Board:
+        """Get beyond a version that was shown and that the ledger does not know."""
+        lifts = shown - truth.version <= LEAP_MAX and shown + 1 < VERSION_END
+        self._note_divergence("lifted" if lifts else "renumbered", shown, truth.version)
+        if lifts:
+            return await self._truth.lift(above=shown)
+        for copy in self._copies.values():
+            await copy.begin_anew(truth)
+        return truth
+
+    def _note_divergence(self, mended: str, shown: int, ledger: int) -> None:
+        self._metrics.divergences.labels(mended).inc()
+        if self._seldom.due(mended):
+            log.error("scoreboard.relay.diverged", mended=mended, shown=shown, ledger=ledger)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._due.wait()
         self._due.clear()
+
+
+def _ahead(held: Iterable[Board | None], truth: Board) -> int | None:
+    """The highest version that was shown with what the ledger does not say of it."""
+    return max(
+        (
+            board.version
+            for board in held
+            if board is not None and board.version >= truth.version and board != truth
+        ),
+        default=None,
+    )

@@ -18,8 +18,9 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp_sse import EventSourceResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from scoreboard.live.frames import Frame, closing, opening, score_update
-from scoreboard.live.hub import Hub, Subscriber
+from scoreboard.live.frames import Frame, closing, opening
+from scoreboard.live.hub import Hub
+from scoreboard.live.subscriber import Subscriber
 
 # What the kernel may hold of a stream that is not read, which it doubles for its own accounts: some
 # sixty boards. Left to itself it takes 3 to 4 MB, four minutes of boards: as much memory for each
@@ -95,9 +96,10 @@ async def follow(
     fate = _forget_opening(request, response)
     async with response:
         await response.write(_first_events(hub, retry_seconds))
-        hub.join(subscriber)
-        admitted = None if admission is None else _admitted(admission, subscriber)
+        admitted = None
         try:
+            hub.join(subscriber)
+            admitted = None if admission is None else _admitted(admission, subscriber)
             await response.wait()
         finally:
             if admitted is not None:
@@ -142,8 +144,7 @@ def _forget_opening(request: web.Request, response: EventSourceResponse) -> _Fat
 
 
 def _first_events(hub: Hub, retry_seconds: tuple[float, float]) -> bytes:
-    board = b"" if hub.board is None else score_update(hub.board)
-    return opening(retry_seconds) + board
+    return opening(retry_seconds) + (b"" if hub.frame is None else hub.frame.plain)
 
 
 def _admitted(admission: Admission, subscriber: Subscriber) -> ExitStack:

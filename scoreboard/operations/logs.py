@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any, Final, TextIO
@@ -36,6 +37,24 @@ def about(facts: Callable[[], Mapping[str, str]]) -> Iterator[None]:
         yield
     finally:
         SUBJECT.reset(token)
+
+
+class Seldom:
+    """Lets each of a few things be said once in a while, however often it happens: whoever sends us
+    garbage does not write our log. What is left out is counted by whoever asks.
+    """
+
+    def __init__(self, every_seconds: float = 60.0) -> None:
+        self._every_seconds = every_seconds
+        self._next: dict[str, float] = {}
+
+    def due(self, what: str) -> bool:
+        """Whether it is to be said now. `what` is one of a few words of ours."""
+        now = time.monotonic()
+        if now < self._next.get(what, now):
+            return False
+        self._next[what] = now + self._every_seconds
+        return True
 
 
 def configure(level: str, form: str, instance: str) -> None:

@@ -46,6 +46,8 @@ _LIMITS: Final = (
     "tokens",
     "operations",
 )
+_REFUSED_COPIES: Final = ("kind", "size", "unsigned", "signature", "malformed", "leap")
+_REFUSED_EVENTS: Final = ("size", "unsigned", "signature", "malformed", "failed")
 # What `submit` raises.
 _REFUSALS: Final = (
     AlreadyGranted,
@@ -113,6 +115,9 @@ class Metrics:
         self.http_failures = make.counter(
             "http_failures", "Requests that a defect of ours ended with status 500."
         )
+        self.http_broken_off = make.counter(
+            "http_broken_off", "Answers broken off: they had begun when their handler failed."
+        )
         self.limited = make.counter(
             "rate_limited", "Requests refused by a rate limit.", "limit", known=_LIMITS
         )
@@ -169,7 +174,13 @@ class Metrics:
             "board_reads_from_ledger",
             "Rounds of reads that Redis did not answer.",
             "reason",
-            known=("away", "missing", "malformed", "older", "unconfirmed"),
+            known=("away", "missing", "refused", "older", "unconfirmed"),
+        )
+        self.copies_refused = make.counter(
+            "copies_refused",
+            "Looks at Redis that found no board of ours in the place of one.",
+            "reason",
+            known=_REFUSED_COPIES,
         )
         self.board_version = make.gauge(
             "board_version", "The board's version.", "where", together="livemin"
@@ -188,9 +199,20 @@ class Metrics:
             "events_superseded", "Boards replaced by a newer one unpublished."
         )
         self.events_received = make.counter("events_received", "Boards received from the bus.")
-        self.events_malformed = make.counter("events_malformed", "Messages dropped as not a board.")
+        self.events_refused = make.counter(
+            "events_refused",
+            "Messages dropped: no board that one of us sent.",
+            "reason",
+            known=_REFUSED_EVENTS,
+        )
         self.boards_outdated = make.counter(
             "boards_outdated", "Boards passed over: the hub had one as new."
+        )
+        self.boards_refused = make.counter(
+            "boards_refused",
+            "Boards that the hub cannot send, or whose version is of no history.",
+            "reason",
+            known=("leap", "unencodable"),
         )
         self.submit_to_event_seconds = make.histogram(
             "submit_to_event_seconds",
@@ -207,6 +229,12 @@ class Metrics:
         self.bus_connects = make.counter("bus_connects", "Connections made to the bus.", "side")
         self.catch_ups = make.counter(
             "catch_ups", "Copies that had to catch up with the ledger.", "copy"
+        )
+        self.divergences = make.counter(
+            "divergences",
+            "Comparisons that found a board shown of which the ledger knows nothing.",
+            "mended",
+            known=("lifted", "renumbered"),
         )
         self.reconcile_failures = make.counter(
             "reconcile_failures", "Comparisons that PostgreSQL did not answer."

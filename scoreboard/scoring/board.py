@@ -1,7 +1,5 @@
-"""The board's copy in Redis: what everybody reads, and what anybody may rebuild from the ledger.
-
-Key `leaderboard`, a hash: `version`, and `board` as JSON. A newer version wins inside Redis, so it
-does not matter in which order instances write.
+"""The board as this instance reads it: from the copy in Redis when that may be trusted, else from
+the ledger.
 """
 
 from __future__ import annotations
@@ -9,38 +7,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
+
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.redis import RedisUnavailable
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.copy import Found, RedisCopy
 from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import LEAP_MAX, Board
 
-KEY: Final = "leaderboard"
+log = structlog.get_logger("scoreboard.board")
 
-# Versions are compared as numbers of up to 15 digits, which a Lua number holds exactly.
-_STORE: Final = """
-local present = tonumber(redis.call('HGET', KEYS[1], 'version') or '-1') or -1
-if present >= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[1], 'board', ARGV[2])
-return 1
-"""
 _WAITING_MAX: Final = 20_000
 
 
 class CachedBoard:
     """Reads and stores the copy; falls back to the ledger whenever the copy cannot be trusted.
 
-    It is trusted from the moment it was compared with the ledger (`is_behind`, once a second) until
-    a connection to Redis is made anew or a call fails: Redis may then have come back with an older
-    board.
+    It is trusted from the moment it was compared with the ledger (`take`, once a second) until a
+    connection to Redis is made anew or a call fails: Redis may then have come back with an older
+    board. `generation` is that of its connections (`connections.redis`).
     """
 
-    def __init__(self, redis: Redis, ledger: Ledger, metrics: Metrics) -> None:
-        self._redis = redis
+    def __init__(self, copy: RedisCopy, ledger: Ledger, metrics: Metrics) -> None:
+        self._copy = copy
         self._ledger = ledger
         self._metrics = metrics
-        self._run_store = redis.script(_STORE)
+        self._seldom = Seldom()
         self._stores: Coalescer[Board, bool] = Coalescer(
             self._store_newest,
             batch_max=_WAITING_MAX,
@@ -55,6 +50,8 @@ class CachedBoard:
         )
         self._trusted_generation = -1
         self._latest: Board | None = None
+        # What `held` found in Redis, and in which generation; None while Redis is away.
+        self._looked: tuple[int, Board | None] | None = None
 
     async def store(self, board: Board) -> bool:
         """Put a board into Redis unless it holds a newer one. A Redis that does not take it raises
@@ -75,14 +72,9 @@ class CachedBoard:
         trusted, and we hold the same one: then it need not send it. To be asked in the same turn.
         """
         board = self._latest
-        if board is None or self._redis.generation != self._trusted_generation:
+        if board is None or self._copy.generation != self._trusted_generation:
             return None
         return board if version == b"%d" % board.version else None
-
-    async def version(self) -> int:
-        """The version in Redis, -1 when it has none. Raises RedisUnavailable."""
-        [version] = await self._redis.fields(KEY, ["version"])
-        return int(version) if version and version.isdigit() else -1
 
     def notice(self, board: Board) -> None:
         """Know of a board that this instance heard of, whoever told it: an older one from Redis is
@@ -90,24 +82,56 @@ class CachedBoard:
         """
         self._keep(board)
 
-    async def is_behind(self, version: int) -> bool:
-        """Compare with the ledger's version, and trust the copy from here on if it is as new."""
-        generation = self._redis.generation
-        try:
-            present = await self.version()
-        except RedisUnavailable:
-            return False  # there is nothing to mend while Redis is away
-        self._metrics.board_version.labels("redis").set(present)
-        if present < version:
-            self._trusted_generation = -1
-            return True
-        if generation == self._redis.generation:  # else a connection was made meanwhile: next time
-            self._trusted_generation = generation
-        return False
+    # For the relay
 
-    async def catch_up(self, board: Board) -> None:
-        """Take a board that the ledger gave, after `is_behind` said so."""
-        await self.store(board)
+    async def held(self) -> Board | None:
+        """The newest board that reads of this instance may have shown. What lies in Redis and is no
+        board of ours is taken away: the ledger is asked after that, so nothing newer is lost.
+        """
+        generation = self._copy.generation
+        try:
+            found = self._checked(await self._copy.read())
+            if found.fault is not None:
+                await self._copy.drop()
+        except RedisUnavailable:
+            self._looked = None  # there is nothing to mend while Redis is away
+            return self._latest
+        self._metrics.board_version.labels("redis").set(found.board.version if found.board else -1)
+        self._looked = generation, found.board
+        if found.board is not None:
+            self._keep(found.board)
+        return self._latest
+
+    async def take(self, board: Board) -> bool:
+        """Put the ledger's board, read after `held`, in the place of an older one, and trust the
+        copy from here on. Answers whether it had to.
+        """
+        self._keep(board)
+        if self._looked is None:
+            return False
+        generation, present = self._looked
+        changed = False
+        if present != board:
+            self._trusted_generation = -1
+            try:
+                changed = await self._copy.store(board)
+            except RedisUnavailable:
+                self._metrics.cache_stores_failed.inc()
+                return False
+        if generation == self._copy.generation:  # else a connection was made meanwhile: next time
+            self._trusted_generation = generation
+        return changed
+
+    async def begin_anew(self, board: Board) -> None:
+        """Take the ledger's board though it is older. Redis is filled by the next who reads: the
+        ledger may have gone on since.
+        """
+        self._trusted_generation = -1
+        self._latest, self._looked = board, None
+        try:
+            await self._copy.drop()
+        except RedisUnavailable:
+            self._metrics.cache_stores_failed.inc()
 
     async def close(self) -> None:
         """Finish what is under way; reads first, for they store what the ledger gave."""
@@ -118,7 +142,7 @@ class CachedBoard:
         newest = max(boards, key=lambda board: board.version)
         self._keep(newest)
         try:
-            await self._run_store([KEY], [newest.version, newest.to_json()])
+            await self._copy.store(newest)
         except RedisUnavailable:
             self._metrics.cache_stores_failed.inc()
             return [False] * len(boards)
@@ -134,26 +158,28 @@ class CachedBoard:
     async def _read_copy(self) -> tuple[Board | None, str]:
         """The copy, and why it should not be used ("" when it may)."""
         try:
-            version, text = await self._redis.fields(KEY, ["version", "board"])
+            found = self._checked(await self._copy.read())
         except RedisUnavailable:
             return None, "away"
-        if version is None or text is None:
-            return None, "missing"
-        try:
-            board = self._decoded(int(version), text)
-        except ValueError:
-            return None, "malformed"
-        if self._latest is not None and board.version < self._latest.version:
+        if found.board is None:
+            return None, "missing" if found.fault is None else "refused"
+        if self._latest is not None and found.board.version < self._latest.version:
             return None, "older"
-        if self._redis.generation != self._trusted_generation:
-            return board, "unconfirmed"
-        self._keep(board)
-        return board, ""
+        if self._copy.generation != self._trusted_generation:
+            return found.board, "unconfirmed"
+        self._keep(found.board)
+        return found.board, ""
 
-    def _decoded(self, version: int, text: bytes) -> Board:
-        if self._latest is not None and version == self._latest.version:
-            return self._latest  # decoded before
-        return Board.from_json(text)
+    def _checked(self, found: Found) -> Found:
+        """Refuse, count and now and then log what is no board of ours."""
+        board, latest = found.board, self._latest
+        if board is not None and latest is not None and board.version - latest.version > LEAP_MAX:
+            found = Found(fault="leap", claimed=found.claimed)
+        if found.fault is not None:
+            self._metrics.copies_refused.labels(found.fault).inc()
+            if self._seldom.due(found.fault):
+                log.warning("scoreboard.board.copy_refused", fault=found.fault)
+        return found
 
     async def _read_truth(self, copy: Board | None) -> Board:
         """Ask the ledger; while that is away too, the newest board we know is better than none."""

@@ -27,7 +27,7 @@ from scoreboard.errors import (
     UnknownAction,
     UnknownUser,
 )
-from scoreboard.scoring.model import Board, Entry, Grant, Submission
+from scoreboard.scoring.model import LEAP_MAX, Board, Entry, Grant, Submission
 
 log = structlog.get_logger("scoreboard.ledger")
 
@@ -87,15 +87,29 @@ class Ledger:
         """
         return _board(await self._queries.fetch(SQL["read_board"]))
 
-    async def rebuild(self, above: int = 0) -> tuple[int, Board]:
+    async def lift(self, above: int) -> Board:
+        """Raise the board's version above one that was shown, unless it is above it already, and
+        return the board. Raises LedgerUnavailable.
+
+        For a ledger that went back: it was restored from a backup, or a promotion lost commits.
+        Then what it commits next would bear versions that were used, and everybody who holds one of
+        those would take it for old.
+        """
+        await self._queries.fetch(SQL["lift_board"], {"above": above})
+        return await self.board()
+
+    async def rebuild(self, above: int = 0, *, renumber: bool = False) -> tuple[int, Board]:
         """Set every score to the sum of its ledger rows, and renew the board.
 
         Returns how many scores were wrong, and the board under a version higher than its own and
         than `above` (the highest one that a copy is known to hold: after a restore from a backup
-        the copies may be ahead of the truth). Raises LedgerUnavailable.
+        the copies may be ahead of the truth). With `renumber` a version that leapt comes down
+        first to what play could have reached. Raises LedgerUnavailable.
         """
         async with self._alone() as session:
             [(corrected,)] = await session.run(SQL["correct_scores"])
+            if renumber:
+                await session.run(SQL["renumber_board"], {"leap": LEAP_MAX})
             await session.run(SQL["renew_board"], {"above": above})
             return corrected, _board(await session.run(SQL["read_board"]))
 

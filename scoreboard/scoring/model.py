@@ -6,6 +6,8 @@ newer one arrives. `version` is the one number that runs from the commit to the 
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +18,22 @@ import orjson
 from scoreboard.timestamps import timestamp
 
 BOARD_SIZE: Final = 10
+# Versions stay below this, where numbers in JavaScript are exact.
+VERSION_END: Final = 2**53
+# Two versions that are further apart are not of one history: at a thousand changes a second this
+# many take fifty days, and no copy is that old.
+LEAP_MAX: Final = 2**32
+# The largest board has some 4 KiB: names of 50 letters that take four bytes each.
+BOARD_BYTES_MAX: Final = 8 * 1024
+
+_SCORE_MAX: Final = 2**31 - 1  # PostgreSQL's integer
+_USERNAME_CHARS_MAX: Final = 50
+_TIMESTAMP_CHARS_MAX: Final = 40
+_UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_BOARD_MEMBERS: Final = {"version", "timestamp", "topUsers"}
+_ENTRY_MEMBERS: Final = {"userId", "username", "score"}
+# A message's timestamp counts from there, and cannot be earlier.
+_FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +120,62 @@ class Board:
 
     @classmethod
     def from_json(cls, text: bytes) -> Board:
-        """Decode what `to_json` made. Raises ValueError on anything else."""
-        try:
-            document = orjson.loads(text)
-            entries = tuple(
-                Entry(str(user["userId"]), str(user["username"]), int(user["score"]))
-                for user in document["topUsers"]
-            )
-            # In UTC from here on: a time that has none would fail only when the board is pushed.
-            changed_at = datetime.fromisoformat(document["timestamp"]).astimezone(UTC)
-            return cls(int(document["version"]), changed_at, entries)
-        except (KeyError, TypeError, OverflowError) as error:
-            raise ValueError(f"not a board: {error!r}") from error
+        """Decode what `to_json` made, of this version: a member that we do not know may change what
+        all the others mean. Raises ValueError on anything else, however it is built.
+        """
+        if len(text) > BOARD_BYTES_MAX:
+            raise ValueError(f"not a board: {len(text)} bytes")
+        document = _object(orjson.loads(text), _BOARD_MEMBERS)
+        version = _whole(document["version"], VERSION_END - 1)
+        return cls(version, _moment(document["timestamp"]), _entries(document["topUsers"]))
+
+
+def _object(value: Any, members: set[str]) -> dict[str, Any]:
+    if type(value) is not dict or value.keys() != members:
+        raise ValueError(f"not an object of {', '.join(sorted(members))}")
+    return value
+
+
+def _whole(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 <= value <= most:  # True is an int to isinstance
+        raise ValueError(f"not a whole number from 0 to {most}")
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    """In UTC from here on: a time that has none would fail only when the board is pushed."""
+    if type(value) is not str or len(value) > _TIMESTAMP_CHARS_MAX:
+        raise ValueError("not a time")
+    moment = datetime.fromisoformat(value)
+    try:
+        in_utc = moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("not a time in UTC") from error
+    if moment.tzinfo is None or in_utc < _FIRST_MOMENT:
+        raise ValueError("a time without its offset from UTC, or before 1970")
+    return in_utc
+
+
+def _entries(value: Any) -> tuple[Entry, ...]:
+    """Read them, highest first and each user once. Who of two equal scores comes first only the
+    ledger knows.
+    """
+    if type(value) is not list or len(value) > BOARD_SIZE:
+        raise ValueError(f"not a list of {BOARD_SIZE} entries at most")
+    entries = tuple(_entry(each) for each in value)
+    if any(above.score < below.score for above, below in itertools.pairwise(entries)):
+        raise ValueError("the entries are not in their order")
+    if len({entry.user_id for entry in entries}) < len(entries):
+        raise ValueError("a user has two entries")
+    return entries
+
+
+def _entry(value: Any) -> Entry:
+    member = _object(value, _ENTRY_MEMBERS)
+    user_id, username = member["userId"], member["username"]
+    if type(user_id) is not str or not _UUID.fullmatch(user_id):
+        raise ValueError("a userId is not a UUID as PostgreSQL writes it")
+    # What PostgreSQL can keep. Lone surrogates are no JSON in the first place.
+    if type(username) is not str or len(username) > _USERNAME_CHARS_MAX or "\0" in username:
+        raise ValueError("a username is not a text of 50 characters at most")
+    return Entry(user_id, username, _whole(member["score"], _SCORE_MAX))

@@ -106,6 +106,10 @@ LEFT JOIN (
 ) AS ranked ON ranked.user_id = users.user_id
 WHERE users.user_id = %(user_id)s::uuid
 
+-- lift_board: gives the board a version above one that was shown, unless it has one already
+-- One statement, so it waits for the row like everybody who raises it, and looks again once it has it.
+UPDATE board SET version = %(above)s + 1, changed_at = clock_timestamp() WHERE version <= %(above)s
+
 -- read_version: reads the version alone
 SELECT version FROM board
 
@@ -147,6 +151,14 @@ UPDATE users
 SET username = %(username)s, username_key = %(username_key)s, updated_at = now()
 WHERE user_id = %(user_id)s::uuid
 RETURNING user_id::text
+
+-- renumber_board: gives a board whose version leapt one that play could have reached; no row if it did not leap
+-- A change of the board takes a row of the ledger at least, so what was shown before the leap is hardly higher.
+UPDATE board
+SET version = honest.version, changed_at = clock_timestamp()
+FROM (SELECT coalesce(max(ledger_id), 0) + 1 AS version FROM ledger) AS honest
+WHERE board.version - honest.version > %(leap)s
+RETURNING board.version
 
 -- delete_user: removes a user with score and ledger rows
 DELETE FROM users WHERE user_id = %(user_id)s::uuid RETURNING user_id::text

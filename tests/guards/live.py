@@ -4,35 +4,38 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.guard import LOSSES, PROMISES, STREAMS, UNDER_LOAD, Guard
+from tests.guards.guard import FORGED, LOSSES, PROMISES, STREAMS, UNDER_LOAD, Guard
+
+BUS: Final = "tests/integration/test_bus.py"
+HUB: Final = "tests/unit/test_hub.py"
 
 LIVE: Final = (
     Guard(
         "outages: without RabbitMQ versions are compared",
         "scoreboard/live/relay.py",
-        "if await copy.is_behind(version)",
-        "if False",
+        "            if await copy.take(truth):\n",
+        "            if False:\n",
         f"{UNDER_LOAD}::test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_seconds"
         "_behind",
     ),
     Guard(
         "outages: what a killed instance had committed is found by comparing",
         "scoreboard/live/relay.py",
-        "if await copy.is_behind(version)",
-        "if False",
+        "            if await copy.take(truth):\n",
+        "            if False:\n",
         "tests/faults/test_killed_at_each_step.py",
     ),
     Guard(
         "an instance is called connected once boards reach it",
-        "scoreboard/live/rabbit.py",
-        "                    await work(connection, partial(self._note_up, side, broker))\n",
-        "                    self._note_up(side, broker)\n"
+        "scoreboard/live/broker.py",
+        "                    await work(connection, partial(self._note_up, broker))\n",
+        "                    self._note_up(broker)\n"
         "                    await work(connection, lambda: None)\n",
         "tests/integration/test_bus.py::test_it_is_not_connected_before_its_queue_is_bound",
     ),
     Guard(
         "deploy: nothing follows the farewell",
-        "scoreboard/live/hub.py",
+        "scoreboard/live/subscriber.py",
         "        self.version = sys.maxsize\n",
         "",
         "tests/unit/test_hub.py::test_nothing_follows_the_farewell",
@@ -54,8 +57,8 @@ LIVE: Final = (
     Guard(
         "instances compare versions with the ledger",
         "scoreboard/live/relay.py",
-        "if await copy.is_behind(version)",
-        "if False",
+        "            if await copy.take(truth):\n",
+        "            if False:\n",
         f"{PROMISES}::"
         "test_a_board_that_was_never_published_reaches_the_other_instances_within_two_seconds",
     ),
@@ -64,7 +67,7 @@ LIVE: Final = (
         "scoreboard/live/hub.py",
         "        if board.version <= self.version:\n"
         "            self._metrics.boards_outdated.inc()\n"
-        "            return\n",
+        "            return False\n",
         "",
         "tests/unit/test_hub.py",
     ),
@@ -99,22 +102,106 @@ LIVE: Final = (
         f"{LOSSES}::test_a_stream_that_joins_after_the_farewell_ends_as_well",
     ),
     Guard(
-        "a malformed message is dropped and counted",
+        "a message is believed only if one of us has signed it",
+        "scoreboard/live/messages.py",
+        "        if not isinstance(signature, str) or not self._is_ours(message, signature):\n",
+        "        if False:\n",
+        f"{FORGED}::test_no_message_of_a_stranger_is_shown_or_harms_anybody",
+    ),
+    Guard(
+        "what is read of a message is what was signed",
+        "scoreboard/live/messages.py",
+        "    values = [message.kind, message.message_id, "
+        "*(message.headers.get(name) for name in headers)]\n",
+        "    values = [headers and None]\n",
+        f"{BUS}::test_a_message_that_is_no_board_of_ours_is_dropped_and_counted",
+    ),
+    Guard(
+        "a message is bounded before anybody looks into it",
+        "scoreboard/live/messages.py",
+        "        if len(message.body) > BOARD_BYTES_MAX:\n",
+        "        if False:\n",
+        f"{BUS}::test_a_message_that_is_no_board_of_ours_is_dropped_and_counted",
+    ),
+    Guard(
+        "a message that cannot be read costs no other",
         "scoreboard/live/rabbit.py",
-        "        except ValueError as error:\n            self._metrics",
-        "        except ZeroDivisionError as error:\n            self._metrics",
-        "tests/integration/test_bus.py",
+        "        except Exception:  # of ours",
+        "        except BufferError:  # of ours",
+        f"{BUS}::test_a_defect_while_a_board_is_taken_is_counted_and_costs_no_other",
+    ),
+    Guard(
+        "a board that cannot be sent is not taken",
+        "scoreboard/live/hub.py",
+        "        except (TypeError, ValueError, OverflowError):\n",
+        "        except ZeroDivisionError:\n",
+        f"{HUB}::test_a_board_that_cannot_be_sent_is_refused_and_the_hub_goes_on",
+    ),
+    Guard(
+        "a version of no history is not taken from the bus",
+        "scoreboard/live/hub.py",
+        "        if self.board is not None and board.version - self.board.version > LEAP_MAX:\n",
+        "        if False:\n",
+        f"{FORGED}::test_a_board_of_whoever_has_the_secret_is_overtaken_by_the_ledgers",
+    ),
+    Guard(
+        "a stream that was on its way in when the board began anew ends as well",
+        "scoreboard/live/hub.py",
+        "        elif subscriber.version - self.version > LEAP_MAX:\n",
+        "        elif False:\n",
+        f"{HUB}::"
+        "test_where_the_board_begins_anew_each_stream_ends_and_the_next_one_has_the_lower_board",
+    ),
+    Guard(
+        "a board that the ledger does not know is overtaken",
+        "scoreboard/live/relay.py",
+        "            ahead = _ahead(held, truth)\n",
+        "            ahead = None\n",
+        f"{FORGED}::test_a_ledger_that_was_set_back_goes_on_above_what_was_shown",
+    ),
+    Guard(
+        "another board under the ledger's version is overtaken too",
+        "scoreboard/live/relay.py",
+        "board.version >= truth.version and board != truth",
+        "board.version > truth.version",
+        f"{FORGED}::test_a_ledger_that_was_set_back_goes_on_above_what_was_shown",
+    ),
+    Guard(
+        "copies are looked at before the ledger",
+        "scoreboard/live/relay.py",
+        "        held = [await copy.held() for copy in self._copies.values()]\n"
+        "        try:\n"
+        "            truth = await self._truth.board()\n",
+        "        try:\n"
+        "            truth = await self._truth.board()\n"
+        "            held = [await copy.held() for copy in self._copies.values()]\n",
+        "tests/unit/test_relay.py::test_a_commit_during_the_comparison_is_no_divergence",
+    ),
+    Guard(
+        "no version of no history lifts the ledger",
+        "scoreboard/live/relay.py",
+        "        lifts = shown - truth.version <= LEAP_MAX and shown + 1 < VERSION_END\n",
+        "        lifts = True or (LEAP_MAX, VERSION_END)\n",
+        "tests/unit/test_relay.py::"
+        "test_a_version_that_no_history_leads_to_lifts_nothing_and_all_begin_anew",
+    ),
+    Guard(
+        "an instance whose user may not make the exchange goes on without",
+        "scoreboard/live/rabbit.py",
+        "        except ChannelAccessRefused:\n",
+        "        except ZeroDivisionError:\n",
+        "tests/deployment/test_rabbit_definitions.py::test_instances_need_no_more_rights",
     ),
     Guard(
         "the next node of RabbitMQ is tried",
-        "scoreboard/live/rabbit.py",
-        "        for broker in itertools.cycle(brokers):\n",
-        "        for broker in itertools.repeat(brokers[0]):\n",
+        "scoreboard/live/broker.py",
+        "itertools.cycle(random.sample(self._addresses, len(self._addresses)))",
+        "itertools.repeat(self._addresses[0])",
         "tests/faults/test_rabbit_cluster.py",
     ),
     Guard(
         "a cancellation that nobody asked for ends no side of the bus",
-        "scoreboard/live/rabbit.py",
+        "scoreboard/live/broker.py",
         "            except (*_BROKER_ERRORS, asyncio.CancelledError) as error:\n",
         "            except _BROKER_ERRORS as error:\n",
         "tests/integration/test_bus.py::"
@@ -168,7 +255,7 @@ LIVE: Final = (
     ),
     Guard(
         "who takes what is written is not stuck",
-        "scoreboard/live/hub.py",
+        "scoreboard/live/subscriber.py",
         "            self.behind_since = None  # it has taken all that was written before\n",
         "",
         "tests/unit/test_hub.py::test_who_takes_each_board_before_the_next_is_never_cut_off",

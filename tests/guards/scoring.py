@@ -6,6 +6,11 @@ from typing import Final
 
 from tests.guards.guard import LEDGER, LOSSES, PROMISES, UNDER_LOAD, Guard
 
+COPY: Final = "tests/integration/test_board_copy.py"
+NOBODYS: Final = (
+    f"{COPY}::test_what_nobody_of_us_has_stored_is_never_shown_and_gone_by_the_next_comparison"
+)
+
 SCORING: Final = (
     Guard(
         "an action in another composition is granted",
@@ -99,15 +104,89 @@ SCORING: Final = (
     ),
     Guard(
         "an older board never replaces a newer one in Redis",
-        "scoreboard/scoring/board.py",
-        "if present >= tonumber(ARGV[1]) then return 0 end\n",
+        "scoreboard/scoring/copy.py",
+        "    if number > tonumber(ARGV[1]) and number < {VERSION_END} then return 0 end\n",
         "",
-        "tests/integration/test_board_copy.py",
+        f"{COPY}::test_a_newer_board_wins_whoever_stores_and_in_whatever_order",
+    ),
+    Guard(
+        "a copy is believed only if one of us has signed it",
+        "scoreboard/scoring/copy.py",
+        "        if self._signatures is not None and "
+        "not self._signatures.verify(signature, text):\n",
+        "        if False:\n",
+        f"{NOBODYS}[a signature of nobody]",
+    ),
+    Guard(
+        "a copy without a signature is not believed",
+        "scoreboard/scoring/copy.py",
+        "        if self._signatures is not None and not signature:\n"
+        '            return None, "unsigned"\n'
+        "        if self._signatures is not None and",
+        "        if self._signatures is not None and signature and",
+        f"{NOBODYS}[a board that seems to be the next]",
+    ),
+    Guard(
+        "a key of another type is no Redis that is away",
+        "scoreboard/scoring/copy.py",
+        "if kind ~= 'hash' then return {{'kind'}} end\n",
+        "",
+        f"{NOBODYS}[a text]",
+    ),
+    Guard(
+        "what is longer than any board stays in Redis",
+        "scoreboard/scoring/copy.py",
+        "then return {{'size'}} end\n",
+        "then end\n",
+        f"{NOBODYS}[half a megabyte]",
+    ),
+    Guard(
+        "what is no board of ours is taken out of Redis",
+        "scoreboard/scoring/board.py",
+        "            if found.fault is not None:\n                await self._copy.drop()\n",
+        "",
+        f"{NOBODYS}[a board far ahead]",
+    ),
+    Guard(
+        "a version of no history is not taken from Redis",
+        "scoreboard/scoring/board.py",
+        "latest is not None and board.version - latest.version > LEAP_MAX:",
+        "latest is not None and False:",
+        f"{NOBODYS}[another history]",
+    ),
+    Guard(
+        "a whole number is one, and in its range",
+        "scoreboard/scoring/model.py",
+        "    if type(value) is not int or not 0 <= value <= most:",
+        "    if not 0 <= value <= most:",
+        "tests/unit/test_model.py::test_what_is_no_board_in_one_way_only_is_refused",
+    ),
+    Guard(
+        "a ledger that is above what was shown is not lifted",
+        "scoreboard/scoring/queries.sql",
+        " WHERE version <= %(above)s\n",
+        "\n",
+        f"{LEDGER}::test_a_ledger_that_went_back_is_lifted_above_what_was_shown_and_only_once",
+    ),
+    Guard(
+        "rebuild believes no version of no history",
+        "scoreboard/commands/board.py",
+        "    return present + ahead if 0 < ahead <= LEAP_MAX else 0\n",
+        "    return max(0, present + ahead)\n",
+        "tests/service/test_commands.py::TestBoard::"
+        "test_rebuild_believes_no_version_that_no_history_leads_to",
+    ),
+    Guard(
+        "a version that clients refuse for ever cannot be kept",
+        "migrations/0008.exact-version.sql",
+        " CHECK (version BETWEEN 0 AND 9007199254740991)",
+        " CHECK (version IS NOT NULL)",
+        "tests/migrations/test_stairway.py::test_a_version_that_clients_refuse_for_ever_comes_down",
     ),
     Guard(
         "a copy is trusted only once compared",
         "scoreboard/scoring/board.py",
-        "        if self._redis.generation != self._trusted_generation:\n",
+        "        if self._copy.generation != self._trusted_generation:\n",
         "        if False:\n",
         "tests/integration/test_board_copy.py",
     ),
@@ -122,7 +201,7 @@ SCORING: Final = (
     Guard(
         "a check vouches only for a copy that was compared",
         "scoreboard/scoring/board.py",
-        "if board is None or self._redis.generation != self._trusted_generation:",
+        "if board is None or self._copy.generation != self._trusted_generation:",
         "if board is None:",
         "tests/integration/test_board_copy.py",
     ),

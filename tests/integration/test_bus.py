@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 import re
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,21 +21,26 @@ from aio_pika.abc import (
     AbstractExchange,
     AbstractIncomingMessage,
     AbstractQueue,
-    HeadersType,
 )
+from pamqp import encode
 
+from scoreboard.live import broker as broker_module
 from scoreboard.live import rabbit as module
-from scoreboard.live.messages import EXCHANGE
+from scoreboard.live.messages import EXCHANGE, PURPOSE, Messages
 from scoreboard.live.rabbit import RabbitBus
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.scoring.model import Board, Origin
+from scoreboard.signatures import Signatures
 from tests.broker import Broker
 from tests.eventually import eventually
+from tests.forger import a_message
 from tests.proxy import TcpProxy
 from tests.recorder import FakeRecorder
 from tests.samples import a_board, counted
 from tests.servers import RabbitServer
+
+SECRET = "a-secret-for-tests-only-0123456789abcdef"
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +60,7 @@ class Instance:
         publishes: bool = True,
         hears: bool = True,
         tracing: Tracing = OFF,
+        secrets: tuple[str, ...] = (SECRET,),
     ) -> None:
         self.metrics = Metrics()
         self.heard: list[Board] = []
@@ -61,7 +68,7 @@ class Instance:
         self.connects = 0
         self.bus = RabbitBus(
             url,
-            name,
+            Messages(Signatures(secrets, PURPOSE), name),
             self.metrics,
             publish_timeout_seconds=5.0,
             publishes=publishes,
@@ -190,6 +197,7 @@ async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) 
     assert message.expiration == 60
     assert message.delivery_mode == aio_pika.DeliveryMode.NOT_PERSISTENT
     assert message.headers.pop("began") == pytest.approx(began * 1000, abs=50)
+    assert len(str(message.headers.pop("signature"))) == 64
     assert message.headers == {"version": 7, "instance": "one", "traceparent": trace}
 
 
@@ -239,10 +247,10 @@ async def test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future(
     two = Instance(amqp_url, "two")
     async with running(two):
         exchange = await _exchange(admin)
-        headers: HeadersType = {"began": round((time.time() + 3600) * 1000)}
-        body = a_board(1).to_json()
+        began = round((time.time() + 3600) * 1000)
         before = time.monotonic()
-        await exchange.publish(aio_pika.Message(body, headers=headers), routing_key="")
+        message = a_message(a_board(1).to_json(), SECRET, began=began)
+        await exchange.publish(message, routing_key="")
         await eventually(lambda: two.versions == [1])
 
     [origin] = two.origins
@@ -254,8 +262,8 @@ async def test_a_trace_that_is_none_costs_no_board(amqp_url: str, admin: Abstrac
     two = Instance(amqp_url, "two")
     async with running(two):
         exchange = await _exchange(admin)
-        headers: HeadersType = {"began": round(time.time() * 1000), "traceparent": "none"}
-        message = aio_pika.Message(a_board(1).to_json(), headers=headers)
+        began = round(time.time() * 1000)
+        message = a_message(a_board(1).to_json(), SECRET, began=began, traceparent="none")
         await exchange.publish(message, routing_key="")
         await eventually(lambda: two.versions == [1])
 
@@ -294,31 +302,128 @@ async def test_queue_and_connections_are_named_and_bounded_as_documented(
     assert flags == ["true,true,false"]  # exclusive, auto-delete, not durable
 
 
+GOOD = a_board(9).to_json()
+
+
+def altered(message: Any, **properties: Any) -> Any:
+    """Signed before, changed after."""
+    for name, value in properties.items():
+        if name == "headers":
+            message.headers |= value
+        else:
+            setattr(message, name, value)
+    return message
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("reason", "message"),
     [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b'{"version": 1}',
-        b'{"version": 1, "topUsers": [], "timestamp": 1}',
-        b'{"version": 1, "topUsers": [], "timestamp": "0001-01-01T00:00:00+23:59"}',
+        ("unsigned", a_message(GOOD)),
+        ("unsigned", a_message(b"")),
+        ("signature", a_message(GOOD, "of-another-deployment-0123456789abcdef")),
+        ("signature", a_message(GOOD, signature="")),
+        ("signature", a_message(GOOD, signature=7)),
+        ("signature", a_message(GOOD, signature={"a": ["deep", {"b": None}]})),
+        ("signature", altered(a_message(GOOD, SECRET), body=a_board(10).to_json())),
+        ("signature", altered(a_message(GOOD, SECRET), type="score:other")),
+        ("signature", altered(a_message(GOOD, SECRET), message_id="board-2")),
+        ("signature", altered(a_message(GOOD, SECRET), headers={"began": -(10**17)})),
+        ("signature", altered(a_message(GOOD, SECRET), headers={"began": 1.5})),
+        ("signature", altered(a_message(GOOD, SECRET), headers={"instance": "x" * 300})),
+        ("signature", altered(a_message(GOOD, SECRET), headers={"traceparent": ["x"]})),
+        ("size", a_message(b"[" * 100_000)),
+        ("size", a_message(b" " * 8192 + GOOD, SECRET)),
+        ("malformed", a_message(b"", SECRET)),
+        ("malformed", a_message(b"[" * 8000, SECRET)),
+        ("malformed", a_message(GOOD, SECRET, kind="score:other")),
+        ("malformed", a_message(GOOD.replace(b'"score":9', b'"score":1e30'), SECRET)),
+        (
+            "malformed",
+            a_message(GOOD.replace(b'"version":9', b'"version":9007199254740992'), SECRET),
+        ),
+        ("malformed", a_message(b'{"version": 1, "topUsers": [], "timestamp": 1}', SECRET)),
     ],
 )
-async def test_a_message_that_is_no_board_is_dropped_and_counted(
-    amqp_url: str, admin: AbstractChannel, body: bytes
+async def test_a_message_that_is_no_board_of_ours_is_dropped_and_counted(
+    amqp_url: str, admin: AbstractChannel, reason: str, message: aio_pika.Message
 ) -> None:
     one = Instance(amqp_url, "one")
     async with running(one):
         exchange = await admin.get_exchange(EXCHANGE)
-        await exchange.publish(aio_pika.Message(body), routing_key="")
+        await exchange.publish(message, routing_key="")
         one.bus.publish(a_board(1))
         await eventually(lambda: one.versions == [1])
 
-    assert one.counted("events_malformed_total") == 1
+    assert one.counted("events_refused_total", reason=reason) == 1
     assert one.counted("events_received_total") == 2
     assert one.connects == 1
+
+
+async def test_boards_are_heard_while_secrets_are_rotated_and_after_it_only_from_who_knows_them(
+    amqp_url: str,
+) -> None:
+    old, new = "the-old-secret-0123456789abcdef-01234", "the-new-secret-0123456789abcdef-01234"
+    first = Instance(amqp_url, "first", secrets=(old, new))
+    second = Instance(amqp_url, "second", secrets=(new, old))
+    third = Instance(amqp_url, "third", secrets=(new,))
+    async with running(first, second, third):
+        first.bus.publish(a_board(1))
+        await eventually(lambda: first.versions == second.versions == [1])
+        second.bus.publish(a_board(2))
+        await eventually(lambda: first.versions == second.versions == [1, 2])
+        await eventually(lambda: third.versions == [2])
+
+    assert third.counted("events_refused_total", reason="signature") == 1
+
+
+async def test_a_defect_while_a_board_is_taken_is_counted_and_costs_no_other(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aiormq would end its task without a word."""
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        with monkeypatch.context() as broken:
+            broken.setattr(one.bus, "_on_board", lambda *_: 1 / 0)
+            one.bus.publish(a_board(1))
+            await eventually(lambda: one.counted("events_refused_total", reason="failed") == 1)
+        one.bus.publish(a_board(2))
+        await eventually(lambda: one.versions == [2])
+
+
+def deep_table(depth: int) -> bytes:
+    """An AMQP table in a table in a table…"""
+    table = b"\0\0\0\0"
+    for _ in range(depth):
+        entry = b"\x01aF" + table
+        table = struct.pack(">I", len(entry)) + entry
+    return table
+
+
+@pytest.mark.parametrize(
+    ("property_name", "encoded", "given"),
+    [
+        ("timestamp", struct.pack(">Q", 2**63), {"timestamp": 1}),
+        ("table", deep_table(12_000), {"headers": {"a": 1}}),
+    ],
+)
+async def test_a_message_that_the_driver_cannot_read_costs_a_connection_and_no_more(
+    amqp_url: str,
+    admin: AbstractChannel,
+    monkeypatch: pytest.MonkeyPatch,
+    property_name: str,
+    encoded: bytes,
+    given: dict[str, Any],
+) -> None:
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        exchange = await admin.get_exchange(EXCHANGE)
+        with monkeypatch.context() as hostile:
+            hostile.setitem(encode.METHODS, property_name, lambda _: encoded)
+            if property_name == "table":
+                hostile.setattr(encode, "field_table", lambda _: encoded)
+            await exchange.publish(aio_pika.Message(b"x", **given), routing_key="")
+        await eventually(lambda: one.connects == 2)
+        await hears_again(one, one)
 
 
 # --- healing: somebody meddles
@@ -402,9 +507,9 @@ async def test_an_exchange_of_another_kind_is_waited_out_with_growing_pauses(
         await sleep(0)
 
     recording = SimpleNamespace(**vars(asyncio) | {"sleep": recorded_sleep})
-    monkeypatch.setattr(module, "asyncio", recording)
+    monkeypatch.setattr(broker_module, "asyncio", recording)
     longest = SimpleNamespace(**vars(random) | {"uniform": lambda low, high: high})
-    monkeypatch.setattr(module, "random", longest)
+    monkeypatch.setattr(broker_module, "random", longest)
     await admin.exchange_delete(EXCHANGE)  # a broker that is not ours alone has it already
     await admin.declare_exchange(EXCHANGE, aio_pika.ExchangeType.DIRECT)
     one = Instance(amqp_url, "one", publishes=False)

@@ -343,6 +343,31 @@ async def test_rebuild_repairs_scores_and_goes_above_every_known_version(
     assert scores(database_url) == ledger_sums(database_url)
 
 
+async def test_a_ledger_that_went_back_is_lifted_above_what_was_shown_and_only_once(
+    database_url: str,
+) -> None:
+    """Several instances find it at the same moment; and grants go on meanwhile."""
+    users = add_users(database_url, 3)
+    add_actions(database_url, {"run": 50})
+    async with a_ledger(database_url) as one, a_ledger(database_url) as two:
+        before = await one.board()
+
+        lifted = await asyncio.gather(one.lift(900), two.lift(900), two.lift(17))
+
+        assert {board.version for board in lifted} <= {901, before.version, 18}
+        after = await two.board()
+        assert (after.version, after.entries) == (901, before.entries)
+        assert after.changed_at > before.changed_at
+        settlements = await asyncio.gather(
+            one.grant([Submission(users[0], "run")]),
+            two.lift(950),
+            two.grant([Submission(users[1], "run")]),
+        )
+        assert board_version(database_url) in (951, 952, 953)
+        assert all(not isinstance(each, Settlement) or each.board for each in settlements)
+        assert (await one.lift(950)).version == board_version(database_url)
+
+
 async def test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

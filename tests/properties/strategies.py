@@ -41,14 +41,19 @@ def examples(count: int) -> settings:
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
+# What PostgreSQL keeps as one.
+_usernames = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
+
+
 def boards() -> st.SearchStrategy[Board]:
     """Any board that may travel."""
-    entry = st.builds(Entry, st.uuids().map(str), _texts, st.integers(0, INTEGER_MAX))
+    entry = st.builds(Entry, st.uuids().map(str), _usernames, st.integers(0, INTEGER_MAX))
+    entries = st.lists(entry, max_size=BOARD_SIZE, unique_by=lambda entry: entry.user_id)
     return st.builds(
         Board,
-        st.integers(0, 2**53),
+        st.integers(0, 2**53 - 1),
         st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
-        st.lists(entry, max_size=BOARD_SIZE).map(tuple),
+        entries.map(lambda found: tuple(sorted(found, key=lambda entry: -entry.score))),
     )
 
 

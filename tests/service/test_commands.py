@@ -24,6 +24,9 @@ import structlog
 import scoreboard
 from scoreboard import cli
 from scoreboard.commands import verification
+from scoreboard.scoring.copy import PURPOSE
+from scoreboard.scoring.model import LEAP_MAX
+from scoreboard.signatures import Signatures
 from tests.eventually import eventually
 from tests.instances import SECRET, Instance, test_settings
 from tests.migrations.test_stairway import climb
@@ -552,7 +555,7 @@ def _plant_sql(statement: str) -> Callable[[str, Any], Any]:
 def _plant_entries(_: str, client: Any) -> None:
     board = json.loads(client.hget("leaderboard", "board"))
     board["topUsers"][0]["score"] += 1
-    client.hset("leaderboard", "board", json.dumps(board))
+    _plant(client, board)
 
 
 def _plant_older(_: str, client: Any) -> None:
@@ -565,8 +568,14 @@ def _plant_newer(_: str, client: Any) -> None:
 
 def _plant_version(client: Any, difference: int) -> None:
     board = json.loads(client.hget("leaderboard", "board"))
-    board["version"] += difference
-    fields = {"version": board["version"], "board": json.dumps(board)}
+    _plant(client, board | {"version": board["version"] + difference})
+
+
+def _plant(client: Any, board: dict[str, Any]) -> None:
+    """As if one of our instances had stored it."""
+    text = json.dumps(board).encode()
+    signature = Signatures([SECRET], PURPOSE).of(text)
+    fields = {"version": board["version"], "board": text, "signature": signature}
     client.hset("leaderboard", mapping=fields)
 
 
@@ -590,11 +599,19 @@ PLANTED: dict[str, tuple[Callable[[str, Any], Any], str]] = {
     "no board in Redis": (lambda _, client: client.delete("leaderboard"), "Redis holds no board"),
     "half a board in Redis": (
         lambda _, client: client.hdel("leaderboard", "board"),
-        "Redis holds no board",
-    ),
-    "no JSON in Redis": (
-        lambda _, client: client.hset("leaderboard", "board", "[]"),
         "Redis holds something that is no board",
+    ),
+    "a board of somebody else's": (
+        lambda _, client: client.hset("leaderboard", "board", "[]"),
+        "Redis holds a board that none of our secrets has signed",
+    ),
+    "a board without a signature": (
+        lambda _, client: client.hdel("leaderboard", "signature"),
+        "Redis holds a board that nobody has signed",
+    ),
+    "a key of another kind": (
+        lambda _, client: (client.delete("leaderboard"), client.set("leaderboard", "a text")),
+        "Redis holds something that is no hash",
     ),
     "a version that is no number": (
         lambda _, client: client.hset("leaderboard", "version", "new"),
@@ -602,7 +619,7 @@ PLANTED: dict[str, tuple[Callable[[str, Any], Any], str]] = {
     ),
     "a version unlike its board's": (
         lambda _, client: client.hset("leaderboard", "version", "77"),
-        "Redis names version 77",
+        "Redis holds something that is no board",
     ),
     "a board that is older": (_plant_older, "stays behind"),
     "a board that is ahead": (_plant_newer, "ahead of the ledger"),
@@ -648,21 +665,60 @@ class TestBoard:
         assert "Redis holds no board" in out
         assert "2 scores were wrong" in run("board", "rebuild")[1]
 
-    def test_a_key_of_another_kind_is_dropped_by_rebuild(self, run: Run, planted: Any) -> None:
-        planted.delete("leaderboard")
-        planted.set("leaderboard", "a text")
-        assert run("board", "verify")[0] == 1
-        assert run("board", "rebuild")[0] == 0
-        assert run("board", "verify")[0] == 0
-
     @pytest.mark.usefixtures("planted")
     def test_rebuild_exceeds_the_version_in_redis_after_a_restore(
         self, run: Run, database_url: str
     ) -> None:
         version = board_version(database_url)
         sql(database_url, "UPDATE board SET version = 1")
-        assert run("board", "rebuild")[0] == 0
+        code, out, _ = run("board", "rebuild")
+        assert code == 0
+        assert f"Redis held version {version}, ahead of the ledger's 1." in out
         assert board_version(database_url) == version + 1
+
+    @pytest.mark.parametrize(
+        "version", [2 + LEAP_MAX, 2**53 - 1, 2**53 + 1, 2**63 - 1, 2**70, -1, "NaN"]
+    )
+    def test_rebuild_believes_no_version_that_no_history_leads_to(
+        self, run: Run, database_url: str, planted: Any, version: Any
+    ) -> None:
+        """The largest ones ended it with an error, the next ones ended up in PostgreSQL."""
+        sql(database_url, "UPDATE board SET version = 1")
+        board = json.loads(planted.hget("leaderboard", "board"))
+        _plant(planted, board | {"version": version})
+        code, out, err = run("board", "rebuild")
+        assert (code, err) == (0, "")
+        assert "Redis held" in out
+        assert board_version(database_url) == 2
+        assert run("board", "verify")[0] == 0
+
+    def test_rebuild_without_the_secret_replaces_the_copy_and_an_instance_takes_it_from_there(
+        self, run: Run, database_url: str, planted: Any
+    ) -> None:
+        """An operator's shell may not have it."""
+        planted.hset("leaderboard", "version", "77")
+        assert run("board", "rebuild", SCOREBOARD_JWT_SECRET="")[0] == 0
+        assert run("board", "verify")[0] == 0
+        assert planted.hget("leaderboard", "signature") == b""
+        code, out, _ = run("board", "verify", SCOREBOARD_JWT_SECRET=SECRET)
+        assert (code, "nobody has signed" in out) == (1, True)
+
+    @pytest.mark.usefixtures("planted")
+    def test_a_version_that_leapt_is_brought_down_when_that_is_asked_for(
+        self, run: Run, database_url: str
+    ) -> None:
+        newest = sql(database_url, "SELECT max(ledger_id) FROM ledger")[0][0]
+        sql(database_url, "UPDATE board SET version = 9007199254740991")
+        code, out, _ = run("board", "rebuild")
+        assert code == 1  # there is no number above it
+        code, out, err = run("board", "rebuild", "--renumber")
+        assert (code, err) == (0, "")
+        assert "numbered anew, for its version was 9007199254740991" in out
+        assert board_version(database_url) == newest + 2
+        assert run("board", "verify")[0] == 0
+        code, out, _ = run("board", "rebuild", "--renumber")
+        assert (code, "had not leapt" in out) == (0, True)
+        assert board_version(database_url) == newest + 3
 
     @pytest.mark.usefixtures("planted")
     def test_rebuild_without_redis_changes_nothing(self, run: Run, database_url: str) -> None:

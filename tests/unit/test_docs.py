@@ -177,6 +177,10 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
         ("`limit`", "rate_limited"),
         ("`reason` of reads from the ledger", "board_reads_from_ledger"),
         ("`reason` of streams refused", "streams_refused"),
+        ("`reason` of messages refused", "events_refused"),
+        ("`reason` of copies refused", "copies_refused"),
+        ("`reason` of boards refused", "boards_refused"),
+        ("`mended`", "divergences"),
         ("`reason` of Redis' failures", "redis_failures"),
     ],
 )

@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from scoreboard.live.frames import HEARTBEAT, Frame
-from scoreboard.live.hub import Hub, Subscriber
+from scoreboard.live.hub import Hub
+from scoreboard.live.subscriber import Subscriber
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
-from scoreboard.scoring.model import Origin
+from scoreboard.scoring.model import LEAP_MAX, Board, Entry, Origin
 from tests.clock import jumping_clock, now
 from tests.eventually import eventually
 from tests.recorder import FakeRecorder
@@ -517,12 +518,84 @@ async def test_nothing_follows_the_farewell(metrics: Metrics) -> None:
 
 
 @jumping_clock
-async def test_the_relay_finds_the_hub_behind_until_it_caught_up(metrics: Metrics) -> None:
+async def test_the_hub_takes_the_ledgers_board_once(metrics: Metrics) -> None:
     async with a_hub(metrics) as hub:
-        assert await hub.is_behind(0)
-        await hub.catch_up(a_board(4))
-        assert not await hub.is_behind(4)
-        assert await hub.is_behind(5)
+        assert await hub.held() is None
+        assert await hub.take(a_board(4))
+        assert await hub.held() == a_board(4)
+        assert not await hub.take(a_board(4))
+
+
+# --- what nobody should send
+
+
+@jumping_clock
+async def test_a_board_that_cannot_be_sent_is_refused_and_the_hub_goes_on(metrics: Metrics) -> None:
+    """Taken and not sent, it would end the push again and again until a newer one came."""
+    client = Client()
+    surrogate = Board(2, a_board(2).changed_at, (Entry("x", "\ud800", 1),))
+    too_large = Board(3, a_board(3).changed_at, (Entry("x", "x", 10**30),))
+    async with a_hub(metrics, client) as hub:
+        hub.offer(a_board(1))
+        hub.offer(surrogate)
+        assert not await hub.take(too_large)
+        await asyncio.sleep(1)
+        hub.offer(a_board(4))
+        await asyncio.sleep(1)
+
+    assert client.versions == [1, 4]
+    assert counted(metrics, "boards_refused_total", reason="unencodable") == 2
+
+
+@jumping_clock
+async def test_a_version_that_no_history_leads_to_is_refused_unless_the_ledger_says_so(
+    metrics: Metrics,
+) -> None:
+    client = Client()
+    async with a_hub(metrics, client) as hub:
+        hub.offer(a_board(1))
+        hub.offer(a_board(2 + LEAP_MAX, 5))
+        await asyncio.sleep(1)
+        assert client.versions == [1]
+        assert await hub.take(a_board(3 + LEAP_MAX, 5))
+        await asyncio.sleep(1)
+
+    assert client.versions == [1, 3 + LEAP_MAX]
+    assert counted(metrics, "boards_refused_total", reason="leap") == 1
+
+
+@jumping_clock
+async def test_where_the_board_begins_anew_each_stream_ends_and_the_next_one_has_the_lower_board(
+    metrics: Metrics,
+) -> None:
+    before, on_its_way, after = Client(), Client(version=9 + LEAP_MAX), Client()
+    async with a_hub(metrics, before) as hub:
+        hub.offer(a_board(9 + LEAP_MAX, 5))
+        await asyncio.sleep(1)
+        await hub.begin_anew(a_board(7))
+        hub.join(on_its_way.subscriber)
+        hub.join(after.subscriber)
+        hub.offer(a_board(8))
+        await asyncio.sleep(1)
+
+    for client in (before, on_its_way):
+        assert client.ended
+        assert client.transport.sent[-1][1].startswith(
+            b'event: closing\ndata: {"code":"renumbered"'
+        )
+    assert after.versions == [7, 8]
+    assert not after.ended
+
+
+@jumping_clock
+async def test_a_hub_that_shows_the_ledgers_board_begins_nothing_anew(metrics: Metrics) -> None:
+    client = Client()
+    async with a_hub(metrics, client) as hub:
+        hub.offer(a_board(7))
+        await hub.begin_anew(a_board(7))
+        await asyncio.sleep(1)
+
+    assert not client.ended
 
 
 @jumping_clock

@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.scoring.model import Board, Submission
+from scoreboard.scoring.model import Board, Entry, Submission
 from tests.properties.strategies import boards, examples, json_values
 from tests.samples import a_board
 
@@ -45,6 +46,79 @@ def test_a_board_with_a_wrong_member_is_read_or_refused_and_never_crashes(
 
     with suppress(ValueError):
         assert isinstance(Board.from_json(orjson.dumps(document)), Board)
+
+
+GOOD: dict[str, Any] = orjson.loads(a_board(7, 1500, 20, 20).to_json())
+
+
+def changed(**members: Any) -> bytes:
+    return orjson.dumps(GOOD | members)
+
+
+def with_version(version: Any) -> bytes:
+    return changed(version=version)
+
+
+def with_entry(**members: Any) -> bytes:
+    """With these in its first entry."""
+    return changed(topUsers=[GOOD["topUsers"][0] | members, *GOOD["topUsers"][1:]])
+
+
+def entries(count: int) -> list[dict[str, Any]]:
+    return orjson.loads(a_board(7, *range(count, 0, -1)).to_json())["topUsers"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *map(with_version, (-1, 2**53, 2**63 - 1, 2**64 - 1, 1.0, True, "7", None)),
+        changed(version=0).replace(b'"version":0', b'"version":1e30'),
+        *(with_entry(score=value) for value in (-1, 2**31, 1e30, 1500.0, True, "1500", None)),
+        *(with_entry(userId=value) for value in (7, "", "ada", "0" * 36, None, ["x"])),
+        with_entry(userId="00000000-0000-4000-8000-00000000000A"),  # not as PostgreSQL writes it
+        with_entry(userId=GOOD["topUsers"][1]["userId"]),
+        *(with_entry(username=value) for value in ("x" * 51, "a\0b", 7, None, ["x"])),
+        *(with_entry(rank=1), changed(topUsers=[{"userId": "x"}])),
+        *(changed(board="weekly"), changed(topUsers={}), changed(topUsers=entries(11))),
+        changed(topUsers=GOOD["topUsers"][::-1]),
+        *(
+            changed(timestamp=value)
+            for value in (
+                7,
+                "",
+                "yesterday",
+                "2024-12-09T14:30:45",  # without an offset it is another moment on each machine
+                "1969-12-31T23:59:59Z",
+                "0001-01-01T00:00:00+23:59",
+                "2024-12-09T14:30:45.000000+00:00" + " " * 9,
+            )
+        ),
+        changed(topUsers=[*GOOD["topUsers"], *[[[[]]]] * 2]),
+        b"[" * 8000,
+        b'{"version":1,"a":' * 400,
+        b" " * 8192 + a_board(7).to_json(),
+        b'{"version": 7}',
+        b"\xff\xfe",
+    ],
+    ids=lambda text: text[:60].decode(errors="replace"),
+)
+def test_what_is_no_board_in_one_way_only_is_refused(text: bytes) -> None:
+    """Each of these was taken, or failed whoever pushed or stored it."""
+    assert Board.from_json(orjson.dumps(GOOD)) == a_board(7, 1500, 20, 20)
+
+    with pytest.raises(ValueError):  # noqa: PT011 - which of several, nobody asks
+        Board.from_json(text)
+
+
+def test_the_largest_board_that_there_may_be_is_read() -> None:
+    names = ["\U0001f3c6" * 50, '"' * 50, "\x1f" * 50]
+    largest = Board(
+        2**53 - 1,
+        datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC),
+        tuple(Entry(str(UUID(int=n)), names[n % 3], 2**31 - 1) for n in range(10)),
+    )
+
+    assert Board.from_json(largest.to_json()) == largest
 
 
 def test_clients_see_the_board_as_the_specification_writes_it() -> None:

@@ -1,4 +1,6 @@
-"""The relay: it compares in time, hurries when told to, and outlives a ledger that is away."""
+"""The relay: it compares in time, hurries when told to, outlives a ledger that is away, and gets
+past a board that the ledger does not know.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,14 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.relay import Relay
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import Board
+from scoreboard.scoring.model import LEAP_MAX, VERSION_END, Board
 from tests.clock import jumping_clock, now
 from tests.samples import a_board, counted
 
@@ -22,33 +27,43 @@ class FakeLedger:
         self.current = a_board(1)
         self.away = False
         self.asked_at: list[float] = []
-        self.boards_read = 0
+        self.lifted_above: list[int] = []
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def version(self) -> int:
+    async def board(self) -> Board:
         self.asked_at.append(now())
         await self.answers.wait()
         if self.away:
             raise LedgerUnavailable
-        return self.current.version
+        return self.current
 
-    async def board(self) -> Board:
-        self.boards_read += 1
-        if self.away:
-            raise LedgerUnavailable
+    async def lift(self, above: int) -> Board:
+        self.lifted_above.append(above)
+        if self.current.version <= above:
+            self.current = replace(self.current, version=above + 1)
         return self.current
 
 
 class FakeCopy:
-    def __init__(self, version: int = -1) -> None:
-        self.versions = [version]
+    def __init__(self, board: Board | None = None) -> None:
+        self.boards = [board]
 
-    async def is_behind(self, version: int) -> bool:
-        return self.versions[-1] < version
+    @property
+    def versions(self) -> list[int]:
+        return [-1 if board is None else board.version for board in self.boards]
 
-    async def catch_up(self, board: Board) -> None:
-        self.versions.append(board.version)
+    async def held(self) -> Board | None:
+        return self.boards[-1]
+
+    async def take(self, board: Board) -> bool:
+        if board.version <= self.versions[-1]:
+            return False
+        self.boards.append(board)
+        return True
+
+    async def begin_anew(self, board: Board) -> None:
+        self.boards.append(board)
 
 
 def a_relay(ledger: FakeLedger, metrics: Metrics, **copies: FakeCopy) -> Relay:
@@ -70,7 +85,7 @@ async def running(relay: Relay) -> AsyncIterator[None]:
 @jumping_clock
 async def test_only_a_copy_that_is_behind_gets_the_board() -> None:
     ledger, metrics = FakeLedger(), Metrics()
-    hub, redis = FakeCopy(version=0), FakeCopy(version=1)
+    hub, redis = FakeCopy(a_board(0)), FakeCopy(a_board(1))
 
     await a_relay(ledger, metrics, hub=hub, redis=redis).reconcile()
 
@@ -82,20 +97,21 @@ async def test_only_a_copy_that_is_behind_gets_the_board() -> None:
 
 
 @jumping_clock
-async def test_while_nobody_is_behind_only_the_version_is_read() -> None:
-    ledger, copy = FakeLedger(), FakeCopy(version=1)
+async def test_while_all_are_level_nobody_is_given_anything() -> None:
+    ledger, metrics, copy = FakeLedger(), Metrics(), FakeCopy(a_board(1))
 
-    async with running(a_relay(ledger, Metrics(), hub=copy)):
+    async with running(a_relay(ledger, metrics, hub=copy)):
         await asyncio.sleep(10)
 
-    assert ledger.boards_read == 0
+    assert copy.versions == [1]
     assert len(ledger.asked_at) >= 10
+    assert counted(metrics, "catch_ups_total", copy="hub") == 0
 
 
 @jumping_clock
 async def test_a_change_that_nobody_announced_is_found_within_the_interval() -> None:
     """An instance was killed between COMMIT and publish."""
-    ledger, copy = FakeLedger(), FakeCopy(version=1)
+    ledger, copy = FakeLedger(), FakeCopy(a_board(1))
 
     async with running(a_relay(ledger, Metrics(), hub=copy)):
         for version in range(2, 12):
@@ -119,7 +135,7 @@ async def test_instances_do_not_ask_in_step() -> None:
 @jumping_clock
 async def test_hurry_compares_at_once() -> None:
     """The bus was connected anew: what it missed must not wait for the interval."""
-    ledger, copy = FakeLedger(), FakeCopy(version=1)
+    ledger, copy = FakeLedger(), FakeCopy(a_board(1))
     relay = a_relay(ledger, Metrics(), hub=copy)
 
     async with running(relay):
@@ -149,7 +165,7 @@ async def test_a_hurry_during_a_comparison_is_not_lost() -> None:
 
 @jumping_clock
 async def test_a_ledger_that_is_away_is_counted_and_asked_again() -> None:
-    ledger, metrics, copy = FakeLedger(), Metrics(), FakeCopy(version=1)
+    ledger, metrics, copy = FakeLedger(), Metrics(), FakeCopy(a_board(1))
     ledger.away = True
 
     async with running(a_relay(ledger, metrics, hub=copy)):
@@ -160,3 +176,75 @@ async def test_a_ledger_that_is_away_is_counted_and_asked_again() -> None:
         await asyncio.sleep(INTERVAL)
 
     assert copy.versions == [1, 2]
+
+
+# --- a board that the ledger does not know
+
+
+def diverged(metrics: Metrics, mended: str) -> float:
+    return counted(metrics, "divergences_total", mended=mended)
+
+
+@jumping_clock
+async def test_a_ledger_behind_what_was_shown_is_lifted_above_it() -> None:
+    """It was restored from a backup: else all that it commits would count as old."""
+    ledger, metrics = FakeLedger(), Metrics()
+    hub, redis, fresh = FakeCopy(a_board(9)), FakeCopy(a_board(7)), FakeCopy()
+
+    await a_relay(ledger, metrics, hub=hub, redis=redis, fresh=fresh).reconcile()
+
+    assert ledger.lifted_above == [9]
+    assert ledger.current.entries == a_board(1).entries
+    assert hub.boards[-1] == redis.boards[-1] == fresh.boards[-1] == ledger.current
+    assert (hub.versions, redis.versions) == ([9, 10], [7, 10])
+    assert (diverged(metrics, "lifted"), diverged(metrics, "renumbered")) == (1, 0)
+    assert counted(metrics, "board_version", where="ledger") == 10
+
+
+@jumping_clock
+async def test_another_board_under_the_same_version_is_overtaken_too() -> None:
+    """A promotion lost commits, and new ones have used their versions again."""
+    ledger, hub = FakeLedger(), FakeCopy(a_board(1, 77))
+
+    await a_relay(ledger, Metrics(), hub=hub).reconcile()
+
+    assert hub.boards[-1] == replace(a_board(1), version=2)
+
+
+@jumping_clock
+async def test_a_commit_during_the_comparison_is_no_divergence() -> None:
+    """Were the ledger read first, a sound copy would seem to be ahead of it."""
+    ledger, metrics, hub = FakeLedger(), Metrics(), FakeCopy(a_board(1))
+
+    class Committing(FakeCopy):
+        async def held(self) -> Board | None:
+            ledger.current = a_board(ledger.current.version + 1)
+            hub.boards.append(ledger.current)
+            return ledger.current
+
+    for _ in range(3):
+        await a_relay(ledger, metrics, hub=hub, redis=Committing()).reconcile()
+
+    assert ledger.lifted_above == []
+    assert diverged(metrics, "lifted") == 0
+
+
+@pytest.mark.parametrize(
+    ("shown", "ledger_has"),
+    [(2 + LEAP_MAX, 1), (VERSION_END - 1, 1), (VERSION_END - 1, VERSION_END - 9)],
+)
+@jumping_clock
+async def test_a_version_that_no_history_leads_to_lifts_nothing_and_all_begin_anew(
+    shown: int, ledger_has: int
+) -> None:
+    """Or whoever forges one would use up all versions that there are."""
+    ledger, metrics = FakeLedger(), Metrics()
+    ledger.current = replace(a_board(1), version=ledger_has)
+    hub, redis = FakeCopy(replace(a_board(1), version=shown)), FakeCopy()
+
+    await a_relay(ledger, metrics, hub=hub, redis=redis).reconcile()
+
+    assert ledger.lifted_above == []
+    assert hub.versions == [shown, ledger_has]
+    assert redis.versions == [-1, ledger_has]
+    assert diverged(metrics, "renumbered") == 1

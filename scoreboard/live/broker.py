@@ -1,0 +1,130 @@
+"""One side of the bus: a connection to RabbitMQ that is made anew whenever it is lost.
+
+Of several brokers, each side takes the next one, in an order of its own, so that instances spread
+over a cluster and leave a node that is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import AMQPError
+from aiormq.exceptions import AMQPError as AiormqError
+
+from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.operations.metrics import Metrics
+
+log = structlog.get_logger("scoreboard.bus")
+
+CONNECT_SECONDS: Final = 5
+_HEARTBEAT_SECONDS: Final = 5
+_BACKOFF_FIRST_SECONDS: Final = 0.1
+_BACKOFF_LAST_SECONDS: Final = 2.0
+
+# What aio-pika and aiormq raise when the broker is away, refuses, or closes on us.
+_BROKER_ERRORS: Final = (
+    AMQPError,
+    AiormqError,
+    OSError,
+    TimeoutError,
+    RuntimeError,
+    asyncio.InvalidStateError,
+)
+
+# What is done with a connection. It says when boards get through, and raises when they do no more.
+Work = Callable[[AbstractConnection, Callable[[], None]], Awaitable[None]]
+
+
+class Side:
+    """One side of an instance's bus, by the name of `publish` or `consume`."""
+
+    def __init__(
+        self, name: str, instance: str, addresses: Sequence[str], metrics: Metrics
+    ) -> None:
+        self._name = name
+        self._instance = instance
+        self._addresses = addresses
+        self._metrics = metrics
+        self._is_lost = False
+        self.up = False
+
+    async def run(self, work: Work) -> None:
+        """Do the work, with one connection after the other, until cancelled."""
+        backoff = _BACKOFF_FIRST_SECONDS
+        self._note_down()
+        for broker in itertools.cycle(random.sample(self._addresses, len(self._addresses))):
+            began = time.monotonic()
+            try:
+                async with self._connection(broker) as connection:
+                    await work(connection, partial(self._note_up, broker))
+            # Who waits for a broker that was silent for too long gets a cancellation from aiormq
+            # that nobody asked for; unnoticed it would end this side for good.
+            except (*_BROKER_ERRORS, asyncio.CancelledError) as error:
+                raise_if_cancelled()
+                self._note_lost(error)
+            if time.monotonic() - began > _BACKOFF_LAST_SECONDS:  # else it may never have worked
+                backoff = _BACKOFF_FIRST_SECONDS
+            await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
+            backoff = min(backoff * 2, _BACKOFF_LAST_SECONDS)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, broker: str) -> AsyncIterator[AbstractConnection]:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await aio_pika.connect(
+                broker,
+                heartbeat=_HEARTBEAT_SECONDS,
+                client_properties={"connection_name": f"scoreboard.{self._instance}.{self._name}"},
+            )
+        self._metrics.bus_connects.labels(self._name).inc()
+        try:
+            yield connection
+        finally:
+            self._note_down()
+            with contextlib.suppress(*_BROKER_ERRORS):
+                async with asyncio.timeout(1):  # a frozen broker answers no goodbye
+                    await connection.close()
+
+    def _note_up(self, broker: str) -> None:
+        """A connection alone carries nothing: what is sent before a queue is bound is lost."""
+        self.up, self._is_lost = True, False
+        self._metrics.bus_connected.labels(self._name).set(1)
+        log.info("scoreboard.bus.connected", side=self._name, broker=broker.rpartition("@")[2])
+
+    def _note_down(self) -> None:
+        self.up = False
+        self._metrics.bus_connected.labels(self._name).set(0)
+
+    def _note_lost(self, error: BaseException) -> None:
+        """Log that the broker is lost, once until it is back."""
+        if not self._is_lost:
+            self._is_lost = True
+            why = str(error) or type(error).__name__
+            log.warning("scoreboard.bus.lost", side=self._name, error=why)
+
+
+async def open_channel(
+    connection: AbstractConnection, *, publisher_confirms: bool
+) -> AbstractChannel:
+    """Open a channel, within the time that connecting may take."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        return await connection.channel(publisher_confirms=publisher_confirms)
+
+
+def lost(connection: AbstractConnection, *wakes: asyncio.Event) -> asyncio.Event:
+    """An event that is set when the connection closes, whoever closes it; `wakes` are set with it.
+    (`is_closed` may still be false by then.)
+    """
+    event = asyncio.Event()
+    for each in (event, *wakes):
+        connection.close_callbacks.add(lambda *_, each=each: each.set())
+    return event
