@@ -69,17 +69,39 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except ScoreboardError as error:
-        return refusal(error)
+        return _answer(request, error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return refusal(_from_aiohttp(error))
+        return _answer(request, _from_aiohttp(error))
     except (ConnectionResetError, asyncio.CancelledError):
         raise  # the client has left; nobody would read an answer
     except Exception:
         request.app[METRICS].http_failures.inc()
         log.exception("scoreboard.http.failed", path=request.rel_url.raw_path)
-        return refusal(ScoreboardError())
+        return _answer(request, ScoreboardError())
+
+
+def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
+    """Refuse. Within an answer that has begun, such as a stream, a second head would be read as
+    part of the first one's body: there the connection is closed, which every client understands.
+    """
+    if not request.writer.output_size:
+        return refusal(error)
+    request.app[METRICS].http_broken_off.inc()
+    if request.transport is not None:
+        request.transport.abort()
+    return _BrokenOff(status=error.status)
+
+
+class _BrokenOff(web.StreamResponse):
+    """What aiohttp is given in the place of an answer: there is nothing left to write."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no head."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write no end."""
 
 
 async def write_headers(request: web.Request, response: web.StreamResponse) -> None:

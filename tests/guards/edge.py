@@ -18,6 +18,13 @@ from tests.guards.guard import (
 
 EDGE: Final = (
     Guard(
+        "an answer that has begun gets no second head",
+        "scoreboard/api/middleware.py",
+        "    if not request.writer.output_size:\n",
+        "    if True:\n",
+        f"{STREAMS}::test_a_stream_that_fails_after_its_head_is_closed_and_gets_no_second_head",
+    ),
+    Guard(
         "what another site's page asks for is not answered with what was prepared for all",
         "scoreboard/api/prepared.py",
         """            and "Origin" not in request.headers

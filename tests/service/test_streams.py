@@ -8,8 +8,11 @@ import socket
 import httpx
 import httpx_sse
 import pytest
+from aiohttp import web
 
 from scoreboard import keys
+from scoreboard.errors import LedgerUnavailable
+from tests.attacks.wire import connected
 from tests.eventually import eventually
 from tests.instances import Instance, Stream
 from tests.service.conftest import Start
@@ -222,3 +225,30 @@ async def test_an_api_instance_and_a_stream_instance_work_together(
     await stream.until(1)
     await api.submit(user, "run")
     await stream.until(2)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a defect"), LedgerUnavailable(), web.HTTPNotFound(), TimeoutError()]
+)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_a_stream_that_fails_after_its_head_is_closed_and_gets_no_second_head(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, error: Exception, version: str
+) -> None:
+    """It would be read as part of the first one's body."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(instance.app[keys.HUB], "_deliver", fail)
+    async with connected(instance) as wire:
+        await wire.send(GET.replace(b"HTTP/1.1", b"HTTP/" + version.encode()))
+        received = await wire.rest()
+
+    assert received.startswith(f"HTTP/{version} 200 OK\r\n".encode())
+    assert received.count(b"HTTP/") == 1
+    assert b"event: connected" in received
+    assert b"success" not in received
+    assert not received.endswith(b"0\r\n\r\n")  # a client knows that something is missing
+    await eventually(lambda: instance.metric("http_broken_off_total") == 1)
+    assert len(instance.app[keys.HUB]) == 0
+    assert instance.metric("subscribers") == 0
