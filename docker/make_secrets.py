@@ -36,6 +36,7 @@ PASSWORDS = (
     "postgres_scoreboard",
     "rabbitmq_operator",
     "rabbitmq_scoreboard",
+    "rabbitmq_scoreboard-stream",
     "redis",
 )
 # Tokens that these signed are still taken: one secret, or several with commas between them
@@ -116,7 +117,13 @@ def derived(given: dict[str, str], definitions: dict[str, Any]) -> dict[str, dic
         user["password_hash"] = rabbit_hash(given[f"rabbitmq_{user['name']}"])
         user["hashing_algorithm"] = "rabbit_password_hashing_sha256"
     database = f"scoreboard:{given['postgres_scoreboard']}@postgres:5432/scoreboard"
-    broker = f"scoreboard:{given['rabbitmq_scoreboard']}@rabbitmq:5672/scoreboard"
+    instance = {
+        "database_url": f"postgresql://{database}",
+        "redis_url": f"redis://:{given['redis']}@redis:6379/0",
+        "amqp_url": broker_url("scoreboard", given),
+        "jwt_secret": given["jwt_secret"],
+        PREVIOUS: given[PREVIOUS],
+    }
     return {
         "grafana": {"admin_password": given["grafana"]},
         "postgres": {
@@ -125,14 +132,15 @@ def derived(given: dict[str, str], definitions: dict[str, Any]) -> dict[str, dic
         },
         "rabbitmq": {"definitions.json": json.dumps(definitions, indent=2)},
         "redis": {"password.conf": f"requirepass {given['redis']}"},
-        "scoreboard": {
-            "database_url": f"postgresql://{database}",
-            "redis_url": f"redis://:{given['redis']}@redis:6379/0",
-            "amqp_url": f"amqp://{broker}",
-            "jwt_secret": given["jwt_secret"],
-            PREVIOUS: given[PREVIOUS],
-        },
+        "scoreboard": instance,
+        # Instances that hold streams publish nothing: their user of RabbitMQ may not.
+        "stream": instance | {"amqp_url": broker_url("scoreboard-stream", given)},
     }
+
+
+def broker_url(user: str, given: dict[str, str]) -> str:
+    """Answer where RabbitMQ is, for one of its users."""
+    return f"amqp://{user}:{given[f'rabbitmq_{user}']}@rabbitmq:5672/scoreboard"
 
 
 def rabbit_hash(password: str) -> str:

@@ -12,6 +12,9 @@ compose() { docker compose -f docker/compose.yaml "$@"; }
 # Before any new instance, which would refuse the older schema; the old ones work with the newer one.
 compose run --rm migrate
 
+# RabbitMQ reads its users and their rights as it starts; the job `secrets` has just written those of this version.
+compose exec -T rabbitmq rabbitmqctl import_definitions /run/secrets/definitions.json
+
 for role in api stream; do
     old=$(compose ps --quiet "$role")
     count=$(echo "$old" | wc -w)

@@ -69,7 +69,7 @@ def test_configuration_is_mounted_read_only_and_only_one_server_s_secrets(servic
     if service == "secrets":
         return
     assert {mode for _, _, mode in bound} <= {"ro"}
-    own = "scoreboard" if service in ("api", "stream", "migrate") else service
+    own = "scoreboard" if service in ("api", "migrate") else service
     secret = {source for source, _, _ in bound if source.startswith("./secrets")}
     assert secret <= {f"./secrets/{own}"}
 
@@ -106,7 +106,8 @@ def test_whoever_is_waited_for_can_be(service: str) -> None:
 def settings_of(service: str, secrets: Path) -> Settings:
     """What an instance of this service would be set to. An unknown variable stops it."""
     given = services()[service]["environment"].items()
-    mounted = f"{secrets}/scoreboard"
+    [directory] = [source for source, where, _ in volumes(service) if where == "/run/secrets"]
+    mounted = f"{secrets}/{Path(directory).name}"
     return load({name: str(value).replace("/run/secrets", mounted) for name, value in given})
 
 
@@ -120,6 +121,8 @@ def test_instances_start_with_what_they_are_given(service: str, tmp_path: Path) 
     assert servers == "postgres:5432/scoreboard"
     assert settings.redis_url.endswith("@redis:6379/0")
     assert settings.amqp_url.endswith("@rabbitmq:5672/scoreboard")
+    user = settings.amqp_url.removeprefix("amqp://").partition(":")[0]
+    assert user == ("scoreboard-stream" if service == "stream" else "scoreboard")
 
 
 @pytest.mark.parametrize("service", ["api", "stream"])

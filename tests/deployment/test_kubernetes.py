@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import pytest
@@ -60,15 +61,33 @@ def settings_of(name: str, secrets: Path) -> Settings:
         assert container["envFrom"] == [{"configMapRef": {"name": "scoreboard"}}]
         for variable in container.get("env", []):
             environment[variable["name"]] = variable.get("value", "a-pod")
-    here = {key: text.replace(SECRETS, str(secrets)) for key, text in environment.items()}
+    mounted = mount(name, secrets)
+    here = {key: text.replace(SECRETS, str(mounted)) for key, text in environment.items()}
     return load(here)
+
+
+def mount(name: str, secrets: Path) -> Path:
+    """The directory of secrets as a pod sees it."""
+    secret = pods()[name]["spec"]["volumes"][0]["secret"]
+    names = [path.name for path in secrets.iterdir() if path.is_file()]
+    items = secret.get("items", [{"key": key, "path": key} for key in names])
+    directory = secrets / name
+    directory.mkdir(exist_ok=True)
+    for item in items:
+        (directory / item["path"]).write_text((secrets / item["key"]).read_text())
+    return directory
 
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("secrets")
-    make_secrets(directory)
-    return directory / "scoreboard"
+    """The Secret: a file for each of its keys, as docs/containers.md has them made."""
+    made = tmp_path_factory.mktemp("secrets")
+    make_secrets(made)
+    directory = tmp_path_factory.mktemp("secret")
+    for name in ("database_url", "redis_url", "amqp_url", "jwt_secret"):
+        (directory / name).write_text((made / "scoreboard" / name).read_text())
+    (directory / "amqp_url_stream").write_text((made / "stream" / "amqp_url").read_text())
+    return directory
 
 
 @pytest.mark.parametrize("name", [*ROLES, "migrate"])
@@ -77,6 +96,14 @@ def test_pods_start_with_what_they_are_given(name: str, secrets: Path) -> None:
     require_servers(settings)
     if name in ROLES:
         assert (settings.role, settings.instance) == (name, "a-pod")
+
+
+def test_pods_that_hold_streams_see_no_user_of_rabbitmq_that_may_publish(secrets: Path) -> None:
+    users = {name: urlsplit(settings_of(name, secrets).amqp_url).username for name in ROLES}
+    assert users == {"api": "scoreboard", "stream": "scoreboard-stream"}
+    seen = "".join(path.read_text() for path in mount("stream", secrets).iterdir())
+    assert "scoreboard-stream" in seen
+    assert (secrets / "amqp_url").read_text() not in seen
 
 
 @pytest.mark.parametrize("name", [*ROLES, "migrate"])

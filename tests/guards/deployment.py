@@ -170,8 +170,16 @@ DEPLOYMENT: Final = (
     Guard(
         "RabbitMQ's user may touch nothing else",
         "docker/rabbitmq/definitions.json",
-        '      "write": "^scoreboard\\\\..*",\n',
+        '      "write": "^scoreboard\\\\.(events$|stream\\\\.)",\n',
         '      "write": ".*",\n',
+        "tests/deployment/test_rabbit_definitions.py::"
+        "test_nothing_else_may_be_made_read_or_written",
+    ),
+    Guard(
+        "RabbitMQ's user of streams may publish nothing",
+        "docker/rabbitmq/definitions.json",
+        '      "write": "^scoreboard\\\\.stream\\\\.",\n',
+        '      "write": "^scoreboard\\\\.",\n',
         "tests/deployment/test_rabbit_definitions.py::"
         "test_nothing_else_may_be_made_read_or_written",
     ),
