@@ -62,6 +62,9 @@ class TcpProxy:
         self.line = _Line.CUT
         listener, self._listener = self._listener, None
         if listener is not None:
+            # A connection that asyncio has just accepted gets its protocol in the next turn of the
+            # loop; without a listener by then it would be left open.
+            await asyncio.sleep(0)
             listener.close()
         await _end(self._connections)
         if listener is not None:

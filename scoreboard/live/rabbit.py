@@ -130,8 +130,7 @@ class RabbitBus:
     async def _publish_from_slot(
         self, connection: AbstractConnection, note_up: Callable[[], None]
     ) -> None:
-        await self._make_exchange(connection)
-        channel = await open_channel(connection, publisher_confirms=True)
+        channel = await self._channel(connection, publisher_confirms=True)
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
         note_up()
         ended = lost(connection, self._slot.filled)
@@ -181,8 +180,7 @@ class RabbitBus:
     # Consuming
 
     async def _consume(self, connection: AbstractConnection, note_up: Callable[[], None]) -> None:
-        await self._make_exchange(connection)
-        channel = await open_channel(connection, publisher_confirms=False)
+        channel = await self._channel(connection, publisher_confirms=False)
         queue = await self._bind_fresh_queue(channel)
         # By aiormq: what aio-pika would make of a message first may fail, and nobody would hear it.
         beneath = await channel.get_underlay_channel()
@@ -238,20 +236,26 @@ class RabbitBus:
     def _note_refused(self, fault: Fault, message: Message) -> None:
         self._metrics.events_refused.labels(fault).inc()
         if self._seldom.due(fault):
-            sender = str(message.headers.get(INSTANCE_HEADER))[:_SENDER_CHARS_MAX]
-            log.warning("scoreboard.bus.refused", fault=fault, sender=sender)
+            sender = message.headers.get(INSTANCE_HEADER)
+            known = sender[:_SENDER_CHARS_MAX] if isinstance(sender, str) else ""
+            log.warning("scoreboard.bus.refused", fault=fault, sender=known)
 
     # Both
 
-    async def _make_exchange(self, connection: AbstractConnection) -> None:
-        """Find out whether we may, on a channel of its own: a refusal ends it."""
+    async def _channel(
+        self, connection: AbstractConnection, *, publisher_confirms: bool
+    ) -> AbstractChannel:
+        """Open a channel, and make the exchange if we may. A refusal ends the channel."""
+        channel = await open_channel(connection, publisher_confirms=publisher_confirms)
         if not self._makes_exchange:
-            return
+            return channel
         try:
-            await self._declare_exchange(await open_channel(connection, publisher_confirms=False))
+            await self._declare_exchange(channel)
         except ChannelAccessRefused:
             self._makes_exchange = False
             log.info("scoreboard.bus.exchange_of_others", exchange=EXCHANGE)
+            return await open_channel(connection, publisher_confirms=publisher_confirms)
+        return channel
 
     @staticmethod
     async def _declare_exchange(channel: AbstractChannel) -> None:
