@@ -94,7 +94,7 @@ CONNECTIONS: Final = (
         "scoreboard/connections/session.py",
         "        for host in self._hosts.in_turn():\n",
         "        for host in self._hosts.in_turn()[:1]:\n",
-        f"{PROMOTION}::test_what_an_asynchronous_promotion_lost_is_healed_by_a_rebuild",
+        f"{PROMOTION}::test_what_an_asynchronous_promotion_lost_is_overtaken_by_the_ledger",
     ),
     Guard(
         "a server that takes no writes any more is left",
