@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_network
+import time
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
 from itertools import pairwise
 
 import pytest
@@ -167,3 +169,26 @@ def test_wider_networks_hold_the_narrower_ones_and_more_clients(address: IPv6Add
     for (inner, fewer), (outer, more) in pairwise(found):
         assert ip_network(inner).subnet_of(ip_network(outer))  # type: ignore[arg-type]
         assert fewer < more
+
+
+@examples(100)
+@given(st.ip_addresses(v=6).filter(lambda address: len(keys(str(address))) == 3))
+def test_networks_are_written_as_everybody_writes_them(address: IPv6Address) -> None:
+    expected = [str(ip_network((address, length), strict=False)) for length in (64, 56, 48)]
+    assert keys(str(address)) == expected
+
+
+def test_an_address_that_was_never_seen_costs_little_before_any_limit_is_asked() -> None:
+    """Whoever holds a network can call from another address each time."""
+    addresses = [f"2001:db8:1:{n:x}:1:2:3:4" for n in range(500)]
+
+    def cost_us(work: Callable[[str], object]) -> float:
+        networks_of.cache_clear()
+        began = time.process_time_ns()
+        for address in addresses:
+            work(address)
+        return (time.process_time_ns() - began) / 1000 / len(addresses)
+
+    taken = min(cost_us(networks_of) for _ in range(5))
+    parsing = min(cost_us(ip_address) for _ in range(5))
+    assert taken < 9 * parsing
