@@ -24,6 +24,8 @@ _WAITING_MAX: Final = 20_000
 _BATCH_MAX: Final = 500
 # Far more than instances that serve one holder; a hash with more fields is not ours.
 _INSTANCES_MAX: Final = 4096
+# A count and a time have 20 digits at most. What is longer is not ours, and takes long to read.
+_LEASE_CHARS_MAX: Final = 32
 
 # KEYS: one hash per holder. ARGV: this instance and the lease in seconds; how many streams this
 # instance has of each holder; then, for each stream that is to open, the number of its holders, and
@@ -44,7 +46,11 @@ for k, key in ipairs(KEYS) do
     end
     local fields = size > 0 and redis.call('HGETALL', key) or {{}}
     for f = 1, #fields, 2 do
-        local count, expiry = string.match(fields[f + 1], '^(%d+):(%d+)$')
+        local value = fields[f + 1]
+        local count, expiry
+        if #value <= {_LEASE_CHARS_MAX} then
+            count, expiry = string.match(value, '^(%d+):(%d+)$')
+        end
         if count == nil then malformed = malformed + 1 end
         -- Further ahead than a lease: not ours, or the clock was set back.
         if count == nil or tonumber(expiry) < now or tonumber(expiry) > now + lease then

@@ -25,6 +25,9 @@ from scoreboard.scoring.model import Board
 _WAITING_MAX: Final = 20_000
 _BATCH_MAX: Final = 500
 _VERSION_CHARS_MAX: Final = 16
+# Times have 16 digits until the year 2286. A text of megabytes would stop Redis for as long as it
+# takes to read as a number: 25 ms each.
+_TIME_CHARS_MAX: Final = 20
 
 # KEYS: one per check, then the board's copy. ARGV: for each request the number of its checks, then
 # for each of these the emission interval and the burst's length, both in microseconds. Answers, per
@@ -43,7 +46,7 @@ while first < #KEYS do
     for i = first, last do
         local interval, burst = ARGV[argument + 1], ARGV[argument + 2]
         local value = pcall('GET', KEYS[i])
-        local present = tonumber(value)
+        local present = value and #value <= {_TIME_CHARS_MAX} and tonumber(value)
         if not present and value then malformed = malformed + 1 end
         -- Over. Or further ahead than the burst: the rate was changed since, or the clock set back.
         -- (`not`, because nothing can be said of a NaN.)

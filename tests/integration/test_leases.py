@@ -204,6 +204,18 @@ async def test_a_count_that_is_none_keeps_nobody_out(redis_url: str, field: str)
         assert set(await held(redis_url)) == {b"one"}
 
 
+async def test_a_count_that_is_far_too_long_is_not_read(redis_url: str) -> None:
+    """Reading a number of megabytes would stop Redis for everybody."""
+    async with (
+        redis.asyncio.Redis.from_url(redis_url) as admin,
+        an_instance(redis_url, "one") as one,
+    ):
+        long = "0" * 400 + f"{LIMIT}:{int(time.time()) + 30}"
+        await admin.hset("streams:address:a", "somebody", long)
+        assert await gets_in(one)
+        assert set(await held(redis_url)) == {b"one"}
+
+
 async def test_a_hash_that_is_far_too_large_is_not_read(redis_url: str) -> None:
     async with (
         redis.asyncio.Redis.from_url(redis_url) as admin,
