@@ -74,8 +74,10 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         if error.status < 400:
             raise
         return _answer(request, _from_aiohttp(error))
-    except (ConnectionResetError, asyncio.CancelledError):
-        raise  # the client has left; nobody would read an answer
+    except ConnectionResetError as error:
+        # The client has left, which aiohttp is about to tell us by a cancellation. An error that
+        # comes before that it would log as ours, with a traceback.
+        raise asyncio.CancelledError from error
     except Exception:
         request.app[METRICS].http_failures.inc()
         log.exception("scoreboard.http.failed", path=request.rel_url.raw_path)

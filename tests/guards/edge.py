@@ -112,6 +112,28 @@ EDGE: Final = (
         f"{LIMITS}::test_garbage_under_the_keys_of_one_client_costs_nobody_anything",
     ),
     Guard(
+        "a number in Redis that is too long is not read",
+        "scoreboard/api/rates.py",
+        "value and #value <= {_TIME_CHARS_MAX} and tonumber(value)",
+        "value and tonumber(value)",
+        "tests/integration/test_rates.py"
+        "::test_garbage_under_one_key_counts_as_nothing_and_is_replaced",
+    ),
+    Guard(
+        "a count of streams that is too long is not read",
+        "scoreboard/api/leases.py",
+        "if #value <= {_LEASE_CHARS_MAX} then",
+        "if true then",
+        "tests/integration/test_leases.py::test_a_count_that_is_far_too_long_is_not_read",
+    ),
+    Guard(
+        "a client that leaves as its stream begins writes no traceback",
+        "scoreboard/api/middleware.py",
+        "        raise asyncio.CancelledError from error\n",
+        "        raise\n",
+        f"{STREAMS}::test_a_client_that_leaves_as_its_stream_begins_is_no_error_of_ours",
+    ),
+    Guard(
         "one key of another type is no outage of Redis",
         "scoreboard/connections/redis.py",
         "            if _WRONG_TYPE in str(error):",

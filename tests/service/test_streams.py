@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import socket
+from typing import Any
 
 import httpx
 import httpx_sse
@@ -11,7 +14,9 @@ import pytest
 from aiohttp import web
 
 from scoreboard import keys
+from scoreboard.api import leaderboard
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.live.stream import follow
 from tests.attacks.wire import connected
 from tests.eventually import eventually
 from tests.instances import Instance, Stream
@@ -57,6 +62,27 @@ async def test_httpx_sse_reads_the_stream(instance: Instance, database_url: str)
         update = await anext(events)
     assert (update.event, update.id) == ("score:update", "2")
     assert update.json()["topUsers"][0]["userId"] == user
+
+
+async def test_a_client_that_leaves_as_its_stream_begins_is_no_error_of_ours(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else whoever opens streams and hangs up writes tracebacks into the log."""
+
+    def follow_late(request: web.Request, *args: Any, **kwargs: Any) -> Any:
+        assert request.transport is not None
+        request.transport.abort()  # aiohttp hears of it in the loop's next turn
+        return follow(request, *args, **kwargs)
+
+    monkeypatch.setattr(leaderboard, "follow", follow_late)
+    route = {"method": "GET", "route": "/api/leaderboard/stream"}
+    with caplog.at_level(logging.ERROR), contextlib.closing(raw_stream(instance, GET)):
+        await eventually(lambda: instance.metric("http_requests_total", status="499", **route) == 1)
+    assert caplog.messages == []
+    assert len(instance.app[keys.STREAMS]) == 0
+    monkeypatch.undo()
+    async with instance.client.get("/api/leaderboard") as response:
+        assert response.status == 200
 
 
 async def test_an_http_1_0_client_gets_a_stream_without_chunks(instance: Instance) -> None:
