@@ -7,6 +7,7 @@ refresh token but as a hash, and never logs one, nor an access token or an e-mai
 
     registry      the accounts themselves: register, log in, change the password
     listing       all of them, for operators, with what there is to mend
+    users         found under whatever spelling, and what is kept of them
     newcomers     keys for users whom an older version registers while this one is rolled out
     names         which names and addresses are good, and the keys that users are found by
     families      log-ins: refresh tokens that replace each other, and when it ends with them

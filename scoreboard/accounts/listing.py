@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scoreboard.accounts import names, newcomers
-from scoreboard.accounts.registry import SQL, Account
+from scoreboard.accounts.users import SQL, Account
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 

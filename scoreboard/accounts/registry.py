@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
 
-from scoreboard.accounts import names, newcomers
+from scoreboard.accounts import newcomers
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.blocklist import BlockList
 from scoreboard.accounts.families import SQL, Families, TokenPair
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.turns import Path
+from scoreboard.accounts.users import NOBODY, Account, Users, new_user, refusing_taken
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import Row, StatementRefused
-from scoreboard.errors import (
-    AccountTaken,
-    BadCredentials,
-    InvalidPayload,
-    ScoreboardError,
-    UnknownUser,
-)
+from scoreboard.connections.session import Row
+from scoreboard.errors import BadCredentials, InvalidPayload, ScoreboardError, UnknownUser
 from scoreboard.operations.metrics import Metrics
 from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.accounts")
 
-NOBODY: Final = "Nobody is registered under this user name or e-mail address."
-# The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
-_TAKEN: Final = frozenset(
-    {
-        "users_username_key",
-        "users_email_key",
-        "idx_users_username_key",
-        "idx_users_username_lower",
-    }
-)
-_ID_PREFIX: Final = "id:"
 _NOT_THE_CURRENT_ONE: Final = "The current password is wrong."
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """A user as operators see it."""
-
-    user_id: str
-    username: str
-    email: str = field(repr=False)
-    created_at: datetime
-
 
 # Told the id of the user whose password is about to be tried, None for nobody: may it be tried?
 MayGuess = Callable[[str | None], Awaitable[bool]]
@@ -79,6 +48,7 @@ class Accounts:
     ) -> None:
         self._postgres = postgres
         self._passwords = passwords
+        self._users = Users(postgres)
         self._blocklist = BlockList()
         self._families = Families(postgres, access, settings, metrics or Metrics())
 
@@ -171,33 +141,21 @@ class Accounts:
 
     async def create(self, username: str, email: str, password: str) -> Account:
         """Add a user without logging them in. Raises AccountTaken, InvalidPayload, Overloaded."""
-        rows = await self._add("create", await self._new_user(username, email, password))
-        account = Account(*rows[0])
+        account = await self._users.create(await self._new_user(username, email, password))
         log.info("scoreboard.accounts.registered", user_id=account.user_id)
         return account
 
     async def find(self, login: str) -> Account | None:
-        """Find whose user name (in any spelling), e-mail address or `id:<userId>` this is."""
-        if login.startswith(_ID_PREFIX):
-            return await self._find_by_id(login.removeprefix(_ID_PREFIX))
-        found = await self._find(login)
-        return found and found[0]
+        """Find whom this login means, as `Users.find` does."""
+        return await self._users.find(login)
 
     async def known(self, login: str) -> Account:
-        """Find whom this login means, as `find` does. Raises UnknownUser."""
-        account = await self.find(login)
-        if account is None:
-            raise UnknownUser(NOBODY)
-        return account
+        """Find whom this login means, as `Users.known` does. Raises UnknownUser."""
+        return await self._users.known(login)
 
     async def set_email(self, login: str, email: str) -> Account:
-        """Give a user another e-mail address. Raises AccountTaken, InvalidPayload, UnknownUser."""
-        account = await self.known(login)
-        address = _good_email(email)
-        change = {"user_id": account.user_id, "email": address.key, "email_given": address.given}
-        await self._add("set_email", change)
-        log.info("scoreboard.accounts.email_changed", user_id=account.user_id)
-        return account
+        """Give a user another address, as `Users.set_email` does."""
+        return await self._users.set_email(login, email)
 
     async def set_password(self, login: str, password: str) -> int:
         """Change a password, end all log-ins and access tokens of its user, and say how many
@@ -232,7 +190,7 @@ class Accounts:
         """Find who this is. An unknown login, a wrong password, and one guess too many are the same
         work and answer.
         """
-        account, password_hash = await self._find(login) or (None, None)
+        account, password_hash = await self._users.find_with_hash(login) or (None, None)
         if not await may_guess(None if account is None else account.user_id):
             password_hash = None
         verified = await self._passwords.verify(password_hash, password, path)
@@ -269,77 +227,14 @@ class Accounts:
         if problem is not None:
             raise InvalidPayload({member: [problem]})
 
-    # Rows
-
     async def _new_user(
         self, username: str, email: str, password: str, path: Path = ()
     ) -> dict[str, Any]:
-        shown, address = good_username(username), _good_email(email)
-        self._check_password(password, shown, address.given)
+        user = new_user(username, email)
+        self._check_password(password, user["username"], user["email_given"])
         password_hash = await self._passwords.hash(password, path)
         await newcomers.give_keys(self._postgres)
-        return {
-            "username": shown,
-            "username_key": names.username_key(shown),
-            "email": address.key,
-            "email_given": address.given,
-            "password_hash": password_hash,
-        }
-
-    async def _add(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
-        with refusing_taken():
-            return await self._fetch(name, parameters)
-
-    async def _find(self, login: str) -> tuple[Account, str] | None:
-        """Find an account with its password's hash. Only e-mail addresses have an `@`."""
-        if not names.can_be_stored(login):
-            return None
-        await newcomers.give_keys(self._postgres)
-        if "@" in login:
-            wanted = {"lower": login.lower(), "key": names.email_key(login)}
-            rows = await self._fetch("find_by_email", wanted)
-        else:
-            wanted = {
-                "shown": names.username_shown(login),
-                "shown_before": names.username_shown_before(login),
-                "key": names.username_key(login),
-            }
-            rows = await self._fetch("find_by_username", wanted)
-        return (Account(*rows[0][:4]), rows[0][4]) if rows else None
-
-    async def _find_by_id(self, text: str) -> Account | None:
-        try:
-            user_id = str(uuid.UUID(text))
-        except ValueError:
-            return None
-        rows = await self._fetch("find_by_id", {"user_id": user_id})
-        return Account(*rows[0]) if rows else None
+        return user | {"password_hash": password_hash}
 
     async def _fetch(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
         return await self._postgres.fetch(SQL[name], parameters)
-
-
-def good_username(text: str) -> str:
-    """Return the form in which a user name is kept. Raises InvalidPayload."""
-    try:
-        return names.username(text)
-    except names.NameRefused as refused:
-        raise InvalidPayload({"username": [str(refused)]}) from None
-
-
-@contextlib.contextmanager
-def refusing_taken() -> Iterator[None]:
-    """Raise AccountTaken where PostgreSQL refuses a name or an address that somebody has."""
-    try:
-        yield
-    except StatementRefused as refusal:
-        if refusal.constraint in _TAKEN:
-            raise AccountTaken from refusal
-        raise
-
-
-def _good_email(text: str) -> names.Email:
-    try:
-        return names.email(text)
-    except names.NameRefused as refused:
-        raise InvalidPayload({"email": [str(refused)]}) from None

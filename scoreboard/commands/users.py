@@ -18,7 +18,8 @@ from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.listing import Listed
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
-from scoreboard.accounts.registry import NOBODY, Account, Accounts, good_username, refusing_taken
+from scoreboard.accounts.registry import Accounts
+from scoreboard.accounts.users import NOBODY, Account, good_username, refusing_taken
 from scoreboard.api.schemas import RegistrationSchema
 from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed

@@ -248,7 +248,7 @@ ACCOUNTS: Final = (
     ),
     Guard(
         "names: one key for all spellings, whatever the locale",
-        "scoreboard/accounts/registry.py",
+        "scoreboard/accounts/users.py",
         '"username_key": names.username_key(shown),',
         '"username_key": shown,',
         "tests/integration/test_names.py::test_in_every_locale_a_name_is_one_and_found_in_every_case",

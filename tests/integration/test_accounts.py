@@ -369,13 +369,13 @@ async def test_a_password_that_is_tried_first_or_is_a_name_cannot_be_chosen(
         with pytest.raises(InvalidPayload) as refusal:
             await attempt
         assert list(refusal.value.details["errors"]) == [member]
-    database.run("UPDATE users SET email = 'ada.lovelace@example.org'")
+    database.run("UPDATE users SET email_given = 'ada.lovelace@example.org'")
     with pytest.raises(InvalidPayload):
         await accounts.set_password("Ada", password)
     with pytest.raises(InvalidPayload) as refusal:
         await accounts.change_password(ada.user_id, PASSWORD, password)
     assert list(refusal.value.details["errors"]) == ["newPassword"]
-    database.run("UPDATE users SET email = 'ada@example.org'")
+    database.run("UPDATE users SET email_given = 'ada@example.org'")
     assert database.run("SELECT * FROM users") == before
     assert await accounts.refresh(ada.refresh_token)
 

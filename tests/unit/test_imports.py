@@ -65,6 +65,7 @@ FLOW = (
     # who is it
     "accounts.listing",
     "accounts.registry",
+    "accounts.users",
     "accounts.newcomers",
     "accounts.names",
     "accounts.families",

@@ -1,0 +1,146 @@
+"""The users: found under whatever spelling of their name or address, and what is kept of them."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from scoreboard.accounts import names, newcomers
+from scoreboard.connections import statements
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import Row, StatementRefused
+from scoreboard.errors import AccountTaken, InvalidPayload, UnknownUser
+
+log = structlog.get_logger("scoreboard.accounts")
+
+SQL: Final = statements.load("scoreboard.accounts")
+NOBODY: Final = "Nobody is registered under this user name or e-mail address."
+# The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
+_TAKEN: Final = frozenset(
+    {
+        "users_username_key",
+        "users_email_key",
+        "idx_users_username_key",
+        "idx_users_username_lower",
+    }
+)
+_ID_PREFIX: Final = "id:"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as operators see it."""
+
+    user_id: str
+    username: str
+    email: str = field(repr=False)
+    created_at: datetime
+
+
+class Users:
+    """Who is registered. Everything here raises LedgerUnavailable when PostgreSQL is away."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def create(self, user: Mapping[str, Any]) -> Account:
+        """Add a user, a row of `new_user`. Raises AccountTaken."""
+        return Account(*(await self._change("create", user))[0])
+
+    async def find(self, login: str) -> Account | None:
+        """Find whose user name (in any spelling), e-mail address or `id:<userId>` this is."""
+        if login.startswith(_ID_PREFIX):
+            return await self._find_by_id(login.removeprefix(_ID_PREFIX))
+        found = await self.find_with_hash(login)
+        return found and found[0]
+
+    async def known(self, login: str) -> Account:
+        """Find whom this login means, as `find` does. Raises UnknownUser."""
+        account = await self.find(login)
+        if account is None:
+            raise UnknownUser(NOBODY)
+        return account
+
+    async def find_with_hash(self, login: str) -> tuple[Account, str] | None:
+        """Find an account with its password's hash. Only e-mail addresses have an `@`."""
+        if not names.can_be_stored(login):
+            return None
+        await newcomers.give_keys(self._postgres)
+        if "@" in login:
+            wanted = {"lower": login.lower(), "key": names.email_key(login)}
+            rows = await self._fetch("find_by_email", wanted)
+        else:
+            wanted = {
+                "shown": names.username_shown(login),
+                "shown_before": names.username_shown_before(login),
+                "key": names.username_key(login),
+            }
+            rows = await self._fetch("find_by_username", wanted)
+        return (Account(*rows[0][:4]), rows[0][4]) if rows else None
+
+    async def set_email(self, login: str, email: str) -> Account:
+        """Give a user another e-mail address. Raises AccountTaken, InvalidPayload, UnknownUser."""
+        account = await self.known(login)
+        address = _good_email(email)
+        change = {"user_id": account.user_id, "email": address.key, "email_given": address.given}
+        await self._change("set_email", change)
+        log.info("scoreboard.accounts.email_changed", user_id=account.user_id)
+        return account
+
+    async def _find_by_id(self, text: str) -> Account | None:
+        try:
+            user_id = str(uuid.UUID(text))
+        except ValueError:
+            return None
+        rows = await self._fetch("find_by_id", {"user_id": user_id})
+        return Account(*rows[0]) if rows else None
+
+    async def _change(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
+        with refusing_taken():
+            return await self._fetch(name, parameters)
+
+    async def _fetch(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return await self._postgres.fetch(SQL[name], parameters)
+
+
+def new_user(username: str, email: str) -> dict[str, str]:
+    """Make a user's row, but for the password. Raises InvalidPayload."""
+    shown, address = good_username(username), _good_email(email)
+    return {
+        "username": shown,
+        "username_key": names.username_key(shown),
+        "email": address.key,
+        "email_given": address.given,
+    }
+
+
+def good_username(text: str) -> str:
+    """Return the form in which a user name is kept. Raises InvalidPayload."""
+    try:
+        return names.username(text)
+    except names.NameRefused as refused:
+        raise InvalidPayload({"username": [str(refused)]}) from None
+
+
+@contextlib.contextmanager
+def refusing_taken() -> Iterator[None]:
+    """Raise AccountTaken where PostgreSQL refuses a name or an address that somebody has."""
+    try:
+        yield
+    except StatementRefused as refusal:
+        if refusal.constraint in _TAKEN:
+            raise AccountTaken from refusal
+        raise
+
+
+def _good_email(text: str) -> names.Email:
+    try:
+        return names.email(text)
+    except names.NameRefused as refused:
+        raise InvalidPayload({"email": [str(refused)]}) from None
