@@ -321,7 +321,9 @@ async def test_a_key_of_another_type_is_no_reason_to_leave_redis_alone(redis_url
     ):
         await admin.set("leaderboard", "no hash")
         with pytest.raises(RedisUnavailable):
-            await client.script("return redis.call('HGET', KEYS[1], 'version')")(["leaderboard"], [])
+            await client.script("return redis.call('HGET', KEYS[1], 'version')")(
+                ["leaderboard"], []
+            )
         limiter = RateLimiter(client, metrics)
 
         assert (await limiter.check([check()])).remaining == 4
