@@ -2,15 +2,14 @@
 plain SQL, and Python where SQL cannot compute what is written.
 
 Any number of processes may call `migrate` at once: a PostgreSQL advisory lock lets one work while
-the others wait. The server never migrates by itself; it calls `pending` and refuses an older
-schema.
+the others wait. The server never migrates by itself, and refuses an older schema.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Final
 
 import psycopg2
@@ -23,7 +22,14 @@ from yoyo.migrations import default_migration_table
 from scoreboard.configuration import shipped
 from scoreboard.connections import hosts
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import NotConnected
+from scoreboard.connections.refusals import PostgresRefused, refusal_of, refusal_to_connect
+from scoreboard.connections.session import NotConnected, UnfitServer
+from scoreboard.connections.session_settings import (
+    PUBLIC,
+    SessionSettings,
+    query_naming,
+    schema_named,
+)
 from scoreboard.errors import LedgerUnavailable
 
 # Any number will do, as long as nothing else in the database takes the same one.
@@ -34,10 +40,34 @@ _ANSWER_SECONDS: Final = 5.0
 # waits behind it, every grant: so it does not wait for long.
 _LOCK_SECONDS: Final = 2
 _TURN_SECONDS: Final = 0.1
+# Who was suspended in the middle of a migration gives its locks up after this.
+_SUSPENDED_SECONDS: Final = 60
+
+_SESSION_NAME: Final = "scoreboard.migrations"
+_IS_OURS: Final = "SELECT to_regclass('_yoyo_migration') IS NOT NULL"
+# yoyo's table alone may be another program's.
+_SCHEMAS_OF_OURS: Final = """
+SELECT nspname
+FROM pg_catalog.pg_class
+JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind = 'r' AND relname IN ('_yoyo_migration', 'ledger', 'scores')
+GROUP BY nspname
+HAVING count(*) = 3
+ORDER BY nspname
+LIMIT 5
+"""
 
 
 class MigrationError(Exception):
     """The database cannot be reached or a migration failed; the message says which and why."""
+
+
+class DatabaseRefuses(MigrationError):
+    """It answered, and refused: a password, a right, room; an operator has to mend that."""
+
+
+class UnfitDatabase(MigrationError):
+    """It was reached, and is not as this service needs it; no waiting helps."""
 
 
 def migrate(database_url: str) -> list[str]:
@@ -47,7 +77,6 @@ def migrate(database_url: str) -> list[str]:
     is not transactional: nothing that the next run would not make good); those before it stay
     applied.
     """
-    _require_utf8(database_url)
     with _locked(database_url), _backend(database_url) as backend:
         missing = backend.to_apply(_shipped_migrations())
         # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
@@ -77,43 +106,71 @@ def roll_back(database_url: str, count: int = 1) -> list[str]:
 async def pending(database_url: str) -> list[str]:
     """Name the migrations that the database lacks, without changing anything.
 
-    Whoever starts waits here, so there is a deadline, and whoever is told to end may cancel it.
+    There is a deadline, and whoever is told to end may cancel it. Raises MigrationError.
     """
-    try:
-        applied = await _applied(database_url)
-    except ValueError as error:
-        raise MigrationError(str(error)) from error
-    except LedgerUnavailable as error:
-        problem = "reached" if isinstance(error, NotConnected) else "asked for its schema"
-        why = str(error.__cause__ or error).strip() or "no answer in time"
-        raise MigrationError(
-            f"PostgreSQL at {hosts.place(database_url)} cannot be {problem}: {why}"
-        ) from error
+    async with asked(database_url) as postgres:
+        return await missing(postgres, database_url)
+
+
+async def missing(postgres: Postgres, database_url: str) -> list[str]:
+    """The same by a session that there is. Raises LedgerUnavailable, UnfitDatabase."""
+    applied = await _applied(postgres, database_url)
     return [migration.id for migration in _shipped_migrations() if migration.id not in applied]
 
 
-async def _applied(database_url: str) -> set[str]:
-    postgres = Postgres(
-        database_url, sessions=1, timeout_seconds=_ANSWER_SECONDS, name="scoreboard.migrations"
-    )
+async def require_answer(database_url: str) -> None:
+    """Return when PostgreSQL lets us in and answers. Raises MigrationError; UnfitDatabase where
+    waiting does not help. Whoever starts waits here, so there is a deadline.
+    """
+    async with asked(database_url) as postgres:
+        await postgres.fetch("SELECT 1")
+
+
+@contextlib.asynccontextmanager
+async def asked(database_url: str) -> AsyncIterator[Postgres]:
+    """Lend a session to look at the schema with. Raises MigrationError, as which all that goes
+    wrong within comes out: DatabaseRefuses, UnfitDatabase, or that PostgreSQL is away.
+    """
+    place = hosts.place(database_url)
     try:
-        [(exists,)] = await postgres.fetch("SELECT to_regclass('_yoyo_migration') IS NOT NULL")
-        rows = await postgres.fetch("SELECT migration_id FROM _yoyo_migration") if exists else []
+        postgres = Postgres(
+            database_url, sessions=1, timeout_seconds=_ANSWER_SECONDS, name=_SESSION_NAME
+        )
+    except ValueError as error:
+        raise MigrationError(str(error)) from error
+    try:
+        yield postgres
+    except UnfitServer as error:
+        raise UnfitDatabase(f"PostgreSQL at {place} cannot be used: {error}") from error
+    except PostgresRefused as error:
+        raise DatabaseRefuses(f"PostgreSQL at {place} refuses: {error}. {error.to_do}") from error
+    except LedgerUnavailable as error:
+        problem = "reached" if isinstance(error, NotConnected) else "asked"
+        why = str(error.__cause__ or error).strip() or "no answer in time"
+        raise MigrationError(f"PostgreSQL at {place} cannot be {problem}: {why}") from error
     finally:
         postgres.close()
+
+
+async def _applied(postgres: Postgres, database_url: str) -> set[str]:
+    [(exists,)] = await postgres.fetch(_IS_OURS)
+    if not exists:
+        _require_our_schema(database_url, await postgres.fetch(_SCHEMAS_OF_OURS))
+        return set()
+    rows = await postgres.fetch("SELECT migration_id FROM _yoyo_migration")
     return {name for (name,) in rows}
 
 
-def _require_utf8(database_url: str) -> None:
-    """Refuse a database that cannot keep every name: a cluster made under the C locale, say."""
-    with connected(database_url) as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW server_encoding")
-        [(encoding,)] = cursor.fetchall()
-    if encoding != "UTF8":
-        raise MigrationError(
-            f"The database at {hosts.place(database_url)} has the encoding {encoding}, in which "
-            "most names cannot be kept. Make one that has UTF8: "
-            "createdb --encoding=UTF8 --template=template0 --locale=C scoreboard"
+def _require_our_schema(database_url: str, others: Sequence[tuple[Any, ...]]) -> None:
+    """Refuse to find nothing where an address without a schema used to find the tables in the
+    role's own: a second, empty set of them would look as if all were lost.
+    """
+    if others and schema_named(database_url) is None:
+        names = [str(name) for (name,) in others]
+        raise UnfitDatabase(
+            f"The database at {hosts.place(database_url)} has the tables in the schema "
+            f"{' and in '.join(names)}, and none in {PUBLIC}. Name the schema in the address: "
+            f"…{query_naming(names[0])}"
         )
 
 
@@ -135,30 +192,73 @@ def _transaction(backend: Any, migration: Any) -> Any:
 
 
 @contextlib.contextmanager
-def connected(database_url: str) -> Iterator[Any]:
-    """Lend a connection of psycopg2's own. Raises MigrationError."""
+def connected(database_url: str, lock_seconds: int = 0) -> Iterator[Any]:
+    """Lend a connection of psycopg2's own, which waits for a lock for so long (0: for ever).
+    Raises MigrationError.
+    """
+    with _refused(database_url):
+        settings, dsn = _session(database_url, lock_seconds)
+        connection = _opened(dsn, database_url)
+        connection.autocommit = True
+        try:
+            _settle(connection, settings, database_url)
+            yield connection
+        finally:
+            connection.close()
+
+
+def _session(database_url: str, lock_seconds: int) -> tuple[SessionSettings, str]:
+    deadlines = {
+        "statement_timeout": 0,  # an index on many millions takes its time
+        "lock_timeout": lock_seconds * 1000,
+        "idle_in_transaction_session_timeout": _SUSPENDED_SECONDS * 1000,
+        "client_connection_check_interval": 500,
+    }
     try:
-        dsn = hosts.primary_dsn(database_url, connect_timeout=_CONNECT_SECONDS)
+        settings = SessionSettings.of(database_url, deadlines)
+        return settings, settings.dsn(hosts.primary(database_url), _SESSION_NAME, _CONNECT_SECONDS)
     except ValueError as error:
         raise MigrationError(str(error)) from error
+
+
+def _opened(dsn: str, database_url: str) -> Any:
     try:
-        connection = psycopg2.connect(dsn)
-    except psycopg2.Error as error:
-        raise MigrationError(
-            f"PostgreSQL at {hosts.place(database_url)} cannot be reached: {error}".strip()
-        ) from error
-    connection.autocommit = True
+        return psycopg2.connect(dsn)
+    except (psycopg2.Error, UnicodeDecodeError) as error:
+        place, refusal = hosts.place(database_url), refusal_to_connect(error)
+        if refusal is not None:
+            said = f"PostgreSQL at {place} refuses: {refusal}. {refusal.to_do}"
+            raise DatabaseRefuses(said) from error
+        raise MigrationError(f"PostgreSQL at {place} cannot be reached: {error}".strip()) from error
+
+
+def _settle(connection: Any, settings: SessionSettings, database_url: str) -> None:
+    """Set what is left to set, and look whether all of it is so. Raises UnfitDatabase."""
+    with connection.cursor() as cursor:
+        cursor.execute(*settings.reading(connection.info.server_version))
+        problems = settings.problems(cursor.fetchall())
+    if problems:
+        raise UnfitDatabase(
+            f"PostgreSQL at {hosts.place(database_url)} cannot be used: {' '.join(problems)}"
+        )
+
+
+@contextlib.contextmanager
+def _refused(database_url: str) -> Iterator[None]:
+    """Say what PostgreSQL refused, and what to do about it."""
     try:
-        yield connection
+        yield
     except psycopg2.errors.LockNotAvailable as error:
         raise MigrationError(
             f"Somebody has held a table for {_LOCK_SECONDS} s, a backup perhaps. Nothing was "
             "changed by this migration: run it again when that one is through."
         ) from error
     except psycopg2.Error as error:
-        raise MigrationError(f"PostgreSQL refused: {error}".strip()) from error
-    finally:
-        connection.close()
+        refusal = refusal_of(error)
+        to_do = f" {refusal.to_do}" if refusal else ""
+        raise DatabaseRefuses(
+            f"PostgreSQL at {hosts.place(database_url)} refused: {str(error).strip()}{to_do}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -170,6 +270,11 @@ def _locked(database_url: str) -> Iterator[None]:
     with connected(database_url) as connection, connection.cursor() as cursor:
         while not _takes_lock(cursor):
             time.sleep(_TURN_SECONDS)
+        cursor.execute(_IS_OURS)
+        [(exists,)] = cursor.fetchall()
+        if not exists:
+            cursor.execute(_SCHEMAS_OF_OURS)
+            _require_our_schema(database_url, cursor.fetchall())
         yield  # the lock ends with the connection
 
 
@@ -181,17 +286,17 @@ def _takes_lock(cursor: Any) -> bool:
 
 @contextlib.contextmanager
 def _backend(database_url: str) -> Iterator[Any]:
+    settings, dsn = _session(database_url, _LOCK_SECONDS)
     # yoyo's own URL parser knows no socket directories, so it gets the parts as psycopg2 reads
     # them.
-    arguments = parse_dsn(hosts.primary_dsn(database_url))
-    patience = f"-c lock_timeout={_LOCK_SECONDS}s"
-    arguments["options"] = f"{arguments.get('options', '')} {patience}".strip()
+    arguments = parse_dsn(dsn)
     name = arguments.pop("dbname", None)
     backend = PostgresqlBackend(
         DatabaseURI("postgresql", None, None, None, None, name, arguments), default_migration_table
     )
-    backend.init_database()
     try:
+        _settle(backend.connection, settings, database_url)
+        backend.init_database()
         yield backend
     finally:
         backend.connection.close()

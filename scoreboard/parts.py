@@ -18,6 +18,7 @@ from scoreboard.api.rates import RateLimiter
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
+from scoreboard.connections.refusals import Refusals
 from scoreboard.connections.session import Failure
 from scoreboard.live.bus import Bus, LocalBus
 from scoreboard.live.hub import Hub
@@ -74,9 +75,9 @@ def assemble(settings: Settings) -> Parts:
     """Make the parts, each with the collaborators that it needs."""
     metrics = Metrics()
     spans = _tracing(settings, metrics)
-    hosts = Hosts(settings.database_url)
-    writers = _postgres(hosts, settings, settings.ledger_connections, "ledger", metrics)
-    queries = _postgres(hosts, settings, settings.query_connections, "queries", metrics)
+    hosts, refusals = Hosts(settings.database_url), Refusals()
+    writers = _postgres(hosts, settings, settings.ledger_connections, "ledger", metrics, refusals)
+    queries = _postgres(hosts, settings, settings.query_connections, "queries", metrics, refusals)
     redis = Redis(
         settings.redis_url,
         timeout_seconds=settings.redis_timeout_seconds,
@@ -135,7 +136,7 @@ def assemble(settings: Settings) -> Parts:
             settings.instance,
             settings.role,
             lambda: hub.version,
-            _dependencies(settings, ledger, redis, bus),
+            _dependencies(settings, ledger, refusals, redis, bus),
             metrics,
         ),
         vitals=_vitals(settings, metrics, {"ledger": writers, "queries": queries}, redis),
@@ -143,7 +144,12 @@ def assemble(settings: Settings) -> Parts:
 
 
 def _postgres(
-    hosts: Hosts, settings: Settings, sessions: int, pool: str, metrics: Metrics
+    hosts: Hosts,
+    settings: Settings,
+    sessions: int,
+    pool: str,
+    metrics: Metrics,
+    refusals: Refusals,
 ) -> Postgres:
     failures = {
         reason: metrics.postgres_failures.labels(pool, reason) for reason in get_args(Failure)
@@ -155,6 +161,7 @@ def _postgres(
         name=f"scoreboard.{settings.instance}.{pool}",
         on_wait=metrics.postgres_wait_seconds.labels(pool).observe,
         on_failure=lambda reason: failures[reason].inc(),
+        on_refusal=refusals.note,
     )
 
 
@@ -197,7 +204,9 @@ def _bus(
     )
 
 
-def _dependencies(settings: Settings, ledger: Ledger, redis: Redis, bus: Bus) -> list[Part]:
+def _dependencies(
+    settings: Settings, ledger: Ledger, refusals: Refusals, redis: Redis, bus: Bus
+) -> list[Part]:
     async def bus_is_connected() -> None:
         if not bus.connected:
             raise ConnectionError
@@ -209,6 +218,9 @@ def _dependencies(settings: Settings, ledger: Ledger, redis: Redis, bus: Bus) ->
     if isinstance(bus, RabbitBus):
         probes["rabbitmq"] = bus_is_connected
     writes = settings.takes_submissions
-    return [
-        Part(name, effect(name, takes_submissions=writes), probe) for name, probe in probes.items()
-    ]
+    parts = {
+        name: Part(name, effect(name, takes_submissions=writes), probe)
+        for name, probe in probes.items()
+    }
+    parts["postgresql"].refused = lambda: refusals.recent
+    return list(parts.values())

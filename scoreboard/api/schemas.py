@@ -342,6 +342,12 @@ class PartSchema(Schema):
     effect = fields.String(
         metadata={"description": "What its absence means.", "example": "submissions get 503"}
     )
+    refused = fields.String(
+        metadata={
+            "description": "What it refused within the last minute, whether it is up or not.",
+            "example": "a right is missing (42501)",
+        }
+    )
 
 
 class ReadinessSchema(Schema):

@@ -13,6 +13,7 @@ from scoreboard.commands.terminal import first_line, sentence
 from scoreboard.connections import hosts, sentinels
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import StatementRefused, TransactionAborted
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live import bus
@@ -40,6 +41,10 @@ async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
     except TransactionAborted as error:
         raise CommandFailed(
             f"PostgreSQL ended the transaction ({error}), so nothing was changed. Run it again."
+        ) from error
+    except PostgresRefused as error:
+        raise CommandFailed(
+            f"PostgreSQL at {hosts.place(url)} refuses: {sentence(error)} {error.to_do}".strip()
         ) from error
     except LedgerUnavailable as error:
         raise CommandFailed(await _why(url)) from error
@@ -102,9 +107,9 @@ def database_url(settings: Settings) -> str:
             "SCOREBOARD_DATABASE_URL is not set, "
             f"e.g. postgresql://user:password@localhost:5432/scoreboard{exports.hint()}"
         )
-    if not hosts.is_address(settings.database_url):
+    if problem := hosts.problem(settings.database_url):
         raise SettingsError(
-            "SCOREBOARD_DATABASE_URL is not an address, "
+            f"SCOREBOARD_DATABASE_URL is not an address that can be used: {problem}; "
             "e.g. postgresql://user:password@localhost:5432/scoreboard"
         )
     return settings.database_url
@@ -132,6 +137,8 @@ async def _why(url: str) -> str:
     """Find out why PostgreSQL did not answer as it should: it is away, or its schema is older."""
     try:
         missing = await migrations.pending(url)
+    except (migrations.DatabaseRefuses, migrations.UnfitDatabase) as error:
+        return sentence(error)
     except migrations.MigrationError as error:
         why = sentence(first_line(error))
         return f"{why} Start it, or set SCOREBOARD_DATABASE_URL to where it runs."

@@ -21,7 +21,6 @@ from scoreboard.commands.arguments import Commands, count
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.commands.terminal import first_line, note, program, say, sentence
-from scoreboard.connections import hosts
 from scoreboard.operations import logs
 from scoreboard.settings import Settings
 
@@ -184,29 +183,33 @@ def _welcome(servers: str | None, address: str) -> None:
 
 
 def _await_postgres(url: str, seconds: float, *, may_embed: bool) -> None:
-    """Return when PostgreSQL answers. Raises CommandFailed: which one, where, what to do."""
+    """Return when PostgreSQL answers. Raises CommandFailed: which one, where, what to do; and
+    UnfitDatabase at once when waiting does not help.
+    """
     deadline = time.monotonic() + seconds
     problem = _connection_problem(url)
     if problem and seconds:
-        where, why = hosts.place(url), problem.rpartition(": ")[2].strip()
-        note(
-            f"scoreboard: PostgreSQL at {where} cannot be reached ({why}); "
-            f"waiting up to {seconds:g} s"
-        )
+        what, _, _ = first_line(problem).partition(": ")
+        why = first_line(problem).rpartition(": ")[2].strip()
+        note(f"scoreboard: {what} ({why}); waiting up to {seconds:g} s")
     while problem:
         if time.monotonic() > deadline:
-            raise CommandFailed(f"{sentence(problem)} {_advice(may_embed=may_embed)}")
+            away = not isinstance(problem, migrations.DatabaseRefuses)
+            advice = f" {_advice(may_embed=may_embed)}" if away else ""
+            raise CommandFailed(f"{sentence(first_line(problem))}{advice}")
         time.sleep(_PAUSE_SECONDS)
         problem = _connection_problem(url)
 
 
-def _connection_problem(url: str) -> str:
-    """Say why PostgreSQL cannot be reached; nothing when it can. Its schema is judged by `app`."""
+def _connection_problem(url: str) -> migrations.MigrationError | None:
+    """Why PostgreSQL does not let us in; None when it does. The rest is judged by `app`."""
     try:
-        asyncio.run(migrations.pending(url))
+        asyncio.run(migrations.require_answer(url))
+    except migrations.UnfitDatabase:
+        raise
     except migrations.MigrationError as error:
-        return first_line(error)
-    return ""
+        return error
+    return None
 
 
 def _advice(*, may_embed: bool) -> str:

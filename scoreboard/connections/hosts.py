@@ -14,12 +14,9 @@ from typing import Final
 from psycopg2 import ProgrammingError
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from scoreboard.connections.session_settings import schema_named
+
 CONNECT_SECONDS: Final = 3  # for all hosts together
-# Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
-# this.
-_IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
-# A dead peer is noticed within this time even when the network swallows packets without a word.
-_PEER_TIMEOUT_SECONDS: Final = 5
 
 
 class Hosts:
@@ -48,54 +45,25 @@ class Hosts:
             self.present = (host + 1) % len(self.urls)
 
 
-def with_deadlines(url: str, timeout_seconds: float, name: str) -> str:
-    """Add the deadlines to the address: the server gives up a little before we do. Options of the
-    address's own stay, and ours go before them.
-
-    client_connection_check_interval ends a query whose client is gone, so that it frees its locks.
+def problem(url: str) -> str:
+    """Say why this cannot be read as an address, "" if it can; it says nothing about who answers
+    there.
     """
-    milliseconds = int(timeout_seconds * 1000)
-    options = {
-        "statement_timeout": int(milliseconds * 0.9),
-        "lock_timeout": int(milliseconds * 0.8),
-        "idle_in_transaction_session_timeout": min(milliseconds * 2, _IDLE_IN_TRANSACTION_MAX_MS),
-        "client_connection_check_interval": 500,
-        "synchronous_commit": "on",
-        # A commit that did not wait for the replica is a warning; a trigger's notice says nothing.
-        "client_min_messages": "warning",
-        "timezone": "UTC",
-        "jit": "off",  # compiling these statements takes longer than running them
-    }
-    ours = [f"-c {key}={value}" for key, value in options.items()]  # the last one counts
-    dsn: str = make_dsn(
-        url,
-        application_name=name,
-        connect_timeout=CONNECT_SECONDS,
-        keepalives_idle=_PEER_TIMEOUT_SECONDS,
-        keepalives_interval=1,
-        keepalives_count=3,
-        tcp_user_timeout=_PEER_TIMEOUT_SECONDS * 1000,
-        options=" ".join([parse_dsn(url).get("options", ""), *ours]).strip(),
-    )
-    return dsn
-
-
-def is_address(url: str) -> bool:
-    """Whether this can be read as an address; it says nothing about who answers there."""
     try:
         _one_for_each_host(url)
-    except ValueError:
-        return False
-    return True
+        schema_named(url)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
-def primary_dsn(url: str, **more: object) -> str:
+def primary(url: str) -> str:
     """The address for libpq itself, which then takes the first of several hosts that takes writes.
     Raises ValueError.
     """
-    if len(_one_for_each_host(url)) > 1:
-        more["target_session_attrs"] = "read-write"
-    dsn: str = make_dsn(url, **more)
+    if len(_one_for_each_host(url)) == 1:
+        return url
+    dsn: str = make_dsn(url, target_session_attrs="read-write")
     return dsn
 
 

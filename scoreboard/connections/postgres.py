@@ -13,11 +13,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
-from scoreboard.connections.hosts import Hosts, with_deadlines
+from scoreboard.connections.hosts import Hosts
+from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Failure, NotConnected, Row, Session
+from scoreboard.connections.session_settings import SessionSettings
 from scoreboard.errors import LedgerUnavailable
 
 _REST_SECONDS: Final = 0.5
+# Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
+# this.
+_IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
 
 
 class Postgres:
@@ -26,7 +31,8 @@ class Postgres:
     When a connection cannot be made, nobody tries again for a moment: those who wait then hear of
     it at once, where each would have waited out the same silence.
 
-    `on_wait` is told how long each caller waited for a session, `on_failure` why one got no answer.
+    `on_wait` is told how long each caller waited for a session, `on_failure` why one got no answer,
+    `on_refusal` what PostgreSQL said where that was a refusal.
     """
 
     def __init__(
@@ -38,18 +44,22 @@ class Postgres:
         name: str,
         on_wait: Callable[[float], None] = lambda _: None,
         on_failure: Callable[[Failure], None] = lambda _: None,
+        on_refusal: Callable[[PostgresRefused], None] = lambda _: None,
     ) -> None:
         """Prepare the sessions. Pools that are given the same `Hosts` look for the primary
         together. Raises ValueError on an address that cannot be read.
         """
         hosts = url if isinstance(url, Hosts) else Hosts(url)
-        dsns = [with_deadlines(url, timeout_seconds, name) for url in hosts.urls]
+        settings = SessionSettings.of(hosts.urls[0], _deadlines(timeout_seconds))
         self._timeout_seconds = timeout_seconds
         self._on_wait = on_wait
         self._on_failure = on_failure
         self._waiting = 0
         self._resting_until = 0.0
-        self._all = [Session(hosts, dsns, timeout_seconds, on_failure) for _ in range(sessions)]
+        self._all = [
+            Session(hosts, settings, name, timeout_seconds, on_failure, on_refusal)
+            for _ in range(sessions)
+        ]
         self._free = self._all.copy()
         # Not a queue: its `get` passes by whoever waits in it already, so that one task that asks
         # again and again would keep all others out until their deadlines.
@@ -127,3 +137,16 @@ class Postgres:
         """Close every connection."""
         for session in self._all:
             session.close()
+
+
+def _deadlines(timeout_seconds: float) -> dict[str, int]:
+    """In ms. The server gives up a little before we do; client_connection_check_interval ends a
+    query whose client is gone, so that it frees its locks.
+    """
+    milliseconds = int(timeout_seconds * 1000)
+    return {
+        "statement_timeout": int(milliseconds * 0.9),
+        "lock_timeout": int(milliseconds * 0.8),
+        "idle_in_transaction_session_timeout": min(milliseconds * 2, _IDLE_IN_TRANSACTION_MAX_MS),
+        "client_connection_check_interval": 500,
+    }

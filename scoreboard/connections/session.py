@@ -12,20 +12,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
-import aiopg
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from scoreboard.connections.cancellation import is_cancelled, raise_if_cancelled
+from scoreboard.connections.connection import Connection, discard
 from scoreboard.connections.hosts import CONNECT_SECONDS, Hosts
+from scoreboard.connections.refusals import PostgresRefused, refusal_of, refusal_to_connect
+from scoreboard.connections.session_settings import SessionSettings
 from scoreboard.errors import LedgerUnavailable
 
 Row = tuple[Any, ...]
+Refusal = TypeVar("Refusal", bound=PostgresRefused)
 # Why a caller got no answer: no session was free in time, no connection could be made, or none a
-# moment ago; the connection was lost or too slow; the transaction was rolled back.
-Failure = Literal["no_session", "no_connection", "resting", "no_answer", "aborted"]
+# moment ago; the connection was lost or too slow; the transaction was rolled back; it answered, and
+# refused.
+Failure = Literal["no_session", "no_connection", "resting", "no_answer", "aborted", "refused"]
 
 _CONNECT_MIN_SECONDS: Final = 1.0
 _UNTRANSLATABLE: Final = "22021"
@@ -57,25 +61,41 @@ class NotConnected(LedgerUnavailable):
     """No connection could be made, so nothing was sent."""
 
 
-class Session:
-    """One connection, used by one task at a time; it opens itself when it is needed.
+class NotAdmitted(NotConnected, PostgresRefused):
+    """PostgreSQL answered the attempt to connect, and refused; so nothing was sent."""
 
-    `dsns` has one for each host; the connection is always to the host that all sessions agree on.
+
+class UnfitServer(NotAdmitted):
+    """A setting that sessions rely on cannot be set; the message says which, and what to do. No
+    waiting mends that.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("", " ".join(problems))
+
+
+class Session:
+    """One connection, used by one task at a time; it opens itself when it is needed, always to the
+    host that all sessions agree on.
     """
 
     def __init__(
         self,
         hosts: Hosts,
-        dsns: Sequence[str],
+        settings: SessionSettings,
+        name: str,
         timeout_seconds: float,
-        on_failure: Callable[[Failure], None] = lambda _: None,
+        on_failure: Callable[[Failure], None],
+        on_refusal: Callable[[PostgresRefused], None],
     ) -> None:
         self._hosts = hosts
-        self._dsns = dsns
+        self._settings = settings
+        self._dsns = [settings.dsn(url, name, CONNECT_SECONDS) for url in hosts.urls]
         self._host = 0
         self._timeout_seconds = timeout_seconds
         self._on_failure = on_failure
-        self._connection: _Connection | None = None
+        self._on_refusal = on_refusal
+        self._connection: Connection | None = None
         self._pinned = False
 
     @contextlib.contextmanager
@@ -91,7 +111,7 @@ class Session:
 
     async def connect(self) -> None:
         """Open the connection if there is none. Raises LedgerUnavailable."""
-        with _border(self._on_failure):
+        with self._border():
             await self._open()
 
     async def run(
@@ -105,10 +125,10 @@ class Session:
         that it relies on, and that a connection runs once.
 
         Raises LedgerUnavailable when there is no answer in time: the outcome is then unknown and
-        the connection is closed; StatementRefused and TransactionAborted when PostgreSQL answered
-        so.
+        the connection is closed; StatementRefused, TransactionAborted and PostgresRefused when
+        PostgreSQL answered so.
         """
-        with _border(self._on_failure):
+        with self._border():
             connection = await self._open()
             async with connection.cursor() as cursor:
                 if prepared is not None and prepared not in connection.prepared:
@@ -152,9 +172,9 @@ class Session:
         """Drop the connection; the next statement opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            _discard(connection)
+            discard(connection)
 
-    async def _open(self) -> _Connection:
+    async def _open(self) -> Connection:
         if not self._pinned and self._host != self._hosts.present:
             self.close()  # another session found that the primary is elsewhere
         if self._connection is None or self._connection.closed:
@@ -164,103 +184,93 @@ class Session:
             self._connection = await self._new()
         return self._connection
 
-    async def _new(self) -> _Connection:
+    async def _new(self) -> Connection:
         """Connect to the first host that takes writes, beginning with the one that did last."""
         refusal: NotConnected | None = None
         for host in self._hosts.in_turn():
             try:
                 connection = await self._connect_to(host)
-            except NotConnected as error:
-                refusal = refusal or error
+            except NotConnected as error:  # of several the one that says more
+                if refusal is None or isinstance(error, NotAdmitted):
+                    refusal = error
                 continue
             self._hosts.agree_on(host)
             self._host = host
             return connection
         raise refusal or NotConnected
 
-    async def _connect_to(self, host: int) -> _Connection:
+    async def _connect_to(self, host: int) -> Connection:
         seconds = max(CONNECT_SECONDS / len(self._dsns), _CONNECT_MIN_SECONDS)
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(seconds):
-                connection = _Connection(
+                connection = Connection(
                     self._dsns[host], seconds, echo=False, enable_hstore=False, enable_json=False
                 )
                 await connection
-        except (psycopg2.Error, OSError, TimeoutError, RuntimeError) as error:
+                problems = await self._problems(connection, seconds)
+        # ValueError: a message in another encoding than UTF-8, of a server that speaks no English.
+        except (psycopg2.Error, OSError, TimeoutError, RuntimeError, ValueError) as error:
+            if connection is not None:
+                discard(connection)
             raise_if_cancelled()
-            self._on_failure("no_connection")
-            raise NotConnected from error
+            raise self._not_connected(error) from error
         if self._left_behind(connection):
             self._on_failure("no_connection")
             await connection.close()
             raise NotConnected from ConnectionError("none of these hosts takes writes")
+        if problems:
+            await connection.close()
+            raise self._refused(UnfitServer(problems))
         return connection
 
-    def _left_behind(self, connection: aiopg.Connection) -> bool:
+    async def _problems(self, connection: Connection, seconds: float) -> list[str]:
+        """What of the settings did not come to be. One round trip a connection."""
+        statement, names = self._settings.reading(connection.raw.info.server_version)
+        async with connection.cursor() as cursor:
+            await cursor.execute(statement, names, timeout=seconds)
+            return self._settings.problems(await cursor.fetchall())
+
+    def _not_connected(self, error: Exception) -> NotConnected:
+        refusal = refusal_to_connect(error)
+        if refusal is not None:
+            return self._refused(NotAdmitted(refusal.sqlstate, refusal.text))
+        self._on_failure("no_connection")
+        return NotConnected()
+
+    def _refused(self, refusal: Refusal) -> Refusal:
+        self._on_failure("refused")
+        self._on_refusal(refusal)
+        return refusal
+
+    def _left_behind(self, connection: Connection) -> bool:
         """Whether this is a replica, or was the primary once. Of a single host whatever it can do
         is taken.
         """
         status = connection.raw.info.parameter_status
         return len(self._dsns) > 1 and any(status(sign) == "on" for sign in _READ_ONLY_SIGNS)
 
-
-class _Connection(aiopg.Connection):
-    """aiopg's, without two of its mistakes."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """When a connection cannot be made, aiopg takes the reader off the loop and forgets the
-        writer (issue 856). Under uvloop the next one with this file number then failed as well, and
-        its socket stayed open: one at every second attempt, for as long as PostgreSQL was away.
-        """
-        self.prepared: set[str] = set()  # what the server keeps until this is closed
+    @contextlib.contextmanager
+    def _border(self) -> Iterator[None]:
+        """Turn what psycopg2 and aiopg raise into errors of ours."""
         try:
-            super().__init__(*args, **kwargs)
-        except RuntimeError:
-            loop, number = asyncio.get_running_loop(), self.raw.fileno()
-            loop.remove_reader(number)
-            loop.remove_writer(number)
-            loop.add_reader(number, self._ready, self._weakref)
-
-    async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:  # noqa: ASYNC109
-        """Wait for an answer. aiopg makes a cancellation that nobody asked for of the server's
-        statement_timeout (issue 537), and an error in the log.
-        """
-        self._ready(self._weakref)
-        try:
-            async with asyncio.timeout(timeout):
-                await waiter
-        except (asyncio.CancelledError, TimeoutError):
-            await self.close()
-            raise
-        finally:
-            self._waiter = None
-
-
-def _discard(connection: aiopg.Connection) -> None:
-    """Close it, and its socket whatever aiopg says: a broken one may break once more as it goes."""
-    for end in (connection.close, connection.raw.close):
-        with contextlib.suppress(Exception):
-            end()
-
-
-@contextlib.contextmanager
-def _border(on_failure: Callable[[Failure], None]) -> Iterator[None]:
-    """Turn what psycopg2 and aiopg raise into errors of ours."""
-    try:
-        yield
-    except (
-        psycopg2.extensions.TransactionRollbackError,
-        psycopg2.errors.LockNotAvailable,
-    ) as error:
-        on_failure("aborted")
-        raise TransactionAborted(error.pgcode) from error
-    except (psycopg2.DataError, psycopg2.IntegrityError) as error:
-        # Not `from error`: its text quotes the row that was refused, password hash and all, and
-        # whoever logs the refusal would log its cause.
-        raise StatementRefused(error.pgcode or "", error.diag.constraint_name) from None
-    except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
-        raise StatementRefused(_UNTRANSLATABLE, None) from error
-    except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:
-        raise_if_cancelled()
-        on_failure("no_answer")
-        raise LedgerUnavailable from error
+            yield
+        except (
+            psycopg2.extensions.TransactionRollbackError,
+            psycopg2.errors.LockNotAvailable,
+        ) as error:
+            self._on_failure("aborted")
+            raise TransactionAborted(error.pgcode) from error
+        except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+            # Not `from error`: its text quotes the row that was refused, password hash and all, and
+            # whoever logs the refusal would log its cause.
+            raise StatementRefused(error.pgcode or "", error.diag.constraint_name) from None
+        except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
+            raise StatementRefused(_UNTRANSLATABLE, None) from error
+        except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:
+            raise_if_cancelled()
+            refusal = refusal_of(error)
+            if refusal is not None:  # not `from error`: its text quotes the statement
+                raise self._refused(refusal) from None
+            self._on_failure("no_answer")
+            raise LedgerUnavailable from error

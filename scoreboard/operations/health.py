@@ -44,11 +44,15 @@ def effect(part: str, *, takes_submissions: bool) -> str:
 
 @dataclass(slots=True)
 class Part:
-    """A server; `probe` returns when it is up and raises when it is away."""
+    """A server; `probe` returns when it is up and raises when it is away. `refused` says what the
+    latest refusal of what we need of it meant, "" if there was none of late: it may be up, and
+    refuse.
+    """
 
     name: str
     effect: str
     probe: Callable[[], Awaitable[object]]
+    refused: Callable[[], str] = lambda: ""
     up: bool = False
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     _has_been_up: bool = False
@@ -76,6 +80,8 @@ class Part:
     def as_json(self) -> dict[str, Any]:
         """The part as operators see it."""
         state: dict[str, Any] = {"name": self.name, "up": self.up, "since": timestamp(self.since)}
+        if refused := self.refused():
+            state["refused"] = refused
         return state if self.up else state | {"effect": self.effect}
 
 

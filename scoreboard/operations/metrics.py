@@ -286,7 +286,10 @@ class Metrics:
             "postgres_wait_seconds", "Time until a session was free.", _SECONDS, "pool"
         )
         self.postgres_failures = make.counter(
-            "postgres_failures", "Calls that PostgreSQL did not answer.", "pool", "reason"
+            "postgres_failures",
+            "Calls that PostgreSQL did not answer, or refused.",
+            "pool",
+            "reason",
         )
         self.redis_connections = make.gauge(
             "redis_connections", "Connections, by what they do now.", "state"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LEDGER: Final = "tests/integration/test_ledger.py"
+NEIGHBOURS: Final = "tests/integration/test_neighbours.py"
 PROMISES: Final = "tests/service/test_promises.py"
 STREAMS: Final = "tests/service/test_streams.py"
 HELD_CONNECTIONS: Final = "tests/attacks/test_connections.py"
@@ -16,6 +17,8 @@ LIMITS: Final = "tests/service/test_limits.py"
 RATES: Final = "tests/unit/test_rates.py"
 OTHER_SITES: Final = "tests/attacks/test_other_sites.py"
 FORGED: Final = "tests/attacks/test_forged_boards.py"
+REFUSED: Final = "tests/integration/test_refused.py"
+SETTINGS: Final = "tests/integration/test_session_settings.py"
 LOSSES: Final = "tests/faults/test_locks_and_losses.py"
 UNDER_LOAD: Final = "tests/faults/test_under_load.py"
 PROMOTION: Final = "tests/faults/test_postgres_promotion.py"

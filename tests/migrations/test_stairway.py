@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from scoreboard import migrations
-from scoreboard.migrations import MigrationError, migrate, pending, roll_back
+from scoreboard.migrations import MigrationError, UnfitDatabase, migrate, pending, roll_back
 from tests.world import sql
 
 Row = tuple[object, ...]
@@ -293,9 +293,11 @@ def test_a_database_that_cannot_keep_every_name_is_refused(
         cursor.execute(
             f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
         )
+        url = f"{empty_database_url.rpartition('/')[0]}/{name}"
         try:
-            with pytest.raises(MigrationError, match=f"encoding {encoding}.*--encoding=UTF8"):
-                migrate(f"{empty_database_url.rpartition('/')[0]}/{name}")
+            for attempt in (migrate, lambda url: asyncio.run(pending(url))):
+                with pytest.raises(UnfitDatabase, match=f"encoding {encoding}.*--encoding=UTF8"):
+                    attempt(url)
         finally:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -4,12 +4,15 @@ nothing.
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from psycopg2.extensions import parse_dsn
 
 from scoreboard.connections import hosts, sentinels
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.redis import Redis
+from scoreboard.connections.session_settings import SessionSettings, query_naming, schema_named
 from scoreboard.live.bus import addresses
 
 TWO = "postgresql://ada:hush@one:5433,two:5434/games"
@@ -51,21 +54,49 @@ class TestPostgresql:
         "url", ["nonsense:hush@x", "host=one,two,three port=1,2 password=hush"]
     )
     def test_what_cannot_be_read_is_no_address(self, url: str) -> None:
-        assert not hosts.is_address(url)
+        assert hosts.problem(url).startswith("The address of PostgreSQL")
         with pytest.raises(ValueError, match="The address of PostgreSQL") as refused:
             Hosts(url)
         assert "hush" not in str(refused.value)
 
     def test_libpq_is_asked_for_the_primary_only_among_several(self) -> None:
-        assert parse_dsn(hosts.primary_dsn(TWO))["target_session_attrs"] == "read-write"
-        assert "target_session_attrs" not in parse_dsn(hosts.primary_dsn("postgresql://one/games"))
+        def asked(url: str) -> str:
+            dsn = SessionSettings.of(url, {}).dsn(hosts.primary(url), "test", 5)
+            return str(parse_dsn(dsn)["target_session_attrs"])
 
-    def test_options_of_the_address_stay_and_the_deadlines_go_before_them(self) -> None:
+        assert asked(TWO) == "read-write"
+        assert asked("postgresql://one/games") == "any"  # whatever PGTARGETSESSIONATTRS says
+        assert asked("postgresql://one/games?target_session_attrs=primary") == "primary"
+
+    def test_options_of_the_address_stay_and_ours_come_after_them(self) -> None:
         url = "postgresql://one/games?options=-csearch_path%3Dgames%20-cstatement_timeout%3D0"
-        given = parse_dsn(hosts.with_deadlines(url, 5.0, "test"))["options"]
+        settings = SessionSettings.of(url, {"statement_timeout": 4500})
+        given = parse_dsn(settings.dsn(url, "test", 3))["options"]
 
         assert given.startswith("-csearch_path=games -cstatement_timeout=0 -c ")
-        assert "-c statement_timeout=4500" in given
+        assert given.endswith('-c search_path="games",pg_temp -c statement_timeout=4500')
+        assert r"default_transaction_isolation=read\ committed" in given
+
+    @pytest.mark.parametrize(
+        ("options", "schema"),
+        [
+            ("", None),
+            ("-c statement_timeout=1", None),
+            ("-c search_path=games", "games"),
+            ("-csearch_path=first --search-path=Games", "games"),
+            ('-c search_path="Games"', "Games"),
+            (r"-c application_name=a\ b\\ -c SEARCH_PATH=games", "games"),
+            ("-c", None),
+        ],
+    )
+    def test_the_schema_is_read_from_the_options_as_the_server_reads_them(
+        self, options: str, schema: str | None
+    ) -> None:
+        assert schema_named(f"postgresql://one/games?options={quote(options)}") == schema
+
+    @pytest.mark.parametrize("schema", ["games", "Games", "my games", r"a\b", "two,three"])
+    def test_an_address_that_is_advised_names_that_schema(self, schema: str) -> None:
+        assert schema_named(f"postgresql://one/games{query_naming(schema)}") == schema
 
     def test_the_place_has_every_host_and_no_password(self) -> None:
         assert hosts.place(TWO) == "one:5433,two:5434/games"

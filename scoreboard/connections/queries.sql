@@ -1,0 +1,36 @@
+-- The statements of sessions themselves.
+
+-- read_settings: sets what the environment can say after us, and reads back what a session does
+-- libpq sends PGTZ behind all options, so the time zone is set once more. (The driver sees to DateStyle.)
+SET timezone = 'UTC';
+SELECT lower(name), setting, coalesce(source, '')
+FROM pg_catalog.pg_settings
+WHERE lower(name) = ANY (%(names)s)
+
+-- read_server: reads whether this server, its schema and this role are what an instance needs
+SELECT
+    current_setting('server_version'),
+    current_user::text,
+    (SELECT count(*) = 1 FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
+    (SELECT bool_or(has_schema_privilege(oid, 'USAGE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
+    pg_is_in_recovery(),
+    (SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on'),
+    current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
+    current_setting('max_connections')::integer,
+    (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
+
+-- read_rights: reads of each table or sequence whether it is there, whether this role has that right on it
+-- (on a column of it at least), and whether a policy would hide rows of it
+SELECT
+    needed.relation,
+    needed.privilege,
+    pg_class.oid IS NOT NULL,
+    CASE
+        WHEN pg_class.oid IS NULL THEN FALSE
+        WHEN relkind = 'S' THEN has_sequence_privilege(pg_class.oid, needed.privilege)
+        WHEN needed.privilege = 'DELETE' THEN has_table_privilege(pg_class.oid, needed.privilege)
+        ELSE has_any_column_privilege(pg_class.oid, needed.privilege)
+    END,
+    pg_class.oid IS NOT NULL AND relkind <> 'S' AND row_security_active(pg_class.oid)
+FROM unnest(%(relations)s::text[], %(privileges)s::text[]) AS needed (relation, privilege)
+LEFT JOIN pg_catalog.pg_class ON pg_class.oid = to_regclass(needed.relation)

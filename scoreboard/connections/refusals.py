@@ -1,0 +1,174 @@
+"""PostgreSQL answered, and refused what no client can cause: a right, a table, a setting or room on
+its disk is missing. It is not away, and it does not heal by itself, so somebody has to be told.
+
+What is said of it is the SQLSTATE and the first line of the message, and not even that where the
+line may quote data: a statement's text holds its parameters.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+
+import psycopg2
+import structlog
+
+from scoreboard.errors import LedgerUnavailable
+
+log = structlog.get_logger("scoreboard.postgres")
+
+# It ended the statement or the session, is starting or stopping, or planned for an older schema: a
+# new connection, or the next attempt, finds it well.
+_PASSING: Final = frozenset(
+    {"0A000", "25P03", "25P04", "26000", "57014", "57P01", "57P02", "57P03", "57P05"}
+)
+# Classes whose first line names objects of the schema, and no data.
+_TELLING: Final = frozenset(
+    {"25", "28", "3D", "3F", "42", "53", "54", "55", "57", "58", "F0", "XX"}
+)
+_SYNTAX: Final = "42601"  # quotes a word of the statement
+_NOT_LET_IN: Final = "08004"  # what an attempt to connect met, if no more is known
+
+_RESTORE: Final = "Run scoreboard migrate, or restore what is gone."
+# What is the matter, by SQLSTATE or by its class; and what mends it.
+_MEANINGS: Final = {
+    "": ("a setting cannot be set", "See the settings of sessions in docs/operations.md."),
+    "25006": (
+        "it takes no writes",
+        "Name the primary; or take default_transaction_read_only back where it is on.",
+    ),
+    "08": ("it does not take our connection", "Look at its message."),
+    "28": ("it does not let this role in", "Mend the role, its password or pg_hba.conf."),
+    "3D": ("the database is missing", "Create it, or mend SCOREBOARD_DATABASE_URL."),
+    "3F": ("the schema is missing", "Create it, or mend the search_path in the address."),
+    "42": (
+        "something is missing in the schema",
+        _RESTORE,
+    ),
+    "42501": ("a right is missing", "Grant it; scoreboard check names all that are missing."),
+    "42703": ("a column is missing", _RESTORE),
+    "42883": ("a function is missing", _RESTORE),
+    "42P01": ("a table is missing", _RESTORE),
+    "53": ("it has run out of something", "Give it more of what its message names."),
+    "53100": ("its disk is full", "Make room on it."),
+    "53200": ("its memory is used up", "Give it more, or lower its own settings."),
+    "53300": (
+        "it has no connection left",
+        "Raise max_connections (or the role's limit), or run fewer sessions.",
+    ),
+    "58": ("its machine fails", "Look at its log and its disk."),
+    "XX": ("its data or itself is broken", "Look at its log."),
+}
+_UNFORESEEN: Final = ("it refused", "Look at its log.")
+
+# Of a refusal while connecting libpq tells the message alone: the severity, in whatever language,
+# a colon and two spaces come before it. Of these the SQLSTATE is known by their words.
+_OF_SERVER: Final = re.compile(r"(?:\A|failed: )[^:\n]{1,40}:  (?P<text>\S[^\n]*)")
+_KNOWN: Final = tuple(
+    (re.compile(words), sqlstate)
+    for words, sqlstate in (
+        ("^the database system is|^terminating connection", "57P03"),
+        ("authentication failed|^password is", "28P01"),
+        ("pg_hba.conf|^role .* (does not exist|is not permitted)", "28000"),
+        ("^database .* does not exist", "3D000"),
+        ("too many (clients|connections)|remaining connection slots", "53300"),
+        ("^permission denied", "42501"),
+        ("^unrecognized configuration parameter|unsupported startup parameter", "42704"),
+    )
+)
+
+_LOG_AGAIN_SECONDS: Final = 60.0
+_RECENT_SECONDS: Final = 60.0
+_TEXTS_MAX: Final = 50
+
+
+class PostgresRefused(LedgerUnavailable):
+    """PostgreSQL understood us and refused, for a reason that an operator has to mend. Nothing was
+    changed. To clients it is as unavailable as one that is away.
+
+    `sqlstate` is empty where it is not known; `text` is for operators alone.
+    """
+
+    def __init__(self, sqlstate: str, text: str) -> None:
+        super().__init__()
+        self.sqlstate = sqlstate
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.sqlstate})" if self.sqlstate else self.text
+
+    @property
+    def meaning(self) -> str:
+        """What is the matter, in words that name nothing of ours: `a right is missing (42501)`."""
+        words, _ = self._known()
+        return f"{words} ({self.sqlstate})" if self.sqlstate else words
+
+    @property
+    def to_do(self) -> str:
+        """What mends it, in a sentence."""
+        return self._known()[1]
+
+    def _known(self) -> tuple[str, str]:
+        by_class = _MEANINGS.get(self.sqlstate[:2], _UNFORESEEN)
+        return _MEANINGS.get(self.sqlstate, by_class)
+
+
+def refusal_of(error: BaseException) -> PostgresRefused | None:
+    """What PostgreSQL said, if this error is its answer to a statement; None if it gave none, or
+    one that passes.
+    """
+    sqlstate = error.pgcode if isinstance(error, psycopg2.Error) else None
+    if not sqlstate or sqlstate in _PASSING or sqlstate.startswith("08"):
+        return None
+    is_telling = sqlstate[:2] in _TELLING and sqlstate != _SYNTAX
+    text = error.diag.message_primary if is_telling else ""  # type: ignore[attr-defined]
+    return PostgresRefused(sqlstate, _one_line(text or "refused"))
+
+
+def refusal_to_connect(error: BaseException) -> PostgresRefused | None:
+    """The same of an attempt to connect."""
+    found = _OF_SERVER.search(str(error)) if isinstance(error, psycopg2.Error) else None
+    if found is None:
+        return None
+    text = _one_line(found["text"])
+    sqlstate = next((state for words, state in _KNOWN if words.search(text)), "")
+    return None if sqlstate in _PASSING else PostgresRefused(sqlstate or _NOT_LET_IN, text)
+
+
+def _one_line(text: str) -> str:
+    return next(iter(text.splitlines()), "")[:300]
+
+
+class Refusals:
+    """Logs refusals, each once a minute, and remembers the latest."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged: dict[str, float] = {}
+        self._latest: tuple[float, str] = (-math.inf, "")
+
+    def note(self, refusal: PostgresRefused) -> None:
+        """PostgreSQL refused."""
+        now = self._clock()
+        self._latest = (now, refusal.meaning)
+        if now - self._logged.get(str(refusal), -math.inf) < _LOG_AGAIN_SECONDS:
+            return
+        if len(self._logged) >= _TEXTS_MAX:
+            self._logged.clear()
+        self._logged[str(refusal)] = now
+        log.error(
+            "scoreboard.postgres.refused",
+            sqlstate=refusal.sqlstate,
+            error=refusal.text,
+            meaning=refusal.meaning,
+            to_do=refusal.to_do,
+        )
+
+    @property
+    def recent(self) -> str:
+        """What the latest refusal meant, "" if it is longer than a minute ago."""
+        at, meaning = self._latest
+        return meaning if self._clock() - at < _RECENT_SECONDS else ""
