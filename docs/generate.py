@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from scoreboard import errors
+from scoreboard import errors, fitness
 from scoreboard.api.descriptions import operation_of
 from scoreboard.app import create_app
 from scoreboard.configuration import PREFIX, config_directory, load
@@ -30,6 +30,8 @@ _TABLE: Final = re.compile(
 )
 # In the words of `api.descriptions.Authorization`.
 _TOKEN: Final = {"none": "none", "optional": "if a setting asks for it", "required": "required"}
+
+_SHOWN: Final = ("api", "stream")  # `all` is as `api`
 
 
 def settings_table() -> str:
@@ -89,12 +91,25 @@ def decisions_table() -> str:
     )
 
 
+def rights_table() -> str:
+    """What an instance of each role may do with each table and sequence of PostgreSQL."""
+    names = sorted({name for rights in fitness.RIGHTS.values() for name in rights})
+    return _table(
+        ("table or sequence", "`all` and `api`", "`stream`"),
+        (
+            (_code(name), *(", ".join(fitness.RIGHTS[role].get(name, ["none"])) for role in _SHOWN))
+            for name in names
+        ),
+    )
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_table,
     "endpoints": endpoints_table,
     "errors": errors_table,
     "metrics": metrics_table,
     "decisions": decisions_table,
+    "rights": rights_table,
 }
 
 

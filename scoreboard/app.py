@@ -1,6 +1,7 @@
 """The application: the parts (`parts`) behind their routes, started, kept running and ended.
 
-Start: the parts, a look at the schema, background tasks; each connection is made when it is needed.
+Start: the parts, a look at PostgreSQL (`fitness`), background tasks; connections are made when they
+are needed.
 End (SIGTERM): not ready, but serving for a while; then no new connections, streams end with a
 farewell, what was accepted is finished, the bus sends what it holds, tasks end, connections close.
 """
@@ -18,7 +19,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from scoreboard import keys, migrations
+from scoreboard import fitness, keys
 from scoreboard.accounts.registry import Accounts
 from scoreboard.api import limits, middleware, tracing
 from scoreboard.api.connection import Runner
@@ -132,7 +133,7 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
 @contextlib.asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
     """Start the background tasks; at the end finish what was accepted, then stop them."""
-    await _check_schema(parts.settings)
+    await fitness.require(parts.settings.database_url, parts.settings.role)
     await _learn_revocations(parts)
     work: dict[str, Callable[[], Awaitable[None]]] = {
         "hub": parts.hub.run,
@@ -143,8 +144,9 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         "user_streams": parts.user_streams.run,
         "health": parts.health.run,
         "vitals": parts.vitals.run,
-        "purge": lambda: _purge(parts.accounts),
     }
+    if parts.settings.takes_submissions:  # a stream instance needs no right to write
+        work["purge"] = lambda: _purge(parts.accounts)
     tasks = [
         asyncio.create_task(_keep_running(name, run, parts.metrics), name=name)
         for name, run in work.items()
@@ -191,15 +193,6 @@ async def _keep_running(name: str, run: Callable[[], Awaitable[None]], metrics: 
             crashes.inc()
             log.exception("scoreboard.app.task_crashed", task=name)
             await asyncio.sleep(_CRASH_PAUSE_SECONDS)
-
-
-async def _check_schema(settings: Settings) -> None:
-    """Refuse to serve on an older schema. Raises MigrationError, also when PostgreSQL is away."""
-    missing = await migrations.pending(settings.database_url)
-    if missing:
-        raise migrations.MigrationError(
-            f"The database lacks {', '.join(missing)}. Bring it up to date: scoreboard migrate"
-        )
 
 
 async def _learn_revocations(parts: Parts) -> None:

@@ -90,6 +90,7 @@ FLOW = (
     "live.subscriber",
     "live.frames",
     "live.rabbit",
+    "live.rabbit_check",
     "live.broker",
     "live.slot",
     "live.messages",
@@ -98,12 +99,14 @@ FLOW = (
     "scoring.model",
     # how it is operated, beneath everything
     "operations",
+    "fitness",
     "migrations",
     "connections",
     "configuration",
     "service_links",
     "signatures",
     "settings",
+    "findings",
     "errors",
     "timestamps",
     "unicode",
@@ -175,16 +178,18 @@ def test_only_the_borders_import_the_drivers() -> None:
     """Foreign errors stop at the border, so nobody else has a use for a driver."""
     # `migrations` and the embedded servers work before there is anything to connect a part to.
     borders = {
-        "aiopg": {"connections.session"},
+        "aiopg": {"connections.connection"},
         "psycopg2": {
             "connections.hosts",
+            "connections.refusals",
             "connections.session",
+            "connections.session_settings",
             "migrations",
             "operations.embedded.postgres",
         },
         "redis": {"connections.redis", "connections.sentinels", "operations.embedded.redis"},
-        "aio_pika": {"live.broker", "live.rabbit"},
-        "aiormq": {"live.broker", "live.rabbit"},
+        "aio_pika": {"live.broker", "live.rabbit", "live.rabbit_check"},
+        "aiormq": {"live.broker", "live.rabbit", "live.rabbit_check"},
         "opentelemetry": {"operations.otlp"},
     }
     for module, path in modules().items():

@@ -1,0 +1,156 @@
+"""PostgreSQL answers and refuses: that is told apart from one that does not answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
+from scoreboard.connections.session import NotAdmitted
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.scoring.ledger import Ledger
+from scoreboard.scoring.model import Grant, Submission
+from tests.roles import Role, a_role
+from tests.world import add_actions, add_users, sql
+
+
+@dataclass
+class Watched:
+    """A ledger, and what was told of its calls."""
+
+    postgres: Postgres
+    failures: Counter[str] = field(default_factory=Counter)
+    refusals: list[PostgresRefused] = field(default_factory=list)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.postgres, self.postgres)
+
+
+@pytest.fixture
+def role(database_url: str) -> Iterator[Role]:
+    with a_role(database_url, "api") as role:
+        yield role
+
+
+@pytest.fixture
+async def watched(role: Role) -> AsyncIterator[Watched]:
+    failures: Counter[str] = Counter()
+    refusals: list[PostgresRefused] = []
+    postgres = Postgres(
+        role.url,
+        sessions=1,
+        timeout_seconds=5.0,
+        name="test.refused",
+        on_failure=lambda reason: failures.update([reason]),
+        on_refusal=refusals.append,
+    )
+    yield Watched(postgres, failures, refusals)
+    postgres.close()
+
+
+@pytest.mark.parametrize(
+    ("broken", "sqlstate", "text"),
+    [
+        ("REVOKE INSERT ON ledger FROM {role}", "42501", "permission denied for table ledger"),
+        (
+            "REVOKE USAGE ON SEQUENCE ledger_ledger_id_seq FROM {role}",
+            "42501",
+            "permission denied for sequence ledger_ledger_id_seq",
+        ),
+        ("DROP TABLE ledger", "42P01", 'relation "ledger" does not exist'),
+        (
+            "ALTER TABLE actions RENAME COLUMN points TO worth",
+            "42703",
+            "column actions.points does not exist",
+        ),
+        (
+            "ALTER TABLE ledger DROP CONSTRAINT unique_user_action",
+            "42704",
+            'constraint "unique_user_action" for table "ledger" does not exist',
+        ),
+        (
+            "ALTER ROLE {role} SET default_transaction_read_only = on",
+            "25006",
+            "cannot execute SELECT in a read-only transaction",
+        ),
+    ],
+)
+async def test_what_a_grant_is_refused_for_is_told_and_counted_apart(
+    watched: Watched, role: Role, broken: str, sqlstate: str, text: str
+) -> None:
+    [user] = add_users(role.owner_url, 1)
+    add_actions(role.owner_url, {"run": 5})
+    sql(role.owner_url, broken.format(role=role.name))
+
+    verdicts = (await watched.ledger.grant([Submission(user, "run")])).verdicts
+
+    refusal = verdicts[user, "run"]
+    assert isinstance(refusal, PostgresRefused)
+    assert (refusal.sqlstate, refusal.text) == (sqlstate, text)
+    assert refusal.message == LedgerUnavailable.message
+    assert watched.failures == {"refused": 1}
+    assert [str(told) for told in watched.refusals] == [f"{text} ({sqlstate})"]
+
+
+async def test_a_refusal_costs_no_connection_and_ends_when_its_cause_does(
+    watched: Watched, role: Role
+) -> None:
+    """Else every batch would connect anew, for as long as a right is missing."""
+    [user] = add_users(role.owner_url, 1)
+    add_actions(role.owner_url, {"run": 5})
+    pid = "SELECT pg_backend_pid()"
+    before = await watched.postgres.fetch(pid)
+    role.revoke("INSERT", "ledger")
+    for _ in range(3):
+        await watched.ledger.grant([Submission(user, "run")])
+    role.grant("INSERT", "ledger")
+
+    verdicts = (await watched.ledger.grant([Submission(user, "run")])).verdicts
+    assert isinstance(verdicts[user, "run"], Grant)
+    assert await watched.postgres.fetch(pid) == before
+
+
+@pytest.mark.parametrize(
+    ("broken", "sqlstate"),
+    [
+        ("ALTER ROLE {role} NOLOGIN", "28000"),
+        ("ALTER ROLE {role} CONNECTION LIMIT 0", "53300"),
+        ("REVOKE CONNECT ON DATABASE {database} FROM PUBLIC", "42501"),
+    ],
+)
+async def test_who_is_not_let_in_is_refused_and_not_without_a_connection(
+    watched: Watched, role: Role, broken: str, sqlstate: str
+) -> None:
+    database = urlsplit(role.url).path.strip("/")
+    sql(role.owner_url, broken.format(role=role.name, database=database))
+
+    with pytest.raises(NotAdmitted) as refused:
+        await watched.postgres.fetch("SELECT 1")
+    with pytest.raises(LedgerUnavailable):
+        await watched.postgres.fetch("SELECT 1")
+
+    assert refused.value.sqlstate == sqlstate
+    assert watched.failures == {"refused": 1, "resting": 1}
+
+
+async def test_neither_a_statement_nor_what_a_trigger_says_is_repeated(
+    watched: Watched, role: Role
+) -> None:
+    """Both may hold a password's hash or an address."""
+    secret = "ada@example.org"
+    with pytest.raises(PostgresRefused) as refused:
+        await watched.postgres.fetch(f"SELECT nonsense FROM users WHERE email = '{secret}'")
+    assert secret not in f"{refused.value!r} {refused.value} {refused.value.__cause__}"
+    with pytest.raises(PostgresRefused) as refused:
+        await watched.postgres.fetch(f"SELEC '{secret}'")
+    assert "SELEC" not in str(refused.value)
+    with pytest.raises(PostgresRefused) as refused:
+        await watched.postgres.fetch(f"DO $$BEGIN RAISE 'not {secret}'; END$$")
+    assert str(refused.value) == "refused (P0001)"
+    assert all(secret not in str(told) for told in watched.refusals)

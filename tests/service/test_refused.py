@@ -1,0 +1,141 @@
+"""An instance whose PostgreSQL answers and refuses: clients hear nothing of it but 503, operators
+hear what is the matter; and instances that have no more rights than they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
+from tests.eventually import eventually
+from tests.instances import Instance, Start
+from tests.logs import Written, written
+from tests.roles import Role, a_role
+from tests.world import add_actions, add_users, grants
+
+__all__ = ["written"]
+
+ADA = {"username": "ada", "email": "ada@example.org", "password": "analytical engine"}
+
+
+@pytest.fixture
+def api(database_url: str) -> Iterator[Role]:
+    with a_role(database_url, "api") as role:
+        yield role
+
+
+async def postgresql(instance: Instance) -> dict[str, Any]:
+    """The part as /readyz has it."""
+    async with instance.client.get("/readyz") as response:
+        [part] = [p for p in (await response.json())["parts"] if p["name"] == "postgresql"]
+        return dict(part)
+
+
+async def test_a_right_that_is_taken_away_is_503_to_clients_and_named_to_operators(
+    start: Start, api: Role, written: Written
+) -> None:
+    written.begin("info")
+    one = await start(database_url=api.url)
+    [user] = add_users(api.owner_url, 1)
+    add_actions(api.owner_url, {"run": 5})
+    await eventually(lambda: one.metric("part_up", part="postgresql"))
+    assert "refused" not in await postgresql(one)
+    api.revoke("INSERT", "ledger")
+
+    answers = [await one.submit(user, "run") for _ in range(5)]
+
+    assert {status for status, _ in answers} == {503}
+    for _, document in answers:
+        assert document["code"] == "ledger_unavailable"
+        assert "ledger" not in document["message"]
+    # It answers, so it is up; and it refuses.
+    part = await postgresql(one)
+    assert (part["up"], part["refused"]) == (True, "a right is missing (42501)")
+    assert one.metric("postgres_failures_total", pool="ledger", reason="refused") == 5
+    assert one.metric("postgres_failures_total", pool="ledger", reason="no_answer") == 0
+    [line] = written.named("scoreboard.postgres.refused")
+    assert (line["level"], line["sqlstate"]) == ("error", "42501")
+    assert line["error"] == "permission denied for table ledger"
+    api.grant("INSERT", "ledger")
+    assert (await one.submit(user, "run"))[0] == 200
+    assert grants(api.owner_url) == [(user, "run")]
+    await one.stop()
+
+
+async def test_a_right_to_read_that_is_taken_away_is_no_outage(
+    start: Start, api: Role, written: Written
+) -> None:
+    written.begin("info")
+    one = await start(database_url=api.url)
+    await eventually(lambda: one.metric("part_up", part="postgresql"))
+    api.revoke("SELECT", "board")
+
+    await eventually(lambda: not one.metric("part_up", part="postgresql"), within_seconds=15)
+    part = await postgresql(one)
+    assert (part["up"], part["refused"]) == (False, "a right is missing (42501)")
+    assert len(written.named("scoreboard.postgres.refused")) == 1  # though asked every second
+    await one.stop()
+
+
+async def test_no_instance_starts_without_a_right_that_it_needs(start: Start, api: Role) -> None:
+    api.revoke("UPDATE", "scores")
+    with pytest.raises(UnfitDatabase, match=r"lacks UPDATE on scores\. GRANT UPDATE ON scores TO"):
+        await start(database_url=api.url, role="api")
+    await start(database_url=api.url, role="stream")
+
+
+async def test_no_instance_starts_where_it_is_not_let_in(start: Start, api: Role) -> None:
+    with pytest.raises(DatabaseRefuses, match='role "nobody-here" does not exist'):
+        await start(database_url=api.url.replace(api.name, "nobody-here"))
+
+
+async def test_an_instance_needs_no_more_rights_than_are_listed(
+    start: Start, api: Role, written: Written
+) -> None:
+    """Whoever adds a statement that needs another one adds it to the list, or nobody can grant
+    it.
+    """
+    written.begin("info")
+    one = await start(database_url=api.url, refresh_grace_seconds=0)
+    add_actions(api.owner_url, {"run": 5})
+
+    async def post(path: str, document: dict[str, str]) -> dict[str, Any]:
+        async with one.client.post(path, json=document) as response:
+            assert response.status < 300, await response.text()
+            return dict(await response.json()) if response.status != 204 else {}
+
+    tokens = await post("/api/auth/register", ADA)
+    tokens = await post("/api/auth/login", {key: ADA[key] for key in ("username", "password")})
+    tokens = await post("/api/auth/refresh", {"refreshToken": tokens["refreshToken"]})
+    bearer = {"Authorization": f"Bearer {tokens['accessToken']}"}
+    async with one.client.post(
+        "/api/actions", json={"actionId": "run"}, headers=bearer
+    ) as response:
+        assert response.status == 200
+    for path in ("/api/me", "/api/actions", "/api/leaderboard"):
+        async with one.client.get(path, headers=bearer) as response:
+            assert response.status == 200
+    await post("/api/auth/logout", {"refreshToken": tokens["refreshToken"]})
+    assert written.named("scoreboard.postgres.refused") == []
+    await one.stop()
+
+
+async def test_an_instance_for_streams_needs_to_read_alone(
+    start: Start, database_url: str, written: Written
+) -> None:
+    written.begin("info")
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    writer = await start(role="api")
+    with a_role(database_url, "stream") as reading:
+        one = await start(database_url=reading.url, role="stream")
+        stream = await one.open_stream()
+        assert (await writer.submit(user, "run"))[0] == 200
+        await stream.until(2)
+        assert (await one.board())["data"][0]["userId"] == user
+        await eventually(lambda: one.metric("board_version", where="ledger") == 2)
+        assert written.named("scoreboard.postgres.refused") == []
+        await one.stop()
