@@ -14,7 +14,16 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from scoreboard import __version__, configuration
-from scoreboard.commands import actions, board, demo, migration, openapi, serving, users
+from scoreboard.commands import (
+    actions,
+    board,
+    check,
+    demo,
+    migration,
+    openapi,
+    serving,
+    users,
+)
 from scoreboard.commands.arguments import Commands, Parser, epilog
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import note
@@ -81,7 +90,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"scoreboard {__version__}")
     commands = Commands(parser)
-    for group in (serving, migration, actions, users, board, demo, openapi):
+    for group in (serving, check, migration, actions, users, board, demo, openapi):
         group.add_to(commands)
     return parser
 

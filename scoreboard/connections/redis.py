@@ -79,7 +79,9 @@ class Redis:
             "redis_connect_func": self._connected,
         }
         self._sentinels: Sentinel | None = None
+        self._primary = ""  # what Sentinels call it
         if named := sentinels(url):
+            self._primary = named.primary
             self._sentinels = named.client(timeout_seconds)
             self._pool: BlockingConnectionPool = _PrimaryPool(
                 named.primary, self._sentinels, **named.options | options
@@ -122,6 +124,29 @@ class Redis:
         if what not in self._told_of:
             self._told_of.add(what)
             log.warning("scoreboard.redis.malformed", what=what, values=values)
+
+    async def load(self, lua: str) -> None:
+        """Give Redis a script to keep, as `script` does after a restart. Raises
+        RedisUnavailable.
+        """
+        await self._ask(lambda: self._client.script_load(lua))
+
+    async def ask_sentinels(self) -> dict[str, str]:
+        """Whom each Sentinel names as the primary, by where it is; "" for one that names nobody.
+        Empty where the address names no Sentinels.
+        """
+        clients = self._sentinels.sentinels if self._sentinels else []
+        answers = await asyncio.gather(
+            *(client.sentinel_get_master_addr_by_name(self._primary) for client in clients),
+            return_exceptions=True,
+        )
+        named = {}
+        for client, answer in zip(clients, answers, strict=True):
+            where = client.connection_pool.connection_kwargs
+            named[f"{where['host']}:{where['port']}"] = (
+                ":".join(map(str, answer)) if isinstance(answer, tuple) else ""
+            )
+        return named
 
     async def ping(self) -> None:
         """Return when Redis answers. Raises RedisUnavailable."""

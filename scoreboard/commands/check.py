@@ -1,0 +1,140 @@
+"""`scoreboard check`: whether the settings, every server and every right are as an instance needs
+them, before it is started.
+
+What is looked at stands beside each border; here it is put together, bounded and listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import textwrap
+from collections.abc import Awaitable
+from typing import Final
+
+from scoreboard import configuration, fitness
+from scoreboard.commands.arguments import Commands
+from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
+from scoreboard.commands.terminal import say
+from scoreboard.connections import redis_check
+from scoreboard.findings import Finding
+from scoreboard.live import rabbit_check
+from scoreboard.scoring.board import KEY
+from scoreboard.settings import Settings, SettingsError
+
+_SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own
+_WIDTH: Final = 96
+_MARKS: Final = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
+
+
+def add_to(commands: Commands) -> None:
+    """Declare `check`."""
+    check = commands.add(
+        "check",
+        _check,
+        "try every server, setting and right that an instance needs; exit code 1 if one is wrong",
+        "scoreboard check && scoreboard serve",
+        "scoreboard check --role stream      what an instance of that role needs",
+        "scoreboard check --json | jq '.checks[] | select(.state != \"ok\")'",
+    )
+    check.add_argument(
+        "--role", choices=["all", "api", "stream"], help="for this role (SCOREBOARD_ROLE)"
+    )
+    check.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    try:
+        found = configuration.load(role=arguments.role)
+    except SettingsError as mistake:
+        findings, role = [_unusable(mistake)], arguments.role
+    else:
+        findings, role = asyncio.run(look(found)), found.role
+    is_well = all(finding.state != "wrong" for finding in findings)
+    if arguments.json:
+        checks = [finding.as_json() for finding in findings]
+        say(json.dumps({"ok": is_well, "role": role, "checks": checks}, ensure_ascii=False))
+    else:
+        say(as_list(findings))
+    return 0 if is_well else 1
+
+
+async def look(found: Settings) -> list[Finding]:
+    """Look at everything, all at once, so that a server that is away costs the others no time."""
+    looked = await asyncio.gather(
+        _bounded("postgresql", _postgresql(found)),
+        _bounded("redis", _redis(found)),
+        _bounded("rabbitmq", _rabbitmq(found)),
+    )
+    return [*_settings(found), *(finding for part in looked for finding in part)]
+
+
+async def _bounded(part: str, looking: Awaitable[list[Finding]]) -> list[Finding]:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await looking
+    except SettingsError as mistake:
+        return [Finding(part, "address", "wrong", str(mistake))]
+    except TimeoutError:
+        what = f"It did not answer within {_SECONDS:g} s."
+        return [Finding(part, "connection", "wrong", what, "Look at its log and at the way to it.")]
+
+
+def _settings(found: Settings) -> list[Finding]:
+    try:
+        configuration.require_servers(found)
+    except SettingsError as mistake:
+        return [_unusable(mistake)]
+    return [Finding("settings", "values", "ok", f"They can be used, for the role {found.role}.")]
+
+
+def _unusable(mistake: SettingsError) -> Finding:
+    return Finding("settings", "values", "wrong", str(mistake), "See docs/configuration.md.")
+
+
+async def _postgresql(found: Settings) -> list[Finding]:
+    sessions = found.ledger_connections + found.query_connections
+    return await fitness.findings(database_url(found), found.role, sessions)
+
+
+async def _redis(found: Settings) -> list[Finding]:
+    check_redis_url(found)
+    return await redis_check.findings(found.redis_url, KEY)
+
+
+async def _rabbitmq(found: Settings) -> list[Finding]:
+    check_amqp_url(found)
+    if not found.amqp_url:
+        what = "No address is set: there may be one instance, with a bus in its process."
+        return [Finding("rabbitmq", "address", "ok", what)]
+    return await rabbit_check.findings(found.amqp_url, publishes=found.takes_submissions)
+
+
+def as_list(findings: list[Finding]) -> str:
+    """Write them for people: a line each, and below it what to do."""
+    lines: list[str] = []
+    part = ""
+    for finding in findings:
+        if finding.part != part:
+            lines.append(finding.part)
+            part = finding.part
+        lines += _lines(finding)
+    wrong = sum(finding.state == "wrong" for finding in findings)
+    warnings = sum(finding.state == "warning" for finding in findings)
+    noun = "warning" if warnings == 1 else "warnings"
+    lines.append(f"{wrong or 'nothing'} wrong, {warnings or 'no'} {noun}")
+    return "\n".join(lines)
+
+
+def _lines(finding: Finding) -> list[str]:
+    head = f"  {_MARKS[finding.state]:<8} {finding.name:<11} "
+    indent = " " * len(head)
+    what = [line for part in finding.what.splitlines() for line in _folded(part)]
+    to_do = _folded(f"-> {finding.to_do}") if finding.to_do else []
+    return [head + what[0], *(indent + line for line in [*what[1:], *to_do])]
+
+
+def _folded(text: str) -> list[str]:
+    """Lines that fit; a line of a list keeps its place."""
+    return textwrap.wrap(text, _WIDTH - 22, break_long_words=False, break_on_hyphens=False) or [""]

@@ -1,0 +1,179 @@
+"""Whether Redis is fit for an instance: reached, a primary, of a version that will do, with the
+right to every command that we use, on every kind of key.
+
+Commands are tried, in one script, because not every user may ask for its own rights. What is
+written are keys that end by themselves, and a field of the board's copy that is taken away again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+from scoreboard.connections.redis import REST_SECONDS, Redis, RedisUnavailable
+from scoreboard.connections.sentinels import place
+from scoreboard.findings import Finding
+
+PART: Final = "redis"
+_NAME: Final = "scoreboard.check"
+_SECONDS: Final = 3.0
+_VERSION_MIN: Final = (6, 2)
+_FIELD: Final = "check"
+_GOOD_POLICIES: Final = ("volatile-ttl", "volatile-lru", "volatile-lfu")
+
+# ARGV: the copy of the board, a count of a limit, a count of streams, a field. They are no KEYS, or
+# one key that may not be used would hide the others. Answers what failed, and what INFO says of
+# the server and its memory.
+PROBE: Final = """
+local failed = {}
+local function try(name, key, ...)
+    local answer = redis.pcall(name, key, ...)
+    if type(answer) == 'table' and answer.err then
+        failed[#failed + 1] = name .. ' ' .. key .. ': ' .. answer.err
+    end
+end
+local function info(section)
+    local text = redis.pcall('INFO', section)
+    return type(text) == 'string' and text or ''
+end
+local board, limit, streams, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if type(redis.pcall('TIME')) ~= 'table' then failed[1] = 'TIME: NOPERM' end
+try('SET', limit, '1', 'PX', '1000')
+try('GET', limit)
+try('DEL', limit)
+try('HSET', streams, field, '1')
+try('EXPIRE', streams, '1')
+try('HGETALL', streams)
+try('HDEL', streams, field)
+try('HGET', board, 'version')
+try('HSET', board, field, '1')
+try('HDEL', board, field)
+return {failed, info('server') .. info('memory')}
+"""
+
+_GIVE: Final = "Give its user these commands and keys (docs/operations.md, Rights)."
+# By words of its refusal.
+_MENDS: Final = {
+    "NOPERM": _GIVE,
+    "WRONGTYPE": "Somebody else uses this database: give each deployment one of its own.",
+    "READONLY": "It is a replica: name the primary.",
+    "OOM": "Its memory is full: choose the policy volatile-ttl, or raise maxmemory.",
+    "MISCONF": "It cannot save to its disk: mend that, or switch saving off.",
+    "WRONGPASS": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
+    "invalid username-password": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
+    "Authentication required": "Put user and password into SCOREBOARD_REDIS_URL.",
+    # As versions word it.
+    "no permissions": _GIVE,
+    "can't run this command": _GIVE,
+    "can't access": _GIVE,
+}
+
+
+async def findings(url: str, board_key: str) -> list[Finding]:
+    """Look at all of it; whoever is away, it takes a few seconds at most."""
+    redis = Redis(url, timeout_seconds=_SECONDS, name=_NAME)
+    try:
+        return [*_sentinels(await redis.ask_sentinels()), *await _server(redis, url, board_key)]
+    finally:
+        await redis.close()
+
+
+def _sentinels(answers: dict[str, str]) -> list[Finding]:
+    """What Sentinels name as the primary; nothing where the address names none."""
+    if not answers:
+        return []
+    named = sorted({answer for answer in answers.values() if answer})
+    silent = sorted(where for where, answer in answers.items() if not answer)
+    if not named:
+        to_do = "Start them, or mend SCOREBOARD_REDIS_URL."
+        return [Finding(PART, "sentinels", "wrong", "No Sentinel names a primary.", to_do)]
+    count = f"{len(answers) - len(silent)} of {len(answers)}"
+    what = f"{count} Sentinels name {' and '.join(named)}."
+    if len(named) > 1:
+        return [Finding(PART, "sentinels", "wrong", what, "Mend those that are behind.")]
+    if silent:
+        return [Finding(PART, "sentinels", "warning", what, f"Look at {', '.join(silent)}.")]
+    return [Finding(PART, "sentinels", "ok", what)]
+
+
+async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
+    try:
+        await redis.ping()
+    except RedisUnavailable as error:
+        what = f"Redis at {place(url)} cannot be used: {_words(error)}."
+        return [Finding(PART, "connection", "wrong", what, _to_do(what))]
+    failed = await _refused_outside(redis, board_key)
+    refused, info = await _probe(redis, board_key)
+    version = _field(info, "redis_version")
+    what = f"Redis {version or 'of a version that it does not tell'} at {place(url)}."
+    return [
+        Finding(PART, "connection", "ok", what),
+        _version(version),
+        _commands([*failed, *refused]),
+        _eviction(info),
+    ]
+
+
+async def _refused_outside(redis: Redis, board_key: str) -> list[str]:
+    """Try what is not done by scripts."""
+    failed = []
+    for name, call in (
+        ("HMGET", lambda: redis.fields(board_key, ["version"])),
+        ("SCRIPT LOAD", lambda: redis.load(PROBE)),
+    ):
+        try:
+            await call()
+        except RedisUnavailable as error:
+            failed.append(f"{name}: {_words(error)}")
+            await asyncio.sleep(REST_SECONDS + 0.1)  # so long Redis is not asked after a failure
+    return failed
+
+
+async def _probe(redis: Redis, board_key: str) -> tuple[list[str], str]:
+    keys = [board_key, f"limit:check:{_NAME}", f"streams:check:{_NAME}"]
+    try:
+        failed, info = await redis.script(PROBE)([], [*keys, _FIELD])
+    except RedisUnavailable as error:
+        return [f"EVALSHA: {_words(error)}"], ""
+    return [line.decode(errors="replace") for line in failed], info.decode(errors="replace")
+
+
+def _version(version: str) -> Finding:
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    least = ".".join(map(str, _VERSION_MIN))
+    if numbers and numbers < _VERSION_MIN:
+        return Finding(PART, "version", "warning", f"It is older than {least}.", "Upgrade it.")
+    return Finding(PART, "version", "ok", f"It is {least} or newer, as far as it tells.")
+
+
+def _commands(failed: list[str]) -> Finding:
+    if not failed:
+        return Finding(PART, "commands", "ok", "Every command that an instance uses works.")
+    what = f"Redis refuses: {'; '.join(failed)}."
+    return Finding(PART, "commands", "wrong", what, _to_do(what))
+
+
+def _eviction(info: str) -> Finding:
+    limit, policy = _field(info, "maxmemory"), _field(info, "maxmemory_policy")
+    if limit in ("", "0"):
+        return Finding(PART, "eviction", "ok", "Its memory has no limit, as far as it tells.")
+    what = f"Its memory has a limit, and the policy {policy}."
+    if policy in _GOOD_POLICIES:
+        return Finding(PART, "eviction", "ok", what)
+    to_do = "Choose volatile-ttl: any other drops the board, or takes no writes once it is full."
+    return Finding(PART, "eviction", "warning", what, to_do)
+
+
+def _field(info: str, name: str) -> str:
+    found = re.search(rf"^{name}:(\S*)", info, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _words(error: Exception) -> str:
+    return str(error).rstrip(".") or "no answer in time"
+
+
+def _to_do(what: str) -> str:
+    mends = [mend for word, mend in _MENDS.items() if word in what]
+    return mends[0] if mends else "Start it, or set SCOREBOARD_REDIS_URL to where it runs."
