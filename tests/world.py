@@ -102,3 +102,14 @@ def ranking(database_url: str) -> list[tuple[str, int]]:
 def board_version(database_url: str) -> int:
     """The version that the database holds."""
     return int(sql(database_url, "SELECT version FROM board")[0][0])
+
+
+def waits_for_lock(database_url: str) -> bool:
+    """Whether anybody waits for a lock in this database."""
+    return bool(
+        sql(
+            database_url,
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    )

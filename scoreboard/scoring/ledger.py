@@ -18,6 +18,7 @@ import structlog
 
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
 from scoreboard.errors import (
     AlreadyGranted,
@@ -160,7 +161,8 @@ class Ledger:
             yield session
 
     async def _settle(self, session: Session, keys: list[Key]) -> Settlement:
-        """Grant these; when PostgreSQL refuses one, halve the batch until that one stands alone.
+        """Grant these; when PostgreSQL refuses one that nobody could foresee, halve the batch until
+        that one stands alone.
 
         When PostgreSQL is lost on the way, what was granted stays granted, and the rest hear of it
         at once instead of waiting out the same silence part by part.
@@ -183,11 +185,20 @@ class Ledger:
         return settled
 
     async def _grant_again_if_aborted(self, session: Session, keys: list[Key]) -> Settlement:
+        """Grant these; when PostgreSQL rolled them back, once more, which is safe, and without
+        those whose user somebody else holds: the others would wait for that one in vain again.
+        """
         try:
             return await self._grant_once(session, keys)
-        except TransactionAborted as aborted:  # rolled back by PostgreSQL, so once more is safe
+        except TransactionAborted as aborted:
             log.warning("scoreboard.ledger.aborted", reason=str(aborted), submissions=len(keys))
-        return await self._grant_once(session, keys)
+        rows = await session.run(SQL["locked_users"], {"user_ids": [user for user, _ in keys]})
+        locked = {user for (user,) in rows}
+        left_out = [key for key in keys if key[0] in locked]
+        settled = Settlement(dict.fromkeys(left_out, LedgerUnavailable()))
+        if free := [key for key in keys if key[0] not in locked]:
+            settled |= await self._grant_once(session, free)
+        return settled
 
     async def _grant_once(self, session: Session, keys: list[Key]) -> Settlement:
         board = None
@@ -230,7 +241,7 @@ async def _transaction(session: Session) -> AsyncIterator[str]:
     with session.pinned():
         try:
             yield "BEGIN"
-        except (StatementRefused, TransactionAborted):
+        except (StatementRefused, TransactionAborted, PostgresRefused):
             await session.run("ROLLBACK")
             raise  # any other error leaves the transaction open, and the session is closed for it
         await session.commit()
@@ -243,11 +254,13 @@ def _pairs(keys: Iterable[Key]) -> dict[str, list[str]]:
 
 def _verdict(row: Row) -> Verdict | None:
     """Read a row of `grant`; None means granted before."""
-    _, action_id, has_user, has_action, points, granted_at, score, _ = row
+    _, action_id, has_user, has_action, is_too_much, points, granted_at, score, _ = row
     if not has_user:
         return UnknownUser()
     if not has_action:
         return UnknownAction()
+    if is_too_much:
+        return ScoreOutOfRange()
     return None if points is None else Grant(action_id, points, granted_at, score)
 
 

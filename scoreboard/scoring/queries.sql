@@ -8,6 +8,12 @@ EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
 -- Rows are locked in one fixed order (ledger by user and action, then scores by user, then the board), so
 -- that batches of several instances cannot deadlock. A concurrent grant of the same pair makes the insert
 -- wait and then do nothing. updated_at is read after the row's lock is held: it is when the score was reached.
+--
+-- Whoever would pass the largest score is refused alone (`too_much`). Of one user's submissions the smallest
+-- come first, so that each one that is refused would not fit beside those that are granted. What was granted
+-- before adds nothing. All that is skipped unless the highest score of all comes near, and for all users but
+-- those who do. It reads scores that it has not locked: a grant that is under way elsewhere can still make
+-- `raised` fail (22003), and then the batch is halved.
 PREPARE grant_batch (uuid[], text[]) AS
 WITH submitted AS MATERIALIZED (
     SELECT user_id, action_id
@@ -19,11 +25,44 @@ known AS MATERIALIZED (
     LEFT JOIN actions ON actions.action_id = submitted.action_id
     LEFT JOIN users ON users.user_id = submitted.user_id
 ),
+near AS (
+    SELECT *
+    FROM (
+        SELECT
+            known.*,
+            coalesce(scores.score, 0) AS score,
+            sum(known.points) OVER (PARTITION BY known.user_id) AS sum
+        FROM known
+        LEFT JOIN scores ON scores.user_id = known.user_id
+        WHERE known.has_user AND known.points IS NOT NULL
+    ) AS reaching
+    WHERE score + sum > 2147483647
+    AND coalesce((SELECT max(score) FROM scores), 0) + (SELECT sum(points) FROM known) > 2147483647
+),
+too_much AS (
+    SELECT user_id, action_id
+    FROM (
+        SELECT
+            user_id,
+            action_id,
+            score + sum(points) OVER (PARTITION BY user_id ORDER BY points, action_id) AS reached
+        FROM near
+        WHERE NOT EXISTS (
+            SELECT FROM ledger WHERE ledger.user_id = near.user_id AND ledger.action_id = near.action_id
+        )
+    ) AS reaching
+    WHERE reached > 2147483647
+),
+judged AS MATERIALIZED (
+    SELECT known.*, too_much.user_id IS NOT NULL AS is_too_much
+    FROM known
+    LEFT JOIN too_much USING (user_id, action_id)
+),
 granted AS (
     INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
     SELECT user_id, action_id, points, clock_timestamp()
-    FROM known
-    WHERE has_user AND points IS NOT NULL
+    FROM judged
+    WHERE has_user AND points IS NOT NULL AND NOT is_too_much
     ORDER BY user_id, action_id
     ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING
     RETURNING user_id, action_id, points_granted, submitted_at
@@ -39,15 +78,16 @@ raised AS (
     RETURNING user_id, score
 )
 SELECT
-    known.user_id::text,
-    known.action_id,
-    known.has_user,
-    known.points IS NOT NULL AS has_action,
+    judged.user_id::text,
+    judged.action_id,
+    judged.has_user,
+    judged.points IS NOT NULL AS has_action,
+    judged.is_too_much,
     granted.points_granted,
     granted.submitted_at,
     raised.score,
     coalesce(raised.score >= coalesce(board.tenth_score, 0), FALSE) AS reaches_board
-FROM known
+FROM judged
 LEFT JOIN granted USING (user_id, action_id)
 LEFT JOIN raised ON raised.user_id = granted.user_id
 CROSS JOIN board
@@ -56,6 +96,23 @@ CROSS JOIN board
 SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.submitted_at
 FROM unnest(%(user_ids)s::uuid[], %(action_ids)s::text[]) AS refused (user_id, action_id)
 JOIN ledger USING (user_id, action_id)
+
+-- locked_users: names those of these users whose rows somebody else holds, without waiting for them
+WITH asked AS MATERIALIZED (
+    SELECT DISTINCT user_id FROM unnest(%(user_ids)s::uuid[]) AS asked (user_id)
+),
+free_users AS MATERIALIZED (
+    SELECT user_id FROM users WHERE user_id IN (SELECT user_id FROM asked) FOR KEY SHARE SKIP LOCKED
+),
+free_scores AS MATERIALIZED (
+    SELECT user_id FROM scores WHERE user_id IN (SELECT user_id FROM asked) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT user_id::text
+FROM asked
+JOIN users USING (user_id)
+LEFT JOIN scores USING (user_id)
+WHERE user_id NOT IN (SELECT user_id FROM free_users)
+OR scores.user_id IS NOT NULL AND user_id NOT IN (SELECT user_id FROM free_scores)
 
 -- raise_board: raises the version if one of these users is in the top 10 now, and returns the new board
 -- The first statement makes the transactions that reach the board take turns; the second one's snapshot is

@@ -16,7 +16,7 @@ from scoreboard import keys
 from scoreboard.connections import postgres as module
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import NotConnected
-from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
+from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission
 from tests.eventually import eventually
@@ -72,19 +72,21 @@ async def test_a_lock_right_behind_the_commit_takes_no_neighbours_200(
 async def test_the_half_of_a_batch_that_was_committed_is_answered_so(
     start: Start, database_url: str
 ) -> None:
-    """One is out of range, so the batch is halved; the second half then meets a locked row."""
+    """One cannot be sent, so the batch is halved; the second half then meets its own pair, which
+    somebody else has inserted and does not commit.
+    """
     one = await start(database_timeout_seconds=1.0, ledger_connections=1, reconcile_seconds=60.0)
-    ada, bob, rich, stuck = add_users(database_url, 4)
-    huge = 2_000_000_000
-    add_actions(database_url, {"run": 5, "swim": 5, "huge": huge, "as-huge": huge})
-    assert (await one.submit(rich, "huge"))[0] == 200
-    assert (await one.submit(stuck, "run"))[0] == 200
-    with holding(database_url, f"SELECT FROM scores WHERE user_id = '{stuck}' FOR UPDATE"):
+    ada, bob, odd, stuck = add_users(database_url, 4)
+    add_actions(database_url, {"run": 5, "swim": 5})
+    insert = f"""INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
+        VALUES ('{stuck}', 'swim', 5, now())"""
+    with holding(database_url, insert):
         answers = await submit_together(
-            one, (ada, "run"), (bob, "run"), (rich, "as-huge"), (stuck, "swim")
+            one, (ada, "run"), (bob, "run"), (odd, "nul\0"), (stuck, "swim")
         )
 
-    assert [type(answer) for answer in answers[:3]] == [Grant, Grant, ScoreOutOfRange]
+    assert [type(answer) for answer in answers[:2]] == [Grant, Grant]
+    assert isinstance(answers[2], ScoreboardError)
     assert isinstance(answers[3], LedgerUnavailable)
     assert (stuck, "swim") not in grants(database_url)
     board = one.app[keys.HUB].board

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.guard import LEDGER, LOSSES, PROMISES, UNDER_LOAD, Guard
+from tests.guards.guard import LEDGER, LOSSES, NEIGHBOURS, PROMISES, UNDER_LOAD, Guard
 
 COPY: Final = "tests/integration/test_board_copy.py"
 NOBODYS: Final = (
@@ -77,7 +77,32 @@ SCORING: Final = (
         "                    half = len(part) // 2\n"
         "                    parts += [part[half:], part[:half]]\n",
         "                settled |= Settlement(dict.fromkeys(part, _refused(refusal)))\n",
-        f"{LEDGER}::test_every_refusal_of_a_batch_is_its_own_and_harms_no_neighbour",
+        f"{LEDGER}::test_text_that_postgresql_cannot_hold_fails_alone",
+    ),
+    Guard(
+        "who would pass the largest score is refused in the statement that grants the rest",
+        "scoreboard/scoring/queries.sql",
+        "    WHERE has_user AND points IS NOT NULL AND NOT is_too_much\n",
+        "    WHERE has_user AND points IS NOT NULL\n",
+        f"{NEIGHBOURS}::"
+        "test_who_would_pass_the_largest_score_is_refused_in_the_statement_that_grants_the_rest",
+    ),
+    Guard(
+        "of one user's submissions the smallest are granted as far as they fit",
+        "scoreboard/scoring/queries.sql",
+        "PARTITION BY user_id ORDER BY points, action_id) AS reached\n",
+        "PARTITION BY user_id ORDER BY action_id) AS reached\n",
+        f"{NEIGHBOURS}::test_of_one_users_submissions_the_smallest_are_granted_as_far_as_they_fit",
+    ),
+    Guard(
+        "what was granted before leaves as much room as there is",
+        "scoreboard/scoring/queries.sql",
+        "        WHERE NOT EXISTS (\n"
+        "            SELECT FROM ledger WHERE ledger.user_id = near.user_id "
+        "AND ledger.action_id = near.action_id\n        )\n",
+        "",
+        f"{NEIGHBOURS}::"
+        "test_a_user_whom_somebody_else_holds_is_left_out_and_the_others_are_granted",
     ),
     Guard(
         "the second of two equal submissions in a batch is refused",

@@ -30,6 +30,7 @@ from tests.world import (
     ranking,
     scores,
     sql,
+    waits_for_lock,
 )
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -270,7 +271,7 @@ async def test_scores_fall_only_when_no_grant_is_under_way(
         [row] = cursor.fetchall()
         assert row[-1] is False  # 5 does not reach a tenth score of 100
         removing = asyncio.create_task(ledger.remove_user(users[0]))
-        await eventually(lambda: removing.done() or _waits_for_lock(database_url))
+        await eventually(lambda: removing.done() or waits_for_lock(database_url))
         other.commit()
     board = await removing
 
@@ -291,7 +292,7 @@ async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_ten
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["lock_scores"])
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "small")]))
-        await eventually(lambda: _waits_for_lock(database_url))
+        await eventually(lambda: waits_for_lock(database_url))
         cursor.execute(SQL["delete_user"], {"user_id": users[0]})
         cursor.execute(SQL["renew_board"], {"above": 0})
         other.commit()
@@ -317,7 +318,7 @@ async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
         [row] = cursor.fetchall()
         assert row[-1] is False
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "two")]))
-        await eventually(lambda: _waits_for_lock(database_url))
+        await eventually(lambda: waits_for_lock(database_url))
         other.commit()
     board = (await granting).board
 
@@ -470,20 +471,10 @@ async def test_no_transaction_is_inherited_after_a_cancelled_grant(database_url:
         with psycopg2.connect(database_url) as blocker, blocker.cursor() as cursor:
             cursor.execute("LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE")
             stuck = asyncio.create_task(ledger.grant([Submission(users[0], "run")]))
-            await eventually(lambda: _waits_for_lock(database_url))
+            await eventually(lambda: waits_for_lock(database_url))
             stuck.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await stuck
         blocker.close()
         settlement: Settlement = await ledger.grant([Submission(users[1], "run")])
     assert isinstance(settlement.verdicts[users[1], "run"], Grant)
-
-
-def _waits_for_lock(database_url: str) -> bool:
-    return bool(
-        sql(
-            database_url,
-            "SELECT 1 FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        )
-    )

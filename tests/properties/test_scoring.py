@@ -64,29 +64,25 @@ class Model:
         return ranked[:BOARD_SIZE]
 
     def settle(self, pairs: Sequence[Pair]) -> dict[Pair, Any]:
-        """Grant a batch in one transaction; where a score would overflow, halve it as long as need
-        be, each half a transaction of its own.
+        """Grant a batch in one transaction. Of those who would pass the largest score the smallest
+        submissions come first, as far as they fit.
         """
-        new = [pair for pair in pairs if self._refusal(pair) is None]
-        raised = self.scores()
-        for user, action in new:
-            raised[user] = raised.get(user, 0) + self.points[action]
-        if max(raised.values(), default=0) > INTEGER_MAX:
-            if len(pairs) == 1:
-                return {pairs[0]: ScoreOutOfRange}
-            half = len(pairs) // 2
-            return self.settle(pairs[:half]) | self.settle(pairs[half:])
-        return self._commit(pairs, new, raised)
-
-    def _commit(
-        self, pairs: Sequence[Pair], new: Sequence[Pair], raised: dict[str, int]
-    ) -> dict[Pair, Any]:
         verdicts = {pair: self._refusal(pair) for pair in pairs}
+        new = [pair for pair, refusal in verdicts.items() if refusal is None]
+        raised = self.scores()
         before = self.top()
         self.transactions += 1
-        for user, action in new:
+        granted = []
+        for user, action in sorted(new, key=lambda pair: (self.points[pair[1]], pair[1])):
+            score = raised.get(user, 0) + self.points[action]
+            if score > INTEGER_MAX:
+                verdicts[user, action] = ScoreOutOfRange
+                continue
+            raised[user] = score
+            granted.append((user, action))
             self.ledger[user, action] = self.points[action]
             self.reached[user] = self.transactions
+        for user, action in granted:
             verdicts[user, action] = (self.points[action], raised[user])
         self.version += self.top() != before
         return verdicts
