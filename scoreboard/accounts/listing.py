@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scoreboard.accounts import names, newcomers
-from scoreboard.accounts.users import SQL, Account
+from scoreboard.accounts.families import SQL
+from scoreboard.accounts.users import Account
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 
