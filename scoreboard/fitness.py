@@ -22,6 +22,7 @@ _MIGRATIONS: Final = "_yoyo_migration"
 _SHOWS: Final = {
     _MIGRATIONS: ("SELECT",),
     "board": ("SELECT",),
+    "revocations": ("SELECT",),
     "scores": ("SELECT",),
     "users": ("SELECT",),
 }
@@ -32,7 +33,10 @@ _WRITES: Final = {
     "ledger": ("SELECT", "INSERT"),
     "ledger_ledger_id_seq": ("USAGE",),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "refresh_handles": ("SELECT", "INSERT"),
     "refresh_tokens": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "revocation_clock": ("SELECT", "UPDATE"),
+    "revocations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "scores": ("SELECT", "INSERT", "UPDATE"),
     "users": ("SELECT", "INSERT", "UPDATE"),
 }

@@ -14,7 +14,7 @@ import pytest
 
 import scoreboard
 from scoreboard import fitness
-from scoreboard.accounts import registry
+from scoreboard.accounts import families
 from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
 from scoreboard.scoring import ledger
 from tests.roles import Role, a_role
@@ -73,7 +73,7 @@ async def test_all_that_is_missing_is_named_at_once(api: Role) -> None:
 
 def test_the_rights_that_are_listed_are_all_that_the_statements_need(api: Role) -> None:
     """PostgreSQL looks at rights, tables, columns and functions when it explains a statement."""
-    statements = {**ledger.SQL, **registry.SQL}
+    statements = {**ledger.SQL, **families.SQL}
     with closing(psycopg2.connect(api.url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         for name in statements.keys() - OF_OPERATORS - {PREPARED}:
@@ -141,10 +141,10 @@ def test_the_rights_that_the_documentation_gives_are_those_that_are_needed(
 ) -> None:
     given: dict[str, set[str]] = {}
     for rights, names in re.findall(
-        rf"GRANT ([A-Z]+) ON (?:SEQUENCE )?([\w, ]+?)\s+TO scoreboard_{serves_as};",
+        rf"GRANT ([A-Z]+) ON (?:SEQUENCE )?([\w,\s]+?)\s+TO scoreboard_{serves_as};",
         (Path(scoreboard.__file__).parents[1] / "docs" / "operations.md").read_text("utf-8"),
     ):
-        for name in names.split(", "):
+        for name in re.split(r",\s+", names):
             given.setdefault(name, set()).add(rights)
 
     assert given == {name: set(rights) for name, rights in fitness.RIGHTS[serves_as].items()}

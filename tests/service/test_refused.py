@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scoreboard import keys
 from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
 from tests.eventually import eventually
 from tests.instances import Instance, Start
@@ -102,23 +103,29 @@ async def test_an_instance_needs_no_more_rights_than_are_listed(
     one = await start(database_url=api.url, refresh_grace_seconds=0)
     add_actions(api.owner_url, {"run": 5})
 
-    async def post(path: str, document: dict[str, str]) -> dict[str, Any]:
-        async with one.client.post(path, json=document) as response:
-            assert response.status < 300, await response.text()
-            return dict(await response.json()) if response.status != 204 else {}
+    async def post(
+        path: str, document: dict[str, str], bearer: str = "", status: int = 200
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        async with one.client.post(path, json=document, headers=headers) as response:
+            assert response.status == status, await response.text()
+            return dict(await response.json())
 
-    tokens = await post("/api/auth/register", ADA)
+    first = await post("/api/auth/register", ADA, status=201)
+    tokens = await post("/api/auth/refresh", {"refreshToken": first["refreshToken"]})
+    # A replaced token, used again past its grace, ends all.
+    await post("/api/auth/refresh", {"refreshToken": first["refreshToken"]}, status=401)
     tokens = await post("/api/auth/login", {key: ADA[key] for key in ("username", "password")})
-    tokens = await post("/api/auth/refresh", {"refreshToken": tokens["refreshToken"]})
-    bearer = {"Authorization": f"Bearer {tokens['accessToken']}"}
-    async with one.client.post(
-        "/api/actions", json={"actionId": "run"}, headers=bearer
-    ) as response:
-        assert response.status == 200
+    bearer = tokens["accessToken"]
+    await post("/api/actions", {"actionId": "run"}, bearer)
     for path in ("/api/me", "/api/actions", "/api/leaderboard"):
-        async with one.client.get(path, headers=bearer) as response:
+        async with one.client.get(path, headers={"Authorization": f"Bearer {bearer}"}) as response:
             assert response.status == 200
+    change = {"currentPassword": ADA["password"], "newPassword": "lantern over quiet water"}
+    tokens = await post("/api/auth/password", change, bearer)
     await post("/api/auth/logout", {"refreshToken": tokens["refreshToken"]})
+    await post("/api/auth/logout-all", {}, tokens["accessToken"])
+    await one.app[keys.ACCOUNTS].purge()
     assert written.named("scoreboard.postgres.refused") == []
     await one.stop()
 
