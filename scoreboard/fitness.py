@@ -21,7 +21,7 @@ PART: Final = "postgresql"
 _MIGRATIONS: Final = "_yoyo_migration"
 _SHOWS: Final = {
     _MIGRATIONS: ("SELECT",),
-    "board": ("SELECT",),
+    "board": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
     "revocations": ("SELECT",),
     "scores": ("SELECT",),
     "users": ("SELECT",),

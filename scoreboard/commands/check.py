@@ -20,7 +20,7 @@ from scoreboard.commands.terminal import say
 from scoreboard.connections import redis_check
 from scoreboard.findings import Finding
 from scoreboard.live import rabbit_check
-from scoreboard.scoring.board import KEY
+from scoreboard.scoring.copy import KEY
 from scoreboard.settings import Settings, SettingsError
 
 _SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own

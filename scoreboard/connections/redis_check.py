@@ -48,6 +48,9 @@ try('EXPIRE', streams, '1')
 try('HGETALL', streams)
 try('HLEN', streams)
 try('HDEL', streams, field)
+try('TYPE', board)
+try('HSTRLEN', board, 'version')
+try('HMGET', board, 'version', 'board')
 try('HGET', board, 'version')
 try('HSET', board, field, '1')
 try('HDEL', board, field)
@@ -105,7 +108,7 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
     except RedisUnavailable as error:
         what = f"Redis at {place(url)} cannot be used: {_words(error)}."
         return [Finding(PART, "connection", "wrong", what, _to_do(what))]
-    failed = await _refused_outside(redis, board_key)
+    failed = await _refused_outside(redis)
     refused, info = await _probe(redis, board_key)
     version = _field(info, "redis_version")
     what = f"Redis {version or 'of a version that it does not tell'} at {place(url)}."
@@ -117,19 +120,14 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
     ]
 
 
-async def _refused_outside(redis: Redis, board_key: str) -> list[str]:
+async def _refused_outside(redis: Redis) -> list[str]:
     """Try what is not done by scripts."""
-    failed = []
-    for name, call in (
-        ("HMGET", lambda: redis.fields(board_key, ["version"])),
-        ("SCRIPT LOAD", lambda: redis.load(PROBE)),
-    ):
-        try:
-            await call()
-        except RedisUnavailable as error:
-            failed.append(f"{name}: {_words(error)}")
-            await asyncio.sleep(REST_SECONDS + 0.1)  # so long Redis is not asked after a failure
-    return failed
+    try:
+        await redis.load(PROBE)
+    except RedisUnavailable as error:
+        await asyncio.sleep(REST_SECONDS + 0.1)  # so long Redis is not asked after a failure
+        return [f"SCRIPT LOAD: {_words(error)}"]
+    return []
 
 
 async def _probe(redis: Redis, board_key: str) -> tuple[list[str], str]:
