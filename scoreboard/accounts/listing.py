@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from scoreboard.accounts import names, newcomers
 from scoreboard.accounts.families import SQL
@@ -29,10 +29,9 @@ class Listed:
 
 async def everybody(postgres: Postgres) -> AsyncIterator[Listed]:
     """Read all users in the order of their keys. Raises LedgerUnavailable."""
-    while await newcomers.give_keys(postgres):
-        pass
+    await _give_all_keys(postgres)
     after = ""
-    while rows := await _page(postgres, "list_users", after):
+    while rows := await postgres.fetch(SQL["list_users"], {"limit": _PAGE, "after": after}):
         for row in rows:
             yield _listed(row)
         after = rows[-1][4]
@@ -42,14 +41,15 @@ async def clashes(postgres: Postgres) -> list[Listed]:
     """Read those who share a name or a mailbox with somebody who had it first. Raises
     LedgerUnavailable.
     """
+    await _give_all_keys(postgres)
     rows = await postgres.fetch(SQL["list_suspects"])
     found = [(row, _clashes(row)) for row in rows]
     return [Listed(Account(*row[:4]), problems) for row, problems in found if problems]
 
 
-async def _page(postgres: Postgres, name: str, after: str) -> list[Row]:
-    parameters: dict[str, Any] = {"limit": _PAGE, "after": after}
-    return await postgres.fetch(SQL[name], parameters)
+async def _give_all_keys(postgres: Postgres) -> None:
+    while await newcomers.give_keys(postgres):
+        pass
 
 
 def _listed(row: Row) -> Listed:
@@ -63,7 +63,7 @@ def _listed(row: Row) -> Listed:
 def _clashes(row: Row) -> list[str]:
     username, key, email = row[1], row[4], row[5]
     problems = []
-    if key != names.username_key(username) != "":
+    if names.username_key(username) not in (key, ""):  # without a letter, a name is like no other
         problems.append("Somebody else had this name first, in another spelling.")
     if email != names.email_key(email):
         problems.append("Somebody else has this mailbox, under another form of the address.")
