@@ -125,6 +125,7 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
         handler_cancellation=True,
         access_log=None,  # `middleware.observe` logs; aiohttp's own one halves the throughput
         keepalive_timeout=_KEEPALIVE_SECONDS,
+        read_bufsize=BODY_MAX_BYTES,  # what is kept of a body until somebody reads it
         # aiohttp waits so long twice: for the handler, then for the answer to be read.
         shutdown_timeout=settings.shutdown_seconds / 2,
     )
@@ -229,6 +230,7 @@ def _publish_parts(app: web.Application, parts: Parts) -> None:
         keys.BUS: parts.bus,
         keys.HUB: parts.hub,
         keys.LIMITER: parts.limiter,
+        keys.GATE: parts.gate,
         keys.STREAMS: parts.streams,
         keys.USER_STREAMS: parts.user_streams,
         keys.HEALTH: parts.health,

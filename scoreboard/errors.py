@@ -21,6 +21,8 @@ class ScoreboardError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
+    # Whether the connection ends with the answer: a body may follow, or what nobody can read.
+    closes: ClassVar[bool] = False
     message: str = "Something went wrong on our side. It has been logged; try again later."
 
     def __init__(
@@ -63,6 +65,7 @@ class MalformedRequest(ScoreboardError):
 
     status = 400
     code = "malformed_request"
+    closes = True
     message = "This is not a request in HTTP/1.1 (RFC 9112), or its header is too large."
 
 
@@ -186,6 +189,7 @@ class BodyTooSlow(ScoreboardError):
 
     status = 408
     code = "body_too_slow"
+    closes = True
     message = "The request body did not arrive in time. Send it again."
 
 
@@ -210,6 +214,7 @@ class BodyTooLarge(ScoreboardError):
 
     status = 413
     code = "body_too_large"
+    closes = True
     message = "The request body is too large."
 
 
@@ -219,6 +224,27 @@ class UnsupportedMediaType(ScoreboardError):
     status = 415
     code = "unsupported_media_type"
     message = "Send the body as JSON, with Content-Type: application/json."
+
+    def __init__(self) -> None:
+        # What is taken instead (RFC 9110, 15.5.16).
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+        super().__init__(headers=headers)
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body is packed in a way that is not known here, or more than once."""
+
+    code = "unsupported_encoding"
+    message = "Send the body as it is, or packed once, with Content-Encoding: gzip or deflate."
+
+
+class ExpectationFailed(ScoreboardError):
+    """The client expects what is not known here; the connection is closed."""
+
+    status = 417
+    code = "expectation_failed"
+    closes = True
+    message = "No expectation is known here but 100-continue. Send the request without Expect."
 
 
 class RangeNotSatisfiable(ScoreboardError):

@@ -13,6 +13,7 @@ from scoreboard.accounts.access import AccessTokens, longest_life_seconds
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader, Revocations
+from scoreboard.api.gate import Gate
 from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
 from scoreboard.connections.hosts import Hosts
@@ -65,6 +66,7 @@ class Parts:
     accounts: Accounts
     revocations: RevocationReader
     limiter: RateLimiter
+    gate: Gate
     streams: StreamLimiter
     user_streams: StreamLimiter
     health: Health
@@ -104,6 +106,7 @@ def assemble(settings: Settings) -> Parts:
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
     revoked = Revocations(longest_life_seconds(settings), metrics)
     access = AccessTokens(settings, revoked)
+    limiter = RateLimiter(redis, metrics, board.vouched)
     return Parts(
         settings=settings,
         metrics=metrics,
@@ -125,7 +128,8 @@ def assemble(settings: Settings) -> Parts:
         revocations=RevocationReader(
             queries, revoked, metrics, interval_seconds=settings.reconcile_seconds
         ),
-        limiter=RateLimiter(redis, metrics, board.vouched),
+        limiter=limiter,
+        gate=Gate(limiter),
         streams=StreamLimiter(
             redis, settings.instance, "address", settings.streams_per_ip, metrics
         ),

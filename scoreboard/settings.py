@@ -71,6 +71,8 @@ class Settings:
     rate_limit_accounts_per_ip: Rate
     rate_limit_logins_per_user: Rate
     rate_limit_per_family: Rate
+    connections_per_ip: int
+    connections_max: int
     streams_per_ip: int
     streams_per_user: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
@@ -302,6 +304,10 @@ class SettingsSchema(Schema):
     rate_limit_per_family = _setting(
         _Parsed, "Refreshes and log-outs per log-in, from anywhere.", Rate.parse
     )
+    connections_per_ip = _whole(
+        "Open connections per address and process, trusted proxies apart; more are closed at once."
+    )
+    connections_max = _whole("Open connections of this process; more are closed at once.")
     streams_per_ip = _whole("Open streams per address, over all instances.")
     streams_per_user = _whole(
         "Open streams per user, over all instances, where reading needs a token."

@@ -39,6 +39,7 @@ def test_settings(**overrides: Any) -> Settings:
         "rate_limit_accounts_per_ip": UNLIMITED,
         "rate_limit_logins_per_user": UNLIMITED,
         "rate_limit_per_family": UNLIMITED,
+        "connections_per_ip": 10_000,
         "streams_per_ip": 10_000,
         "streams_per_user": 10_000,
         "shutdown_seconds": 5.0,

@@ -92,6 +92,13 @@ def client_path(request: web.Request, trusted: Trusted) -> tuple[str, ...]:
     return tuple(network.key for network in reversed(client_networks(request, trusted)))
 
 
+def peer_networks(peer: str, *, trusted: Trusted) -> tuple[Network, ...]:
+    """The networks that a peer's connections are counted under; none for a trusted proxy, and for a
+    peer without an address.
+    """
+    return () if not peer or _is_trusted(peer, tuple(trusted)) else networks_of(peer)
+
+
 @lru_cache(maxsize=4096)
 def _is_trusted(address: str, trusted: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     try:

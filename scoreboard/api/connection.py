@@ -1,26 +1,30 @@
-"""One client's connection, before and beside its requests: how long it may take to send one, how
-long it may leave an answer unread, and what it is told when what it sends is not HTTP.
+"""One client's connection, before and beside its requests: whether it may be, how long it may take
+to send a request's head, how much it may send ahead, how long it may leave an answer unread.
 
-aiohttp answers what its parser refuses before any middleware runs: with text that repeats the input
-and a traceback in the log, both as long as the client likes. Here it is the one error envelope and
-a counter.
+What is read of a head stands in `heads`, how many connections there may be in `admission`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
+from scoreboard.api.addresses import peer_networks
+from scoreboard.api.admission import Admission, connections_max
+from scoreboard.api.heads import QUEUE_MAX, Parser, settled
 from scoreboard.api.middleware import HEADERS_OF_DATA
-from scoreboard.api.replies import refusal
-from scoreboard.errors import MalformedRequest
-from scoreboard.keys import METRICS
+from scoreboard.api.replies import BODY_MAX_BYTES, refusal
+from scoreboard.errors import ScoreboardError
+from scoreboard.keys import METRICS, SETTINGS
 from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.http")
@@ -32,53 +36,102 @@ HEAD_SECONDS: Final = 15.0
 # How long a client may take nothing of an answer that waits for it; the kernel counts. (Streams
 # have a shorter time of their own, and are counted when it is over.)
 UNREAD_SECONDS: Final = 30.0
+# What the kernel may hold of what we do not read yet, which it doubles for its own accounts: a head
+# and a body. Left to itself it takes 6 MB, and hands 256 KB of it over at once.
+_KERNEL_BUFFER_BYTES: Final = 32 * 1024
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, with connections of ours. What differs costs a connection a timer, and a
-    request nothing.
+    """aiohttp's runner, with connections of ours. What differs costs a connection a timer, a parser
+    and two system calls, and a request two microseconds.
     """
 
     async def _make_server(self) -> web.Server:
-        return _Server(await super()._make_server(), self.app[METRICS])
+        return _Server(await super()._make_server(), self.app)
 
 
 class _Server(web.Server):
-    """Makes the protocol of each connection."""
+    """Makes the protocol of each connection, and the request of each message."""
 
-    def __init__(self, made: web.Server, metrics: Metrics) -> None:
+    def __init__(self, made: web.Server, app: web.Application) -> None:
         super().__init__(
             made.request_handler,
-            request_factory=made.request_factory,
+            request_factory=partial(_request, made.request_factory),
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,
         )
-        self._metrics = metrics
+        settings = app[SETTINGS]
+        self._metrics = app[METRICS]
+        self._admission = Admission(
+            per_address=settings.connections_per_ip,
+            most=connections_max(settings.connections_max),
+            networks_of=partial(peer_networks, trusted=settings.trusted_proxies),
+        )
 
     def __call__(self) -> RequestHandler:
-        return _Connection(self, self._metrics, **self._kwargs)
+        return _Connection(self, self._metrics, self._admission, **self._kwargs)
+
+
+def _request(
+    make: Any,
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    message, notes = settled(message)
+    request: web.BaseRequest = make(message, payload, protocol, writer, task)
+    if notes:
+        request.update(notes)
+    return request
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_metrics",)
+    __slots__ = ("_admission", "_metrics", "_peer")
 
-    def __init__(self, server: _Server, metrics: Metrics, **kwargs: object) -> None:
+    def __init__(
+        self, server: _Server, metrics: Metrics, admission: Admission, **kwargs: Any
+    ) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(server, loop=loop, **kwargs)  # type: ignore[arg-type]
+        super().__init__(server, loop=loop, **kwargs)
+        self._parser = Parser(
+            self, loop, body_max_bytes=BODY_MAX_BYTES, on_malformed=self._count_malformed
+        )
+        self._max_msg_queue_size = QUEUE_MAX
+        self._msg_queue_resume_size = QUEUE_MAX // 2
         self._metrics = metrics
+        self._admission = admission
+        self._peer: str | None = None  # of a connection that was let in
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the first request's head its time, and an unread answer its own."""
+        """Let it in or not; give the first request's head its time, and an unread answer its
+        own.
+        """
+        peer = _peer_of(transport)
+        if (reason := self._admission.enter(peer)) is not None:
+            self._metrics.connections_refused.labels(reason).inc()
+            self.force_close()  # nothing of what may come is parsed
+            transport.abort()  # type: ignore[attr-defined]
+            return
+        self._peer = peer
+        self._metrics.connections.inc()
         super().connection_made(transport)
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
         # It closes whoever is waited for. Once a request was answered, aiohttp moves the time on.
         self._next_keepalive_close_time = end = self._loop.time() + HEAD_SECONDS
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
-        peer = transport.get_extra_info("socket")
-        if _USER_TIMEOUT is not None and peer is not None and peer.family != socket.AF_UNIX:
-            peer.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(UNREAD_SECONDS * 1000))
+        _bound_kernel(transport.get_extra_info("socket"))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room for another one."""
+        if self._peer is not None:
+            self._admission.leave(self._peer)
+            self._metrics.connections.dec()
+            self._peer = None
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -87,14 +140,27 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is not HTTP, and close the connection: where the next request would begin is
-        anybody's guess, and guesses are how requests are smuggled.
-        """
-        if not isinstance(exc, HttpProcessingError):
-            return super().handle_error(request, status, exc, message)
-        self._metrics.requests_malformed.inc()
-        log.debug("scoreboard.http.malformed", reason=type(exc).__name__)
-        response = refusal(MalformedRequest())
+        """Answer for a defect of ours outside of every handler; aiohttp logs it."""
+        super().handle_error(request, status, exc, message)
+        response = refusal(ScoreboardError())
         response.headers.update(HEADERS_OF_DATA)
         response.force_close()
         return response
+
+    def _count_malformed(self, reason: str) -> None:
+        self._metrics.requests_malformed.inc()
+        log.debug("scoreboard.http.malformed", reason=reason)
+
+
+def _peer_of(transport: asyncio.BaseTransport) -> str:
+    """The address; empty for a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
+
+
+def _bound_kernel(peer: socket.socket | None) -> None:
+    if peer is None or peer.family == socket.AF_UNIX:
+        return
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BUFFER_BYTES)
+    if _USER_TIMEOUT is not None:
+        peer.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(UNREAD_SECONDS * 1000))

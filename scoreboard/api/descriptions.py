@@ -20,6 +20,7 @@ from scoreboard.api.schemas import ErrorSchema
 from scoreboard.errors import (
     BodyTooLarge,
     BodyTooSlow,
+    ExpectationFailed,
     ExpiredToken,
     InvalidPayload,
     InvalidToken,
@@ -31,6 +32,7 @@ from scoreboard.errors import (
     ScoreboardError,
     ShuttingDown,
     UnknownUser,
+    UnsupportedEncoding,
     UnsupportedMediaType,
 )
 
@@ -139,6 +141,8 @@ class Operation:
                 BodyTooSlow(),
                 BodyTooLarge(),
                 UnsupportedMediaType(),
+                UnsupportedEncoding(),
+                ExpectationFailed(),
             ]
         # The limiter stands before every route, and is itself a queue that can be full or closed.
         limited = RateLimited(headers={"Retry-After": "1"})

@@ -22,6 +22,8 @@ HEADERS: Final = {
     "RateLimit-Policy": _field("The limit and its period in seconds.", "600;w=60"),
     "Retry-After": _field("Seconds after which to try again.", 1),
     "WWW-Authenticate": _field("How to authenticate.", 'Bearer realm="scoreboard"'),
+    "Accept": _field("What a body may be.", "application/json"),
+    "Accept-Encoding": _field("How a body may be packed.", "gzip, deflate"),
     "ETag": _field("The board's version.", '"42"'),
     "Cache-Control": _field("Who may keep the answer, and how long.", "no-store"),
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from aiohttp import web
@@ -20,11 +20,12 @@ from aiohttp.typedefs import Handler
 from scoreboard.accounts import names
 from scoreboard.api.addresses import client_address, networks_of
 from scoreboard.api.checks import Allowance, Check, check_of, tightest
-from scoreboard.api.identity import identity_or_none
+from scoreboard.api.heads import FOUND
+from scoreboard.api.identity import has_new_token, identity_or_none
 from scoreboard.api.replies import is_shared
 from scoreboard.api.tracing import span_of_call
 from scoreboard.errors import RateLimited
-from scoreboard.keys import ACCOUNTS, LIMITER, METRICS, SETTINGS
+from scoreboard.keys import ACCOUNTS, GATE, LIMITER, METRICS, SETTINGS
 from scoreboard.scoring.model import Board
 from scoreboard.settings import Rate
 
@@ -37,13 +38,22 @@ _REDIS: Final = {"db.system.name": "redis"}
 
 @web.middleware
 async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request against every limit that applies, before anything else is done for it.
+    """Count the request against every limit that applies, before anything else is done for it; then
+    refuse what was found to be wrong with its head.
 
-    Raises RateLimited. The answer's headers are set in `write_limits`, when it is prepared.
+    Raises RateLimited, and what was found. The answer's headers are set in `write_limits`, when it
+    is prepared.
     """
-    request[_ALLOWANCE] = allowance = await _ask(request, _checks(request))
+    with span_of_call(request, "scoreboard.limits", _REDIS) as span:
+        request[_ALLOWANCE] = allowance = await request.app[GATE].check(
+            _of_caller(request), partial(_of_user, request), partial(has_new_token, request)
+        )
+        if not allowance.allowed:
+            span.note({"scoreboard.limit": allowance.check.name})
     if not allowance.allowed:
         _refuse(request, allowance)
+    if (wrong := request.get(FOUND)) is not None:
+        raise wrong
     return await handler(request)
 
 
@@ -136,15 +146,15 @@ def _one_spelling(login: str) -> str:
 # Checks
 
 
-def _checks(request: web.Request) -> Sequence[Check]:
-    settings = request.app[SETTINGS]
-    if request.path in _OPERATIONS:
-        return _of_address(request, "operations", settings.rate_limit_per_ip)
-    by_address = _of_address(request, "ip", settings.rate_limit_per_ip)
-    user = identity_or_none(request)
-    if user is None:
-        return by_address
-    return (*by_address, check_of("user", user.user_id, settings.rate_limit_per_user))
+def _of_caller(request: web.Request) -> tuple[Check, ...]:
+    name = "operations" if request.path in _OPERATIONS else "ip"
+    return _of_address(request, name, request.app[SETTINGS].rate_limit_per_ip)
+
+
+def _of_user(request: web.Request) -> tuple[Check, ...]:
+    if request.path in _OPERATIONS or (user := identity_or_none(request)) is None:
+        return ()
+    return (check_of("user", user.user_id, request.app[SETTINGS].rate_limit_per_user),)
 
 
 def _of_address(request: web.Request, name: str, rate: Rate) -> tuple[Check, ...]:

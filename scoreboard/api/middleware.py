@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
+from scoreboard.api.heads import WAITS_FOR_CONTINUE
 from scoreboard.api.identity import known_user
 from scoreboard.api.replies import CACHE_CONTROL, is_shared, refusal
 from scoreboard.api.tracing import REQUEST_ID, traceparent
@@ -89,7 +90,10 @@ def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
     part of the first one's body: there the connection is closed, which every client understands.
     """
     if not request.writer.output_size:
-        return refusal(error)
+        response = refusal(error)
+        if WAITS_FOR_CONTINUE in request:
+            response.force_close()  # the client got no word to send the body, and may do so yet
+        return response
     request.app[METRICS].http_broken_off.inc()
     if request.transport is not None:
         request.transport.abort()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from scoreboard.api.descriptions import Answer, Operation
 from scoreboard.api.replies import reply
@@ -48,5 +48,5 @@ async def readyz(request: web.Request) -> web.Response:
 )
 async def metrics(request: web.Request) -> web.Response:
     """The counters, for Prometheus."""
-    body = generate_latest(request.app[METRICS].of_all_workers())
+    body = request.app[METRICS].text()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -134,6 +134,7 @@ def _forget_opening(request: web.Request, response: EventSourceResponse) -> _Fat
     protocol: Any = request.protocol
     protocol.keep_alive(False)
     protocol.close()  # from here on nothing that comes in is parsed
+    protocol._messages.clear()  # and what was sent ahead is not answered
     protocol._parser = None  # as aiohttp itself does when the connection is lost
     response.headers.clear()
     kept: Any = request

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
 from scoreboard.api import connection, replies
+from tests.attacks.conftest import Start
 from tests.attacks.wire import Wire, connected, exchange
 from tests.eventually import eventually
 from tests.instances import Instance
@@ -113,6 +114,54 @@ async def test_a_client_that_never_reads_its_answers_is_cut_off(
         await wire.send(b"GET /docs/openapi.json HTTP/1.1\r\nHost: test\r\n\r\n" * 100)
         await eventually(lambda: server.requests_count > 0)
         await eventually(lambda: not server.connections, message="the connection is gone")
+
+
+# More connections than one client needs
+
+
+async def test_an_address_may_hold_so_many_connections_and_no_more(start: Start) -> None:
+    instance = await start(connections_per_ip=3)
+    async with AsyncExitStack() as stack:
+        wires = [await stack.enter_async_context(connected(instance)) for _ in range(3)]
+        for wire in wires:
+            await wire.send(GET)
+            assert (await wire.reply()).status == 200
+        async with connected(instance) as one_more:
+            assert await one_more.rest() == b""
+        assert instance.metric("connections") == 3
+        assert instance.metric("connections_refused_total", reason="address") == 1
+        async with connected(instance, address="127.0.0.2") as neighbour:
+            await neighbour.send(GET)
+            assert (await neighbour.reply()).status == 200
+    await eventually(lambda: instance.metric("connections") == 0)
+    async with connected(instance) as later:
+        await later.send(GET)
+        assert (await later.reply()).status == 200
+
+
+async def test_an_instance_holds_so_many_connections_and_leaves_room_for_others(
+    start: Start,
+) -> None:
+    instance = await start(connections_per_ip=100, connections_max=8)
+    async with AsyncExitStack() as stack:
+        for n in range(8):
+            address = f"127.0.0.{2 + n // 4}"
+            wire = await stack.enter_async_context(connected(instance, address=address))
+            await wire.send(GET)
+            assert (await wire.reply()).status == 200
+        for address, reason in (("127.0.0.2", "process"), ("127.0.0.9", "process")):
+            async with connected(instance, address=address) as one_more:
+                assert await one_more.rest() == b""
+            assert instance.metric("connections_refused_total", reason=reason)
+
+
+async def test_a_trusted_proxy_may_hold_as_many_connections_as_there_are(start: Start) -> None:
+    instance = await start(connections_per_ip=1, trusted_proxies=["127.0.0.1"])
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            wire = await stack.enter_async_context(connected(instance))
+            await wire.send(GET)
+            assert (await wire.reply()).status == 200
 
 
 # Too much of anything

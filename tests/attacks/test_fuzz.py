@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import pytest
 from hypothesis import given
 from structlog.testing import capture_logs
 
@@ -41,7 +42,10 @@ def failures(instance: Instance) -> list[str]:
 
 @examples(120)
 @given(requests())
-async def test_no_bytes_make_the_service_fail(instance: Instance, data: bytes) -> None:
+async def test_no_bytes_make_the_service_fail(
+    instance: Instance, caplog: pytest.LogCaptureFixture, data: bytes
+) -> None:
+    caplog.clear()
     with capture_logs() as logs:
         async with connected(instance) as wire:
             await wire.send(data)
@@ -54,6 +58,7 @@ async def test_no_bytes_make_the_service_fail(instance: Instance, data: bytes) -
         assert received.split()[1][:1] in b"1234"
     assert failures(instance) == []
     assert not [entry for entry in logs if entry["log_level"] in ("error", "critical")]
+    assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
 
 
 async def test_after_all_that_it_serves_on(instance: Instance) -> None:

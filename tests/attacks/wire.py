@@ -60,13 +60,19 @@ class Wire:
 
 
 @asynccontextmanager
-async def connected(instance: Instance, receive_buffer: int | None = None) -> AsyncIterator[Wire]:
-    """Connect to the instance; a small `receive_buffer` makes a client that takes little."""
+async def connected(
+    instance: Instance, receive_buffer: int | None = None, address: str = ""
+) -> AsyncIterator[Wire]:
+    """Connect to the instance; a small `receive_buffer` makes a client that takes little, an
+    `address` (of the loopback network) another client.
+    """
     host, port = instance.url.removeprefix("http://").split(":")
     peer = socket.socket()
     peer.setblocking(False)
     if receive_buffer is not None:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if address:
+        peer.bind((address, 0))
     await asyncio.get_running_loop().sock_connect(peer, (host, int(port)))
     reader, writer = await asyncio.open_connection(sock=peer, limit=1 << 16)
     try:

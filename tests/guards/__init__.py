@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.guards.accounts import ACCOUNTS
+from tests.guards.beneath import BENEATH
 from tests.guards.caches import CACHES
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
@@ -20,6 +21,7 @@ from tests.guards.web import WEB
 GUARDS: Final = (
     *SCORING,
     *LIVE,
+    *BENEATH,
     *EDGE,
     *CACHES,
     *ACCOUNTS,

@@ -192,13 +192,6 @@ EDGE: Final = (
         f"{HELD_CONNECTIONS}::test_a_client_that_never_reads_its_answers_is_cut_off",
     ),
     Guard(
-        "what is not HTTP is neither repeated nor logged",
-        "scoreboard/api/connection.py",
-        "        if not isinstance(exc, HttpProcessingError):\n",
-        "        if True:\n",
-        "tests/attacks/test_smuggling.py::test_what_is_not_http_is_counted_and_not_logged",
-    ),
-    Guard(
         "a login is one in all its spellings",
         "scoreboard/api/limits.py",
         'check_of("login", _one_spelling(login), ',

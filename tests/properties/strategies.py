@@ -210,11 +210,26 @@ def action_ids() -> st.SearchStrategy[str]:
 
 def requests() -> st.SearchStrategy[bytes]:
     """Bytes that begin like a request and go wrong somewhere, or nowhere."""
-    methods = st.sampled_from([b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"get", b"", b"\x16"])
+    methods = st.sampled_from(
+        [b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"get", b"", b"\x16"]
+    )
     paths = st.sampled_from(
-        [b"/", b"/api/actions", b"/api/leaderboard", b"/api/auth/login", b"/api/me", b"*", b"//"]
+        [
+            b"/",
+            b"/api/actions",
+            b"/api/leaderboard",
+            b"/api/auth/login",
+            b"/api/me",
+            b"*",
+            b"//",
+            b"http://xn--a/healthz",
+            b"test:80",
+            b"/" * 100,
+        ]
     ) | st.binary(max_size=20)
-    versions = st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.1 ", b""])
+    versions = st.sampled_from(
+        [b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/1.1 ", b""]
+    )
     lines = st.sampled_from(
         [
             b"Host: test",
@@ -223,9 +238,14 @@ def requests() -> st.SearchStrategy[bytes]:
             b"Content-Length: -1",
             b"Transfer-Encoding: chunked",
             b"Content-Encoding: gzip",
+            b"Content-Encoding: deflate",
+            b"Content-Encoding: br, gzip",
             b"Expect: 100-continue",
+            b"Expect: anything",
             b"Connection: Upgrade",
+            b"Connection: close, Upgrade",
             b"Upgrade: websocket",
+            b"Upgrade: h2c",
             b"Authorization: Bearer a.b.c",
             b'If-None-Match: W/"1", *',
             b"Accept-Encoding: gzip;q=x",
@@ -236,9 +256,17 @@ def requests() -> st.SearchStrategy[bytes]:
     ends = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b""])
     first = st.builds(lambda *parts: b" ".join(parts), methods, paths, versions)
     head = st.lists(st.tuples(lines, ends).map(b"".join), max_size=6).map(b"".join)
-    bodies = st.sampled_from([b"", b"{}", b"2\r\n{}\r\n0\r\n\r\n", b"[" * 100]) | st.binary(
-        max_size=20
-    )
+    bodies = st.sampled_from(
+        [
+            b"",
+            b"{}",
+            b"\xef\xbb\xbf{}",
+            b"2\r\n{}\r\n0\r\n\r\n",
+            b"2\r\n{}zz\r\n",
+            b"\x1f\x8b\x08",
+            b"[" * 100,
+        ]
+    ) | st.binary(max_size=20)
     return st.builds(
         lambda *parts: b"".join(parts), first, ends, st.just(b"Host: test\r\n"), head, ends, bodies
     )

@@ -43,6 +43,7 @@ class ScoreboardServer(ServerProcess):
             "rate_limit_per_ip": UNLIMITED,
             "rate_limit_per_user": UNLIMITED,
             "rate_limit_accounts_per_ip": UNLIMITED,
+            "connections_per_ip": 100_000,
             "streams_per_ip": 100_000,
         } | settings
         # Nothing of the caller's settings, and the package of this checkout.

@@ -33,7 +33,7 @@ def as_shipped() -> dict[str, Any]:
     return {
         key: value
         for key, value in defaults.items()
-        if key.startswith(("rate_limit_", "streams_per_"))
+        if key.startswith(("rate_limit_", "streams_per_", "connections_"))
     }
 
 

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from scoreboard.api.addresses import Trusted, client_address, client_networks, networks_of
+from scoreboard.api.addresses import (
+    Trusted,
+    client_address,
+    client_networks,
+    networks_of,
+    peer_networks,
+)
 from tests.properties.strategies import examples
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
@@ -192,3 +198,17 @@ def test_an_address_that_was_never_seen_costs_little_before_any_limit_is_asked()
     taken = min(cost_us(networks_of) for _ in range(5))
     parsing = min(cost_us(ip_address) for _ in range(5))
     assert taken < 9 * parsing
+
+
+def test_a_peers_connections_are_counted_by_network_and_those_of_a_trusted_proxy_are_not() -> None:
+    trusted = (ip_network("192.0.2.0/24"),)
+    assert [network.key for network in peer_networks("198.51.100.7", trusted=trusted)] == [
+        "198.51.100.7"
+    ]
+    assert [network.key for network in peer_networks("2001:db8:1:2::3", trusted=trusted)] == [
+        "2001:db8:1:2::/64",
+        "2001:db8:1::/56",
+        "2001:db8:1::/48",
+    ]
+    for peer in ("192.0.2.9", "::ffff:192.0.2.9", ""):
+        assert peer_networks(peer, trusted=trusted) == ()

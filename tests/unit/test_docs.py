@@ -181,6 +181,7 @@ def test_every_metric_that_is_named_exists(page: Path) -> None:
         ("`reason` of copies refused", "copies_refused"),
         ("`reason` of boards refused", "boards_refused"),
         ("`mended`", "divergences"),
+        ("`reason` of connections refused", "connections_refused"),
         ("`reason` of Redis' failures", "redis_failures"),
     ],
 )

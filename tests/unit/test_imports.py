@@ -48,16 +48,20 @@ FLOW = (
     "api.etags",
     # what every request passes
     "api.connection",
+    "api.admission",
     "api.middleware",
     "api.limits",
     "api.identity",
     "api.schemas",
     "api.replies",
+    "api.encodings",
+    "api.heads",
     "api.tracing",
     "api.addresses",
     # what handlers ask for, by typed key
     "keys",
     # the parts: how often somebody may ask
+    "api.gate",
     "api.rates",
     "api.local_rates",
     "api.checks",

@@ -1,0 +1,172 @@
+"""What a stranger sends before it is a request, and what is read of its head."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.guard import HELD_CONNECTIONS, Guard
+
+_BENEATH: Final = "tests/attacks/test_beneath.py"
+_COST: Final = "tests/attacks/test_cost.py"
+_MEMORY: Final = (
+    "tests/attacks/test_memory.py::test_several_hundred_connections_grow_an_instance_by_little"
+)
+_HEADS: Final = "tests/unit/test_heads.py"
+
+BENEATH: Final = (
+    Guard(
+        "a head has one bound in pieces",
+        "scoreboard/api/heads.py",
+        "        if self._unfinished_bytes > HEAD_MAX_BYTES:\n",
+        "        if False:\n",
+        _MEMORY,
+    ),
+    Guard(
+        "a head has one bound in one piece",
+        "scoreboard/api/heads.py",
+        "            if may_be_too_large and",
+        "            if False and",
+        f"{_HEADS}::test_a_head_of_32_kib_is_read_and_a_larger_one_is_not",
+    ),
+    Guard(
+        "requests that are sent ahead are few",
+        "scoreboard/api/heads.py",
+        "            max_msg_queue_size=QUEUE_MAX,\n",
+        "            max_msg_queue_size=32,\n",
+        f"{_HEADS}::test_nothing_is_parsed_ahead_of_what_may_wait",
+    ),
+    Guard(
+        "nothing is parsed behind what cannot be read",
+        "scoreboard/api/heads.py",
+        "        self._ended = True\n",
+        "",
+        f"{_HEADS}::test_nothing_that_follows_what_cannot_be_read_is_looked_at",
+    ),
+    Guard(
+        "what is not HTTP is a request like any other",
+        "scoreboard/api/heads.py",
+        "        except HttpProcessingError as error:\n",
+        "        except ZeroDivisionError as error:\n",
+        f"{_BENEATH}::test_what_is_not_http_is_refused_like_a_request_and_ends_the_connection",
+    ),
+    Guard(
+        "a body that is cut ends at once",
+        "scoreboard/api/heads.py",
+        "            self._body.set_exception(BodyCut())\n",
+        "            pass\n",
+        f"{_BENEATH}::test_a_body_that_breaks_off_is_answered_at_once",
+    ),
+    Guard(
+        "a body that is cut is logged by nobody",
+        "scoreboard/api/heads.py",
+        "class BodyCut(RequestPayloadError, asyncio.TimeoutError):",
+        "class BodyCut(RequestPayloadError):",
+        f"{_BENEATH}::test_a_body_that_breaks_off_after_its_answer_ends_the_connection",
+    ),
+    Guard(
+        "no route is looked for along a path of slashes",
+        "scoreboard/api/heads.py",
+        '    return len(path) <= PATH_MAX_CHARS and path.count("/") <= SEGMENTS_MAX\n',
+        "    return True\n",
+        f"{_COST}::test_no_target_takes_longer_to_read_than_it_is_long",
+    ),
+    Guard(
+        "a host in a target is not decoded",
+        "scoreboard/api/heads.py",
+        '    if not path.startswith("/"):\n        message = _without_authority(message)\n',
+        "",
+        f"{_BENEATH}::test_a_host_in_the_target_is_not_decoded",
+    ),
+    Guard(
+        "aiohttp answers no expectation by itself",
+        "scoreboard/api/heads.py",
+        "    del headers[hdrs.EXPECT]\n",
+        "",
+        f"{_BENEATH}::test_an_unknown_expectation_is_refused_in_the_one_envelope",
+    ),
+    Guard(
+        "no body is asked for that is refused",
+        "scoreboard/api/replies.py",
+        "    if (request.content_length or 0) > BODY_MAX_BYTES:\n        raise BodyTooLarge\n",
+        "",
+        f"{_BENEATH}::test_a_body_that_would_be_refused_is_not_asked_for",
+    ),
+    Guard(
+        "a body that was not asked for is not taken for a request",
+        "scoreboard/api/middleware.py",
+        "        if WAITS_FOR_CONTINUE in request:",
+        "        if False:",
+        f"{_BENEATH}::test_a_body_that_would_be_refused_is_not_asked_for",
+    ),
+    Guard(
+        "only a body that is read is unpacked",
+        "scoreboard/api/heads.py",
+        "            auto_decompress=False,",
+        "            auto_decompress=True,",
+        f"{_BENEATH}::test_a_body_that_cannot_be_unpacked_is_400",
+    ),
+    Guard(
+        "a packed body is whole and nothing follows it",
+        "scoreboard/api/encodings.py",
+        "    if not packed.eof or packed.unused_data:\n",
+        "    if False:\n",
+        "tests/unit/test_encodings.py",
+    ),
+    Guard(
+        "no more is unpacked than a body may have",
+        "scoreboard/api/encodings.py",
+        "packed.decompress(body, most_bytes + 1)",
+        "packed.decompress(body)[: most_bytes]",
+        "tests/unit/test_encodings.py",
+    ),
+    Guard(
+        "a content type is not read as e-mail",
+        "scoreboard/api/replies.py",
+        '    return given[:_TYPE_MAX_CHARS].partition(";")[0].strip().lower() == JSON\n',
+        "    return bool(given) and request.content_type == JSON\n",
+        f"{_COST}::test_no_header_field_takes_longer_to_read_than_it_is_long",
+    ),
+    Guard(
+        "a token of an address that is refused is not verified",
+        "scoreboard/api/gate.py",
+        "                return standing\n",
+        "                pass\n",
+        f"{_COST}::test_redis_is_not_asked_for_an_address_that_is_refused",
+    ),
+    Guard(
+        "an address that was refused is counted before its token is verified",
+        "scoreboard/api/gate.py",
+        "            if self._were_refused_lately(address, now) and has_new_token():\n",
+        "            if False:\n",
+        "tests/unit/test_gate.py",
+    ),
+    Guard(
+        "metrics are written so often and no oftener",
+        "scoreboard/operations/metrics.py",
+        "        if self._text_paid_until <= now + _TEXTS_AT_ONCE * _TEXT_SECONDS:\n",
+        "        if True:\n",
+        f"{_COST}::test_metrics_are_not_written_anew_for_each_who_asks",
+    ),
+    Guard(
+        "an address holds so many connections",
+        "scoreboard/api/admission.py",
+        '                return "address"\n',
+        "                pass\n",
+        f"{HELD_CONNECTIONS}::test_an_address_may_hold_so_many_connections_and_no_more",
+    ),
+    Guard(
+        "a process holds so many connections",
+        "scoreboard/api/admission.py",
+        '            return "process"\n',
+        "            pass\n",
+        f"{HELD_CONNECTIONS}"
+        "::test_an_instance_holds_so_many_connections_and_leaves_room_for_others",
+    ),
+    Guard(
+        "a connection that ends makes room",
+        "scoreboard/api/connection.py",
+        "            self._admission.leave(self._peer)\n",
+        "",
+        f"{HELD_CONNECTIONS}::test_an_address_may_hold_so_many_connections_and_no_more",
+    ),
+)
