@@ -146,7 +146,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
         "health": parts.health.run,
         "vitals": parts.vitals.run,
     }
-    if parts.settings.takes_submissions:  # a stream instance needs no right to write
+    if parts.settings.takes_submissions:  # a stream instance may delete nothing
         work["purge"] = lambda: _purge(parts.accounts)
     tasks = [
         asyncio.create_task(_keep_running(name, run, parts.metrics), name=name)

@@ -119,7 +119,8 @@ async def _look(postgres: Postgres, database_url: str, role: str, server: _Serve
 
 
 def _writes(role: str, server: _Server) -> Finding:
-    """Whether it takes writes, for a role that makes some. What says that it takes none is not
+    """Whether it takes writes, for a role that makes grants (one for streams only lifts a version
+    that went back, and does without). What says that it takes none is not
     overruled: it may be a primary that was, or that moves, or whose disk is full.
     """
     if role == "stream" or not (server.is_standby or server.read_only_source):

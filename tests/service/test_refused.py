@@ -130,7 +130,7 @@ async def test_an_instance_needs_no_more_rights_than_are_listed(
     await one.stop()
 
 
-async def test_an_instance_for_streams_needs_to_read_alone(
+async def test_an_instance_for_streams_needs_no_more_rights_than_are_listed(
     start: Start, database_url: str, written: Written
 ) -> None:
     written.begin("info")
