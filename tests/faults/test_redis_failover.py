@@ -39,11 +39,13 @@ def trio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisTrio]:
 
 
 def certificate(directory: Path) -> Path:
-    """Put a certificate for this machine there, that only its own holders believe."""
+    """Make a certificate for this machine there, that only its own holders believe. Answers the
+    directory that has it and its key.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl, as docker/make_secrets.py does")
     runpy.run_path(str(DOCKER / "make_secrets.py"))["certificate"](directory)
-    return directory
+    return directory / "nginx"
 
 
 @pytest.fixture
