@@ -36,7 +36,6 @@ from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.scoring.copy import RedisCopy
 from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Board, Origin
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 from scoreboard.settings import Settings
@@ -101,7 +100,7 @@ def assemble(settings: Settings) -> Parts:
     relay = Relay(
         ledger, {"hub": hub, "redis": board}, metrics, interval_seconds=settings.reconcile_seconds
     )
-    bus = _bus(settings, metrics, spans, hub.offer, relay.hurry)
+    bus = _bus(settings, metrics, spans, hub, relay.hurry)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
     revoked = Revocations(longest_life_seconds(settings), metrics)
@@ -191,7 +190,7 @@ def _bus(
     settings: Settings,
     metrics: Metrics,
     spans: Tracing,
-    on_board: Callable[[Board, Origin | None], None],
+    hub: Hub,
     on_connected: Callable[[], None],
 ) -> Bus:
     if not settings.amqp_url:
@@ -202,7 +201,7 @@ def _bus(
         metrics,
         publish_timeout_seconds=settings.publish_timeout_seconds,
         publishes=settings.takes_submissions,
-        on_board=on_board,
+        hub=hub,
         on_connected=on_connected,
         tracing=spans,
     )

@@ -71,6 +71,7 @@ async def reckon(
     await eventually(lambda: cached_board(redis_url) == (version, truth), within_seconds=5.0)
     for door in load.doors if doors is None else doors:
         assert await shown_by(door) == (version, truth)
+        assert await diverged(door) == 0  # no sound board was taken for one of another history
 
 
 def cached_board(redis_url: str) -> tuple[int, list[tuple[str, int]]]:
@@ -89,3 +90,12 @@ async def shown_by(door: str) -> tuple[int, list[tuple[str, int]]]:
         document = await response.json()
         entries = [(entry["userId"], entry["score"]) for entry in document["data"]]
         return document["version"], entries
+
+
+async def diverged(door: str) -> float:
+    """How often this instance found a board shown of which the ledger knew nothing."""
+    async with aiohttp.ClientSession() as client, client.get(f"{door}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    counts = [line for line in lines if line.startswith("scoreboard_divergences_total{")]
+    assert counts
+    return sum(float(line.rpartition(" ")[2]) for line in counts)

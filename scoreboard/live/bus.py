@@ -34,6 +34,17 @@ class Bus(Protocol):
         """Whether boards get through, as far as is known."""
 
 
+class Hears(Protocol):
+    """Whoever hears of the boards of others: the hub."""
+
+    @property
+    def version(self) -> int:
+        """The version of the newest board that it has; a board that is not newer is none to it."""
+
+    def offer(self, board: Board, origin: Origin | None) -> None:
+        """Take a board that came, if it is newer."""
+
+
 class LocalBus:
     """The bus of a single instance: every board is here already."""
 

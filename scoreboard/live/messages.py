@@ -4,8 +4,8 @@ Operators see these in the management UI, and other versions of this service rea
 update is rolled out: a header may be added, and none may change its meaning.
 
 Whoever may publish to the exchange can send anything, so a message is bounded before it is
-verified, verified before it is parsed, and parsed strictly. Nothing in it is read that the
-signature does not cover.
+verified, verified before it is parsed, and parsed strictly. Of what the signature does not cover
+only the header `version` is read, to pass over what is no news.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scoreboard.signatures import Signatures
 EXCHANGE: Final = "scoreboard.events"
 EVENT_TYPE: Final = "score:update"
 PURPOSE: Final = "scoreboard bus"
+VERSION_HEADER: Final = "version"
 INSTANCE_HEADER: Final = "instance"
 BEGAN_HEADER: Final = "began"
 TRACE_HEADER: Final = "traceparent"
@@ -65,7 +66,7 @@ class Messages:
 
     def write(self, board: Board, origin: Origin | None, trace: str | None) -> Message:
         """Make a message of a board; `trace` is the span that sends it."""
-        headers: dict[str, Any] = {"version": board.version, INSTANCE_HEADER: self.instance}
+        headers: dict[str, Any] = {VERSION_HEADER: board.version, INSTANCE_HEADER: self.instance}
         if origin is not None:
             headers |= _headers_of(origin, trace)
         message = Message(EVENT_TYPE, f"board-{board.version}", headers, board.to_json())

@@ -35,10 +35,11 @@ from aiormq.exceptions import ChannelAccessRefused
 
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.live.broker import CONNECT_SECONDS, Side, Work, lost, open_channel
-from scoreboard.live.bus import addresses
+from scoreboard.live.bus import Hears, addresses
 from scoreboard.live.messages import (
     EXCHANGE,
     INSTANCE_HEADER,
+    VERSION_HEADER,
     Fault,
     Message,
     Messages,
@@ -62,8 +63,9 @@ _SENDER_CHARS_MAX: Final = 64
 
 
 class RabbitBus:
-    """The bus of several instances. `on_board` gets each board that arrives, `on_connected` is told
-    of each new connection that consumes; without `on_board` this instance only publishes.
+    """The bus of several instances. `hub` is offered each board that arrives and is newer than its
+    own, `on_connected` is told of each new connection that consumes; without a hub this instance
+    only publishes.
 
     The exchange is made by whoever may make it. A user that may not, as that of stream instances,
     waits for somebody who may.
@@ -77,7 +79,7 @@ class RabbitBus:
         *,
         publish_timeout_seconds: float,
         publishes: bool = True,
-        on_board: Callable[[Board, Origin | None], None] | None = None,
+        hub: Hears | None = None,
         on_connected: Callable[[], None] = lambda: None,
         tracing: Tracing = OFF,
     ) -> None:
@@ -88,7 +90,7 @@ class RabbitBus:
         self._messages = messages
         self._metrics = metrics
         self._publish_timeout_seconds = publish_timeout_seconds
-        self._on_board = on_board
+        self._hub = hub
         self._on_connected = on_connected
         self._slot = Slot(metrics, tracing)
         self._seldom = Seldom()
@@ -98,7 +100,7 @@ class RabbitBus:
         if publishes:
             side = Side("publish", messages.instance, brokers, metrics)
             self._sides.append((side, self._publish_from_slot))
-        if on_board is not None:
+        if hub is not None:
             side = Side("consume", messages.instance, brokers, metrics)
             self._sides.append((side, self._consume))
 
@@ -224,14 +226,24 @@ class RabbitBus:
             delivered.body,
         )
         try:
-            board, origin = self._messages.read(message)
-            if self._on_board is not None:
-                self._on_board(board, origin)
+            if self._hub is None or self._is_outdated(message, self._hub):
+                return
+            self._hub.offer(*self._messages.read(message))
         except Refused as refusal:
             self._note_refused(refusal.fault, message)
         except Exception:  # of ours: aiormq would end its task without a word
             self._metrics.events_refused.labels("failed").inc()
             log.exception("scoreboard.bus.failed")
+
+    def _is_outdated(self, message: Message, hub: Hears) -> bool:
+        """Whether it says itself that it is no news, as all do that this instance sent. To say so
+        proves nothing, and gains nobody anything.
+        """
+        version = message.headers.get(VERSION_HEADER)
+        outdated = type(version) is int and version <= hub.version
+        if outdated:
+            self._metrics.boards_outdated.inc()
+        return outdated
 
     def _note_refused(self, fault: Fault, message: Message) -> None:
         self._metrics.events_refused.labels(fault).inc()

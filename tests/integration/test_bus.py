@@ -66,18 +66,19 @@ class Instance:
         self.heard: list[Board] = []
         self.origins: list[Origin | None] = []
         self.connects = 0
+        self.version = -1  # it wants to hear everything
         self.bus = RabbitBus(
             url,
             Messages(Signatures(secrets, PURPOSE), name),
             self.metrics,
             publish_timeout_seconds=5.0,
             publishes=publishes,
-            on_board=self._on_board if hears else None,
+            hub=self if hears else None,
             on_connected=self._on_connected,
             tracing=tracing,
         )
 
-    def _on_board(self, board: Board, origin: Origin | None) -> None:
+    def offer(self, board: Board, origin: Origin | None) -> None:
         self.heard.append(board)
         self.origins.append(origin)
 
@@ -108,7 +109,7 @@ async def running(*instances: Instance) -> AsyncIterator[None]:
 
 
 def _hears(instance: Instance) -> bool:
-    return instance.bus._on_board is not None
+    return instance.bus._hub is not None
 
 
 @pytest.fixture
@@ -359,6 +360,23 @@ async def test_a_message_that_is_no_board_of_ours_is_dropped_and_counted(
     assert one.connects == 1
 
 
+async def test_a_message_that_says_itself_that_it_is_no_news_is_passed_over_unread(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        exchange = await admin.get_exchange(EXCHANGE)
+        one.version = 9
+        no_news: list[Any] = [9, -(2**63)]
+        others: list[Any] = [10, "9", 8.0, True, None]  # it does not say so, or not as we do
+        for version in no_news + others:
+            await exchange.publish(a_message(b"[" * 100, version=version), routing_key="")
+        await eventually(lambda: one.counted("events_received_total") == 7)
+
+    assert one.counted("boards_outdated_total") == 2
+    assert one.counted("events_refused_total", reason="unsigned") == 5
+
+
 async def test_boards_are_heard_while_secrets_are_rotated_and_after_it_only_from_who_knows_them(
     amqp_url: str,
 ) -> None:
@@ -383,7 +401,7 @@ async def test_a_defect_while_a_board_is_taken_is_counted_and_costs_no_other(
     one = Instance(amqp_url, "one")
     async with running(one):
         with monkeypatch.context() as broken:
-            broken.setattr(one.bus, "_on_board", lambda *_: 1 / 0)
+            broken.setattr(one, "offer", lambda *_: 1 / 0)
             one.bus.publish(a_board(1))
             await eventually(lambda: one.counted("events_refused_total", reason="failed") == 1)
         one.bus.publish(a_board(2))

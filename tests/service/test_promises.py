@@ -166,6 +166,8 @@ async def test_every_stream_of_every_instance_ends_on_the_final_board_and_never_
         await stream.until(final, within_seconds=2.0)
         assert stream.versions == sorted(set(stream.versions))
         assert shown(stream.boards[-1].data["topUsers"]) == ranking(database_url)
+    assert one.metric("divergences_total", mended="lifted") == 0
+    assert two.metric("divergences_total", mended="lifted") == 0
 
 
 async def test_a_board_that_was_never_published_reaches_the_other_instances_within_two_seconds(
