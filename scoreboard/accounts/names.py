@@ -142,7 +142,7 @@ def _problem_of_mark(mark: str, base: str, marks: str) -> str:
         return "must stand on a letter of its own script"
     if unicode.category(mark) == "Mc":  # it stands beside the letter, not above or below it
         return ""
-    if marks.endswith(mark):
+    if mark in marks:
         return "must not stand twice on one letter"
     if sum(unicode.category(each) == "Mn" for each in marks) >= _MARKS_MAX:
         return f"is one too many: a letter may have {_MARKS_MAX}"

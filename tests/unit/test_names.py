@@ -128,6 +128,7 @@ def test_letters_that_stand_for_others_are_shown_as_these(typed: str, shown: str
         ("a\u0e49b", "its own script"),  # a tone of Thai
         ("ada\u20dd", "U+20DD"),  # a circle around it
         ("a\u0301\u0301b", "twice"),
+        ("a\u0301\u0300\u0301b", "twice"),
         ("a\u0300\u0301\u0302\u0303\u0304b", "one too many"),
         ("\u1ebf\u0300\u0303\u0304", "one too many"),  # two of them are in the letter
     ],
