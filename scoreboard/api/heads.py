@@ -26,6 +26,10 @@ from scoreboard.errors import ExpectationFailed, MalformedRequest, ScoreboardErr
 # The request line and all fields together; browsers send 1 to 2 KiB. A bearer of the largest token
 # that is accepted (4 KiB) has room for cookies of other applications on the same host.
 HEAD_MAX_BYTES: Final = 32 * 1024
+# aiohttp stops reading a body after some thousand chunks that nobody took yet, and goes on when
+# they are taken. Who sends chunks of a byte makes it go on for next to nothing, at 5 µs a chunk.
+CRUMBS_BYTES: Final = 8 * 1024
+CRUMBS_MAX: Final = 2
 # Whole requests that wait behind the one that is being answered.
 QUEUE_MAX: Final = 4
 # The longest path of ours has some 60 characters, and three times as many percent-encoded.
@@ -71,6 +75,10 @@ class HeadTooLarge(HttpProcessingError):
     """A head, or what frames a body and follows it, is larger than any of ours."""
 
 
+class BodyInCrumbs(HttpProcessingError):
+    """A body in chunks of a few bytes: each takes as long as one of 4 KB."""
+
+
 class UnknownVersion(HttpProcessingError):
     """HTTP/0.9, or HTTP/2 without being asked."""
 
@@ -85,6 +93,7 @@ class Parser(HttpRequestParser):
     __slots__ = (
         "_body",
         "_body_bytes",
+        "_crumbs",
         "_ended",
         "_last_read_bytes",
         "_on_malformed",
@@ -114,6 +123,7 @@ class Parser(HttpRequestParser):
         self._ended = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_bytes = 0  # of that body
+        self._crumbs = 0  # how often in a row it went on for less than CRUMBS_BYTES
         # What came since a head was complete or a body grew, and the read in which that was.
         self._unfinished_bytes = 0
         self._last_read_bytes = 0
@@ -131,10 +141,13 @@ class Parser(HttpRequestParser):
             elif self._body.total_bytes == self._body_bytes:
                 self._bound()
                 return messages, upgraded, tail
+            else:
+                self._bound_crumbs(resumed=not data)
         except HttpProcessingError as error:
             return self._end(type(error).__name__)
         if messages:
             last, self._body = messages[-1]
+            self._crumbs = 0
             if last.upgrade and not upgraded and data.find(_HEAD_END) + 4 < len(data):
                 # aiohttp does not know that protocol (h2c), and forgets what came with the same
                 # read: nobody should wait for an answer to it.
@@ -155,6 +168,14 @@ class Parser(HttpRequestParser):
     def _bound(self) -> None:
         if self._unfinished_bytes > HEAD_MAX_BYTES:
             raise HeadTooLarge
+
+    def _bound_crumbs(self, *, resumed: bool) -> None:
+        if self._body.total_bytes - self._body_bytes >= CRUMBS_BYTES:
+            self._crumbs = 0
+        elif resumed:
+            self._crumbs += 1
+            if self._crumbs > CRUMBS_MAX:
+                raise BodyInCrumbs
 
     def _end(self, reason: str) -> tuple[_Messages, bool, bytes]:
         self._ended = True

@@ -215,3 +215,24 @@ async def test_what_follows_a_declined_upgrade_is_not_kept_in_memory(instance: I
     async with connected(instance) as wire:
         await wire.send(f"GET /healthz HTTP/1.1\r\nHost: test\r\n{upgrade}\r\n".encode() + LAST)
         assert [(await wire.reply()).status, (await wire.reply()).status] == [200, 200]
+
+
+async def test_a_body_in_chunks_of_a_byte_is_cut_and_who_sent_it_is_not_let_in_for_a_while(
+    instance: Instance,
+) -> None:
+    """Thousands of these may wait in the kernel's queue, each with 50 ms of work in it."""
+    flood = post("/nowhere", "Transfer-Encoding: chunked") + b"1\r\n \r\n" * 40_000
+    async with connected(instance) as wire:
+        with suppress(ConnectionError):
+            await wire.send(flood)
+            await wire.rest()
+    with suppress(ConnectionError):
+        assert await exchange(instance, LAST) == []
+    assert instance.metric("connections_refused_total", reason="shunned") >= 1
+
+
+async def test_a_large_body_that_nobody_reads_is_no_reason_to_shun(instance: Instance) -> None:
+    chunk = b"%x\r\n%b\r\n" % (4096, b"a" * 4096)
+    head = post("/nowhere", "Transfer-Encoding: chunked")
+    replies = await exchange(instance, head + chunk * 250 + b"0\r\n\r\n" + LAST)
+    assert [reply.status for reply in replies] == [404, 200]

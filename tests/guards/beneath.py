@@ -169,4 +169,11 @@ BENEATH: Final = (
         "",
         f"{HELD_CONNECTIONS}::test_an_address_may_hold_so_many_connections_and_no_more",
     ),
+    Guard(
+        "a body in crumbs is cut, and who sent it is not let in for a while",
+        "scoreboard/api/connection.py",
+        "            self._admission.shun(self._peer)\n",
+        "            pass\n",
+        "tests/attacks/test_connections.py::test_a_body_in_chunks_of_a_byte_is_cut_and_who_sent_it_is_not_let_in_for_a_while",
+    ),
 )

@@ -142,8 +142,8 @@ async def test_refreshes_and_log_outs_are_counted_by_family_and_not_by_address(
 async def test_tokens_of_nobody_cost_the_neighbours_nothing(start: Start) -> None:
     instance = await start(rate_limit_accounts_per_ip="3/hour", rate_limit_per_family="9/hour")
     ada = await registers(instance, "ada")
-    # Of its shape, and nearly hers: neither is of our making.
-    made_up = ["x", "A" * 43, ada[:-4] + "AAAA", ada[:16] + "B" * 27, "é" * 43]
+    # Of its shape, and hers but for the handle, which nobody else knows: neither is of our making.
+    made_up = ["x", "A" * 43, "A" * 16 + ada[16:], "B" * 16 + ada[16:], "é" * 43]
     found = [(await sends(instance, "logout", token))[0] for token in made_up]
     assert found == [200] * 3 + [429] * 2
     assert (await sends(instance, "refresh", "C" * 43))[0] == 429
