@@ -44,7 +44,8 @@ SCORING: Final = (
         "batches lock rows in one order",
         "scoreboard/scoring/queries.sql",
         "    ORDER BY user_id, action_id\n    ON CONFLICT",
-        "    ON CONFLICT",
+        # Not only left out: the plan of today happens to bring the rows in this order.
+        "    ORDER BY random()\n    ON CONFLICT",
         f"{LEDGER}::test_batches_in_opposite_order_never_deadlock",
     ),
     Guard(
@@ -101,8 +102,7 @@ SCORING: Final = (
         "            SELECT FROM ledger WHERE ledger.user_id = near.user_id "
         "AND ledger.action_id = near.action_id\n        )\n",
         "",
-        f"{NEIGHBOURS}::"
-        "test_a_user_whom_somebody_else_holds_is_left_out_and_the_others_are_granted",
+        f"{NEIGHBOURS}::test_who_stands_at_the_largest_score_is_told_what_was_granted_before",
     ),
     Guard(
         "the second of two equal submissions in a batch is refused",
