@@ -5,7 +5,7 @@ an older version let in more.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
@@ -31,20 +31,6 @@ LOCALES = {
     "C.UTF-8": "LOCALE 'C.UTF-8'",
     "Turkish of ICU": "LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'",
 }
-
-
-@pytest.fixture(scope="module")
-def passwords() -> Iterator[Passwords]:
-    made = Passwords()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def postgres(database_url: str) -> AsyncIterator[Postgres]:
-    made = Postgres(database_url, sessions=4, timeout_seconds=5, name="test")
-    yield made
-    made.close()
 
 
 @pytest.fixture
