@@ -14,8 +14,8 @@ import structlog
 
 from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.revocations import Revocation
-from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import InvalidRefreshToken, Unavailable
@@ -24,7 +24,6 @@ from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.accounts")
 
-SQL: Final = statements.load("scoreboard.accounts")
 # Whoever shares a family with somebody needs an answer within the grace for every token of it, for
 # one of the two is always second. An honest client needs one now and then, when an answer was lost.
 GRACES_IN_A_ROW_MAX: Final = 3

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scoreboard.accounts import names, newcomers
-from scoreboard.accounts.families import SQL
+from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.users import Account
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row

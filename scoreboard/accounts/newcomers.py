@@ -12,13 +12,12 @@ from typing import Final
 import structlog
 
 from scoreboard.accounts import names
-from scoreboard.connections import statements
+from scoreboard.accounts.queries import SQL
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
 
 log = structlog.get_logger("scoreboard.accounts")
 
-SQL: Final = statements.load("scoreboard.accounts")
 # In the time of one log-in: what an older version registers in a few minutes is less.
 _AT_ONCE: Final = 100
 

@@ -10,8 +10,9 @@ import structlog
 from scoreboard.accounts import newcomers
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.blocklist import BlockList
-from scoreboard.accounts.families import SQL, Families, TokenPair
+from scoreboard.accounts.families import Families, TokenPair
 from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.turns import Path
 from scoreboard.accounts.users import NOBODY, Account, Users, new_user, refusing_taken
 from scoreboard.connections.postgres import Postgres

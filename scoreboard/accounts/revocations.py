@@ -21,12 +21,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scoreboard.connections import statements
+from scoreboard.accounts.queries import SQL
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import LedgerUnavailable, NotAuthorized, RevokedToken, UnknownUser
 from scoreboard.operations.metrics import Metrics
 
-SQL: Final = statements.load("scoreboard.accounts")
 # Clocks may differ by that much: it only makes us remember for longer than need be.
 CLOCKS_APART_SECONDS: Final = 3600
 # 100,000 take about 25 MB. Past that the oldest is forgotten, and everybody's tokens from before

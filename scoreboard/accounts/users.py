@@ -12,14 +12,13 @@ from typing import Any, Final
 import structlog
 
 from scoreboard.accounts import names, newcomers
-from scoreboard.connections import statements
+from scoreboard.accounts.queries import SQL
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, StatementRefused
 from scoreboard.errors import AccountTaken, InvalidPayload, UnknownUser
 
 log = structlog.get_logger("scoreboard.accounts")
 
-SQL: Final = statements.load("scoreboard.accounts")
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
 # The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
 _TAKEN: Final = frozenset(

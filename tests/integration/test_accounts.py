@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
-from scoreboard.accounts.families import SQL, TokenPair
+from scoreboard.accounts.families import TokenPair
 from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader
 from scoreboard.connections.postgres import Postgres

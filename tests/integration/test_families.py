@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from scoreboard.accounts import families, refresh
 from scoreboard.accounts.access import AccessTokens
-from scoreboard.accounts.families import GRACES_IN_A_ROW_MAX, SQL, TokenPair
+from scoreboard.accounts.families import GRACES_IN_A_ROW_MAX, TokenPair
 from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.registry import Accounts
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import BadCredentials, InvalidRefreshToken, RevokedToken, Unavailable

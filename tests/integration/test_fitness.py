@@ -14,7 +14,7 @@ import pytest
 
 import scoreboard
 from scoreboard import fitness
-from scoreboard.accounts import families
+from scoreboard.accounts import queries
 from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
 from scoreboard.scoring import ledger
 from tests.roles import Role, a_role
@@ -73,7 +73,7 @@ async def test_all_that_is_missing_is_named_at_once(api: Role) -> None:
 
 def test_the_rights_that_are_listed_are_all_that_the_statements_need(api: Role) -> None:
     """PostgreSQL looks at rights, tables, columns and functions when it explains a statement."""
-    statements = {**ledger.SQL, **families.SQL}
+    statements = {**ledger.SQL, **queries.SQL}
     with closing(psycopg2.connect(api.url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         for name in statements.keys() - OF_OPERATORS - {PREPARED}:

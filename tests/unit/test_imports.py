@@ -79,6 +79,7 @@ FLOW = (
     "accounts.turns",
     "accounts.blocklist",
     "accounts.refresh",
+    "accounts.queries",
     # what counts
     "scoring.submit",
     "scoring.board",
