@@ -20,7 +20,7 @@ OTHER_PASSWORD = "lantern over quiet water"
 async def log_in(page: Page, name: str, password: str) -> None:
     await page.get_by_role("button", name="Log in", exact=True).first.click()
     await page.get_by_label("User name").fill(name)
-    await page.get_by_label("Password").fill(password)
+    await page.get_by_label("Password", exact=True).fill(password)
     await page.locator("#enter-button").click()
     await expect(page.locator("#me")).to_have_text(name)
 
@@ -28,8 +28,8 @@ async def log_in(page: Page, name: str, password: str) -> None:
 async def change_password(page: Page, current: str, new: str) -> None:
     if not await page.locator("#change").is_visible():
         await page.get_by_text("Password and log-ins").click()
-    await page.get_by_label("The one until now").fill(current)
-    await page.get_by_label("A new one").fill(new)
+    await page.get_by_label("Current password").fill(current)
+    await page.get_by_label("New password").fill(new)
     await page.get_by_role("button", name="Change it").click()
 
 
@@ -70,8 +70,8 @@ async def test_what_is_wrong_with_a_change_of_password_is_said_at_the_field(
     await register(page, "ada")
     await change_password(page, "not the password", OTHER_PASSWORD)
     await expect(page.locator("#current-error")).to_have_text("The current password is wrong.")
-    await expect(page.get_by_label("The one until now")).to_be_focused()
-    await expect(page.get_by_label("The one until now")).to_have_attribute("aria-invalid", "true")
+    await expect(page.get_by_label("Current password")).to_be_focused()
+    await expect(page.get_by_label("Current password")).to_have_attribute("aria-invalid", "true")
     await change_password(page, PASSWORD, "password1")
     await expect(page.locator("#new-error")).to_contain_text("tried first")
     await expect(page.locator("#current-error")).to_be_empty()

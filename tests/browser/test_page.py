@@ -30,7 +30,7 @@ async def until_live(page: Page) -> None:
 async def register(page: Page, name: str) -> None:
     await page.get_by_label("User name").fill(name)
     await page.get_by_label("E-mail").fill(f"{name}@example.org")
-    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.locator("#enter-button").click()
     await expect(page.locator("#me")).to_have_text(name)
 
@@ -92,10 +92,10 @@ async def test_a_log_in_outlasts_a_reload_and_a_log_out_reaches_all_tabs(
     assert await page.evaluate("localStorage.length") == 0
 
     await page.get_by_label("User name").fill("ada@example.org")
-    await page.get_by_label("Password").fill("not the password")
+    await page.get_by_label("Password", exact=True).fill("not the password")
     await page.locator("#enter-button").click()
     await expect(page.locator("#answer")).to_contain_text("is wrong")
-    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.locator("#enter-button").click()
     await expect(second.locator("#me")).to_have_text("ada")
 
@@ -107,7 +107,7 @@ async def test_what_the_server_refuses_is_said_at_the_field(
     page = await open_page((await start()).url)
     await page.get_by_label("User name").fill("not a name")
     await page.get_by_label("E-mail").fill("a@example.org")
-    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.locator("#enter-button").click()
     await expect(page.locator("#username-error")).to_contain_text("letters")
     await expect(page.get_by_label("User name")).to_be_focused()
@@ -125,7 +125,7 @@ async def test_on_a_small_screen_answers_are_seen_within_the_card(
     answer = page.locator("#you #answer")
     await page.get_by_label("User name").fill("ada")
     await page.get_by_label("E-mail").fill("ada@example.org")
-    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
 
     await page.locator("#enter-button").click()
     await expect(answer).to_contain_text("taken already")
