@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.eventually import eventually
+from tests.servers.process import running
 from tests.servers.scoreboard import ScoreboardServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -48,9 +48,8 @@ async def server(
     database_url: str, redis_url: str, amqp_url: str
 ) -> AsyncIterator[ScoreboardServer]:
     server = ScoreboardServer(database_url, redis_url, amqp_url)
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.destroy)
+    async with running(server):
+        yield server
 
 
 async def test_several_hundred_connections_grow_an_instance_by_little(

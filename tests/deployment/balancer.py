@@ -16,7 +16,7 @@ import pytest
 
 from tests.deployment.files import DOCKER, make_secrets, services
 from tests.servers.installation import NGINX, ProgramsMissingError, provide
-from tests.servers.process import ServerProcess, exchange
+from tests.servers.process import ServerProcess, exchange, running
 
 
 class LoadBalancer(ServerProcess):
@@ -119,10 +119,7 @@ async def balancing(
 ) -> AsyncIterator[tuple[LoadBalancer, aiohttp.ClientSession]]:
     """Run it while the context lasts, with a client that speaks HTTP/1.1 over TLS to it."""
     proxy = LoadBalancer(api, stream, changed=changed, variables=variables)
-    try:
-        await asyncio.to_thread(proxy.start)
+    async with running(proxy):
         connector = aiohttp.TCPConnector(ssl=proxy.trust(), limit=0)
         async with aiohttp.ClientSession(proxy.url, connector=connector) as client:
             yield proxy, client
-    finally:
-        proxy.destroy()

@@ -16,6 +16,7 @@ from tests.reckoning import a_game, reckon
 from tests.servers import ProgramsMissingError
 from tests.servers.balancer import Balancer
 from tests.servers.installation import HAPROXY, provide
+from tests.servers.process import running
 from tests.servers.scoreboard import ScoreboardServer
 from tests.world import grants, ledger_sums, scores
 
@@ -131,9 +132,8 @@ async def test_a_rolling_restart_behind_a_load_balancer_loses_no_submission_and_
     except ProgramsMissingError:
         pytest.skip("needs haproxy: apt-get install haproxy, or brew install haproxy")
     async with AsyncExitStack() as stack:
-        balancer = Balancer([server.port for server in serving])
-        stack.callback(balancer.destroy)
-        await asyncio.to_thread(balancer.start)
+        ports = [server.port for server in serving]
+        balancer = await stack.enter_async_context(running(Balancer(ports)))
         options: dict[str, Any] = {"submitters": 8, "subscribers": 12}
         load = await stack.enter_async_context(
             a_load(lambda: [balancer.url], a_game(database_url), **options)

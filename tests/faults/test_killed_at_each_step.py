@@ -20,6 +20,7 @@ from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, cached_board
+from tests.servers.process import running
 from tests.servers.scoreboard import ScoreboardServer
 from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores
 
@@ -52,9 +53,8 @@ async def mortal(lines: Lines) -> AsyncIterator[ScoreboardServer]:
         publish_timeout_seconds=60.0,
         reconcile_seconds=600.0,
     )
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.destroy)
+    async with running(server):
+        yield server
 
 
 def has_board(request: bytes) -> bool:

@@ -22,6 +22,7 @@ from tests.instances import Start
 from tests.load import a_load
 from tests.reckoning import a_game, reckon
 from tests.servers import PostgresServer
+from tests.servers.process import running
 from tests.servers.scoreboard import ScoreboardServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,9 +33,8 @@ async def server(
     database_url: str, redis_url: str, amqp_url: str
 ) -> AsyncIterator[ScoreboardServer]:
     server = ScoreboardServer(database_url, redis_url, amqp_url)
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.destroy)
+    async with running(server):
+        yield server
 
 
 # --- files ---

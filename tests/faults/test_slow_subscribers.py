@@ -20,6 +20,7 @@ from tests.eventually import eventually
 from tests.instances import Start
 from tests.load import a_load
 from tests.reckoning import a_game, reckon
+from tests.servers.process import running
 from tests.servers.scoreboard import ScoreboardServer
 
 pytestmark = pytest.mark.timeout(120)
@@ -42,9 +43,8 @@ async def server(
         push_interval_seconds=0.0,
         stuck_after_seconds=STUCK_AFTER_SECONDS,
     )
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.destroy)
+    async with running(server):
+        yield server
 
 
 def subscribed(url: str) -> socket.socket:

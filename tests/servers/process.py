@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import shutil
@@ -10,10 +11,10 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import psutil
 
@@ -22,6 +23,9 @@ from tests.servers.undertaker import Undertaker
 
 _undertaker = Undertaker()
 _alive: list[ServerProcess] = []
+
+
+Server = TypeVar("Server", bound="ServerProcess")
 
 
 class ServerFailedError(RuntimeError):
@@ -282,3 +286,13 @@ def _end_all() -> None:
     for server in list(_alive):
         server.destroy()
     _undertaker.dismiss()
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[Server]:
+    """Start a server without standing in the way of the event loop, and destroy it after."""
+    try:
+        await asyncio.to_thread(server.start)
+        yield server
+    finally:
+        await asyncio.to_thread(server.destroy)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,70 +14,27 @@ import pytest
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.servers.installation import NGINX, ProgramsMissingError, provide
-from tests.servers.process import ServerProcess, exchange
+from tests.servers.process import running
+from tests.servers.proxies import NginxProxy
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users
-
-CONFIGURATION = """
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log stderr warn;
-events {{ }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/body;
-  fastcgi_temp_path {directory}/fastcgi;
-  proxy_temp_path {directory}/proxy;
-  scgi_temp_path {directory}/scgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  proxy_cache_path {directory}/cache keys_zone=scoreboard:1m;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass {upstream};
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_cache scoreboard;
-      proxy_cache_revalidate on;
-      add_header X-Cache $upstream_cache_status always;
-    }}
-  }}
-}}
-"""
 
 # An installation may have to come first.
 pytestmark = pytest.mark.timeout(240)
 
 
-class CachingProxy(ServerProcess):
+class CachingProxy(NginxProxy):
     """nginx, with a cache that keeps what our headers allow and not one second longer."""
 
-    name = "nginx"
-
-    def __init__(self, upstream: str) -> None:
-        super().__init__()
-        self._upstream = upstream
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def _file(self) -> Path:
-        return self.directory / "nginx.conf"
-
-    def prepare(self) -> None:
-        values = {"directory": self.directory, "port": self.port, "upstream": self._upstream}
-        self._file.write_text(CONFIGURATION.format(**values))
-
-    def launch(self) -> subprocess.Popen[bytes]:
-        # -e, because nginx opens the log of its distribution before it reads the configuration.
-        return self.spawn([NGINX.path(), "-e", "stderr", "-c", self._file, "-p", self.directory])
-
-    def answers(self) -> bool:
-        return exchange(self.port, b"GET /healthz HTTP/1.0\r\n\r\n", 5) == b"HTTP/"
+    before = "proxy_cache_path {directory}/cache keys_zone=scoreboard:1m;"
+    location = """
+proxy_http_version 1.1;
+proxy_set_header Connection "";
+proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+proxy_cache scoreboard;
+proxy_cache_revalidate on;
+add_header X-Cache $upstream_cache_status always;
+"""
 
 
 Behind = Callable[[Instance], Awaitable[aiohttp.ClientSession]]
@@ -95,9 +50,7 @@ async def behind() -> AsyncIterator[Behind]:
     async with AsyncExitStack() as stack:
 
         async def put_behind(instance: Instance) -> aiohttp.ClientSession:
-            proxy = CachingProxy(instance.url)
-            stack.callback(proxy.destroy)
-            await asyncio.to_thread(proxy.start)
+            proxy = await stack.enter_async_context(running(CachingProxy(instance.url)))
             return await stack.enter_async_context(aiohttp.ClientSession(proxy.url))
 
         yield put_behind

@@ -11,8 +11,9 @@ import aiohttp
 import pytest
 
 from tests.instances import Instance
-from tests.servers.installation import APACHE, NGINX, Program, ProgramsMissingError, provide
-from tests.servers.process import ServerProcess, exchange
+from tests.servers.installation import APACHE, ProgramsMissingError, provide
+from tests.servers.process import running
+from tests.servers.proxies import HttpProxy, NginxProxy
 from tests.world import add_actions, add_users
 
 # An installation may have to come first.
@@ -21,33 +22,7 @@ pytestmark = pytest.mark.timeout(240)
 PATHS = ("/api/leaderboard", "/api/actions", "/docs/openapi.json", "/docs", "/")
 
 
-class CompressingProxy(ServerProcess):
-    """A proxy that compresses whatever is not compressed yet."""
-
-    program: Program
-    configuration: str
-
-    def __init__(self, upstream: str) -> None:
-        super().__init__()
-        self._upstream = upstream
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def file(self) -> Path:
-        return self.directory / "proxy.conf"
-
-    def prepare(self) -> None:
-        values = {"directory": self.directory, "port": self.port, "upstream": self._upstream}
-        self.file.write_text(self.configuration.format(**values))
-
-    def answers(self) -> bool:
-        return exchange(self.port, b"GET /healthz HTTP/1.0\r\n\r\n", 5) == b"HTTP/"
-
-
-class Apache(CompressingProxy):
+class Apache(HttpProxy):
     """Apache with mod_deflate as it is shipped."""
 
     name = "apache"
@@ -81,40 +56,11 @@ SetOutputFilter DEFLATE
         return self.spawn([APACHE.path(), "-X", "-f", self.file])
 
 
-class Nginx(CompressingProxy):
+class Nginx(NginxProxy):
     """nginx with its gzip filter."""
 
-    name = "nginx"
-    program = NGINX
-    configuration = """
-daemon off;
-master_process off;
-pid {directory}/nginx.pid;
-error_log stderr warn;
-events {{ }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/body;
-  fastcgi_temp_path {directory}/fastcgi;
-  proxy_temp_path {directory}/proxy;
-  scgi_temp_path {directory}/scgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  gzip on;
-  gzip_types *;
-  gzip_min_length 1;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass {upstream};
-      proxy_set_header Accept-Encoding "";
-    }}
-  }}
-}}
-"""
-
-    def launch(self) -> subprocess.Popen[bytes]:
-        # -e, because nginx opens the log of its distribution before it reads the configuration.
-        return self.spawn([NGINX.path(), "-e", "stderr", "-c", self.file, "-p", self.directory])
+    before = "gzip on; gzip_types *; gzip_min_length 1;"
+    location = 'proxy_set_header Accept-Encoding "";'
 
 
 @pytest.fixture(params=[Apache, Nginx])
@@ -122,20 +68,18 @@ async def through(
     request: pytest.FixtureRequest, instance: Instance
 ) -> AsyncIterator[aiohttp.ClientSession]:
     """A client that reaches the instance through the proxy, and sees what comes over the line."""
-    kind: type[CompressingProxy] = request.param
+    kind: type[HttpProxy] = request.param
     try:
         await asyncio.to_thread(provide, [kind.program])
     except ProgramsMissingError:
         pytest.skip(f"needs {kind.name}: apt-get install {kind.program.debian}")
     if kind is Apache and not Apache.modules.is_dir():
         pytest.skip(f"needs Apache's modules in {Apache.modules}, as Debian has them")
-    proxy = kind(instance.url)
-    try:
-        await asyncio.to_thread(proxy.start)
-        async with aiohttp.ClientSession(proxy.url, auto_decompress=False) as client:
-            yield client
-    finally:
-        proxy.destroy()
+    async with (
+        running(kind(instance.url)) as proxy,
+        aiohttp.ClientSession(proxy.url, auto_decompress=False) as client,
+    ):
+        yield client
 
 
 async def test_whoever_names_the_tag_of_the_compressed_answer_has_it(
