@@ -35,6 +35,7 @@ import redis
 from hypothesis import HealthCheck, settings
 from psycopg2 import sql
 
+from tests.logs import logging_as_it_was
 from tests.machine import cores
 from tests.servers import (
     GivenServer,
@@ -47,6 +48,8 @@ from tests.servers import (
     settle,
 )
 from tests.servers.given import given_url
+
+__all__ = ["logging_as_it_was"]
 
 Controlled = TypeVar("Controlled", bound=ServerProcess)
 

@@ -43,14 +43,19 @@ class Written:
         logs.configure(level, form, "web-1")
 
 
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
-    """Logging belongs to the process: what a test sets is undone."""
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Logging belongs to the process, and commands set it up: what a test sets is undone."""
     root = logging.getLogger()
     before, level, handlers = structlog.get_config(), root.level, root.handlers[:]
-    yield Written(monkeypatch)
+    yield
     structlog.configure(**before)
     root.setLevel(level)
     for handler in root.handlers[:]:
         if handler not in handlers and type(handler).__module__ == logs.__name__:
             root.removeHandler(handler)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    return Written(monkeypatch)
