@@ -229,9 +229,13 @@ async def test_a_head_is_bounded_and_an_instance_takes_what_is_let_through(start
     async with balancing([address(api)], NOBODY) as (proxy, _):
         largest = [f"X-Filler-{n}: {'x' * 7000}" for n in range(3)]
         assert (await exchange(proxy, *ask, *largest))[0] == 200
+    # Before one that takes anything, so that it is nginx who refuses.
+    async with upstream() as (place, heads), balancing(place, place) as (proxy, _):
+        assert (await exchange(proxy, *ask, *largest))[0] == 204
         assert (await exchange(proxy, *ask, f"X-Filler: {'x' * 8200}"))[0] == 400
         assert (await exchange(proxy, *ask, *largest, *largest))[0] == 400
         assert (await exchange(proxy, *ask, *(f"X-{n}: x" for n in range(4000))))[0] == 400
+    assert len(heads) == 1
 
 
 async def test_a_path_has_an_end() -> None:

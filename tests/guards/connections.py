@@ -13,7 +13,6 @@ from tests.guards.guard import (
     REFUSED,
     SECRETS,
     SETTINGS,
-    UNDER_LOAD,
     Guard,
 )
 
@@ -23,8 +22,8 @@ CONNECTIONS: Final = (
         "scoreboard/connections/session.py",
         "parameters, timeout=self._timeout_seconds)",
         "parameters, timeout=600.0)",
-        f"{UNDER_LOAD}::"
-        "test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged_is_lost",
+        "tests/faults/test_outages.py"
+        "::test_without_postgresql_writes_get_503_and_the_board_and_streams_go_on",
     ),
     Guard(
         "outages: attempts to connect leave no file open",

@@ -161,8 +161,8 @@ PROCESS: Final = (
     Guard(
         "the imitation of Redis goes on after an error",
         "scoreboard/operations/embedded/redis.py",
-        "    server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)\n",
-        "",
+        "server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)",
+        "pass",
         "tests/service/test_imitation.py",
     ),
     Guard(
