@@ -40,11 +40,18 @@ _IGNORED: Final = (
 _BLANK: Final = "\u2800\U00016fe4\U0001d159"
 _DROPPED: Final = re.compile(f"[{_IGNORED}]+")
 _INVISIBLE: Final = re.compile(f"[{_IGNORED}{_BLANK}]")
-# A dot above one of these is drawn in the place of its own dot, so nobody sees a difference. `İ` in
-# lower case is an `i` with such a dot.
-_SOFT_DOTTED: Final = re.compile(
-    "([ij\u0249\u0268\u029d\u03f3\u0456\u0458\u1d96][\u0323-\u0333]*)\u0307+"
+# Soft_Dotted of Unicode, as far as folding leaves them: a dot above one of these is drawn in the
+# place of its own dot, so nobody sees a difference. `İ` in lower case is an `i` with such a dot.
+_SOFT_DOTTED: Final = frozenset("ij\u0249\u0268\u029d\u03f3\u0456\u0458\u1d96\U0001df1a")
+_DOT_ABOVE: Final = "\u0307"
+_CLASS_ABOVE: Final = 230  # of marks above: these take the place of the dot
+# Without their dot these can be given one that nobody tells from it; and a Uyghur letter is drawn
+# as the Arabic one with its vowel.
+_DRAWN_AS: Final = str.maketrans(
+    {"\u0131": "i", "\u0237": "j", "\u025f": "\u0249", "\u06c7": "\u0648\u064f"}
 )
+# The first half of a Thai and of a Lao vowel, twice, is drawn as the whole one.
+_DRAWN_TWICE: Final = (("\u0e40\u0e40", "\u0e41"), ("\u0ec0\u0ec0", "\u0ec1"))
 _INVISIBLE_ONE: Final = "an invisible character"
 _OTHER_SPACE: Final = "a space other than the ordinary one"
 _UNSEEN: Final = {
@@ -92,15 +99,37 @@ def fold(text: str) -> str:
     """Return one spelling for all texts that differ by case, by invisible characters, by how they
     are composed, or by characters that stand for each other (full-width letters, ligatures).
 
-    It is Unicode's NFKC_Casefold, which also makes one of the four letters i of Turkish: a name in
-    capitals is the same name, on whatever keyboard. Folding again changes nothing.
+    It is Unicode's NFKC_Casefold, which also makes one of the four letters i of Turkish (a name in
+    capitals is the same name, on whatever keyboard), and of other letters that are drawn the same
+    in every font. Folding again changes nothing.
     """
     if text.isascii():  # the same, sooner
         return text.lower()
     plain = unicodedata.normalize("NFKD", _DROPPED.sub("", text)).casefold()
-    plain = unicodedata.normalize("NFKD", plain).casefold().replace("\u0131", "i")
+    plain = unicodedata.normalize("NFKD", plain).casefold().translate(_DRAWN_AS)
+    for halves, whole in _DRAWN_TWICE:
+        plain = plain.replace(halves, whole)
     plain = unicodedata.normalize("NFKD", _DROPPED.sub("", plain))
-    return unicodedata.normalize("NFKC", _SOFT_DOTTED.sub(r"\1", plain))
+    return unicodedata.normalize("NFKC", _without_soft_dots(plain))
+
+
+def _without_soft_dots(plain: str) -> str:
+    """Take the dots above away that stand where a letter has one by itself. The text is decomposed,
+    so marks that stand elsewhere come before those above.
+    """
+    if _DOT_ABOVE not in plain:
+        return plain
+    kept, has_own_dot = "", False
+    for character in plain:
+        if has_own_dot and character == _DOT_ABOVE:
+            continue
+        place = unicodedata.combining(character)
+        if place == 0:
+            has_own_dot = character in _SOFT_DOTTED
+        elif place >= _CLASS_ABOVE:
+            has_own_dot = False
+        kept += character
+    return kept
 
 
 def escaped(text: str) -> str:

@@ -99,6 +99,9 @@ def test_letters_that_stand_for_others_are_shown_as_these(typed: str, shown: str
         ("-h", "options"),
         ("\uff0dada", "options"),  # full width
         ("..", "letter or digit"),
+        ("0f8fad5b-d9cb-469f-a165-70867728950e", "like the id of a user"),
+        ("0F8FAD5BD9CB469FA16570867728950E", "like the id of a user"),
+        ("\uff10f8fad5b-d9cb-469f-a165-70867728950e", "like the id of a user"),  # full width
         ("__", "letter or digit"),
         ("a\0b", "a control character"),
         ("a\nb", "a control character"),
