@@ -216,7 +216,7 @@ def _named(secrets: Iterable[str]) -> dict[str, str]:
 
 
 def _key_id(secret: str) -> str:
-    """Name a secret without telling anything of it: it is long and random."""
+    """Name a secret by 64 bits of its digest, which leave enough to guess of a random one."""
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 

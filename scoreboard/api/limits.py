@@ -117,10 +117,11 @@ async def may_guess(request: web.Request, login: str, user_id: str | None) -> bo
 
 
 async def limit_guesses(request: web.Request, user_id: str) -> None:
-    """Count a password that this user, who is known already, gives once more. Shares its count with
-    `may_guess`. Raises RateLimited.
+    """Count a password that this user, who is known already, gives once more. Apart from
+    `may_guess`: who has no token of this user must not keep them from a new password. Raises
+    RateLimited.
     """
-    allowance = await _guess(request, user_id)
+    allowance = await _guess(request, f"own:{user_id}")
     if not allowance.allowed:
         request[_ALLOWANCE] = allowance
         raise RateLimited

@@ -226,6 +226,13 @@ ACCOUNTS: Final = (
         "::test_of_too_many_the_oldest_is_forgotten_with_everybodys_tokens_from_before",
     ),
     Guard(
+        "a guess at a log-in is none at a change of password",
+        "scoreboard/api/limits.py",
+        '_guess(request, f"own:{user_id}")',
+        "_guess(request, user_id)",
+        f"{REVOCATIONS}::test_who_guesses_at_a_log_in_keeps_nobody_from_a_new_password",
+    ),
+    Guard(
         "a change of password is a guess",
         "scoreboard/api/accounts.py",
         "    await limit_guesses(request, user.user_id)\n",
@@ -238,6 +245,20 @@ ACCOUNTS: Final = (
         "    if why := unicode.why_unseen(character):\n        return why\n",
         "",
         "tests/attacks/test_names.py",
+    ),
+    Guard(
+        "names: letters that are drawn the same are one",
+        "scoreboard/unicode.py",
+        "_without_soft_dots(plain))",
+        "plain)",
+        "tests/unit/test_unicode.py::test_spellings_of_one_text_are_one",
+    ),
+    Guard(
+        "names: nobody is called like the id of another user",
+        "scoreboard/accounts/names.py",
+        "    if _USER_ID.fullmatch(plain):\n",
+        "    if False:\n",
+        "tests/unit/test_names.py::test_a_name_that_nobody_may_take_is_refused_and_told_why",
     ),
     Guard(
         "names: a mark stands on a letter of its own script",

@@ -247,3 +247,14 @@ async def test_guesses_of_a_password_are_counted_whatever_token_they_come_with(
     assert codes == ["bad_credentials"] * 3 + ["rate_limited"]
     right = wrong | {"currentPassword": PASSWORD}
     assert await ada.asks(instance, "POST", "/api/auth/password", right) == "rate_limited"
+
+
+async def test_who_guesses_at_a_log_in_keeps_nobody_from_a_new_password(start: Start) -> None:
+    instance = await start(rate_limit_logins_per_user="3/hour")
+    ada = await enter(instance, "register")
+    guess = {"username": "ada", "password": "wrong"}
+    for _ in range(5):
+        async with instance.client.post("/api/auth/login", json=guess) as response:
+            assert response.status in (401, 429)
+    change = {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}
+    assert await ada.asks(instance, "POST", "/api/auth/password", change) == "200"
