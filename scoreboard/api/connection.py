@@ -36,15 +36,17 @@ HEAD_SECONDS: Final = 15.0
 # How long a client may take nothing of an answer that waits for it; the kernel counts. (Streams
 # have a shorter time of their own, and are counted when it is over.)
 UNREAD_SECONDS: Final = 30.0
-# What the kernel may hold of what we do not read yet, which it doubles for its own accounts: a head
-# and a body. Left to itself it takes 6 MB, and hands 256 KB of it over at once.
-_KERNEL_BUFFER_BYTES: Final = 32 * 1024
+# What the kernel may hold, which it doubles for its own accounts. Of what we do not read yet: a
+# head and a body. Left to itself it takes 6 MB, and hands 256 KB of it over at once.
+_RECEIVED_BYTES: Final = 32 * 1024
+# Of what the client does not take: else a whole file goes there in one turn of the loop.
+_SENT_BYTES: Final = 64 * 1024
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
 class Runner(web.AppRunner):
     """aiohttp's runner, with connections of ours. What differs costs a connection a timer, a parser
-    and two system calls, and a request two microseconds.
+    and three system calls, and a request two microseconds.
     """
 
     async def _make_server(self) -> web.Server:
@@ -163,6 +165,7 @@ def _peer_of(transport: asyncio.BaseTransport) -> str:
 def _bound_kernel(peer: socket.socket | None) -> None:
     if peer is None or peer.family == socket.AF_UNIX:
         return
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BUFFER_BYTES)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)
     if _USER_TIMEOUT is not None:
         peer.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(UNREAD_SECONDS * 1000))

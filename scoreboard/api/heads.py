@@ -31,7 +31,7 @@ HEAD_MAX_BYTES: Final = 32 * 1024
 CRUMBS_BYTES: Final = 8 * 1024
 CRUMBS_MAX: Final = 2
 # Whole requests that wait behind the one that is being answered.
-QUEUE_MAX: Final = 4
+QUEUE_MAX: Final = 2
 # The longest path of ours has some 60 characters, and three times as many percent-encoded.
 PATH_MAX_CHARS: Final = 512
 SEGMENTS_MAX: Final = 8
