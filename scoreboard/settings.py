@@ -293,7 +293,9 @@ class SettingsSchema(Schema):
         "Close the board and the stream to clients without a token.",
         error_messages={"invalid": "must be true or false"},
     )
-    rate_limit_per_ip = _setting(_Parsed, "Requests per address.", Rate.parse)
+    rate_limit_per_ip = _setting(
+        _Parsed, "Requests per address; those with a valid token are counted apart.", Rate.parse
+    )
     rate_limit_per_user = _setting(_Parsed, "Authenticated requests per user.", Rate.parse)
     rate_limit_accounts_per_ip = _setting(
         _Parsed, "Registrations and log-ins per address.", Rate.parse

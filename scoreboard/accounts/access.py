@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import re
 import time
 from collections import OrderedDict
@@ -32,8 +33,9 @@ LEEWAY_SECONDS: Final = 10
 # `iat` only says when. A clock that is minutes ahead, or is set back, would else make an instance's
 # fresh tokens worthless at all others, or all that are out worthless at its own.
 ISSUED_AHEAD_SECONDS: Final = 900
-# Verifying takes about 100 µs, remembering 0.3 to 0.7 µs. 10,000 of ours take 6 MB; of the largest
-# that are accepted, about 45 MB. Past that the oldest leaves, and costs its 100 µs once more.
+# Verifying takes about 100 µs, seeing that nobody signed it 5 to 10 µs, remembering 0.3 to 0.7 µs.
+# 10,000 of ours take 6 MB; of the largest that are accepted, about 45 MB. Past that the oldest
+# leaves, and costs its 100 µs once more.
 REMEMBERED_MAX: Final = 10_000
 # A time after the year 9999 is a mistake or a trick.
 _LAST_MOMENT: Final = 253_402_300_800
@@ -62,6 +64,9 @@ class AccessTokens:
     A verified token is remembered until it expires, because a client sends the same one with every
     request for its whole life. Only verified ones enter, so that bad ones can neither grow the
     memory nor empty it. Whether it was revoked is asked each time.
+
+    Limits ask here before they count a request, so what a stranger can make up costs next to
+    nothing: it bears no signature of a key that is known, and that is looked at first.
     """
 
     def __init__(
@@ -120,10 +125,6 @@ class AccessTokens:
             raise refusal
         return identity
 
-    def knows(self, token: str) -> bool:
-        """Whether this token was verified before, so that verifying it takes no time."""
-        return token in self._remembered
-
     def _remember(self, token: str, identity: Identity) -> None:
         self._remembered[token] = identity
         if len(self._remembered) > REMEMBERED_MAX:
@@ -133,9 +134,14 @@ class AccessTokens:
         # A token is ASCII; other text can fail inside PyJWT with an error that is not its own.
         if len(token) > TOKEN_CHARS_MAX or not token.isascii():
             raise InvalidToken
-        issuer = _issuer_named_by(token)
+        told = _told_by(token)
+        issuer = _issuer_named_by(told)
         foreign = self._foreign_keys.get(issuer) if issuer is not None else None
         keys = self._own_keys if foreign is None else foreign
+        if not _is_signed_by_one_of(keys.values(), token):
+            raise InvalidToken
+        if _is_over(told, self._clock()):
+            raise ExpiredToken
         claims = self._signed_claims(token, keys)
         # Of the claims as they were signed: who reads them a second time may read another one.
         if claims.get("iss") != issuer:
@@ -228,17 +234,43 @@ def _candidates(keys: Mapping[str, str], key_id: object) -> Iterable[str]:
     return keys.values() if known is None else [known]
 
 
-def _issuer_named_by(token: str) -> str | None:
-    """Read which issuer a token names, before it is known whether that one signed it."""
+def _told_by(token: str) -> Mapping[str, Any]:
+    """Read what a token says, before it is known whether anybody signed that."""
     try:
         payload = token.split(".")[1]
         claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (IndexError, ValueError) as error:
         raise InvalidToken from error
-    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    return claims if isinstance(claims, dict) else {}
+
+
+def _issuer_named_by(told: Mapping[str, Any]) -> str | None:
+    issuer = told.get("iss")
     if issuer is not None and not isinstance(issuer, str):
         raise InvalidToken
     return issuer
+
+
+def _is_signed_by_one_of(secrets: Iterable[str], token: str) -> bool:
+    """Whether PyJWT can find it good: a twentieth of the time that it takes to find it bad. Says
+    nothing else of it, and takes a signature in no other spelling than the one that it has.
+    """
+    signed, _, signature = token.rpartition(".")
+    text = signed.encode("ascii")
+    return any(hmac.compare_digest(_signature(text, secret), signature) for secret in secrets)
+
+
+def _signature(text: bytes, secret: str) -> str:
+    digest = hmac.digest(secret.encode(), text, "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def _is_over(told: Mapping[str, Any], now: float) -> bool:
+    """Whether it ran out, if it tells that in the right form: whoever kept some of those that were
+    good once can send them over and over.
+    """
+    end = told.get("exp")
+    return isinstance(end, int | float) and not isinstance(end, bool) and 0 <= end <= now
 
 
 def _user_id(claims: Mapping[str, Any]) -> str:

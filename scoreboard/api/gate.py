@@ -1,9 +1,6 @@
 """Limits for floods: whoever was refused a moment ago costs as little as an answer can cost.
 
-A limit that refuses goes on to refuse until the time that it gives. Until then nobody is asked,
-neither Redis nor who the token speaks for. Later, an address that was refused within the last
-minute is counted before a token is verified that was not verified before, which takes 100 µs of
-processor time. For everybody else address and user are counted in one call, both or neither.
+A limit that refuses goes on to refuse until the time that it gives. Until then Redis is not asked.
 """
 
 from __future__ import annotations
@@ -13,11 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from scoreboard.api.checks import Allowance, Check, tightest
+from scoreboard.api.checks import Allowance, Check
 from scoreboard.api.rates import RateLimiter
 
 _KEPT_MAX: Final = 10_000  # past that, those refused the longest ago are asked for again
-_LATELY_SECONDS: Final = 60.0
 
 
 class Gate:
@@ -29,37 +25,11 @@ class Gate:
         # When a refusal ends, by the key that Redis counts under; the latest refused come last.
         self._ends: OrderedDict[str, float] = OrderedDict()
 
-    async def check(
-        self,
-        address: Sequence[Check],
-        user: Callable[[], Sequence[Check]],
-        has_new_token: Callable[[], bool],
-    ) -> Allowance:
-        """Count one request of an address, and of the user that `user` finds out, if it comes to
-        that; the answer is the one that leaves the least. `has_new_token` says whether finding out
-        takes time. Raises Overloaded.
-        """
+    async def check(self, checks: Sequence[Check]) -> Allowance:
+        """Count one request; the answer is the one that leaves the least. Raises Overloaded."""
         now = self._clock()
-        if self._ends:
-            if (standing := self._standing(address, now)) is not None:
-                return standing
-            if self._were_refused_lately(address, now) and has_new_token():
-                return await self._one_by_one(address, user)
-        # As `_ask`, which as a coroutine of its own would cost every request half a microsecond.
-        allowance = await self._limiter.check([*address, *user()])
-        if not allowance.allowed:
-            self._remember(allowance, now)
-        return allowance
-
-    async def _one_by_one(
-        self, address: Sequence[Check], user: Callable[[], Sequence[Check]]
-    ) -> Allowance:
-        first = await self._ask(address, self._clock())
-        if not first.allowed or not (further := user()):
-            return first
-        return tightest([first, await self._ask(further, self._clock())])
-
-    async def _ask(self, checks: Sequence[Check], now: float) -> Allowance:
+        if self._ends and (standing := self._standing(checks, now)) is not None:
+            return standing
         allowance = await self._limiter.check(checks)
         if not allowance.allowed:
             self._remember(allowance, now)
@@ -75,11 +45,9 @@ class Gate:
     def _standing(self, checks: Sequence[Check], now: float) -> Allowance | None:
         for check in checks:
             end = self._ends.get(check.redis_key)
-            if end is not None and end > now:
+            if end is None:
+                continue
+            if end > now:
                 return Allowance(check, min(-1, round((now - end) * 1_000_000)))
+            del self._ends[check.redis_key]
         return None
-
-    def _were_refused_lately(self, checks: Sequence[Check], now: float) -> bool:
-        while self._ends and next(iter(self._ends.values())) < now - _LATELY_SECONDS:
-            self._ends.popitem(last=False)
-        return any(check.redis_key in self._ends for check in checks)

@@ -45,12 +45,6 @@ def identity_or_none(request: web.Request) -> Identity | None:
     return None if isinstance(found, NotAuthorized) else found
 
 
-def has_new_token(request: web.Request) -> bool:
-    """Whether a token comes along that was not verified before, so that it takes time."""
-    token = request.headers.get("Authorization", "").partition(" ")[2].strip()
-    return token != "" and not request.app[ACCESS].knows(token)
-
-
 def known_user(request: web.Request) -> str | None:
     """The user of the bearer token if it was verified already; asks nothing."""
     found = request.get(_VERIFIED)
@@ -78,4 +72,6 @@ def _verify(request: web.Request) -> Identity | NotAuthorized:
     try:
         return request.app[ACCESS].verify(token.strip())
     except NotAuthorized as refusal:
-        return refusal
+        # Its traceback leads here and so to the request, which is about to keep it: a circle, and
+        # the collector takes longer for it than the token took.
+        return refusal.with_traceback(None)

@@ -1,17 +1,18 @@
 """Which limits hold for which request.
 
 `limit` counts every request before anything else is done for it: against its address, and against
-its user if it has a valid token. What only the body tells is counted by the handlers that read it:
-registrations and log-ins against the address, log-ins against the name they give as well, refreshes
-and log-outs against their family. Those checks that are asked together are passed together, or use
-nothing up.
+its user if it has a valid token. An address has two counts, one for those of its requests that bear
+a valid token, so that nobody without one uses up what its users have (docs/decisions/0025). What
+only the body tells is counted by the handlers that read it: registrations and log-ins against the
+address, log-ins against the name they give as well, refreshes and log-outs against their family.
+Those checks that are asked together are passed together, or use nothing up.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from scoreboard.accounts import names
 from scoreboard.api.addresses import client_address, networks_of
 from scoreboard.api.checks import Allowance, Check, check_of, tightest
 from scoreboard.api.heads import FOUND
-from scoreboard.api.identity import has_new_token, identity_or_none
+from scoreboard.api.identity import identity_or_none
 from scoreboard.api.replies import is_shared
 from scoreboard.api.tracing import span_of_call
 from scoreboard.errors import RateLimited
@@ -45,9 +46,7 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     is prepared.
     """
     with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        request[_ALLOWANCE] = allowance = await request.app[GATE].check(
-            _of_caller(request), partial(_of_user, request), partial(has_new_token, request)
-        )
+        request[_ALLOWANCE] = allowance = await request.app[GATE].check(_of_caller(request))
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
     if not allowance.allowed:
@@ -148,14 +147,13 @@ def _one_spelling(login: str) -> str:
 
 
 def _of_caller(request: web.Request) -> tuple[Check, ...]:
-    name = "operations" if request.path in _OPERATIONS else "ip"
-    return _of_address(request, name, request.app[SETTINGS].rate_limit_per_ip)
-
-
-def _of_user(request: web.Request) -> tuple[Check, ...]:
-    if request.path in _OPERATIONS or (user := identity_or_none(request)) is None:
-        return ()
-    return (check_of("user", user.user_id, request.app[SETTINGS].rate_limit_per_user),)
+    settings = request.app[SETTINGS]
+    if request.path in _OPERATIONS:
+        return _of_address(request, "operations", settings.rate_limit_per_ip)
+    if (user := identity_or_none(request)) is None:
+        return _of_address(request, "ip", settings.rate_limit_per_ip)
+    of_address = _of_address(request, "ip_users", settings.rate_limit_per_ip)
+    return (*of_address, check_of("user", user.user_id, settings.rate_limit_per_user))
 
 
 def _of_address(request: web.Request, name: str, rate: Rate) -> tuple[Check, ...]:

@@ -43,6 +43,7 @@ _BATCH: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 _LIMITS: Final = (
     "ip",
+    "ip_users",
     "user",
     "accounts",
     "login",

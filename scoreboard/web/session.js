@@ -96,7 +96,9 @@ export class Session extends EventTarget {
       const kept = this.#newest();
       if (!kept) return this.#sync();
       const body = { refreshToken: kept.refreshToken };
-      const answer = await send("api/auth/refresh", body, null, ANSWER_MS).catch((refusal) => refusal);
+      // With a token that is good it is a user's request, whom no flood from this address keeps out.
+      const access = this.#access?.token;
+      const answer = await send("api/auth/refresh", body, access, ANSWER_MS).catch((refusal) => refusal);
       // Who logged out meanwhile stays so. (A tab without locks was given the same successor.)
       const newest = this.#newest()?.refreshToken;
       if (newest !== kept.refreshToken && newest !== answer.refreshToken) return this.#sync();

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Page, Route, expect
+from playwright.async_api import BrowserContext, Page, Response, Route, expect
 
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.test_page import PASSWORD, register, until_live, violations
@@ -80,6 +80,28 @@ async def test_what_is_wrong_with_a_change_of_password_is_said_at_the_field(
     await page.get_by_role("button", name="Log out", exact=True).click()
     await log_in(page, "ada", PASSWORD)
     await expect(page.locator("#change")).to_be_hidden()
+
+
+async def test_who_is_logged_in_stays_so_though_a_neighbour_floods(
+    start: Start, open_page: OpenPage, console: Console
+) -> None:
+    """Renewed in time, it is a request of a user, which others behind that address cannot keep
+    out.
+    """
+    console.expects_network_errors = True
+    instance = await start(rate_limit_per_ip="60/hour")
+    page = await open_page(instance.url)
+    await register(page, "ada")
+    for _ in range(61):
+        async with instance.client.get("/api/leaderboard") as response:
+            pass
+    assert response.status == 429
+    renewals: list[Response] = []
+    page.on("response", lambda one: renewals.append(one) if "refresh" in one.url else None)
+    await page.evaluate("(now => { Date.now = () => now() + 895_000; })(Date.now)")
+    await change_password(page, "not the password", OTHER_PASSWORD)
+    await expect(page.locator("#current-error")).to_have_text("The current password is wrong.")
+    assert [renewal.status for renewal in renewals] == [200]
 
 
 async def test_a_log_out_everywhere_reaches_every_browser(

@@ -77,6 +77,20 @@ EDGE: Final = (
         "test_no_hop_is_trusted_for_an_address_that_is_written_into_its_own",
     ),
     Guard(
+        "nobody without a token uses up what the users of an address have",
+        "scoreboard/api/limits.py",
+        '_of_address(request, "ip_users", ',
+        '_of_address(request, "ip", ',
+        f"{LIMITS}::test_nobody_without_a_token_uses_up_what_the_users_of_an_address_have",
+    ),
+    Guard(
+        "the users of an address together are limited as well",
+        "scoreboard/api/limits.py",
+        "    return (*of_address, check_of(",
+        "    return (*of_address[:0], check_of(",
+        f"{LIMITS}::test_the_users_of_an_address_together_are_limited_as_well",
+    ),
+    Guard(
         "a request that one limit refuses uses up nothing of the others",
         "scoreboard/api/rates.py",
         "    for i = first, allowed and last or 0 do\n",

@@ -15,6 +15,13 @@ WEB: Final = (
         "tests/browser/test_client.py::test_a_board_that_is_numbered_anew_is_shown_on_every_way",
     ),
     Guard(
+        "a renewal in time is a request of a user",
+        "scoreboard/web/session.js",
+        "const access = this.#access?.token;",
+        "const access = null;",
+        "tests/browser/test_account.py::test_who_is_logged_in_stays_so_though_a_neighbour_floods",
+    ),
+    Guard(
         "a frozen tab is not waited for",
         "scoreboard/web/scoreboard-client.js",
         "expect(this.#greeted ? ANSWER_MS : GREETING_MS)",

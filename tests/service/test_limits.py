@@ -80,12 +80,42 @@ async def test_a_request_that_one_limit_refuses_uses_up_nothing_of_the_others(
         rate_limit_accounts_per_ip="4/hour",
         rate_limit_logins_per_user="1/hour",
     )
-    [ada] = add_users(database_url, 1)
+    ada, bob, cid, dan, eve = add_users(database_url, 5)
     assert [await asks_for_me(instance, ada) for _ in range(6)] == [404, 404, 429, 429, 429, 429]
-    # Six are left to the address. Three are spent on log-ins, of which the second is refused.
+    # Six are left to the users of the address.
+    others = [await asks_for_me(instance, user) for user in (bob, bob, cid, cid, dan, dan, eve)]
+    assert others == [404] * 6 + [429]
+    # Three are spent on log-ins, of which the second is refused.
     assert [await logs_in(instance, name) for name in ("ada", "ada", "bob")] == [401, 429, 401]
-    assert await statuses(instance, 4) == [200] * 3 + [429]
+    assert await statuses(instance, 6) == [200] * 5 + [429]
     assert await counts(instance, "limit:accounts:*") == 1
+
+
+async def test_nobody_without_a_token_uses_up_what_the_users_of_an_address_have(
+    start: Start, database_url: str
+) -> None:
+    """Without Redis as with it, and for those whose token this instance has not seen yet."""
+    [ada] = add_users(database_url, 1)
+    for servers in ({}, {"redis_url": "redis://127.0.0.1:1/0"}):
+        one = await start(rate_limit_per_ip="3/hour", **servers)
+        assert await statuses(one, 4) == [200] * 3 + [429]
+        forged = {"Authorization": f"Bearer {one.token(ada)[:-8]}AAAAAAAA"}
+        assert await statuses(one, 1, headers=forged) == [429]
+        for _ in range(2):
+            assert await asks_for_me(one, ada) == 404
+            assert await statuses(one, 1) == [429]
+        assert one.metric("rate_limited_total", limit="ip") == 4
+        assert one.metric("rate_limited_total", limit="ip_users") == 0
+
+
+async def test_the_users_of_an_address_together_are_limited_as_well(
+    start: Start, database_url: str
+) -> None:
+    instance = await start(rate_limit_per_ip="3/hour", rate_limit_per_user="2/hour")
+    users = add_users(database_url, 4)
+    assert [await asks_for_me(instance, user) for user in users] == [404] * 3 + [429]
+    assert instance.metric("rate_limited_total", limit="ip_users") == 1
+    assert await statuses(instance, 1) == [200]
 
 
 async def asks_for_me(instance: Instance, user_id: str) -> int:

@@ -562,6 +562,34 @@ def test_an_oversized_token_is_refused_before_it_is_parsed(
         tokens().verify(token)
 
 
+def test_what_nobody_signed_is_not_given_to_a_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits ask whose a token is before they count it, also past a limit."""
+    ours = tokens(jwt_previous_secrets=[EARLIER], jwt_trusted_issuers=TRUSTED)
+    forged = [
+        signed(secret="a secret of nobody that is long enough"),
+        signed(secret=GAME),
+        signed(secret=SECRET, iss="game"),
+        ours.issue(USER)[:-1],
+        ours.issue(USER) + "=",
+    ]
+    monkeypatch.setattr(jwt, "get_unverified_header", None)
+    monkeypatch.setattr(jwt, "decode", None)
+    for token in forged:
+        with pytest.raises(InvalidToken):
+            ours.verify(token)
+
+
+def test_a_token_that_was_good_once_is_not_given_to_a_parser(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = tokens(clock)
+    token = ours.issue(USER)
+    clock.now += 900
+    monkeypatch.setattr(jwt, "decode", None)
+    with pytest.raises(ExpiredToken):
+        ours.verify(token)
+
+
 @pytest.mark.parametrize("text", ["\ud800", "é.é.é", "\ud800.\ud800.\ud800", "\x00.\x00.\x00"])
 def test_text_that_cannot_even_be_encoded_is_refused_like_anything_else(text: str) -> None:
     with pytest.raises(InvalidToken):

@@ -35,84 +35,54 @@ class World:
         self.now = 1000.0
         self.limiter = Limiter()
         self.gate = Gate(self.limiter, lambda: self.now)  # type: ignore[arg-type]
-        self.verified = 0
-        self.token_is_new = True
 
-    def user(self) -> list[Check]:
-        self.verified += 1
-        return [USER]
-
-    async def ask(self, address: Check = ADDRESS) -> Allowance:
-        return await self.gate.check([address], self.user, lambda: self.token_is_new)
+    async def ask(self, *checks: Check) -> Allowance:
+        return await self.gate.check(checks)
 
 
 async def test_address_and_user_are_counted_in_one_call() -> None:
     world = World()
-    assert (await world.ask()).allowed
+    assert (await world.ask(ADDRESS, USER)).allowed
     assert world.limiter.asked == [[ADDRESS, USER]]
 
 
 async def test_a_refusal_holds_for_as_long_as_it_says_and_nobody_is_asked() -> None:
     world = World()
     world.limiter.left_us[ADDRESS] = -2 * SECOND
-    assert not (await world.ask()).allowed
+    assert not (await world.ask(ADDRESS)).allowed
     world.now += 1.5
-    refusal = await world.ask()
+    refusal = await world.ask(ADDRESS)
     assert (refusal.check, refusal.left_us) == (ADDRESS, -SECOND // 2)
-    assert (len(world.limiter.asked), world.verified) == (1, 1)
+    assert len(world.limiter.asked) == 1
     world.limiter.left_us[ADDRESS] = SECOND
     world.now += 0.5
-    assert (await world.ask()).allowed
+    assert (await world.ask(ADDRESS)).allowed
 
 
 async def test_it_holds_for_nobody_else() -> None:
     world = World()
     world.limiter.left_us[ADDRESS] = -SECOND
-    await world.ask()
+    await world.ask(ADDRESS)
     assert (await world.ask(OTHER)).allowed
 
 
-async def test_after_a_refusal_an_address_is_counted_before_its_token_is_verified() -> None:
-    world = World()
-    world.limiter.left_us[ADDRESS] = -SECOND
-    await world.ask()
-    world.now += 2
-    verified = world.verified
-    assert not (await world.ask()).allowed
-    assert world.verified == verified
-    world.limiter.left_us |= {ADDRESS: SECOND, USER: SECOND // 2}
-    world.now += 2
-    assert (await world.ask()).check == USER  # the one that leaves the least
-    assert world.limiter.asked[-2:] == [[ADDRESS], [USER]]
-
-
-async def test_after_a_refusal_a_known_user_and_the_address_are_counted_both_or_neither() -> None:
-    world = World()
-    world.limiter.left_us[ADDRESS] = -SECOND
-    await world.ask()
-    world.limiter.left_us[ADDRESS] = SECOND
-    world.now += 2
-    world.token_is_new = False
-    await world.ask()
-    assert world.limiter.asked[-1] == [ADDRESS, USER]
-
-
-async def test_a_minute_later_all_is_as_before() -> None:
-    world = World()
-    world.limiter.left_us[ADDRESS] = -SECOND
-    await world.ask()
-    world.limiter.left_us[ADDRESS] = SECOND
-    world.now += 62
-    await world.ask()
-    assert world.limiter.asked[-1] == [ADDRESS, USER]
-
-
-async def test_a_users_refusal_does_not_refuse_the_address() -> None:
+async def test_a_users_refusal_holds_whatever_the_address_and_refuses_no_address() -> None:
     world = World()
     world.limiter.left_us[USER] = -SECOND
-    assert not (await world.ask()).allowed
-    world.limiter.left_us[USER] = SECOND
-    assert (await world.ask()).allowed
+    assert not (await world.ask(ADDRESS, USER)).allowed
+    assert (await world.ask(OTHER, USER)).check == USER
+    assert len(world.limiter.asked) == 1
+    assert (await world.ask(ADDRESS)).allowed
+
+
+async def test_a_refusal_that_is_over_is_forgotten() -> None:
+    world = World()
+    world.limiter.left_us[ADDRESS] = -SECOND
+    await world.ask(ADDRESS)
+    world.limiter.left_us[ADDRESS] = SECOND
+    world.now += 1
+    assert (await world.ask(ADDRESS)).allowed
+    assert not world.gate._ends
 
 
 async def test_it_remembers_so_many_and_forgets_those_refused_the_longest_ago() -> None:
