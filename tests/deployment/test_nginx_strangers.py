@@ -370,6 +370,51 @@ async def test_what_nginx_says_itself_is_kept_by_nobody_and_what_others_say_as_t
             assert (answer.status, answer.headers["Cache-Control"]) == (502, "no-store")
 
 
+HEAD: Final = " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+REFUSED: Final = {
+    f"GET /{'x' * 3000}{HEAD}\r\n": (414, "malformed_request"),
+    f"GET /{'x' * 9000}{HEAD}\r\n": (414, "malformed_request"),
+    f"GET /api/me{HEAD}X: {'x' * 9000}\r\n\r\n": (400, "malformed_request"),
+    f"G T /api/me{HEAD}\r\n": (400, "malformed_request"),
+    "GET / HTTP/1.1\r\nConnection: close\r\n\r\n": (400, "malformed_request"),
+    "GET / HTTP/3.1\r\nHost: localhost\r\n\r\n": (505, "malformed_request"),
+    f"GET /api/..%2f..{HEAD}\r\n": (400, "malformed_request"),
+    f"TRACE /api/actions{HEAD}\r\n": (405, "method_not_allowed"),
+    f"GET /metrics{HEAD}\r\n": (404, "not_found"),
+    f"GET /refusal{HEAD}\r\n": (404, "not_found"),
+    f"POST /api/me{HEAD}Content-Length: 99999\r\n\r\n": (413, "body_too_large"),
+    f"POST /api/actions{HEAD}Content-Length: 99999\r\n\r\n": (413, "body_too_large"),
+    f"POST /api/me{HEAD}Transfer-Encoding: x\r\n\r\n": (501, "malformed_request"),
+    f"POST /api/me{HEAD}Transfer-Encoding: chunked\r\n\r\nx\r\n": (400, "malformed_request"),
+    f"GET /api/me{HEAD}\r\n": (502, "unavailable"),
+    f"POST /api/me{HEAD}Content-Length: 0\r\n\r\n": (502, "unavailable"),
+    f"POST /api/actions{HEAD}Content-Length: 0\r\n\r\n": (502, "unavailable"),
+    f"GET /api/leaderboard/stream{HEAD}\r\n": (502, "unavailable"),
+}
+
+
+async def test_what_nginx_refuses_itself_has_the_form_of_what_instances_refuse() -> None:
+    async with balancing(NOBODY, NOBODY) as (proxy, _):
+        for sent, expected in REFUSED.items():
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", proxy.port, ssl=proxy.trust(), server_hostname="localhost"
+            )
+            writer.write(sent.encode())
+            async with asyncio.timeout(20):
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                [length] = re.findall(rb"content-length: (\d+)", head)
+                document = json.loads(await reader.readexactly(int(length)))
+            writer.close()
+            assert (int(head.split()[1]), document["code"]) == expected, sent[:60]
+            assert (document["success"], document.keys()) == (False, {"success", "message", "code"})
+            assert set(head.split(b"\r\n")) >= {
+                b"content-type: application/json",
+                b"x-content-type-options: nosniff",
+                b"cache-control: no-store",
+                b"server: nginx",
+            }
+
+
 SPELLINGS: Final = (
     "//{}",
     "/./{}",

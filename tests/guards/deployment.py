@@ -153,6 +153,13 @@ DEPLOYMENT: Final = (
         f"{_NGINX}::test_nobody_is_sent_to_a_name_that_is_not_ours",
     ),
     Guard(
+        "what nginx refuses itself has the form of the service",
+        "docker/nginx/nginx.conf",
+        "        error_page 404 405 413 500 501 502 503 504 @refusal;\n",
+        "",
+        f"{_NGINX}::test_what_nginx_refuses_itself_has_the_form_of_what_instances_refuse",
+    ),
+    Guard(
         "what nginx says itself is kept by nobody",
         "docker/nginx/nginx.conf",
         "        add_header Cache-Control $unless_said always;\n",
