@@ -85,13 +85,50 @@ def close(root: Path) -> None:
     found = [path for path in (*root.glob("passwords/*"), root / "nginx/key.pem") if path.is_file()]
     if root.stat().st_mode & 0o077 and found:
         sys.stderr.write(
-            f"Others on this machine could read in {root} until now: "
-            f"{', '.join(str(path.relative_to(root)) for path in found)}. If anybody may have done "
-            "so, delete these, the key with its certificate, and run this again for new ones.\n"
+            f"Others on this machine could read in {root} until now: {names_of(found, root)}. If "
+            "anybody may have done so, delete these, the key with its certificate, and run this "
+            "again for new ones.\n"
         )
     root.chmod(0o700)
+    refuse_what_others_put(root)
     for left in (*root.glob(".*.new"), *root.glob("*/.*.new")):  # by one that was ended
         shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def refuse_what_others_put(root: Path) -> None:
+    """Believe no password and fill no directory that somebody else left here while others could
+    write; and go where no link leads, which is somebody else's place as well.
+    """
+    ours = {0, os.geteuid(), root.stat().st_uid}
+    found = list(root.iterdir())
+    for directory in [path for path in found if path.is_dir() and not path.is_symlink()]:
+        if directory.stat().st_uid in ours:  # who has it open already may write no more
+            directory.chmod(directory.stat().st_mode & 0o755)
+        found += directory.iterdir()
+    others = [path for path in found if path.lstat().st_uid not in ours or is_elsewhere_too(path)]
+    if others:
+        sys.exit(
+            f"Somebody else has put this into {root}: {names_of(others, root)}. Delete it, look "
+            "who can write there, and run this again."
+        )
+    taken = {root / "passwords" / name for name in (*PASSWORDS, PREVIOUS)}
+    taken |= {root / "nginx" / name for name in ("key.pem", "certificate.pem")}
+    links = [path for path in found if path.is_symlink() and (path.parent == root or path in taken)]
+    if links:
+        sys.exit(
+            f"These in {root} are links: {names_of(links, root)}. Their server would not see where "
+            "they lead. Put the files themselves there."
+        )
+
+
+def is_elsewhere_too(path: Path) -> bool:
+    """Whether a file has another name, by which somebody may read or write it."""
+    return path.is_file() and not path.is_symlink() and path.stat().st_nlink > 1
+
+
+def names_of(paths: list[Path], root: Path) -> str:
+    """Answer their names within the directory."""
+    return ", ".join(sorted(str(path.relative_to(root)) for path in paths))
 
 
 def passwords(directory: Path) -> dict[str, str]:
@@ -101,7 +138,7 @@ def passwords(directory: Path) -> dict[str, str]:
             write(directory / name, secrets.token_urlsafe(48), KEPT)
     if not (directory / PREVIOUS).exists():
         write(directory / PREVIOUS, "", KEPT)
-    files = (path for path in directory.iterdir() if path.is_file())
+    files = (path for path in directory.iterdir() if path.is_file() and not path.is_symlink())
     given = {path.name: path.read_text("utf-8").strip() for path in files}
     if empty := [name for name in PASSWORDS if not given[name]]:
         sys.exit(
@@ -211,7 +248,8 @@ def show(root: Path) -> None:
     """Let each server look into its directory, which is mounted there alone. On this machine the
     way to it is closed.
     """
-    for directory in (path for path in root.iterdir() if path.is_dir()):
+    directories = (path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+    for directory in directories:
         kept = directory.name == "passwords"
         for file in (path for path in directory.iterdir() if path.is_file()):
             hand_over(file, root, KEPT if kept else SHOWN)

@@ -275,6 +275,71 @@ def test_a_link_is_followed_to_nothing_that_could_be_given_away(made: Path) -> N
     assert (elsewhere.stat().st_mode & 0o777, elsewhere.stat().st_uid) == (0o640, os.geteuid())
 
 
+@pytest.mark.parametrize("name", ["redis", "passwords", "anything"])
+def test_no_linked_directory_is_filled_or_given_away(checkout: Path, name: str) -> None:
+    make_secrets(checkout)
+    elsewhere = checkout.parent / "elsewhere"
+    elsewhere.mkdir(mode=0o777)
+    (elsewhere / "of-somebody-else").touch(mode=0o600)
+    shutil.rmtree(checkout / name, ignore_errors=True)
+    (checkout / name).symlink_to(elsewhere)
+    if os.geteuid() == 0:
+        os.chown(checkout, 65534, 65534)
+
+    ended = run(checkout)
+
+    assert (ended.returncode, f"are links: {name}." in ended.stderr) == (1, True), ended.stderr
+    [file] = elsewhere.iterdir()
+    assert (file.stat().st_mode & 0o777, file.stat().st_uid) == (0o600, os.geteuid())
+
+
+def test_no_secret_is_read_by_way_of_a_link(checkout: Path) -> None:
+    """Root would read it, and give it to the owner of the checkout."""
+    make_secrets(checkout)
+    elsewhere = checkout.parent / "shadow"
+    elsewhere.write_text("of root alone\n")
+    (checkout / "passwords" / "redis").unlink()
+    (checkout / "passwords" / "redis").symlink_to(elsewhere)
+
+    ended = run(checkout)
+
+    assert (ended.returncode, "are links: passwords/redis." in ended.stderr) == (1, True)
+    assert "of root alone" not in "".join(contents(checkout / "redis").values())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may pass for somebody else")
+@pytest.mark.parametrize("name", ["passwords/redis", "passwords", "nginx", "nginx/key.pem"])
+def test_nothing_that_somebody_else_has_put_there_is_believed(checkout: Path, name: str) -> None:
+    """As long as others could write there, as after a careless umask."""
+    path = checkout / name
+    path.parent.mkdir(exist_ok=True)
+    if path.parent == checkout:
+        path.mkdir(mode=0o777)
+    else:
+        path.write_text("a password that somebody else knows\n")
+    os.chown(path, 65534, 65534)
+
+    ended = run(checkout)
+
+    assert (ended.returncode, f"{name}. Delete it" in ended.stderr) == (1, True), ended.stderr
+    assert not (checkout / "scoreboard").exists()
+
+
+def test_a_password_that_has_another_name_is_not_believed(checkout: Path) -> None:
+    make_secrets(checkout)
+    os.link(checkout / "passwords" / "redis", checkout.parent / "another-name")
+    ended = run(checkout)
+    assert (ended.returncode, "passwords/redis. Delete it" in ended.stderr) == (1, True)
+
+
+def test_who_has_a_directory_open_cannot_write_there_any_more(checkout: Path) -> None:
+    (checkout / "passwords").mkdir()
+    (checkout / "passwords").chmod(0o777)
+    watch = f"ls -ldn {checkout}/passwords >{checkout.parent}/report; exit 1"
+    run(checkout, openssl=watch)
+    assert (checkout.parent / "report").read_text().startswith("drwxr-xr-x")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give it to somebody else")
 def test_it_belongs_to_whom_the_checkout_belongs(made: Path) -> None:
     os.chown(made, 65534, 65534)

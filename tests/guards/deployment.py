@@ -14,8 +14,8 @@ DEPLOYMENT: Final = (
     Guard(
         "secrets are closed before they are made",
         "docker/make_secrets.py",
-        "    root.chmod(0o700)\n    for left",
-        "    for left",
+        "    root.chmod(0o700)\n    refuse",
+        "    refuse",
         f"{_SECRETS}::test_while_openssl_works_everything_is_closed",
     ),
     Guard(
@@ -24,6 +24,27 @@ DEPLOYMENT: Final = (
         "    os.umask(0o077)",
         "    os.umask(0)",
         f"{_SECRETS}::test_while_openssl_works_everything_is_closed",
+    ),
+    Guard(
+        "a password that somebody else put there is not believed",
+        "docker/make_secrets.py",
+        "path.lstat().st_uid not in ours or is_elsewhere_too(path)]",
+        "is_elsewhere_too(path)]",
+        f"{_SECRETS}::test_nothing_that_somebody_else_has_put_there_is_believed",
+    ),
+    Guard(
+        "no linked directory is filled",
+        "docker/make_secrets.py",
+        "    if links:\n",
+        "    if False:\n",
+        f"{_SECRETS}::test_no_linked_directory_is_filled_or_given_away",
+    ),
+    Guard(
+        "who has a directory of secrets open cannot write there",
+        "docker/make_secrets.py",
+        "            directory.chmod(directory.stat().st_mode & 0o755)\n",
+        "            pass\n",
+        f"{_SECRETS}::test_who_has_a_directory_open_cannot_write_there_any_more",
     ),
     Guard(
         "half of a certificate is never taken for one",
@@ -120,7 +141,7 @@ DEPLOYMENT: Final = (
     Guard(
         "nginx bounds an address",
         "docker/nginx/nginx.conf",
-        "            return 414;\n",
+        "            return 414 $refusal;\n",
         "            break;\n",
         f"{_NGINX}::test_a_path_has_an_end",
     ),
