@@ -7,8 +7,6 @@ same. What is too much is closed as soon as it is accepted, before a byte of it 
 from __future__ import annotations
 
 import resource
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
@@ -16,11 +14,8 @@ from typing import Final, Literal
 FILES_KEPT: Final = 200
 _LEAST: Final = 16
 _FOR_OTHERS: Final = 100
-# Thousands of connections of one flood may wait in the kernel's queue, each with work in it.
-SHUN_SECONDS: Final = 5.0
-_SHUNNED_MAX: Final = 10_000  # past that, the one that was shunned first may come again
 
-Refusal = Literal["address", "process", "shunned"]
+Refusal = Literal["address", "process"]
 
 
 class Admission:
@@ -36,16 +31,13 @@ class Admission:
         per_address: int,
         most: int,
         networks_of: Callable[[str], Sequence[tuple[str, int]]],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._per_address = per_address
         # So that nobody alone keeps all others out, however few files there are.
         self._most_of_one = most - min(_FOR_OTHERS, most // 2)
         self._most = most
         self._networks_of = networks_of
-        self._clock = clock
         self._open: dict[str, int] = {}
-        self._shunned: OrderedDict[str, float] = OrderedDict()  # until when
         self._count = 0
 
     def __len__(self) -> int:
@@ -57,8 +49,6 @@ class Admission:
         if self._count >= self._most:
             return "process"
         networks = self._networks_of(peer)
-        if self._shunned and networks and self._is_shunned(networks[0][0]):
-            return "shunned"
         for key, share in networks:
             if self._open.get(key, 0) >= min(self._per_address * share, self._most_of_one):
                 return "address"
@@ -66,23 +56,6 @@ class Admission:
             self._open[key] = self._open.get(key, 0) + 1
         self._count += 1
         return None
-
-    def shun(self, peer: str) -> None:
-        """Let nobody in from this address, or its IPv6 /64, for SHUN_SECONDS: what no client sends
-        but to do harm came from there. A trusted proxy is never shunned.
-        """
-        for key, _ in self._networks_of(peer)[:1]:
-            self._shunned[key] = self._clock() + SHUN_SECONDS
-            self._shunned.move_to_end(key)
-            if len(self._shunned) > _SHUNNED_MAX:
-                self._shunned.popitem(last=False)
-
-    def _is_shunned(self, key: str) -> bool:
-        until = self._shunned.get(key)
-        if until is None or until > self._clock():
-            return until is not None
-        del self._shunned[key]
-        return False
 
     def leave(self, peer: str) -> None:
         """Take off one that was counted."""

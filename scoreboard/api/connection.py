@@ -20,7 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from scoreboard.api.addresses import peer_networks
 from scoreboard.api.admission import Admission, connections_max
-from scoreboard.api.heads import QUEUE_MAX, BodyInCrumbs, Parser, settled
+from scoreboard.api.heads import QUEUE_MAX, Parser, settled
 from scoreboard.api.middleware import HEADERS_OF_DATA
 from scoreboard.api.replies import BODY_MAX_BYTES, refusal
 from scoreboard.errors import ScoreboardError
@@ -152,8 +152,6 @@ class _Connection(RequestHandler):
     def _count_malformed(self, reason: str) -> None:
         self._metrics.requests_malformed.inc()
         log.debug("scoreboard.http.malformed", reason=reason)
-        if reason == BodyInCrumbs.__name__ and self._peer is not None:
-            self._admission.shun(self._peer)
 
 
 def _peer_of(transport: asyncio.BaseTransport) -> str:

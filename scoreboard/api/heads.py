@@ -26,8 +26,12 @@ from scoreboard.errors import ExpectationFailed, MalformedRequest, ScoreboardErr
 # The request line and all fields together; browsers send 1 to 2 KiB. A bearer of the largest token
 # that is accepted (4 KiB) has room for cookies of other applications on the same host.
 HEAD_MAX_BYTES: Final = 32 * 1024
+# A chunk of a body takes 5 µs, however small it is, and has two ends of line. One read may bring
+# 10,000 of them, 50 ms of work, and thousands of connections may wait with as much. No body of ours
+# has so many; heads that are sent ahead have 130 lines each.
+LINES_OF_A_READ_MAX: Final = 512
 # aiohttp stops reading a body after some thousand chunks that nobody took yet, and goes on when
-# they are taken. Who sends chunks of a byte makes it go on for next to nothing, at 5 µs a chunk.
+# they are taken. Who sends chunks of a byte makes it go on for next to nothing.
 CRUMBS_BYTES: Final = 8 * 1024
 CRUMBS_MAX: Final = 2
 # Whole requests that wait behind the one that is being answered.
@@ -43,7 +47,8 @@ FOUND: Final = web.RequestKey("found", ScoreboardError)
 WAITS_FOR_CONTINUE: Final = web.RequestKey("waits_for_continue", bool)
 
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
-_HEAD_END: Final = b"\r\n\r\n"
+_LINE_END: Final = b"\r\n"
+_HEAD_END: Final = 2 * _LINE_END
 _WITHOUT_BODY: Final = (hdrs.METH_GET, hdrs.METH_HEAD)
 _ROOT: Final = URL("/")
 _NOWHERE: Final = URL()  # no path at all: routes are not even looked for
@@ -93,6 +98,7 @@ class Parser(HttpRequestParser):
     __slots__ = (
         "_body",
         "_body_bytes",
+        "_chunked",
         "_crumbs",
         "_ended",
         "_last_read_bytes",
@@ -123,6 +129,7 @@ class Parser(HttpRequestParser):
         self._ended = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_bytes = 0  # of that body
+        self._chunked = False  # whether it comes in chunks
         self._crumbs = 0  # how often in a row it went on for less than CRUMBS_BYTES
         # What came since a head was complete or a body grew, and the read in which that was.
         self._unfinished_bytes = 0
@@ -134,6 +141,8 @@ class Parser(HttpRequestParser):
             return (), False, b""
         self._unfinished_bytes += len(data)
         try:
+            if len(data) > LINES_OF_A_READ_MAX * 2:
+                self._bound_chunks(data)
             messages: _Messages
             messages, upgraded, tail = super().feed_data(data)
             if messages:
@@ -147,7 +156,7 @@ class Parser(HttpRequestParser):
             return self._end(type(error).__name__)
         if messages:
             last, self._body = messages[-1]
-            self._crumbs = 0
+            self._chunked, self._crumbs = last.chunked, 0
             if last.upgrade and not upgraded and data.find(_HEAD_END) + 4 < len(data):
                 # aiohttp does not know that protocol (h2c), and forgets what came with the same
                 # read: nobody should wait for an answer to it.
@@ -168,6 +177,13 @@ class Parser(HttpRequestParser):
     def _bound(self) -> None:
         if self._unfinished_bytes > HEAD_MAX_BYTES:
             raise HeadTooLarge
+
+    def _bound_chunks(self, data: bytes) -> None:
+        """Before they are parsed. Lines of another body are no chunks, and cost nothing."""
+        if data.count(_LINE_END) > LINES_OF_A_READ_MAX and (
+            self._chunked or b"chunked" in data[:HEAD_MAX_BYTES].lower()
+        ):
+            raise BodyInCrumbs
 
     def _bound_crumbs(self, *, resumed: bool) -> None:
         if self._body.total_bytes - self._body_bytes >= CRUMBS_BYTES:

@@ -119,9 +119,9 @@ class Metrics:
         self.connections = make.gauge("connections", "Open connections of clients.")
         self.connections_refused = make.counter(
             "connections_refused",
-            "Connections closed at once: too many of an address or in all, or behind a flood.",
+            "Connections closed at once: too many of an address, or in all.",
             "reason",
-            known=("address", "process", "shunned"),
+            known=("address", "process"),
         )
         self.request_seconds = make.histogram(
             "http_request_seconds", "Time to answer.", _SECONDS, "route"

@@ -178,10 +178,18 @@ BENEATH: Final = (
         f"{HELD_CONNECTIONS}::test_an_address_may_hold_so_many_connections_and_no_more",
     ),
     Guard(
-        "a body in crumbs is cut, and who sent it is not let in for a while",
-        "scoreboard/api/connection.py",
-        "            self._admission.shun(self._peer)\n",
-        "            pass\n",
-        "tests/attacks/test_connections.py::test_a_body_in_chunks_of_a_byte_is_cut_and_who_sent_it_is_not_let_in_for_a_while",
+        "so many chunks in one read are not parsed",
+        "scoreboard/api/heads.py",
+        "                self._bound_chunks(data)\n",
+        "                pass\n",
+        "tests/unit/test_heads.py::test_so_many_chunks_in_one_read_are_not_parsed",
+    ),
+    Guard(
+        "a body that goes on in crumbs is cut",
+        "scoreboard/api/heads.py",
+        "            if self._crumbs > CRUMBS_MAX:\n",
+        "            if False:\n",
+        f"{HELD_CONNECTIONS}::"
+        "test_a_body_in_chunks_of_a_byte_is_cut_and_costs_the_neighbours_nothing",
     ),
 )

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from scoreboard.api.admission import FILES_KEPT, SHUN_SECONDS, Admission, connections_max
+from scoreboard.api.admission import FILES_KEPT, Admission, connections_max
 
 ADA, BOB, PROXY = "192.0.2.1", "192.0.2.2", "192.0.2.9"
 PHONE, TABLET = "2001:db8::1", "2001:db8:0:1::1"
@@ -84,19 +84,3 @@ def test_some_files_are_kept_for_our_own_connections(monkeypatch: pytest.MonkeyP
     assert connections_max(16_000) > 0
     files(resource.RLIM_INFINITY)
     assert connections_max(16_000) == 16_000
-
-
-def test_an_address_that_is_shunned_comes_in_again_after_its_time_and_others_at_once() -> None:
-    now = [100.0]
-    doors = Admission(per_address=2, most=1000, networks_of=networks, clock=lambda: now[0])
-    doors.shun(ADA)
-    assert doors.enter(ADA) == "shunned"
-    assert doors.enter(BOB) is None
-    now[0] += SHUN_SECONDS
-    assert doors.enter(ADA) is None
-
-
-def test_a_trusted_proxy_is_never_shunned() -> None:
-    doors = admission()
-    doors.shun(PROXY)
-    assert doors.enter(PROXY) is None

@@ -141,6 +141,34 @@ async def test_a_body_counts_for_nothing_and_what_frames_it_does() -> None:
     assert isinstance(cut.messages[0][1].exception(), BodyCut)
 
 
+CHUNKED = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n"
+CRUMB = b"1\r\n \r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "read_bytes"),
+    [
+        ([CHUNKED + CRUMB * 10_000], None),
+        ([CHUNKED, CRUMB * 10_000], 0),
+        ([CHUNKED + CRUMB * 100, CRUMB * 10_000], 100),
+    ],
+    ids=["with the head", "after the head", "after a few"],
+)
+async def test_so_many_chunks_in_one_read_are_not_parsed(
+    pieces: list[bytes], read_bytes: int | None
+) -> None:
+    found = read(*pieces)
+    assert found.malformed == ["BodyInCrumbs"]
+    bodies = [body.total_bytes for message, body in found.messages if message.chunked]
+    assert bodies == ([] if read_bytes is None else [read_bytes])
+
+
+async def test_lines_that_are_no_chunks_are_not_counted() -> None:
+    body = b"\r\n" * 8_000
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    assert read(head, body, b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n").urls == ["/a", "/b"]
+
+
 async def test_nothing_that_follows_what_cannot_be_read_is_looked_at() -> None:
     """Each read of it would otherwise become an answer that waits, with what came in it."""
     found = read(head(40), *[bytes(50_000)] * 20, head(40))
