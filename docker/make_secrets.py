@@ -108,8 +108,8 @@ def refuse_what_others_put(root: Path) -> None:
     others = [path for path in found if path.lstat().st_uid not in ours or is_elsewhere_too(path)]
     if others:
         sys.exit(
-            f"Somebody else has put this into {root}: {names_of(others, root)}. Delete it, look "
-            "who can write there, and run this again."
+            f"Somebody else has put this into {root}, or has it under another name as well: "
+            f"{names_of(others, root)}. Delete it, look who can write there, and run this again."
         )
     taken = {root / "passwords" / name for name in (*PASSWORDS, PREVIOUS)}
     taken |= {root / "nginx" / name for name in ("key.pem", "certificate.pem")}
