@@ -102,9 +102,10 @@ def refuse_what_others_put(root: Path) -> None:
     ours = {0, os.geteuid(), root.stat().st_uid}
     found = list(root.iterdir())
     for directory in [path for path in found if path.is_dir() and not path.is_symlink()]:
-        if directory.stat().st_uid in ours:  # who has it open already may write no more
+        if directory.stat().st_uid in ours:
+            # Who has it open already may write no more.
             directory.chmod(directory.stat().st_mode & 0o755)
-        found += directory.iterdir()
+            found += directory.iterdir()
     others = [path for path in found if path.lstat().st_uid not in ours or is_elsewhere_too(path)]
     if others:
         sys.exit(

@@ -48,6 +48,7 @@ WAITS_FOR_CONTINUE: Final = web.RequestKey("waits_for_continue", bool)
 
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
 _LINE_END: Final = b"\r\n"
+_IN_CHUNKS: Final = b"chunked"
 _HEAD_END: Final = 2 * _LINE_END
 _WITHOUT_BODY: Final = (hdrs.METH_GET, hdrs.METH_HEAD)
 _ROOT: Final = URL("/")
@@ -103,6 +104,7 @@ class Parser(HttpRequestParser):
         "_ended",
         "_last_read_bytes",
         "_on_malformed",
+        "_read_before",
         "_unfinished_bytes",
     )
 
@@ -130,6 +132,7 @@ class Parser(HttpRequestParser):
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_bytes = 0  # of that body
         self._chunked = False  # whether it comes in chunks
+        self._read_before = b""  # the end of it, in which that word may begin
         self._crumbs = 0  # how often in a row it went on for less than CRUMBS_BYTES
         # What came since a head was complete or a body grew, and the read in which that was.
         self._unfinished_bytes = 0
@@ -141,8 +144,7 @@ class Parser(HttpRequestParser):
             return (), False, b""
         self._unfinished_bytes += len(data)
         try:
-            if len(data) > LINES_OF_A_READ_MAX * 2:
-                self._bound_chunks(data)
+            self._bound_chunks(data)
             messages: _Messages
             messages, upgraded, tail = super().feed_data(data)
             if messages:
@@ -180,10 +182,12 @@ class Parser(HttpRequestParser):
 
     def _bound_chunks(self, data: bytes) -> None:
         """Before they are parsed. Lines of another body are no chunks, and cost nothing."""
-        if data.count(_LINE_END) > LINES_OF_A_READ_MAX and (
-            self._chunked or b"chunked" in data[:HEAD_MAX_BYTES].lower()
-        ):
-            raise BodyInCrumbs
+        may_be_many = len(data) > 2 * LINES_OF_A_READ_MAX
+        if may_be_many and data.count(_LINE_END) > LINES_OF_A_READ_MAX:
+            goes_on = self._chunked and not self._body.is_eof()
+            if goes_on or _IN_CHUNKS in (self._read_before + data).lower():
+                raise BodyInCrumbs
+        self._read_before = (self._read_before + data[-len(_IN_CHUNKS) :])[-len(_IN_CHUNKS) :]
 
     def _bound_crumbs(self, *, resumed: bool) -> None:
         if self._body.total_bytes - self._body_bytes >= CRUMBS_BYTES:

@@ -180,8 +180,8 @@ BENEATH: Final = (
     Guard(
         "so many chunks in one read are not parsed",
         "scoreboard/api/heads.py",
-        "                self._bound_chunks(data)\n",
-        "                pass\n",
+        "            self._bound_chunks(data)\n",
+        "",
         "tests/unit/test_heads.py::test_so_many_chunks_in_one_read_are_not_parsed",
     ),
     Guard(

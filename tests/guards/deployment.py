@@ -43,7 +43,7 @@ DEPLOYMENT: Final = (
         "who has a directory of secrets open cannot write there",
         "docker/make_secrets.py",
         "            directory.chmod(directory.stat().st_mode & 0o755)\n",
-        "            pass\n",
+        "",
         f"{_SECRETS}::test_who_has_a_directory_open_cannot_write_there_any_more",
     ),
     Guard(

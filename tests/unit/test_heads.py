@@ -142,6 +142,7 @@ async def test_a_body_counts_for_nothing_and_what_frames_it_does() -> None:
 
 
 CHUNKED = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n"
+PLAIN = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 40000\r\n\r\n"
 CRUMB = b"1\r\n \r\n"
 
 
@@ -151,8 +152,30 @@ CRUMB = b"1\r\n \r\n"
         ([CHUNKED + CRUMB * 10_000], None),
         ([CHUNKED, CRUMB * 10_000], 0),
         ([CHUNKED + CRUMB * 100, CRUMB * 10_000], 100),
+        ([CHUNKED[:-8], CHUNKED[-8:] + CRUMB * 10_000], None),
+        (
+            [
+                CHUNKED[:-8],
+                *(bytes([one]) for one in CHUNKED[-8:-5]),
+                b"d\r\n\r\n" + CRUMB * 10_000,
+            ],
+            None,
+        ),
+        (
+            [b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n" + CHUNKED[:-8], CHUNKED[-8:] + CRUMB * 10_000],
+            None,
+        ),
+        ([PLAIN + b"a" * 40_000 + CHUNKED + CRUMB * 4_000], None),
     ],
-    ids=["with the head", "after the head", "after a few"],
+    ids=[
+        "with the head",
+        "after the head",
+        "after a few",
+        "within a word",
+        "byte by byte",
+        "behind another",
+        "behind a body",
+    ],
 )
 async def test_so_many_chunks_in_one_read_are_not_parsed(
     pieces: list[bytes], read_bytes: int | None
