@@ -230,7 +230,6 @@ def _publish_parts(app: web.Application, parts: Parts) -> None:
         keys.BUS: parts.bus,
         keys.HUB: parts.hub,
         keys.LIMITER: parts.limiter,
-        keys.GATE: parts.gate,
         keys.STREAMS: parts.streams,
         keys.USER_STREAMS: parts.user_streams,
         keys.HEALTH: parts.health,

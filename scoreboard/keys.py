@@ -8,7 +8,6 @@ from aiohttp import web
 
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.registry import Accounts
-from scoreboard.api.gate import Gate
 from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
 from scoreboard.live.bus import Bus
@@ -33,7 +32,6 @@ BOARD: Final = web.AppKey("board", CachedBoard)
 BUS: Final = web.AppKey("bus", Bus)
 HUB: Final = web.AppKey("hub", Hub)
 LIMITER: Final = web.AppKey("limiter", RateLimiter)
-GATE: Final = web.AppKey("gate", Gate)
 STREAMS: Final = web.AppKey("streams", StreamLimiter)
 USER_STREAMS: Final = web.AppKey("user_streams", StreamLimiter)
 TRACING: Final = web.AppKey("tracing", Tracing)

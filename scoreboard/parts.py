@@ -13,7 +13,6 @@ from scoreboard.accounts.access import AccessTokens, longest_life_seconds
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader, Revocations
-from scoreboard.api.gate import Gate
 from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
 from scoreboard.connections.hosts import Hosts
@@ -65,7 +64,6 @@ class Parts:
     accounts: Accounts
     revocations: RevocationReader
     limiter: RateLimiter
-    gate: Gate
     streams: StreamLimiter
     user_streams: StreamLimiter
     health: Health
@@ -128,7 +126,6 @@ def assemble(settings: Settings) -> Parts:
             queries, revoked, metrics, interval_seconds=settings.reconcile_seconds
         ),
         limiter=limiter,
-        gate=Gate(limiter),
         streams=StreamLimiter(
             redis, settings.instance, "address", settings.streams_per_ip, metrics
         ),

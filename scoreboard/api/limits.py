@@ -26,7 +26,7 @@ from scoreboard.api.identity import identity_or_none
 from scoreboard.api.replies import is_shared
 from scoreboard.api.tracing import span_of_call
 from scoreboard.errors import RateLimited
-from scoreboard.keys import ACCOUNTS, GATE, LIMITER, METRICS, SETTINGS
+from scoreboard.keys import ACCOUNTS, LIMITER, METRICS, SETTINGS
 from scoreboard.scoring.model import Board
 from scoreboard.settings import Rate
 
@@ -46,7 +46,7 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     is prepared.
     """
     with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        request[_ALLOWANCE] = allowance = await request.app[GATE].check(_of_caller(request))
+        request[_ALLOWANCE] = allowance = await request.app[LIMITER].check(_of_caller(request))
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
     if not allowance.allowed:

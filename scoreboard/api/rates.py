@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from scoreboard.api.checks import Allowance, Check, tightest
 from scoreboard.api.local_rates import LocalRates
+from scoreboard.api.refusals import StandingRefusals
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.operations.metrics import Metrics
@@ -70,8 +71,9 @@ return left
 
 
 class RateLimiter:
-    """Answers checks, many in one round trip. `vouch` is asked once a round trip: it takes the
-    version of the board's copy and says which board that is, if it can be sure.
+    """Answers checks, many in one round trip, and those that were refused a moment ago without
+    one. `vouch` is asked once a round trip: it takes the version of the board's copy and says which
+    board that is, if it can be sure.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class RateLimiter:
         self._redis = redis
         self._script = redis.script(_GCRA)
         self._vouch = vouch
+        self._refusals = StandingRefusals()
         self._local = LocalRates(on_forget=metrics.limit_keys_forgotten.inc)
         self._metrics = metrics
         self._requests: Coalescer[Sequence[Check], Allowance] = Coalescer(
@@ -98,22 +101,36 @@ class RateLimiter:
 
         Raises Overloaded when too many wait.
         """
-        return await self._requests.join(checks)
+        return self.refusal_of(checks) or await self._requests.join(checks)
+
+    def refusal_of(self, checks: Sequence[Check]) -> Allowance | None:
+        """Say whether a request with these checks is refused, as far as that is known already."""
+        return self._refusals.of(checks)
 
     async def close(self) -> None:
         """Finish the checks under way."""
         await self._requests.close()
 
     async def _ask(self, requests: Sequence[Sequence[Check]]) -> list[Allowance | Exception]:
-        left, board = await self._left(requests)
+        answer = await self._left_in_redis(requests)
+        left, board = answer or (self._left_here(requests), None)
         answers = iter(left)
-        return [
-            tightest([Allowance(check, next(answers), board) for check in checks])
-            for checks in requests
-        ]
+        allowances: list[Allowance | Exception] = []
+        for checks in requests:
+            allowance = tightest([Allowance(check, next(answers), board) for check in checks])
+            # Now, because who asked may have hung up, to come again. A count of our own is no
+            # longer asked once Redis is back, so what it refuses is not kept.
+            if answer is not None and not allowance.allowed:
+                self._refusals.remember(allowance)
+            allowances.append(allowance)
+        return allowances
 
-    async def _left(self, requests: Sequence[Sequence[Check]]) -> tuple[list[int], Board | None]:
-        """What is left of each check, and the board that Redis holds, if that is known."""
+    async def _left_in_redis(
+        self, requests: Sequence[Sequence[Check]]
+    ) -> tuple[list[int], Board | None] | None:
+        """What is left of each check, and the board that Redis holds, if that is known; None if it
+        does not say.
+        """
         keys = [check.redis_key for checks in requests for check in checks]
         arguments: list[bytes | int] = []
         for checks in requests:
@@ -131,8 +148,11 @@ class RateLimiter:
             if malformed:
                 self._redis.note_malformed("limit", malformed)
             return left, self._vouch(version)
-        self._metrics.limits_local.inc(len(keys))
-        return [us for checks in requests for us in self._local.left_us(checks)], None
+        return None
+
+    def _left_here(self, requests: Sequence[Sequence[Check]]) -> list[int]:
+        self._metrics.limits_local.inc(sum(map(len, requests)))
+        return [us for checks in requests for us in self._local.left_us(checks)]
 
 
 def _parsed(answer: Any, checks: int) -> tuple[list[int], bytes | None, int]:

@@ -128,10 +128,17 @@ BENEATH: Final = (
     ),
     Guard(
         "Redis is not asked for whoever was refused a moment ago",
-        "scoreboard/api/gate.py",
-        "            return standing\n",
-        "            pass\n",
+        "scoreboard/api/rates.py",
+        "self.refusal_of(checks) or await",
+        "await",
         f"{_COST}::test_redis_is_not_asked_for_an_address_that_is_refused",
+    ),
+    Guard(
+        "a refusal is remembered though who asked has hung up",
+        "scoreboard/api/rates.py",
+        "                self._refusals.remember(allowance)\n",
+        "                pass\n",
+        "tests/integration/test_rates.py::test_a_refusal_is_remembered_though_who_asked_has_left",
     ),
     Guard(
         "what nobody signed is not given to a parser of tokens",

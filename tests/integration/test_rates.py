@@ -394,3 +394,20 @@ async def test_redis_and_not_the_instance_tells_the_time(
         monkeypatch.setattr(local_rates, "time", wrong)
 
         assert (await limiter.check([check()])).remaining == 3
+
+
+async def test_a_refusal_is_remembered_though_who_asked_has_left(redis_url: str) -> None:
+    """Whoever hangs up before the answer must not make each request cost a call."""
+    once = check(rate=Rate(1, 3600))
+    async with connected(redis_url) as client:
+        limiter = RateLimiter(client, Metrics())
+        assert (await limiter.check([once])).allowed
+        asking = asyncio.create_task(limiter.check([once]))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await limiter.close()
+        assert asking.cancelled()
+        assert client.calls == 2
+        assert limiter.refusal_of([once]) is not None
+        assert not (await limiter.check([once])).allowed
+        assert client.calls == 2

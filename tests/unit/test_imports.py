@@ -61,9 +61,9 @@ FLOW = (
     # what handlers ask for, by typed key
     "keys",
     # the parts: how often somebody may ask
-    "api.gate",
     "api.rates",
     "api.local_rates",
+    "api.refusals",
     "api.checks",
     "api.leases",
     # who is it

@@ -11,38 +11,34 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from scoreboard.api.checks import Allowance, Check
-from scoreboard.api.rates import RateLimiter
 
 _KEPT_MAX: Final = 10_000  # past that, those refused the longest ago are asked for again
 
 
-class Gate:
-    """Asks the limiter, and remembers its refusals for this process."""
+class StandingRefusals:
+    """The refusals of this process that hold still."""
 
-    def __init__(self, limiter: RateLimiter, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limiter = limiter
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         # When a refusal ends, by the key that Redis counts under; the latest refused come last.
         self._ends: OrderedDict[str, float] = OrderedDict()
 
-    async def check(self, checks: Sequence[Check]) -> Allowance:
-        """Count one request; the answer is the one that leaves the least. Raises Overloaded."""
-        now = self._clock()
-        if self._ends and (standing := self._standing(checks, now)) is not None:
-            return standing
-        allowance = await self._limiter.check(checks)
-        if not allowance.allowed:
-            self._remember(allowance, now)
-        return allowance
+    def __len__(self) -> int:
+        return len(self._ends)
 
-    def _remember(self, refusal: Allowance, asked_at: float) -> None:
+    def remember(self, refusal: Allowance) -> None:
+        """Keep it until it ends."""
         key = refusal.check.redis_key
-        self._ends[key] = asked_at - refusal.left_us / 1_000_000
+        self._ends[key] = self._clock() - refusal.left_us / 1_000_000
         self._ends.move_to_end(key)
         if len(self._ends) > _KEPT_MAX:
             self._ends.popitem(last=False)
 
-    def _standing(self, checks: Sequence[Check], now: float) -> Allowance | None:
+    def of(self, checks: Sequence[Check]) -> Allowance | None:
+        """The refusal that one of these meets now, if that is known without asking."""
+        if not self._ends:
+            return None
+        now = self._clock()
         for check in checks:
             end = self._ends.get(check.redis_key)
             if end is None:
