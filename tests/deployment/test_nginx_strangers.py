@@ -251,6 +251,14 @@ async def test_a_path_has_an_end() -> None:
     assert len(heads) <= 3
 
 
+async def test_a_body_waits_in_no_file_and_makes_no_line(start: Start) -> None:
+    api = await start(role="api")
+    async with balancing([address(api)], NOBODY) as (proxy, client):
+        async with client.post("/api/auth/login", data=b"x" * 60_000) as answer:
+            assert answer.status == 413
+        assert "temporary file" not in (proxy.directory / "error.log").read_text()
+
+
 async def test_an_answer_that_nobody_takes_waits_in_no_file() -> None:
     """It stays at the instance, but for what buffers of nginx and the kernel hold."""
     sent = 0

@@ -134,6 +134,20 @@ BENEATH: Final = (
         f"{_COST}::test_redis_is_not_asked_for_an_address_that_is_refused",
     ),
     Guard(
+        "the kernel takes little of an answer that nobody reads",
+        "scoreboard/api/connection.py",
+        "    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)\n",
+        "",
+        "tests/attacks/test_memory.py",
+    ),
+    Guard(
+        "few requests wait behind the one that is answered",
+        "scoreboard/api/heads.py",
+        "QUEUE_MAX: Final = 2\n",
+        "QUEUE_MAX: Final = 40\n",
+        "tests/attacks/test_memory.py",
+    ),
+    Guard(
         "a refusal is remembered though who asked has hung up",
         "scoreboard/api/rates.py",
         "                self._refusals.remember(allowance)\n",

@@ -153,6 +153,13 @@ DEPLOYMENT: Final = (
         f"{_NGINX}::test_a_head_is_bounded_and_an_instance_takes_what_is_let_through",
     ),
     Guard(
+        "nginx keeps no body in a file",
+        "docker/nginx/nginx.conf",
+        "    client_body_buffer_size 64k;",
+        "    client_body_buffer_size 16k;",
+        f"{_NGINX}::test_a_body_waits_in_no_file_and_makes_no_line",
+    ),
+    Guard(
         "nginx keeps no answer in a file that a client does not take",
         "docker/nginx/nginx.conf",
         "    proxy_max_temp_file_size 0;\n",
