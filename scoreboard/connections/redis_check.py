@@ -38,15 +38,17 @@ local function info(section)
     return type(text) == 'string' and text or ''
 end
 local board, limit, streams, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if type(redis.pcall('TIME')) ~= 'table' then failed[1] = 'TIME: NOPERM' end
+local time = redis.pcall('TIME')
+if time.err then failed[1] = 'TIME: ' .. time.err end
 try('SET', limit, '1', 'PX', '1000')
-try('GET', limit)
+try('GETRANGE', limit, '0', '1')
 try('DEL', limit)
 try('UNLINK', limit)
 try('HSET', streams, field, '1')
 try('EXPIRE', streams, '1')
 try('HGETALL', streams)
 try('HLEN', streams)
+try('MEMORY', 'USAGE', streams)
 try('HDEL', streams, field)
 try('TYPE', board)
 try('HSTRLEN', board, 'version')
@@ -65,9 +67,18 @@ _MENDS: Final = {
     "READONLY": "It is a replica: name the primary.",
     "OOM": "Its memory is full: choose the policy volatile-ttl, or raise maxmemory.",
     "MISCONF": "It cannot save to its disk: mend that, or switch saving off.",
+    "NOREPLICAS": "Too few replicas follow it: start them, or lower min-replicas-to-write.",
+    "MASTERDOWN": "It lost its primary: name that one.",
+    "LOADING": "It is reading its data: wait until it has.",
+    "BUSY": "Somebody's script does not end: SCRIPT KILL.",
+    "MOVED": "It is a node of Redis Cluster, which is not supported: name a single server.",
+    "CLUSTERDOWN": "It is a node of Redis Cluster, which is not supported: name a single server.",
+    "CROSSSLOT": "It is a node of Redis Cluster, which is not supported: name a single server.",
     "WRONGPASS": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
     "invalid username-password": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
     "Authentication required": "Put user and password into SCOREBOARD_REDIS_URL.",
+    "already authenticated": "Put user and password into SCOREBOARD_REDIS_URL.",
+    "NOAUTH": "Put user and password into SCOREBOARD_REDIS_URL.",
     # As versions word it.
     "no permissions": _GIVE,
     "can't run this command": _GIVE,
@@ -150,8 +161,18 @@ def _version(version: str) -> Finding:
 def _commands(failed: list[str]) -> Finding:
     if not failed:
         return Finding(PART, "commands", "ok", "Every command that an instance uses works.")
-    what = f"Redis refuses: {'; '.join(failed)}."
+    what = f"Redis refuses {'; '.join(_by_reason(failed))}."
     return Finding(PART, "commands", "wrong", what, _to_do(what))
+
+
+def _by_reason(failed: list[str]) -> list[str]:
+    """Say each reason once, after the commands that fail for it."""
+    commands: dict[str, list[str]] = {}
+    for line in failed:
+        command, _, reason = line.partition(": ")
+        reason = re.sub(r"^@user_script: ?\d+: -?", "", reason).strip().rstrip(".")
+        commands.setdefault(reason, []).append(command)
+    return [f"{', '.join(names)}: {reason}" for reason, names in commands.items()]
 
 
 def _eviction(info: str) -> Finding:

@@ -45,6 +45,7 @@ _STORE: Final = f"""
 local key = KEYS[1]
 local present = redis.pcall('HMGET', key, 'version', 'board', 'signature')
 if present.err then
+    if not string.find(present.err, 'WRONGTYPE') then return present end
     redis.call('DEL', key)
     present = {{}}
 end

@@ -134,6 +134,8 @@ def a_redis_user(url: str, *rules: str) -> Iterator[str]:
         (("~*", "+@all", "-evalsha"), "EVALSHA"),
         (("~*", "+@all", "-script"), "SCRIPT LOAD"),
         (("~*", "+@all", "-hmget"), "HMGET"),
+        (("~*", "+@all", "-time"), "TIME"),
+        (("~*", "+@all", "-memory"), "MEMORY USAGE"),
         (("~leaderboard", "~limit:*", "+@all"), "HSET streams:"),
     ],
 )
@@ -169,6 +171,27 @@ def test_every_command_of_our_scripts_is_tried() -> None:
     tried = set(re.findall(r"(?:try|pcall)\('([A-Z]+)'", redis_check.PROBE))
 
     assert {"SET", "HSET", "TIME"} <= called <= tried
+
+
+async def test_what_redis_refuses_for_one_reason_is_named_with_it_and_with_what_mends_it(
+    servers: Servers, redis_under_fault: RedisServer
+) -> None:
+    with closing(redis.Redis.from_url(servers.redis_url)) as client:
+        client.config_set("min-replicas-to-write", "3")
+        try:
+            finding = (await servers.checked())["redis commands"]
+        finally:
+            client.config_set("min-replicas-to-write", "0")
+        client.config_set("requirepass", PASSWORD)
+        try:
+            closed = (await servers.checked())["redis connection"]
+        finally:
+            client.config_set("requirepass", "")
+
+    assert finding.what.count("NOREPLICAS") == 1
+    assert "SET limit:" in finding.what
+    assert "start them" in finding.to_do
+    assert closed.to_do == "Put user and password into SCOREBOARD_REDIS_URL."
 
 
 async def test_a_key_of_another_kind_and_a_memory_that_drops_boards_are_named(
