@@ -19,6 +19,25 @@ SELECT
     current_setting('max_connections')::integer,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
 
+-- read_triggers: reads whether our own trigger is there, and which of these tables have triggers that are switched
+-- off: those of foreign keys are among them
+SELECT
+    EXISTS (
+        SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = to_regclass('users') AND tgname = 'users_deleted'
+    ),
+    (
+        SELECT coalesce(array_agg(DISTINCT tgrelid::regclass::text ORDER BY tgrelid::regclass::text), '{}')
+        FROM pg_catalog.pg_trigger
+        WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
+            AND tgenabled IN ('D', 'R')
+    )
+
+-- count_board: counts the rows of a table that always has one
+SELECT count(*) FROM board
+
+-- count_revocation_clock: the same
+SELECT count(*) FROM revocation_clock
+
 -- read_rights: reads of each table or sequence whether it is there, whether this role has that right on it
 -- (on a column of it at least), and whether a policy would hide rows of it
 SELECT

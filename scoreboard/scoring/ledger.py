@@ -19,7 +19,13 @@ import structlog
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
-from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
+from scoreboard.connections.session import (
+    ConstraintRefused,
+    Row,
+    Session,
+    StatementRefused,
+    TransactionAborted,
+)
 from scoreboard.errors import (
     AlreadyGranted,
     LedgerUnavailable,
@@ -80,13 +86,15 @@ class Ledger:
     async def version(self) -> int:
         """Read the board's version. Raises LedgerUnavailable."""
         rows = await self._queries.fetch(SQL["read_version"])
+        if not rows:
+            raise self._queries.lacks("board")
         return int(rows[0][0])
 
     async def board(self) -> Board:
         """Read the board as of now, version and entries from one snapshot. Raises
         LedgerUnavailable.
         """
-        return _board(await self._queries.fetch(SQL["read_board"]))
+        return self._present_board(await self._queries.fetch(SQL["read_board"]))
 
     async def lift(self, above: int) -> Board:
         """Raise the board's version above one that was shown, unless it is above it already, and
@@ -112,7 +120,7 @@ class Ledger:
             if renumber:
                 await session.run(SQL["renumber_board"], {"leap": LEAP_MAX})
             await session.run(SQL["renew_board"], {"above": above})
-            return corrected, _board(await session.run(SQL["read_board"]))
+            return corrected, self._present_board(await session.run(SQL["read_board"]))
 
     async def rename_user(
         self, user_id: str, username: str, username_key: str
@@ -136,7 +144,7 @@ class Ledger:
             if not await session.run(SQL["delete_user"], {"user_id": user_id}):
                 return None
             await session.run(SQL["renew_board"], {"above": 0})
-            return _board(await session.run(SQL["read_board"]))
+            return self._present_board(await session.run(SQL["read_board"]))
 
     async def differences(self) -> list[str]:
         """Compare scores and the kept tenth score with the ledger; a sentence for each
@@ -148,7 +156,10 @@ class Ledger:
             found.append(
                 f"and {rows[0][0] - len(rows)} more users whose score is not the sum of the ledger"
             )
-        [(kept, actual)] = await self._queries.fetch(SQL["compare_tenth"])
+        tenths = await self._queries.fetch(SQL["compare_tenth"])
+        if not tenths:
+            raise self._queries.lacks("board")
+        [(kept, actual)] = tenths
         if kept != actual:
             found.append(f"tenth score: kept {kept}, ranking {actual}")
         return found
@@ -206,6 +217,8 @@ class Ledger:
             rows = await session.run(
                 f"{begin}; {SQL['grant']}", _pairs(keys), prepared=SQL["prepare_grant"]
             )
+            if not rows:  # one for each submission, unless the board that they join is gone
+                raise self._writers.lacks("board")
             if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
                 board = _board_or_none(
                     await session.run(SQL["raise_board"], {"user_ids": reaching})
@@ -214,6 +227,11 @@ class Ledger:
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         repeated = [key for key in verdicts if key not in fresh]
         return Settlement(fresh | await self._originals(session, repeated), board)
+
+    def _present_board(self, rows: list[Row]) -> Board:
+        if not rows:
+            raise self._queries.lacks("board")
+        return _board(rows)
 
     async def _originals(self, session: Session, refused: list[Key]) -> dict[Key, Verdict]:
         """Answer the submissions that were granted before. A new statement, for it must see what
@@ -265,6 +283,8 @@ def _verdict(row: Row) -> Verdict | None:
 
 
 def _refused(refusal: StatementRefused) -> ScoreboardError:
+    if isinstance(refusal, ConstraintRefused):
+        return refusal
     if refusal.sqlstate == _OUT_OF_RANGE:
         return ScoreOutOfRange()
     if refusal.sqlstate == _FOREIGN_KEY:  # deleted between our look and the constraint's

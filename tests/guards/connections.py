@@ -86,9 +86,53 @@ CONNECTIONS: Final = (
     Guard(
         "a refusal does not bring the row that PostgreSQL quotes",
         "scoreboard/connections/session.py",
-        "error.diag.constraint_name) from None",
-        "error.diag.constraint_name) from error",
+        "self._data_refused(error) from None",
+        "self._data_refused(error) from error",
         f"{SECRETS}[json]",
+    ),
+    Guard(
+        "a constraint of somebody else is named, and no 500",
+        "scoreboard/connections/session.py",
+        "        if text := constraint_refusing(error):\n",
+        '        if text := "":\n',
+        "tests/service/test_refused.py::test_a_constraint_of_somebody_else_is_503_and_named",
+    ),
+    Guard(
+        "a constraint of somebody else is not told by what a trigger says",
+        "scoreboard/connections/refusals.py",
+        '    return "a constraint"\n',
+        "    return str(told.message_primary)\n",
+        f"{REFUSED}::test_neither_a_statement_nor_what_a_trigger_says_is_repeated",
+    ),
+    Guard(
+        "nothing is granted while the board has no row",
+        "scoreboard/scoring/ledger.py",
+        "            if not rows:  # one for each",
+        "            if False:  # one for each",
+        f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
+    ),
+    Guard(
+        "a board without a row ends no task",
+        "scoreboard/scoring/ledger.py",
+        "    def _present_board(self, rows: list[Row]) -> Board:\n        if not rows:\n",
+        "    def _present_board(self, rows: list[Row]) -> Board:\n        if False:\n",
+        "tests/service/test_refused.py"
+        "::test_a_board_that_lost_its_row_is_named_and_goes_on_above_what_was_shown",
+    ),
+    Guard(
+        "a start tries every statement",
+        "scoreboard/fitness.py",
+        "    return [*found, *await _contents(postgres, role, server)]\n",
+        "    return found\n",
+        "tests/integration/test_fitness.py::test_what_was_broken_is_named",
+    ),
+    Guard(
+        "a start waits for one table that somebody changes, and not for each",
+        "scoreboard/trials.py",
+        "contextlib.suppress(TransactionAborted)",
+        "contextlib.suppress(ZeroDivisionError)",
+        "tests/integration/test_fitness.py"
+        "::test_a_table_that_somebody_changes_just_now_is_not_called_missing",
     ),
     Guard(
         "every host of PostgreSQL is tried",

@@ -306,7 +306,7 @@ async def test_a_text_of_many_megabytes_under_one_key_does_not_stop_redis(redis_
         await limiter.check([check("neighbour")])
         await admin.setrange("limit:ip:garbage", 64_000_000, "x")
         reading = -await seconds_in(admin, "get")
-        assert len(await admin.get("limit:ip:garbage")) > 64_000_000
+        assert len(await admin.get("limit:ip:garbage") or b"") > 64_000_000
         reading += await seconds_in(admin, "get")
 
         before = await seconds_in(admin, "evalsha") - await seconds_in(admin, "set")
