@@ -95,7 +95,7 @@ class RabbitBus:
         self._on_connected = on_connected
         self._slot = Slot(metrics, tracing)
         self._seldom = Seldom()
-        self._makes_exchange = True  # until RabbitMQ says that our user may not
+        self._makes_exchange = True  # until RabbitMQ says that our user may not, at a connection
         self._numbers = itertools.count(1)
         self._sides: list[tuple[Side, Work]] = []
         if publishes:
@@ -267,14 +267,14 @@ class RabbitBus:
     ) -> AbstractChannel:
         """Open a channel, and make the exchange if we may. A refusal ends the channel."""
         channel = await open_channel(connection, publisher_confirms=publisher_confirms)
-        if not self._makes_exchange:
-            return channel
         try:
             await self._declare_exchange(channel)
         except ChannelAccessRefused:
+            if self._makes_exchange:
+                log.info("scoreboard.bus.exchange_of_others", exchange=EXCHANGE)
             self._makes_exchange = False
-            log.info("scoreboard.bus.exchange_of_others", exchange=EXCHANGE)
             return await open_channel(connection, publisher_confirms=publisher_confirms)
+        self._makes_exchange = True
         return channel
 
     @staticmethod

@@ -522,6 +522,21 @@ async def test_an_exchange_that_is_deleted_while_a_board_is_published_costs_no_b
 
 
 @pytest.mark.usefixtures("asserts_often")
+async def test_whoever_may_make_the_exchange_again_does(
+    amqp_url: str, admin: AbstractChannel, broker: Broker
+) -> None:
+    """An instance that was once refused waited for others for as long as it ran."""
+    await admin.declare_exchange(EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True)
+    broker.permit(configure="scoreboard.stream.*")
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        broker.permit()
+        broker.delete_exchange()
+
+        await hears_again(one, one)
+
+
+@pytest.mark.usefixtures("asserts_often")
 async def test_a_binding_that_somebody_removes_is_made_anew(amqp_url: str, broker: Broker) -> None:
     """Nothing tells a consumer of it: without the regular assertion it would hear nothing more."""
     one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two")
