@@ -66,6 +66,11 @@ class Broker:
             f'{_binary(USER)}, VHOST, {every}, <<"test">>)'
         )
 
+    def limit_queues(self, most: int) -> None:
+        """Let the virtual host have so many queues."""
+        limit = f'[{{<<"max-queues">>, {most}}}]'
+        self._ask(f'rabbit_vhost_limit:set(VHOST, {limit}, <<"test">>)')
+
     def alarm(self, resource: str) -> None:
         """Run out of `memory` or `disk`: every connection that publishes is blocked."""
         self._ask(f"rabbit_alarm:set_alarm({{{{resource_limit, {resource}, node()}}, []}})")

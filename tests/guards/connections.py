@@ -209,6 +209,13 @@ CONNECTIONS: Final = (
         "tests/service/test_refused.py::test_no_instance_starts_without_a_right_that_it_needs",
     ),
     Guard(
+        "a check notices a broker that takes no messages",
+        "scoreboard/live/rabbit_check.py",
+        "    if await _is_blocked(connection):\n",
+        "    if False:\n",
+        "tests/service/test_check.py::test_a_broker_that_takes_no_messages_or_no_queue_is_named",
+    ),
+    Guard(
         "what a check publishes reaches nobody",
         "scoreboard/live/rabbit_check.py",
         ', user_id=f"{_NOBODY}.{secrets.token_hex(8)}")',

@@ -19,6 +19,7 @@ import scoreboard
 from scoreboard.commands.check import look
 from scoreboard.connections import redis_check
 from scoreboard.findings import Finding
+from tests.broker import Broker
 from tests.commands import command
 from tests.instances import SECRET, test_settings
 from tests.roles import a_role
@@ -281,6 +282,25 @@ async def test_an_exchange_of_another_kind_is_named(
     assert wrong(found)[-1:] == ["rabbitmq exchange"]
     assert "is of another kind" in found["rabbitmq exchange"].what
     assert "Delete it" in found["rabbitmq exchange"].to_do
+
+
+async def test_a_broker_that_takes_no_messages_or_no_queue_is_named(
+    servers: Servers, rabbit_under_fault: RabbitServer
+) -> None:
+    broker = Broker(rabbit_under_fault, servers.amqp_url)
+    broker.alarm("disk")
+    try:
+        full = await servers.checked()
+    finally:
+        broker.clear_alarm("disk")
+    broker.limit_queues(0)
+    limited = await servers.checked()
+
+    assert wrong(full) == ["rabbitmq publishing"]
+    assert "its memory or its disk is nearly full" in full["rabbitmq publishing"].what
+    assert wrong(limited) == ["rabbitmq queue"]
+    assert "queue limit in vhost" in limited["rabbitmq queue"].what
+    assert wrong(await servers.checked("stream")) == ["rabbitmq queue"]
 
 
 async def test_a_virtual_host_that_is_not_there_is_named(servers: Servers) -> None:
