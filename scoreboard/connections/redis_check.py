@@ -60,20 +60,23 @@ return {failed, info('server') .. info('memory')}
 """
 
 _GIVE: Final = "Give its user these commands and keys (docs/operations.md, Rights)."
+_SINGLE: Final = "Redis Cluster is not supported: name a single server."
 # By words of its refusal.
 _MENDS: Final = {
     "NOPERM": _GIVE,
     "WRONGTYPE": "Somebody else uses this database: give each deployment one of its own.",
     "READONLY": "It is a replica: name the primary.",
     "OOM": "Its memory is full: choose the policy volatile-ttl, or raise maxmemory.",
+    "max number of clients": "Raise maxclients, or end what holds its connections.",
+    "nknown command": "It lacks that command: give it its name back, or upgrade it.",
+    "nknown Redis command": "It lacks that command: give it its name back, or upgrade it.",
     "MISCONF": "It cannot save to its disk: mend that, or switch saving off.",
     "NOREPLICAS": "Too few replicas follow it: start them, or lower min-replicas-to-write.",
-    "MASTERDOWN": "It lost its primary: name that one.",
+    "MASTER is down": "It is a replica that lost its primary: name that one.",
     "LOADING": "It is reading its data: wait until it has.",
     "BUSY": "Somebody's script does not end: SCRIPT KILL.",
-    "MOVED": "It is a node of Redis Cluster, which is not supported: name a single server.",
-    "CLUSTERDOWN": "It is a node of Redis Cluster, which is not supported: name a single server.",
-    "CROSSSLOT": "It is a node of Redis Cluster, which is not supported: name a single server.",
+    "in a cluster node": _SINGLE,
+    "cluster is down": _SINGLE,
     "WRONGPASS": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
     "invalid username-password": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
     "Authentication required": "Put user and password into SCOREBOARD_REDIS_URL.",
@@ -126,6 +129,7 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
     return [
         Finding(PART, "connection", "ok", what),
         _version(version),
+        *_mode(info),
         _commands([*failed, *refused]),
         _eviction(info),
     ]
@@ -156,6 +160,13 @@ def _version(version: str) -> Finding:
     if numbers and numbers < _VERSION_MIN:
         return Finding(PART, "version", "warning", f"It is older than {least}.", "Upgrade it.")
     return Finding(PART, "version", "ok", f"It is {least} or newer, as far as it tells.")
+
+
+def _mode(info: str) -> list[Finding]:
+    """A node of a cluster may hold all keys that are tried one by one, and refuses two at once."""
+    if _field(info, "redis_mode") != "cluster":
+        return []
+    return [Finding(PART, "mode", "wrong", "It is a node of Redis Cluster.", _SINGLE)]
 
 
 def _commands(failed: list[str]) -> Finding:

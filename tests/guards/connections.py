@@ -209,6 +209,13 @@ CONNECTIONS: Final = (
         "tests/service/test_refused.py::test_no_instance_starts_without_a_right_that_it_needs",
     ),
     Guard(
+        "a check notices a node of Redis Cluster",
+        "scoreboard/connections/redis_check.py",
+        "        *_mode(info),\n",
+        "",
+        "tests/service/test_check.py::test_a_node_of_redis_cluster_is_named",
+    ),
+    Guard(
         "a check notices a broker that takes no messages",
         "scoreboard/live/rabbit_check.py",
         "    if await _is_blocked(connection):\n",

@@ -21,6 +21,7 @@ from scoreboard.connections import redis_check
 from scoreboard.findings import Finding
 from tests.broker import Broker
 from tests.commands import command
+from tests.eventually import eventually
 from tests.instances import SECRET, test_settings
 from tests.roles import a_role
 from tests.servers import RabbitServer, RedisServer
@@ -193,6 +194,26 @@ async def test_what_redis_refuses_for_one_reason_is_named_with_it_and_with_what_
     assert "SET limit:" in finding.what
     assert "start them" in finding.to_do
     assert closed.to_do == "Put user and password into SCOREBOARD_REDIS_URL."
+
+
+class ClusterNode(RedisServer):
+    """A node of Redis Cluster, alone in it."""
+
+    def options(self) -> dict[str, str]:
+        return super().options() | {"cluster-enabled": "yes", "cluster-require-full-coverage": "no"}
+
+
+async def test_a_node_of_redis_cluster_is_named(servers: Servers) -> None:
+    """One that has all keys takes each command that is tried, and no script of ours."""
+    with ClusterNode() as node:
+        with closing(redis.Redis.from_url(node.url)) as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+            state = client.execute_command
+            await eventually(lambda: state("CLUSTER INFO")["cluster_state"] == "ok")
+        found = await servers.checked(redis_url=node.url)
+
+    assert wrong(found) == ["redis mode"]
+    assert "name a single server" in found["redis mode"].to_do
 
 
 async def test_a_key_of_another_kind_and_a_memory_that_drops_boards_are_named(
