@@ -20,6 +20,7 @@ from scoreboard.migrations import DatabaseRefuses, MigrationError, UnfitDatabase
 PART: Final = "postgresql"
 
 _MIGRATIONS: Final = "_yoyo_migration"
+_SEQUENCE: Final = "ledger_ledger_id_seq"
 _SHOWS: Final = {
     _MIGRATIONS: ("SELECT",),
     "board": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
@@ -32,7 +33,7 @@ _WRITES: Final = {
     "actions": ("SELECT",),
     "board": ("SELECT", "UPDATE"),
     "ledger": ("SELECT", "INSERT"),
-    "ledger_ledger_id_seq": ("USAGE",),
+    _SEQUENCE: ("USAGE",),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_handles": ("SELECT", "INSERT"),
     "refresh_tokens": ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -203,6 +204,8 @@ def _hidden(names: list[str], user: str) -> Finding:
 async def _contents(postgres: Postgres, role: str, server: _Server) -> list[Finding]:
     """Whether every statement is taken, and what they rely on is in the tables."""
     found = [*await _rows(postgres, role), *await _triggers(postgres, role)]
+    if _SEQUENCE in RIGHTS[role]:
+        found += await _sequence(postgres)
     if not server.is_standby:  # which does not even explain what writes
         found += await _statements(postgres, role, server.user)
     what = "PostgreSQL takes every statement, and every row and trigger that they rely on is there."
@@ -218,6 +221,17 @@ async def _rows(postgres: Postgres, role: str) -> list[Finding]:
                 what = f"The row of {table} is gone."
                 found.append(Finding(PART, "rows", "wrong", what, to_do))
     return found
+
+
+async def _sequence(postgres: Postgres) -> list[Finding]:
+    """Rows that came by another way, a logical replica's for example, took no numbers from it."""
+    [(last, highest)] = await postgres.fetch(SQL["read_sequence"])
+    if highest <= (last or 0):
+        return []
+    what = f"{_SEQUENCE} is behind the ledger, which refuses submissions until it has caught up."
+    to_do = "SELECT setval('ledger_ledger_id_seq', (SELECT max(ledger_id) FROM ledger));"
+    # Whether one that never gave a number begins with a high one only its owner may know.
+    return [Finding(PART, "sequence", "wrong" if last else "warning", what, to_do)]
 
 
 async def _triggers(postgres: Postgres, role: str) -> list[Finding]:

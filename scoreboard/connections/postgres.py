@@ -138,7 +138,10 @@ class Postgres:
         """The refusal to raise where a table has no row that always has one: a statement that reads
         it finds nothing, and PostgreSQL does not call that an error.
         """
-        refusal = PostgresRefused(ROW_GONE, f"the row of {table} is gone")
+        return self.refused(PostgresRefused(ROW_GONE, f"the row of {table} is gone"))
+
+    def refused(self, refusal: PostgresRefused) -> PostgresRefused:
+        """Count and log a refusal that only its caller could tell from what a client causes."""
         self._on_failure("refused")
         self._on_refusal(refusal)
         return refusal

@@ -32,6 +32,12 @@ SELECT
             AND tgenabled IN ('D', 'R')
     )
 
+-- read_sequence: reads the last number that the ledger's sequence gave (none if it never gave one), and the highest
+-- number that the ledger has
+SELECT
+    pg_sequence_last_value(to_regclass('ledger_ledger_id_seq')),
+    (SELECT coalesce(max(ledger_id), 0) FROM ledger)
+
 -- count_board: counts the rows of a table that always has one
 SELECT count(*) FROM board
 

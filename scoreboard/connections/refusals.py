@@ -28,6 +28,7 @@ _PASSING: Final = frozenset(
 # No data: a row is gone that there always is. PostgreSQL does not say so; we do.
 ROW_GONE: Final = "02000"
 # What a row may not be like. Of unique and foreign keys callers know what they mean.
+_NUMBERS_USED_UP: Final = "2200H"
 _CONSTRAINTS: Final = frozenset({"23000", "23001", "23502", "23514", "23P01"})
 # Classes whose first line names objects of the schema, and no data.
 _TELLING: Final = frozenset(
@@ -40,6 +41,11 @@ _RESTORE: Final = "Run scoreboard migrate, or restore what is gone."
 # What is the matter, by SQLSTATE or by its class; and what mends it.
 _MEANINGS: Final = {
     "": ("a setting cannot be set", "See the settings of sessions in docs/operations.md."),
+    "2200H": ("a sequence has no more numbers", "Give it a higher MAXVALUE."),
+    "23505": (
+        "a key is taken that nobody took",
+        "Run scoreboard check: it says whether a sequence is behind.",
+    ),
     "25006": (
         "it takes no writes",
         "Name the primary; or take default_transaction_read_only back where it is on.",
@@ -142,6 +148,8 @@ def constraint_refusing(error: psycopg2.Error) -> str:
     """Name the constraint that no row of ours can meet; "" if this error is no such refusal. Not by
     the message, in which a trigger may say anything.
     """
+    if error.pgcode == _NUMBERS_USED_UP:
+        return "a sequence has no more numbers"
     if error.pgcode not in _CONSTRAINTS:
         return ""
     told = error.diag

@@ -105,6 +105,20 @@ CONNECTIONS: Final = (
         f"{REFUSED}::test_neither_a_statement_nor_what_a_trigger_says_is_repeated",
     ),
     Guard(
+        "a submission that nobody could foresee to be refused is named, and no 500",
+        "scoreboard/scoring/ledger.py",
+        "        return self._writers.refused(PostgresRefused(refusal.sqlstate, what))\n",
+        "        return ScoreboardError()\n",
+        f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
+    ),
+    Guard(
+        "a start notices a sequence that is behind",
+        "scoreboard/fitness.py",
+        "        found += await _sequence(postgres)\n",
+        "        pass\n",
+        "tests/integration/test_fitness.py::test_what_was_broken_is_named",
+    ),
+    Guard(
         "nothing is granted while the board has no row",
         "scoreboard/scoring/ledger.py",
         "            if not rows:  # one for each",
@@ -114,8 +128,8 @@ CONNECTIONS: Final = (
     Guard(
         "a board without a row ends no task",
         "scoreboard/scoring/ledger.py",
-        "    def _present_board(self, rows: list[Row]) -> Board:\n        if not rows:\n",
-        "    def _present_board(self, rows: list[Row]) -> Board:\n        if False:\n",
+        "        if not rows:\n            raise self._queries.lacks",
+        "        if False:\n            raise self._queries.lacks",
         "tests/service/test_refused.py"
         "::test_a_board_that_lost_its_row_is_named_and_goes_on_above_what_was_shown",
     ),

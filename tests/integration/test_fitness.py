@@ -21,6 +21,14 @@ from scoreboard.scoring import ledger
 from tests.roles import Role, a_role
 from tests.world import sql
 
+# Two rows of the ledger, as somebody else's copy of it brings them.
+GRANTED: Final = """
+    INSERT INTO users (user_id, username, username_key, email, password_hash)
+    VALUES ('00000000-0000-4000-8000-000000000001', 'ada', 'ada', 'ada@example.org', '-');
+    INSERT INTO actions (action_id, points) VALUES ('run', 5), ('jump', 5);
+    INSERT INTO ledger (ledger_id, user_id, action_id, points_granted, submitted_at)
+    SELECT row_number() OVER (), user_id, action_id, points, now() FROM users, actions
+"""
 # What a table lacks that always has one row.
 NO_ROW: Final = "The row of {} is gone. INSERT INTO {} "
 
@@ -140,12 +148,29 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "ALTER TABLE ledger ENABLE TRIGGER ALL;",
         ),
         ("DROP TRIGGER users_deleted ON users", "The trigger users_deleted is gone"),
+        (
+            f"{GRANTED}; SELECT setval('ledger_ledger_id_seq', 1)",
+            "ledger_ledger_id_seq is behind the ledger, which refuses submissions until it has "
+            "caught up. SELECT setval('ledger_ledger_id_seq', (SELECT max(ledger_id) FROM ledger))",
+        ),
     ],
 )
 async def test_what_was_broken_is_named(api: Role, broken: str, said: str) -> None:
     sql(api.owner_url, broken.format(role=api.name))
 
     assert said.format(role=api.name) in await wrong(api.url)
+
+
+async def test_a_sequence_that_never_gave_a_number_is_a_warning(api: Role) -> None:
+    """Its owner may have set it to begin with a high one."""
+    sql(api.owner_url, GRANTED)
+
+    await fitness.require(api.url, "api")
+    found = {each.name: each for each in await fitness.findings(api.url, "api", 7)}
+    assert found["sequence"].state == "warning"
+    sql(api.owner_url, found["sequence"].to_do)
+    found = {each.name: each for each in await fitness.findings(api.url, "api", 7)}
+    assert "sequence" not in found
 
 
 async def test_a_schema_that_is_not_there_is_named(api: Role) -> None:

@@ -86,6 +86,19 @@ async def watched(role: Role) -> AsyncIterator[Watched]:
             "column team of scores has to have a value",
         ),
         (
+            "INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)"
+            " SELECT user_id, 'jump', 5, now() FROM users;"
+            " SELECT setval('ledger_ledger_id_seq', 1, FALSE)",
+            "23505",
+            "constraint ledger_pkey",
+        ),
+        (
+            "ALTER SEQUENCE ledger_ledger_id_seq MAXVALUE 2;"
+            " SELECT setval('ledger_ledger_id_seq', 2)",
+            "2200H",
+            "a sequence has no more numbers",
+        ),
+        (
             "ALTER ROLE {role} SET default_transaction_read_only = on",
             "25006",
             "cannot execute SELECT in a read-only transaction",
@@ -96,7 +109,7 @@ async def test_what_a_grant_is_refused_for_is_told_and_counted_apart(
     watched: Watched, role: Role, broken: str, sqlstate: str, text: str
 ) -> None:
     [user] = add_users(role.owner_url, 1)
-    add_actions(role.owner_url, {"run": 5})
+    add_actions(role.owner_url, {"run": 5, "jump": 5})
     sql(role.owner_url, broken.format(role=role.name))
 
     verdicts = (await watched.ledger.grant([Submission(user, "run")])).verdicts
