@@ -148,10 +148,14 @@ async def _refused_outside(redis: Redis) -> list[str]:
 async def _probe(redis: Redis, board_key: str) -> tuple[list[str], str]:
     keys = [board_key, f"limit:check:{_NAME}", f"streams:check:{_NAME}"]
     try:
-        failed, info = await redis.script(PROBE)([], [*keys, _FIELD])
+        answer = await redis.script(PROBE)([], [*keys, _FIELD])
     except RedisUnavailable as error:
         return [f"EVALSHA: {_words(error)}"], ""
-    return [line.decode(errors="replace") for line in failed], info.decode(errors="replace")
+    match answer:
+        case [list() as failed, bytes() as info]:
+            lines = [line.decode(errors="replace") for line in failed if type(line) is bytes]
+            return lines, info.decode(errors="replace")
+    return ["EVALSHA: it answers as no Redis does"], ""
 
 
 def _version(version: str) -> Finding:

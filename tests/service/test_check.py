@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -194,6 +195,21 @@ async def test_what_redis_refuses_for_one_reason_is_named_with_it_and_with_what_
     assert "SET limit:" in finding.what
     assert "start them" in finding.to_do
     assert closed.to_do == "Put user and password into SCOREBOARD_REDIS_URL."
+
+
+@pytest.mark.parametrize("answer", [b"+OK\r\n", b"%1\r\n%0\r\n:1\r\n", b"HTTP/1.1 400\r\n\r\n"])
+async def test_what_is_no_redis_is_named(servers: Servers, answer: bytes) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(answer * 3)
+        writer.close()
+
+    listening = await asyncio.start_server(answers, "127.0.0.1")
+    port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        found = await servers.checked(redis_url=f"redis://127.0.0.1:{port}/0")
+
+    assert wrong(found) in (["redis connection"], ["redis commands"])
 
 
 class ClusterNode(RedisServer):
