@@ -14,7 +14,7 @@ from typing import Final
 from scoreboard.accounts import queries
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
-from scoreboard.connections.session import Session, TransactionAborted
+from scoreboard.connections.session import Session, StatementRefused, TransactionAborted
 from scoreboard.scoring import ledger
 
 # What only commands of operators run, as the owner of the tables.
@@ -62,6 +62,8 @@ async def _refusal(session: Session, text: str) -> PostgresRefused | None:
             await session.run(f"EXPLAIN {statement}")
         except PostgresRefused as refusal:
             return refusal
+        except StatementRefused:
+            pass  # it takes the statement, though nothing in the place of its values
     return None
 
 
