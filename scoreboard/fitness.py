@@ -242,7 +242,7 @@ async def _triggers(postgres: Postgres, role: str) -> list[Finding]:
         what = "The trigger users_deleted is gone: who is deleted keeps an access token that works."
         found.append(Finding(PART, "triggers", "wrong", what, "Restore it from a backup."))
     for table in off:
-        what = f"Triggers of {table} are switched off, perhaps those of its foreign keys."
+        what = f"Triggers of {table} are switched off that keep its rows true, as foreign keys do."
         to_do = f"ALTER TABLE {table} ENABLE TRIGGER ALL;"
         found.append(Finding(PART, "triggers", "wrong", what, to_do))
     return found

@@ -19,8 +19,8 @@ SELECT
     current_setting('max_connections')::integer,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
 
--- read_triggers: reads whether our own trigger is there, and which of these tables have triggers that are switched
--- off: those of foreign keys are among them
+-- read_triggers: reads whether our own trigger is there, and on which of these tables it or a foreign key's is
+-- switched off
 SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = to_regclass('users') AND tgname = 'users_deleted'
@@ -30,6 +30,7 @@ SELECT
         FROM pg_catalog.pg_trigger
         WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
             AND tgenabled IN ('D', 'R')
+            AND (tgisinternal OR tgname = 'users_deleted')
     )
 
 -- read_sequence: reads the last number that the ledger's sequence gave (none if it never gave one), and the highest

@@ -144,7 +144,7 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
         ),
         (
             "ALTER TABLE ledger DISABLE TRIGGER ALL",
-            "Triggers of ledger are switched off, perhaps those of its foreign keys. "
+            "Triggers of ledger are switched off that keep its rows true, as foreign keys do. "
             "ALTER TABLE ledger ENABLE TRIGGER ALL;",
         ),
         ("DROP TRIGGER users_deleted ON users", "The trigger users_deleted is gone"),
@@ -159,6 +159,16 @@ async def test_what_was_broken_is_named(api: Role, broken: str, said: str) -> No
     sql(api.owner_url, broken.format(role=api.name))
 
     assert said.format(role=api.name) in await wrong(api.url)
+
+
+async def test_a_trigger_of_somebody_else_may_be_switched_off(api: Role) -> None:
+    sql(
+        api.owner_url,
+        "CREATE TRIGGER audit BEFORE UPDATE ON scores FOR EACH ROW"
+        " EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+        " ALTER TABLE scores DISABLE TRIGGER audit",
+    )
+    await fitness.require(api.url, "api")
 
 
 async def test_a_sequence_that_never_gave_a_number_is_a_warning(api: Role) -> None:
