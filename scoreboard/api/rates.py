@@ -33,7 +33,7 @@ _TIME_CHARS_MAX: Final = 20
 # for each of these the emission interval and the burst's length, both in microseconds. Answers, per
 # check, the time that is left of the burst: below zero, the request is refused and this long (less
 # the burst) is to be waited. Then the copy's version, and how many keys held something else than a
-# time: those count as absent, and the next request that passes replaces them. A key that may not be
+# time: those count as absent, and are taken away. A key that may not be
 # read is no absent one: the script fails, and each instance counts for itself. Time is Redis's own,
 # so instances need not agree on it.
 _GCRA: Final = f"""
@@ -50,6 +50,7 @@ while first < #KEYS do
         local present = #value <= {_TIME_CHARS_MAX} and tonumber(value)
         if not present and value ~= '' then
             if value.err and not string.find(value.err, 'WRONGTYPE') then return value end
+            call('UNLINK', KEYS[i])
             malformed = malformed + 1
         end
         -- Over. Or further ahead than the burst: the rate was changed since, or the clock set back.
@@ -66,8 +67,11 @@ while first < #KEYS do
     end
     first, argument = last + 1, argument + 1
 end
-local version = pcall('HGET', KEYS[#KEYS], 'version')
-left[#KEYS] = type(version) == 'string' and #version <= {_VERSION_CHARS_MAX} and version
+local version = pcall('HSTRLEN', KEYS[#KEYS], 'version')
+if type(version) == 'number' and version <= {_VERSION_CHARS_MAX} then
+    version = pcall('HGET', KEYS[#KEYS], 'version')
+end
+left[#KEYS] = type(version) == 'string' and version
 left[#KEYS + 1] = malformed
 return left
 """

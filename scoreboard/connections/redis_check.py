@@ -42,7 +42,6 @@ local time = redis.pcall('TIME')
 if time.err then failed[1] = 'TIME: ' .. time.err end
 try('SET', limit, '1', 'PX', '1000')
 try('GETRANGE', limit, '0', '1')
-try('DEL', limit)
 try('UNLINK', limit)
 try('HSET', streams, field, '1')
 try('EXPIRE', streams, '1')

@@ -142,6 +142,22 @@ EDGE: Final = (
         "::test_a_text_of_many_megabytes_under_one_key_does_not_stop_redis",
     ),
     Guard(
+        "a version of many megabytes in Redis is not read",
+        "scoreboard/api/rates.py",
+        "and version <= {_VERSION_CHARS_MAX} then",
+        "then",
+        "tests/integration/test_board_copy.py"
+        "::test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_a_limit",
+    ),
+    Guard(
+        "a board of many megabytes in Redis is not read to store another",
+        "scoreboard/scoring/copy.py",
+        "if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end\n",
+        "if kind ~= 'none' and kind ~= 'hash' and kind ~= 'size' then redis.call('DEL', key) end\n",
+        "tests/integration/test_board_copy.py"
+        "::test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_a_limit",
+    ),
+    Guard(
         "a limit that Redis does not let us read is not absent",
         "scoreboard/api/rates.py",
         "if value.err and not string.find(value.err, 'WRONGTYPE')",

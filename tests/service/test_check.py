@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +27,8 @@ from tests.eventually import eventually
 from tests.instances import SECRET, test_settings
 from tests.roles import a_role
 from tests.servers import RabbitServer, RedisServer
+from tests.servers.installation import REDIS_SERVER
+from tests.servers.ports import ReservedPort
 
 PASSWORD = "hush-hush-of-this-test"
 PACKAGE = Path(scoreboard.__file__).parent
@@ -215,8 +218,19 @@ async def test_what_is_no_redis_is_named(servers: Servers, answer: bytes) -> Non
 class ClusterNode(RedisServer):
     """A node of Redis Cluster, alone in it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._nodes = ReservedPort()
+
     def options(self) -> dict[str, str]:
-        return super().options() | {"cluster-enabled": "yes", "cluster-require-full-coverage": "no"}
+        version = subprocess.check_output([REDIS_SERVER.path(), "--version"], text=True)
+        # Before 7.0 nodes speak to each other by the port that is 10,000 higher.
+        nodes = {} if "v=6." in version else {"cluster-port": str(self._nodes.number)}
+        return super().options() | {"cluster-enabled": "yes"} | nodes
+
+    def destroy(self) -> None:
+        super().destroy()
+        self._nodes.release()
 
 
 async def test_a_node_of_redis_cluster_is_named(servers: Servers) -> None:
