@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scoreboard import migrations
+from scoreboard import migrations, trials
 from scoreboard.connections import hosts
 from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session_settings import PUBLIC, SQL, origin, schema_named
 from scoreboard.findings import Finding
 from scoreboard.migrations import DatabaseRefuses, MigrationError, UnfitDatabase
@@ -19,6 +20,7 @@ from scoreboard.migrations import DatabaseRefuses, MigrationError, UnfitDatabase
 PART: Final = "postgresql"
 
 _MIGRATIONS: Final = "_yoyo_migration"
+_SEQUENCE: Final = "ledger_ledger_id_seq"
 _SHOWS: Final = {
     _MIGRATIONS: ("SELECT",),
     "board": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
@@ -31,7 +33,7 @@ _WRITES: Final = {
     "actions": ("SELECT",),
     "board": ("SELECT", "UPDATE"),
     "ledger": ("SELECT", "INSERT"),
-    "ledger_ledger_id_seq": ("USAGE",),
+    _SEQUENCE: ("USAGE",),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_handles": ("SELECT", "INSERT"),
     "refresh_tokens": ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -39,6 +41,14 @@ _WRITES: Final = {
     "revocations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "scores": ("SELECT", "INSERT", "UPDATE"),
     "users": ("SELECT", "INSERT", "UPDATE"),
+}
+# Tables that always have a row, and what brings it back. The board's version is then lifted above
+# those that were shown, as after a restore; the clock goes by the time of day.
+_ROWS: Final = {
+    "board": "INSERT INTO board (version, changed_at) VALUES (1, now());",
+    "revocation_clock": (
+        "INSERT INTO revocation_clock (reading) VALUES (extract(epoch FROM now()) * 1000);"
+    ),
 }
 # What the statements of each role need, by table or sequence.
 RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
@@ -115,7 +125,10 @@ async def _look(postgres: Postgres, database_url: str, role: str, server: _Serve
     if missing:  # and with them the tables that they make
         return [*found, _outdated(missing)]
     what = f"Every migration is applied, in {schema}."
-    return [*found, Finding(PART, "schema", "ok", what), *rights]
+    found = [*found, Finding(PART, "schema", "ok", what), *rights]
+    if any(finding.state == "wrong" for finding in rights):
+        return found  # which says more than what follows from it
+    return [*found, *await _contents(postgres, role, server)]
 
 
 def _writes(role: str, server: _Server) -> Finding:
@@ -186,6 +199,77 @@ def _hidden(names: list[str], user: str) -> Finding:
     what = f"Row-level security would hide rows of {' and '.join(names)} from the role {user}."
     to_do = "ALTER TABLE … DISABLE ROW LEVEL SECURITY, or give the role BYPASSRLS."
     return Finding(PART, "rights", "wrong", what, to_do)
+
+
+async def _contents(postgres: Postgres, role: str, server: _Server) -> list[Finding]:
+    """Whether every statement is taken, and what they rely on is in the tables."""
+    found = [*await _rows(postgres, role), *await _triggers(postgres, role)]
+    if _SEQUENCE in RIGHTS[role]:
+        found += await _sequence(postgres)
+    if not server.is_standby:  # which does not even explain what writes
+        found += await _statements(postgres, role, server.user)
+    what = "PostgreSQL takes every statement, and every row and trigger that they rely on is there."
+    return found or [Finding(PART, "statements", "ok", what)]
+
+
+async def _rows(postgres: Postgres, role: str) -> list[Finding]:
+    found = []
+    for table, to_do in _ROWS.items():
+        if table in RIGHTS[role]:
+            [(count,)] = await postgres.fetch(SQL[f"count_{table}"])
+            if not count:
+                what = f"The row of {table} is gone."
+                found.append(Finding(PART, "rows", "wrong", what, to_do))
+    return found
+
+
+async def _sequence(postgres: Postgres) -> list[Finding]:
+    """Rows that came by another way, a logical replica's for example, took no numbers from it."""
+    [(last, highest)] = await postgres.fetch(SQL["read_sequence"])
+    if highest <= (last or 0):
+        return []
+    what = f"{_SEQUENCE} is behind the ledger, which refuses submissions until it has caught up."
+    to_do = "SELECT setval('ledger_ledger_id_seq', (SELECT max(ledger_id) FROM ledger));"
+    # Whether one that never gave a number begins with a high one only its owner may know.
+    return [Finding(PART, "sequence", "wrong" if last else "warning", what, to_do)]
+
+
+async def _triggers(postgres: Postgres, role: str) -> list[Finding]:
+    parameters = {"relations": list(RIGHTS[role])}
+    [(is_there, off)] = await postgres.fetch(SQL["read_triggers"], parameters)
+    found = []
+    if not is_there:
+        what = "The trigger users_deleted is gone: who is deleted keeps an access token that works."
+        found.append(Finding(PART, "triggers", "wrong", what, "Restore it from a backup."))
+    for table in off:
+        what = f"Triggers of {table} are switched off that keep its rows true, as foreign keys do."
+        to_do = f"ALTER TABLE {table} ENABLE TRIGGER ALL;"
+        found.append(Finding(PART, "triggers", "wrong", what, to_do))
+    return found
+
+
+async def _statements(postgres: Postgres, role: str, user: str) -> list[Finding]:
+    """A finding for each thing that is refused, with the statements that it concerns."""
+    names: dict[str, list[str]] = {}
+    refusals = await trials.refused(postgres, role)
+    for name, refusal in refusals.items():
+        names.setdefault(str(refusal), []).append(name)
+    return [
+        Finding(
+            PART,
+            "statements",
+            "wrong",
+            f"PostgreSQL refuses {', '.join(concerned)}: {said}.",
+            _mend(refusals[concerned[0]], user),
+        )
+        for said, concerned in names.items()
+    ]
+
+
+def _mend(refusal: PostgresRefused, user: str) -> str:
+    if refusal.sqlstate == "42501":
+        return f"GRANT it TO {user}, of a table for all columns."
+    return refusal.to_do
 
 
 def _room(server: _Server, sessions: int) -> list[Finding]:

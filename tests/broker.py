@@ -58,13 +58,18 @@ class Broker:
         )
         self.close_connections()
 
-    def permit(self) -> None:
-        """Give them back."""
-        every = ", ".join(['<<".*">>'] * 3)
+    def permit(self, configure: str = ".*") -> None:
+        """Give them back, or a part of them: what the user may make."""
+        every = ", ".join([_binary(configure), *['<<".*">>'] * 2])
         self._ask(
             f"rabbit_auth_backend_internal:set_permissions("
             f'{_binary(USER)}, VHOST, {every}, <<"test">>)'
         )
+
+    def limit_queues(self, most: int) -> None:
+        """Let the virtual host have so many queues."""
+        limit = f'[{{<<"max-queues">>, {most}}}]'
+        self._ask(f'rabbit_vhost_limit:set(VHOST, {limit}, <<"test">>)')
 
     def alarm(self, resource: str) -> None:
         """Run out of `memory` or `disk`: every connection that publishes is blocked."""

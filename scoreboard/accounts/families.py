@@ -51,7 +51,7 @@ class _Rotation:
     user_id: str
     username: str
     newest_hash: memoryview | None
-    reading: int
+    reading: int | None
 
 
 class Families:
@@ -89,7 +89,7 @@ class Families:
         if not rows:
             return None
         if ends_access:
-            self._access.revocations.take({rows[0][0]: Revocation(rows[0][2])})
+            self._end_access(rows[0][0], rows[0][2])
         return self._pair(rows[0], token)
 
     async def refresh(self, token: str) -> TokenPair:
@@ -132,7 +132,7 @@ class Families:
         if not rows:
             return None
         [(families, reading)] = rows
-        self._access.revocations.take({str(parameters["user_id"]): Revocation(reading)})
+        self._end_access(str(parameters["user_id"]), reading)
         return int(families)
 
     async def purge(self) -> int:
@@ -173,14 +173,23 @@ class Families:
         if rotation.outcome == "reused":
             self._metrics.refresh_reuses.inc()
             log.warning("scoreboard.accounts.refresh_reuse", **_who(rotation))
-            self._access.revocations.take({rotation.user_id: Revocation(rotation.reading)})
+            self._end_access(rotation.user_id, rotation.reading)
         return InvalidRefreshToken()
 
     def _pair(self, row: Row, refresh_token: str) -> TokenPair:
         user_id, username, reading = row
-        access_token = self._access.issue(user_id, reading)
+        access_token = self._access.issue(user_id, self._present(reading))
         expires_in = self._access.lifetime_seconds
         return TokenPair(access_token, refresh_token, expires_in, user_id, username)
+
+    def _end_access(self, user_id: str, reading: int | None) -> None:
+        self._access.revocations.take({user_id: Revocation(self._present(reading))})
+
+    def _present(self, reading: int | None) -> int:
+        """The reading, unless the clock itself is gone: nobody could be revoked by such a token."""
+        if reading is None:
+            raise self._postgres.lacks("revocation_clock")
+        return reading
 
 
 def _who(rotation: _Rotation) -> dict[str, str]:

@@ -26,6 +26,9 @@ _BATCH_MAX: Final = 500
 _INSTANCES_MAX: Final = 4096
 # A count and a time have 20 digits at most. What is longer is not ours, and takes long to read.
 _LEASE_CHARS_MAX: Final = 32
+# So many leases of instances with long names take less. To copy a hash of 200 MB would stop Redis
+# for everybody.
+_HASH_BYTES_MAX: Final = 2**20
 
 # KEYS: one hash per holder. ARGV: this instance and the lease in seconds; how many streams this
 # instance has of each holder; then, for each stream that is to open, the number of its holders, and
@@ -40,7 +43,15 @@ local mine, others, malformed = {{}}, {{}}, 0
 for k, key in ipairs(KEYS) do
     mine[k], others[k] = tonumber(ARGV[2 + k]), 0
     local size = redis.pcall('HLEN', key)
-    if type(size) ~= 'number' or size > {_INSTANCES_MAX} then
+    -- What may not be read is not for us to delete.
+    if type(size) ~= 'number' and not string.find(size.err, 'WRONGTYPE') then return size end
+    local is_ours = type(size) == 'number' and size <= {_INSTANCES_MAX}
+    if is_ours and size > 0 then
+        -- Its size in memory, of all fields. (No number where that may not be asked.)
+        local bytes = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', 0)
+        is_ours = type(bytes) ~= 'number' or bytes <= {_HASH_BYTES_MAX}
+    end
+    if not is_ours then
         redis.call('UNLINK', key)
         size, malformed = 0, malformed + 1
     end

@@ -26,15 +26,16 @@ from scoreboard.scoring.model import Board
 _WAITING_MAX: Final = 20_000
 _BATCH_MAX: Final = 500
 _VERSION_CHARS_MAX: Final = 16
-# Times have 16 digits until the year 2286. A text of megabytes would stop Redis for as long as it
-# takes to read as a number: 25 ms each.
+# Times have 16 digits until the year 2286. No more than one character beyond this is looked at: to
+# copy a text of 200 MB, or to read it as a number, would stop Redis for everybody.
 _TIME_CHARS_MAX: Final = 20
 
 # KEYS: one per check, then the board's copy. ARGV: for each request the number of its checks, then
 # for each of these the emission interval and the burst's length, both in microseconds. Answers, per
 # check, the time that is left of the burst: below zero, the request is refused and this long (less
 # the burst) is to be waited. Then the copy's version, and how many keys held something else than a
-# time: those count as absent, and the next request that passes replaces them. Time is Redis's own,
+# time: those count as absent, and are taken away. A key that may not be
+# read is no absent one: the script fails, and each instance counts for itself. Time is Redis's own,
 # so instances need not agree on it.
 _GCRA: Final = f"""
 local call, pcall, ceil = redis.call, redis.pcall, math.ceil
@@ -46,9 +47,13 @@ while first < #KEYS do
     local last, allowed = first + ARGV[argument] - 1, true
     for i = first, last do
         local interval, burst = ARGV[argument + 1], ARGV[argument + 2]
-        local value = pcall('GET', KEYS[i])
-        local present = value and #value <= {_TIME_CHARS_MAX} and tonumber(value)
-        if not present and value then malformed = malformed + 1 end
+        local value = pcall('GETRANGE', KEYS[i], '0', '{_TIME_CHARS_MAX}')
+        local present = #value <= {_TIME_CHARS_MAX} and tonumber(value)
+        if not present and value ~= '' then
+            if value.err and not string.find(value.err, 'WRONGTYPE') then return value end
+            call('UNLINK', KEYS[i])
+            malformed = malformed + 1
+        end
         -- Over. Or further ahead than the burst: the rate was changed since, or the clock set back.
         -- (`not`, because nothing can be said of a NaN.)
         if not present or not (present >= now and present <= now + burst) then present = now end
@@ -63,8 +68,11 @@ while first < #KEYS do
     end
     first, argument = last + 1, argument + 1
 end
-local version = pcall('HGET', KEYS[#KEYS], 'version')
-left[#KEYS] = type(version) == 'string' and #version <= {_VERSION_CHARS_MAX} and version
+local version = pcall('HSTRLEN', KEYS[#KEYS], 'version')
+if type(version) == 'number' and version <= {_VERSION_CHARS_MAX} then
+    version = pcall('HGET', KEYS[#KEYS], 'version')
+end
+left[#KEYS] = type(version) == 'string' and version
 left[#KEYS + 1] = malformed
 return left
 """

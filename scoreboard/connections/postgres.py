@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from scoreboard.connections.hosts import Hosts
-from scoreboard.connections.refusals import PostgresRefused
+from scoreboard.connections.refusals import ROW_GONE, PostgresRefused
 from scoreboard.connections.session import Failure, NotConnected, Row, Session
 from scoreboard.connections.session_settings import SessionSettings
 from scoreboard.errors import LedgerUnavailable
@@ -54,6 +54,7 @@ class Postgres:
         self._timeout_seconds = timeout_seconds
         self._on_wait = on_wait
         self._on_failure = on_failure
+        self._on_refusal = on_refusal
         self._waiting = 0
         self._resting_until = 0.0
         self._all = [
@@ -132,6 +133,18 @@ class Postgres:
         """
         async with self.session() as session:
             return await session.run(statement, parameters)
+
+    def lacks(self, table: str) -> PostgresRefused:
+        """The refusal to raise where a table has no row that always has one: a statement that reads
+        it finds nothing, and PostgreSQL does not call that an error.
+        """
+        return self.refused(PostgresRefused(ROW_GONE, f"the row of {table} is gone"))
+
+    def refused(self, refusal: PostgresRefused) -> PostgresRefused:
+        """Count and log a refusal that only its caller could tell from what a client causes."""
+        self._on_failure("refused")
+        self._on_refusal(refusal)
+        return refusal
 
     def close(self) -> None:
         """Close every connection."""

@@ -19,6 +19,32 @@ SELECT
     current_setting('max_connections')::integer,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
 
+-- read_triggers: reads whether our own trigger is there, and on which of these tables it or a foreign key's is
+-- switched off
+SELECT
+    EXISTS (
+        SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = to_regclass('users') AND tgname = 'users_deleted'
+    ),
+    (
+        SELECT coalesce(array_agg(DISTINCT tgrelid::regclass::text ORDER BY tgrelid::regclass::text), '{}')
+        FROM pg_catalog.pg_trigger
+        WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
+            AND tgenabled IN ('D', 'R')
+            AND (tgisinternal OR tgname = 'users_deleted')
+    )
+
+-- read_sequence: reads the last number that the ledger's sequence gave (none if it never gave one), and the highest
+-- number that the ledger has
+SELECT
+    pg_sequence_last_value(to_regclass('ledger_ledger_id_seq')),
+    (SELECT coalesce(max(ledger_id), 0) FROM ledger)
+
+-- count_board: counts the rows of a table that always has one
+SELECT count(*) FROM board
+
+-- count_revocation_clock: the same
+SELECT count(*) FROM revocation_clock
+
 -- read_rights: reads of each table or sequence whether it is there, whether this role has that right on it
 -- (on a column of it at least), and whether a policy would hide rows of it
 SELECT

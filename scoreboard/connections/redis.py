@@ -167,7 +167,8 @@ class Redis:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 answer = await call()
-        except (RedisError, OSError, TimeoutError) as error:
+        # The last two are the parser's, of an answer that no Redis gives.
+        except (RedisError, OSError, TimeoutError, TypeError, ValueError) as error:
             raise_if_cancelled()
             if _WRONG_TYPE in str(error):  # one key is not ours: that is no reason to rest
                 self._note(None)

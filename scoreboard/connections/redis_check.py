@@ -38,15 +38,16 @@ local function info(section)
     return type(text) == 'string' and text or ''
 end
 local board, limit, streams, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if type(redis.pcall('TIME')) ~= 'table' then failed[1] = 'TIME: NOPERM' end
+local time = redis.pcall('TIME')
+if time.err then failed[1] = 'TIME: ' .. time.err end
 try('SET', limit, '1', 'PX', '1000')
-try('GET', limit)
-try('DEL', limit)
+try('GETRANGE', limit, '0', '1')
 try('UNLINK', limit)
 try('HSET', streams, field, '1')
 try('EXPIRE', streams, '1')
 try('HGETALL', streams)
 try('HLEN', streams)
+try('MEMORY', 'USAGE', streams)
 try('HDEL', streams, field)
 try('TYPE', board)
 try('HSTRLEN', board, 'version')
@@ -58,16 +59,28 @@ return {failed, info('server') .. info('memory')}
 """
 
 _GIVE: Final = "Give its user these commands and keys (docs/operations.md, Rights)."
+_SINGLE: Final = "Redis Cluster is not supported: name a single server."
 # By words of its refusal.
 _MENDS: Final = {
     "NOPERM": _GIVE,
     "WRONGTYPE": "Somebody else uses this database: give each deployment one of its own.",
     "READONLY": "It is a replica: name the primary.",
     "OOM": "Its memory is full: choose the policy volatile-ttl, or raise maxmemory.",
+    "max number of clients": "Raise maxclients, or end what holds its connections.",
+    "nknown command": "It lacks that command: give it its name back, or upgrade it.",
+    "nknown Redis command": "It lacks that command: give it its name back, or upgrade it.",
     "MISCONF": "It cannot save to its disk: mend that, or switch saving off.",
+    "NOREPLICAS": "Too few replicas follow it: start them, or lower min-replicas-to-write.",
+    "MASTER is down": "It is a replica that lost its primary: name that one.",
+    "LOADING": "It is reading its data: wait until it has.",
+    "BUSY": "Somebody's script does not end: SCRIPT KILL.",
+    "in a cluster node": _SINGLE,
+    "cluster is down": _SINGLE,
     "WRONGPASS": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
     "invalid username-password": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
     "Authentication required": "Put user and password into SCOREBOARD_REDIS_URL.",
+    "already authenticated": "Put user and password into SCOREBOARD_REDIS_URL.",
+    "NOAUTH": "Put user and password into SCOREBOARD_REDIS_URL.",
     # As versions word it.
     "no permissions": _GIVE,
     "can't run this command": _GIVE,
@@ -115,6 +128,7 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
     return [
         Finding(PART, "connection", "ok", what),
         _version(version),
+        *_mode(info),
         _commands([*failed, *refused]),
         _eviction(info),
     ]
@@ -133,10 +147,14 @@ async def _refused_outside(redis: Redis) -> list[str]:
 async def _probe(redis: Redis, board_key: str) -> tuple[list[str], str]:
     keys = [board_key, f"limit:check:{_NAME}", f"streams:check:{_NAME}"]
     try:
-        failed, info = await redis.script(PROBE)([], [*keys, _FIELD])
+        answer = await redis.script(PROBE)([], [*keys, _FIELD])
     except RedisUnavailable as error:
         return [f"EVALSHA: {_words(error)}"], ""
-    return [line.decode(errors="replace") for line in failed], info.decode(errors="replace")
+    match answer:
+        case [list() as failed, bytes() as info]:
+            lines = [line.decode(errors="replace") for line in failed if type(line) is bytes]
+            return lines, info.decode(errors="replace")
+    return ["EVALSHA: it answers as no Redis does"], ""
 
 
 def _version(version: str) -> Finding:
@@ -147,11 +165,28 @@ def _version(version: str) -> Finding:
     return Finding(PART, "version", "ok", f"It is {least} or newer, as far as it tells.")
 
 
+def _mode(info: str) -> list[Finding]:
+    """A node of a cluster may hold all keys that are tried one by one, and refuses two at once."""
+    if _field(info, "redis_mode") != "cluster":
+        return []
+    return [Finding(PART, "mode", "wrong", "It is a node of Redis Cluster.", _SINGLE)]
+
+
 def _commands(failed: list[str]) -> Finding:
     if not failed:
         return Finding(PART, "commands", "ok", "Every command that an instance uses works.")
-    what = f"Redis refuses: {'; '.join(failed)}."
+    what = f"Redis refuses {'; '.join(_by_reason(failed))}."
     return Finding(PART, "commands", "wrong", what, _to_do(what))
+
+
+def _by_reason(failed: list[str]) -> list[str]:
+    """Say each reason once, after the commands that fail for it."""
+    commands: dict[str, list[str]] = {}
+    for line in failed:
+        command, _, reason = line.partition(": ")
+        reason = re.sub(r"^@user_script: ?\d+: -?", "", reason).strip().rstrip(".")
+        commands.setdefault(reason, []).append(command)
+    return [f"{', '.join(names)}: {reason}" for reason, names in commands.items()]
 
 
 def _eviction(info: str) -> Finding:

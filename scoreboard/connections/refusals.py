@@ -25,6 +25,11 @@ log = structlog.get_logger("scoreboard.postgres")
 _PASSING: Final = frozenset(
     {"0A000", "25P03", "25P04", "26000", "57014", "57P01", "57P02", "57P03", "57P05"}
 )
+# No data: a row is gone that there always is. PostgreSQL does not say so; we do.
+ROW_GONE: Final = "02000"
+# What a row may not be like. Of unique and foreign keys callers know what they mean.
+_NUMBERS_USED_UP: Final = "2200H"
+_CONSTRAINTS: Final = frozenset({"23000", "23001", "23502", "23514", "23P01"})
 # Classes whose first line names objects of the schema, and no data.
 _TELLING: Final = frozenset(
     {"25", "28", "3D", "3F", "42", "53", "54", "55", "57", "58", "F0", "XX"}
@@ -36,11 +41,22 @@ _RESTORE: Final = "Run scoreboard migrate, or restore what is gone."
 # What is the matter, by SQLSTATE or by its class; and what mends it.
 _MEANINGS: Final = {
     "": ("a setting cannot be set", "See the settings of sessions in docs/operations.md."),
+    "2200H": ("a sequence has no more numbers", "Give it a higher MAXVALUE."),
+    "23505": (
+        "a key is taken that nobody took",
+        "Run scoreboard check: it says whether a sequence is behind.",
+    ),
     "25006": (
         "it takes no writes",
         "Name the primary; or take default_transaction_read_only back where it is on.",
     ),
+    "02": ("a row is missing", "Run scoreboard check: it says what brings the row back."),
     "08": ("it does not take our connection", "Look at its message."),
+    "23": (
+        "a constraint refuses what is written",
+        "Take it away unless it is one of migrations/. For board_version_is_exact run scoreboard "
+        "board rebuild --renumber.",
+    ),
     "28": ("it does not let this role in", "Mend the role, its password or pg_hba.conf."),
     "3D": ("the database is missing", "Create it, or mend SCOREBOARD_DATABASE_URL."),
     "3F": ("the schema is missing", "Create it, or mend the search_path in the address."),
@@ -126,6 +142,22 @@ def refusal_of(error: BaseException) -> PostgresRefused | None:
     is_telling = sqlstate[:2] in _TELLING and sqlstate != _SYNTAX
     text = error.diag.message_primary if is_telling else ""  # type: ignore[attr-defined]
     return PostgresRefused(sqlstate, _one_line(text or "refused"))
+
+
+def constraint_refusing(error: psycopg2.Error) -> str:
+    """Name the constraint that no row of ours can meet; "" if this error is no such refusal. Not by
+    the message, in which a trigger may say anything.
+    """
+    if error.pgcode == _NUMBERS_USED_UP:
+        return "a sequence has no more numbers"
+    if error.pgcode not in _CONSTRAINTS:
+        return ""
+    told = error.diag
+    if told.constraint_name:
+        return f"constraint {told.constraint_name} of {told.table_name or 'a type'}"
+    if told.column_name:
+        return f"column {told.column_name} of {told.table_name} has to have a value"
+    return "a constraint"
 
 
 def refusal_to_connect(error: BaseException) -> PostgresRefused | None:

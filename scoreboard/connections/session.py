@@ -20,7 +20,12 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from scoreboard.connections.cancellation import is_cancelled, raise_if_cancelled
 from scoreboard.connections.connection import Connection, discard
 from scoreboard.connections.hosts import CONNECT_SECONDS, Hosts
-from scoreboard.connections.refusals import PostgresRefused, refusal_of, refusal_to_connect
+from scoreboard.connections.refusals import (
+    PostgresRefused,
+    constraint_refusing,
+    refusal_of,
+    refusal_to_connect,
+)
 from scoreboard.connections.session_settings import SessionSettings
 from scoreboard.errors import LedgerUnavailable
 
@@ -44,6 +49,14 @@ class StatementRefused(Exception):
         self.sqlstate = sqlstate
         self.constraint = constraint
         super().__init__(f"{sqlstate} {constraint or ''}".strip())
+
+
+class ConstraintRefused(StatementRefused, PostgresRefused):
+    """It refused the data by a constraint that our statements never break: it is another's."""
+
+    def __init__(self, sqlstate: str, constraint: str | None, text: str) -> None:
+        PostgresRefused.__init__(self, sqlstate, text)
+        self.constraint = constraint
 
 
 class TransactionAborted(LedgerUnavailable):
@@ -243,6 +256,12 @@ class Session:
         self._on_refusal(refusal)
         return refusal
 
+    def _data_refused(self, error: psycopg2.Error) -> StatementRefused:
+        sqlstate, constraint = error.pgcode or "", error.diag.constraint_name
+        if text := constraint_refusing(error):
+            return self._refused(ConstraintRefused(sqlstate, constraint, text))
+        return StatementRefused(sqlstate, constraint)
+
     def _left_behind(self, connection: Connection) -> bool:
         """Whether this is a replica, or was the primary once. Of a single host whatever it can do
         is taken.
@@ -264,7 +283,7 @@ class Session:
         except (psycopg2.DataError, psycopg2.IntegrityError) as error:
             # Not `from error`: its text quotes the row that was refused, password hash and all, and
             # whoever logs the refusal would log its cause.
-            raise StatementRefused(error.pgcode or "", error.diag.constraint_name) from None
+            raise self._data_refused(error) from None
         except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
             raise StatementRefused(_UNTRANSLATABLE, None) from error
         except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:

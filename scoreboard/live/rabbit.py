@@ -30,6 +30,7 @@ from aio_pika.abc import (
     AbstractExchange,
     AbstractQueue,
 )
+from aio_pika.exceptions import DeliveryError
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import ChannelAccessRefused
 
@@ -94,7 +95,7 @@ class RabbitBus:
         self._on_connected = on_connected
         self._slot = Slot(metrics, tracing)
         self._seldom = Seldom()
-        self._makes_exchange = True  # until RabbitMQ says that our user may not
+        self._makes_exchange = True  # until RabbitMQ says that our user may not, at a connection
         self._numbers = itertools.count(1)
         self._sides: list[tuple[Side, Work]] = []
         if publishes:
@@ -147,7 +148,8 @@ class RabbitBus:
         self, exchange: AbstractExchange, board: Board, origin: Origin | None
     ) -> None:
         """Publish and wait for the confirm; without one, the board goes back unless a newer one
-        waits.
+        waits. Where RabbitMQ says that some queue did not take it (somebody's, that is full), all
+        others have it, and to send it again would only make it twice.
         """
         started = time.perf_counter()
         trace = None if origin is None else origin.trace
@@ -158,6 +160,12 @@ class RabbitBus:
                 async with asyncio.timeout(self._publish_timeout_seconds):
                     message = self._message(board, origin, span.trace)
                     await exchange.publish(message, routing_key="", mandatory=False)
+        except DeliveryError as error:
+            self._metrics.publish_failures.inc()
+            if self._seldom.due("nacked"):
+                log.warning("scoreboard.bus.not_taken_by_all", error=str(error))
+            raise_if_cancelled()
+            return
         except BaseException:
             self._slot.put(board, origin)
             self._metrics.publish_failures.inc()
@@ -259,14 +267,14 @@ class RabbitBus:
     ) -> AbstractChannel:
         """Open a channel, and make the exchange if we may. A refusal ends the channel."""
         channel = await open_channel(connection, publisher_confirms=publisher_confirms)
-        if not self._makes_exchange:
-            return channel
         try:
             await self._declare_exchange(channel)
         except ChannelAccessRefused:
+            if self._makes_exchange:
+                log.info("scoreboard.bus.exchange_of_others", exchange=EXCHANGE)
             self._makes_exchange = False
-            log.info("scoreboard.bus.exchange_of_others", exchange=EXCHANGE)
             return await open_channel(connection, publisher_confirms=publisher_confirms)
+        self._makes_exchange = True
         return channel
 
     @staticmethod

@@ -30,6 +30,7 @@ from scoreboard.live.messages import EXCHANGE
 
 PART: Final = "rabbitmq"
 _SECONDS: Final = 5.0
+_BLOCKED_SECONDS: Final = 2.0
 _NOBODY: Final = "scoreboard.check"
 _ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeError)
 _RIGHTS: Final = "Give its user the rights of docs/operations.md."
@@ -105,6 +106,9 @@ async def _queue(connection: AbstractConnection) -> Finding:
     except ChannelAccessRefused as error:
         what = f"Its user may not listen: {_words(error)}."
         return Finding(PART, "queue", "wrong", what, _RIGHTS)
+    except ChannelPreconditionFailed as error:
+        to_do = "Raise that limit, or take away the policy that sets it."
+        return Finding(PART, "queue", "wrong", f"No queue can be made: {_words(error)}.", to_do)
     return Finding(PART, "queue", "ok", "A queue can be made, bound and listened by.")
 
 
@@ -123,7 +127,19 @@ async def _publishing(connection: AbstractConnection) -> Finding:
         return Finding(PART, "publishing", "wrong", what, _RIGHTS)
     except (ChannelPreconditionFailed, ChannelNotFoundEntity):
         pass  # it looked at the rights before
+    if await _is_blocked(connection):
+        what = "It takes no messages just now, for its memory or its disk is nearly full."
+        return Finding(PART, "publishing", "wrong", what, "Look at its alarms, and make room.")
     return Finding(PART, "publishing", "ok", "Its user may publish.")
+
+
+async def _is_blocked(connection: AbstractConnection) -> bool:
+    """Whether nothing is read any more of a connection that has published."""
+    try:
+        async with asyncio.timeout(_BLOCKED_SECONDS), _channel(connection):
+            return False
+    except TimeoutError:
+        return True
 
 
 @contextlib.asynccontextmanager

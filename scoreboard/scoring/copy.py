@@ -25,31 +25,32 @@ Fault = Literal["kind", "size", "unsigned", "signature", "malformed", "leap"]
 
 _VERSION_CHARS_MAX: Final = len(str(VERSION_END))
 _SIGNATURE_CHARS_MAX: Final = 64
-# Answers what is wrong, or "found" and the three fields, of which any may be missing.
-_READ: Final = f"""
+# Says what kind of thing lies there, and `size` for fields that are too long even to be copied.
+_KIND: Final = f"""
 local key = KEYS[1]
 local kind = redis.call('TYPE', key)
 kind = type(kind) == 'table' and kind.ok or kind
-if kind == 'none' then return {{'missing'}} end
-if kind ~= 'hash' then return {{'kind'}} end
 local function is_longer(field, bytes) return redis.call('HSTRLEN', key, field) > bytes end
-if is_longer('version', {_VERSION_CHARS_MAX})
+if kind == 'hash' and (
+    is_longer('version', {_VERSION_CHARS_MAX})
     or is_longer('board', {BOARD_BYTES_MAX})
     or is_longer('signature', {_SIGNATURE_CHARS_MAX})
-then return {{'size'}} end
+) then kind = 'size' end
+"""
+# Answers what is wrong, or "found" and the three fields, of which any may be missing.
+_READ: Final = f"""{_KIND}
+if kind == 'none' then return {{'missing'}} end
+if kind == 'size' then return {{'size'}} end
+if kind ~= 'hash' then return {{'kind'}} end
 local fields = redis.call('HMGET', key, 'version', 'board', 'signature')
 return {{'found', fields[1], fields[2], fields[3]}}
 """
 # A version is compared as a number, which Lua holds exactly as far as versions go.
-_STORE: Final = f"""
-local key = KEYS[1]
-local present = redis.pcall('HMGET', key, 'version', 'board', 'signature')
-if present.err then
-    redis.call('DEL', key)
-    present = {{}}
-end
+_STORE: Final = f"""{_KIND}
+if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
+local present = redis.call('HMGET', key, 'version', 'board', 'signature')
 local version = present[1]
-if version and #version <= {_VERSION_CHARS_MAX} and string.find(version, '^%d+$') then
+if version and string.find(version, '^%d+$') then
     local number = tonumber(version)
     if number > tonumber(ARGV[1]) and number < {VERSION_END} then return 0 end
     if version == ARGV[1] and present[2] == ARGV[2] and present[3] == ARGV[3] then return 0 end
@@ -57,7 +58,7 @@ end
 redis.call('HSET', key, 'version', ARGV[1], 'board', ARGV[2], 'signature', ARGV[3])
 return 1
 """
-_DROP: Final = "return redis.call('DEL', KEYS[1])"
+_DROP: Final = "return redis.call('UNLINK', KEYS[1])"
 
 
 _SENTENCES: Final[dict[Fault, str]] = {

@@ -19,7 +19,13 @@ import structlog
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
-from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
+from scoreboard.connections.session import (
+    ConstraintRefused,
+    Row,
+    Session,
+    StatementRefused,
+    TransactionAborted,
+)
 from scoreboard.errors import (
     AlreadyGranted,
     LedgerUnavailable,
@@ -79,14 +85,14 @@ class Ledger:
 
     async def version(self) -> int:
         """Read the board's version. Raises LedgerUnavailable."""
-        rows = await self._queries.fetch(SQL["read_version"])
-        return int(rows[0][0])
+        [(version,)] = self._kept(await self._queries.fetch(SQL["read_version"]))
+        return int(version)
 
     async def board(self) -> Board:
         """Read the board as of now, version and entries from one snapshot. Raises
         LedgerUnavailable.
         """
-        return _board(await self._queries.fetch(SQL["read_board"]))
+        return _board(self._kept(await self._queries.fetch(SQL["read_board"])))
 
     async def lift(self, above: int) -> Board:
         """Raise the board's version above one that was shown, unless it is above it already, and
@@ -112,7 +118,7 @@ class Ledger:
             if renumber:
                 await session.run(SQL["renumber_board"], {"leap": LEAP_MAX})
             await session.run(SQL["renew_board"], {"above": above})
-            return corrected, _board(await session.run(SQL["read_board"]))
+            return corrected, _board(self._kept(await session.run(SQL["read_board"])))
 
     async def rename_user(
         self, user_id: str, username: str, username_key: str
@@ -136,7 +142,7 @@ class Ledger:
             if not await session.run(SQL["delete_user"], {"user_id": user_id}):
                 return None
             await session.run(SQL["renew_board"], {"above": 0})
-            return _board(await session.run(SQL["read_board"]))
+            return _board(self._kept(await session.run(SQL["read_board"])))
 
     async def differences(self) -> list[str]:
         """Compare scores and the kept tenth score with the ledger; a sentence for each
@@ -148,7 +154,7 @@ class Ledger:
             found.append(
                 f"and {rows[0][0] - len(rows)} more users whose score is not the sum of the ledger"
             )
-        [(kept, actual)] = await self._queries.fetch(SQL["compare_tenth"])
+        [(kept, actual)] = self._kept(await self._queries.fetch(SQL["compare_tenth"]))
         if kept != actual:
             found.append(f"tenth score: kept {kept}, ranking {actual}")
         return found
@@ -175,7 +181,7 @@ class Ledger:
                 settled |= await self._grant_again_if_aborted(session, part)
             except StatementRefused as refusal:
                 if len(part) == 1:
-                    settled |= Settlement({part[0]: _refused(refusal)})
+                    settled |= Settlement({part[0]: self._refused(refusal)})
                 else:
                     half = len(part) // 2
                     parts += [part[half:], part[:half]]
@@ -183,6 +189,17 @@ class Ledger:
                 rest = [key for lost in (part, *parts) for key in lost]
                 return settled | Settlement(dict.fromkeys(rest, error))
         return settled
+
+    def _refused(self, refusal: StatementRefused) -> ScoreboardError:
+        """What a submission is refused for that stands alone."""
+        if isinstance(refusal, ConstraintRefused):
+            return refusal
+        if refusal.sqlstate == _OUT_OF_RANGE:
+            return ScoreOutOfRange()
+        if refusal.sqlstate == _FOREIGN_KEY:  # deleted between our look and the constraint's
+            return UnknownAction() if refusal.constraint == _ACTION_KEY else UnknownUser()
+        what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
+        return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
 
     async def _grant_again_if_aborted(self, session: Session, keys: list[Key]) -> Settlement:
         """Grant these; when PostgreSQL rolled them back, once more, which is safe, and without
@@ -206,6 +223,8 @@ class Ledger:
             rows = await session.run(
                 f"{begin}; {SQL['grant']}", _pairs(keys), prepared=SQL["prepare_grant"]
             )
+            if not rows:  # one for each submission, unless the board that they join is gone
+                raise self._writers.lacks("board")
             if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
                 board = _board_or_none(
                     await session.run(SQL["raise_board"], {"user_ids": reaching})
@@ -214,6 +233,12 @@ class Ledger:
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         repeated = [key for key in verdicts if key not in fresh]
         return Settlement(fresh | await self._originals(session, repeated), board)
+
+    def _kept(self, rows: list[Row]) -> list[Row]:
+        """Rows that are read of the board, which always has one. Raises PostgresRefused."""
+        if not rows:
+            raise self._queries.lacks("board")
+        return rows
 
     async def _originals(self, session: Session, refused: list[Key]) -> dict[Key, Verdict]:
         """Answer the submissions that were granted before. A new statement, for it must see what
@@ -262,15 +287,6 @@ def _verdict(row: Row) -> Verdict | None:
     if is_too_much:
         return ScoreOutOfRange()
     return None if points is None else Grant(action_id, points, granted_at, score)
-
-
-def _refused(refusal: StatementRefused) -> ScoreboardError:
-    if refusal.sqlstate == _OUT_OF_RANGE:
-        return ScoreOutOfRange()
-    if refusal.sqlstate == _FOREIGN_KEY:  # deleted between our look and the constraint's
-        return UnknownAction() if refusal.constraint == _ACTION_KEY else UnknownUser()
-    log.error("scoreboard.ledger.refused", sqlstate=refusal.sqlstate, constraint=refusal.constraint)
-    return ScoreboardError()
 
 
 def _board_or_none(rows: list[Row]) -> Board | None:

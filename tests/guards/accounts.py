@@ -184,9 +184,17 @@ ACCOUNTS: Final = (
     Guard(
         "revoked: what came first is told by PostgreSQL's reading, not by what an instance knows",
         "scoreboard/accounts/families.py",
-        "self._access.issue(user_id, reading)",
+        "self._access.issue(user_id, self._present(reading))",
         "self._access.issue(user_id)",
         f"{REVOCATIONS}::test_a_token_is_good_again_within_the_second_in_which_the_one_before_ended",
+    ),
+    Guard(
+        "revoked: no token is given out, and nobody poisoned, while the clock is gone",
+        "scoreboard/accounts/families.py",
+        "        if reading is None:\n",
+        "        if False:\n",
+        "tests/service/test_refused.py"
+        "::test_a_clock_of_revocations_that_is_gone_gives_out_no_token_and_poisons_nobody",
     ),
     Guard(
         "revoked: known before an instance serves",

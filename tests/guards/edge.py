@@ -114,8 +114,8 @@ EDGE: Final = (
     Guard(
         "garbage under the key of a limit costs nobody anything",
         "scoreboard/api/rates.py",
-        "        local value = pcall('GET', KEYS[i])\n",
-        "        local value = call('GET', KEYS[i])\n",
+        "        local value = pcall('GETRANGE', ",
+        "        local value = call('GETRANGE', ",
         f"{LIMITS}::test_garbage_under_the_keys_of_one_client_costs_nobody_anything",
     ),
     Guard(
@@ -128,10 +128,58 @@ EDGE: Final = (
     Guard(
         "a number in Redis that is too long is not read",
         "scoreboard/api/rates.py",
-        "value and #value <= {_TIME_CHARS_MAX} and tonumber(value)",
-        "value and tonumber(value)",
+        "#value <= {_TIME_CHARS_MAX} and tonumber(value)",
+        "tonumber(value)",
         "tests/integration/test_rates.py"
         "::test_garbage_under_one_key_counts_as_nothing_and_is_replaced",
+    ),
+    Guard(
+        "a text of many megabytes in Redis is not read",
+        "scoreboard/api/rates.py",
+        "'0', '{_TIME_CHARS_MAX}')",
+        "'0', '-1')",
+        "tests/integration/test_rates.py"
+        "::test_a_text_of_many_megabytes_under_one_key_does_not_stop_redis",
+    ),
+    Guard(
+        "a version of many megabytes in Redis is not read",
+        "scoreboard/api/rates.py",
+        "and version <= {_VERSION_CHARS_MAX} then",
+        "then",
+        "tests/integration/test_board_copy.py"
+        "::test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_a_limit",
+    ),
+    Guard(
+        "a board of many megabytes in Redis is not read to store another",
+        "scoreboard/scoring/copy.py",
+        "if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end\n",
+        "if kind ~= 'none' and kind ~= 'hash' and kind ~= 'size' then redis.call('DEL', key) end\n",
+        "tests/integration/test_board_copy.py"
+        "::test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_a_limit",
+    ),
+    Guard(
+        "a limit that Redis does not let us read is not absent",
+        "scoreboard/api/rates.py",
+        "if value.err and not string.find(value.err, 'WRONGTYPE')",
+        "if false",
+        "tests/integration/test_rates.py"
+        "::test_limits_that_redis_does_not_let_us_read_are_counted_without",
+    ),
+    Guard(
+        "streams that Redis does not let us read are not deleted",
+        "scoreboard/api/leases.py",
+        "not string.find(size.err, 'WRONGTYPE')",
+        "false",
+        "tests/integration/test_leases.py"
+        "::test_leases_that_redis_does_not_let_us_read_are_not_deleted",
+    ),
+    Guard(
+        "a hash of many megabytes in Redis is not read",
+        "scoreboard/api/leases.py",
+        "or bytes <= {_HASH_BYTES_MAX}",
+        "or bytes > 0",
+        "tests/integration/test_leases.py"
+        "::test_a_hash_of_few_fields_and_many_megabytes_is_not_read",
     ),
     Guard(
         "a count of streams that is too long is not read",

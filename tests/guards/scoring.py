@@ -73,11 +73,11 @@ SCORING: Final = (
         "a bad row fails alone: the batch is halved",
         "scoreboard/scoring/ledger.py",
         "                if len(part) == 1:\n"
-        "                    settled |= Settlement({part[0]: _refused(refusal)})\n"
+        "                    settled |= Settlement({part[0]: self._refused(refusal)})\n"
         "                else:\n"
         "                    half = len(part) // 2\n"
         "                    parts += [part[half:], part[:half]]\n",
-        "                settled |= Settlement(dict.fromkeys(part, _refused(refusal)))\n",
+        "                settled |= Settlement(dict.fromkeys(part, self._refused(refusal)))\n",
         f"{LEDGER}::test_text_that_postgresql_cannot_hold_fails_alone",
     ),
     Guard(

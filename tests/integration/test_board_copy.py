@@ -368,6 +368,32 @@ async def test_a_store_goes_over_whatever_is_no_newer_version(
     assert (await one.copy.read()).board == a_board(6)
 
 
+@pytest.mark.parametrize("field", ["version", "board"])
+async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_a_limit(
+    one: Instance, admin: Any, field: str
+) -> None:
+    """Compared with who reads it."""
+
+    async def seconds_in(command: str) -> float:
+        statistics = await admin.info("commandstats")
+        return float(statistics.get(f"cmdstat_{command}", {"usec": 0})["usec"])
+
+    limiter = RateLimiter(one.redis, one.metrics)
+    check = Check("ip", "anybody", Rate(1000, 60))
+    await limiter.check([check])
+    await one.board.store(a_board(5))
+    await admin.hset(KEY, field, b"9" * 32_000_000)
+    reading = -await seconds_in("hget")
+    assert len(await admin.hget(KEY, field)) == 32_000_000
+    reading += await seconds_in("hget")
+
+    before = await seconds_in("evalsha")
+    await limiter.check([check])
+    await one.board.store(a_board(6))
+    assert await seconds_in("evalsha") - before < reading / 3
+    assert (await one.copy.read()).board == a_board(6)
+
+
 async def test_a_copy_of_an_earlier_secret_is_read_and_one_of_an_unknown_secret_is_not(
     one: Instance, redis_url: str, admin: Any
 ) -> None:

@@ -463,6 +463,25 @@ def asserts_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_ASSERT_SECONDS", 0.1)
 
 
+async def test_a_full_queue_of_somebody_else_costs_no_board_and_no_connection(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    """Of each board RabbitMQ says that not all took it. It cost a connection, and came twice."""
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two")
+    async with running(one, two):
+        full: Any = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        tap = await admin.declare_queue("tap", arguments=full)
+        await tap.bind(EXCHANGE)
+        for version in range(1, 6):
+            one.bus.publish(a_board(version))
+            await eventually(lambda: two.versions[-1:] == [version])  # noqa: B023 - called at once
+        await one.bus.flush()
+
+        assert two.versions == [1, 2, 3, 4, 5]
+        assert one.counted("bus_connects_total", side="publish") == 1
+        assert one.counted("event_publish_failures_total") >= 3
+
+
 @pytest.mark.usefixtures("asserts_often")
 async def test_a_queue_that_somebody_deletes_is_made_anew(amqp_url: str, broker: Broker) -> None:
     one = Instance(amqp_url, "one")
@@ -500,6 +519,21 @@ async def test_an_exchange_that_is_deleted_while_a_board_is_published_costs_no_b
         await eventually(lambda: publisher.counted("events_published_total") == 2)
 
     assert publisher.counted("event_publish_failures_total") >= 1
+
+
+@pytest.mark.usefixtures("asserts_often")
+async def test_whoever_may_make_the_exchange_again_does(
+    amqp_url: str, admin: AbstractChannel, broker: Broker
+) -> None:
+    """An instance that was once refused waited for others for as long as it ran."""
+    await admin.declare_exchange(EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True)
+    broker.permit(configure="scoreboard.stream.*")
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        broker.permit()
+        broker.delete_exchange()
+
+        await hears_again(one, one)
 
 
 @pytest.mark.usefixtures("asserts_often")

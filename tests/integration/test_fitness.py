@@ -13,20 +13,24 @@ import psycopg2
 import pytest
 
 import scoreboard
-from scoreboard import fitness
+from scoreboard import fitness, migrations, trials
 from scoreboard.accounts import queries
+from scoreboard.connections.postgres import Postgres
 from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
 from scoreboard.scoring import ledger
 from tests.roles import Role, a_role
 from tests.world import sql
 
-# What only commands of operators run, as the owner of the tables.
-OF_OPERATORS: Final = {
-    *("lock_scores", "correct_scores", "renew_board", "delete_user", "compare_scores"),
-    *("compare_tenth", "load_actions"),
-}
-# `grant` executes what `prepare_grant` prepares, and is explained as that.
-PREPARED: Final = "grant"
+# Two rows of the ledger, as somebody else's copy of it brings them.
+GRANTED: Final = """
+    INSERT INTO users (user_id, username, username_key, email, password_hash)
+    VALUES ('00000000-0000-4000-8000-000000000001', 'ada', 'ada', 'ada@example.org', '-');
+    INSERT INTO actions (action_id, points) VALUES ('run', 5), ('jump', 5);
+    INSERT INTO ledger (ledger_id, user_id, action_id, points_granted, submitted_at)
+    SELECT row_number() OVER (), user_id, action_id, points, now() FROM users, actions
+"""
+# What a table lacks that always has one row.
+NO_ROW: Final = "The row of {} is gone. INSERT INTO {} "
 
 
 @pytest.fixture
@@ -71,16 +75,37 @@ async def test_all_that_is_missing_is_named_at_once(api: Role) -> None:
     assert "lacks USAGE on ledger_ledger_id_seq." in said
 
 
-def test_the_rights_that_are_listed_are_all_that_the_statements_need(api: Role) -> None:
-    """PostgreSQL looks at rights, tables, columns and functions when it explains a statement."""
-    statements = {**ledger.SQL, **queries.SQL}
-    with closing(psycopg2.connect(api.url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        for name in statements.keys() - OF_OPERATORS - {PREPARED}:
-            text = statements[name].replace("PREPARE grant_batch (uuid[], text[]) AS\n", "")
-            text = text.replace("unnest($1, $2)", "unnest(NULL::uuid[], NULL::text[])")
-            for statement in re.sub(r"%\(\w+\)s", "NULL", text).split(";\n"):
-                cursor.execute(f"EXPLAIN {statement}")
+@pytest.mark.parametrize("serves_as", ["api", "stream"])
+async def test_the_rights_that_are_listed_are_all_that_the_statements_need(
+    database_url: str, serves_as: str
+) -> None:
+    with a_role(database_url, serves_as) as role:
+        found = {each.name: each for each in await fitness.findings(role.url, serves_as, 7)}
+    assert found["statements"].state == "ok"
+
+
+async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
+    """In a schema without tables everything that is tried is refused."""
+    empty = f"{database_url}?options=-csearch_path%3Dnothing"
+    sql(database_url, "CREATE SCHEMA nothing")
+    postgres = Postgres(empty, sessions=1, timeout_seconds=5.0, name="test.trials")
+    try:
+        refused = await trials.refused(postgres, "api")
+    finally:
+        postgres.close()
+
+    known = {*ledger.SQL, *queries.SQL}
+    assert known >= trials.OF_OPERATORS
+    assert refused.keys() == known - trials.OF_OPERATORS - {"grant"}
+
+
+async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
+    api: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "_ANSWER_SECONDS", 1.0)
+    with closing(psycopg2.connect(api.owner_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE actions IN ACCESS EXCLUSIVE MODE")
+        await fitness.require(api.url, "api")
 
 
 @pytest.mark.parametrize(
@@ -91,12 +116,71 @@ def test_the_rights_that_are_listed_are_all_that_the_statements_need(api: Role) 
         ("DROP SEQUENCE ledger_ledger_id_seq CASCADE", "The schema lacks ledger_ledger_id_seq."),
         ("ALTER TABLE scores ENABLE ROW LEVEL SECURITY", "would hide rows of scores from"),
         ("REVOKE USAGE ON SCHEMA public FROM PUBLIC", "may not use the schema public."),
+        ("DELETE FROM board", NO_ROW.format("board", "board")),
+        ("DELETE FROM revocation_clock", NO_ROW.format("revocation_clock", "revocation_clock")),
+        (
+            "ALTER TABLE users RENAME COLUMN email_given TO given",
+            'find_by_email, find_by_id, read_password: column "email_given" does not exist (42703)',
+        ),
+        (
+            "ALTER FUNCTION revoke_access (uuid, boolean) RENAME TO revoke",
+            "end_families, set_password, change_password: function revoke_access(uuid, boolean)",
+        ),
+        (
+            "REVOKE EXECUTE ON FUNCTION revoke_access (uuid, boolean) FROM PUBLIC",
+            "permission denied for function revoke_access (42501). GRANT it TO {role}, ",
+        ),
+        (
+            "ALTER TABLE ledger RENAME CONSTRAINT unique_user_action TO renamed",
+            'prepare_grant: constraint "unique_user_action" for table "ledger" does not exist',
+        ),
+        (
+            "ALTER TABLE scores DROP CONSTRAINT scores_pkey",
+            "prepare_grant: there is no unique or exclusion constraint matching the ON CONFLICT",
+        ),
+        (
+            "REVOKE SELECT ON users FROM {role}; GRANT SELECT (username) ON users TO {role}",
+            "permission denied for table users (42501). GRANT it TO {role}, of a table for all",
+        ),
+        (
+            "ALTER TABLE ledger DISABLE TRIGGER ALL",
+            "Triggers of ledger are switched off that keep its rows true, as foreign keys do. "
+            "ALTER TABLE ledger ENABLE TRIGGER ALL;",
+        ),
+        ("DROP TRIGGER users_deleted ON users", "The trigger users_deleted is gone"),
+        (
+            f"{GRANTED}; SELECT setval('ledger_ledger_id_seq', 1)",
+            "ledger_ledger_id_seq is behind the ledger, which refuses submissions until it has "
+            "caught up. SELECT setval('ledger_ledger_id_seq', (SELECT max(ledger_id) FROM ledger))",
+        ),
     ],
 )
 async def test_what_was_broken_is_named(api: Role, broken: str, said: str) -> None:
-    sql(api.owner_url, broken)
+    sql(api.owner_url, broken.format(role=api.name))
 
-    assert said in await wrong(api.url)
+    assert said.format(role=api.name) in await wrong(api.url)
+
+
+async def test_a_trigger_of_somebody_else_may_be_switched_off(api: Role) -> None:
+    sql(
+        api.owner_url,
+        "CREATE TRIGGER audit BEFORE UPDATE ON scores FOR EACH ROW"
+        " EXECUTE FUNCTION suppress_redundant_updates_trigger();"
+        " ALTER TABLE scores DISABLE TRIGGER audit",
+    )
+    await fitness.require(api.url, "api")
+
+
+async def test_a_sequence_that_never_gave_a_number_is_a_warning(api: Role) -> None:
+    """Its owner may have set it to begin with a high one."""
+    sql(api.owner_url, GRANTED)
+
+    await fitness.require(api.url, "api")
+    found = {each.name: each for each in await fitness.findings(api.url, "api", 7)}
+    assert found["sequence"].state == "warning"
+    sql(api.owner_url, found["sequence"].to_do)
+    found = {each.name: each for each in await fitness.findings(api.url, "api", 7)}
+    assert "sequence" not in found
 
 
 async def test_a_schema_that_is_not_there_is_named(api: Role) -> None:

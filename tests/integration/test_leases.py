@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis.asyncio
@@ -225,6 +226,39 @@ async def test_a_hash_that_is_far_too_large_is_not_read(redis_url: str) -> None:
         await admin.hset("streams:address:a", mapping={f"i{n}": f"1:{far}" for n in range(5000)})
         assert await gets_in(one)
         assert set(await held(redis_url)) == {b"one"}
+
+
+@pytest.mark.parametrize(("field", "value"), [("somebody", "0" * 2**21), ("x" * 2**21, "1:1")])
+async def test_a_hash_of_few_fields_and_many_megabytes_is_not_read(
+    redis_url: str, field: str, value: str
+) -> None:
+    """Redis would copy all of it first, and answer nobody meanwhile."""
+    async with (
+        redis.asyncio.Redis.from_url(redis_url) as admin,
+        an_instance(redis_url, "one", alive=False) as one,
+    ):
+        await admin.hset("streams:address:a", field, value)
+        await admin.config_resetstat()
+        assert await gets_in(one)
+        statistics: Any = await admin.info("commandstats")
+        assert "cmdstat_hgetall" not in statistics
+        assert set(await held(redis_url)) == {b"one"}
+
+
+async def test_leases_that_redis_does_not_let_us_read_are_not_deleted(redis_url: str) -> None:
+    async with redis.asyncio.Redis.from_url(redis_url) as admin:
+        await admin.acl_setuser(
+            "blind", enabled=True, passwords=["+hush"], keys="*", commands=["+@all", "-hlen"]
+        )
+        await admin.hset("streams:address:a", "two", f"{LIMIT}:{int(time.time()) + 30}")
+        parts = urlsplit(redis_url)
+        url = urlunsplit(parts._replace(netloc=f"blind:hush@{parts.netloc}"))
+        try:
+            async with an_instance(url, "one", alive=False) as one:
+                assert await gets_in(one)
+        finally:
+            await admin.acl_deluser("blind")
+    assert set(await held(redis_url)) == {b"two"}
 
 
 @pytest.mark.parametrize("answer", [None, b"text", [], [1], [1, 0, 0], [b"1", 0]])

@@ -288,9 +288,52 @@ async def test_garbage_under_one_key_counts_as_nothing_and_is_replaced(redis_url
         assert [answer.remaining for answer in second] == [3] * len(questions)
         assert not client.away
         assert counted(metrics, "rate_limit_checks_local_total") == 0
-        assert counted(metrics, "redis_malformed_total", what="limit") == 7
+        assert counted(metrics, "redis_malformed_total", what="limit") == 6
         told = [line for line in logs if line["event"] == "scoreboard.redis.malformed"]
         assert [line["what"] for line in told] == ["limit"]
+
+
+async def seconds_in(admin: redis.asyncio.Redis, command: str) -> float:
+    """How long this Redis has been busy with a command, scripts' calls of it included."""
+    statistics: Any = await admin.info("commandstats")
+    found: dict[str, Any] = statistics.get(f"cmdstat_{command}", {"usec": 0})
+    return float(found["usec"]) / SECOND
+
+
+async def test_a_text_of_many_megabytes_under_one_key_does_not_stop_redis(redis_url: str) -> None:
+    """Compared with who reads it. (To replace it takes time as well, once.)"""
+    async with redis.asyncio.Redis.from_url(redis_url) as admin, a_limiter(redis_url) as limiter:
+        await limiter.check([check("neighbour")])
+        await admin.setrange("limit:ip:garbage", 64_000_000, "x")
+        reading = -await seconds_in(admin, "get")
+        assert len(await admin.get("limit:ip:garbage") or b"") > 64_000_000
+        reading += await seconds_in(admin, "get")
+
+        before = await seconds_in(admin, "evalsha") - await seconds_in(admin, "set")
+        answer = await limiter.check([check("garbage")])
+        after = await seconds_in(admin, "evalsha") - await seconds_in(admin, "set")
+
+        assert answer.remaining == 4
+        assert after - before < reading / 3
+        assert await admin.strlen("limit:ip:garbage") < 20
+
+
+async def test_limits_that_redis_does_not_let_us_read_are_counted_without(redis_url: str) -> None:
+    """They are not absent: else nobody would ever be refused."""
+    async with redis.asyncio.Redis.from_url(redis_url) as admin:
+        await admin.acl_setuser(
+            "blind", enabled=True, passwords=["+hush"], keys="*", commands=["+@all", "-getrange"]
+        )
+        parts = urlsplit(redis_url)
+        url = urlunsplit(parts._replace(netloc=f"blind:hush@{parts.netloc}"))
+        try:
+            async with a_limiter(url, metrics := Metrics()) as limiter:
+                answers = [await limiter.check([check("anybody")]) for _ in range(6)]
+        finally:
+            await admin.acl_deluser("blind")
+
+    assert [answer.allowed for answer in answers] == [True] * 5 + [False]
+    assert counted(metrics, "rate_limit_checks_local_total") == 6
 
 
 @pytest.mark.parametrize("answer", [None, 1, b"text", [], [1], [1, 2, 3, 4], [b"1", None, 0]])

@@ -16,7 +16,7 @@ from scoreboard.errors import LedgerUnavailable
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission
 from tests.roles import Role, a_role
-from tests.world import add_actions, add_users, sql
+from tests.world import add_actions, add_users, grants, sql
 
 
 @dataclass
@@ -74,6 +74,30 @@ async def watched(role: Role) -> AsyncIterator[Watched]:
             "42704",
             'constraint "unique_user_action" for table "ledger" does not exist',
         ),
+        ("DELETE FROM board", "02000", "the row of board is gone"),
+        (
+            "ALTER TABLE ledger ADD CONSTRAINT dear CHECK (points_granted > 100)",
+            "23514",
+            "constraint dear of ledger",
+        ),
+        (
+            "ALTER TABLE scores ADD COLUMN team text NOT NULL",
+            "23502",
+            "column team of scores has to have a value",
+        ),
+        (
+            "INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)"
+            " SELECT user_id, 'jump', 5, now() FROM users;"
+            " SELECT setval('ledger_ledger_id_seq', 1, FALSE)",
+            "23505",
+            "constraint ledger_pkey",
+        ),
+        (
+            "ALTER SEQUENCE ledger_ledger_id_seq MAXVALUE 2;"
+            " SELECT setval('ledger_ledger_id_seq', 2)",
+            "2200H",
+            "a sequence has no more numbers",
+        ),
         (
             "ALTER ROLE {role} SET default_transaction_read_only = on",
             "25006",
@@ -85,7 +109,7 @@ async def test_what_a_grant_is_refused_for_is_told_and_counted_apart(
     watched: Watched, role: Role, broken: str, sqlstate: str, text: str
 ) -> None:
     [user] = add_users(role.owner_url, 1)
-    add_actions(role.owner_url, {"run": 5})
+    add_actions(role.owner_url, {"run": 5, "jump": 5})
     sql(role.owner_url, broken.format(role=role.name))
 
     verdicts = (await watched.ledger.grant([Submission(user, "run")])).verdicts
@@ -96,6 +120,8 @@ async def test_what_a_grant_is_refused_for_is_told_and_counted_apart(
     assert refusal.message == LedgerUnavailable.message
     assert watched.failures == {"refused": 1}
     assert [str(told) for told in watched.refusals] == [f"{text} ({sqlstate})"]
+    if "ledger" not in broken:
+        assert grants(role.owner_url) == []  # else a score is raised that nobody was told of
 
 
 async def test_a_refusal_costs_no_connection_and_ends_when_its_cause_does(
@@ -114,6 +140,21 @@ async def test_a_refusal_costs_no_connection_and_ends_when_its_cause_does(
     verdicts = (await watched.ledger.grant([Submission(user, "run")])).verdicts
     assert isinstance(verdicts[user, "run"], Grant)
     assert await watched.postgres.fetch(pid) == before
+
+
+async def test_a_constraint_of_somebody_else_costs_only_those_who_break_it(
+    watched: Watched, role: Role
+) -> None:
+    ada, eve = add_users(role.owner_url, 2)
+    add_actions(role.owner_url, {"run": 5, "jump": 50})
+    sql(role.owner_url, "ALTER TABLE ledger ADD CONSTRAINT cheap CHECK (points_granted < 10)")
+
+    verdicts = (
+        await watched.ledger.grant([Submission(ada, "run"), Submission(eve, "jump")])
+    ).verdicts
+
+    assert isinstance(verdicts[ada, "run"], Grant)
+    assert isinstance(verdicts[eve, "jump"], PostgresRefused)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +194,9 @@ async def test_neither_a_statement_nor_what_a_trigger_says_is_repeated(
     with pytest.raises(PostgresRefused) as refused:
         await watched.postgres.fetch(f"DO $$BEGIN RAISE 'not {secret}'; END$$")
     assert str(refused.value) == "refused (P0001)"
+    for sqlstate in ("23514", "23502"):
+        raising = f"RAISE 'not {secret}' USING ERRCODE = '{sqlstate}'"
+        with pytest.raises(PostgresRefused) as refused:
+            await watched.postgres.fetch(f"DO $$BEGIN {raising}; END$$")
+        assert str(refused.value) == f"a constraint ({sqlstate})"
     assert all(secret not in str(told) for told in watched.refusals)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -19,10 +21,14 @@ import scoreboard
 from scoreboard.commands.check import look
 from scoreboard.connections import redis_check
 from scoreboard.findings import Finding
+from tests.broker import Broker
 from tests.commands import command
+from tests.eventually import eventually
 from tests.instances import SECRET, test_settings
 from tests.roles import a_role
 from tests.servers import RabbitServer, RedisServer
+from tests.servers.installation import REDIS_SERVER
+from tests.servers.ports import ReservedPort
 
 PASSWORD = "hush-hush-of-this-test"
 PACKAGE = Path(scoreboard.__file__).parent
@@ -134,6 +140,8 @@ def a_redis_user(url: str, *rules: str) -> Iterator[str]:
         (("~*", "+@all", "-evalsha"), "EVALSHA"),
         (("~*", "+@all", "-script"), "SCRIPT LOAD"),
         (("~*", "+@all", "-hmget"), "HMGET"),
+        (("~*", "+@all", "-time"), "TIME"),
+        (("~*", "+@all", "-memory"), "MEMORY USAGE"),
         (("~leaderboard", "~limit:*", "+@all"), "HSET streams:"),
     ],
 )
@@ -169,6 +177,73 @@ def test_every_command_of_our_scripts_is_tried() -> None:
     tried = set(re.findall(r"(?:try|pcall)\('([A-Z]+)'", redis_check.PROBE))
 
     assert {"SET", "HSET", "TIME"} <= called <= tried
+
+
+async def test_what_redis_refuses_for_one_reason_is_named_with_it_and_with_what_mends_it(
+    servers: Servers, redis_under_fault: RedisServer
+) -> None:
+    with closing(redis.Redis.from_url(servers.redis_url)) as client:
+        client.config_set("min-replicas-to-write", "3")
+        try:
+            finding = (await servers.checked())["redis commands"]
+        finally:
+            client.config_set("min-replicas-to-write", "0")
+        client.config_set("requirepass", PASSWORD)
+        try:
+            closed = (await servers.checked())["redis connection"]
+        finally:
+            client.config_set("requirepass", "")
+
+    assert finding.what.count("NOREPLICAS") == 1
+    assert "SET limit:" in finding.what
+    assert "start them" in finding.to_do
+    assert closed.to_do == "Put user and password into SCOREBOARD_REDIS_URL."
+
+
+@pytest.mark.parametrize("answer", [b"+OK\r\n", b"%1\r\n%0\r\n:1\r\n", b"HTTP/1.1 400\r\n\r\n"])
+async def test_what_is_no_redis_is_named(servers: Servers, answer: bytes) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(answer * 3)
+        writer.close()
+
+    listening = await asyncio.start_server(answers, "127.0.0.1")
+    port = listening.sockets[0].getsockname()[1]
+    async with listening:
+        found = await servers.checked(redis_url=f"redis://127.0.0.1:{port}/0")
+
+    assert wrong(found) in (["redis connection"], ["redis commands"])
+
+
+class ClusterNode(RedisServer):
+    """A node of Redis Cluster, alone in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nodes = ReservedPort()
+
+    def options(self) -> dict[str, str]:
+        version = subprocess.check_output([REDIS_SERVER.path(), "--version"], text=True)
+        # Before 7.0 nodes speak to each other by the port that is 10,000 higher.
+        nodes = {} if "v=6." in version else {"cluster-port": str(self._nodes.number)}
+        return super().options() | {"cluster-enabled": "yes"} | nodes
+
+    def destroy(self) -> None:
+        super().destroy()
+        self._nodes.release()
+
+
+async def test_a_node_of_redis_cluster_is_named(servers: Servers) -> None:
+    """One that has all keys takes each command that is tried, and no script of ours."""
+    with ClusterNode() as node:
+        with closing(redis.Redis.from_url(node.url)) as client:
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+            state = client.execute_command
+            await eventually(lambda: state("CLUSTER INFO")["cluster_state"] == "ok")
+        found = await servers.checked(redis_url=node.url)
+
+    assert wrong(found) == ["redis mode"]
+    assert "name a single server" in found["redis mode"].to_do
 
 
 async def test_a_key_of_another_kind_and_a_memory_that_drops_boards_are_named(
@@ -258,6 +333,25 @@ async def test_an_exchange_of_another_kind_is_named(
     assert wrong(found)[-1:] == ["rabbitmq exchange"]
     assert "is of another kind" in found["rabbitmq exchange"].what
     assert "Delete it" in found["rabbitmq exchange"].to_do
+
+
+async def test_a_broker_that_takes_no_messages_or_no_queue_is_named(
+    servers: Servers, rabbit_under_fault: RabbitServer
+) -> None:
+    broker = Broker(rabbit_under_fault, servers.amqp_url)
+    broker.alarm("disk")
+    try:
+        full = await servers.checked()
+    finally:
+        broker.clear_alarm("disk")
+    broker.limit_queues(0)
+    limited = await servers.checked()
+
+    assert wrong(full) == ["rabbitmq publishing"]
+    assert "its memory or its disk is nearly full" in full["rabbitmq publishing"].what
+    assert wrong(limited) == ["rabbitmq queue"]
+    assert "queue limit in vhost" in limited["rabbitmq queue"].what
+    assert wrong(await servers.checked("stream")) == ["rabbitmq queue"]
 
 
 async def test_a_virtual_host_that_is_not_there_is_named(servers: Servers) -> None:

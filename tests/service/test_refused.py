@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from scoreboard import keys
+from scoreboard import fitness, keys
 from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.logs import Written, written
 from tests.roles import Role, a_role
-from tests.world import add_actions, add_users, grants
+from tests.world import add_actions, add_users, board_version, grants, sql
 
 __all__ = ["written"]
 
 ADA = {"username": "ada", "email": "ada@example.org", "password": "analytical engine"}
+ADA_LOGS_IN = {"username": "ada", "password": ADA["password"]}
 
 
 @pytest.fixture
@@ -33,6 +34,10 @@ async def postgresql(instance: Instance) -> dict[str, Any]:
     async with instance.client.get("/readyz") as response:
         [part] = [p for p in (await response.json())["parts"] if p["name"] == "postgresql"]
         return dict(part)
+
+
+def at_error(written: Written) -> list[dict[str, Any]]:
+    return [line for line in written.lines() if line["level"] == "error"]
 
 
 async def test_a_right_that_is_taken_away_is_503_to_clients_and_named_to_operators(
@@ -78,6 +83,76 @@ async def test_a_right_to_read_that_is_taken_away_is_no_outage(
     part = await postgresql(one)
     assert (part["up"], part["refused"]) == (False, "a right is missing (42501)")
     assert len(written.named("scoreboard.postgres.refused")) == 1  # though asked every second
+    await one.stop()
+
+
+async def test_a_board_that_lost_its_row_is_named_and_goes_on_above_what_was_shown(
+    start: Start, database_url: str, written: Written
+) -> None:
+    """A submission was granted and answered with 500; the comparison ended once a second."""
+    written.begin("info")
+    one = await start()
+    ada, eve = add_users(database_url, 2)
+    add_actions(database_url, {"run": 5})
+    assert (await one.submit(ada, "run"))[0] == 200
+    shown = (await one.board())["version"]
+    sql(database_url, "DELETE FROM board")
+
+    assert (await one.submit(eve, "run"))[0] == 503
+    assert grants(database_url) == [(ada, "run")]
+    await eventually(lambda: not one.metric("part_up", part="postgresql"), within_seconds=15)
+    assert (await postgresql(one))["refused"] == "a row is missing (02000)"
+    assert [line["event"] for line in at_error(written)] == ["scoreboard.postgres.refused"]
+    [gone] = [
+        each for each in await fitness.findings(database_url, "all", 7) if each.name == "rows"
+    ]
+
+    sql(database_url, gone.to_do)
+
+    async def goes_on() -> bool:
+        return board_version(database_url) > shown
+
+    await eventually(goes_on)
+    assert (await one.submit(eve, "run"))[0] == 200
+    assert len((await one.board())["data"]) == 2
+    assert [line["event"] for line in at_error(written)] == ["scoreboard.relay.diverged"]
+    await one.stop()
+
+
+async def test_a_clock_of_revocations_that_is_gone_gives_out_no_token_and_poisons_nobody(
+    start: Start, database_url: str, written: Written
+) -> None:
+    """Every request of the user who logged out was a 500 from then on."""
+    written.begin("info")
+    one = await start()
+    async with one.client.post("/api/auth/register", json=ADA) as response:
+        bearer = {"Authorization": f"Bearer {(await response.json())['accessToken']}"}
+    sql(database_url, "DELETE FROM revocation_clock")
+
+    async with one.client.post("/api/auth/logout-all", json={}, headers=bearer) as response:
+        assert response.status == 503
+    async with one.client.post("/api/auth/login", json=ADA_LOGS_IN) as response:
+        assert response.status == 503
+    async with one.client.get("/api/me", headers=bearer) as response:
+        assert response.status == 200
+    [line] = at_error(written)
+    assert line["event"] == "scoreboard.postgres.refused"
+    assert line["error"] == "the row of revocation_clock is gone"
+    await one.stop()
+
+
+async def test_a_constraint_of_somebody_else_is_503_and_named(
+    start: Start, database_url: str, written: Written
+) -> None:
+    written.begin("info")
+    one = await start()
+    sql(database_url, "ALTER TABLE users ADD CONSTRAINT long CHECK (length(username) > 40)")
+
+    async with one.client.post("/api/auth/register", json=ADA) as response:
+        assert (response.status, (await response.json())["code"]) == (503, "ledger_unavailable")
+    [line] = at_error(written)
+    assert line["event"] == "scoreboard.postgres.refused"
+    assert (line["sqlstate"], line["error"]) == ("23514", "constraint long of users")
     await one.stop()
 
 

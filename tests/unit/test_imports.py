@@ -66,6 +66,9 @@ FLOW = (
     "api.refusals",
     "api.checks",
     "api.leases",
+    # whether the database has what the statements of all below need
+    "fitness",
+    "trials",
     # who is it
     "accounts.listing",
     "accounts.registry",
@@ -104,7 +107,6 @@ FLOW = (
     "scoring.model",
     # how it is operated, beneath everything
     "operations",
-    "fitness",
     "migrations",
     "connections",
     "configuration",
