@@ -39,9 +39,14 @@ PASSWORD = "a password of this test only"
 OTHER_PASSWORD = "another password of this test"
 WRONG = "a wrong one of this test only"
 EMAIL = "ada.lovelace@analytical.example"
+# What is refused is quoted, as PostgreSQL does.
 SABOTAGE = """
-ALTER TABLE users ADD CONSTRAINT sabotage CHECK (username <> 'doomed') NOT VALID;
-ALTER TABLE refresh_tokens ADD CONSTRAINT sabotage CHECK (false) NOT VALID
+CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'not this: %', NEW USING ERRCODE = 'invalid_text_representation'; END $$;
+CREATE TRIGGER sabotage BEFORE INSERT ON users
+    FOR EACH ROW WHEN (NEW.username = 'doomed') EXECUTE FUNCTION sabotage();
+CREATE TRIGGER sabotage BEFORE INSERT ON refresh_tokens
+    FOR EACH ROW EXECUTE FUNCTION sabotage()
 """
 
 

@@ -254,7 +254,7 @@ async def test_a_path_has_an_end() -> None:
 async def test_a_body_waits_in_no_file_and_makes_no_line(start: Start) -> None:
     api = await start(role="api")
     async with balancing([address(api)], NOBODY) as (proxy, client):
-        async with client.post("/api/auth/login", data=b"x" * 60_000) as answer:
+        async with client.post("/api/auth/login", json={"x": "x" * 60_000}) as answer:
             assert answer.status == 413
         assert "temporary file" not in (proxy.directory / "error.log").read_text()
 
