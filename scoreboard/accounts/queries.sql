@@ -290,13 +290,14 @@ SELECT user_id::text, username, reading FROM owner
 SELECT username, coalesce(email_given, email), password_hash FROM users WHERE user_id = %(user_id)s::uuid
 
 -- read_revocations: reads who was revoked at a later reading, the newest first, unless it was too long ago
-SELECT user_id::text, reading, deleted
-FROM revocations
-WHERE reading > greatest(
-    %(after)s::bigint,
-    ((extract(epoch FROM clock_timestamp()) - %(kept_seconds)s) * 1000)::bigint
+-- Each row begins with the oldest reading that is not too long ago; there is one, of nobody, if nobody was revoked.
+WITH kept AS (
+    SELECT ((extract(epoch FROM clock_timestamp()) - %(kept_seconds)s) * 1000)::bigint AS oldest
 )
-ORDER BY reading DESC
+SELECT kept.oldest, revocations.user_id::text, revocations.reading, revocations.deleted
+FROM kept
+LEFT JOIN revocations ON revocations.reading > greatest(%(after)s::bigint, kept.oldest)
+ORDER BY revocations.reading DESC NULLS LAST
 LIMIT %(limit)s
 
 -- purge_revocations: deletes what was revoked too long ago for any token to be alive

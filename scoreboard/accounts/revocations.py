@@ -7,7 +7,8 @@ it, no clock of an instance decides, nor the whole seconds of `iat`: PostgreSQL 
 revocations, whoever revokes moves it, and a token says at which reading of it it was issued.
 
 Each instance reads what is new as often as it compares boards. While PostgreSQL is away nobody can
-be revoked, and what is known goes on to hold.
+be revoked, and what is known goes on to hold. By the same clock it is forgotten: an instance whose
+own clock is hours ahead would forget what it never reads again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -56,12 +56,9 @@ class Revocations:
         self,
         kept_seconds: float,
         metrics: Metrics | None = None,
-        *,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.kept_seconds: Final = kept_seconds + CLOCKS_APART_SECONDS
         self._metrics = metrics
-        self._clock = clock
         self._users: OrderedDict[str, Revocation] = OrderedDict()  # by reading, the oldest first
         self._everybody_before = 0
         self._watchers: defaultdict[str, dict[object, tuple[int, Refused]]] = defaultdict(dict)
@@ -94,7 +91,9 @@ class Revocations:
                 del self._watchers[user_id]
 
     def take(self, found: Mapping[str, Revocation]) -> None:
-        """Remember these, by user and with the oldest first; end what has to end."""
+        """Remember these, by user and with the oldest first, and not too many; end what has to
+        end.
+        """
         for user_id, revocation in found.items():
             known = self._users.get(user_id)
             if known is not None and known.reading >= revocation.reading:
@@ -103,9 +102,16 @@ class Revocations:
             self._users.move_to_end(user_id)
             self.latest = max(self.latest, revocation.reading)
             self._tell(user_id)
-        self._forget()
-        if self._metrics is not None:
-            self._metrics.revocations_remembered.set(len(self._users))
+        while len(self._users) > REMEMBERED_MAX:
+            _, oldest = self._users.popitem(last=False)
+            self.overlook(oldest.reading)
+        self._count()
+
+    def forget_before(self, reading: int) -> None:
+        """Forget what no token alive remembers."""
+        while self._users and next(iter(self._users.values())).reading < reading:
+            self._users.popitem(last=False)
+        self._count()
 
     def overlook(self, reading: int) -> None:
         """Refuse every token from before this reading: who was revoked by then is not known."""
@@ -117,16 +123,9 @@ class Revocations:
         for user_id in list(self._watchers):
             self._tell(user_id)
 
-    def _forget(self) -> None:
-        """Forget what no token alive remembers, and the oldest of too many."""
-        oldest_kept = (self._clock() - self.kept_seconds) * 1000
-        while self._users:
-            user_id, revocation = next(iter(self._users.items()))
-            if len(self._users) > REMEMBERED_MAX:
-                self.overlook(revocation.reading)
-            elif revocation.reading >= oldest_kept:
-                return
-            del self._users[user_id]
+    def _count(self) -> None:
+        if self._metrics is not None:
+            self._metrics.revocations_remembered.set(len(self._users))
 
     def _tell(self, user_id: str) -> None:
         watchers = self._watchers.get(user_id, {})
@@ -152,6 +151,7 @@ class RevocationReader:
         self._metrics = metrics
         self._interval_seconds = interval_seconds
         self._after = 0
+        self._oldest = 0
 
     async def run(self) -> None:
         """Read for ever, with jitter so that instances do not ask in step."""
@@ -170,9 +170,13 @@ class RevocationReader:
             "limit": REMEMBERED_MAX,
         }
         rows = await self._postgres.fetch(SQL["read_revocations"], parameters)
-        if not rows:
-            return
-        self._after = rows[0][1]
-        if len(rows) == REMEMBERED_MAX:  # there may be more
-            self._revocations.overlook(rows[-1][1])
-        self._revocations.take({row[0]: Revocation(row[1], row[2]) for row in reversed(rows)})
+        oldest, user_id, newest, _ = rows[0]
+        if user_id is not None:
+            self._after = newest
+            if len(rows) == REMEMBERED_MAX:  # there may be more
+                self._revocations.overlook(rows[-1][2])
+            self._revocations.take({row[1]: Revocation(row[2], row[3]) for row in reversed(rows)})
+        self._revocations.forget_before(oldest)
+        if oldest < self._oldest:  # its clock was set back, so too much may have been forgotten
+            self._after = 0
+        self._oldest = oldest

@@ -74,16 +74,26 @@ export class Session extends EventTarget {
     return this.#access?.token ?? null;
   }
 
-  /** Call the API as this user. A token that ran out on the way is renewed once. */
+  /** Call the API as this user. A token that ran out on the way is renewed once. Whoever logs in here
+   *  meanwhile is somebody else: nothing is done in that name, and the answer is not for them. */
   async call(path, body) {
+    const caller = this.user;
     const token = await this.token();
-    try {
-      return await send(path, body, token);
-    } catch (refusal) {
+    this.#expect(caller);
+    const answer = await send(path, body, token).catch(async (refusal) => {
       const renewed = token && ENDED.includes(refusal.code) ? await this.token(token) : null;
+      this.#expect(caller);
       if (!renewed) throw refusal;
       return send(path, body, renewed);
-    }
+    });
+    this.#expect(caller);
+    return answer;
+  }
+
+  #expect(caller) {
+    if (this.#kept?.userId === caller?.userId) return;
+    const message = `This was for ${caller?.username ?? "nobody"}, who is not logged in here any more.`;
+    throw new Refusal(401, { code: "left", message }, null);
   }
 
   async #enter(how, fields) {

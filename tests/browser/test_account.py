@@ -12,7 +12,7 @@ from tests.browser.conftest import Console, OpenPage
 from tests.browser.test_page import PASSWORD, register, until_live, violations
 from tests.eventually import eventually
 from tests.instances import Start
-from tests.world import add_actions, sql
+from tests.world import add_actions, grants, sql
 
 OTHER_PASSWORD = "lantern over quiet water"
 
@@ -60,6 +60,60 @@ async def test_a_password_is_changed_here_and_ends_the_log_ins_elsewhere(
     await expect(elsewhere.get_by_role("heading", name="Welcome back")).to_be_visible()
     await expect(elsewhere.locator("#answer")).to_have_text("You are logged out.")
     await log_in(elsewhere, "ada", OTHER_PASSWORD)
+
+
+@pytest.mark.parametrize("what", ["a submission", "a change of password", "a log-out everywhere"])
+async def test_what_one_user_asked_for_is_never_done_as_the_next_one(
+    start: Start, open_page: OpenPage, database_url: str, console: Console, what: str
+) -> None:
+    """It is on its way when the log-in ends in another tab, where somebody else logs in."""
+    console.expects_network_errors = True
+    instance = await start()
+    add_actions(database_url, {"run": 50})
+    first = await open_page(instance.url)
+    await register(first, "bob")
+    await first.get_by_role("button", name="Log out", exact=True).click()
+    await expect(first.locator("#stranger")).to_be_visible()
+    await first.reload()
+    await register(first, "ada")
+    second = await open_page(instance.url)
+    await expect(second.locator("#me")).to_have_text("ada")
+    held, go = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            held.set()
+            await go.wait()
+        await route.continue_()
+
+    for path in ("actions", "auth/password", "auth/logout-all"):
+        await first.route(f"**/api/{path}", hold)
+    if what == "a submission":
+        await first.get_by_role("button", name="run").click()
+    elif what == "a change of password":
+        await change_password(first, PASSWORD, OTHER_PASSWORD)
+    else:
+        await first.get_by_text("Password and log-ins").click()
+        await first.get_by_role("button", name="Log out everywhere").click()
+    await held.wait()
+    await second.get_by_text("Password and log-ins").click()
+    await second.get_by_role("button", name="Log out everywhere").click()
+    await expect(second.locator("#stranger")).to_be_visible()
+    await log_in(second, "bob", PASSWORD)
+    await expect(first.locator("#me")).to_have_text("bob")
+    go.set()
+
+    await expect(first.locator("#answer")).to_have_text(
+        "This was for ada, who is not logged in here any more."
+    )
+    await expect(first.locator("#me")).to_have_text("bob")
+    assert grants(database_url) == []
+    await second.reload()
+    await expect(second.locator("#my-score")).to_have_text("0")
+    async with instance.client.post(
+        "/api/auth/login", json={"username": "bob", "password": PASSWORD}
+    ) as response:
+        assert response.status == 200
 
 
 async def test_what_is_wrong_with_a_change_of_password_is_said_at_the_field(

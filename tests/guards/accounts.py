@@ -226,10 +226,26 @@ ACCOUNTS: Final = (
         "::test_who_begins_to_watch_a_token_that_was_revoked_meanwhile_hears_of_it_at_once",
     ),
     Guard(
+        "revoked: forgotten by the clock of PostgreSQL alone",
+        "scoreboard/accounts/revocations.py",
+        "        self._revocations.forget_before(oldest)\n",
+        '        now = __import__("time").time()\n'
+        "        self._revocations.forget_before(int(now * 1000) + 3_600_000)\n",
+        f"{REVOCATIONS}::test_an_instance_knows_what_was_revoked_before_it_serves",
+    ),
+    Guard(
+        "revoked: what a leap of its clock made us forget is read again",
+        "scoreboard/accounts/revocations.py",
+        "            self._after = 0\n",
+        "            pass\n",
+        "tests/unit/test_revocations.py"
+        "::test_what_the_databases_clock_made_us_forget_is_read_again_once_it_is_set_right",
+    ),
+    Guard(
         "revoked: of too many nobody is let in",
         "scoreboard/accounts/revocations.py",
-        "                self.overlook(revocation.reading)\n",
-        "                pass\n",
+        "            self.overlook(oldest.reading)\n",
+        "            pass\n",
         "tests/unit/test_revocations.py"
         "::test_of_too_many_the_oldest_is_forgotten_with_everybodys_tokens_from_before",
     ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from scoreboard.accounts import revocations
-from scoreboard.accounts.revocations import CLOCKS_APART_SECONDS, Revocation, Revocations
+from scoreboard.accounts.revocations import Revocation, RevocationReader, Revocations
 from scoreboard.errors import NotAuthorized, RevokedToken, UnknownUser
 from scoreboard.operations.metrics import Metrics
 from tests.samples import counted
@@ -17,15 +19,9 @@ ADA, BOB = "ada", "bob"
 
 
 class Clock:
-    def __init__(self) -> None:
-        self.now = time.time()
+    """That of revocations: PostgreSQL's. The one here says something else."""
 
-    def __call__(self) -> float:
-        return self.now
-
-    @property
-    def reading(self) -> int:
-        return int(self.now * 1000)
+    reading = int(time.time() * 1000) - 365 * 86_400_000
 
 
 @pytest.fixture
@@ -39,8 +35,8 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def revoked(clock: Clock, metrics: Metrics) -> Revocations:
-    return Revocations(LIFE_SECONDS, metrics, clock=clock)
+def revoked(metrics: Metrics) -> Revocations:
+    return Revocations(LIFE_SECONDS, metrics)
 
 
 def refused(revoked: Revocations, user_id: str, reading: int) -> type[NotAuthorized] | None:
@@ -65,14 +61,43 @@ def test_a_revocation_is_forgotten_when_no_token_from_before_can_be_alive(
 ) -> None:
     then = clock.reading
     revoked.take({ADA: Revocation(then, deleted=True)})
-    clock.now += LIFE_SECONDS + CLOCKS_APART_SECONDS - 1
-    revoked.take({})
+    revoked.take({BOB: Revocation(then + 1)})
+    revoked.forget_before(then)
     assert refused(revoked, ADA, then + 1) is UnknownUser
-    clock.now += 2
-    revoked.take({BOB: Revocation(clock.reading)})
+    revoked.forget_before(then + 1)
     assert refused(revoked, ADA, then - 1) is None
+    assert refused(revoked, BOB, then) is RevokedToken
     assert len(revoked) == 1
     assert counted(metrics, "revocations_remembered") == 1
+
+
+async def test_what_the_databases_clock_made_us_forget_is_read_again_once_it_is_set_right(
+    revoked: Revocations,
+) -> None:
+    nobody = (None, None, None)
+    answers: Iterator[list[tuple[object, ...]]] = iter(
+        [
+            [(10, ADA, 50, False)],
+            [(1000, *nobody)],  # it leapt
+            [(20, *nobody)],
+            [(21, ADA, 50, False)],
+        ]
+    )
+    asked = []
+
+    class Database:
+        async def fetch(self, _: str, parameters: dict[str, int]) -> list[tuple[object, ...]]:
+            asked.append(parameters["after"])
+            return next(answers)
+
+    database: Any = Database()
+    reader = RevocationReader(database, revoked, Metrics(), interval_seconds=1)
+    forgotten = []
+    for _ in range(4):
+        await reader.read()
+        forgotten.append(refused(revoked, ADA, 49) is None)
+    assert asked == [0, 50, 50, 0]
+    assert forgotten == [False, True, True, False]
 
 
 def test_of_too_many_the_oldest_is_forgotten_with_everybodys_tokens_from_before(
