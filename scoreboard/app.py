@@ -27,6 +27,7 @@ from scoreboard.api.docs import add_docs
 from scoreboard.api.origins import allow_origins
 from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
+from scoreboard.api.site import Site
 from scoreboard.connections.cancellation import unless_set
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.metrics import Metrics
@@ -80,9 +81,7 @@ async def serve(
         await unless_set(stop, runner.setup())
         if stop.is_set():
             return
-        site = web.TCPSite(
-            runner, settings.host, settings.port, backlog=4096, reuse_port=reuse_port or None
-        )
+        site = Site(runner, settings.host, settings.port, reuse_port=reuse_port)
         await site.start()
         host, port = runner.addresses[0][:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

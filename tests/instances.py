@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from scoreboard import keys
+from scoreboard.api.site import Site
 from scoreboard.app import create_app, make_runner
 from scoreboard.configuration import load
 from scoreboard.live.relay import Relay
@@ -138,7 +139,7 @@ class Instance:
         instance = cls(app, runner)
         try:
             await runner.setup()
-            site = web.TCPSite(runner, settings.host, settings.port)
+            site = Site(runner, settings.host, settings.port)
             await site.start()
         except BaseException:
             await runner.cleanup()

@@ -99,6 +99,11 @@ def peer_networks(peer: str, *, trusted: Trusted) -> tuple[Network, ...]:
     return () if not peer or _is_trusted(peer, tuple(trusted)) else networks_of(peer)
 
 
+def is_direct(request: web.Request, trusted: Trusted) -> bool:
+    """Whether the connection is its client's own, and not a trusted proxy's or a Unix socket's."""
+    return bool(peer_networks(request.remote or "", trusted=trusted))
+
+
 @lru_cache(maxsize=4096)
 def _is_trusted(address: str, trusted: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     try:

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
+from scoreboard.api.addresses import is_direct
 from scoreboard.api.heads import WAITS_FOR_CONTINUE
 from scoreboard.api.identity import known_user
 from scoreboard.api.replies import CACHE_CONTROL, is_shared, refusal
@@ -23,6 +24,7 @@ from scoreboard.errors import (
     MalformedBody,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     ScoreboardError,
 )
 from scoreboard.keys import METRICS, SETTINGS
@@ -93,11 +95,20 @@ def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
         response = refusal(error)
         if WAITS_FOR_CONTINUE in request:
             response.force_close()  # the client got no word to send the body, and may do so yet
+        if isinstance(error, RateLimited) and _is_of_its_client(request):
+            # Else a thousand connections, each with its next request, make one long turn of the
+            # loop after the other. Of new ones a turn takes no more than `site.AT_ONCE`.
+            response.force_close()
         return response
     request.app[METRICS].http_broken_off.inc()
     if request.transport is not None:
         request.transport.abort()
     return _BrokenOff(status=error.status)
+
+
+def _is_of_its_client(request: web.Request) -> bool:
+    """Whether nobody else's requests come by this connection, as they do by a proxy's."""
+    return is_direct(request, request.app[SETTINGS].trusted_proxies)
 
 
 class _BrokenOff(web.StreamResponse):

@@ -4,8 +4,11 @@ reads, and more of anything than anybody needs.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import re
+import socket
 from contextlib import AsyncExitStack, suppress
 
 import pytest
@@ -15,6 +18,8 @@ from tests.attacks.conftest import Start
 from tests.attacks.wire import Wire, connected, exchange
 from tests.eventually import eventually
 from tests.instances import Instance
+from tests.servers.process import running
+from tests.servers.scoreboard import ScoreboardServer
 from tests.world import add_users
 
 PATIENCE_SECONDS = 0.4
@@ -162,6 +167,42 @@ async def test_a_trusted_proxy_may_hold_as_many_connections_as_there_are(start: 
             wire = await stack.enter_async_context(connected(instance))
             await wire.send(GET)
             assert (await wire.reply()).status == 200
+
+
+async def test_a_new_connection_does_not_wait_for_each_one_before_it(
+    database_url: str, redis_url: str, amqp_url: str
+) -> None:
+    """Of one address some connections are busy, and many wait to be let in that say nothing. How
+    many requests were answered before that of another address tells how many turns of the loop it
+    waited: some 3 to each who is busy, and 48 if a turn lets one connection in.
+    """
+    busy, silent = 40, 400
+    async with (
+        running(ScoreboardServer(database_url, redis_url, amqp_url)) as server,
+        AsyncExitStack() as stack,
+    ):
+        address = ("127.0.0.1", server.port)
+        writers = []
+        for _ in range(busy):
+            reader, writer = await asyncio.open_connection(*address)
+            stack.callback(writer.transport.abort)
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            writers.append(writer)
+        await asyncio.to_thread(server.pause)
+        for writer in writers:
+            writer.write(GET * silent)
+        for _ in range(silent):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        reader, writer = await asyncio.open_connection(*address, local_addr=("127.0.0.2", 0))
+        stack.callback(writer.transport.abort)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        server.resume()
+        told = (await reader.read()).decode()
+    counts = re.findall(r'^scoreboard_http_requests_total\{.*"/healthz".*\} (\S+)$', told, re.M)
+    assert busy <= sum(map(float, counts)) < busy * 20
 
 
 # Too much of anything

@@ -134,6 +134,27 @@ BENEATH: Final = (
         f"{_COST}::test_redis_is_not_asked_for_an_address_that_is_refused",
     ),
     Guard(
+        "a turn of the loop lets many connections in",
+        "scoreboard/api/site.py",
+        "AT_ONCE: Final = 64",
+        "AT_ONCE: Final = 1",
+        f"{HELD_CONNECTIONS}::test_a_new_connection_does_not_wait_for_each_one_before_it",
+    ),
+    Guard(
+        "a refusal by a limit ends the connection",
+        "scoreboard/api/middleware.py",
+        "        if isinstance(error, RateLimited) and _is_of_its_client(request):\n",
+        "        if False:\n",
+        "tests/service/test_limits.py::test_a_refusal_ends_the_connection_unless_it_is_a_proxys",
+    ),
+    Guard(
+        "a proxy keeps its connection whomever a limit refuses",
+        "scoreboard/api/middleware.py",
+        "        if isinstance(error, RateLimited) and _is_of_its_client(request):\n",
+        "        if isinstance(error, RateLimited):\n",
+        "tests/service/test_limits.py::test_a_refusal_ends_the_connection_unless_it_is_a_proxys",
+    ),
+    Guard(
         "the kernel takes little of an answer that nobody reads",
         "scoreboard/api/connection.py",
         "    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import redis.asyncio
 
 from scoreboard import keys
@@ -241,3 +242,17 @@ async def test_limits_go_on_per_instance_while_redis_is_away(start: Start) -> No
     instance = await start(rate_limit_per_ip="2/hour", redis_url="redis://127.0.0.1:1/0")
     assert await statuses(instance, 3) == [200, 200, 429]
     assert instance.metric("rate_limit_checks_local_total") >= 3
+
+
+@pytest.mark.parametrize(("trusted", "stays"), [([], False), (["127.0.0.1"], True)])
+async def test_a_refusal_ends_the_connection_unless_it_is_a_proxys(
+    start: Start, trusted: list[str], stays: bool
+) -> None:
+    """A client keeps no more connections busy than its limits let through. Others come by those of
+    a proxy.
+    """
+    instance = await start(rate_limit_per_ip="1/hour", trusted_proxies=trusted)
+    for status in (200, 429):
+        async with instance.client.get("/api/leaderboard") as response:
+            assert response.status == status
+    assert (response.headers.get("Connection") != "close") == stays

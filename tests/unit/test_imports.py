@@ -47,6 +47,7 @@ FLOW = (
     # who has an answer already
     "api.etags",
     # what every request passes
+    "api.site",
     "api.connection",
     "api.admission",
     "api.middleware",
