@@ -15,6 +15,9 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+# An @ past the host: a password that was written as it is, whose rest would pass for a host, a path
+# or a name, and be shown.
+_PASSWORD_CUT: Final = re.compile(r"://[^/?#]+[/?#][^,]*@")
 _SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -202,6 +205,18 @@ def _setting(kind: type[fields.Field], doc: str, *args: Any, **kwargs: Any) -> A
     return kind(*args, required=True, metadata={"description": doc}, **kwargs)
 
 
+def _address(doc: str) -> Any:
+    """An address with a password in it, which no refusal may repeat."""
+    return _setting(fields.String, doc, validate=_check_address)
+
+
+def _check_address(text: str) -> None:
+    if _PASSWORD_CUT.search(text):
+        raise ValidationError(
+            "has an @ past its host: write @ / ? and # of a password as %40 %2F %3F and %23"
+        )
+
+
 def _whole(doc: str, least: int = 1, most: int | None = None) -> Any:
     words = f"must be a whole number from {least}" + ("" if most is None else f" to {most}")
     return _setting(
@@ -245,18 +260,15 @@ class SettingsSchema(Schema):
         validate=validate.OneOf(["all", "api", "stream"]),
     )
     instance = _setting(fields.String, "Name of this process; empty: host name and process id.")
-    database_url = _setting(
-        fields.String,
+    database_url = _address(
         "PostgreSQL, as postgresql://user:password@host:5432/name; of several hosts, "
         "…@one:5432,two:5432/name, the primary.",
     )
-    redis_url = _setting(
-        fields.String,
+    redis_url = _address(
         "Redis, as redis://host:6379/0, or by way of Sentinels, "
         "redis+sentinel://one:26379,two:26379/primary/0.",
     )
-    amqp_url = _setting(
-        fields.String,
+    amqp_url = _address(
         "RabbitMQ, as amqp://user:password@host:5672/, the nodes of a cluster with commas between "
         "such addresses; empty: one instance, a bus in the process.",
     )

@@ -157,6 +157,38 @@ def test_a_refusal_says_what_to_write_instead(key: str, text: str, advice: str) 
     assert f"(SCOREBOARD_{key}): {advice}" in refusal({f"SCOREBOARD_{key}": text})
 
 
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        ("database_url", "postgresql://scoreboard:p@ss/w0rd@db.internal:5432/scoreboard"),
+        ("database_url", "postgresql://scoreboard:p/w0rd@db.internal:5432/scoreboard"),
+        ("redis_url", "redis://:p#w0rd@redis.internal:6379/0"),
+        ("redis_url", "redis+sentinel://:p?w0rd@one:26379,two:26379/primary/0"),
+        ("amqp_url", "amqp://u:p/w0rd@one:5672/,amqp://u:p@two:5672/"),
+        ("amqp_url", "amqp://u:p@one:5672/,amqp://u:p/w0rd@two:5672/"),
+    ],
+)
+def test_a_password_that_is_written_as_it_is_is_refused_and_not_repeated(
+    key: str, url: str
+) -> None:
+    with pytest.raises(SettingsError, match="%2F") as refused:
+        load({f"SCOREBOARD_{key.upper()}": url})
+    assert "w0rd" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        ("database_url", "postgresql://u:p%40%2Fw0rd@one:5432,two:5432/scoreboard?sslmode=require"),
+        ("database_url", "postgresql://scoreboard@/scoreboard?host=%2Fhome%2Fa%40b%2Fsockets"),
+        ("redis_url", "unix:///home/a@b/redis.sock?db=0"),
+        ("amqp_url", "amqp://u:p@one:5672/,amqp://u:p@two:5672/games"),
+    ],
+)
+def test_an_address_that_is_written_right_is_taken(key: str, url: str) -> None:
+    assert getattr(load({f"SCOREBOARD_{key.upper()}": url}), key) == url
+
+
 def test_lists_are_written_with_commas() -> None:
     settings = load(
         {
