@@ -103,6 +103,7 @@ class Parser(HttpRequestParser):
         "_crumbs",
         "_ended",
         "_last_read_bytes",
+        "_names_chunks",
         "_on_malformed",
         "_read_before",
         "_unfinished_bytes",
@@ -132,7 +133,10 @@ class Parser(HttpRequestParser):
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_bytes = 0  # of that body
         self._chunked = False  # whether it comes in chunks
-        self._read_before = b""  # the end of it, in which that word may begin
+        # Whether a head that is not whole yet says so, as far as it came; and its end, in which that
+        # word may begin.
+        self._names_chunks = False
+        self._read_before = b""
         self._crumbs = 0  # how often in a row it went on for less than CRUMBS_BYTES
         # What came since a head was complete or a body grew, and the read in which that was.
         self._unfinished_bytes = 0
@@ -185,9 +189,15 @@ class Parser(HttpRequestParser):
         may_be_many = len(data) > 2 * LINES_OF_A_READ_MAX
         if may_be_many and data.count(_LINE_END) > LINES_OF_A_READ_MAX:
             goes_on = self._chunked and not self._body.is_eof()
-            if goes_on or _IN_CHUNKS in (self._read_before + data).lower():
+            begins = self._names_chunks or _IN_CHUNKS in (self._read_before + data).lower()
+            if goes_on or begins:
                 raise BodyInCrumbs
-        self._read_before = (self._read_before + data[-len(_IN_CHUNKS) :])[-len(_IN_CHUNKS) :]
+        if (end := data.rfind(_HEAD_END)) >= 0:
+            self._names_chunks, self._read_before = False, b""
+            data = data[end + len(_HEAD_END) :]
+        unfinished = self._read_before + data
+        self._names_chunks = self._names_chunks or _IN_CHUNKS in unfinished.lower()
+        self._read_before = unfinished[-len(_IN_CHUNKS) :]
 
     def _bound_crumbs(self, *, resumed: bool) -> None:
         if self._body.total_bytes - self._body_bytes >= CRUMBS_BYTES:

@@ -153,6 +153,7 @@ CRUMB = b"1\r\n \r\n"
         ([CHUNKED, CRUMB * 10_000], 0),
         ([CHUNKED + CRUMB * 100, CRUMB * 10_000], 100),
         ([CHUNKED[:-8], CHUNKED[-8:] + CRUMB * 10_000], None),
+        ([CHUNKED[:-2] + b"X-A: as long as that", b" word\r\n\r\n" + CRUMB * 10_000], None),
         (
             [
                 CHUNKED[:-8],
@@ -165,6 +166,13 @@ CRUMB = b"1\r\n \r\n"
             [b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n" + CHUNKED[:-8], CHUNKED[-8:] + CRUMB * 10_000],
             None,
         ),
+        (
+            [
+                b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n" + CHUNKED[:-2] + b"X-A: as long",
+                b" as that word\r\n\r\n" + CRUMB * 10_000,
+            ],
+            None,
+        ),
         ([PLAIN + b"a" * 40_000 + CHUNKED + CRUMB * 4_000], None),
     ],
     ids=[
@@ -172,8 +180,10 @@ CRUMB = b"1\r\n \r\n"
         "after the head",
         "after a few",
         "within a word",
+        "after that word",
         "byte by byte",
         "behind another",
+        "behind another, after that word",
         "behind a body",
     ],
 )
