@@ -133,8 +133,8 @@ class Parser(HttpRequestParser):
         self._body: StreamReader = EMPTY_PAYLOAD
         self._body_bytes = 0  # of that body
         self._chunked = False  # whether it comes in chunks
-        # Whether a head that is not whole yet says so, as far as it came; and its end, in which that
-        # word may begin.
+        # Whether a head that is not whole yet says so, as far as it came; and the end of that, in
+        # which the word may begin.
         self._names_chunks = False
         self._read_before = b""
         self._crumbs = 0  # how often in a row it went on for less than CRUMBS_BYTES

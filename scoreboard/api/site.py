@@ -34,6 +34,7 @@ class Site(web.BaseSite):
         self._host = host
         self._port = port
         self._reuse_port = reuse_port
+        self._entrance: _Server | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +49,7 @@ class Site(web.BaseSite):
             self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         make_protocol: Any = self._runner.server
-        server = _Server(make_protocol)
+        self._entrance = server = _Server(make_protocol)
         self._server = server  # type: ignore[assignment] # of which aiohttp uses these two members
         for family, _, _, _, address in dict.fromkeys(found):
             server.listen(
@@ -56,6 +57,12 @@ class Site(web.BaseSite):
                     address, family=family, backlog=BACKLOG, reuse_port=self._reuse_port
                 )
             )
+
+    async def stop(self) -> None:
+        """Let nobody in any more. Who was on the way in is in: aiohttp ends those it knows of."""
+        await super().stop()
+        if self._entrance is not None:
+            await self._entrance.wait_closed()
 
 
 class _Server:
@@ -79,6 +86,11 @@ class _Server:
             self._loop.remove_reader(listening)
             listening.close()
         self.sockets.clear()
+
+    async def wait_closed(self) -> None:
+        """Wait for those that were on their way in."""
+        if self._entering:
+            await asyncio.wait(self._entering)
 
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(AT_ONCE):

@@ -141,6 +141,13 @@ BENEATH: Final = (
         f"{HELD_CONNECTIONS}::test_a_new_connection_does_not_wait_for_each_one_before_it",
     ),
     Guard(
+        "nobody comes in after the end who was on the way in",
+        "scoreboard/api/site.py",
+        "            await self._entrance.wait_closed()\n",
+        "            pass\n",
+        "tests/integration/test_site.py::test_nobody_comes_in_after_the_end_who_was_on_the_way_in",
+    ),
+    Guard(
         "a refusal by a limit ends the connection",
         "scoreboard/api/middleware.py",
         "        if isinstance(error, RateLimited) and _is_of_its_client(request):\n",

@@ -1,0 +1,58 @@
+"""Who comes in, and who is on the way in when nobody is let in any more."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+import uvloop
+from aiohttp import web
+
+from scoreboard.api import site
+
+GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_nobody_comes_in_after_the_end_who_was_on_the_way_in(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def end_while_they_come_in(clients: list[socket.socket]) -> list[bytes]:
+        runner = web.AppRunner(web.Application(), shutdown_timeout=1)
+        await runner.setup()
+        place = site.Site(runner, "127.0.0.1", 0)
+        await place.start()
+        server, entrance = runner.server, place._entrance
+        assert server is not None
+        assert entrance is not None
+        for client in clients:
+            client.connect(runner.addresses[0])
+            client.sendall(GET)
+        for _ in range(100):
+            if entrance._entering:
+                break
+            await asyncio.sleep(0)  # a turn of the loop, no more: they are in after two
+        assert entrance._entering
+        await runner.cleanup()
+        assert not entrance._entering
+        await asyncio.sleep(0.1)
+        assert not server.connections
+        return [await asyncio.to_thread(_read, client) for client in clients]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner, ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(site.AT_ONCE)]
+        answers = runner.run(end_while_they_come_in(clients))
+    assert all(answer == b"" or b" 404 " in answer for answer in answers)
+
+
+def _read(client: socket.socket) -> bytes:
+    client.settimeout(5)
+    try:
+        return client.recv(100)
+    except ConnectionError:
+        return b""
