@@ -23,8 +23,8 @@ _REST_SECONDS: Final = 0.2
 
 
 class Site(web.BaseSite):
-    """Listens on each address that a host's name has. `reuse_port`: shares the port with other
-    processes that say so too.
+    """Listens on each address that a host's name has, of those kinds that this machine has.
+    `reuse_port`: shares the port with other processes that say so too.
     """
 
     def __init__(
@@ -51,12 +51,20 @@ class Site(web.BaseSite):
         make_protocol: Any = self._runner.server
         self._entrance = server = _Server(make_protocol)
         self._server = server  # type: ignore[assignment] # of which aiohttp uses these two members
+        refusal: OSError | None = None
         for family, _, _, _, address in dict.fromkeys(found):
-            server.listen(
-                socket.create_server(
+            try:
+                listening = socket.create_server(
                     address, family=family, backlog=BACKLOG, reuse_port=self._reuse_port
                 )
-            )
+            except OSError as error:
+                if error.errno != errno.EAFNOSUPPORT:
+                    raise
+                refusal = error  # a machine without IPv6, whose names may have such addresses yet
+            else:
+                server.listen(listening)
+        if refusal is not None and not server.sockets:
+            raise refusal
 
     async def stop(self) -> None:
         """Let nobody in any more. Who was on the way in is in: aiohttp ends those it knows of."""

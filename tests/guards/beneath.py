@@ -148,6 +148,13 @@ BENEATH: Final = (
         "tests/integration/test_site.py::test_nobody_comes_in_after_the_end_who_was_on_the_way_in",
     ),
     Guard(
+        "an address of a kind that this machine lacks is passed over",
+        "scoreboard/api/site.py",
+        "                if error.errno != errno.EAFNOSUPPORT:\n",
+        "                if True:\n",
+        "tests/integration/test_site.py::test_a_machine_without_ipv6_is_listened_on_by_ipv4",
+    ),
+    Guard(
         "a refusal by a limit ends the connection",
         "scoreboard/api/middleware.py",
         "        if isinstance(error, RateLimited) and _is_of_its_client(request):\n",
