@@ -99,12 +99,13 @@ async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
     assert refused.keys() == known - trials.OF_OPERATORS - {"grant"}
 
 
+@pytest.mark.parametrize("table", ["actions", "board", "ledger"])
 async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
-    api: Role, monkeypatch: pytest.MonkeyPatch
+    api: Role, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     monkeypatch.setattr(migrations, "_ANSWER_SECONDS", 1.0)
     with closing(psycopg2.connect(api.owner_url)) as connection, connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE actions IN ACCESS EXCLUSIVE MODE")
+        cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         await fitness.require(api.url, "api")
 
 
