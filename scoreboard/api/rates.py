@@ -34,9 +34,9 @@ _TIME_CHARS_MAX: Final = 20
 # for each of these the emission interval and the burst's length, both in microseconds. Answers, per
 # check, the time that is left of the burst: below zero, the request is refused and this long (less
 # the burst) is to be waited. Then the copy's version, and how many keys held something else than a
-# time: those count as absent, and are taken away. A key that may not be
-# read is no absent one: the script fails, and each instance counts for itself. Time is Redis's own,
-# so instances need not agree on it.
+# time: those count as absent, and are taken away. A key that may not be read is not absent: the
+# script fails, and each instance counts for itself. Time is Redis's own, so instances need not
+# agree on it.
 _GCRA: Final = f"""
 local call, pcall, ceil = redis.call, redis.pcall, math.ceil
 local time = call('TIME')
