@@ -16,8 +16,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields, post_load, valid
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 # An @ past the host: a password that was written as it is, whose rest would pass for a host, a path
-# or a name, and be shown.
-_PASSWORD_CUT: Final = re.compile(r"://[^/?#]+[/?#][^,]*@")
+# or a name, and be shown. Where the next address of several begins, this one has ended.
+_PASSWORD_CUT: Final = re.compile(r"://[^/?#]+[/?#](?:(?!,\s*\w+://).)*@")
 _SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
 
 

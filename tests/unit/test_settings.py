@@ -162,7 +162,9 @@ def test_a_refusal_says_what_to_write_instead(key: str, text: str, advice: str) 
     [
         ("database_url", "postgresql://scoreboard:p@ss/w0rd@db.internal:5432/scoreboard"),
         ("database_url", "postgresql://scoreboard:p/w0rd@db.internal:5432/scoreboard"),
+        ("database_url", "postgresql://scoreboard:p/w0rd,x@db.internal:5432/scoreboard"),
         ("redis_url", "redis://:p#w0rd@redis.internal:6379/0"),
+        ("redis_url", "redis://:p?,w0rd@redis.internal:6379/0"),
         ("redis_url", "redis+sentinel://:p?w0rd@one:26379,two:26379/primary/0"),
         ("amqp_url", "amqp://u:p/w0rd@one:5672/,amqp://u:p@two:5672/"),
         ("amqp_url", "amqp://u:p@one:5672/,amqp://u:p/w0rd@two:5672/"),
@@ -183,6 +185,7 @@ def test_a_password_that_is_written_as_it_is_is_refused_and_not_repeated(
         ("database_url", "postgresql://scoreboard@/scoreboard?host=%2Fhome%2Fa%40b%2Fsockets"),
         ("redis_url", "unix:///home/a@b/redis.sock?db=0"),
         ("amqp_url", "amqp://u:p@one:5672/,amqp://u:p@two:5672/games"),
+        ("amqp_url", "amqp://u:p@one:5672/, amqps://u:p@two:5672/games"),
     ],
 )
 def test_an_address_that_is_written_right_is_taken(key: str, url: str) -> None:
