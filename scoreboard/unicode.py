@@ -100,8 +100,8 @@ def fold(text: str) -> str:
     are composed, or by characters that stand for each other (full-width letters, ligatures).
 
     It is Unicode's NFKC_Casefold, which also makes one of the four letters i of Turkish (a name in
-    capitals is the same name, on whatever keyboard), and of other letters that are drawn the same
-    in every font. Folding again changes nothing.
+    capitals is the same name, on whatever keyboard), and of other letters that can be drawn the
+    same. Folding again changes nothing.
     """
     if text.isascii():  # the same, sooner
         return text.lower()

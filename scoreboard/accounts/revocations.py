@@ -96,7 +96,7 @@ class Revocations:
         """
         for user_id, revocation in found.items():
             known = self._users.get(user_id)
-            if known is not None and known.reading >= revocation.reading:
+            if known is not None and known.reading > revocation.reading:
                 continue
             self._users[user_id] = revocation
             self._users.move_to_end(user_id)

@@ -100,6 +100,16 @@ async def test_what_the_databases_clock_made_us_forget_is_read_again_once_it_is_
     assert forgotten == [False, True, True, False]
 
 
+def test_who_is_read_again_stands_in_the_order_of_readings(revoked: Revocations) -> None:
+    """What is forgotten goes by that order."""
+    revoked.take({ADA: Revocation(10), BOB: Revocation(20)})
+    revoked.forget_before(11)
+    revoked.take({ADA: Revocation(10), BOB: Revocation(20)})
+    revoked.forget_before(11)
+    assert refused(revoked, ADA, 9) is None
+    assert refused(revoked, BOB, 19) is RevokedToken
+
+
 def test_of_too_many_the_oldest_is_forgotten_with_everybodys_tokens_from_before(
     revoked: Revocations, clock: Clock, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
