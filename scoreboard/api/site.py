@@ -13,13 +13,17 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
+
+from scoreboard.operations.logs import Seldom
+
+log = structlog.get_logger("scoreboard.http")
 
 # Each takes about 0.1 ms, so all together are a small part of a turn that is busy.
 AT_ONCE: Final = 64
 BACKLOG: Final = 4096
-_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_REST_SECONDS: Final = 0.2
+_REST_SECONDS: Final = 0.05
 
 
 class Site(web.BaseSite):
@@ -79,6 +83,7 @@ class _Server:
     def __init__(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
         self._make_protocol = make_protocol
         self._loop = asyncio.get_running_loop()
+        self._seldom = Seldom()
         self._entering: set[asyncio.Task[None]] = set()
         self.sockets: list[socket.socket] = []
 
@@ -109,9 +114,7 @@ class _Server:
             except ConnectionAbortedError:
                 continue  # it has left again
             except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
-                self._rest(listening)
+                self._rest(listening, error)
                 return
             task = self._loop.create_task(self._let_in(connection))
             self._entering.add(task)
@@ -124,8 +127,12 @@ class _Server:
         except OSError:
             connection.close()  # it has left again
 
-    def _rest(self, listening: socket.socket) -> None:
-        """There is no file left, and the loop would ask again at once: wait until one may be."""
+    def _rest(self, listening: socket.socket, error: OSError) -> None:
+        """There is no file left, nearly always, and the loop would ask again at once: wait until
+        one may be.
+        """
+        if self._seldom.due("resting"):
+            log.warning("scoreboard.http.nobody_let_in", error=error.strerror)
         self._loop.remove_reader(listening)
         self._loop.call_later(_REST_SECONDS, self._go_on, listening)
 
