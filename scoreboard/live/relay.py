@@ -22,7 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -88,7 +88,7 @@ class Relay:
             truth = await self._truth.board()
             ahead = _ahead(held, truth)
             if ahead is not None:
-                truth = await self._overtake(ahead, truth)
+                truth = await self._overtake(ahead, held, truth)
         except LedgerUnavailable:
             self._metrics.reconcile_failures.inc()
             return
@@ -98,15 +98,19 @@ class Relay:
                 self._metrics.catch_ups.labels(name).inc()
                 log.debug("scoreboard.relay.catch_up", copy=name, version=truth.version)
 
-    async def _overtake(self, shown: int, truth: Board) -> Board:
+    async def _overtake(self, shown: int, held: Sequence[Board | None], truth: Board) -> Board:
         """Get beyond a version that was shown and that the ledger does not know."""
-        lifts = shown - truth.version <= LEAP_MAX and shown + 1 < VERSION_END
-        self._note_divergence("lifted" if lifts else "renumbered", shown, truth.version)
-        if lifts:
-            return await self._truth.lift(above=shown)
-        for copy in self._copies.values():
-            await copy.begin_anew(truth)
-        return truth
+        if shown - truth.version > LEAP_MAX or shown + 1 >= VERSION_END:
+            self._note_divergence("renumbered", shown, truth.version)
+            for copy in self._copies.values():
+                await copy.begin_anew(truth)
+            return truth
+        # Whoever writes knows: a primary that was still answers reads, and commits nothing.
+        written = await self._truth.lift(above=truth.version)
+        if written.version > truth.version + 1 and _ahead(held, written) is None:
+            return written
+        self._note_divergence("lifted", shown, truth.version)
+        return await self._truth.lift(above=shown)
 
     def _note_divergence(self, mended: str, shown: int, ledger: int) -> None:
         self._metrics.divergences.labels(mended).inc()

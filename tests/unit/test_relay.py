@@ -193,7 +193,7 @@ async def test_a_ledger_behind_what_was_shown_is_lifted_above_it() -> None:
 
     await a_relay(ledger, metrics, hub=hub, redis=redis, fresh=fresh).reconcile()
 
-    assert ledger.lifted_above == [9]
+    assert ledger.lifted_above == [1, 9]
     assert ledger.current.entries == a_board(1).entries
     assert hub.boards[-1] == redis.boards[-1] == fresh.boards[-1] == ledger.current
     assert (hub.versions, redis.versions) == ([9, 10], [7, 10])
@@ -226,6 +226,24 @@ async def test_a_commit_during_the_comparison_is_no_divergence() -> None:
         await a_relay(ledger, metrics, hub=hub, redis=Committing()).reconcile()
 
     assert ledger.lifted_above == []
+    assert diverged(metrics, "lifted") == 0
+
+
+@jumping_clock
+async def test_a_primary_that_was_and_still_answers_is_no_divergence() -> None:
+    """It reads as of yesterday. To write leads to the one that is."""
+    metrics, hub = Metrics(), FakeCopy(a_board(6))
+
+    class Followed(FakeLedger):
+        async def lift(self, above: int) -> Board:
+            self.current = a_board(6)
+            return await super().lift(above)
+
+    ledger = Followed()
+    await a_relay(ledger, metrics, hub=hub).reconcile()
+
+    assert ledger.current == a_board(6)
+    assert hub.versions == [6]
     assert diverged(metrics, "lifted") == 0
 
 
