@@ -10,6 +10,7 @@ refresh token but as a hash, and never logs one, nor an access token or an e-mai
     users         found under whatever spelling, and what is kept of them
     newcomers     keys for users whom an older version registers while this one is rolled out
     names         which names and addresses are good, and the keys that users are found by
+    ids           what the id of a user looks like
     families      log-ins: refresh tokens that replace each other, and when it ends with them
     access        short-lived tokens that any instance verifies without asking anybody
     revocations   whose access tokens ended before their time

@@ -9,17 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
 import jwt
 import orjson
 
+from scoreboard.accounts import ids
 from scoreboard.accounts.revocations import Revocations
 from scoreboard.errors import ExpiredToken, InvalidToken
 from scoreboard.settings import Settings, SettingsError
@@ -39,7 +38,6 @@ ISSUED_AHEAD_SECONDS: Final = 900
 REMEMBERED_MAX: Final = 10_000
 # A time after the year 9999 is a mistake or a trick.
 _LAST_MOMENT: Final = 253_402_300_800
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 # The claim of ours that says at which reading of the revocation clock a token was issued.
 READING: Final = "asOf"
 
@@ -282,9 +280,10 @@ def _user_id(claims: Mapping[str, Any]) -> str:
 
 
 def _canonical(value: object) -> str:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
+    user_id = ids.canonical(value) if isinstance(value, str) else None
+    if user_id is None:
         raise InvalidToken
-    return str(UUID(value))
+    return user_id
 
 
 def _checked_times(claims: Mapping[str, Any], now: float, issued_ahead_seconds: int) -> float:

@@ -19,6 +19,7 @@ import email_validator
 import idna
 
 from scoreboard import unicode
+from scoreboard.accounts import ids
 
 USERNAME_CHARS_MIN: Final = 2
 USERNAME_CHARS_MAX: Final = 50  # as the column is wide
@@ -27,8 +28,6 @@ EMAIL_CHARS_MAX: Final = 255
 TYPED_CHARS_MAX: Final = 4 * USERNAME_CHARS_MAX
 
 _SIGNS: Final = "_-."
-# Ids are public, and operators copy them: one that is somebody's name would lead them astray.
-_USER_ID: Final = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _RULE: Final = "Use letters, digits, _, - and . only"
 _LENGTH: Final = f"Use {USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters"
 # No language needs more (Unicode's report 39, 5.4). A higher tower covers the lines around it.
@@ -107,7 +106,8 @@ def username_problem(shown: str) -> str:
         return f"{_LENGTH}; this has {len(shown)}."
     if plain.startswith("-"):
         return "Do not begin with -, because options of commands begin so."
-    if _USER_ID.fullmatch(plain):
+    # Ids are public, and operators copy them: one that is somebody's name would lead them astray.
+    if ids.canonical(plain):
         return "Do not choose a name like the id of a user."
     if not any(_is_letter(character) or _is_digit(character) for character in plain):
         return "Use at least one letter or digit."

@@ -280,7 +280,7 @@ ACCOUNTS: Final = (
     Guard(
         "names: nobody is called like the id of another user",
         "scoreboard/accounts/names.py",
-        "    if _USER_ID.fullmatch(plain):\n",
+        "    if ids.canonical(plain):\n",
         "    if False:\n",
         "tests/unit/test_names.py::test_a_name_that_nobody_may_take_is_refused_and_told_why",
     ),

@@ -84,6 +84,7 @@ FLOW = (
     "accounts.blocklist",
     "accounts.refresh",
     "accounts.queries",
+    "accounts.ids",
     # what counts
     "scoring.submit",
     "scoring.board",
