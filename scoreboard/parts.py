@@ -82,6 +82,9 @@ def assemble(settings: Settings) -> Parts:
         timeout_seconds=settings.redis_timeout_seconds,
         name=f"scoreboard.{settings.instance}",
         on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
+        on_repeat=metrics.redis_repeats.inc,
+        on_connected=lambda: relay.hurry(),  # noqa: PLW0108 - it is made below
+        on_change=lambda: health.hurry("redis"),
         on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )
     ledger = Ledger(writers, queries)
@@ -104,6 +107,13 @@ def assemble(settings: Settings) -> Parts:
     revoked = Revocations(longest_life_seconds(settings), metrics)
     access = AccessTokens(settings, revoked)
     limiter = RateLimiter(redis, metrics, board.vouched)
+    health = Health(
+        settings.instance,
+        settings.role,
+        lambda: hub.version,
+        _dependencies(settings, ledger, refusals, redis, bus),
+        metrics,
+    )
     return Parts(
         settings=settings,
         metrics=metrics,
@@ -132,13 +142,7 @@ def assemble(settings: Settings) -> Parts:
         user_streams=StreamLimiter(
             redis, settings.instance, "user", settings.streams_per_user, metrics
         ),
-        health=Health(
-            settings.instance,
-            settings.role,
-            lambda: hub.version,
-            _dependencies(settings, ledger, refusals, redis, bus),
-            metrics,
-        ),
+        health=health,
         vitals=_vitals(settings, metrics, {"ledger": writers, "queries": queries}, redis),
     )
 
@@ -223,4 +227,5 @@ def _dependencies(
         for name, probe in probes.items()
     }
     parts["postgresql"].refused = lambda: refusals.recent
+    parts["redis"].refused = lambda: redis.refused
     return list(parts.values())

@@ -91,7 +91,7 @@ class RateLimiter:
         vouch: Callable[[bytes | None], Board | None] = lambda _: None,
     ) -> None:
         self._redis = redis
-        self._script = redis.script(_GCRA)
+        self._script = redis.script(_GCRA, repeatable=False)  # it would charge twice
         self._vouch = vouch
         self._refusals = StandingRefusals()
         self._local = LocalRates(on_forget=metrics.limit_keys_forgotten.inc)

@@ -1,43 +1,58 @@
 """The border to Redis: every command goes through here, and redis-py's errors stop here.
 
-Redis holds copies only, so nothing is retried and nothing waits long: a failure is answered from
-elsewhere (the board from PostgreSQL, limits per instance) and for a moment nobody asks again, so
-that a Redis that hangs costs one wait and not one a request.
+Redis holds copies only, so nothing waits long: a failure is answered from elsewhere (the board from
+PostgreSQL, limits per instance). How a call fails (`redis_answers`) says what follows:
 
-An address may name Sentinels instead of a server. They are then asked for the primary with each
-connection, and what they name is asked whether it is one.
+    its connection has ended
+            All of that era are closed (`redis_pool`). The call is asked once more, on a new one,
+            unless to do it twice would do something else. That is no outage.
+    nobody is reached, or answers; or the second try ends like the first
+            Redis is away. Nobody asks again until a ping in the background was answered, so a Redis
+            that hangs costs one wait, and not one a request.
+    Redis refuses
+            It is up. An operator is told.
+    a defect of ours
+            It is logged with its traceback. Whoever asked goes on without.
+
+All tries of a call share one deadline. An address may name Sentinels instead of a server. They are
+then asked for the primary with each connection, and what they name is asked whether it is one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Any, Final, Literal
 
 import structlog
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Client
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisError
 
 from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.connections.redis_answers import RedisReports, failing_of
+from scoreboard.connections.redis_pool import pool_of
 from scoreboard.connections.sentinels import sentinels
 
 log = structlog.get_logger("scoreboard.redis")
 
-# Why a call got no answer: it failed, or another one did a moment ago.
-Failure = Literal["no_answer", "resting"]
+# Why a call got no answer: nobody gave one, or did not a moment ago; its connection had ended, and
+# it must not be asked twice; Redis refused; a mistake of ours.
+Failure = Literal["no_answer", "resting", "ended", "refused", "defect"]
 # What Redis held, or answered, that we never write: the time of a limit, a lease of streams, the
 # answer of a script; or a key of another type, about which a command complained.
 Malformed = Literal["limit", "streams", "answer", "type"]
+Script = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
 
-_CONNECTIONS: Final = 8  # calls are coalesced, so a few connections carry everything
-REST_SECONDS: Final = 0.5
-_WRONG_TYPE: Final = "WRONGTYPE"  # Redis's word; within a script's error too
+# Between two looks whether it is back. Where nobody listens, a look costs next to nothing.
+_PAUSE_MIN_SECONDS: Final = 0.01
+_PAUSE_MAX_SECONDS: Final = 0.1
+# Whoever is silent again so soon answers pings alone, and is left alone for longer.
+_SOON_SECONDS: Final = 1.0
+_REST_SECONDS: Final = 0.5
+# A try that took this part of the deadline was a wait.
+_WAIT: Final = 0.2
 
 
 class RedisUnavailable(Exception):
@@ -48,8 +63,11 @@ class Redis:
     """A client with deadlines.
 
     `generation` counts connections made and calls failed. Whoever keeps it beside what he read from
-    Redis can tell whether Redis may have been restarted since, with other contents. `on_failure` is
-    told of each call without an answer, and why; `on_malformed` of values that are not ours.
+    Redis can tell whether Redis may have been restarted since, with other contents.
+
+    `on_failure` is told of each call without an answer, and why; `on_repeat` of each that is asked
+    again; `on_malformed` of values that are not ours; `on_connected` of each connection;
+    `on_change` that Redis is away, or back.
     """
 
     def __init__(
@@ -59,60 +77,66 @@ class Redis:
         timeout_seconds: float,
         name: str,
         on_failure: Callable[[Failure], None] = lambda _: None,
+        on_repeat: Callable[[], None] = lambda: None,
         on_malformed: Callable[[Malformed, int], None] = lambda _, __: None,
+        on_connected: Callable[[], None] = lambda: None,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.generation = 0
         self._on_failure = on_failure
+        self._on_repeat = on_repeat
         self._on_malformed = on_malformed
+        self._on_connected = on_connected
+        self._on_change = on_change
         self._told_of: set[Malformed] = set()
+        self._reports = RedisReports()
         self._timeout_seconds = timeout_seconds
-        self._resting_until = 0.0
         self._away = False
-        options = {
-            "max_connections": _CONNECTIONS,
-            "timeout": timeout_seconds,
-            "socket_timeout": None,  # `_ask` has the deadline; theirs makes a task for each call
-            "socket_connect_timeout": timeout_seconds,
-            "health_check_interval": 0,
-            "client_name": _client_name(name),
-            "retry": Retry(NoBackoff(), 0),
-            "redis_connect_func": self._connected,
-        }
-        self._sentinels: Sentinel | None = None
-        self._primary = ""  # what Sentinels call it
-        if named := sentinels(url):
-            self._primary = named.primary
-            self._sentinels = named.client(timeout_seconds)
-            self._pool: BlockingConnectionPool = _PrimaryPool(
-                named.primary, self._sentinels, **named.options | options
-            )
-        else:
-            self._pool = BlockingConnectionPool.from_url(url, **options)
+        self._looking: asyncio.Task[None] | None = None
+        self._is_silent = False  # the latest try was a wait
+        self._back_at = -math.inf
+        named = sentinels(url)
+        self._primary = named.primary if named else ""
+        self._pool, self._sentinels = pool_of(
+            url, named, timeout_seconds=timeout_seconds, name=name, on_connected=self._connected
+        )
         self._client = Client.from_pool(self._pool)  # which closes the pool with itself
 
     @property
     def away(self) -> bool:
-        """Whether the latest call failed."""
+        """Whether nobody could be reached, and was not since."""
         return self._away
+
+    @property
+    def refused(self) -> str:
+        """What Redis refused within the last minute, "" if nothing."""
+        return self._reports.recent
 
     @property
     def in_use(self) -> int:
         """How many connections carry a call, right now."""
-        return len(self._pool._in_use_connections)
+        return self._pool.in_use
 
     @property
     def idle(self) -> int:
         """How many open connections carry none, right now."""
-        return len(self._pool._available_connections)
+        return self._pool.idle
 
-    def script(self, lua: str) -> Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]:
-        """Register a Lua script; it survives a restarted server. The call raises
-        RedisUnavailable.
+    def script(self, lua: str, *, repeatable: bool = True, urgent: bool = False) -> Script:
+        """Register a Lua script; it survives a restarted server. The call raises RedisUnavailable.
+
+        One that is not `repeatable` does something else when it is done twice. One that is `urgent`
+        is tried while Redis is away too, as long as a try costs no wait: others may reach it
+        already.
         """
         script = self._client.register_script(lua)
 
         async def run(keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-            return await self._ask(lambda: script(keys=list(keys), args=list(arguments)))
+            return await self._ask(
+                lambda: script(keys=list(keys), args=list(arguments)),
+                repeatable=repeatable,
+                urgent=urgent,
+            )
 
         return run
 
@@ -156,86 +180,122 @@ class Redis:
         """Close every connection, whatever one says as it goes: by TLS a server has to answer that,
         and may hang.
         """
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         ends: list[Any] = [self._client, *([self._sentinels] if self._sentinels else [])]
         await asyncio.gather(*(end.aclose() for end in ends), return_exceptions=True)
 
-    async def _ask(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._resting_until:
+    # A call
+
+    async def _ask(
+        self, call: Callable[[], Awaitable[Any]], *, repeatable: bool = True, urgent: bool = False
+    ) -> Any:
+        if self._away and (self._is_silent or not urgent):
             self._on_failure("resting")
             raise RedisUnavailable("Redis failed a moment ago")
+        began = self._now()
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                answer = await call()
-        # The last two are the parser's, of an answer that no Redis gives.
-        except (RedisError, OSError, TimeoutError, TypeError, ValueError) as error:
+                answer = await self._tried(call, repeatable)
+        except RedisUnavailable:
+            raise
+        except Exception as error:
             raise_if_cancelled()
-            if _WRONG_TYPE in str(error):  # one key is not ours: that is no reason to rest
-                self._note(None)
-                self.note_malformed("type")
-                raise RedisUnavailable(str(error)) from error
-            self.generation += 1
-            self._resting_until = loop.time() + REST_SECONDS
-            self._note(error)
-            self._on_failure("no_answer")
+            await self._fail(error, began)
             raise RedisUnavailable(str(error)) from error
         raise_if_cancelled()
-        self._note(None)
+        self._be_back()
         return answer
 
-    def _note(self, error: Exception | None) -> None:
-        """Log the change from present to away and back, not every failure."""
-        if error is not None and not self._away:
-            log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
-        elif error is None and self._away:
-            log.info("scoreboard.redis.back")
-        self._away = error is not None
-
-    async def _connected(self, connection: AbstractConnection) -> None:
-        self.generation += 1
-        await connection.on_connect()
-        if self._sentinels is not None:
-            await _check_is_primary(connection)
-
-
-class _PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
-    """A pool whose connections lead to the primary that Sentinel names: what redis-py has for each
-    of the two, in one.
-    """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
-        self._asking = asyncio.Lock()
-
-    async def get_master_address(self) -> tuple[str, int]:
-        """Ask the Sentinels, one caller at a time: redis-py puts the one that answered first in its
-        list, and where two do so at once another one is lost. Connections to another primary that
-        nobody uses are closed then.
-        """
+    async def _tried(self, call: Callable[[], Awaitable[Any]], repeatable: bool) -> Any:
+        """Ask, and once more on a new connection if the first one has ended."""
+        era = self._pool.era
         try:
-            async with self._asking:
-                address: tuple[str, int] = await super().get_master_address()  # type: ignore[no-untyped-call]
-        except MasterNotFoundError:  # its text has a page for each Sentinel, and no reason
-            raise NoConnection(f"no Sentinel names a primary {self.service_name}") from None
-        return address
+            return await call()
+        except Exception as error:
+            if failing_of(error) != "ended":
+                raise
+            raise_if_cancelled()
+            self.generation += 1
+            await self._pool.give_up(era)
+            if not repeatable:
+                self._reports.note(error)
+                self._on_failure("ended")
+                raise RedisUnavailable(str(error)) from error
+        self._on_repeat()
+        return await call()
 
-    async def release(self, connection: Any) -> None:
-        """Take a connection back. One that was in use when the primary changed is not used again:
-        a primary that only hung answers for a while as if it still were one.
-        """
-        if self.master_address != (connection.host, connection.port):
-            connection.mark_for_reconnect()
-        await super().release(connection)
+    async def _fail(self, error: Exception, began: float) -> None:
+        """Judge how a call failed, count it, and say what has to be said."""
+        failing = failing_of(error)
+        if failing == "type":  # one key is not ours: all others may go on, and so may Redis
+            self.note_malformed("type")
+            return
+        self.generation += 1
+        is_refusal = self._reports.note(error)
+        if failing == "defect":
+            self._on_failure("defect")
+            self._reports.note_defect(error)
+        elif failing == "refused" or (failing == "ended" and is_refusal):
+            self._on_failure("refused")
+        else:
+            self._on_failure("no_answer")
+            self._note_try(began)
+            await self._pool.give_up(self._pool.era)
+            self._be_away(error)
 
+    def _connected(self) -> None:
+        self.generation += 1
+        self._on_connected()
 
-async def _check_is_primary(connection: AbstractConnection) -> None:
-    """A Sentinel that was away names the primary of yesterday. Raises redis-py's error."""
-    await connection.send_command("ROLE")
-    role, *_ = await connection.read_response()
-    if role != b"master":
-        raise NoConnection(f"Sentinel named a server whose role is {role.decode()}")
+    # Away, and back
 
+    def _be_away(self, error: Exception) -> None:
+        """Log the change, not every failure; and look until Redis is back."""
+        if self._away:
+            return
+        self._away = True
+        log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
+        if self._looking is None or self._looking.done():
+            # In a context of its own: it works for all, not for the one who came first.
+            self._looking = asyncio.create_task(self._look(), context=Context())
+        self._on_change()
 
-def _client_name(name: str) -> str:
-    """CLIENT SETNAME takes no spaces and no control characters."""
-    return "".join(character if "!" <= character <= "~" else "-" for character in name)
+    def _be_back(self) -> None:
+        if not self._away:
+            return
+        self._away = False
+        self._back_at = self._now()
+        log.info("scoreboard.redis.back")
+        self._on_change()
+
+    async def _look(self) -> None:
+        """Ask until somebody has had an answer, be it a refusal."""
+        was_back = self._now() - self._back_at < _SOON_SECONDS
+        pause = _REST_SECONDS if was_back and self._is_silent else _PAUSE_MIN_SECONDS
+        while True:
+            await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            if not self._away:
+                return
+            began = self._now()
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    await self._client.ping()
+            except Exception as error:
+                raise_if_cancelled()
+                self._reports.note(error)
+                if failing_of(error) == "refused":
+                    self._be_back()
+            else:
+                self._be_back()
+            self._note_try(began)
+            pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+
+    def _note_try(self, began: float) -> None:
+        """Keep whether this try was a wait: nobody is made to wait for the next one."""
+        self._is_silent = self._now() - began > self._timeout_seconds * _WAIT
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

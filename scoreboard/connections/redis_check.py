@@ -7,11 +7,11 @@ written are keys that end by themselves, and a field of the board's copy that is
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Final
 
-from scoreboard.connections.redis import REST_SECONDS, Redis, RedisUnavailable
+from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.redis_answers import SINGLE, refusal_in
 from scoreboard.connections.sentinels import place
 from scoreboard.findings import Finding
 
@@ -57,35 +57,6 @@ try('HSET', board, field, '1')
 try('HDEL', board, field)
 return {failed, info('server') .. info('memory')}
 """
-
-_GIVE: Final = "Give its user these commands and keys (docs/operations.md, Rights)."
-_SINGLE: Final = "Redis Cluster is not supported: name a single server."
-# By words of its refusal.
-_MENDS: Final = {
-    "NOPERM": _GIVE,
-    "WRONGTYPE": "Somebody else uses this database: give each deployment one of its own.",
-    "READONLY": "It is a replica: name the primary.",
-    "OOM": "Its memory is full: choose the policy volatile-ttl, or raise maxmemory.",
-    "max number of clients": "Raise maxclients, or end what holds its connections.",
-    "nknown command": "It lacks that command: give it its name back, or upgrade it.",
-    "nknown Redis command": "It lacks that command: give it its name back, or upgrade it.",
-    "MISCONF": "It cannot save to its disk: mend that, or switch saving off.",
-    "NOREPLICAS": "Too few replicas follow it: start them, or lower min-replicas-to-write.",
-    "MASTER is down": "It is a replica that lost its primary: name that one.",
-    "LOADING": "It is reading its data: wait until it has.",
-    "BUSY": "Somebody's script does not end: SCRIPT KILL.",
-    "in a cluster node": _SINGLE,
-    "cluster is down": _SINGLE,
-    "WRONGPASS": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
-    "invalid username-password": "Mend the user or the password in SCOREBOARD_REDIS_URL.",
-    "Authentication required": "Put user and password into SCOREBOARD_REDIS_URL.",
-    "already authenticated": "Put user and password into SCOREBOARD_REDIS_URL.",
-    "NOAUTH": "Put user and password into SCOREBOARD_REDIS_URL.",
-    # As versions word it.
-    "no permissions": _GIVE,
-    "can't run this command": _GIVE,
-    "can't access": _GIVE,
-}
 
 
 async def findings(url: str, board_key: str) -> list[Finding]:
@@ -139,7 +110,6 @@ async def _refused_outside(redis: Redis) -> list[str]:
     try:
         await redis.load(PROBE)
     except RedisUnavailable as error:
-        await asyncio.sleep(REST_SECONDS + 0.1)  # so long Redis is not asked after a failure
         return [f"SCRIPT LOAD: {_words(error)}"]
     return []
 
@@ -169,7 +139,7 @@ def _mode(info: str) -> list[Finding]:
     """A node of a cluster may hold all keys that are tried one by one, and refuses two at once."""
     if _field(info, "redis_mode") != "cluster":
         return []
-    return [Finding(PART, "mode", "wrong", "It is a node of Redis Cluster.", _SINGLE)]
+    return [Finding(PART, "mode", "wrong", "It is a node of Redis Cluster.", SINGLE)]
 
 
 def _commands(failed: list[str]) -> Finding:
@@ -210,5 +180,5 @@ def _words(error: Exception) -> str:
 
 
 def _to_do(what: str) -> str:
-    mends = [mend for word, mend in _MENDS.items() if word in what]
-    return mends[0] if mends else "Start it, or set SCOREBOARD_REDIS_URL to where it runs."
+    refusal = refusal_in(what)
+    return refusal.to_do if refusal else "Start it, or set SCOREBOARD_REDIS_URL to where it runs."

@@ -10,6 +10,7 @@ from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 _SENTINEL_PORT: Final = 26379
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
@@ -33,6 +34,8 @@ class Sentinels:
                 "socket_timeout": each,
                 "socket_connect_timeout": each,
                 "retry": Retry(NoBackoff(), 0),
+                # As in `redis_pool`: a Sentinel may be restarted as well.
+                "maint_notifications_config": MaintNotificationsConfig(enabled=False),
             }
             | self.sentinel_options,
         )

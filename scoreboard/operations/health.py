@@ -7,6 +7,7 @@ PostgreSQL that took all instances out of the load balancer would take the reads
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,6 +57,18 @@ class Part:
     up: bool = False
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     _has_been_up: bool = False
+    _due: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def hurry(self) -> None:
+        """Probe now: it may have changed."""
+        self._due.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait for as long, or until somebody is in a hurry."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._due.wait()
+        self._due.clear()
 
     async def ask(self) -> None:
         """Probe once and note a change."""
@@ -104,13 +117,23 @@ class Health:
         self._leaving = False
 
     async def run(self) -> None:
-        """Probe until cancelled."""
-        while True:
-            await asyncio.gather(*(part.ask() for part in self._parts))
+        """Probe until cancelled, each part for itself: one that hangs keeps no news of another."""
+        async with asyncio.TaskGroup() as tasks:
             for part in self._parts:
-                self._metrics.part_up.labels(part.name).set(part.up)
+                tasks.create_task(self._watch(part))
+
+    def hurry(self, name: str) -> None:
+        """Probe this part now."""
+        for part in self._parts:
+            if part.name == name:
+                part.hurry()
+
+    async def _watch(self, part: Part) -> None:
+        while True:
+            await part.ask()
+            self._metrics.part_up.labels(part.name).set(part.up)
             self._metrics.ready.set(self.state == "ready")
-            await asyncio.sleep(_PROBE_SECONDS)
+            await part.pause(_PROBE_SECONDS)
 
     def leave(self) -> None:
         """Say from now on that requests should go elsewhere."""

@@ -310,9 +310,12 @@ class Metrics:
         )
         self.redis_failures = make.counter(
             "redis_failures",
-            "Calls that Redis did not answer.",
+            "Calls that Redis did not answer, or refused.",
             "reason",
-            known=("no_answer", "resting"),
+            known=("no_answer", "resting", "ended", "refused", "defect"),
+        )
+        self.redis_repeats = make.counter(
+            "redis_repeats", "Calls asked once more, because their connection had ended."
         )
         self.redis_malformed = make.counter(
             "redis_malformed",

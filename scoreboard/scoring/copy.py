@@ -97,7 +97,7 @@ class RedisCopy:
         self._redis = redis
         self._signatures = signatures
         self._run_read = redis.script(_READ)
-        self._run_store = redis.script(_STORE)
+        self._run_store = redis.script(_STORE, urgent=True)
         self._run_drop = redis.script(_DROP)
         # What was read or stored last, for it will be read again and again.
         self._seen: tuple[list[bytes | None], Found] | None = None

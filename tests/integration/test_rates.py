@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from scoreboard.api import local_rates, rates
 from scoreboard.api.checks import Check
 from scoreboard.api.local_rates import LocalRates
 from scoreboard.api.rates import RateLimiter
-from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.redis import Redis, RedisUnavailable, Script
 from scoreboard.operations.metrics import Metrics
 from scoreboard.settings import Rate
 from tests.eventually import eventually
@@ -40,8 +40,8 @@ class CountedRedis(Redis):
 
     calls = 0
 
-    def script(self, lua: str) -> Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]:
-        run = super().script(lua)
+    def script(self, lua: str, **options: bool) -> Script:
+        run = super().script(lua, **options)
 
         async def counted_run(keys: Sequence[str], arguments: Sequence[Any]) -> Any:
             self.calls += 1
@@ -79,9 +79,6 @@ async def a_limiter(url: str, metrics: Metrics | None = None) -> AsyncIterator[R
 
 def check(key: str = "somebody", rate: Rate = FIVE_AN_HOUR, name: str = "ip") -> Check:
     return Check(name, key, rate)
-
-
-Script = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
 
 
 class Clock:

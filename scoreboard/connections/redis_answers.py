@@ -1,0 +1,196 @@
+"""What it means when a call to Redis fails: is Redis away, has a connection ended, does Redis
+refuse, or is the mistake ours?
+
+A refusal is Redis's own answer: a right, room, its disk or the primary is missing. It is not away,
+and it does not heal by itself, so somebody has to be told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import structlog
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import InvalidResponse, NoScriptError, RedisError
+from redis.exceptions import TimeoutError as NoTime
+
+from scoreboard.connections.redis_pool import NotConnected
+
+log = structlog.get_logger("scoreboard.redis")
+
+# away     nobody answers, not even a new connection; or whoever answers, answers nobody
+# ended    a connection is of no use; a new one may be
+# refused  Redis will not, whoever asks again
+# type     a key is not ours
+# defect   Redis did not say this, or we asked what it does not know
+Failing = Literal["away", "ended", "refused", "type", "defect"]
+
+_LOG_AGAIN_SECONDS: Final = 60.0
+_RECENT_SECONDS: Final = 60.0
+_TEXT_CHARS_MAX: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What Redis refuses with these `words`, what that means, and what mends it. What `passes` is
+    nothing for an operator.
+    """
+
+    words: tuple[str, ...]
+    meaning: str
+    to_do: str
+    failing: Failing = "refused"
+    passes: bool = False
+
+
+_GIVE: Final = "Give its user these commands and keys (docs/operations.md, Rights)."
+SINGLE: Final = "Redis Cluster is not supported: name a single server."
+_LOG_IN: Final = "Put user and password into SCOREBOARD_REDIS_URL."
+# As versions word it, with and without the code: redis-py takes it away from some. A connection to
+# a replica, or one that is no longer let in, is of no use: a new one may lead to the primary.
+_REFUSALS: Final = (
+    Refusal(
+        ("NOPERM", "no permissions", "can't run this command", "can't access"),
+        "a right is missing",
+        _GIVE,
+    ),
+    Refusal(
+        ("WRONGTYPE",),  # within a script's error too
+        "a key is not ours",
+        "Somebody else uses this database: give each deployment one of its own.",
+        "type",
+    ),
+    Refusal(
+        ("READONLY", "read only replica"),
+        "it is a replica",
+        "It is a replica: name the primary.",
+        "ended",
+    ),
+    Refusal(
+        ("OOM", "used memory > 'maxmemory'"),
+        "its memory is full",
+        "Its memory is full: choose the policy volatile-ttl, or raise maxmemory.",
+    ),
+    Refusal(
+        ("max number of clients",),
+        "it has no connection left",
+        "Raise maxclients, or end what holds its connections.",
+        "ended",
+    ),
+    Refusal(
+        ("nknown command", "nknown Redis command"),
+        "it lacks a command",
+        "It lacks that command: give it its name back, or upgrade it.",
+    ),
+    Refusal(
+        ("MISCONF",),
+        "it cannot save to its disk",
+        "It cannot save to its disk: mend that, or switch saving off.",
+    ),
+    Refusal(
+        ("NOREPLICAS",),
+        "too few replicas follow it",
+        "Too few replicas follow it: start them, or lower min-replicas-to-write.",
+    ),
+    Refusal(
+        ("MASTER is down",),
+        "it is a replica that lost its primary",
+        "It is a replica that lost its primary: name that one.",
+        "ended",
+    ),
+    Refusal(
+        ("LOADING", "loading the dataset"),
+        "it is reading its data",
+        "It is reading its data: wait until it has.",
+        "away",
+        passes=True,
+    ),
+    Refusal(
+        ("BUSY",),
+        "a script does not end",
+        "Somebody's script does not end: SCRIPT KILL.",
+        "away",
+    ),
+    Refusal(
+        ("in a cluster node", "cluster is down", "CROSSSLOT", "same slot"),
+        "it is a node of Redis Cluster",
+        SINGLE,
+    ),
+    Refusal(
+        ("WRONGPASS", "invalid username-password", "invalid password"),
+        "it does not let this user in",
+        "Mend the user or the password in SCOREBOARD_REDIS_URL.",
+        "ended",
+    ),
+    Refusal(
+        ("NOAUTH", "Authentication required", "already authenticated"),
+        "it asks for a password",
+        _LOG_IN,
+        "ended",
+    ),
+)
+
+
+def refusal_in(text: str) -> Refusal | None:
+    """What Redis refuses in this text, if we know it."""
+    found = (one for one in _REFUSALS if any(word in text for word in one.words))
+    return next(found, None)
+
+
+def failing_of(error: Exception) -> Failing:
+    """What it means that a call failed with this."""
+    if isinstance(error, NotConnected | TimeoutError | NoTime):
+        return "away"
+    if isinstance(error, RedisError) and (refusal := refusal_in(str(error))) is not None:
+        return refusal.failing
+    # A script is sent when Redis lacks it: who lacks it then was restarted in between.
+    if isinstance(error, NoConnection | InvalidResponse | NoScriptError | OSError):
+        return "ended"
+    return "defect"
+
+
+class RedisReports:
+    """Logs what Redis refuses and what is a defect of ours, each once a minute; remembers the
+    latest refusal.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next: dict[str, float] = {}
+        self._latest: tuple[float, str] | None = None
+
+    def note(self, error: Exception) -> bool:
+        """Say whether this is a refusal that somebody has to mend, and log it."""
+        text = str(error)[:_TEXT_CHARS_MAX]
+        refusal = refusal_in(text)
+        if refusal is None or refusal.passes:
+            return False
+        self._latest = (self._clock(), refusal.meaning)
+        if self._is_due(refusal.meaning):
+            log.error(
+                "scoreboard.redis.refused", error=text, meaning=refusal.meaning, to_do=refusal.to_do
+            )
+        return True
+
+    def note_defect(self, error: Exception) -> None:
+        """Log it with its traceback: requests may meet it without end."""
+        if self._is_due(type(error).__name__):
+            log.error("scoreboard.redis.defect", exc_info=error)
+
+    @property
+    def recent(self) -> str:
+        """What the latest refusal meant, "" if it is longer than a minute ago."""
+        if self._latest is None or self._clock() - self._latest[0] >= _RECENT_SECONDS:
+            return ""
+        return self._latest[1]
+
+    def _is_due(self, what: str) -> bool:
+        """`what` is one of a few words."""
+        now = self._clock()
+        if now < self._next.get(what, now):
+            return False
+        self._next[what] = now + _LOG_AGAIN_SECONDS
+        return True

@@ -1,0 +1,160 @@
+"""The connections to Redis: whoever finds that one has ended closes all that were there before.
+
+A restart ends every connection, and so do a failover, `CLIENT KILL`, a proxy and the idle timeout
+of a server. Whose end has been seen is made anew before it is used. Whose end has not been seen yet
+fails one call; the others of its era would each fail another one, up to half a minute later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from scoreboard.connections.sentinels import Sentinels
+
+_CONNECTIONS: Final = 8  # calls are coalesced, so a few connections carry everything
+# What the driver and the parser raise about an answer that no Redis gives.
+_STRANGE_ANSWER: Final = (AttributeError, LookupError, TypeError, ValueError)
+
+
+class NotConnected(Exception):
+    """No connection could be had. Nothing was sent."""
+
+
+class Pool(BlockingConnectionPool):
+    """`era` counts how often all connections were given up."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.era = 0
+
+    @property
+    def in_use(self) -> int:
+        """How many connections carry a call, right now."""
+        return len(self._in_use_connections)
+
+    @property
+    def idle(self) -> int:
+        """How many open connections carry none, right now."""
+        return len(self._available_connections)
+
+    async def get_connection(self, *arguments: Any, **options: Any) -> Any:
+        """Lend a connection that is open, as far as is known. Raises NotConnected."""
+        try:
+            return await super().get_connection(*arguments, **options)  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            raise NotConnected(str(error) or type(error).__name__) from error
+
+    async def give_up(self, era: int) -> None:
+        """Close the connections of this era, those in use as soon as they are given back. Of many
+        calls that fail with one restart the first one does it: later ones would close what was
+        made since.
+        """
+        if era != self.era:
+            return
+        self.era += 1
+        for connection in self._in_use_connections:
+            connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
+        for connection in [*self._available_connections]:
+            await connection.disconnect(nowait=True)
+
+    async def release(self, connection: Any) -> None:
+        """Take a connection back. One that is not used again is not waited for: by TLS a server
+        has to answer a farewell.
+        """
+        if connection.should_reconnect():
+            await connection.disconnect(nowait=True)
+        await super().release(connection)
+
+
+class _PrimaryPool(SentinelConnectionPool, Pool):
+    """A pool whose connections lead to the primary that Sentinel names: what redis-py has for each
+    of the two, in one.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+        self._asking = asyncio.Lock()
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Ask the Sentinels, one caller at a time: redis-py puts the one that answered first in its
+        list, and where two do so at once another one is lost. Connections to another primary that
+        nobody uses are closed then.
+        """
+        try:
+            async with self._asking:
+                address: tuple[str, int] = await super().get_master_address()  # type: ignore[no-untyped-call]
+        except MasterNotFoundError:  # its text has a page for each Sentinel, and no reason
+            raise NoConnection(f"no Sentinel names a primary {self.service_name}") from None
+        except _STRANGE_ANSWER as error:
+            raise NoConnection("what answers there is no Sentinel") from error
+        return address
+
+    async def release(self, connection: Any) -> None:
+        """Take a connection back. One that was in use when the primary changed is not used again:
+        a primary that only hung answers for a while as if it still were one.
+        """
+        if self.master_address != (connection.host, connection.port):
+            connection.mark_for_reconnect()
+        await super().release(connection)
+
+
+def pool_of(
+    url: str,
+    named: Sentinels | None,
+    *,
+    timeout_seconds: float,
+    name: str,
+    on_connected: Callable[[], None],
+) -> tuple[Pool, Sentinel | None]:
+    """Make the pool for this address, and a client of the Sentinels that are `named` in it."""
+
+    async def greet(connection: AbstractConnection) -> None:
+        on_connected()
+        try:
+            await connection.on_connect()
+            if named is not None:
+                await _check_is_primary(connection)
+        except _STRANGE_ANSWER as error:
+            await connection.disconnect(nowait=True)
+            raise NoConnection("what answers there is no Redis") from error
+
+    options = {
+        "max_connections": _CONNECTIONS,
+        "timeout": timeout_seconds,
+        "socket_timeout": None,  # `Redis` has the deadline; theirs makes a task for each call
+        "socket_connect_timeout": timeout_seconds,
+        "health_check_interval": 0,
+        "client_name": _client_name(name),
+        "retry": Retry(NoBackoff(), 0),
+        "redis_connect_func": greet,
+        # As long as they are on ("auto"), redis-py uses connections whose end it has seen.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    if named is None:
+        return Pool.from_url(url, **options), None
+    client = named.client(timeout_seconds)
+    return _PrimaryPool(named.primary, client, **named.options | options), client
+
+
+async def _check_is_primary(connection: AbstractConnection) -> None:
+    """A Sentinel that was away names the primary of yesterday. Raises redis-py's error."""
+    await connection.send_command("ROLE")
+    role, *_ = await connection.read_response()
+    if role != b"master":
+        raise NoConnection(f"Sentinel named a server whose role is {role.decode()}")
+
+
+def _client_name(name: str) -> str:
+    """CLIENT SETNAME takes no spaces and no control characters."""
+    return "".join(character if "!" <= character <= "~" else "-" for character in name)
