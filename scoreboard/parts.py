@@ -77,6 +77,11 @@ def assemble(settings: Settings) -> Parts:
     hosts, refusals = Hosts(settings.database_url), Refusals()
     writers = _postgres(hosts, settings, settings.ledger_connections, "ledger", metrics, refusals)
     queries = _postgres(hosts, settings, settings.query_connections, "queries", metrics, refusals)
+
+    def redis_changed() -> None:
+        health.hurry("redis")
+        relay.hurry()  # it may have come back with an older board
+
     redis = Redis(
         settings.redis_url,
         timeout_seconds=settings.redis_timeout_seconds,
@@ -84,7 +89,7 @@ def assemble(settings: Settings) -> Parts:
         on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
         on_repeat=metrics.redis_repeats.inc,
         on_connected=lambda: relay.hurry(),  # noqa: PLW0108 - it is made below
-        on_change=lambda: health.hurry("redis"),
+        on_change=redis_changed,
         on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )
     ledger = Ledger(writers, queries)

@@ -89,6 +89,13 @@ class TcpProxy:
         if self._listener is None:
             await self._listen()
 
+    def forget(self) -> None:
+        """Swallow what comes over the connections of now, for good, and serve new ones: a firewall
+        that has lost its table.
+        """
+        for connection in self._connections:
+            connection.lost_bytes = connection.is_forgotten = True
+
     def delay(self, seconds: float) -> None:
         """Hold every chunk of bytes back for so long, each way."""
         self.delay_seconds = seconds
@@ -140,6 +147,7 @@ class _Connection:
         self._reply_is_lost = False
         self.task = asyncio.current_task()
         self.lost_bytes = False
+        self.is_forgotten = False
 
     async def run(self) -> None:
         """Pump until both ends have closed or the line is cut."""
@@ -175,7 +183,7 @@ class _Connection:
         while chunk := await source.read(_CHUNK_BYTES):
             await asyncio.sleep(self._proxy.delay_seconds)
             note(chunk)
-            if self._proxy.line is _Line.BLACK_HOLE:
+            if self._proxy.line is _Line.BLACK_HOLE or self.is_forgotten:
                 self.lost_bytes = True
             else:
                 sink.write(chunk)

@@ -185,6 +185,26 @@ async def test_without_redis_everything_goes_on_and_the_copy_is_rebuilt_on_retur
     await eventually(lambda: _cached_version(redis_url) == 3, within_seconds=3.0)
 
 
+async def test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again(
+    start: Start, redis_line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the next probe, nor for the next comparison."""
+    monkeypatch.setattr("scoreboard.operations.health._PROBE_SECONDS", 3600.0)
+    instance = await start(redis_url=redis_line.url, reconcile_seconds=60)
+
+    def says_that_redis_is(up: bool) -> bool:
+        parts = instance.app[keys.HEALTH].report()["parts"]
+        return [part["up"] for part in parts if part["name"] == "redis"] == [up]
+
+    for _ in range(3):
+        await eventually(lambda: says_that_redis_is(True))
+        await eventually(lambda: _is_trusted(instance))
+        await redis_line.proxy.cut()
+        await instance.board()
+        await eventually(lambda: says_that_redis_is(False))
+        await redis_line.proxy.heal()
+
+
 async def test_redis_that_restarts_empty_is_filled_again(
     start: Start, database_url: str, redis_url: str, redis_under_fault: RedisServer
 ) -> None:

@@ -22,6 +22,8 @@ SETTINGS: Final = "tests/integration/test_session_settings.py"
 LOSSES: Final = "tests/faults/test_locks_and_losses.py"
 UNDER_LOAD: Final = "tests/faults/test_under_load.py"
 PROMOTION: Final = "tests/faults/test_postgres_promotion.py"
+REDIS_FAULTS: Final = "tests/integration/test_redis_faults.py"
+OUTAGES: Final = "tests/faults/test_outages.py"
 FAILOVER: Final = "tests/faults/test_redis_failover.py"
 
 

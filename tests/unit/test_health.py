@@ -11,6 +11,7 @@ from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from tests.clock import jumping_clock
+from tests.eventually import eventually
 from tests.samples import counted
 
 
@@ -66,6 +67,22 @@ async def test_metrics_say_which_part_is_up_and_whether_this_instance_can_serve(
 
     assert seen == [(0, 1), (1, 1)]
     assert counted(metrics, "ready") == 0
+
+
+async def test_news_of_one_part_wait_for_no_other_and_for_no_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scoreboard.operations.health._PROBE_SECONDS", 3600.0)
+    server = Server()
+    hangs = Part("rabbitmq", "late", asyncio.Event().wait)
+    part = Part("redis", "slower", server.probe)
+    health = Health("one", "all", lambda: 1, [hangs, part], Metrics())
+    probing = asyncio.create_task(health.run())
+    for away in (False, True, False):
+        server.away = away
+        health.hurry("redis")
+        await eventually(lambda: part.up is not server.away)
+    probing.cancel()
 
 
 @pytest.mark.parametrize("part", ["postgresql", "rabbitmq"])
