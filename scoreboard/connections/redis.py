@@ -47,7 +47,7 @@ Script = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
 
 # Between two looks whether it is back. Where nobody listens, a look costs next to nothing.
 _PAUSE_MIN_SECONDS: Final = 0.01
-_PAUSE_MAX_SECONDS: Final = 0.1
+_PAUSE_MAX_SECONDS: Final = 0.25
 # Whoever is silent again so soon answers pings alone, and is left alone for longer.
 _SOON_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 0.5
