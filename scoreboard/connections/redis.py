@@ -31,7 +31,7 @@ import structlog
 from redis.asyncio import Redis as Client
 
 from scoreboard.connections.cancellation import raise_if_cancelled
-from scoreboard.connections.redis_answers import RedisReports, failing_of
+from scoreboard.connections.redis_answers import RedisReports, failing_of, refusal_in
 from scoreboard.connections.redis_pool import pool_of
 from scoreboard.connections.sentinels import sentinels
 
@@ -48,7 +48,8 @@ Script = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
 # Between two looks whether it is back. Where nobody listens, a look costs next to nothing.
 _PAUSE_MIN_SECONDS: Final = 0.01
 _PAUSE_MAX_SECONDS: Final = 0.25
-# Whoever is silent again so soon answers pings alone, and is left alone for longer.
+# Whoever is silent again so soon answers pings alone, and is left alone for longer. Whoever refuses
+# again so soon does so on new connections too.
 _SOON_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 0.5
 # A try that took this part of the deadline was a wait.
@@ -192,41 +193,45 @@ class Redis:
         self, call: Callable[[], Awaitable[Any]], *, repeatable: bool = True, urgent: bool = False
     ) -> Any:
         if self._away and (self._is_silent or not urgent):
+            self._keep_looking()
             self._on_failure("resting")
             raise RedisUnavailable("Redis failed a moment ago")
-        began = self._now()
+        began, era = self._now(), self._pool.era
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                answer = await self._tried(call, repeatable)
+                try:
+                    answer = await call()
+                except Exception as error:
+                    await self._give_up(error, era, repeatable=repeatable)
+                    era = self._pool.era
+                    answer = await call()
         except RedisUnavailable:
             raise
         except Exception as error:
             raise_if_cancelled()
-            await self._fail(error, began)
+            await self._fail(error, began, era)
             raise RedisUnavailable(str(error)) from error
         raise_if_cancelled()
         self._be_back()
         return answer
 
-    async def _tried(self, call: Callable[[], Awaitable[Any]], repeatable: bool) -> Any:
-        """Ask, and once more on a new connection if the first one has ended."""
-        era = self._pool.era
-        try:
-            return await call()
-        except Exception as error:
-            if failing_of(error) != "ended":
-                raise
-            raise_if_cancelled()
-            self.generation += 1
-            await self._pool.give_up(era)
-            if not repeatable:
-                self._reports.note(error)
-                self._on_failure("ended")
-                raise RedisUnavailable(str(error)) from error
+    async def _give_up(self, error: Exception, era: int, *, repeatable: bool) -> None:
+        """Return if the call may be asked once more, on a new connection: its own had ended.
+        Raises `error` if that is not so, and RedisUnavailable if nothing else is wrong.
+        """
+        was_refused = refusal_in(str(error)) is not None
+        is_new = self._now() - self._pool.renewed_at < _SOON_SECONDS
+        if failing_of(error) != "ended" or (was_refused and is_new):
+            raise error
+        raise_if_cancelled()
+        self.generation += 1
+        await self._pool.give_up(era)
+        if not repeatable and not was_refused:
+            self._on_failure("ended")
+            raise RedisUnavailable(str(error)) from error
         self._on_repeat()
-        return await call()
 
-    async def _fail(self, error: Exception, began: float) -> None:
+    async def _fail(self, error: Exception, began: float, era: int) -> None:
         """Judge how a call failed, count it, and say what has to be said."""
         failing = failing_of(error)
         if failing == "type":  # one key is not ours: all others may go on, and so may Redis
@@ -241,9 +246,10 @@ class Redis:
             self._on_failure("refused")
         else:
             self._on_failure("no_answer")
-            self._note_try(began)
-            await self._pool.give_up(self._pool.era)
-            self._be_away(error)
+            if era == self._pool.era:  # else it was known before, and may be over
+                self._note_try(began)
+                await self._pool.give_up(era)
+                self._be_away(error)
 
     def _connected(self) -> None:
         self.generation += 1
@@ -257,10 +263,13 @@ class Redis:
             return
         self._away = True
         log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
+        self._keep_looking()
+        self._on_change()
+
+    def _keep_looking(self) -> None:
         if self._looking is None or self._looking.done():
             # In a context of its own: it works for all, not for the one who came first.
             self._looking = asyncio.create_task(self._look(), context=Context())
-        self._on_change()
 
     def _be_back(self) -> None:
         if not self._away:

@@ -8,6 +8,7 @@ fails one call; the others of its era would each fail another one, up to half a 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -32,11 +33,14 @@ class NotConnected(Exception):
 
 
 class Pool(BlockingConnectionPool):
-    """`era` counts how often all connections were given up."""
+    """`era` counts how often all connections were given up, the last time at `renewed_at`, by the
+    loop's clock.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.era = 0
+        self.renewed_at = -math.inf
 
     @property
     def in_use(self) -> int:
@@ -63,6 +67,7 @@ class Pool(BlockingConnectionPool):
         if era != self.era:
             return
         self.era += 1
+        self.renewed_at = asyncio.get_running_loop().time()
         for connection in self._in_use_connections:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
         for connection in [*self._available_connections]:

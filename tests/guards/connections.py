@@ -355,8 +355,8 @@ CONNECTIONS: Final = (
     Guard(
         "a call whose connection to Redis had ended is asked once more",
         "scoreboard/connections/redis.py",
-        '            if failing_of(error) != "ended":\n',
-        "            if True:\n",
+        '        if failing_of(error) != "ended" or (was_refused and is_new):\n',
+        "        if True:\n",
         f"{REDIS_FAULTS}::test_calls_go_on_when_all_connections_were_closed_and_nobody_has_seen_it",
     ),
     Guard(
@@ -387,6 +387,21 @@ CONNECTIONS: Final = (
         "        if self._looking is None or self._looking.done():\n",
         "        if False:\n",
         f"{REDIS_FAULTS}::test_its_return_is_found_though_nobody_asks",
+    ),
+    Guard(
+        "a wait that began before all connections were given up is no second outage",
+        "scoreboard/connections/redis.py",
+        "            if era == self._pool.era:",
+        "            if True:",
+        f"{REDIS_FAULTS}"
+        "::test_one_connection_that_is_lost_without_a_word_costs_one_wait_and_not_one_each",
+    ),
+    Guard(
+        "one that stays a replica does not cost two connections a call",
+        "scoreboard/connections/redis.py",
+        " or (was_refused and is_new)",
+        "",
+        f"{REDIS_FAULTS}::test_a_primary_that_became_a_replica_is_looked_for_anew_and_told",
     ),
     Guard(
         "a Redis that refuses is up",
