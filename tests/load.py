@@ -34,6 +34,7 @@ TOKEN_SECONDS = 600.0
 # What a fault may cost a submission, each with Retry-After; behind a load balancer without a server
 # the answer is the balancer's own, and has no code.
 _MAY_RETRY = {"ledger_unavailable", "overloaded", "shutting_down", ""}
+TOP = 10
 _STREAM = "/api/leaderboard/stream"
 
 
@@ -112,6 +113,8 @@ class Load:
         self._stay_seconds = stay_seconds
         self._tokens = AccessTokens(test_settings(access_token_seconds=7 * 86400))
         self._bearers: dict[str, tuple[str, float]] = {}
+        # What each user has at least: the score in the latest `200`.
+        self._told: dict[str, int] = {}
         self._client: aiohttp.ClientSession
         self._submitting: list[asyncio.Task[None]] = []
         self._others: list[asyncio.Task[None]] = []
@@ -211,6 +214,9 @@ class Load:
             reply, document = await self._post(pair)
             if reply.status == 200:
                 self.acknowledged[pair] = document["data"]
+                self._told[pair[0]] = max(self._told.get(pair[0], 0), document["data"]["score"])
+                # Whoever was told reads the board at once, wherever that may be.
+                await self._look(random.choice(self._doors()))
                 return
             if reply.code == "already_granted":
                 if attempt == 0:
@@ -270,21 +276,34 @@ class Load:
         """Read the board through each door in turn: 200 whatever is away."""
         while True:
             for door in self._doors():
-                try:
-                    async with (
-                        asyncio.timeout(self._patience_seconds),
-                        self._client.get(f"{door}/api/leaderboard") as response,
-                    ):
-                        await response.read()
-                        if response.status == 200:
-                            self.reads[door] += 1
-                        else:
-                            self.violations.append(f"the board of {door}: {response.status}")
-                except TimeoutError:
-                    self.violations.append(f"{door}: no board in {self._patience_seconds} s")
-                except (aiohttp.ClientError, OSError):
-                    pass  # the door is closed, and `reading_goes_on` asks whether it opens again
+                await self._look(door)
             await asyncio.sleep(0.05)
+
+    async def _look(self, door: str) -> None:
+        """Read the board once: it knows of every grant that was answered before."""
+        told, began = dict(self._told), time.monotonic()
+        try:
+            async with (
+                asyncio.timeout(self._patience_seconds),
+                self._client.get(f"{door}/api/leaderboard") as response,
+            ):
+                body = await response.read()
+        except TimeoutError:
+            self.violations.append(f"{door}: no board in {self._patience_seconds} s")
+        except (aiohttp.ClientError, OSError):
+            pass  # the door is closed, and `reading_goes_on` asks whether it opens again
+        else:
+            if response.status != 200:
+                self.violations.append(f"the board of {door}: {response.status}")
+                return
+            self.reads[door] += 1
+            document = orjson.loads(body)
+            if missed := _missed(document["data"], told):
+                seconds = time.monotonic() - began
+                self.violations.append(
+                    f"{door} showed version {document['version']} after {seconds:.3f} s without "
+                    f"what had been answered: {missed}"
+                )
 
     # Subscribers.
 
@@ -316,6 +335,13 @@ class Load:
                 subscriber.moments.append(time.monotonic())
                 subscriber.versions.append(int(event["id"]))
                 subscriber.board = orjson.loads(event["data"])["topUsers"]
+
+
+def _missed(entries: list[dict[str, Any]], told: dict[str, int]) -> dict[str, int]:
+    """Whose scores are higher than this board knows, and how high."""
+    shown = {entry["userId"]: entry["score"] for entry in entries}
+    last = min(shown.values()) if len(shown) == TOP else 0
+    return {user: score for user, score in told.items() if shown.get(user, last) < score}
 
 
 def _is_honest(reply: Reply, retry_after: str) -> bool:

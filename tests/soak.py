@@ -1,12 +1,12 @@
 """A soak: people play for as long as you like while everything breaks, in an order that a seed
 decides.
 
-    python -m tests.soak [--minutes 60] [--seed 7]        (make soak SOAK="--minutes 60")
+    python -m tests.soak [--minutes 60] [--seed 7] [--faults redis]   (make soak SOAK="--minutes 60")
 
 Three instances: one in this process, whose tasks can be counted; a steady process, which nobody
-kills and whose memory is measured; a mortal one, which is killed, frozen and restarted. Between
-them and the servers are proxies. At the end everything is reckoned up, and tasks, files and memory
-have to be back where they began.
+kills and whose memory is measured; a mortal one of two workers, which are killed, frozen, renewed
+and restarted. Between them and the servers are proxies. At the end everything is reckoned up, and
+tasks, files and memory have to be back where they began.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from scoreboard.migrations import migrate
 from scoreboard.operations import logs
-from tests.breaking import FAULTS, Stage, draw
+from tests.breaking import FAULTS, WORKERS, Stage, draw, parts_of
 from tests.conftest import a_database
 from tests.eventually import eventually
 from tests.instances import Instance, test_settings
@@ -88,8 +88,10 @@ class Report:
         )
 
 
-async def soak(servers: Servers, seconds: float, seed: int) -> Report:
-    """Play and break for so long; raises AssertionError when anything does not add up."""
+async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> Report:
+    """Play and break for so long, by the faults with this word in their names; raises
+    AssertionError when anything does not add up.
+    """
     pairs = a_game(
         servers.database_url,
         users=_USERS,
@@ -104,7 +106,8 @@ async def soak(servers: Servers, seconds: float, seed: int) -> Report:
                 await asyncio.sleep(_WARM_SECONDS)
                 memory = stage.steady.itself.memory_info().rss
                 began = time.monotonic()
-                faults = await _break_everything(stage, load, random.Random(seed), began + seconds)
+                dice = random.Random(seed)
+                faults = await _break_everything(stage, load, dice, began + seconds, word)
                 await load.flows(within_seconds=60.0)
                 await reckon(load, servers.database_url, servers.redis_url)
                 assert load.violations == []
@@ -125,26 +128,34 @@ async def soak(servers: Servers, seconds: float, seed: int) -> Report:
                 grown,
             )
     except BaseException as error:
-        error.add_note(f"replay: python -m tests.soak --seed {seed} --minutes {seconds / 60:g}")
+        replay = f"--seed {seed} --minutes {seconds / 60:g} --faults {word!r}"
+        error.add_note(f"replay: python -m tests.soak {replay}")
         raise
 
 
 async def _break_everything(
-    stage: Stage, load: Load, dice: random.Random, until: float
+    stage: Stage, load: Load, dice: random.Random, until: float, word: str
 ) -> Counter[str]:
     """One fault or two at a time, then grants and boards through every door. Only the dice decide
     what comes next, so the same seed gives the same order.
     """
     done: Counter[str] = Counter()
     while time.monotonic() < until:
-        chosen = draw(dice)
+        chosen = draw(dice, word)
         seconds = dice.uniform(*_FAULT_SECONDS)
         print(f"{seconds:.1f} s: {', '.join(chosen)}", flush=True)  # noqa: T201 - what is replayed
         await asyncio.gather(*(FAULTS[name](stage, seconds) for name in chosen))
         await load.flows(within_seconds=60.0)
+        await eventually(lambda: _all_is_up(stage), within_seconds=60.0, message="/readyz")
         assert load.violations == []
         done.update(chosen)
     return done
+
+
+async def _all_is_up(stage: Stage) -> bool:
+    """Whether every instance says so of every server."""
+    states = [await parts_of(door) for door in stage.doors()]
+    return all(all(state.values()) for state in states)
 
 
 def _tasks() -> Counter[str]:
@@ -163,7 +174,8 @@ async def _a_stage(servers: Servers) -> AsyncIterator[Stage]:
         a_line(servers.amqp_url) as amqp,
     ):
         urls = (database.url, redis.url, amqp.url)
-        steady, mortal = ScoreboardServer(*urls, **_SETTINGS), ScoreboardServer(*urls, **_SETTINGS)
+        steady = ScoreboardServer(*urls, **_SETTINGS)
+        mortal = ScoreboardServer(*urls, workers=WORKERS, **_SETTINGS)
         settings = test_settings(
             database_url=database.url, redis_url=redis.url, amqp_url=amqp.url, **_SETTINGS
         )
@@ -179,6 +191,7 @@ async def _a_stage(servers: Servers) -> AsyncIterator[Stage]:
                     database_line=database,
                     redis_line=redis,
                     amqp_line=amqp,
+                    database_url=servers.database_url,
                     redis_url=servers.redis_url,
                     amqp_url=servers.amqp_url,
                     lasting=(home.url, steady.url),
@@ -195,7 +208,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--faults", default="", help="a word in the names of the faults to make")
     arguments = parser.parse_args()
+    if not any(arguments.faults in name for name in FAULTS):
+        parser.error(f"no fault has {arguments.faults!r} in its name; there are {sorted(FAULTS)}")
     logging.disable(logging.CRITICAL)  # what breaks on purpose is no news
     logs.configure("error", "console", "soak")
     with ExitStack() as stack:
@@ -213,7 +229,9 @@ def main() -> None:
         servers = Servers(
             postgres, own["redis"], rabbit, url, own["redis"].url, rabbit.add_vhost("soak")
         )
-        report = asyncio.run(soak(servers, arguments.minutes * 60, arguments.seed))
+        report = asyncio.run(
+            soak(servers, arguments.minutes * 60, arguments.seed, arguments.faults)
+        )
     sys.stdout.write(f"{report}\n")
 
 

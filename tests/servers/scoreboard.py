@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,10 +29,12 @@ class ScoreboardServer(ServerProcess):
         amqp_url: str,
         *,
         environment: dict[str, str] | None = None,
+        workers: int = 1,
         **settings: object,
     ) -> None:
         """Keyword arguments are settings; `environment` is for what surrounds the process."""
         super().__init__()
+        self._workers = workers
         given = {
             "database_url": database_url,
             "redis_url": redis_url,
@@ -66,7 +69,8 @@ class ScoreboardServer(ServerProcess):
 
     def launch(self) -> subprocess.Popen[bytes]:
         return self.spawn(
-            [sys.executable, "-m", "scoreboard", "serve"], environment=self._environment
+            [sys.executable, "-m", "scoreboard", "serve", "--workers", str(self._workers)],
+            environment=self._environment,
         )
 
     def answers(self) -> bool:
@@ -78,6 +82,15 @@ class ScoreboardServer(ServerProcess):
             return self.answers()
         except OSError:
             return False
+
+    def renew(self) -> None:
+        """SIGHUP: each worker is replaced, one after the other."""
+        os.kill(self.pid, signal.SIGHUP)
+
+    def workers(self) -> set[int]:
+        """The process ids of the workers, zombies left out."""
+        children = self.itself.children()
+        return {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
 
     def leave(self, within_seconds: float) -> int:
         """SIGTERM, and its exit status. Raises ServerFailedError when it takes longer."""
