@@ -1,7 +1,7 @@
 """A soak: people play for as long as you like while everything breaks, in an order that a seed
 decides.
 
-    python -m tests.soak [--minutes 60] [--seed 7] [--faults redis]   (make soak SOAK="--minutes 60")
+    python -m tests.soak [--minutes 60] [--seed 7] [--faults redis]    (make soak SOAK="...")
 
 Three instances: one in this process, whose tasks can be counted; a steady process, which nobody
 kills and whose memory is measured; a mortal one of two workers, which are killed, frozen, renewed
