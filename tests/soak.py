@@ -110,7 +110,7 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
                 faults = await _break_everything(stage, load, dice, began + seconds, word)
                 await load.flows(within_seconds=60.0)
                 await reckon(load, servers.database_url, servers.redis_url)
-                assert load.violations == []
+                assert load.violations == [], load.violations[:9]
             await eventually(lambda: not _tasks() - tasks, within_seconds=30.0, message="tasks")
             await eventually(
                 lambda: stage.steady.itself.num_fds() <= files + _FILES, message="open files"
@@ -147,7 +147,7 @@ async def _break_everything(
         await asyncio.gather(*(FAULTS[name](stage, seconds) for name in chosen))
         await load.flows(within_seconds=60.0)
         await eventually(lambda: _all_is_up(stage), within_seconds=60.0, message="/readyz")
-        assert load.violations == []
+        assert load.violations == [], load.violations[:9]
         done.update(chosen)
     return done
 
