@@ -209,7 +209,7 @@ def _dependencies(
 ) -> list[Part]:
     async def bus_is_connected() -> None:
         if not bus.connected:
-            raise ConnectionError
+            raise ConnectionError(bus.refused)
 
     probes: dict[str, Callable[[], Awaitable[object]]] = {
         "postgresql": ledger.version,
@@ -223,4 +223,6 @@ def _dependencies(
         for name, probe in probes.items()
     }
     parts["postgresql"].refused = lambda: refusals.recent
+    if "rabbitmq" in parts:
+        parts["rabbitmq"].refused = lambda: bus.refused
     return list(parts.values())
