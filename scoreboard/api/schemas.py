@@ -346,7 +346,7 @@ class PartSchema(Schema):
     )
     refused = fields.String(
         metadata={
-            "description": "What it refuses, or did within the last minute, whether it is up or not.",
+            "description": "What it refuses, or did within the last minute, up or not.",
             "example": "a right is missing (42501)",
         }
     )

@@ -44,16 +44,14 @@ LIVE: Final = (
         "scoreboard/live/publisher.py",
         "        if is_blocked(connection):\n",
         "        if False:\n",
-        f"{BUS}::"
-        "test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
+        f"{BUS}::test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
     ),
     Guard(
         "a broker is asked now and then whether it takes messages",
         "scoreboard/live/publisher.py",
         "                probe_is_due = not await self._a_board_comes()\n",
         "                await self._a_board_comes()\n",
-        f"{BUS}::"
-        "test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
+        f"{BUS}::test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
     ),
     Guard(
         "whoever may make the exchange again does",
