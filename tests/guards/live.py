@@ -69,6 +69,13 @@ LIVE: Final = (
         f"{BUS}::test_a_full_queue_of_somebody_else_costs_no_board_and_no_connection",
     ),
     Guard(
+        "a heartbeat ends no event",
+        "scoreboard/live/frames.py",
+        'Frame.of(b": heartbeat\\n")',
+        'Frame.of(b": heartbeat\\n\\n")',
+        "tests/unit/test_frames.py::test_only_events_with_data_end_with_an_empty_line",
+    ),
+    Guard(
         "deploy: nothing follows the farewell",
         "scoreboard/live/subscriber.py",
         "        self.version = sys.maxsize\n",
