@@ -218,7 +218,7 @@ def _dependencies(
 ) -> list[Part]:
     async def bus_is_connected() -> None:
         if not bus.connected:
-            raise ConnectionError
+            raise ConnectionError(bus.refused)
 
     probes: dict[str, Callable[[], Awaitable[object]]] = {
         "postgresql": ledger.version,
@@ -233,4 +233,6 @@ def _dependencies(
     }
     parts["postgresql"].refused = lambda: refusals.recent
     parts["redis"].refused = lambda: redis.refused
+    if "rabbitmq" in parts:
+        parts["rabbitmq"].refused = lambda: bus.refused
     return list(parts.values())

@@ -58,9 +58,9 @@ class Broker:
         )
         self.close_connections()
 
-    def permit(self, configure: str = ".*") -> None:
-        """Give them back, or a part of them: what the user may make."""
-        every = ", ".join([_binary(configure), *['<<".*">>'] * 2])
+    def permit(self, configure: str = ".*", write: str = ".*") -> None:
+        """Give them back, or a part of them: what the user may make, and write to."""
+        every = ", ".join(map(_binary, (configure, write, ".*")))
         self._ask(
             f"rabbit_auth_backend_internal:set_permissions("
             f'{_binary(USER)}, VHOST, {every}, <<"test">>)'

@@ -91,35 +91,26 @@ class Stream:
 
     async def read(self) -> None:
         """Parse what comes until the end."""
+        fields: dict[str, str] = {}
         try:
-            async for block in _blocks(self.response):
-                self._take(block)
+            async for raw in self.response.content:
+                line = raw.decode().rstrip("\r\n")
+                if line.startswith(":"):
+                    self.heartbeats += 1
+                elif line:
+                    name, _, value = line.partition(":")
+                    fields[name] = value.removeprefix(" ")
+                else:
+                    self._take(fields)
+                    fields = {}
         finally:
             self.ended = True
 
-    def _take(self, block: list[str]) -> None:
-        fields: dict[str, str] = {}
-        for line in block:
-            if line.startswith(":"):
-                self.heartbeats += 1
-                continue
-            name, _, value = line.partition(":")
-            fields[name] = value.removeprefix(" ")
+    def _take(self, fields: dict[str, str]) -> None:
+        assert "data" in fields, f"an empty line that ends no event, after {self.events[-1:]}"
         if "retry" in fields:
             self.retries.append(int(fields["retry"]))
-        if "data" in fields:
-            self.events.append(Event(fields["event"], json.loads(fields["data"]), fields.get("id")))
-
-
-async def _blocks(response: aiohttp.ClientResponse) -> AsyncIterator[list[str]]:
-    block: list[str] = []
-    async for raw in response.content:
-        line = raw.decode().rstrip("\r\n")
-        if line:
-            block.append(line)
-        elif block:
-            yield block
-            block = []
+        self.events.append(Event(fields["event"], json.loads(fields["data"]), fields.get("id")))
 
 
 class Instance:

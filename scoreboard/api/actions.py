@@ -37,6 +37,7 @@ _SHARED: Final = {"Cache-Control": "public, max-age=60"}
     "listActions",
     "List the actions",
     tag="Actions",
+    query=_PAGE,
     answers={
         200: Answer(ActionsSchema(), headers=("Cache-Control",), shared=True),
         304: Answer(
@@ -56,7 +57,8 @@ async def catalogue(request: web.Request) -> web.Response:
     """What can be completed and what it is worth, a page at a time in the order of action ids.
 
     `?limit=` (1 to 1000, default 100) is the size of a page; `?after=` is the action id behind
-    which the page begins: the `next` of the page before. Public, and cacheable for a minute.
+    which the page begins: the `next` of the page before. Public, and cacheable for a minute. Each
+    of the two is given once; parameters of other names are passed over.
     """
     query = read_query(request, _PAGE)
     limit = query["limit"]

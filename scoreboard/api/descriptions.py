@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from aiohttp import web
-from aiohttp_apigami import docs, json_schema, response_schema
+from aiohttp_apigami import docs, json_schema, querystring_schema, response_schema
 from marshmallow import Schema, fields
 
 from scoreboard.api.schemas import ErrorSchema
@@ -92,6 +92,7 @@ class Operation:
     answers: Mapping[int, Answer]
     errors: Sequence[type[ScoreboardError] | ScoreboardError] = ()
     body: Schema | None = None
+    query: Schema | None = None  # the parameters that it knows; all others are passed over
     authorization: Authorization = "none"
     parameters: tuple[str, ...] = ()  # request headers
     events: tuple[Event, ...] = ()
@@ -107,6 +108,8 @@ class Operation:
         )(handler)
         if self.body is not None:
             json_schema(self.body, required=True)(handler)
+        if self.query is not None:
+            querystring_schema(self.query)(handler)
         for status, schema in self._schemas().items():
             response_schema(schema, status)(handler)
         setattr(handler, _ATTRIBUTE, self)

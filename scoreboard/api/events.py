@@ -33,7 +33,7 @@ Server-sent events (WHATWG HTML, 9.2), each with one line of JSON as its data:
 
 - `retry:` comes first: the milliseconds after which to reconnect, different for each client so that
   they do not all return at once.
-- A comment line, `: heartbeat`, comes when nothing else did for some seconds.
+- A comment line, `: heartbeat`, comes every few seconds, without an empty line behind it.
 - Nothing is replayed and `Last-Event-ID` is not read: the board after `connected` is the newest.
 
 The answer never ends by itself, so *Try it out* on this page cannot show it. Use `curl -N`, or

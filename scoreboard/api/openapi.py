@@ -46,6 +46,9 @@ board with `GET /api/leaderboard/stream`, or poll `GET /api/leaderboard`.
 **Errors** all have one form, `{"success": false, "message": …, "code": …}`. `message` is for people
 and may change; `code` is for programs and never does.
 
+**Parameters** behind the `?` that an operation does not name are passed over; those that it names
+are given once.
+
 <details><summary>All codes</summary>
 
 | code | status | message |
@@ -125,7 +128,8 @@ def _add_event_schemas(apigami: AiohttpApiSpec, operation: Operation) -> None:
 def _complete(described: dict[str, Any], operation: Operation) -> None:
     """Write into an operation what apigami left out, and drop what OpenAPI 3 does not know."""
     described.pop("produces")
-    described["parameters"] = [_ref("parameters", name) for name in operation.parameters]
+    headers = [_ref("parameters", name) for name in operation.parameters]
+    described["parameters"] = [*described.get("parameters", ()), *headers]
     if operation.body is not None:
         described["requestBody"]["content"][JSON]["example"] = example_of(operation.body)
     if operation.events:

@@ -21,10 +21,14 @@ _PUBLIC: Final = frozenset(
 _ANY: Final = "*"
 # HEAD too: a cache that renews what it holds by it would forget whose answer that is.
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-# What the JavaScript client sends and reads beyond what every page may.
+# What the JavaScript client sends and reads beyond what every page may; and what other clients of
+# streams send: the last two, which nobody here reads. A browser that hears no to one of them sends
+# nothing at all, and the client that has seen an event would never come back.
 _ASKED: Final = {
     "Access-Control-Allow-Methods": "GET",
-    "Access-Control-Allow-Headers": "Authorization, If-None-Match, traceparent",
+    "Access-Control-Allow-Headers": (
+        "Authorization, If-None-Match, traceparent, Last-Event-ID, Cache-Control"
+    ),
     "Access-Control-Max-Age": "7200",  # browsers ask no less often
 }
 _READ: Final = "ETag, Retry-After"

@@ -83,10 +83,18 @@ async def _body(request: web.Request) -> bytes:
 
 
 def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
-    """Validate the query. Raises InvalidPayload, which names each parameter that is wrong."""
+    """Validate the query, and pass over what the schema does not know (docs/decisions/0031).
+    Raises InvalidPayload, which names each parameter that is wrong.
+    """
     if len(request.rel_url.raw_query_string) > QUERY_MAX_CHARS:
         raise InvalidPayload({"_schema": ["The query is too long."]}, _QUERY_NOT_VALID)
-    return _loaded(schema, dict(request.query), _QUERY_NOT_VALID)
+    query = request.query
+    known = [field.data_key or name for name, field in schema.fields.items()]
+    # Of two, a proxy on the way and this service might each take another one.
+    twice = {name: ["Give it once."] for name in known if len(query.getall(name, ())) > 1}
+    if twice:
+        raise InvalidPayload(twice, _QUERY_NOT_VALID)
+    return _loaded(schema, dict(query), _QUERY_NOT_VALID)
 
 
 def reply(

@@ -22,6 +22,7 @@ _USERNAME_PATTERN: Final = r"^[^\u0000-,/:-@\[-^`{-\u009f\u2028\u2029]+$"
 _PRINTABLE_PATTERN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 # Unicode's Cc, Cs, Zl and Zp. Looking at each character of a body in turn takes a millisecond.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
+_NUMBER: Final = re.compile("0|-?[1-9][0-9]{0,9}")
 _NEW_PASSWORD: Final = (
     f"At least {CHARS_MIN} characters; none of the passwords that are tried first, nor a name of "
     "yours with little beside it."
@@ -143,11 +144,34 @@ class RefreshSchema(_Body):
     )
 
 
+class _Number(fields.Integer):
+    """A whole number in a query: digits, as a JSON number has them, and nothing that Python takes
+    for some: `1_0`, ` 5`, digits of other scripts.
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 class PageSchema(_Body):
     """The query of a paged list."""
 
-    after = fields.String(load_default="", validate=[validate.Length(max=100), _printable])
-    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+    after = fields.String(
+        load_default="",
+        validate=[validate.Length(max=100), _printable],
+        metadata={
+            "description": "The action id behind which the page begins, the `next` of the page "
+            "before. Given once.",
+            "pattern": _PRINTABLE_PATTERN,
+        },
+    )
+    limit = _Number(
+        load_default=100,
+        validate=validate.Range(1, 1000),
+        metadata={"description": "The size of a page, in digits. Given once."},
+    )
 
 
 # Answers
@@ -346,7 +370,7 @@ class PartSchema(Schema):
     )
     refused = fields.String(
         metadata={
-            "description": "What it refused within the last minute, whether it is up or not.",
+            "description": "What it refuses, or did within the last minute, up or not.",
             "example": "a right is missing (42501)",
         }
     )

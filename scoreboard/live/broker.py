@@ -12,7 +12,6 @@ import itertools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from functools import partial
 from typing import Final
 
 import aio_pika
@@ -41,8 +40,9 @@ _BROKER_ERRORS: Final = (
     asyncio.InvalidStateError,
 )
 
-# What is done with a connection. It says when boards get through, and raises when they do no more.
-Work = Callable[[AbstractConnection, Callable[[], None]], Awaitable[None]]
+# What is done with a connection. It tells the side when boards get through and when they are
+# blocked, and raises when the connection is of no more use.
+Work = Callable[[AbstractConnection, "Side"], Awaitable[None]]
 
 
 class Side:
@@ -55,8 +55,10 @@ class Side:
         self._instance = instance
         self._addresses = addresses
         self._metrics = metrics
+        self._broker = ""
         self._is_lost = False
         self.up = False
+        self.blocked = False
 
     async def run(self, work: Work) -> None:
         """Do the work, with one connection after the other, until cancelled."""
@@ -66,7 +68,7 @@ class Side:
             began = time.monotonic()
             try:
                 async with self._connection(broker) as connection:
-                    await work(connection, partial(self._note_up, broker))
+                    await work(connection, self)
             # Who waits for a broker that was silent for too long gets a cancellation from aiormq
             # that nobody asked for; unnoticed it would end this side for good.
             except (*_BROKER_ERRORS, asyncio.CancelledError) as error:
@@ -85,6 +87,7 @@ class Side:
                 heartbeat=_HEARTBEAT_SECONDS,
                 client_properties={"connection_name": f"scoreboard.{self._instance}.{self._name}"},
             )
+        self._broker = broker.rpartition("@")[2]
         self._metrics.bus_connects.labels(self._name).inc()
         try:
             yield connection
@@ -94,15 +97,30 @@ class Side:
                 async with asyncio.timeout(1):  # a frozen broker answers no goodbye
                     await connection.close()
 
-    def _note_up(self, broker: str) -> None:
-        """A connection alone carries nothing: what is sent before a queue is bound is lost."""
-        self.up, self._is_lost = True, False
-        self._metrics.bus_connected.labels(self._name).set(1)
-        log.info("scoreboard.bus.connected", side=self._name, broker=broker.rpartition("@")[2])
+    def note_up(self) -> None:
+        """A connection alone carries nothing: what is sent before a queue is bound is lost, and
+        what a broker does not confirm may never be read.
+        """
+        if self.up:
+            return
+        self._set(up=True, blocked=False)
+        self._is_lost = False
+        log.info("scoreboard.bus.connected", side=self._name, broker=self._broker)
+
+    def note_blocked(self) -> None:
+        """The broker can be reached, and takes no messages until it says so."""
+        if self.blocked:
+            return
+        self._set(up=False, blocked=True)
+        log.warning("scoreboard.bus.blocked", side=self._name, broker=self._broker)
 
     def _note_down(self) -> None:
-        self.up = False
-        self._metrics.bus_connected.labels(self._name).set(0)
+        self._set(up=False, blocked=False)
+
+    def _set(self, *, up: bool, blocked: bool) -> None:
+        self.up, self.blocked = up, blocked
+        self._metrics.bus_connected.labels(self._name).set(up)
+        self._metrics.bus_blocked.labels(self._name).set(blocked)
 
     def _note_lost(self, error: BaseException) -> None:
         """Log that the broker is lost, once until it is back."""
@@ -118,6 +136,22 @@ async def open_channel(
     """Open a channel, within the time that connecting may take."""
     async with asyncio.timeout(CONNECT_SECONDS):
         return await connection.channel(publisher_confirms=publisher_confirms)
+
+
+def is_blocked(connection: AbstractConnection) -> bool:
+    """Whether the broker has said that it reads nothing more of this connection, for its memory or
+    its disk is nearly full. The driver keeps that to itself, but for `ready`, which waits for the
+    end of it: so it is taken one step, to see whether it does.
+    """
+    if connection.transport is None:
+        return False
+    ready = connection.transport.connection.ready()
+    try:
+        ready.send(None)
+    except StopIteration:
+        return False
+    ready.close()
+    return True
 
 
 def lost(connection: AbstractConnection, *wakes: asyncio.Event) -> asyncio.Event:

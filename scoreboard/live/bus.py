@@ -33,6 +33,10 @@ class Bus(Protocol):
     def connected(self) -> bool:
         """Whether boards get through, as far as is known."""
 
+    @property
+    def refused(self) -> str:
+        """What the bus refuses while it can be reached, in words; "" if nothing."""
+
 
 class Hears(Protocol):
     """Whoever hears of the boards of others: the hub."""
@@ -49,6 +53,7 @@ class LocalBus:
     """The bus of a single instance: every board is here already."""
 
     connected = True
+    refused = ""
 
     def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Nothing to do: the hub of this process was offered the board by `submit`."""

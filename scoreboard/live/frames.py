@@ -58,4 +58,5 @@ def closing(code: str, message: str) -> bytes:
 
 # Code of the `closing` event after which clients forget the highest version that they have seen.
 RENUMBERED: Final = "renumbered"
-HEARTBEAT: Final = Frame.of(b": heartbeat\n\n")
+# Without an empty line: that ends an event, and some clients make one without data of it.
+HEARTBEAT: Final = Frame.of(b": heartbeat\n")

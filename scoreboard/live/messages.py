@@ -23,6 +23,7 @@ from scoreboard.signatures import Signatures
 
 EXCHANGE: Final = "scoreboard.events"
 EVENT_TYPE: Final = "score:update"
+PROBE_TYPE: Final = "probe"
 PURPOSE: Final = "scoreboard bus"
 VERSION_HEADER: Final = "version"
 INSTANCE_HEADER: Final = "instance"
@@ -72,6 +73,11 @@ class Messages:
         message = Message(EVENT_TYPE, f"board-{board.version}", headers, board.to_json())
         headers[SIGNATURE_HEADER] = self._signatures.of(_signed(message))
         return message
+
+    def probe(self) -> Message:
+        """Make a message of no board, which says itself that it is no news to anybody."""
+        headers = {VERSION_HEADER: -1, INSTANCE_HEADER: self.instance}
+        return Message(PROBE_TYPE, PROBE_TYPE, headers, b"")
 
     def read(self, message: Message) -> tuple[Board, Origin | None]:
         """Make a board of a message. Raises Refused."""

@@ -1,8 +1,8 @@
 """The border to RabbitMQ: a fanout exchange carries each new board to every instance.
 
-`publish` never waits and never fails: it puts the board into a slot (`live.slot`), and a task
-publishes what the slot holds until the broker confirms it. So a broker that is away costs one board
-of memory, and the first thing it gets on return is the newest.
+`publish` never waits and never fails: it puts the board into a slot (`live.slot`), and
+`live.publisher` publishes what the slot holds until the broker confirms it. So a broker that is
+away costs one board of memory, and the first thing it gets on return is the newest.
 
 Consuming, each connection declares a fresh exclusive queue, for after a half-open connection the
 broker still holds the old name (docs/decisions/0004). What the gap lost, `on_connected` makes the
@@ -17,9 +17,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import time
 from collections.abc import Callable
-from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import aio_pika
@@ -27,10 +26,8 @@ import structlog
 from aio_pika.abc import (
     AbstractChannel,
     AbstractConnection,
-    AbstractExchange,
     AbstractQueue,
 )
-from aio_pika.exceptions import DeliveryError
 from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import ChannelAccessRefused
 
@@ -40,13 +37,14 @@ from scoreboard.live.bus import Hears, addresses
 from scoreboard.live.messages import (
     EXCHANGE,
     INSTANCE_HEADER,
+    PROBE_TYPE,
     VERSION_HEADER,
     Fault,
     Message,
     Messages,
     Refused,
-    attributes_of,
 )
+from scoreboard.live.publisher import Publisher
 from scoreboard.live.slot import Slot
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
@@ -56,7 +54,6 @@ from scoreboard.scoring.model import Board, Origin
 log = structlog.get_logger("scoreboard.bus")
 
 _QUEUE_LENGTH: Final = 64
-_MESSAGE_LIFE: Final = timedelta(minutes=1)
 # The binding is asserted this often: somebody may delete it, or the exchange, in the management UI.
 _ASSERT_SECONDS: Final = 5
 _FLUSH_SECONDS: Final = 1.0
@@ -84,13 +81,11 @@ class RabbitBus:
         on_connected: Callable[[], None] = lambda: None,
         tracing: Tracing = OFF,
     ) -> None:
-        self._tracing = tracing
         brokers = addresses(url)
         if not brokers:
             raise ValueError("the address of RabbitMQ cannot be read")
         self._messages = messages
         self._metrics = metrics
-        self._publish_timeout_seconds = publish_timeout_seconds
         self._hub = hub
         self._on_connected = on_connected
         self._slot = Slot(metrics, tracing)
@@ -100,7 +95,15 @@ class RabbitBus:
         self._sides: list[tuple[Side, Work]] = []
         if publishes:
             side = Side("publish", messages.instance, brokers, metrics)
-            self._sides.append((side, self._publish_from_slot))
+            publisher = Publisher(
+                self._slot,
+                messages,
+                metrics,
+                tracing,
+                partial(self._channel, publisher_confirms=True),
+                timeout_seconds=publish_timeout_seconds,
+            )
+            self._sides.append((side, publisher.work))
         if hub is not None:
             side = Side("consume", messages.instance, brokers, metrics)
             self._sides.append((side, self._consume))
@@ -110,6 +113,12 @@ class RabbitBus:
         """Whether boards get through on each side that this instance has."""
         return all(side.up for side, _ in self._sides)
 
+    @property
+    def refused(self) -> str:
+        """What the broker refuses while it can be reached, in words; "" if nothing."""
+        blocked = any(side.blocked for side, _ in self._sides)
+        return "it takes no messages, for its memory or its disk is nearly full" if blocked else ""
+
     def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Put the board into the slot, unless it holds a newer one."""
         self._slot.put(board, origin)
@@ -118,9 +127,12 @@ class RabbitBus:
         """Wait until the broker confirmed what was published, but not for long: the other instances
         notice by the version what they missed.
         """
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._slot.emptied()
+        except TimeoutError:
+            self._metrics.events_unconfirmed.inc()
+            log.warning("scoreboard.bus.unconfirmed", waited_seconds=_FLUSH_SECONDS)
 
     async def run(self) -> None:
         """Publish and consume until cancelled; reconnect whenever the broker is lost."""
@@ -128,74 +140,15 @@ class RabbitBus:
             for side, work in self._sides:
                 tasks.create_task(side.run(work))
 
-    # Publishing
-
-    async def _publish_from_slot(
-        self, connection: AbstractConnection, note_up: Callable[[], None]
-    ) -> None:
-        channel = await self._channel(connection, publisher_confirms=True)
-        exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-        note_up()
-        ended = lost(connection, self._slot.filled)
-        while not ended.is_set():
-            if waiting := self._slot.take():
-                await self._publish_one(exchange, *waiting)
-            else:
-                await self._slot.fill()
-        raise ConnectionError("the connection was closed")
-
-    async def _publish_one(
-        self, exchange: AbstractExchange, board: Board, origin: Origin | None
-    ) -> None:
-        """Publish and wait for the confirm; without one, the board goes back unless a newer one
-        waits. Where RabbitMQ says that some queue did not take it (somebody's, that is full), all
-        others have it, and to send it again would only make it twice.
-        """
-        started = time.perf_counter()
-        trace = None if origin is None else origin.trace
-        try:
-            with self._tracing.span(
-                "scoreboard.publish", trace, kind="producer", attributes=attributes_of(board)
-            ) as span:
-                async with asyncio.timeout(self._publish_timeout_seconds):
-                    message = self._message(board, origin, span.trace)
-                    await exchange.publish(message, routing_key="", mandatory=False)
-        except DeliveryError as error:
-            self._metrics.publish_failures.inc()
-            if self._seldom.due("nacked"):
-                log.warning("scoreboard.bus.not_taken_by_all", error=str(error))
-            raise_if_cancelled()
-            return
-        except BaseException:
-            self._slot.put(board, origin)
-            self._metrics.publish_failures.inc()
-            raise
-        raise_if_cancelled()
-        self._metrics.published.inc()
-        self._metrics.publish_seconds.observe(time.perf_counter() - started)
-
-    def _message(self, board: Board, origin: Origin | None, trace: str | None) -> aio_pika.Message:
-        message = self._messages.write(board, origin, trace)
-        return aio_pika.Message(
-            message.body,
-            content_type="application/json",
-            type=message.kind,
-            app_id="scoreboard",
-            message_id=message.message_id,
-            timestamp=board.changed_at,
-            expiration=_MESSAGE_LIFE,
-            headers=dict(message.headers),
-        )
-
     # Consuming
 
-    async def _consume(self, connection: AbstractConnection, note_up: Callable[[], None]) -> None:
+    async def _consume(self, connection: AbstractConnection, side: Side) -> None:
         channel = await self._channel(connection, publisher_confirms=False)
         queue = await self._bind_fresh_queue(channel)
         # By aiormq: what aio-pika would make of a message first may fail, and nobody would hear it.
         beneath = await channel.get_underlay_channel()
         await beneath.basic_consume(queue.name, self._receive, no_ack=True, exclusive=True)
-        note_up()
+        side.note_up()
         self._on_connected()
         ended = lost(connection)
         while True:
@@ -225,8 +178,11 @@ class RabbitBus:
             await queue.bind(EXCHANGE)
 
     async def _receive(self, delivered: DeliveredMessage) -> None:
-        self._metrics.events_received.inc()
         properties = delivered.header.properties
+        if properties.message_type == PROBE_TYPE:
+            self._metrics.bus_probes_received.inc()
+            return
+        self._metrics.events_received.inc()
         message = Message(
             properties.message_type,
             properties.message_id,

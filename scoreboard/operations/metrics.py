@@ -212,6 +212,9 @@ class Metrics:
         self.events_superseded = make.counter(
             "events_superseded", "Boards replaced by a newer one unpublished."
         )
+        self.events_unconfirmed = make.counter(
+            "events_unconfirmed", "Boards given up at an end: the bus had not confirmed them."
+        )
         self.events_received = make.counter("events_received", "Boards received from the bus.")
         self.events_refused = make.counter(
             "events_refused",
@@ -239,6 +242,16 @@ class Metrics:
             "Whether boards get through on this side of the bus.",
             "side",
             together="livemin",
+        )
+        self.bus_blocked = make.gauge(
+            "bus_blocked",
+            "Whether the bus takes no messages: its memory or its disk is nearly full.",
+            "side",
+            together="livemax",
+        )
+        self.bus_probes_received = make.counter(
+            "bus_probes_received",
+            "Messages without a board: somebody looked whether the bus takes any.",
         )
         self.bus_connects = make.counter("bus_connects", "Connections made to the bus.", "side")
         self.catch_ups = make.counter(

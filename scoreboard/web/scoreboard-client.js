@@ -510,8 +510,9 @@ class EventParser {
 /**
  * Which tab talks to the server: whoever holds the lock. It tells the others; when it falls silent
  * (a frozen tab keeps its lock), one that somebody looks at takes the lock from it. Without locks or
- * channels (pages on plain HTTP have no locks) each talks for itself while somebody looks at it: six
- * tabs that nobody sees would leave no connection to the seventh.
+ * channels (pages on plain HTTP have no locks; where cookies are blocked or a frame is sandboxed, both
+ * are denied) each talks for itself while somebody looks at it: six tabs that nobody sees would leave
+ * no connection to the seventh. What was denied once is not asked for again.
  */
 class Tabs {
   leads = false;
@@ -523,6 +524,8 @@ class Tabs {
   #resign = null;
   #campaign = null;
   #greeted = false; // or had the time to be
+  #denied = false;
+  #stealing = false;
   #silence;
   #pulse;
   #unseen;
@@ -535,14 +538,9 @@ class Tabs {
 
   start() {
     this.#running = true;
-    if (!this.#share || !navigator.locks || !globalThis.BroadcastChannel) {
-      this.#take();
-      if (!this.#share) return;
-      document.addEventListener("visibilitychange", this.#look);
-      this.#look();
-      return;
-    }
-    this.#channel = new BroadcastChannel(this.#name);
+    if (!this.#share) return this.#take();
+    this.#channel = this.#denied ? null : openChannel(this.#name);
+    if (!this.#channel) return this.#goAlone();
     this.#channel.onmessage = ({ data }) => this.#receive(data);
     this.#silence = new Watchdog(() => this.#nobodySpeaks());
     this.#greeted = false;
@@ -554,12 +552,25 @@ class Tabs {
     this.#running = false;
     document.removeEventListener("visibilitychange", this.#look);
     clearTimeout(this.#unseen);
-    this.#silence?.stop();
-    this.#campaign?.abort();
+    this.#leaveOthers();
     this.#lose();
     this.#resign?.();
+  }
+
+  #leaveOthers() {
+    this.#silence?.stop();
+    this.#campaign?.abort();
+    this.#campaign = null;
     this.#channel?.close();
     this.#channel = null;
+  }
+
+  #goAlone() {
+    this.#denied = true;
+    this.#leaveOthers();
+    document.addEventListener("visibilitychange", this.#look);
+    if (!this.leads) this.#take();
+    this.#look();
   }
 
   tell(news) {
@@ -568,8 +579,9 @@ class Tabs {
 
   /** Ask the one that leads. It may be frozen, and need not be waited for as long as a silence. */
   ask(wanted) {
-    this.#channel?.postMessage({ wanted });
-    this.#silence?.expect(this.#greeted ? ANSWER_MS : GREETING_MS);
+    if (!this.#channel) return;
+    this.#channel.postMessage({ wanted });
+    this.#silence.expect(this.#greeted ? ANSWER_MS : GREETING_MS);
   }
 
   /** Wait for the lock, hold it until `stop`, and stand again when it was taken from us. */
@@ -577,17 +589,22 @@ class Tabs {
     this.#campaign?.abort();
     const campaign = (this.#campaign = new AbortController());
     const how = steal ? { steal } : { signal: campaign.signal };
+    this.#stealing = steal;
+    let held = false;
     const hold = () => {
-      if (!this.#running) return undefined;
+      if (this.#campaign !== campaign) return undefined;
+      held = true;
+      this.#stealing = false;
       this.#take();
       return new Promise((resolve) => (this.#resign = resolve));
     };
     try {
       await navigator.locks.request(this.#name, how, hold);
     } catch {
-      // AbortError: stolen, or we stand anew.
+      // Stolen, denied, or we stand anew.
     }
-    if (this.#campaign !== campaign || !this.#running) return;
+    if (this.#campaign !== campaign) return;
+    if (!held) return this.#goAlone();
     this.#lose();
     this.#silence.expect(2 * NEWS_SLACK_MS);
     this.#stand();
@@ -624,6 +641,7 @@ class Tabs {
     if (wanted && this.leads) this.#on.onAsked(wanted);
     if (!news || this.leads) return;
     this.#greeted = true;
+    this.#stealing = false;
     this.#silence.expect(news.limitMs);
     this.#on.onNews(news);
   }
@@ -632,8 +650,10 @@ class Tabs {
     const greeted = this.#greeted;
     this.#greeted = true;
     this.#silence.expect(PULSE_MS);
-    if (!greeted) this.#on.onNobody();
-    else if (document.visibilityState === "visible") this.#stand(true);
+    if (!greeted) return this.#on.onNobody();
+    if (document.visibilityState !== "visible") return;
+    if (this.#stealing) this.#goAlone(); // a lock that nobody gives us when we take it is none
+    else this.#stand(true);
   }
 }
 
@@ -674,6 +694,15 @@ class WakeWatch {
     const slept = Date.now() - this.#seenAt > SLEEP_MS;
     this.#seenAt = Date.now();
     if (slept && document.visibilityState === "visible") this.#onWake(true);
+  }
+}
+
+/** Null where locks or channels are not there, or denied to this page. */
+function openChannel(name) {
+  try {
+    return navigator.locks && new BroadcastChannel(name);
+  } catch {
+    return null;
   }
 }
 

@@ -25,12 +25,14 @@ export class Refusal extends Error {
 /** Event `change`: somebody logged in or out, here or in another tab. */
 export class Session extends EventTarget {
   #access = null; // {token, expiresAt}
-  #kept = read();
-  #stores = true;
+  #kept = null;
+  #stores = true; // until the storage is denied
+  #locks = true; // until locks are
   #renewing = null;
 
   constructor() {
     super();
+    this.#kept = this.#newest();
     addEventListener("storage", ({ key }) => (key === KEY || key === null) && this.#sync());
   }
 
@@ -121,9 +123,21 @@ export class Session extends EventTarget {
   }
 
   /** One tab at a time. The server answers a second one with the same token, and ends the log-in at
-   *  a third. */
-  #alone(work) {
-    if (navigator.locks) return navigator.locks.request("scoreboard.refresh", work);
+   *  a third. Locks that are denied (a sandboxed frame, blocked cookies) are not asked for again. */
+  async #alone(work) {
+    let begun = false;
+    const begin = () => {
+      begun = true;
+      return work();
+    };
+    if (this.#locks) {
+      try {
+        return await navigator.locks.request("scoreboard.refresh", begin);
+      } catch (failure) {
+        if (begun) throw failure;
+        this.#locks = false; // there are none on plain HTTP either
+      }
+    }
     return this.#stores ? inTurn(work) : work();
   }
 
@@ -142,7 +156,9 @@ export class Session extends EventTarget {
 
   /** What all tabs agree on; without a storage, what this one knows. */
   #newest() {
-    return this.#stores ? read() : this.#kept;
+    const found = this.#stores ? read() : undefined;
+    this.#stores = found !== undefined;
+    return this.#stores ? found : this.#kept;
   }
 
   /** Another tab wrote: its word is newer than ours. */
@@ -160,18 +176,28 @@ export class Session extends EventTarget {
  *  be closed in the middle of it. */
 async function inTurn(work) {
   const name = `${Math.random()}`;
-  for (;;) {
-    const [holder, since] = (localStorage.getItem(TURN) ?? " 0").split(" ");
-    const free = holder === name || Math.abs(Date.now() - Number(since)) > ANSWER_MS;
-    if (free && holder === name) break;
-    if (free) localStorage.setItem(TURN, `${name} ${Date.now()}`);
+  const patientUntil = Date.now() + 4 * ANSWER_MS;
+  while (!isMine(name) && Date.now() < patientUntil) {
     await new Promise((resume) => setTimeout(resume, 60 + 60 * Math.random()));
   }
   try {
     return await work();
   } finally {
-    if (localStorage.getItem(TURN)?.startsWith(name)) localStorage.removeItem(TURN);
+    if (turn().holder === name) store(TURN, null);
   }
+}
+
+/** Whether the turn is ours; asks for it if it is free. Where none can be kept, everybody's is. */
+function isMine(name) {
+  const { holder, since } = turn();
+  if (holder === name) return true;
+  const free = !(Math.abs(Date.now() - since) <= ANSWER_MS); // one that nobody can read is free
+  return free && !store(TURN, `${name} ${Date.now()}`);
+}
+
+function turn() {
+  const [holder, since] = (stored(TURN) ?? " 0").split(" ");
+  return { holder, since: Number(since) };
 }
 
 async function send(path, body, token, withinMs) {
@@ -187,21 +213,39 @@ async function send(path, body, token, withinMs) {
   throw new Refusal(response.status, document, response.headers.get("Retry-After"));
 }
 
+/** What is kept, null if nothing of ours is; undefined where storage is closed to us. */
 function read() {
+  const text = stored(KEY);
+  if (text === undefined) return undefined;
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY));
+    const kept = JSON.parse(text);
     return kept?.refreshToken ? kept : null;
   } catch {
-    return null; // no storage, or not ours: logged out
+    return null; // not ours
   }
 }
 
 /** Whether it could. Where storage is closed to us, a tab stays logged in until it is closed. */
 function write(kept) {
+  if (store(KEY, kept && JSON.stringify(kept))) return true;
+  store(KEY, null); // no room: an older token there would be used again, which ends the log-in
+  return false;
+}
+
+function stored(key) {
   try {
-    if (kept) localStorage.setItem(KEY, JSON.stringify(kept));
-    else localStorage.removeItem(KEY);
-    return true;
+    return localStorage.getItem(key);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keep a text, or with null no text. Answers whether it is kept: some say nothing. */
+function store(key, text) {
+  try {
+    if (text === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, text);
+    return localStorage.getItem(key) === text;
   } catch {
     return false;
   }

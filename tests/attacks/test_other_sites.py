@@ -112,6 +112,26 @@ async def test_pages_of_an_allowed_origin_read_what_is_public_and_nothing_else(
         assert "Access-Control-Allow-Credentials" not in await headers_of(instance, path)
 
 
+async def test_a_page_may_send_what_clients_of_streams_send_and_nothing_else(
+    start: Start,
+) -> None:
+    """A browser that hears no to one field sends nothing at all."""
+    instance = await start(allowed_origins=[GUEST])
+    for path in PUBLIC:
+        asked = {"Access-Control-Request-Method": "GET"}
+        found = await headers_of(instance, path, method="OPTIONS", headers=asked)
+        allowed = {
+            name.strip().lower() for name in found["Access-Control-Allow-Headers"].split(",")
+        }
+        assert allowed == {
+            "authorization",
+            "if-none-match",
+            "traceparent",
+            "last-event-id",
+            "cache-control",
+        }
+
+
 async def test_refusals_can_be_read_where_answers_can(start: Start) -> None:
     """The client has to see that it is limited, and for how long."""
     instance = await start(allowed_origins=[GUEST], rate_limit_per_ip="1/hour")

@@ -30,7 +30,7 @@ def entries(version: int, *names: str) -> list[dict[str, Any]]:
 
 TIMESTAMP = "2024-12-09T14:30:45Z"
 CONNECTED = b'event: connected\ndata: {"message":"Connected to leaderboard stream"}\n\n'
-HEARTBEAT = b": heartbeat\n\n"
+HEARTBEAT = b": heartbeat\n"
 
 
 @dataclass

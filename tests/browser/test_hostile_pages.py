@@ -26,6 +26,15 @@ LISTEN = """origin => {
     const source = new EventSource(`${origin}/api/leaderboard/stream`);
     source.addEventListener("score:update", event => window.heard.push(event.lastEventId));
 }"""
+COME_BACK = """origin => Promise.all(["leaderboard", "scoreboard"].map(async (name) => {
+    const headers = { "Cache-Control": "no-cache", "Last-Event-ID": "7" };
+    const response = await fetch(`${origin}/api/${name}/stream`, { headers, cache: "no-store" });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let seen = "";
+    while (!seen.includes("data:")) seen += (await reader.read()).value;
+    await reader.cancel();
+    return seen.split("\\n")[1];
+}))"""
 TRY_ALL = """async ([origin, token]) => {
     const headers = { Authorization: `Bearer ${token}` };
     const json = { ...headers, "Content-Type": "application/json" };
@@ -54,6 +63,15 @@ async def test_the_client_follows_the_board_from_a_page_of_an_allowed_origin(
     await eventually(lambda: _says(page, "states.includes('live') && heard.length > 0"))
     assert (await instance.submit(user, "run"))[0] == 200
     await eventually(lambda: _says(page, "boards.at(-1) === 2 && heard.at(-1) === '2'"))
+
+
+async def test_clients_of_streams_come_back_from_a_page_of_an_allowed_origin(
+    start: Start, fake: FakeServer, open_page: OpenPage
+) -> None:
+    """They send the id that they saw last, which a browser asks about before it sends it."""
+    instance = await start(allowed_origins=[fake.url.rstrip("/")])
+    page = await open_page(fake.url)
+    assert await page.evaluate(COME_BACK, instance.url) == ["event: connected"] * 2
 
 
 async def test_a_page_of_another_origin_gets_nothing_even_with_a_users_token(

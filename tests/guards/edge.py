@@ -18,6 +18,29 @@ from tests.guards.guard import (
 
 EDGE: Final = (
     Guard(
+        "clients of streams come back from an allowed origin",
+        "scoreboard/api/origins.py",
+        "traceparent, Last-Event-ID, Cache-Control",
+        "traceparent",
+        "tests/browser/test_hostile_pages.py::"
+        "test_clients_of_streams_come_back_from_a_page_of_an_allowed_origin",
+    ),
+    Guard(
+        "a number in a query is digits",
+        "scoreboard/api/schemas.py",
+        "        if not isinstance(value, str) or not _NUMBER.fullmatch(value):\n",
+        "        if False:\n",
+        "tests/service/test_queries.py::"
+        "test_a_number_is_digits_and_nothing_that_only_reads_like_some",
+    ),
+    Guard(
+        "a parameter of a query is given once",
+        "scoreboard/api/replies.py",
+        "    if twice:\n",
+        "    if False:\n",
+        "tests/service/test_queries.py::test_a_parameter_is_given_once",
+    ),
+    Guard(
         "an answer that has begun gets no second head",
         "scoreboard/api/middleware.py",
         "    if not request.writer.output_size:\n",

@@ -28,10 +28,30 @@ LIVE: Final = (
     Guard(
         "an instance is called connected once boards reach it",
         "scoreboard/live/broker.py",
-        "                    await work(connection, partial(self._note_up, broker))\n",
-        "                    self._note_up(broker)\n"
-        "                    await work(connection, lambda: None)\n",
+        "                    await work(connection, self)\n",
+        "                    self.note_up()\n                    await work(connection, self)\n",
         "tests/integration/test_bus.py::test_it_is_not_connected_before_its_queue_is_bound",
+    ),
+    Guard(
+        "an instance is called connected once a message of it was confirmed",
+        "scoreboard/live/publisher.py",
+        "        probe_is_due = True\n",
+        "        side.note_up()\n        probe_is_due = True\n",
+        f"{BUS}::test_whoever_may_not_publish_is_never_called_connected",
+    ),
+    Guard(
+        "a broker that takes no messages is waited for on one connection",
+        "scoreboard/live/publisher.py",
+        "        if is_blocked(connection):\n",
+        "        if False:\n",
+        f"{BUS}::test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
+    ),
+    Guard(
+        "a broker is asked now and then whether it takes messages",
+        "scoreboard/live/publisher.py",
+        "                probe_is_due = not await self._a_board_comes()\n",
+        "                await self._a_board_comes()\n",
+        f"{BUS}::test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
     ),
     Guard(
         "whoever may make the exchange again does",
@@ -43,10 +63,17 @@ LIVE: Final = (
     ),
     Guard(
         "a full queue of somebody else costs the bus nothing",
-        "scoreboard/live/rabbit.py",
+        "scoreboard/live/publisher.py",
         "        except DeliveryError as error:\n",
         "        except ZeroDivisionError as error:\n",
         f"{BUS}::test_a_full_queue_of_somebody_else_costs_no_board_and_no_connection",
+    ),
+    Guard(
+        "a heartbeat ends no event",
+        "scoreboard/live/frames.py",
+        'Frame.of(b": heartbeat\\n")',
+        'Frame.of(b": heartbeat\\n\\n")',
+        "tests/unit/test_frames.py::test_only_events_with_data_end_with_an_empty_line",
     ),
     Guard(
         "deploy: nothing follows the farewell",

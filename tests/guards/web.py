@@ -32,10 +32,41 @@ WEB: Final = (
     Guard(
         "a tab that nobody sees holds no connection",
         "scoreboard/web/scoreboard-client.js",
-        '      document.addEventListener("visibilitychange", this.#look);\n',
+        '    document.addEventListener("visibilitychange", this.#look);\n',
         "",
         "tests/browser/test_client.py::"
         "test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back",
+    ),
+    Guard(
+        "a lock that is denied is not asked for again",
+        "scoreboard/web/scoreboard-client.js",
+        "    if (!held) return this.#goAlone();\n",
+        "",
+        "tests/browser/test_denied.py::"
+        "test_in_a_sandboxed_frame_the_client_is_live_and_asks_for_one_lock",
+    ),
+    Guard(
+        "a lock that nobody gives is given up",
+        "scoreboard/web/scoreboard-client.js",
+        "    if (this.#stealing) this.#goAlone();",
+        "    if (false) this.#goAlone();",
+        "tests/browser/test_denied.py::test_a_lock_that_is_never_given_is_given_up",
+    ),
+    Guard(
+        "where locks are denied tokens are renewed all the same",
+        "scoreboard/web/session.js",
+        "        if (begun) throw failure;\n",
+        "        throw failure;\n",
+        "tests/browser/test_denied.py::"
+        "test_with_cookies_blocked_people_log_in_submit_and_see_the_board_live",
+    ),
+    Guard(
+        "a storage that is closed logs nobody out",
+        "scoreboard/web/session.js",
+        "    return undefined;\n  }\n}\n\n/** Keep",
+        "    return null;\n  }\n}\n\n/** Keep",
+        "tests/browser/test_denied.py::"
+        "test_a_storage_that_fails_in_the_middle_of_a_log_in_ends_nothing",
     ),
     Guard(
         "a wake lock that comes too late is given back",

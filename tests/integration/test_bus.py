@@ -23,8 +23,10 @@ from aio_pika.abc import (
     AbstractQueue,
 )
 from pamqp import encode
+from structlog.testing import capture_logs
 
 from scoreboard.live import broker as broker_module
+from scoreboard.live import publisher as publisher_module
 from scoreboard.live import rabbit as module
 from scoreboard.live.messages import EXCHANGE, PURPOSE, Messages
 from scoreboard.live.rabbit import RabbitBus
@@ -61,6 +63,7 @@ class Instance:
         hears: bool = True,
         tracing: Tracing = OFF,
         secrets: tuple[str, ...] = (SECRET,),
+        patience: float = 5.0,
     ) -> None:
         self.metrics = Metrics()
         self.heard: list[Board] = []
@@ -71,7 +74,7 @@ class Instance:
             url,
             Messages(Signatures(secrets, PURPOSE), name),
             self.metrics,
-            publish_timeout_seconds=5.0,
+            publish_timeout_seconds=patience,
             publishes=publishes,
             hub=self if hears else None,
             on_connected=self._on_connected,
@@ -683,6 +686,129 @@ async def test_on_return_whoever_listens_is_told_to_re_read(amqp_url: str) -> No
     assert 1 not in far.versions
 
 
+# --- healing: the broker takes no messages
+
+
+@asynccontextmanager
+async def alarmed(broker: Broker, resource: str) -> AsyncIterator[None]:
+    broker.alarm(resource)
+    try:
+        yield
+    finally:
+        broker.clear_alarm(resource)
+
+
+@pytest.fixture
+def probes_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher_module, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(publisher_module, "_LOOK_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("probes_often")
+@pytest.mark.parametrize("resource", ["memory", "disk"])
+async def test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why(
+    amqp_url: str, broker: Broker, resource: str
+) -> None:
+    """It called itself connected again after each attempt, until the next one had failed. Each
+    attempt left a connection and an old board to be read after the alarm.
+    """
+    one, two = Instance(amqp_url, "one", patience=0.5), Instance(amqp_url, "two", publishes=False)
+    seen: list[tuple[bool, float, str]] = []
+    async with running(one, two):
+        one.bus.publish(a_board(1))
+        await one.bus.flush()
+        with capture_logs() as logs:
+            async with alarmed(broker, resource):
+                await eventually(lambda: not one.bus.connected)  # without a board to publish
+                for version in range(2, 22):
+                    one.bus.publish(a_board(version))
+                    await asyncio.sleep(0.1)
+                    seen.append(
+                        (
+                            one.bus.connected,
+                            one.counted("bus_connected", side="publish"),
+                            one.bus.refused,
+                        )
+                    )
+                blocked = one.counted("bus_blocked", side="publish")
+                consumer = two.bus.connected, one.counted("bus_connected", side="consume")
+                connections = broker.connection_names()
+            await eventually(lambda: one.bus.connected)
+            await eventually(lambda: two.versions[-1:] == [21])
+
+        said = [line["event"] for line in logs if line.get("side") == "publish"]
+        assert said == ["scoreboard.bus.blocked", "scoreboard.bus.connected"]
+        assert set(seen) == {
+            (False, 0, "it takes no messages, for its memory or its disk is nearly full")
+        }
+        assert (blocked, consumer) == (1, (True, 1))
+        assert connections.count("scoreboard.one.publish") == 1
+        assert one.counted("bus_connects_total", side="publish") == 1
+        assert two.versions == [1, 21]
+        assert (one.bus.refused, one.counted("bus_blocked", side="publish")) == ("", 0)
+
+
+@pytest.mark.usefixtures("probes_often")
+async def test_an_instance_that_starts_during_an_alarm_is_not_connected_before_its_end(
+    amqp_url: str, broker: Broker
+) -> None:
+    one = Instance(amqp_url, "one", hears=False)
+    async with alarmed(broker, "memory"):
+        task = asyncio.create_task(one.bus.run())
+        await eventually(lambda: one.counted("bus_blocked", side="publish") == 1)
+        assert not one.bus.connected
+    await eventually(lambda: one.bus.connected)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.usefixtures("probes_often")
+async def test_a_broker_that_freezes_is_noticed_without_a_board_to_publish(amqp_url: str) -> None:
+    async with through_proxy(amqp_url) as (proxy, url):
+        one = Instance(url, "one", hears=False, patience=0.5)
+        async with running(one):
+            proxy.black_hole()
+            await eventually(lambda: not one.bus.connected, within_seconds=10)
+            await proxy.heal()
+            await eventually(lambda: one.bus.connected, within_seconds=15)
+
+
+@pytest.mark.usefixtures("probes_often")
+async def test_whoever_may_not_publish_is_never_called_connected(
+    amqp_url: str, broker: Broker
+) -> None:
+    """It may connect and open a channel, which was enough until there was a board to publish."""
+    one = Instance(amqp_url, "one", hears=False)
+    async with running(one):
+        broker.permit(write="nothing")
+        with capture_logs() as logs:
+            broker.close_connections()  # a channel remembers for a minute what its user may
+            await eventually(lambda: one.counted("bus_connects_total", side="publish") >= 4)
+        broker.permit()
+        await eventually(lambda: one.bus.connected)
+    said = [line["event"] for line in logs]
+    assert said == ["scoreboard.bus.lost"]
+
+
+async def test_probes_are_no_boards_to_anybody(
+    amqp_url: str, admin: AbstractChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to instances of an earlier version either: they pass over what is no news by itself."""
+    queue = await _listener(admin)
+    monkeypatch.setattr(publisher_module, "_PROBE_SECONDS", 0.05)
+    one, two = Instance(amqp_url, "one", hears=False), Instance(amqp_url, "two", publishes=False)
+    async with running(one, two):
+        await eventually(lambda: two.counted("bus_probes_received_total") >= 3)
+        assert (await _first(queue)).headers["version"] == -1
+        assert two.counted("events_received_total") == two.counted("boards_outdated_total") == 0
+        for fault in ("size", "unsigned", "signature", "malformed", "failed"):
+            assert two.counted("events_refused_total", reason=fault) == 0
+
+        one.bus.publish(a_board(1))
+        await eventually(lambda: two.versions == [1])
+
+
 # --- flush
 
 
@@ -702,13 +828,19 @@ async def test_flush_does_not_wait_for_a_broker_that_is_away(
     one = Instance("amqp://127.0.0.1:1/", "one", hears=False)
     one.bus.publish(a_board(1))
 
-    await one.bus.flush()
+    with capture_logs() as logs:
+        await one.bus.flush()
 
     assert one.bus._slot.take() is not None  # and the board is not forgotten
+    assert one.counted("events_unconfirmed_total") == 1
+    [line] = [line for line in logs if line["event"] == "scoreboard.bus.unconfirmed"]
+    assert line["log_level"] == "warning"
 
 
 async def test_a_bus_without_boards_flushes_at_once() -> None:
-    await Instance("amqp://127.0.0.1:1/", "one").bus.flush()
+    one = Instance("amqp://127.0.0.1:1/", "one")
+    await one.bus.flush()
+    assert one.counted("events_unconfirmed_total") == 0
 
 
 async def test_it_is_not_connected_before_it_is_and_not_after_the_end(amqp_url: str) -> None:

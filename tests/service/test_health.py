@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from scoreboard import keys
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.proxy import TcpProxy
+from tests.servers import RabbitServer
+from tests.world import add_actions, add_users, board_version
 
 PARTS = ("postgresql", "redis", "rabbitmq")
 
@@ -83,3 +86,50 @@ async def test_an_outage_of_every_server_takes_no_instance_away_and_each_says_si
 
     await lines.proxies["redis"].heal()
     await eventually(lambda: is_up("redis"), within_seconds=15)
+
+
+async def test_an_alarm_of_rabbitmq_is_said_for_as_long_as_it_lasts_and_nobody_is_behind(
+    start: Start, database_url: str, amqp_url: str, own_rabbit_server: RabbitServer
+) -> None:
+    one, two = await start(), await start(role="stream")
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {f"a{n}": 1 for n in range(3)})
+    stream = await two.open_stream()
+    actions = iter(["a0", "a1", "a2"])
+
+    async def rabbitmq(instance: Instance) -> dict[str, Any]:
+        _, _, parts = await probed(instance)
+        return dict(parts["rabbitmq"])
+
+    async def is_up(instance: Instance) -> bool:
+        return bool((await rabbitmq(instance))["up"])
+
+    async def scores_everywhere() -> None:
+        assert (await one.submit(user, next(actions)))[0] == 200
+        await stream.until(board_version(database_url), within_seconds=2.0)
+
+    await eventually(lambda: is_up(one), within_seconds=15)
+    own_rabbit_server.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.00001)")
+    try:
+        await scores_everywhere()
+        await eventually(lambda: one.metric("part_up", part="rabbitmq") == 0)
+        since = (await rabbitmq(one))["since"]
+        for _ in range(20):
+            part = await rabbitmq(one)
+            assert (part["up"], part["since"]) == (False, since)
+            assert part["refused"].startswith("it takes no messages, for its memory")
+            assert "up to 2 s late" in part["effect"]
+            assert one.metric("bus_blocked", side="publish") == 1
+            await asyncio.sleep(0.1)
+        await scores_everywhere()
+        assert await is_up(two)  # which only listens, and may
+    finally:
+        own_rabbit_server.evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.4)")
+    await eventually(lambda: is_up(one))
+    assert "refused" not in await rabbitmq(one)
+    assert one.metric("bus_blocked", side="publish") == 0
+    received = two.metric("events_received_total")
+    await scores_everywhere()
+    await eventually(lambda: two.metric("events_received_total") > received)
+    await one.stop()
+    await two.stop()

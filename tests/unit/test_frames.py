@@ -91,7 +91,22 @@ def test_the_farewell_says_why() -> None:
     assert json.loads(event["data"]) == {"code": "shutting_down", "message": "Reconnect."}
 
 
-def test_a_heartbeat_is_a_comment() -> None:
+def test_a_heartbeat_is_a_comment_and_ends_no_event() -> None:
+    """Some clients make an event without data of each empty line."""
     assert HEARTBEAT.plain.startswith(b":")
-    assert HEARTBEAT.plain.endswith(b"\n\n")
-    assert parsed(HEARTBEAT.plain) == [{}]
+    assert HEARTBEAT.plain.count(b"\n") == 1
+    assert HEARTBEAT.plain.endswith(b"\n")
+
+
+def test_only_events_with_data_end_with_an_empty_line() -> None:
+    """Whatever comes first, and whatever stands between two of them."""
+    board = frames.score_update(a_board(7, 1500))
+    farewell = frames.closing("shutting_down", "Reconnect.")
+    heartbeat = HEARTBEAT.plain
+    stream = frames.opening((1.0, 5.0)) + heartbeat + board + heartbeat * 3 + farewell + heartbeat
+
+    *events, rest = stream.split(b"\n\n")
+
+    assert rest == heartbeat
+    assert all(len(re.findall(rb"^data: ", event, re.MULTILINE)) == 1 for event in events)
+    assert [event.count(heartbeat) for event in events] == [0, 1, 3]

@@ -101,6 +101,7 @@ FLOW = (
     "live.frames",
     "live.rabbit",
     "live.rabbit_check",
+    "live.publisher",
     "live.broker",
     "live.slot",
     "live.messages",
@@ -203,7 +204,7 @@ def test_only_the_borders_import_the_drivers() -> None:
             "connections.sentinels",
             "operations.embedded.redis",
         },
-        "aio_pika": {"live.broker", "live.rabbit", "live.rabbit_check"},
+        "aio_pika": {"live.broker", "live.publisher", "live.rabbit", "live.rabbit_check"},
         "aiormq": {"live.broker", "live.rabbit", "live.rabbit_check"},
         "opentelemetry": {"operations.otlp"},
     }

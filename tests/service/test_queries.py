@@ -1,0 +1,115 @@
+"""What stands behind the `?` of an address: on every route the parameters that it knows are read
+strictly, and all others are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from scoreboard.api.docs import DOCUMENT
+from tests.instances import Instance
+from tests.service.test_openapi import make_app
+from tests.world import add_actions, add_users
+
+# What caches, trackers, typing errors and clients of streams add.
+UNKNOWN = (
+    "_=1735689600000&utm_source=mail&lastEventId=5&evs_preamble&LIMIT=0&limt=0&limit[]=0&%FF=%FF"
+)
+NUMBERS = (
+    "1_0",
+    "+5",
+    "%2B5",
+    "%205",
+    "5%20",
+    "%D9%A5",
+    "5.0",
+    "5e0",
+    "0x5",
+    "05",
+    "",
+    "-1",
+    "9" * 99,
+)
+ENDLESS = "/stream"
+CHANGES = ("alive", "since")
+
+
+def known_parameters() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each parameter of a query that the OpenAPI document has: its path, name and schema."""
+    for path, item in make_app()[DOCUMENT]["paths"].items():
+        for parameter in item.get("get", {}).get("parameters", ()):
+            if parameter.get("in") == "query":
+                yield path, parameter["name"], parameter["schema"]
+
+
+KNOWN = list(known_parameters())
+COUNTS = [(path, name) for path, name, schema in KNOWN if schema["type"] == "integer"]
+
+
+def test_the_document_names_what_is_known() -> None:
+    assert [(path, name) for path, name, _ in KNOWN] == [
+        ("/api/actions", "after"),
+        ("/api/actions", "limit"),
+    ]
+    assert all(schema.get("default") is not None for _, _, schema in KNOWN)
+
+
+async def test_on_every_route_an_unknown_parameter_changes_nothing(
+    instance: Instance, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    seen = set()
+    for route in instance.app.router.routes():
+        assert route.resource is not None
+        path = route.resource.canonical.replace("{name}", "scoreboard-client.js")
+        seen.add((route.method, path))
+        if path.endswith(ENDLESS):
+            async with instance.client.get(as_typed(instance, f"{path}?{UNKNOWN}")) as response:
+                assert (response.status, response.content_type) == (200, "text/event-stream")
+            continue
+        queries = ["", "?", f"?{UNKNOWN}"]
+        if path not in {path for path, _, _ in KNOWN}:
+            queries.append(f"?{'x' * 3000}")
+        found = [await answer(instance, user, route.method, path + query) for query in queries]
+        assert found == found[:1] * len(queries), path
+    assert len(seen) > 25
+
+
+def as_typed(instance: Instance, path: str) -> URL:
+    return URL(instance.url + path, encoded=True)
+
+
+async def answer(instance: Instance, user: str, method: str, path: str) -> tuple[Any, ...]:
+    """What cannot change from one request to the next."""
+    async with instance.client.request(
+        method, as_typed(instance, path), headers=instance.bearer(user)
+    ) as response:
+        body = b"" if path.startswith("/metrics") else await response.read()
+        return response.status, response.headers.get("ETag"), response.content_type, body
+
+
+@pytest.mark.parametrize(("path", "name"), COUNTS)
+async def test_a_number_is_digits_and_nothing_that_only_reads_like_some(
+    instance: Instance, path: str, name: str
+) -> None:
+    for written in NUMBERS:
+        query = f"{path}?{name}={written}"
+        async with instance.client.get(as_typed(instance, query)) as response:
+            document = await response.json()
+            assert (response.status, document["code"]) == (400, "invalid_payload"), written
+            assert list(document["errors"]) == [name]
+
+
+@pytest.mark.parametrize(("path", "name"), [(path, name) for path, name, _ in KNOWN])
+async def test_a_parameter_is_given_once(instance: Instance, path: str, name: str) -> None:
+    """Or a proxy on the way reads the first of two, and the service the last."""
+    for query in (f"{name}=5&{name}=6", f"{name}=5&x=1&{name}=5", f"{name}=5&{name}"):
+        async with instance.client.get(as_typed(instance, f"{path}?{query}")) as response:
+            document = await response.json()
+            assert (response.status, document["errors"]) == (400, {name: ["Give it once."]})
+            assert document["message"] == "The query is not valid; see errors."
