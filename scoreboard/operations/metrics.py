@@ -23,6 +23,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from scoreboard.errors import (
+    ActionDisabled,
     AlreadyGranted,
     LedgerUnavailable,
     Overloaded,
@@ -58,6 +59,7 @@ _REFUSED_EVENTS: Final = ("size", "unsigned", "signature", "malformed", "failed"
 _REFUSALS: Final = (
     AlreadyGranted,
     UnknownAction,
+    ActionDisabled,
     UnknownUser,
     ScoreOutOfRange,
     LedgerUnavailable,
