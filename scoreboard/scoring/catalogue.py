@@ -7,7 +7,7 @@ given another id by the ledger (`Ledger.rename_action`), because its grants go a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -102,7 +102,7 @@ class Catalogue:
 
     async def list_all(
         self, sought: Sought, after: str = "", limit: int = PAGE
-    ) -> list[Action]:
+    ) -> Sequence[Action]:
         """The same of all that are sought, disabled ones included."""
         wanted = {"part": sought.part, "disabled": sought.disabled}
         rows = await self._postgres.fetch(
@@ -125,7 +125,9 @@ class Catalogue:
 
     async def grants_of(self, action: Action) -> int:
         """How many grants of an action there are."""
-        [(count,)] = await self._postgres.fetch(SQL["count_grants"], {"action_id": action.action_id})
+        [(count,)] = await self._postgres.fetch(
+            SQL["count_grants"], {"action_id": action.action_id}
+        )
         return int(count)
 
     async def disable(self, action: Action) -> None:
@@ -145,8 +147,7 @@ class Catalogue:
         except StatementRefused as refusal:
             if refusal.sqlstate not in _RESTRICTED:
                 raise
-        if count := await self.grants_of(action):
-            raise HasGrants(count)
+        raise HasGrants(await self.grants_of(action))
 
     async def forget_former_id(self, former_id: str) -> bool:
         """Forget that an action had this id once; whether one had. The id is unknown from here on,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -140,11 +140,19 @@ class Ledger:
         """Delete a user with score and ledger rows, and renew the board; None if there was no such
         user.
         """
+        return (await self._remove("delete_user", {"user_id": user_id}))[1]
+
+    async def remove_users(self, user_ids: Sequence[str]) -> tuple[int, Board | None]:
+        """The same for several at once; says as well how many there were."""
+        return await self._remove("delete_users", {"user_ids": list(user_ids)})
+
+    async def _remove(self, name: str, whom: Mapping[str, Any]) -> tuple[int, Board | None]:
         async with self._alone() as session:
-            if not await session.run(SQL["delete_user"], {"user_id": user_id}):
-                return None
+            removed = await session.run(SQL[name], whom)
+            if not removed:
+                return 0, None
             await session.run(SQL["renew_board"], {"above": 0})
-            return _board(self._kept(await session.run(SQL["read_board"])))
+            return len(removed), _board(self._kept(await session.run(SQL["read_board"])))
 
     async def rename_action(self, action_id: str, new_id: str) -> int | None:
         """Give an action another id, with its ledger rows, and keep the id that it had as a former
@@ -210,17 +218,19 @@ class Ledger:
     async def _grant_renamed(self, session: Session, found: Mapping[Key, Verdict]) -> Settlement:
         """Grant what was submitted under a former id of an action, as that action.
 
-        Whoever submits while an action is renamed may be refused as unknown as well, also as a user:
-        the ledger row that was there is under the new id.
+        Whoever submits while an action is renamed may be refused as unknown as well, also as a
+        user: the ledger row that was there is under the new id.
         """
-        unknown = [key for key, one in found.items() if isinstance(one, UnknownAction | UnknownUser)]
+        unknown = [
+            key for key, one in found.items() if isinstance(one, UnknownAction | UnknownUser)
+        ]
         if not unknown:
             return Settlement({})
         try:
             rows = await session.run(SQL["present_ids"], _pairs(unknown))
         except LedgerUnavailable as error:
             return Settlement(dict.fromkeys(unknown, error))
-        present = dict(rows)
+        present: dict[str, str] = dict(rows)
         renamed = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
         settled = await self._settle(session, list(dict.fromkeys(renamed.values())))
         return Settlement(_under_former_ids(renamed, settled.verdicts), settled.board)

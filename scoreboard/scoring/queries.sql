@@ -177,6 +177,25 @@ LEFT JOIN (
 ) AS ranked ON ranked.user_id = users.user_id
 WHERE users.user_id = %(user_id)s::uuid
 
+-- read_places: reads places behind a rank, with a part in the key of the name, reached since; and the version
+-- Ranks are counted along idx_scores_score_desc as far as the page goes. One row at least, for the version.
+SELECT board.version, board.changed_at, found.rank, found.user_id::text, found.username, found.score, found.updated_at
+FROM board
+LEFT JOIN (
+    SELECT ranked.rank, ranked.user_id, users.username, ranked.score, ranked.updated_at
+    FROM (
+        SELECT user_id, score, updated_at, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
+        FROM scores
+    ) AS ranked
+    JOIN users ON users.user_id = ranked.user_id
+    WHERE ranked.rank > %(after)s
+    AND position(%(part)s IN coalesce(users.username_key, lower(users.username))) > 0
+    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    ORDER BY ranked.score DESC, ranked.updated_at, ranked.user_id
+    LIMIT %(limit)s
+) AS found ON TRUE
+ORDER BY found.rank
+
 -- lift_board: gives the board a version above one that was shown, unless it has one already
 -- One statement, so it waits for the row like everybody who raises it, and looks again once it has it.
 UPDATE board SET version = %(above)s + 1, changed_at = clock_timestamp() WHERE version <= %(above)s
@@ -233,6 +252,9 @@ RETURNING board.version
 
 -- delete_user: removes a user with score and ledger rows
 DELETE FROM users WHERE user_id = %(user_id)s::uuid RETURNING user_id::text
+
+-- delete_users: removes several
+DELETE FROM users WHERE user_id = ANY (%(user_ids)s::uuid[]) RETURNING user_id::text
 
 -- compare_scores: counts the users whose score differs from the sum of their ledger rows, with examples
 SELECT count(*) OVER (), coalesce(scores.user_id, sums.user_id)::text, scores.score, sums.score

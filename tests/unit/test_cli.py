@@ -25,8 +25,9 @@ import scoreboard
 from scoreboard import cli
 from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.players import retry_after_seconds
+from scoreboard.commands.reports import report_list
 from scoreboard.commands.spectator import Screen
-from scoreboard.commands.terminal import note, program, say, say_json
+from scoreboard.commands.terminal import note, program, say
 from scoreboard.commands.verification import Comparison
 from scoreboard.connections import sentinels
 from scoreboard.operations.embedded import EmbeddedUrls
@@ -303,7 +304,7 @@ class TestWords:
             for document in hostile:
                 yield document
 
-        await say_json(documents())
+        await report_list(documents())
         written = capsys.readouterr().out
         assert json.loads(written) == hostile
         assert "é" in written
