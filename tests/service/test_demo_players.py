@@ -11,6 +11,7 @@ import pytest
 from scoreboard import configuration
 from scoreboard.commands import demo_marks
 from scoreboard.commands.players import Api, Player
+from tests.commands import command
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.operator import Operator
@@ -67,7 +68,7 @@ async def test_the_players_of_the_demo_are_deleted_and_nobody_who_looks_like_one
     said = await operator("users", "delete-demo", "--json")
     assert (said.code, said.out, said.failure["code"]) == (1, "", "not_confirmed")
     assert "3 players of the demo" in said.failure["message"]
-    assert len(sql(database_url, "SELECT FROM users")) == 5
+    assert len(names_of(database_url)) == 5
     listed = (await operator("users", "list", "--demo", "--json")).document
     assert {user["username"] for user in listed} == {player.username for player in played}
 
@@ -76,12 +77,10 @@ async def test_the_players_of_the_demo_are_deleted_and_nobody_who_looks_like_one
     assert (said.document["deleted"], said.document["others"]) == (3, 1)
     for stream in streams:
         await stream.until(said.document["version"])
-        shown = stream.updates[-1]["topUsers"]
+        shown = stream.boards[-1].data["topUsers"]
         assert {entry["username"] for entry in shown} == set(looks_like_one)
     assert scores(database_url) == ledger_sums(database_url)
-    assert {name for (name,) in sql(database_url, "SELECT username FROM users")} == set(
-        looks_like_one
-    )
+    assert names_of(database_url) == set(looks_like_one)
     await eventually(lambda: _agrees(operator))
     said = await operator("users", "delete-demo", "--yes", "--json")
     assert (said.code, said.document) == (0, {"deleted": 0, "others": 1})
@@ -94,21 +93,26 @@ async def _agrees(operator: Operator) -> bool:
 
 
 async def test_a_demo_that_runs_goes_on_with_new_players(
-    instance: Instance, operator: Operator, database_url: str
+    instance: Instance, operator: Operator, database_url: str, tmp_path: Path
 ) -> None:
-    assert (
-        await operator("actions", "load", str(configuration.config_directory() / "demo-actions.csv"))
-    ).code == 0
-    playing = asyncio.create_task(
-        operator("demo", "--url", instance.url, "--rate", "20/second", "--seconds", "12")
-    )
-    count = "SELECT count(*) FROM ledger"
-    await eventually(lambda: sql(database_url, count)[0][0] > 5)
-    before = {name for (name,) in sql(database_url, "SELECT username FROM users")}
-    removing = Player_removal(database_url)
-    deleted = await removing(before)
-    assert deleted >= len(before)
-    await eventually(lambda: sql(database_url, count)[0][0] > 0)
-    assert scores(database_url) == ledger_sums(database_url)
-    said = await playing
+    file = str(configuration.config_directory() / "demo-actions.csv")
+    assert (await operator("actions", "load", file)).code == 0
+    demo = ("demo", "--url", instance.url, "--rate", "20/second", "--seconds", "10")
+    playing = asyncio.create_task(command({"XDG_STATE_HOME": str(tmp_path)}, *demo))
+    await eventually(lambda: len(scores(database_url)) >= 3, within_seconds=30)
+    before = names_of(database_url)
+
+    said = await operator("users", "delete-demo", "--yes", "--json")
     assert said.code == 0, said.err
+    assert said.document["deleted"] >= len(before)
+    assert not before & names_of(database_url)
+    assert scores(database_url) == ledger_sums(database_url)
+    await eventually(lambda: scores(database_url), within_seconds=30)  # by new players
+    code, out = await playing
+    assert code == 0, out
+    assert scores(database_url) == ledger_sums(database_url)
+
+
+def names_of(database_url: str) -> set[str]:
+    """The names of all users."""
+    return {name for (name,) in sql(database_url, "SELECT username FROM users")}
