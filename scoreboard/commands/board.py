@@ -70,13 +70,14 @@ def add_to(commands: Commands) -> None:
         _rebuild,
         "compute every score anew from the ledger and renew the board everywhere",
         "scoreboard board rebuild            grants wait meanwhile; nothing is lost",
-        "scoreboard board rebuild --renumber when a version leapt so far that it runs out",
+        "scoreboard board rebuild --renumber when the version comes near the largest one",
         report=_REBUILT,
     )
     rebuild.add_argument(
         "--renumber",
         action="store_true",
-        help="bring a version that leapt down to what play can have reached; clients are told",
+        help="bring a version that is far too high down to one that play can have reached; clients "
+        "are told to begin anew",
     )
 
 
@@ -228,7 +229,7 @@ def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[st
         remarks.append(f"Redis held {seen}; it was replaced.")
     elif seen.board is not None and seen.board.version > before:
         unbelievable = seen.board.version - before > LEAP_MAX
-        why = "further than any history leads; it was not believed" if unbelievable else ""
+        why = "too far to have come from it; it was not believed" if unbelievable else ""
         ahead = f"Redis held {seen}, ahead of the ledger's {before}"
         remarks.append(f"{ahead}, {why}." if why else f"{ahead}.")
     if after < before:

@@ -21,6 +21,7 @@ from scoreboard.commands.spectator import Screen, watch
 # a second leaves some of that to whoever tries the API by hand from the same address.
 _FIRST_PLAYERS: Final = 3
 _GROWTH_SECONDS: Final = 1.0
+_THE_WAY_BACK: Final = "The players stay; `scoreboard users delete-demo` deletes them."
 
 
 class Game:
@@ -59,7 +60,7 @@ class Game:
                 self._play(api),
                 watch(session, self._url, self._screen, self._any_token),
             )
-        self._screen.end(self._tally)
+        self._screen.end(f"{self._tally}. {_THE_WAY_BACK}")
 
     @property
     def _tally(self) -> str:

@@ -210,7 +210,7 @@ class TestConfiguration:
         servers = embedding._exports(EmbeddedUrls("postgresql://a@/a?host=b", None))
         serving._welcome(servers, "http://127.0.0.1:1")
         shown = terminal.getvalue()
-        assert "open http://127.0.0.1:1: the board, live" in shown.strip().splitlines()[0]
+        assert "Open http://127.0.0.1:1 to watch the board live." in shown.strip().splitlines()[0]
         assert ".venv/bin/scoreboard demo --url http://127.0.0.1:1" in shown
         assert "export SCOREBOARD_DATABASE_URL='postgresql://a@/a?host=b'" in shown
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
