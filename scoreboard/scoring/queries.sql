@@ -177,7 +177,7 @@ LEFT JOIN (
 ) AS ranked ON ranked.user_id = users.user_id
 WHERE users.user_id = %(user_id)s::uuid
 
--- read_places: reads places behind a rank, with a part in the key of the name, reached since; and the version
+-- read_places: reads places behind a rank, reached since; and the version
 -- Ranks are counted along idx_scores_score_desc as far as the page goes. One row at least, for the version.
 SELECT board.version, board.changed_at, found.rank, found.user_id::text, found.username, found.score, found.updated_at
 FROM board
@@ -189,11 +189,34 @@ LEFT JOIN (
     ) AS ranked
     JOIN users ON users.user_id = ranked.user_id
     WHERE ranked.rank > %(after)s
-    AND position(%(part)s IN coalesce(users.username_key, lower(users.username))) > 0
     AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
     ORDER BY ranked.score DESC, ranked.updated_at, ranked.user_id
     LIMIT %(limit)s
 ) AS found ON TRUE
+ORDER BY found.rank
+
+-- find_places: reads the same of those with a part in the key of the name
+-- They are looked for first, because a walk along the ranking would look up every user.
+WITH named AS MATERIALIZED (
+    SELECT user_id, username
+    FROM users
+    WHERE position(%(part)s IN coalesce(username_key, lower(username))) > 0
+),
+found AS (
+    SELECT ranked.rank, ranked.user_id, named.username, ranked.score, ranked.updated_at
+    FROM (
+        SELECT user_id, score, updated_at, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
+        FROM scores
+    ) AS ranked
+    JOIN named ON named.user_id = ranked.user_id
+    WHERE ranked.rank > %(after)s
+    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    ORDER BY ranked.rank
+    LIMIT %(limit)s
+)
+SELECT board.version, board.changed_at, found.rank, found.user_id::text, found.username, found.score, found.updated_at
+FROM board
+LEFT JOIN found ON TRUE
 ORDER BY found.rank
 
 -- lift_board: gives the board a version above one that was shown, unless it has one already

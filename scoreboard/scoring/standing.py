@@ -74,7 +74,8 @@ class Standings:
         reached `since`. Raises LedgerUnavailable.
         """
         wanted = {"after": after, "limit": limit, "part": part, "since": since}
-        rows = await self._postgres.fetch(SQL["read_places"], wanted)
+        statement = SQL["find_places" if part else "read_places"]
+        rows = await self._postgres.fetch(statement, wanted)
         if not rows:
             raise self._postgres.lacks("board")
         found = tuple(Place(*row[2:]) for row in rows if row[2] is not None)
