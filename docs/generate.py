@@ -18,6 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from scoreboard import errors, fitness
 from scoreboard.api.descriptions import operation_of
 from scoreboard.app import create_app
+from scoreboard.cli import declared
 from scoreboard.configuration import PREFIX, config_directory, load
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations.metrics import Metrics
@@ -103,6 +104,17 @@ def rights_table() -> str:
     )
 
 
+def commands_table() -> str:
+    """Every command with what it is for and what it reports as JSON."""
+    return _table(
+        ("command", "what for", "`--json`"),
+        (
+            (_code(one.words), one.summary, "" if one.report is None else str(one.report))
+            for one in declared()
+        ),
+    )
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_table,
     "endpoints": endpoints_table,
@@ -110,6 +122,7 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "metrics": metrics_table,
     "decisions": decisions_table,
     "rights": rights_table,
+    "commands": commands_table,
 }
 
 

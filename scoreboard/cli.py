@@ -18,14 +18,17 @@ from scoreboard.commands import (
     actions,
     board,
     check,
+    completion,
     demo,
     migration,
     openapi,
     serving,
     users,
+    version,
 )
-from scoreboard.commands.arguments import Commands, Parser, epilog
+from scoreboard.commands.arguments import ArgumentsRefused, Commands, Declared, Parser, epilog
 from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.reports import report_failure, wanted
 from scoreboard.commands.terminal import note
 from scoreboard.errors import ScoreboardError
 from scoreboard.migrations import MigrationError
@@ -43,22 +46,30 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code. Raises SystemExit as argparse does."""
-    arguments = make_parser().parse_args(argv or ["--help"])
+    """Run one command and return its exit code. Raises SystemExit for --help and --version."""
+    as_json = wanted(argv)
     # Commands say what happened; `serve` logs, and sets so.
     logs.configure("error", "console", "cli")
-    _say_what_is_ignored(arguments)
     try:
+        arguments = make_parser().parse_args(argv or ["--help"])
+        _say_what_is_ignored(arguments)
         code: int = arguments.run(arguments)
         sys.stdout.flush()
+    except ArgumentsRefused as refused:
+        if as_json:
+            report_failure(str(refused), "invalid_arguments", as_json=True)
+        else:
+            note(refused.for_people)
+        return 2
     except (CommandFailed, MigrationError, EmbeddedServerError) as failure:
-        note(f"scoreboard: {failure}")
+        report_failure(str(failure), _code(failure), as_json=as_json)
         return 1
     except ScoreboardError as refusal:
-        note(f"scoreboard: {explain(refusal)}")
+        details = refusal.details if as_json else {}
+        report_failure(explain(refusal), refusal.code, as_json=as_json, **details)
         return 1
     except SettingsError as mistake:
-        note(f"scoreboard: {mistake}")
+        report_failure(str(mistake), "invalid_settings", as_json=as_json)
         return 2
     except BrokenPipeError:  # whoever read us has had enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,8 +84,24 @@ def _say_what_is_ignored(arguments: argparse.Namespace) -> None:
         note(f"scoreboard: {ignored}")
 
 
+def _code(failure: Exception) -> str:
+    """Say for programs which failure it is."""
+    if isinstance(failure, CommandFailed):
+        return failure.code
+    return "migration_failed" if isinstance(failure, MigrationError) else "embedded_server_failed"
+
+
 def make_parser() -> Parser:
-    """Declare every command."""
+    """Make what reads the arguments of every command."""
+    return _declare()[0]
+
+
+def declared() -> list[Declared]:
+    """Every command, in the order of the help."""
+    return _declare()[1].declared
+
+
+def _declare() -> tuple[Parser, Commands]:
     parser = Parser(
         prog="scoreboard",
         description="A live top 10: grants each action to each user once, and shows everybody the "
@@ -92,7 +119,9 @@ def make_parser() -> Parser:
     commands = Commands(parser)
     for group in (serving, check, migration, actions, users, board, demo, openapi):
         group.add_to(commands)
-    return parser
+    for one in (version, completion):
+        one.add_to(commands)
+    return parser, commands
 
 
 def explain(refusal: ScoreboardError) -> str:

@@ -77,6 +77,14 @@ class UnknownAction(ScoreboardError):
     message = "There is no such action. Operators add actions with `scoreboard actions load`."
 
 
+class ActionDisabled(ScoreboardError):
+    """Operators have switched the action off; whoever has it keeps it."""
+
+    status = 400
+    code = "action_disabled"
+    message = "This action is switched off, so nobody is granted it now. Its earlier grants stay."
+
+
 class AlreadyGranted(ScoreboardError):
     """The user had this action before; the refusal carries the original grant."""
 

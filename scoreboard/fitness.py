@@ -34,6 +34,7 @@ _WRITES: Final = {
     _MIGRATIONS: ("SELECT",),
     "actions": ("SELECT",),
     "board": ("SELECT", "UPDATE"),
+    "former_action_ids": ("SELECT",),
     "ledger": ("SELECT", "INSERT"),
     _SEQUENCE: ("USAGE",),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),

@@ -22,7 +22,10 @@ OF_OPERATORS: Final = frozenset(
     {
         *("lock_scores", "correct_scores", "renew_board", "renumber_board", "delete_user"),
         *("compare_scores", "compare_tenth", "load_actions", "decomposed_actions"),
-        *("list_users", "list_suspects"),
+        *("list_users", "list_suspects", "list_marked", "find_key"),
+        *("list_all_actions", "find_action", "count_grants", "disable_action", "enable_action"),
+        *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
+        *("hold_action", "give_action_id", "leave_action_id"),
     }
 )
 _OF_STREAMS: Final = frozenset({"read_board", "read_version", "lift_board", "read_revocations"})

@@ -49,11 +49,24 @@ SELECT user_id::text, username, coalesce(email_given, email), created_at
 FROM users
 WHERE user_id = %(user_id)s::uuid
 
--- list_users: reads users in the order of their keys, from after one key
+-- list_users: reads users in the order of their keys, from after one key; with a part in it, and registered since
+-- What follows a space in a key is no part of a name: see `own_key`.
 SELECT user_id::text, username, coalesce(email_given, email), created_at, username_key, email
 FROM users
 WHERE username_key > %(after)s
+AND position(%(part)s IN split_part(username_key, ' ', 1)) > 0
+AND coalesce(created_at >= %(since)s::timestamptz, %(since)s::timestamptz IS NULL)
 ORDER BY username_key
+LIMIT %(limit)s
+
+-- find_key: finds the key of a user
+SELECT username_key FROM users WHERE user_id = %(user_id)s::uuid
+
+-- list_marked: reads users whose e-mail address ends so, in the order of ids, from after one
+SELECT user_id::text, username, coalesce(email_given, email), created_at
+FROM users
+WHERE user_id > %(after)s::uuid AND right(email, length(%(ending)s)) = %(ending)s
+ORDER BY user_id
 LIMIT %(limit)s
 
 -- list_suspects: reads users who may share a name or a mailbox with somebody

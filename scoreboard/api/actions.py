@@ -15,6 +15,7 @@ from scoreboard.api.replies import read_json, read_query, reply
 from scoreboard.api.schemas import ActionsSchema, GrantedSchema, PageSchema, SubmissionSchema
 from scoreboard.api.tracing import traceparent
 from scoreboard.errors import (
+    ActionDisabled,
     AlreadyGranted,
     InvalidPayload,
     LedgerUnavailable,
@@ -87,6 +88,7 @@ async def catalogue(request: web.Request) -> web.Response:
     errors=[
         AlreadyGranted("daily-login", 10, datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC)),
         UnknownAction,
+        ActionDisabled,
         ScoreOutOfRange,
         UnknownUser,
         LedgerUnavailable,

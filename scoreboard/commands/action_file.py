@@ -6,6 +6,7 @@ one id are one.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -14,6 +15,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from scoreboard.scoring import action_ids
@@ -56,6 +58,11 @@ class ActionFile:
         """The actions as the catalogue takes them."""
         return {action.action_id: action.points for action in self.actions}
 
+    @property
+    def disabled(self) -> list[str]:
+        """Those that are to be switched off."""
+        return [action.action_id for action in self.actions if action.disabled_at is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -67,6 +74,7 @@ class _Row:
     end: int
     action_id: Any = None
     points: Any = None
+    disabled_at: Any = None
     mistake: str = ""
     entry: int = 0
     ends_reading: bool = False
@@ -110,7 +118,7 @@ def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile
         else:
             action_id = action_ids.composed(row.action_id)
             earlier[action_id] = row
-            found.actions.append(Action(action_id, row.points))
+            found.actions.append(Action(action_id, row.points, _moment(row.disabled_at)))
         advance(row.end - reached)
         reached = row.end
     return found
@@ -118,7 +126,11 @@ def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile
 
 def _mistake(row: _Row, earlier: dict[str, _Row]) -> str:
     """Say what keeps a row from being an action; nothing when it is one."""
-    mistakes = [_id_mistake(row.action_id, earlier), _points_mistake(row.points)]
+    mistakes = [
+        _id_mistake(row.action_id, earlier),
+        _points_mistake(row.points),
+        _disabled_mistake(row.disabled_at),
+    ]
     return "; ".join(filter(None, mistakes))
 
 
@@ -140,6 +152,20 @@ def _points_mistake(points: Any) -> str:
     if is_number and 1 <= points <= POINTS_MAX:
         return ""
     return f"points must be a whole number from 1 to {POINTS_MAX}, not {_shown(points)}"
+
+
+def _disabled_mistake(disabled_at: Any) -> str:
+    if disabled_at is None or _moment(disabled_at) is not None:
+        return ""
+    return f"disabledAt must be a time such as 2024-12-09T14:30:45Z, not {_shown(disabled_at)}"
+
+
+def _moment(value: Any) -> datetime | None:
+    """Read when an action was disabled; None if it says no time."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(value)
+    return None
 
 
 def _shown(value: Any) -> str:
@@ -298,8 +324,8 @@ def _json_members(scanner: _Scanner) -> Iterator[_Row]:
 def _json_row(value: Any, line: int, end: int) -> _Row:
     if not isinstance(value, dict):
         return _Row(line, end, mistake=f"an object is expected, not {_shown(value)}")
-    if unknown := value.keys() - {"actionId", "points"}:
+    if unknown := value.keys() - {"actionId", "points", "disabledAt"}:
         return _Row(line, end, mistake=f"there is no member {_shown(min(unknown))}")
     if missing := {"actionId", "points"} - value.keys():
         return _Row(line, end, mistake=f"{' and '.join(sorted(missing))} missing")
-    return _Row(line, end, value["actionId"], value["points"])
+    return _Row(line, end, value["actionId"], value["points"], value.get("disabledAt"))

@@ -5,27 +5,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from scoreboard import configuration
-from scoreboard.commands import action_file
+from scoreboard.commands import action_changes, action_file
 from scoreboard.commands.action_file import ActionFile
-from scoreboard.commands.arguments import Commands
+from scoreboard.commands.arguments import Commands, add_page, is_file, text_to_store
 from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.reports import Report, report, report_list
 from scoreboard.commands.servers import open_postgres
-from scoreboard.commands.terminal import note, say, say_json
+from scoreboard.commands.terminal import note, say
 from scoreboard.scoring import action_ids
-from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, Loaded
+from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loaded, Sought
+from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 _PROBLEMS_SHOWN: Final = 50
+_STATES: Final = {"enabled": False, "disabled": True}
+_LOADED: Final = Report(("added", "changed", "unchanged"))
+_ACTIONS: Final = Report(("actionId", "points"), ("disabledAt",), is_list=True)
 
 
 def add_to(commands: Commands) -> None:
-    """Declare `actions load` and `actions list`."""
+    """Declare `actions load|list`, and what changes a single action."""
     group = commands.group(
         "actions", "maintain the catalogue: which actions there are, what each is worth"
     )
@@ -36,17 +42,34 @@ def add_to(commands: Commands) -> None:
         "scoreboard actions load actions.csv        a header action_id,points, then a line each",
         'scoreboard actions load actions.json       [{"actionId": "daily-login", "points": 10}]',
         "scoreboard actions list --json | ssh other scoreboard actions load -",
+        report=_LOADED,
     )
-    load.add_argument("file", metavar="FILE", help="CSV or JSON in UTF-8; - is standard input")
+    file = load.add_argument(
+        "file", metavar="FILE", help="CSV or JSON in UTF-8; - is standard input"
+    )
+    is_file(file)
     load.add_argument("--format", choices=["csv", "json"], help="default: what FILE looks like")
     listing = group.add(
         "list",
         _list,
-        "show the whole catalogue, in the order of action ids",
+        "show the whole catalogue, or what is sought, in the order of action ids",
         "scoreboard actions list",
         "scoreboard actions list --json > actions.json",
+        "scoreboard actions list --state disabled --name login",
+        report=_ACTIONS,
     )
-    listing.add_argument("--json", action="store_true", help="as JSON, which `actions load` takes")
+    listing.add_argument(
+        "--name",
+        default="",
+        type=text_to_store,
+        metavar="PART",
+        help="only action ids with this part, as it is spelled",
+    )
+    listing.add_argument(
+        "--state", choices=list(_STATES), help="only actions that are granted, or that are not"
+    )
+    add_page(listing, "ACTION", "begin behind this action id")
+    action_changes.add_to(group)
 
 
 def read_file(name: str, form: str | None = None) -> ActionFile:
@@ -61,48 +84,96 @@ def read_file(name: str, form: str | None = None) -> ActionFile:
     return found
 
 
-async def all_actions(catalogue: Catalogue) -> AsyncIterator[Action]:
-    """Page through the whole catalogue."""
-    after = ""
-    while page := await catalogue.list(after, PAGE):
+async def all_actions(
+    catalogue: Catalogue, sought: Sought, after: str = "", limit: int | None = None
+) -> AsyncIterator[Action]:
+    """Page through the catalogue, as far as it is sought."""
+    left = math.inf if limit is None else limit
+    while page := await catalogue.list_all(sought, after, int(min(PAGE, left))):
         for action in page:
             yield action
+        left -= len(page)
         after = page[-1].action_id
+        if left <= 0:
+            return
 
 
 def _load(arguments: argparse.Namespace) -> int:
     found = read_file(arguments.file, arguments.format)
     loaded = asyncio.run(_put(found))
-    count = len(found.actions)
-    say(
-        f"Loaded {count} action{'' if count == 1 else 's'}: {loaded.added} new, "
-        f"{loaded.changed} with other points than before, {loaded.unchanged} as they were."
-    )
+    document = {
+        "added": loaded.added,
+        "changed": loaded.changed,
+        "unchanged": loaded.unchanged,
+    }
+    report(document, loaded_text(loaded), as_json=arguments.json)
     return 0
+
+
+def loaded_text(loaded: Loaded) -> str:
+    """Say what a load changed."""
+    count = loaded.added + loaded.changed + loaded.unchanged
+    parts = [f"{loaded.added} added"] if loaded.added else []
+    parts += [f"{loaded.changed} changed"] if loaded.changed else []
+    if loaded.unchanged == count:
+        parts = ["the catalogue had it already" if count == 1 else "the catalogue had them already"]
+    elif loaded.unchanged:
+        parts.append(f"{loaded.unchanged} unchanged")
+    return f"Loaded {count} action{'' if count == 1 else 's'}: {', '.join(parts)}."
 
 
 async def _put(found: ActionFile) -> Loaded:
     async with open_postgres(configuration.load()) as postgres:
         # One statement, so the bar can only say that it is under way and that it is done.
         with _progress("Loading", len(found.actions), " actions") as advance:
-            loaded = await Catalogue(postgres).load(found.points)
+            try:
+                loaded = await Catalogue(postgres).load(found.points, found.disabled)
+            except FormerIds as former:
+                raise CommandFailed(_report_former(former), "former_action_id") from former
             advance(len(found.actions))
     return loaded
 
 
+def _report_former(former: FormerIds) -> str:
+    """Say which ids of a file were renamed, and what to write in their place."""
+    shown = [
+        f"  {escaped(old)}: write {escaped(new)}"
+        for old, new in sorted(former.present.items())[:_PROBLEMS_SHOWN]
+    ]
+    if len(former.present) > len(shown):
+        shown.append(f"  … and {len(former.present) - len(shown)} more")
+    return "\n".join(
+        [
+            "Nothing was loaded: the file has ids of actions that were renamed since, and whoever "
+            "has such an action would be granted it a second time.",
+            *shown,
+            "If one is meant to be another action from now on: scoreboard actions remove ID",
+        ]
+    )
+
+
 def _list(arguments: argparse.Namespace) -> int:
-    asyncio.run(_show(as_json=arguments.json))
+    sought = Sought(arguments.name, _STATES.get(arguments.state))
+
+    async def show() -> None:
+        async with open_postgres(configuration.load()) as postgres:
+            page = (arguments.after or "", arguments.limit)
+            actions = all_actions(Catalogue(postgres), sought, *page)
+            if arguments.json:
+                await report_list(_documents(actions))
+                return
+            async for action in actions:
+                remark = _remark(action.action_id) + _state(action)
+                say(f"{action.points:>10}  {escaped(action.action_id)}{remark}")
+
+    asyncio.run(show())
     return 0
 
 
-async def _show(*, as_json: bool) -> None:
-    async with open_postgres(configuration.load()) as postgres:
-        actions = all_actions(Catalogue(postgres))
-        if as_json:
-            await say_json(_documents(actions))
-            return
-        async for action in actions:
-            say(f"{action.points:>10}  {escaped(action.action_id)}{_remark(action.action_id)}")
+def _state(action: Action) -> str:
+    if action.disabled_at is None:
+        return ""
+    return f"  (disabled since {timestamp(action.disabled_at)})"
 
 
 def _remark(action_id: str) -> str:
@@ -116,7 +187,7 @@ def _remark(action_id: str) -> str:
 
 async def _documents(actions: AsyncIterator[Action]) -> AsyncIterator[dict[str, Any]]:
     async for action in actions:
-        yield {"actionId": action.action_id, "points": action.points}
+        yield action_changes.document_of(action)
 
 
 def _content(name: str) -> bytes:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-from typing import Final
+from typing import Any, Final
 
 from scoreboard import configuration
-from scoreboard.commands.arguments import Commands
+from scoreboard.accounts.names import username_key
+from scoreboard.commands.arguments import NAME_HELP, Commands, count, moment, text_to_store
 from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.servers import copy_in, open_ledger, open_redis
+from scoreboard.commands.reports import Report, report
+from scoreboard.commands.servers import copy_in, open_ledger, open_postgres, open_redis
 from scoreboard.commands.terminal import say
 from scoreboard.commands.verification import copy_differences, ledger_differences
 from scoreboard.scoring.copy import Found, RedisCopy
 from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import LEAP_MAX, Board
+from scoreboard.scoring.model import BOARD_SIZE, LEAP_MAX
+from scoreboard.scoring.standing import Place, Places, Standings
+from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 # Instances look at the copy once a second, and replace what they do not believe.
 _STORED_WITHIN_SECONDS: Final = 2.5
 _PAUSE_SECONDS: Final = 0.05
+# Read at once, so that all ranks are of one moment.
+_PLACES_MAX: Final = 10_000
+_PLACES: Final = Report(("version", "timestamp", "topUsers"))
+_AGREEMENT: Final = Report(("ok", "version", "differences"))
+_REBUILT: Final = Report(("corrected", "version", "remarks"))
 
 
 def add_to(commands: Commands) -> None:
@@ -29,95 +37,149 @@ def add_to(commands: Commands) -> None:
     show = group.add(
         "show",
         _show,
-        "show the top 10 as the ledger has it",
+        "show the top 10 as the ledger has it, or any other part of the ranking",
         "scoreboard board show",
         "scoreboard board show --json | jq .version",
+        "scoreboard board show --limit 100 --after 500    ranks 501 to 600",
+        "scoreboard board show --name ada --since 2024-12-09",
+        report=_PLACES,
     )
-    show.add_argument("--json", action="store_true", help="as JSON")
+    show.add_argument("--name", default="", type=text_to_store, metavar="PART", help=NAME_HELP)
+    show.add_argument(
+        "--since", type=moment, metavar="TIME", help="only scores reached at this time or later"
+    )
+    show.add_argument(
+        "--limit",
+        type=_limit,
+        default=BOARD_SIZE,
+        metavar="N",
+        help=f"at most so many, up to {_PLACES_MAX} (default: %(default)s)",
+    )
+    show.add_argument(
+        "--after", type=count, default=0, metavar="RANK", help="begin behind this rank"
+    )
     group.add(
         "verify",
         _verify,
         "compare the scores with the ledger and Redis with both; exit code 1 if they differ",
         "scoreboard board verify || mail -s 'scoreboard differs' operators@example.org",
+        report=_AGREEMENT,
     )
     rebuild = group.add(
         "rebuild",
         _rebuild,
         "compute every score anew from the ledger and renew the board everywhere",
         "scoreboard board rebuild            grants wait meanwhile; nothing is lost",
-        "scoreboard board rebuild --renumber when a version leapt so far that it runs out",
+        "scoreboard board rebuild --renumber when the version comes near the largest one",
+        report=_REBUILT,
     )
     rebuild.add_argument(
         "--renumber",
         action="store_true",
-        help="bring a version that leapt down to what play can have reached; clients are told",
+        help="bring a version that is far too high down to one that play can have reached; clients "
+        "are told to begin anew",
     )
+
+
+def _limit(text: str) -> int:
+    limit = count(text)
+    if limit > _PLACES_MAX:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {_PLACES_MAX} is expected")
+    return limit
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    async def read() -> Board:
-        async with open_ledger(configuration.load()) as ledger:
-            return await ledger.board()
+    async def read() -> Places:
+        async with open_postgres(configuration.load()) as postgres:
+            part = username_key(arguments.name)
+            page = (arguments.after, arguments.limit)
+            return await Standings(postgres).places(*page, part, arguments.since)
 
-    board = asyncio.run(read())
-    if arguments.json:
-        ranked = [{"rank": rank} | user for rank, user in enumerate(board.top_users(), 1)]
-        document = {"version": board.version, "timestamp": board.timestamp, "topUsers": ranked}
-        say(json.dumps(document, ensure_ascii=False))
-    else:
-        say(as_table(board))
+    found = asyncio.run(read())
+    document = {
+        "version": found.version,
+        "timestamp": timestamp(found.changed_at),
+        "topUsers": [_place(place) for place in found.places],
+    }
+    report(document, as_table(found), as_json=arguments.json)
     return 0
 
 
-def as_table(board: Board) -> str:
-    """Write the board for people."""
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        "rank": place.rank,
+        "userId": place.user_id,
+        "score": place.score,
+        "username": place.username,
+        "reachedAt": timestamp(place.reached_at),
+    }
+
+
+def as_table(found: Places) -> str:
+    """Write places for people."""
     rows = [
-        f"{rank:>4}  {entry.score:>13,}  {escaped(entry.username)}"
-        for rank, entry in enumerate(board.entries, 1)
+        f"{place.rank:>4}  {place.score:>13,}  {escaped(place.username)}" for place in found.places
     ]
     head = f"rank  {'score':>13}  name"
-    foot = f"version {board.version}, since {board.timestamp}"
-    return "\n".join([head, *(rows or ["      nobody has a score yet"]), foot])
+    foot = f"version {found.version} of the board, since {timestamp(found.changed_at)}"
+    return "\n".join([head, *(rows or ["      nobody has such a place"]), foot])
 
 
-def _verify(_: argparse.Namespace) -> int:
-    return asyncio.run(_compare())
+def _verify(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_compare(as_json=arguments.json))
 
 
-async def _compare() -> int:
+async def _compare(*, as_json: bool) -> int:
     found = configuration.load()
     async with open_ledger(found) as ledger, open_redis(found) as redis:
         differences = await ledger_differences(ledger)
-        for difference in differences:
-            say(difference)
-        # After these were said: Redis may be away.
+        if not as_json:  # said before Redis is asked, which may be away
+            for difference in differences:
+                say(difference)
         copy = copy_in(redis, found)
         differences_of_copy, version = await copy_differences(ledger, copy)
+    differences += differences_of_copy
+    if as_json:
+        document = {"ok": not differences, "version": version, "differences": differences}
+        report(document, "", as_json=True)
+    elif differences:
         for difference in differences_of_copy:
             say(difference)
-    if differences or differences_of_copy:
         say("These differ. `scoreboard board rebuild` sets all of it by the ledger.")
-        return 1
-    say(
-        "All agree: every score is the sum of its ledger rows, and Redis has the board, "
-        f"version {version}."
-    )
-    return 0
+    else:
+        say(
+            "All agree: every score is the sum of its ledger rows, and Redis has the board, "
+            f"version {version}."
+        )
+    return 1 if differences else 0
 
 
 def _rebuild(arguments: argparse.Namespace) -> int:
     found = configuration.load()
 
-    async def rebuild() -> str:
+    async def rebuild() -> dict[str, Any]:
         async with open_ledger(found) as ledger, open_redis(found) as redis:
             return await _renew(ledger, copy_in(redis, found), renumber=arguments.renumber)
 
-    say(asyncio.run(rebuild()))
+    document = asyncio.run(rebuild())
+    text = " ".join(
+        [
+            _corrected(document["corrected"]),
+            *document["remarks"],
+            f"The board has version {document['version']}, here and in Redis.",
+        ]
+    )
+    report(document, text, as_json=arguments.json)
     return 0
 
 
-async def _renew(ledger: Ledger, copy: RedisCopy, *, renumber: bool) -> str:
-    """Do all of it, and say what was found.
+def _corrected(count: int) -> str:
+    wrong = {0: "No score was", 1: "1 score was"}.get(count, f"{count} scores were")
+    return f"{wrong} wrong."
+
+
+async def _renew(ledger: Ledger, copy: RedisCopy, *, renumber: bool) -> dict[str, Any]:
+    """Do all of it, and say what was found and done.
 
     Whoever holds a version ignores an older one, so the new one must be above that of the copy,
     unless that one is of no history. Without Redis there is no telling, and this ends before
@@ -126,13 +188,14 @@ async def _renew(ledger: Ledger, copy: RedisCopy, *, renumber: bool) -> str:
     seen, before = await copy.read(), await ledger.version()
     above = 0 if renumber else _believable(seen, before)
     corrected, board = await ledger.rebuild(above, renumber=renumber)
-    wrong = {0: "No score was", 1: "1 score was"}.get(corrected, f"{corrected} scores were")
     if not await _replace(ledger, copy, board.version):
         raise CommandFailed(
-            f"The scores are set ({wrong} wrong), but Redis did not take the board. Run it again."
+            f"{_corrected(corrected)} The scores are set, but Redis did not take the board. "
+            "Run it again.",
+            "copy_not_stored",
         )
-    remarks = [f"{wrong} wrong.", *_remarks(seen, before, board.version, renumber=renumber)]
-    return " ".join([*remarks, f"The board has version {board.version}, here and in Redis."])
+    remarks = _remarks(seen, before, board.version, renumber=renumber)
+    return {"corrected": corrected, "version": board.version, "remarks": remarks}
 
 
 def _believable(seen: Found, present: int) -> int:
@@ -166,7 +229,7 @@ def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[st
         remarks.append(f"Redis held {seen}; it was replaced.")
     elif seen.board is not None and seen.board.version > before:
         unbelievable = seen.board.version - before > LEAP_MAX
-        why = "further than any history leads; it was not believed" if unbelievable else ""
+        why = "too far to have come from it; it was not believed" if unbelievable else ""
         ahead = f"Redis held {seen}, ahead of the ledger's {before}"
         remarks.append(f"{ahead}, {why}." if why else f"{ahead}.")
     if after < before:

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import textwrap
 from collections.abc import Awaitable
 from typing import Final
 
 from scoreboard import configuration, fitness
 from scoreboard.commands.arguments import Commands
+from scoreboard.commands.reports import Report, report
 from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
-from scoreboard.commands.terminal import say
 from scoreboard.connections import redis_check
 from scoreboard.findings import Finding
 from scoreboard.live import rabbit_check
 from scoreboard.scoring.copy import KEY
 from scoreboard.settings import Settings, SettingsError
 
+_REPORT: Final = Report(("ok", "role", "checks"))
 _SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own
 _WIDTH: Final = 96
 _MARKS: Final = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
@@ -37,11 +37,11 @@ def add_to(commands: Commands) -> None:
         "scoreboard check && scoreboard serve",
         "scoreboard check --role stream      what an instance of that role needs",
         "scoreboard check --json | jq '.checks[] | select(.state != \"ok\")'",
+        report=_REPORT,
     )
     check.add_argument(
         "--role", choices=["all", "api", "stream"], help="for this role (SCOREBOARD_ROLE)"
     )
-    check.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -52,11 +52,9 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         findings, role = asyncio.run(look(found)), found.role
     is_well = all(finding.state != "wrong" for finding in findings)
-    if arguments.json:
-        checks = [finding.as_json() for finding in findings]
-        say(json.dumps({"ok": is_well, "role": role, "checks": checks}, ensure_ascii=False))
-    else:
-        say(as_list(findings))
+    checks = [finding.as_json() for finding in findings]
+    document = {"ok": is_well, "role": role, "checks": checks}
+    report(document, as_list(findings), as_json=arguments.json)
     return 0 if is_well else 1
 
 

@@ -10,8 +10,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from scoreboard import configuration
+from scoreboard.commands import demo_marks
 from scoreboard.commands.actions import read_file
-from scoreboard.commands.arguments import Commands
+from scoreboard.commands.arguments import Commands, is_file
 from scoreboard.settings import Rate
 
 _URL: Final = "http://127.0.0.1:8080"
@@ -43,12 +44,13 @@ def add_to(commands: Commands) -> None:
         help="submissions of all players together (default: 5/second)",
     )
     demo.add_argument("--seconds", type=_seconds, metavar="N", help="end after this long")
-    demo.add_argument(
+    actions = demo.add_argument(
         "--actions",
         metavar="FILE",
         default=str(configuration.config_directory() / "demo-actions.csv"),
         help="actions that the service knows, as for `actions load` (default: the demo's)",
     )
+    is_file(actions)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -63,6 +65,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         players=arguments.players,
         interval_seconds=arguments.rate.seconds / arguments.rate.count,
         actions_file=Path(arguments.actions),
+        marks=demo_marks.kept_or_new(),
     )
     asyncio.run(game.run(arguments.seconds))
     return 0

@@ -20,7 +20,7 @@ from scoreboard.operations.embedded import (
     embedded_secret,
     embedded_servers,
 )
-from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.catalogue import Catalogue, Sought
 from scoreboard.settings import Settings
 
 _DEMO_ACTIONS: Final = "demo-actions.csv"
@@ -70,7 +70,7 @@ def _prepare(complete: Settings) -> None:
 async def _load_demo_actions(complete: Settings) -> None:
     async with open_postgres(complete) as postgres:
         catalogue = Catalogue(postgres)
-        if not await catalogue.list(limit=1):
+        if not await catalogue.list_all(Sought(), limit=1):
             demo = read_file(str(configuration.config_directory() / _DEMO_ACTIONS))
             await catalogue.load(demo.points)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from scoreboard.commands.demo_marks import Marks
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.players import Api, Player
 from scoreboard.commands.spectator import Screen, watch
@@ -20,6 +21,7 @@ from scoreboard.commands.spectator import Screen, watch
 # a second leaves some of that to whoever tries the API by hand from the same address.
 _FIRST_PLAYERS: Final = 3
 _GROWTH_SECONDS: Final = 1.0
+_THE_WAY_BACK: Final = "The players stay; `scoreboard users delete-demo` deletes them."
 
 
 class Game:
@@ -34,8 +36,10 @@ class Game:
         players: int,
         interval_seconds: float,
         actions_file: Path,
+        marks: Marks,
     ) -> None:
         self._url = url
+        self._marks = marks
         self._actions_file = actions_file
         self._known = set(actions)
         self._screen = screen
@@ -56,7 +60,7 @@ class Game:
                 self._play(api),
                 watch(session, self._url, self._screen, self._any_token),
             )
-        self._screen.end(self._tally)
+        self._screen.end(f"{self._tally}. {_THE_WAY_BACK}")
 
     @property
     def _tally(self) -> str:
@@ -78,7 +82,7 @@ class Game:
         while True:
             has_place = len(self._playing) < self._places
             if has_place:
-                self._playing.append(await Player.register(api, self._known))
+                self._playing.append(await Player.register(api, self._known, self._marks))
                 self._joined += 1
             if not has_place or self._joined >= _FIRST_PLAYERS:
                 await asyncio.sleep(_GROWTH_SECONDS)
@@ -105,7 +109,7 @@ class Game:
             self._screen.tell("")
             return
         self._refused += 1
-        if answer.code == "unknown_action":
+        if answer.code in ("unknown_action", "action_disabled"):
             self._forget(action_id)
         elif answer.status == 403:  # the account is gone, or its log-in was ended
             self._playing.remove(player)
@@ -113,11 +117,11 @@ class Game:
             raise CommandFailed(f"The service refuses submissions: {answer.message}")
 
     def _forget(self, action_id: str) -> None:
-        """Strike an action that the service does not have."""
+        """Strike an action that the service does not grant."""
         self._known.discard(action_id)
         if not self._known:
             raise CommandFailed(
-                f"The service has none of the actions in {self._actions_file}. "
+                f"The service grants none of the actions in {self._actions_file}. "
                 f"Load them there: scoreboard actions load {self._actions_file}"
             )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from scoreboard import configuration, migrations
 from scoreboard.accounts import listing
+from scoreboard.accounts.listing import Listed
 from scoreboard.commands.arguments import Commands, count
 from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.reports import Report, report
 from scoreboard.commands.servers import database_url, open_postgres
 from scoreboard.commands.terminal import note, say
 from scoreboard.connections import hosts
@@ -17,6 +19,7 @@ from scoreboard.settings import Settings
 from scoreboard.unicode import escaped
 
 _SHOWN: Final = 50
+_REPORT: Final = Report(("applied", "missing"), ("done", "undone", "clashes"))
 # What operators know the two tables by whose rows nothing can compute anew.
 _IRREPLACEABLE: Final = {"users": "user", "ledger": "grant"}
 
@@ -28,7 +31,12 @@ def add_to(commands: Commands) -> None:
         _migrate,
         "bring the database to the schema of this version",
         "scoreboard migrate                run it before the new version starts",
+        "scoreboard migrate --check        exit code 1 if the database lacks one; changes nothing",
         "scoreboard migrate --rollback 1   says what undoing the newest migration would delete",
+        report=_REPORT,
+    )
+    migrate.add_argument(
+        "--check", action="store_true", help="only say what is applied and what is missing"
     )
     migrate.add_argument(
         "--rollback",
@@ -40,25 +48,67 @@ def add_to(commands: Commands) -> None:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
+    if arguments.check and arguments.rollback:
+        raise CommandFailed("Ask for --check or for --rollback, not for both.", "invalid_arguments")
     found = configuration.load()
+    if arguments.check:
+        return _check(found, as_json=arguments.json)
     if arguments.rollback:
-        changed = _roll_back(found, arguments.rollback, certain=arguments.yes)
-        what = "Undid"
+        undone = _roll_back(found, arguments.rollback, certain=arguments.yes)
+        changed: dict[str, Any] = {"undone": undone}
+        lines = [f"Undid {name}." for name in undone]
     else:
-        changed, what = migrations.migrate(database_url(found)), "Applied"
-    for name in changed:
-        say(f"{what} {name}.")
-    if not changed:
-        say("Nothing to do.")
+        done = migrations.migrate(database_url(found))
+        changed = {"done": done}
+        lines = [f"Applied {name}." for name in done]
+    text = "\n".join(lines) or "Nothing to do."
     if not arguments.rollback:
-        asyncio.run(_mention_clashes(found))
+        clashes = asyncio.run(_clashes(found))
+        changed["clashes"] = [_clash(user) for user in clashes]
+        if not arguments.json:
+            say(text)
+            _mention(clashes)
+            return 0
+    report(_state(found) | changed, text, as_json=arguments.json)
     return 0
 
 
-async def _mention_clashes(found: Settings) -> None:
-    """Name those who have a name or a mailbox that somebody else had first (migration 0006)."""
+def _check(found: Settings, *, as_json: bool) -> int:
+    state = _state(found)
+    missing = state["missing"]
+    text = "\n".join(
+        [f"The database lacks {name}." for name in missing]
+        + ["Apply it with `scoreboard migrate`." if missing else "Every migration is applied."]
+    )
+    report(state, text, as_json=as_json)
+    return 1 if missing else 0
+
+
+def _state(found: Settings) -> dict[str, Any]:
+    """Which migrations of this version the database has, and which it lacks, oldest first."""
+    missing = asyncio.run(migrations.pending(database_url(found)))
+    return {
+        "applied": [name for name in migrations.names() if name not in missing],
+        "missing": missing,
+    }
+
+
+def _clash(user: Listed) -> dict[str, Any]:
+    account = user.account
+    return {
+        "userId": account.user_id,
+        "username": account.username,
+        "problems": user.problems,
+    }
+
+
+async def _clashes(found: Settings) -> list[Listed]:
     async with open_postgres(found) as postgres:
-        clashes = await listing.clashes(postgres)
+        return await listing.clashes(postgres)
+
+
+def _mention(clashes: list[Listed]) -> None:
+    """Name those who have a name or a mailbox that somebody else had first (migration 0006)."""
     if not clashes:
         return
     note(
@@ -93,7 +143,7 @@ def _roll_back(found: Settings, newest: int, *, certain: bool) -> list[str]:
             f"and deletes what they hold, for ever. The database has {asyncio.run(_held(found))}.",
             "Nothing was changed. If that is meant, add --yes.",
         ]
-        raise CommandFailed("\n".join(lines))
+        raise CommandFailed("\n".join(lines), "not_confirmed")
     return migrations.roll_back(url, newest)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from scoreboard.commands.demo_marks import Marks
 from scoreboard.commands.failure import CommandFailed
 
 _NAMES: Final = (
@@ -107,8 +108,10 @@ class Player:
     _left: list[str] = field(default_factory=list)
 
     @classmethod
-    async def register(cls, api: Api, actions: Iterable[str]) -> Player:
-        """Make an account. Raises CommandFailed when the service makes none."""
+    async def register(cls, api: Api, actions: Iterable[str], marks: Marks) -> Player:
+        """Make an account, with an address by which it is known as the demo's. Raises CommandFailed
+        when the service makes none.
+        """
         left = _some_of(list(actions))
         while True:
             name = f"{random.choice(_NAMES)}-{secrets.token_hex(3)}"  # noqa: S311 - only a name
@@ -116,7 +119,7 @@ class Player:
                 "/api/auth/register",
                 {
                     "username": name,
-                    "email": f"{name}@example.org",
+                    "email": marks.address(),
                     "password": secrets.token_urlsafe(12),
                 },
             )

@@ -9,7 +9,7 @@ from typing import Final
 from scoreboard import migrations
 from scoreboard.commands import exports
 from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.terminal import first_line, sentence
+from scoreboard.commands.terminal import first_line, note, sentence
 from scoreboard.connections import hosts, sentinels
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
@@ -21,6 +21,7 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.copy import PURPOSE, RedisCopy
 from scoreboard.scoring.ledger import Ledger
+from scoreboard.scoring.model import Board
 from scoreboard.settings import Settings, SettingsError
 from scoreboard.signatures import Signatures
 
@@ -90,6 +91,17 @@ async def open_cached_board(
         yield board
     finally:
         await board.close()
+
+
+async def store(cached: CachedBoard, board: Board) -> None:
+    """Give the copy a board. The change is made whatever Redis does, so a copy that missed it is a
+    remark and no failure.
+    """
+    if not await cached.store(board):
+        note(
+            "scoreboard: Redis did not take the new board. Running instances mend that within a "
+            "second of its return; `scoreboard board verify` tells."
+        )
 
 
 def copy_in(redis: Redis, settings: Settings) -> RedisCopy:

@@ -28,7 +28,7 @@ _WAIT_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
 
 _WELCOME: Final = """
-  Scoreboard runs. open {address}: the board, live
+  Scoreboard runs. Open {address} to watch the board live.
 
     players            {program} demo --url {address}
     what it offers     {address}/docs

@@ -7,13 +7,10 @@ Line breaks are ours. A value that may hold one is escaped before (`unicode.esca
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import AsyncIterable, Mapping
-from typing import Any
 
 from scoreboard.unicode import escaped
 
@@ -31,19 +28,6 @@ def note(text: str) -> None:
 
 def _harmless(text: str) -> str:
     return "\n".join(map(escaped, text.split("\n")))
-
-
-async def say_json(documents: AsyncIterable[Mapping[str, Any]]) -> None:
-    """Write a JSON array as its elements come, so that a long one needs no memory.
-
-    It stays JSON when it is escaped: what nobody can see stands inside texts, and is written there
-    as JSON allows.
-    """
-    separator = "[\n"
-    async for document in documents:
-        sys.stdout.write(separator + escaped(json.dumps(document, ensure_ascii=False)))
-        separator = ",\n"
-    say("[]" if separator == "[\n" else "\n]")
 
 
 def program() -> str:

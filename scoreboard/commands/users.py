@@ -8,37 +8,44 @@ import contextlib
 import getpass
 import sys
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from marshmallow import ValidationError
 
 from scoreboard import configuration
-from scoreboard.accounts import listing
 from scoreboard.accounts.access import AccessTokens
-from scoreboard.accounts.listing import Listed
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.users import NOBODY, Account, good_username, refusing_taken
 from scoreboard.api.schemas import RegistrationSchema
+from scoreboard.commands import demo_players, user_list
 from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.servers import open_cached_board, open_ledger, open_postgres, open_redis
-from scoreboard.commands.terminal import note, say, say_json
+from scoreboard.commands.reports import Report, report
+from scoreboard.commands.servers import (
+    open_cached_board,
+    open_ledger,
+    open_postgres,
+    open_redis,
+    store,
+)
 from scoreboard.errors import InvalidPayload, UnknownUser
-from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.model import Board
 from scoreboard.settings import Settings
-from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 _LOGIN: Final = (
     "user name (in any spelling), e-mail address or id:USERID; put -- before a name with - in front"
 )
+_ACCOUNT: Final = Report(user_list.MEMBERS)
+_RENAMED: Final = Report(("userId", "username", "formerUsername"))
+_ENDED: Final = Report(("logInsEnded",))
+_DELETED: Final = Report(("userId", "username", "version"))
 
 
 def add_to(commands: Commands) -> None:
-    """Declare `users create|list|show|rename|set-email|set-password|revoke|delete`."""
+    """Declare `users create|list|show|rename|set-email|set-password|revoke|delete|delete-demo`."""
     group = commands.group("users", "look after accounts")
     create = group.add(
         "create",
@@ -46,20 +53,19 @@ def add_to(commands: Commands) -> None:
         "register a user; the password is asked for",
         "scoreboard users create ada ada@example.org",
         "pass show ada | scoreboard users create ada ada@example.org --password-stdin",
+        report=_ACCOUNT,
     )
     create.add_argument("username", metavar="USERNAME", help="2 to 50 letters, digits, _ - .")
     create.add_argument("email", metavar="EMAIL")
     _add_password_source(create)
-    listed = group.add(
-        "list", _list, "show every user, in the order of names", "scoreboard users list --json"
-    )
-    listed.add_argument("--json", action="store_true", help="as JSON")
+    user_list.add_to(group)
     show = group.add(
         "show",
         _show,
         "show one user",
         "scoreboard users show ada@example.org",
         "scoreboard users show -- --all       a name that begins with -",
+        report=_ACCOUNT,
     )
     rename = group.add(
         "rename",
@@ -67,18 +73,21 @@ def add_to(commands: Commands) -> None:
         "give a user another name, on the board too",
         "scoreboard users rename ada countess",
         "scoreboard users rename id:5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d ada-2",
+        report=_RENAMED,
     )
     mail = group.add(
         "set-email",
         _set_email,
         "give a user another e-mail address",
         "scoreboard users set-email ada ada@example.org",
+        report=_ACCOUNT,
     )
     change = group.add(
         "set-password",
         _set_password,
         "change a user's password and log them out everywhere; the new one is asked for",
         "scoreboard users set-password ada",
+        report=_ENDED,
     )
     _add_password_source(change)
     revoke = group.add(
@@ -86,14 +95,17 @@ def add_to(commands: Commands) -> None:
         _revoke,
         "log a user out everywhere: neither refresh tokens nor access tokens work any more",
         "scoreboard users revoke ada",
+        report=_ENDED,
     )
     delete = group.add(
         "delete",
         _delete,
         "delete a user with their score and ledger rows, and renew the board",
         "scoreboard users delete ada --yes",
+        report=_DELETED,
     )
     delete.add_argument("--yes", action="store_true", help="yes, for ever")
+    demo_players.add_to(group)
     for parser in (show, rename, mail, change, revoke, delete):
         parser.add_argument("login", metavar="LOGIN", help=_LOGIN)
     rename.add_argument("username", metavar="USERNAME", help="2 to 50 letters, digits, _ - .")
@@ -119,31 +131,9 @@ def _create(arguments: argparse.Namespace) -> int:
             return await accounts.create(**new, password=password)
 
     account = asyncio.run(create())
-    say(f"Registered {escaped(account.username)} as {account.user_id}.")
+    text = f"Registered {escaped(account.username)} as {account.user_id}."
+    report(user_list.document_of(account), text, as_json=arguments.json)
     return 0
-
-
-def _list(arguments: argparse.Namespace) -> int:
-    async def show_all() -> None:
-        async with open_postgres(configuration.load()) as postgres:
-            everybody = listing.everybody(postgres)
-            if arguments.json:
-                await say_json(_documents(everybody))
-                return
-            async for user in everybody:
-                say(_line(user))
-
-    asyncio.run(show_all())
-    return 0
-
-
-def _line(user: Listed) -> str:
-    account = user.account
-    name, email = escaped(account.username), escaped(account.email)
-    line = f"{name:<24}  {account.created_at:%Y-%m-%d}  {email}"
-    if not user.problems:
-        return line
-    return f"{line}  ({escaped(' '.join(user.problems))} id:{account.user_id})"
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -152,19 +142,24 @@ def _show(arguments: argparse.Namespace) -> int:
             return await accounts.known(arguments.login)
 
     account = asyncio.run(find())
-    for name, value in _document(account).items():
-        say(f"{name:<10} {escaped(value)}")
+    document = user_list.document_of(account)
+    text = "\n".join(f"{name:<10} {escaped(value)}" for name, value in document.items())
+    report(document, text, as_json=arguments.json)
     return 0
 
 
 def _rename(arguments: argparse.Namespace) -> int:
-    old, new = asyncio.run(_give_name(configuration.load(), arguments.login, arguments.username))
-    say(f"Renamed {escaped(old)} to {escaped(new)}.")
+    account, new = asyncio.run(
+        _give_name(configuration.load(), arguments.login, arguments.username)
+    )
+    document = {"userId": account.user_id, "username": new, "formerUsername": account.username}
+    text = f"Renamed {escaped(account.username)} to {escaped(new)}."
+    report(document, text, as_json=arguments.json)
     return 0
 
 
-async def _give_name(found: Settings, login: str, username: str) -> tuple[str, str]:
-    """Rename a user; returns the old name and the new one."""
+async def _give_name(found: Settings, login: str, username: str) -> tuple[Account, str]:
+    """Rename a user; returns the user as they were, and the new name."""
     new = good_username(username)
     async with (
         _open_accounts(found) as accounts,
@@ -178,17 +173,19 @@ async def _give_name(found: Settings, login: str, username: str) -> tuple[str, s
         if not known:
             raise UnknownUser(NOBODY)
         if board is not None:
-            await _store(cached, board)
-        return account.username, new
+            await store(cached, board)
+        return account, new
 
 
 def _set_email(arguments: argparse.Namespace) -> int:
     async def change() -> Account:
         async with _open_accounts(configuration.load()) as accounts:
-            return await accounts.set_email(arguments.login, arguments.email)
+            account = await accounts.set_email(arguments.login, arguments.email)
+            return await accounts.known(f"id:{account.user_id}")
 
     account = asyncio.run(change())
-    say(f"{escaped(account.username)} has another e-mail address.")
+    text = f"{escaped(account.username)} has another e-mail address."
+    report(user_list.document_of(account), text, as_json=arguments.json)
     return 0
 
 
@@ -200,7 +197,9 @@ def _set_password(arguments: argparse.Namespace) -> int:
         async with _open_accounts(configuration.load()) as accounts:
             return await accounts.set_password(arguments.login, password)
 
-    say(f"The password is changed; {_log_ins(asyncio.run(change()))} ended.")
+    ended = asyncio.run(change())
+    text = f"The password is changed; {_log_ins(ended)} ended."
+    report({"logInsEnded": ended}, text, as_json=arguments.json)
     return 0
 
 
@@ -209,20 +208,26 @@ def _revoke(arguments: argparse.Namespace) -> int:
         async with _open_accounts(configuration.load()) as accounts:
             return await accounts.revoke(arguments.login)
 
-    say(f"{_log_ins(asyncio.run(revoke()))} ended. Access tokens that are out end within 2 s.")
+    ended = asyncio.run(revoke())
+    text = f"{_log_ins(ended)} ended. Access tokens that were issued before end within 2 s."
+    report({"logInsEnded": ended}, text, as_json=arguments.json)
     return 0
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    board = asyncio.run(_remove(configuration.load(), arguments.login, certain=arguments.yes))
-    say(
+    account, board = asyncio.run(
+        _remove(configuration.load(), arguments.login, certain=arguments.yes)
+    )
+    text = (
         f"Deleted {escaped(arguments.login)} with score and ledger rows. "
         f"The board has version {board.version}."
     )
+    document = {"userId": account.user_id, "username": account.username, "version": board.version}
+    report(document, text, as_json=arguments.json)
     return 0
 
 
-async def _remove(found: Settings, login: str, *, certain: bool) -> Board:
+async def _remove(found: Settings, login: str, *, certain: bool) -> tuple[Account, Board]:
     async with (
         _open_accounts(found) as accounts,
         open_ledger(found) as ledger,
@@ -233,24 +238,14 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> Board:
         if not certain:
             raise CommandFailed(
                 f"This deletes {escaped(account.username)} ({account.user_id}) with score and "
-                "ledger rows, for ever. If that is meant, add --yes."
+                "ledger rows, for ever. If that is meant, add --yes.",
+                "not_confirmed",
             )
         board = await ledger.remove_user(account.user_id)
         if board is None:
             raise UnknownUser(NOBODY)
-        await _store(cached, board)
-        return board
-
-
-async def _store(cached: CachedBoard, board: Board) -> None:
-    """Give the copy a board. The change is made whatever Redis does, so a copy that missed it is a
-    remark and no failure.
-    """
-    if not await cached.store(board):
-        note(
-            "scoreboard: Redis did not take the new board. Running instances mend that within a "
-            "second of its return; `scoreboard board verify` tells."
-        )
+        await store(cached, board)
+        return account, board
 
 
 @contextlib.asynccontextmanager
@@ -261,21 +256,6 @@ async def _open_accounts(found: Settings) -> AsyncIterator[Accounts]:
             yield Accounts(postgres, AccessTokens(found), passwords, found)
     finally:
         passwords.close()
-
-
-async def _documents(everybody: AsyncIterator[Listed]) -> AsyncIterator[dict[str, Any]]:
-    async for user in everybody:
-        problems = {"problems": user.problems} if user.problems else {}
-        yield _document(user.account) | problems
-
-
-def _document(account: Account) -> dict[str, str]:
-    return {
-        "userId": account.user_id,
-        "username": account.username,
-        "email": account.email,
-        "createdAt": timestamp(account.created_at),
-    }
 
 
 def _check(values: Mapping[str, str], only: tuple[str, ...] | None = None) -> None:

@@ -23,6 +23,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from scoreboard.errors import (
+    ActionDisabled,
     AlreadyGranted,
     LedgerUnavailable,
     Overloaded,
@@ -58,6 +59,7 @@ _REFUSED_EVENTS: Final = ("size", "unsigned", "signature", "malformed", "failed"
 _REFUSALS: Final = (
     AlreadyGranted,
     UnknownAction,
+    ActionDisabled,
     UnknownUser,
     ScoreOutOfRange,
     LedgerUnavailable,
@@ -119,7 +121,7 @@ class Metrics:
         self.connections = make.gauge("connections", "Open connections of clients.")
         self.connections_refused = make.counter(
             "connections_refused",
-            "Connections closed at once: too many of an address, or in all.",
+            "Connections closed at once because their address, or the process, had too many.",
             "reason",
             known=("address", "process"),
         )
@@ -130,14 +132,18 @@ class Metrics:
             "http_failures", "Requests that a defect of ours ended with status 500."
         )
         self.http_broken_off = make.counter(
-            "http_broken_off", "Answers broken off: they had begun when their handler failed."
+            "http_broken_off",
+            "Answers broken off because their handler failed after they had begun.",
         )
         self.limited = make.counter(
             "rate_limited", "Requests refused by a rate limit.", "limit", known=_LIMITS
         )
-        self.limits_local = make.counter("rate_limit_checks_local", "Limits checked without Redis.")
+        self.limits_local = make.counter(
+            "rate_limit_checks_local", "Rate limits checked by this instance alone."
+        )
         self.limit_keys_forgotten = make.counter(
-            "rate_limit_keys_forgotten", "Counts dropped: too many to keep without Redis."
+            "rate_limit_keys_forgotten",
+            "Counts of rate limits dropped because there were too many to keep without Redis.",
         )
         self.overloads = make.counter(
             "overloads", "Calls refused because a queue was full.", "queue"
@@ -153,15 +159,15 @@ class Metrics:
         )
         self.revocations_remembered = make.gauge(
             "revocations_remembered",
-            "Users some of whose access tokens ended before their time.",
+            "Users who have access tokens that were ended before their time.",
             together="livemax",
         )
         self.revocations_forgotten = make.counter(
             "revocations_forgotten",
-            "Revocations too many to remember: all access tokens from before ended.",
+            "Revocations dropped because there were too many; all older tokens ended instead.",
         )
         self.revocation_reads_failed = make.counter(
-            "revocation_reads_failed", "Looks for revocations that PostgreSQL did not answer."
+            "revocation_reads_failed", "Reads of revocations that PostgreSQL did not answer."
         )
 
     def _count_scoring(self, make: _Maker) -> None:
@@ -179,20 +185,21 @@ class Metrics:
             "submissions_waiting_max", "Submissions that may wait; more are refused."
         )
         self.announcements_failed = make.counter(
-            "announcements_failed", "Boards untold, or batches untraced, by a defect."
+            "announcements_failed",
+            "Committed batches that a defect kept from being announced or traced.",
         )
         self.cache_stores_failed = make.counter(
             "cache_stores_failed", "Boards that Redis did not take."
         )
         self.board_reads_from_ledger = make.counter(
             "board_reads_from_ledger",
-            "Rounds of reads that Redis did not answer.",
+            "Reads of the board from PostgreSQL because the copy in Redis could not be used.",
             "reason",
             known=("away", "missing", "refused", "older", "unconfirmed"),
         )
         self.copies_refused = make.counter(
             "copies_refused",
-            "Looks at Redis that found no board of ours in the place of one.",
+            "Reads of the copy in Redis that found something else than a board of ours.",
             "reason",
             known=_REFUSED_COPIES,
         )
@@ -202,7 +209,9 @@ class Metrics:
 
     def _count_the_bus(self, make: _Maker) -> None:
         """How other instances hear of it, and what they mend when they did not."""
-        self.published = make.counter("events_published", "Boards that the bus confirmed.")
+        self.published = make.counter(
+            "events_published", "Boards published and confirmed by the bus."
+        )
         self.publish_seconds = make.histogram(
             "event_publish_seconds", "Time until the bus confirmed a board.", _SECONDS
         )
@@ -210,7 +219,7 @@ class Metrics:
             "event_publish_failures", "Failed attempts to publish."
         )
         self.events_superseded = make.counter(
-            "events_superseded", "Boards replaced by a newer one unpublished."
+            "events_superseded", "Boards not published because a newer one took their place."
         )
         self.events_unconfirmed = make.counter(
             "events_unconfirmed", "Boards given up at an end: the bus had not confirmed them."
@@ -218,22 +227,22 @@ class Metrics:
         self.events_received = make.counter("events_received", "Boards received from the bus.")
         self.events_refused = make.counter(
             "events_refused",
-            "Messages dropped: no board that one of us sent.",
+            "Messages of the bus dropped because they hold no board that an instance of ours sent.",
             "reason",
             known=_REFUSED_EVENTS,
         )
         self.boards_outdated = make.counter(
-            "boards_outdated", "Boards passed over: the hub had one as new."
+            "boards_outdated", "Boards ignored because the hub had one that is as new or newer."
         )
         self.boards_refused = make.counter(
             "boards_refused",
-            "Boards that the hub cannot send, or whose version is of no history.",
+            "Boards refused because they cannot be sent, or no history leads to their version.",
             "reason",
             known=("leap", "unencodable"),
         )
         self.submit_to_event_seconds = make.histogram(
             "submit_to_event_seconds",
-            "From a submission to its board's push to every subscriber here.",
+            "Time from a submission until every subscriber of this instance was sent its board.",
             _WAY,
             "via",
         )
@@ -259,7 +268,7 @@ class Metrics:
         )
         self.divergences = make.counter(
             "divergences",
-            "Comparisons that found a board shown of which the ledger knows nothing.",
+            "Comparisons that found a board that was shown and that the ledger does not know.",
             "mended",
             known=("lifted", "renumbered"),
         )
@@ -272,31 +281,33 @@ class Metrics:
         self.subscribers = make.gauge("subscribers", "Open streams.")
         self.subscribers_max = make.gauge("subscribers_max", "Streams that may be open.")
         self.deliveries = make.counter("deliveries", "Boards written to a subscriber.")
-        self.pushes = make.counter("pushes", "Rounds of deliveries.")
+        self.pushes = make.counter("pushes", "Walks over all subscribers with a new board.")
         self.push_seconds = make.histogram(
             "push_seconds", "Time to write a board to every subscriber.", _SECONDS
         )
         self.boards_conflated = make.counter(
-            "boards_conflated", "Boards replaced by a newer one before a push."
+            "boards_conflated", "Boards not pushed because a newer one came before the push."
         )
         self.deliveries_skipped = make.counter(
-            "deliveries_skipped", "Boards not written: bytes were still unsent."
+            "deliveries_skipped",
+            "Boards not written to a subscriber because earlier bytes were still unsent.",
         )
         self.subscribers_cut_off = make.counter(
-            "subscribers_cut_off", "Subscribers that were stuck too long."
+            "subscribers_cut_off", "Subscribers cut off because they took nothing for too long."
         )
         self.subscribers_vanished = make.counter(
-            "subscribers_vanished", "Subscribers that acknowledged nothing for too long."
+            "subscribers_vanished",
+            "Subscribers given up because nothing was acknowledged for too long.",
         )
         self.streams_revoked = make.counter(
-            "streams_revoked", "Streams ended because the access token behind them was."
+            "streams_revoked", "Streams ended because the access token that opened them was ended."
         )
         self.streams_refused = make.counter(
             "streams_refused", "Streams refused.", "reason", known=("instance", "address", "user")
         )
         self.stream_releases_forgotten = make.counter(
             "stream_releases_forgotten",
-            "Closed streams that Redis is not told of: too many to keep.",
+            "Closed streams that Redis was not told of because there were too many to remember.",
         )
 
     def _count_servers(self, make: _Maker) -> None:
@@ -306,11 +317,16 @@ class Metrics:
         )
         self.ready = make.gauge("ready", "Whether this instance can serve.", together="livemin")
         self.postgres_sessions = make.gauge(
-            "postgres_sessions", "Sessions, by what they do now.", "pool", "state"
+            "postgres_sessions", "Sessions with PostgreSQL, by what they do now.", "pool", "state"
         )
-        self.postgres_waiting = make.gauge("postgres_waiting", "Callers that wait for one.", "pool")
+        self.postgres_waiting = make.gauge(
+            "postgres_waiting", "Callers that wait for a session with PostgreSQL.", "pool"
+        )
         self.postgres_wait_seconds = make.histogram(
-            "postgres_wait_seconds", "Time until a session was free.", _SECONDS, "pool"
+            "postgres_wait_seconds",
+            "Time until a session with PostgreSQL was free.",
+            _SECONDS,
+            "pool",
         )
         self.postgres_failures = make.counter(
             "postgres_failures",
@@ -319,7 +335,7 @@ class Metrics:
             "reason",
         )
         self.redis_connections = make.gauge(
-            "redis_connections", "Connections, by what they do now.", "state"
+            "redis_connections", "Connections to Redis, by what they do now.", "state"
         )
         self.redis_failures = make.counter(
             "redis_failures",
@@ -332,7 +348,7 @@ class Metrics:
         )
         self.redis_malformed = make.counter(
             "redis_malformed",
-            "Values in Redis that are not ours, taken for absent.",
+            "Values in Redis that no instance of ours wrote, and that count as absent.",
             "what",
             known=("limit", "streams", "answer", "type"),
         )
@@ -353,10 +369,18 @@ class Metrics:
             "loop_delay_seconds", "How late the event loop came to what was due.", _SECONDS
         )
         self.build_info = make.gauge(
-            "build_info", "Always 1.", "version", "python", together="livemax"
+            "build_info",
+            "Always 1; its labels say what runs here.",
+            "version",
+            "python",
+            together="livemax",
         )
         self.instance_info = make.gauge(
-            "instance_info", "Always 1.", "name", "role", together="livemax"
+            "instance_info",
+            "Always 1; its labels say which instance this is.",
+            "name",
+            "role",
+            together="livemax",
         )
         self.process_start_time = make.gauge(
             "process_start_time_seconds",

@@ -1,24 +1,61 @@
-"""The catalogue: which actions there are and what each is worth. Operators maintain it."""
+"""The catalogue: which actions there are and what each is worth. Operators maintain it.
+
+No instance keeps any of it: a grant reads the actions of its batch in the statement that grants. So
+what is changed here holds for every submission that comes after, on every instance. An action is
+given another id by the ledger (`Ledger.rename_action`), because its grants go along.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import Row, StatementRefused
 from scoreboard.scoring.action_ids import composed
 from scoreboard.scoring.ledger import SQL
 
 PAGE: Final = 1000
+_RESTRICTED: Final = frozenset({"23503", "23001"})  # the second one since PostgreSQL 18
+
+
+class HasGrants(Exception):
+    """The ledger has `count` rows of an action, which explain scores."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(f"the ledger has {count} grants of it")
+
+
+class FormerIds(Exception):
+    """These ids are former ones, each with the id that its action has now. No action is loaded
+    under one, because it would count beside the action that it belongs to.
+    """
+
+    def __init__(self, present: Mapping[str, str]) -> None:
+        self.present = dict(present)
+        super().__init__(", ".join(sorted(self.present)))
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that can be completed; `points` is what the server grants for it."""
+    """Something that can be completed; `points` is what the server grants for it, unless it is
+    disabled.
+    """
 
     action_id: str
     points: int
+    disabled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which actions to list: with this part in the id, disabled (True), enabled (False) or both."""
+
+    part: str = ""
+    disabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +68,93 @@ class Loaded:
 
 
 class Catalogue:
-    """Reads and loads actions."""
+    """Reads and changes actions. Everything here raises LedgerUnavailable."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def load(self, points: Mapping[str, int]) -> Loaded:
+    async def load(self, points: Mapping[str, int], disabled: Collection[str] = ()) -> Loaded:
         """Add or change actions, all or none. `points` are by action id. Grants made before keep
-        the points that they were made with.
+        the points that they were made with. Those in `disabled` are switched off; an action that is
+        off already stays so.
 
-        Raises StatementRefused when a value does not fit its column, LedgerUnavailable.
+        Raises FormerIds, StatementRefused when a value does not fit its column.
         """
         older = await self._spellings()
         action_ids = [older.get(action_id, action_id) for action_id in points]
+        if former := await self.present_ids(action_ids):
+            raise FormerIds(former)
         rows = await self._postgres.fetch(
-            SQL["load_actions"], {"action_ids": action_ids, "points": list(points.values())}
+            SQL["load_actions"],
+            {
+                "action_ids": action_ids,
+                "points": list(points.values()),
+                "disabled": [older.get(action_id, action_id) for action_id in disabled],
+            },
         )
         added = sum(is_new for (is_new,) in rows)
         return Loaded(added, len(rows) - added, len(points) - len(rows))
 
     async def list(self, after: str = "", limit: int = PAGE) -> list[Action]:
-        """A page of the catalogue in the order of action ids, from behind `after`. Raises
-        LedgerUnavailable.
-        """
+        """A page of what can be granted, in the order of action ids, from behind `after`."""
         rows = await self._postgres.fetch(SQL["list_actions"], {"after": after, "limit": limit})
-        return [Action(*row) for row in rows]
+        return _actions(rows)
+
+    async def list_all(
+        self, sought: Sought, after: str = "", limit: int = PAGE
+    ) -> Sequence[Action]:
+        """The same of all that are sought, disabled ones included."""
+        wanted = {"part": sought.part, "disabled": sought.disabled}
+        rows = await self._postgres.fetch(
+            SQL["list_all_actions"], {"after": after, "limit": limit} | wanted
+        )
+        return _actions(rows)
+
+    async def find(self, action_id: str) -> Action | None:
+        """The action that has this id, as it is spelled or else composed."""
+        for spelling in dict.fromkeys((action_id, composed(action_id))):
+            rows = await self._postgres.fetch(SQL["find_action"], {"action_id": spelling})
+            if rows:
+                return _actions(rows)[0]
+        return None
+
+    async def present_ids(self, action_ids: Iterable[str]) -> dict[str, str]:
+        """Which of these are former ids, and which id the action of each has now."""
+        rows = await self._postgres.fetch(SQL["present_ids"], {"action_ids": list(action_ids)})
+        return dict(rows)
+
+    async def grants_of(self, action: Action) -> int:
+        """How many grants of an action there are."""
+        [(count,)] = await self._postgres.fetch(
+            SQL["count_grants"], {"action_id": action.action_id}
+        )
+        return int(count)
+
+    async def disable(self, action: Action) -> None:
+        """Refuse what is submitted of this action from here on."""
+        await self._postgres.fetch(SQL["disable_action"], {"action_id": action.action_id})
+
+    async def enable(self, action: Action) -> None:
+        """Grant it again."""
+        await self._postgres.fetch(SQL["enable_action"], {"action_id": action.action_id})
+
+    async def remove(self, action: Action) -> None:
+        """Take an action out of the catalogue. Raises HasGrants."""
+        by_id = {"action_id": action.action_id}
+        try:
+            if await self._postgres.fetch(SQL["remove_action"], by_id):
+                return
+        except StatementRefused as refusal:
+            if refusal.sqlstate not in _RESTRICTED:
+                raise
+        raise HasGrants(await self.grants_of(action))
+
+    async def forget_former_id(self, former_id: str) -> bool:
+        """Forget that an action had this id once; whether one had. The id is unknown from here on,
+        and an action may be loaded under it.
+        """
+        found = await self._postgres.fetch(SQL["remove_former_id"], {"action_id": former_id})
+        return bool(found)
 
     async def _spellings(self) -> dict[str, str]:
         """Read which composed ids stand in the catalogue decomposed, from before ids were composed.
@@ -64,3 +163,7 @@ class Catalogue:
         """
         rows = await self._postgres.fetch(SQL["decomposed_actions"])
         return {composed(action_id): action_id for (action_id,) in rows}
+
+
+def _actions(rows: list[Row]) -> list[Action]:
+    return [Action(*row) for row in rows]

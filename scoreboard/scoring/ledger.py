@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -27,6 +27,7 @@ from scoreboard.connections.session import (
     TransactionAborted,
 )
 from scoreboard.errors import (
+    ActionDisabled,
     AlreadyGranted,
     LedgerUnavailable,
     ScoreboardError,
@@ -81,7 +82,8 @@ class Ledger:
         batch is then unknown, and submitting again is safe.
         """
         async with self._writers.session() as session:
-            return await self._settle(session, list(dict.fromkeys(s.key for s in submissions)))
+            settled = await self._settle(session, list(dict.fromkeys(s.key for s in submissions)))
+            return settled | await self._grant_renamed(session, settled.verdicts)
 
     async def version(self) -> int:
         """Read the board's version. Raises LedgerUnavailable."""
@@ -138,11 +140,34 @@ class Ledger:
         """Delete a user with score and ledger rows, and renew the board; None if there was no such
         user.
         """
+        return (await self._remove("delete_user", {"user_id": user_id}))[1]
+
+    async def remove_users(self, user_ids: Sequence[str]) -> tuple[int, Board | None]:
+        """The same for several at once; says as well how many there were."""
+        return await self._remove("delete_users", {"user_ids": list(user_ids)})
+
+    async def _remove(self, name: str, whom: Mapping[str, Any]) -> tuple[int, Board | None]:
         async with self._alone() as session:
-            if not await session.run(SQL["delete_user"], {"user_id": user_id}):
-                return None
+            removed = await session.run(SQL[name], whom)
+            if not removed:
+                return 0, None
             await session.run(SQL["renew_board"], {"above": 0})
-            return _board(self._kept(await session.run(SQL["read_board"])))
+            return len(removed), _board(self._kept(await session.run(SQL["read_board"])))
+
+    async def rename_action(self, action_id: str, new_id: str) -> int | None:
+        """Give an action another id, with its ledger rows, and keep the id that it had as a former
+        one; says how many rows there were, and None if there was no such action.
+
+        Grants of this action wait meanwhile, and so does what shares a batch with one. Raises
+        StatementRefused when another action has the new id, LedgerUnavailable.
+        """
+        ids = {"action_id": action_id, "new_id": new_id}
+        async with self._writers.session() as session, _transaction(session) as begin:
+            if not await session.run(f"{begin}; {SQL['hold_action']}", ids):
+                return None
+            [(moved,)] = await session.run(SQL["give_action_id"], ids)
+            await session.run(SQL["leave_action_id"], ids)
+            return int(moved)
 
     async def differences(self) -> list[str]:
         """Compare scores and the kept tenth score with the ledger; a sentence for each
@@ -190,6 +215,26 @@ class Ledger:
                 return settled | Settlement(dict.fromkeys(rest, error))
         return settled
 
+    async def _grant_renamed(self, session: Session, found: Mapping[Key, Verdict]) -> Settlement:
+        """Grant what was submitted under a former id of an action, as that action.
+
+        Whoever submits while an action is renamed may be refused as unknown as well, also as a
+        user: the ledger row that was there is under the new id.
+        """
+        unknown = [
+            key for key, one in found.items() if isinstance(one, UnknownAction | UnknownUser)
+        ]
+        if not unknown:
+            return Settlement({})
+        try:
+            rows = await session.run(SQL["present_ids"], _pairs(unknown))
+        except LedgerUnavailable as error:
+            return Settlement(dict.fromkeys(unknown, error))
+        present: dict[str, str] = dict(rows)
+        renamed = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
+        settled = await self._settle(session, list(dict.fromkeys(renamed.values())))
+        return Settlement(_under_former_ids(renamed, settled.verdicts), settled.board)
+
     def _refused(self, refusal: StatementRefused) -> ScoreboardError:
         """What a submission is refused for that stands alone."""
         if isinstance(refusal, ConstraintRefused):
@@ -230,9 +275,9 @@ class Ledger:
                     await session.run(SQL["raise_board"], {"user_ids": reaching})
                 )
         verdicts = {(row[0], row[1]): _verdict(row) for row in rows}
+        repeated = [key for key, verdict in verdicts.items() if _may_be_granted_before(verdict)]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
-        repeated = [key for key in verdicts if key not in fresh]
-        return Settlement(fresh | await self._originals(session, repeated), board)
+        return Settlement(fresh | await self._originals(session, repeated, fresh), board)
 
     def _kept(self, rows: list[Row]) -> list[Row]:
         """Rows that are read of the board, which always has one. Raises PostgresRefused."""
@@ -240,9 +285,12 @@ class Ledger:
             raise self._queries.lacks("board")
         return rows
 
-    async def _originals(self, session: Session, refused: list[Key]) -> dict[Key, Verdict]:
-        """Answer the submissions that were granted before. A new statement, for it must see what
-        the grant waited for; after COMMIT, so its failure is not the batch's.
+    async def _originals(
+        self, session: Session, refused: list[Key], otherwise: Mapping[Key, Verdict]
+    ) -> dict[Key, Verdict]:
+        """Answer the submissions that were granted before, and what they are `otherwise`. A new
+        statement, for it must see what the grant waited for; after COMMIT, so its failure is not
+        the batch's.
         """
         if not refused:
             return {}
@@ -250,8 +298,8 @@ class Ledger:
             rows = await session.run(SQL["original_grants"], _pairs(refused))
         except LedgerUnavailable as error:
             return dict.fromkeys(refused, error)
-        # What is not found belonged to a user deleted since.
-        verdicts: dict[Key, Verdict] = dict.fromkeys(refused, UnknownUser())
+        # What is not found belonged to a user deleted since, or is an action that is disabled.
+        verdicts = {key: otherwise.get(key, UnknownUser()) for key in refused}
         for user_id, action_id, points, granted_at in rows:
             verdicts[user_id, action_id] = AlreadyGranted(action_id, points, granted_at)
         return verdicts
@@ -279,14 +327,36 @@ def _pairs(keys: Iterable[Key]) -> dict[str, list[str]]:
 
 def _verdict(row: Row) -> Verdict | None:
     """Read a row of `grant`; None means granted before."""
-    _, action_id, has_user, has_action, is_too_much, points, granted_at, score, _ = row
+    _, action_id, has_user, has_action, is_disabled, is_too_much, points, granted_at, score, _ = row
     if not has_user:
         return UnknownUser()
     if not has_action:
         return UnknownAction()
+    if is_disabled:
+        return ActionDisabled()
     if is_too_much:
         return ScoreOutOfRange()
     return None if points is None else Grant(action_id, points, granted_at, score)
+
+
+def _may_be_granted_before(verdict: Verdict | None) -> bool:
+    """Whoever submits a disabled action again has to hear of the grant, as of any other."""
+    return verdict is None or isinstance(verdict, ActionDisabled)
+
+
+def _under_former_ids(
+    renamed: Mapping[Key, Key], verdicts: Mapping[Key, Verdict]
+) -> dict[Key, Verdict]:
+    """The verdicts on keys with former ids; of several that mean one action, one is granted."""
+    found: dict[Key, Verdict] = {}
+    granted: set[Key] = set()
+    for key, present in renamed.items():
+        verdict = verdicts[present]
+        if isinstance(verdict, Grant) and present in granted:
+            verdict = AlreadyGranted(verdict.action_id, verdict.points, verdict.granted_at)
+        granted.add(present)
+        found[key] = verdict
+    return found
 
 
 def _board_or_none(rows: list[Row]) -> Board | None:

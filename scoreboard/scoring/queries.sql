@@ -14,13 +14,21 @@ EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
 -- before adds nothing. All that is skipped unless the highest score of all comes near, and for all users but
 -- those who do. It reads scores that it has not locked: a grant that is under way elsewhere can still make
 -- `raised` fail (22003), and then the batch is halved.
+--
+-- A disabled action is worth nothing here, so nothing is granted; whether it was before is asked by
+-- `original_grants`.
 PREPARE grant_batch (uuid[], text[]) AS
 WITH submitted AS MATERIALIZED (
     SELECT user_id, action_id
     FROM unnest($1, $2) AS submitted (user_id, action_id)
 ),
 known AS MATERIALIZED (
-    SELECT submitted.user_id, submitted.action_id, actions.points, users.user_id IS NOT NULL AS has_user
+    SELECT
+        submitted.user_id,
+        submitted.action_id,
+        CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points,
+        actions.action_id IS NOT NULL AS has_action,
+        users.user_id IS NOT NULL AS has_user
     FROM submitted
     LEFT JOIN actions ON actions.action_id = submitted.action_id
     LEFT JOIN users ON users.user_id = submitted.user_id
@@ -81,7 +89,8 @@ SELECT
     judged.user_id::text,
     judged.action_id,
     judged.has_user,
-    judged.points IS NOT NULL AS has_action,
+    judged.has_action,
+    judged.has_action AND judged.points IS NULL AS is_disabled,
     judged.is_too_much,
     granted.points_granted,
     granted.submitted_at,
@@ -96,6 +105,11 @@ CROSS JOIN board
 SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.submitted_at
 FROM unnest(%(user_ids)s::uuid[], %(action_ids)s::text[]) AS refused (user_id, action_id)
 JOIN ledger USING (user_id, action_id)
+
+-- present_ids: finds which of these ids are former ones, and the action that each belongs to now
+SELECT former_id, action_id
+FROM former_action_ids
+WHERE former_id = ANY (%(action_ids)s::text[])
 
 -- locked_users: names those of these users whose rows somebody else holds, without waiting for them
 WITH asked AS MATERIALIZED (
@@ -163,6 +177,48 @@ LEFT JOIN (
 ) AS ranked ON ranked.user_id = users.user_id
 WHERE users.user_id = %(user_id)s::uuid
 
+-- read_places: reads places behind a rank, reached since; and the version
+-- Ranks are counted along idx_scores_score_desc as far as the page goes. One row at least, for the version.
+SELECT board.version, board.changed_at, found.rank, found.user_id::text, found.username, found.score, found.updated_at
+FROM board
+LEFT JOIN (
+    SELECT ranked.rank, ranked.user_id, users.username, ranked.score, ranked.updated_at
+    FROM (
+        SELECT user_id, score, updated_at, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
+        FROM scores
+    ) AS ranked
+    JOIN users ON users.user_id = ranked.user_id
+    WHERE ranked.rank > %(after)s
+    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    ORDER BY ranked.score DESC, ranked.updated_at, ranked.user_id
+    LIMIT %(limit)s
+) AS found ON TRUE
+ORDER BY found.rank
+
+-- find_places: reads the same of those with a part in the key of the name
+-- They are looked for first, because a walk along the ranking would look up every user.
+WITH named AS MATERIALIZED (
+    SELECT user_id, username
+    FROM users
+    WHERE position(%(part)s IN coalesce(username_key, lower(username))) > 0
+),
+found AS (
+    SELECT ranked.rank, ranked.user_id, named.username, ranked.score, ranked.updated_at
+    FROM (
+        SELECT user_id, score, updated_at, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
+        FROM scores
+    ) AS ranked
+    JOIN named ON named.user_id = ranked.user_id
+    WHERE ranked.rank > %(after)s
+    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    ORDER BY ranked.rank
+    LIMIT %(limit)s
+)
+SELECT board.version, board.changed_at, found.rank, found.user_id::text, found.username, found.score, found.updated_at
+FROM board
+LEFT JOIN found ON TRUE
+ORDER BY found.rank
+
 -- lift_board: gives the board a version above one that was shown, unless it has one already
 -- One statement, so it waits for the row like everybody who raises it, and looks again once it has it.
 UPDATE board SET version = %(above)s + 1, changed_at = clock_timestamp() WHERE version <= %(above)s
@@ -220,6 +276,9 @@ RETURNING board.version
 -- delete_user: removes a user with score and ledger rows
 DELETE FROM users WHERE user_id = %(user_id)s::uuid RETURNING user_id::text
 
+-- delete_users: removes several
+DELETE FROM users WHERE user_id = ANY (%(user_ids)s::uuid[]) RETURNING user_id::text
+
 -- compare_scores: counts the users whose score differs from the sum of their ledger rows, with examples
 SELECT count(*) OVER (), coalesce(scores.user_id, sums.user_id)::text, scores.score, sums.score
 FROM scores
@@ -235,12 +294,18 @@ SELECT
 FROM board
 
 -- load_actions: adds or changes actions; says for each whether it is new
-INSERT INTO actions AS present (action_id, points)
-SELECT action_id, points
+-- Nobody renames meanwhile. An id that is a former one is not loaded (`present_ids` says so before): the action
+-- would count beside the one that it belongs to. A row that is the same is not written.
+LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
+INSERT INTO actions AS present (action_id, points, disabled_at)
+SELECT action_id, points, CASE WHEN action_id = ANY (%(disabled)s::text[]) THEN clock_timestamp() END
 FROM unnest(%(action_ids)s::text[], %(points)s::integer[]) AS loaded (action_id, points)
+WHERE NOT EXISTS (SELECT FROM former_action_ids WHERE former_id = loaded.action_id)
 ORDER BY action_id
-ON CONFLICT (action_id) DO UPDATE SET points = excluded.points
+ON CONFLICT (action_id) DO UPDATE
+SET points = excluded.points, disabled_at = coalesce(present.disabled_at, excluded.disabled_at)
 WHERE present.points <> excluded.points
+OR present.disabled_at IS NULL AND excluded.disabled_at IS NOT NULL
 RETURNING (xmax = 0) AS is_new
 
 -- decomposed_actions: reads ids that were loaded before ids were composed, and that lack the composed one beside
@@ -249,10 +314,62 @@ FROM actions
 WHERE action_id IS NOT NFC NORMALIZED
 AND NOT EXISTS (SELECT FROM actions AS other WHERE other.action_id = normalize(actions.action_id, NFC))
 
--- list_actions: reads the catalogue in the order of code points, from after one action
+-- list_actions: reads what can be granted in the order of code points, from after one action
 -- Not in the order of the database's locale, which differs from place to place (idx_actions_in_order).
-SELECT action_id, points
+SELECT action_id, points, disabled_at
 FROM actions
-WHERE action_id COLLATE "C" > %(after)s
+WHERE action_id COLLATE "C" > %(after)s AND disabled_at IS NULL
 ORDER BY action_id COLLATE "C"
 LIMIT %(limit)s
+
+-- list_all_actions: reads actions in the same order, also disabled ones, with a part in their ids, in some state
+SELECT action_id, points, disabled_at
+FROM actions
+WHERE action_id COLLATE "C" > %(after)s
+AND position(%(part)s IN action_id) > 0
+AND coalesce((disabled_at IS NOT NULL) = %(disabled)s::boolean, TRUE)
+ORDER BY action_id COLLATE "C"
+LIMIT %(limit)s
+
+-- find_action: reads an action by its id; no row if there is none
+SELECT action_id, points, disabled_at FROM actions WHERE action_id = %(action_id)s
+
+-- count_grants: counts the grants of an action
+SELECT count(*) FROM ledger WHERE action_id = %(action_id)s
+
+-- disable_action: switches an action off; one that is off keeps its time
+UPDATE actions SET disabled_at = clock_timestamp() WHERE action_id = %(action_id)s AND disabled_at IS NULL
+
+-- enable_action: switches an action on again
+UPDATE actions SET disabled_at = NULL WHERE action_id = %(action_id)s AND disabled_at IS NOT NULL
+
+-- remove_action: takes an action that has no grants out of the catalogue, with its former ids
+-- The ledger's key refuses it as well, if a grant is just under way.
+DELETE FROM actions
+WHERE action_id = %(action_id)s AND NOT EXISTS (SELECT FROM ledger WHERE ledger.action_id = actions.action_id)
+RETURNING action_id
+
+-- remove_former_id: forgets a former id, which is unknown from then on
+DELETE FROM former_action_ids WHERE former_id = %(action_id)s RETURNING action_id
+
+-- hold_action: holds an action for a rename, and says how it is; no row if there is none
+-- The table's lock keeps those out who load or rename: no grant, which only reads the catalogue. The row's lock waits
+-- for grants of this action that are under way, because a ledger row that is not committed could not be moved.
+-- Those that come later wait at the ledger's key until the end, and find the action gone.
+SET LOCAL lock_timeout = '2s';
+LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
+SELECT points FROM actions WHERE action_id = %(action_id)s FOR UPDATE
+
+-- give_action_id: adds the action under its new id, moves its ledger rows and former ids there; counts the rows
+INSERT INTO actions (action_id, points, created_at, disabled_at)
+SELECT %(new_id)s, points, created_at, disabled_at FROM actions WHERE action_id = %(action_id)s;
+DELETE FROM former_action_ids WHERE former_id = %(new_id)s AND action_id = %(action_id)s;
+UPDATE former_action_ids SET action_id = %(new_id)s WHERE action_id = %(action_id)s;
+WITH moved AS (
+    UPDATE ledger SET action_id = %(new_id)s WHERE action_id = %(action_id)s RETURNING ledger_id
+)
+SELECT count(*) FROM moved
+
+-- leave_action_id: removes the action under the id that it had, and keeps that id as a former one
+DELETE FROM actions WHERE action_id = %(action_id)s;
+INSERT INTO former_action_ids (former_id, action_id) VALUES (%(action_id)s, %(new_id)s)

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.guards.guard import LEDGER, LOSSES, NEIGHBOURS, PROMISES, UNDER_LOAD, Guard
 
+CHANGES: Final = "tests/service/test_action_changes.py"
 COPY: Final = "tests/integration/test_board_copy.py"
 NOBODYS: Final = (
     f"{COPY}::test_what_nobody_of_us_has_stored_is_never_shown_and_gone_by_the_next_comparison"
@@ -248,8 +249,57 @@ SCORING: Final = (
     Guard(
         "an operator's lock gives up soon",
         "scoreboard/scoring/queries.sql",
-        "SET LOCAL lock_timeout = '2s';\n",
-        "",
+        "SET LOCAL lock_timeout = '2s';\nLOCK TABLE ledger",
+        "LOCK TABLE ledger",
         f"{LOSSES}::test_an_operators_command_does_not_hold_all_grants_up",
+    ),
+    Guard(
+        "what is granted under a former id counts as the action that has it",
+        "scoreboard/scoring/ledger.py",
+        "if key[1] in present}",
+        "if key[1] is present}",
+        f"{CHANGES}::test_a_renamed_action_is_granted_once_under_whichever_id_it_is_submitted",
+    ),
+    Guard(
+        "of several former ids of an action one is granted",
+        "scoreboard/scoring/ledger.py",
+        "isinstance(verdict, Grant) and present in granted",
+        "isinstance(verdict, Grant) and not granted",
+        f"{CHANGES}::test_several_former_ids_in_one_batch_are_granted_once",
+    ),
+    Guard(
+        "a rename waits for grants that are under way",
+        "scoreboard/scoring/queries.sql",
+        "WHERE action_id = %(action_id)s FOR UPDATE",
+        "WHERE action_id = %(action_id)s",
+        f"{CHANGES}::test_a_rename_waits_for_a_grant_that_is_under_way",
+    ),
+    Guard(
+        "no action is loaded under a former id",
+        "scoreboard/scoring/catalogue.py",
+        "raise FormerIds(former)",
+        "pass",
+        f"{CHANGES}::test_an_id_that_is_taken_or_was_another_actions_is_not_given",
+    ),
+    Guard(
+        "a disabled action is worth nothing",
+        "scoreboard/scoring/queries.sql",
+        "CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points",
+        "actions.points AS points",
+        f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
+    ),
+    Guard(
+        "a grant of an action that is disabled since is told",
+        "scoreboard/scoring/ledger.py",
+        "return verdict is None or isinstance(verdict, ActionDisabled)",
+        "return verdict is None",
+        f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
+    ),
+    Guard(
+        "a player of the demo is known by the tag and not by the domain",
+        "scoreboard/commands/demo_marks.py",
+        "return address.endswith(ENDING) and is_ours",
+        "return address.endswith(ENDING)",
+        "tests/service/test_demo_players.py",
     ),
 )

@@ -249,7 +249,7 @@ class TestActions:
         file.write_text(HEADER + "same,1\nchanges,3\nnew,4\n")
         code, out, err = run("actions", "load", str(file))
         assert (code, err) == (0, "")
-        assert "Loaded 3 actions: 1 new, 1 with other points than before, 1 as they were." in out
+        assert "Loaded 3 actions: 1 added, 1 changed, 1 unchanged." in out
         assert run("actions", "list")[1].split() == ["3", "changes", "4", "new", "1", "same"]
 
     def test_a_load_is_all_or_nothing(self, run: Run, database_url: str, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ class TestActions:
         assert len(json.loads(listed)) == 100_000
         code, out, _ = run("actions", "load", "-", stdin=listed)
         assert code == 0
-        assert "0 new, 0 with other points than before, 100000 as they were" in out
+        assert "Loaded 100000 actions: the catalogue had them already." in out
 
     def test_a_reader_that_has_enough_ends_a_listing_quietly(
         self, environment: Environment, database_url: str

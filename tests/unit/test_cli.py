@@ -25,8 +25,9 @@ import scoreboard
 from scoreboard import cli
 from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.players import retry_after_seconds
+from scoreboard.commands.reports import report_list
 from scoreboard.commands.spectator import Screen
-from scoreboard.commands.terminal import note, program, say, say_json
+from scoreboard.commands.terminal import note, program, say
 from scoreboard.commands.verification import Comparison
 from scoreboard.connections import sentinels
 from scoreboard.operations.embedded import EmbeddedUrls
@@ -209,7 +210,7 @@ class TestConfiguration:
         servers = embedding._exports(EmbeddedUrls("postgresql://a@/a?host=b", None))
         serving._welcome(servers, "http://127.0.0.1:1")
         shown = terminal.getvalue()
-        assert "open http://127.0.0.1:1: the board, live" in shown.strip().splitlines()[0]
+        assert "Open http://127.0.0.1:1 to watch the board live." in shown.strip().splitlines()[0]
         assert ".venv/bin/scoreboard demo --url http://127.0.0.1:1" in shown
         assert "export SCOREBOARD_DATABASE_URL='postgresql://a@/a?host=b'" in shown
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -303,7 +304,7 @@ class TestWords:
             for document in hostile:
                 yield document
 
-        await say_json(documents())
+        await report_list(documents())
         written = capsys.readouterr().out
         assert json.loads(written) == hostile
         assert "é" in written

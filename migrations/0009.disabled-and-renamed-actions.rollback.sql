@@ -1,0 +1,2 @@
+DROP TABLE former_action_ids;
+ALTER TABLE actions DROP COLUMN disabled_at;

@@ -1,0 +1,224 @@
+"""`scoreboard actions disable|enable|rename|remove`: what becomes of one action and its grants.
+
+Grants explain scores, so none of these takes one back: an action that was granted can be switched
+off or get another id, and only one that never was granted can be removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any, Final
+
+from scoreboard import configuration
+from scoreboard.commands.arguments import Commands, text_to_store
+from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.reports import Report, report
+from scoreboard.commands.servers import open_postgres
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import StatementRefused
+from scoreboard.scoring import action_ids
+from scoreboard.scoring.catalogue import Action, Catalogue, HasGrants
+from scoreboard.scoring.ledger import Ledger
+from scoreboard.timestamps import timestamp
+from scoreboard.unicode import escaped
+
+_STATE: Final = Report(("actionId", "points", "grants"), ("disabledAt",))
+_RENAMED: Final = Report(("actionId", "formerActionId", "grants"))
+_REMOVED: Final = Report(("actionId", "isFormerId"))
+# Moving so many takes a second or two; whoever submits the action waits for it.
+_MOVED_UNASKED: Final = 20_000
+_UNIQUE: Final = "23505"
+
+
+def add_to(group: Commands) -> None:
+    """Declare them."""
+    disable = group.add(
+        "disable",
+        _disable,
+        "refuse an action from now on; grants and points stay",
+        "scoreboard actions disable summer-event",
+        report=_STATE,
+    )
+    enable = group.add(
+        "enable",
+        _enable,
+        "grant a disabled action again",
+        "scoreboard actions enable summer-event",
+        report=_STATE,
+    )
+    rename = group.add(
+        "rename",
+        _rename,
+        "give an action another id, with its grants; the id that it had goes on as a former one",
+        "scoreboard actions rename first-win first-victory",
+        report=_RENAMED,
+    )
+    remove = group.add(
+        "remove",
+        _remove,
+        "take an action that was never granted out of the catalogue, or forget a former id",
+        "scoreboard actions remove daily-logni",
+        report=_REMOVED,
+    )
+    for parser in (disable, enable, rename, remove):
+        parser.add_argument("action_id", type=text_to_store, metavar="ACTION", help="its id")
+    rename.add_argument("new_id", metavar="NEW", help="the id that it is to have")
+    rename.add_argument("--yes", action="store_true", help="yes, also with very many grants")
+
+
+def document_of(action: Action) -> dict[str, Any]:
+    """An action as JSON; `disabledAt` is only there if it is disabled."""
+    document: dict[str, Any] = {"actionId": action.action_id, "points": action.points}
+    if action.disabled_at is not None:
+        document["disabledAt"] = timestamp(action.disabled_at)
+    return document
+
+
+def _disable(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_switch(arguments, off=True))
+
+
+def _enable(arguments: argparse.Namespace) -> int:
+    return asyncio.run(_switch(arguments, off=False))
+
+
+async def _switch(arguments: argparse.Namespace, *, off: bool) -> int:
+    async with open_postgres(configuration.load()) as postgres:
+        catalogue = Catalogue(postgres)
+        before = await _known(catalogue, arguments.action_id)
+        await (catalogue.disable(before) if off else catalogue.enable(before))
+        action = await _known(catalogue, before.action_id)
+        grants = await catalogue.grants_of(action)
+    text = f"{escaped(action.action_id)} is {_switched(off)} ({_count(grants)})."
+    report(document_of(action) | {"grants": grants}, text, as_json=arguments.json)
+    return 0
+
+
+def _switched(off: bool) -> str:
+    if off:
+        return "disabled: nobody is granted it from now on, and whoever has it keeps its points"
+    return "enabled: whoever does not have it is granted it from now on"
+
+
+def _rename(arguments: argparse.Namespace) -> int:
+    new_id = action_ids.composed(arguments.new_id)
+    if problem := action_ids.problem(arguments.new_id):
+        raise CommandFailed(
+            f"The id {escaped(arguments.new_id)} {problem}. Nothing was changed.", "bad_action_id"
+        )
+    old_id, moved = asyncio.run(_give(arguments.action_id, new_id, certain=arguments.yes))
+    text = (
+        f"Renamed {escaped(old_id)} to {escaped(new_id)}, with {_count(moved)}. Whoever submits "
+        f"{escaped(old_id)} is granted {escaped(new_id)}, once."
+    )
+    document = {"actionId": new_id, "formerActionId": old_id, "grants": moved}
+    report(document, text, as_json=arguments.json)
+    return 0
+
+
+async def _give(action_id: str, new_id: str, *, certain: bool) -> tuple[str, int]:
+    """Rename; answers the id that the action had, and how many grants it has."""
+    async with open_postgres(configuration.load()) as postgres:
+        catalogue = Catalogue(postgres)
+        action = await _known(catalogue, action_id)
+        await _require_free(catalogue, action, new_id)
+        grants = await catalogue.grants_of(action)
+        if grants > _MOVED_UNASKED and not certain:
+            raise CommandFailed(
+                f"{escaped(action.action_id)} has {_count(grants)}, which are all written anew. "
+                "Whoever submits this action waits meanwhile, or is told to try again. If that is "
+                "meant, add --yes. Nothing was changed.",
+                "not_confirmed",
+            )
+        return action.action_id, await _move(postgres, action, new_id)
+
+
+async def _move(postgres: Postgres, action: Action, new_id: str) -> int:
+    try:
+        moved = await Ledger(postgres, postgres).rename_action(action.action_id, new_id)
+    except StatementRefused as refusal:
+        if refusal.sqlstate != _UNIQUE:
+            raise
+        raise _taken(new_id) from refusal
+    if moved is None:  # somebody was faster
+        raise _unknown(action.action_id)
+    return moved
+
+
+async def _require_free(catalogue: Catalogue, action: Action, new_id: str) -> None:
+    """Raises CommandFailed unless the id is nobody's, or was this action's before."""
+    other = await catalogue.find(new_id)
+    if other is not None:
+        raise _taken(new_id)
+    owner = (await catalogue.present_ids([new_id])).get(new_id, action.action_id)
+    if owner != action.action_id:
+        raise CommandFailed(
+            f"{escaped(new_id)} is an id that {escaped(owner)} had before, and that clients may "
+            "still submit for it. Choose another id, or forget that one first: scoreboard actions "
+            f"remove {escaped(new_id)}",
+            "former_action_id",
+        )
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    document, text = asyncio.run(_take_out(arguments.action_id))
+    report(document, text, as_json=arguments.json)
+    return 0
+
+
+async def _take_out(action_id: str) -> tuple[dict[str, Any], str]:
+    async with open_postgres(configuration.load()) as postgres:
+        catalogue = Catalogue(postgres)
+        if await catalogue.find(action_id) is None:
+            for spelling in dict.fromkeys((action_id, action_ids.composed(action_id))):
+                if await catalogue.forget_former_id(spelling):
+                    text = f"{escaped(spelling)} is no former id any more, and unknown from now on."
+                    return {"actionId": spelling, "isFormerId": True}, text
+        action = await _known(catalogue, action_id)
+        try:
+            await catalogue.remove(action)
+        except HasGrants as kept:
+            raise CommandFailed(_why_not_removed(action, kept.count), "has_grants") from kept
+    text = f"Removed {escaped(action.action_id)} from the catalogue."
+    return {"actionId": action.action_id, "isFormerId": False}, text
+
+
+def _why_not_removed(action: Action, count: int) -> str:
+    name = escaped(action.action_id)
+    return (
+        f"{name} has {_count(count)}, and each explains points of somebody's score. Nothing was "
+        f"changed. To have nobody granted it from now on: scoreboard actions disable {name}"
+    )
+
+
+async def _known(catalogue: Catalogue, action_id: str) -> Action:
+    """Find an action. Raises CommandFailed, with the present id if it was renamed."""
+    action = await catalogue.find(action_id)
+    if action is not None:
+        return action
+    present = await catalogue.present_ids([action_id])
+    if action_id in present:
+        now = escaped(present[action_id])
+        raise CommandFailed(
+            f"{escaped(action_id)} is a former id. The action is {now} now: name it so.",
+            "former_action_id",
+        )
+    raise _unknown(action_id)
+
+
+def _unknown(action_id: str) -> CommandFailed:
+    return CommandFailed(
+        f"There is no action {escaped(action_id)}. `scoreboard actions list` shows all.",
+        "unknown_action",
+    )
+
+
+def _taken(new_id: str) -> CommandFailed:
+    return CommandFailed(
+        f"There is an action {escaped(new_id)} already. Nothing was changed.", "action_taken"
+    )
+
+
+def _count(grants: int) -> str:
+    return "1 grant" if grants == 1 else f"{grants} grants"
