@@ -295,6 +295,21 @@ def test_what_a_killed_make_left_is_made_anew_and_what_is_not_of_it_stays(
     assert (checkout.venv / "notes").read_text() == "mine"
 
 
+def test_what_pip_could_not_finish_is_made_anew(
+    checkout: Checkout, environment: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.make(Path(".venv"), "run", python_is_named=False)
+    (checkout.directory / "pip-fails").touch()
+    with pytest.raises(environment.FailedError, match="The next make tries again"):
+        environment.make(Path(".venv"), "dev", python_is_named=False)
+    (checkout.directory / "pip-fails").unlink()
+    capsys.readouterr()
+
+    environment.make(Path(".venv"), "run", python_is_named=False)
+
+    assert "because it was not finished" in capsys.readouterr().err
+
+
 def test_it_is_made_anew_when_what_is_locked_changes(
     checkout: Checkout, environment: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
