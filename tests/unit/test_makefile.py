@@ -27,6 +27,23 @@ LOCKS = ("requirements.lock", "requirements-embedded.lock", "requirements-dev.lo
 STRANGE = "score $b `x` (1) #2 100%s bòard's"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
+_MAKER = f"""\
+import sys, venv
+from pathlib import Path
+venv.create(sys.argv[1], symlinks=True)
+pip = Path(sys.argv[1], "lib", "python{PYTHON}", "site-packages", "pip")
+pip.mkdir()
+(pip / "__init__.py").touch()
+(pip / "__main__.py").write_text('''
+import json, sys
+from pathlib import Path
+if "config" not in sys.argv:
+    with Path(sys.prefix, "calls").open("a") as calls:
+        print(json.dumps(sys.argv[1:]), file=calls)
+    sys.exit(Path("pip-fails").exists())
+''')
+"""
+
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
 
 
@@ -107,17 +124,7 @@ def environment(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.chdir(checkout.directory)
     module = importlib.import_module("environment")
     maker = checkout.directory.parent / "maker.py"
-    maker.write_text(
-        "import sys, venv; from pathlib import Path\n"
-        "venv.create(sys.argv[1], symlinks=True)\n"
-        f"pip = Path(sys.argv[1], 'lib', 'python{PYTHON}', 'site-packages', 'pip')\n"
-        "pip.mkdir(); (pip / '__init__.py').touch()\n"
-        "(pip / '__main__.py').write_text('''import os, sys, pathlib, json\n"
-        'calls = pathlib.Path(sys.prefix, "calls")\n'
-        'if "config" not in sys.argv:\n'
-        '    calls.open("a").write(json.dumps(sys.argv[1:]) + chr(10))\n'
-        "''')\n"
-    )
+    maker.write_text(_MAKER)
     monkeypatch.setattr(module, "_maker", lambda: [sys.executable, str(maker)])
     yield module
     for name in ("environment", "pip_settings"):
