@@ -15,7 +15,9 @@ AUDIT =
 BENCH =
 UPGRADE =
 
-ENVIRONMENT = sh .make/environment
+ENVIRONMENT = test -f .make/environment || { \
+	echo "This Makefile works in its own directory: make -C /path/of/it" >&2; exit 1; }; \
+	sh .make/environment
 IN = sh .make/in '$(VENV)'
 
 .PHONY: help run test unit guards soak lint format types audit bench docs lock venv venv-run clean

@@ -120,7 +120,7 @@ def make(directory: Path, verb: str, *, python_is_named: bool) -> None:
             started = time.monotonic()
             _write(mark, Installed())
             if why_anew is not None:
-                _create(directory, why_anew)
+                _create(directory, why_anew, mark)
                 holds = Installed(THIS_PYTHON, THIS_BASE)
             _install(directory, wanted, mark)
             # The file for tests contains that for running.
@@ -201,9 +201,11 @@ def _claimed(directory: Path) -> IO[str]:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             if not _is_ours(directory) and any(directory.iterdir()):
+                by_hand = (directory / "pyvenv.cfg").exists()
                 raise FailedError(
                     f"{directory} is there and was not made by make, so it stays as it is. Take "
-                    "another directory:  make run VENV=.venv-make  (or remove it, if it is yours)."
+                    "another directory:  make run VENV=.venv-make"
+                    f"{'  (or remove this one yourself).' if by_hand else ''}"
                 )
             mark = open(directory / MARK, "a+", encoding="utf-8")  # noqa: SIM115 - the caller's
         except OSError as error:
@@ -267,18 +269,26 @@ def _remove_parts(directory: Path) -> None:
 # Its content
 
 
-def _create(directory: Path, why: str) -> None:
+def _create(directory: Path, why: str, mark: IO[str]) -> None:
     again, because = (" anew", f", because {why}") if why else ("", "")
     version = sys.version.split()[0]
     say(f"Making {directory}{again} with Python {version} ({sys.executable}){because}.")
     _require_usable(directory)
     _remove_parts(directory)
+    # It holds the mark too: if this process is killed, nobody works on what that still works on.
     made = subprocess.run(
-        [*_maker(), str(directory)], capture_output=True, text=True, errors="replace", check=False
+        [*_maker(), str(directory)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+        pass_fds=(mark.fileno(),),
     )
     if made.returncode:
-        said = (made.stderr or made.stdout).strip()
-        raise FailedError(f"{said}\n{directory} could not be made.{_if_full(directory)}")
+        raise FailedError(
+            f"{made.stdout.strip()}\n{directory} could not be made.{_if_full(directory)}"
+        )
 
 
 def _maker() -> list[str]:
@@ -328,7 +338,7 @@ def _pip(directory: Path, mark: IO[str], *arguments: str) -> None:
         environment = pip_settings.environment(python)
     except subprocess.CalledProcessError as error:
         raise FailedError(f"pip cannot read its configuration:\n{error.stderr.strip()}") from error
-    # It holds the mark too: if this process is killed, nobody works on what pip still works on.
+    # With the mark, as above.
     with subprocess.Popen(
         command,
         env=environment,

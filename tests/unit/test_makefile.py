@@ -107,7 +107,8 @@ class Checkout:
 
     @property
     def packages(self) -> Path:
-        return self.venv / "lib" / f"python{PYTHON}" / "site-packages"
+        [python] = (self.venv / "lib").glob("python3.*")
+        return python / "site-packages"
 
 
 @pytest.fixture
