@@ -330,11 +330,14 @@ def test_it_is_made_anew_when_what_is_locked_changes(
 
 
 def test_it_is_made_anew_for_another_python_that_is_named_and_kept_for_one_that_is_found(
-    checkout: Checkout, environment: ModuleType, capsys: pytest.CaptureFixture[str]
+    checkout: Checkout,
+    environment: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     environment.make(Path(".venv"), "run", python_is_named=False)
     for base in (environment.THIS_BASE, "/opt/other"):
-        environment.THIS_BASE = base
+        monkeypatch.setattr(environment, "THIS_BASE", base)
         environment.make(Path(".venv"), "run", python_is_named=False)
         assert len(calls(checkout)) == 1
     capsys.readouterr()
