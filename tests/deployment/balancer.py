@@ -54,10 +54,10 @@ class LoadBalancer(ServerProcess):
 
     def prepare(self) -> None:
         text = (DOCKER / "nginx" / "nginx.conf").read_text("utf-8")
-        text = text.replace("/tmp/", f"{self.directory}/")
-        text = text.replace("/run/secrets", str(self.certificate.parent))
-        text = text.replace("/dev/stdout", f"{self.directory}/access.log")
-        text = text.replace("/dev/stderr", f"{self.directory}/error.log")
+        # Relative ones begin at -p, whatever characters that has.
+        text = text.replace("/tmp/", "")
+        text = text.replace("/run/secrets", "secrets/nginx")
+        text = text.replace("/dev/stdout", "access.log").replace("/dev/stderr", "error.log")
         text = text.replace("worker_processes auto", "worker_processes 1")
         text = text.replace("listen 8443 ssl", f"listen 127.0.0.1:{self.port} ssl")
         for role, addresses in self._upstreams.items():

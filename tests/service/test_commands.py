@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -930,7 +931,9 @@ class TestServe:
                 # Commands beside it are told where its servers are, in lines to copy.
                 lines = [line for line in told.splitlines() if line.startswith("    export ")]
                 assert len(lines) == 2, told
-                script = "\n".join([*lines, f"{sys.executable} -m scoreboard board verify"])
+                script = "\n".join(
+                    [*lines, f"{shlex.quote(sys.executable)} -m scoreboard board verify"]
+                )
                 verified = subprocess.run(
                     ["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
                 )

@@ -10,9 +10,11 @@ import contextlib
 import logging
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -29,6 +31,7 @@ from scoreboard.operations.embedded.wheel import wheel_files
 logger = logging.getLogger(__package__)
 
 _DATABASE: Final = "scoreboard"
+_MEANS_SOMETHING_IN_QUOTES: Final = re.compile(r"[$`\"\\]")
 
 
 @contextlib.contextmanager
@@ -77,19 +80,49 @@ def _create_cluster(programs: Path, data: Path) -> None:
         account = _database_account()
         os.chown(unfinished, account.pw_uid, account.pw_gid)
     options = ["--encoding=UTF8", "--locale=C", "--auth=peer", "--no-instructions"]
-    made = subprocess.run(  # noqa: S603 - programs of ours, paths of ours
-        [
-            *_as_database_account(unfinished),
-            *(str(programs / "initdb"), f"--username={_DATABASE}", *options, "-D", str(unfinished)),
-        ],
-        cwd=data.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with _harmless_for_a_shell(programs) as initdb:
+        made = subprocess.run(  # noqa: S603 - programs of ours, paths of ours
+            [
+                *_as_database_account(unfinished),
+                *(str(initdb), f"--username={_DATABASE}", *options, "-D", str(unfinished)),
+            ],
+            cwd=data.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if made.returncode:
         raise EmbeddedServerError(failure_text("PostgreSQL", "could not be set up", made.stderr))
     unfinished.rename(data)
+
+
+@contextlib.contextmanager
+def _harmless_for_a_shell(programs: Path) -> Iterator[Path]:
+    """Answer an initdb whose path a shell takes as it is, while the context lasts.
+
+    It runs the `postgres` that lies beside it through a shell, with the path in double quotes only,
+    and it looks through symbolic links for that place. So it is copied, and what it needs is linked
+    around it as the wheel has it.
+    """
+    if not _MEANS_SOMETHING_IN_QUOTES.search(str(programs)):
+        yield programs / "initdb"
+        return
+    installation, package, packages = programs.parents[:3]
+    with tempfile.TemporaryDirectory(prefix="scoreboard-initdb-", dir="/tmp") as elsewhere:
+        initdb = elsewhere / (programs / "initdb").relative_to(packages)
+        initdb.parent.mkdir(parents=True)
+        shutil.copy(programs / "initdb", initdb)
+        libraries = packages.glob(f"{package.name}.*")
+        for needed in (
+            *libraries,
+            *package.iterdir(),
+            *installation.iterdir(),
+            programs / "postgres",
+        ):
+            link = elsewhere / needed.relative_to(packages)
+            if not link.exists():
+                link.symlink_to(needed)
+        yield initdb
 
 
 def _admit_only_this_user(data: Path) -> None:
