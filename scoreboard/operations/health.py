@@ -104,11 +104,22 @@ class Health:
         self._leaving = False
 
     async def run(self) -> None:
-        """Probe until cancelled."""
-        while True:
-            await asyncio.gather(*(part.ask() for part in self._parts))
+        """Probe until cancelled: each part by itself, because one that hangs would make what is
+        known of the others old.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._note_readiness())
             for part in self._parts:
-                self._metrics.part_up.labels(part.name).set(part.up)
+                tasks.create_task(self._probe(part))
+
+    async def _probe(self, part: Part) -> None:
+        while True:
+            await part.ask()
+            self._metrics.part_up.labels(part.name).set(part.up)
+            await asyncio.sleep(_PROBE_SECONDS)
+
+    async def _note_readiness(self) -> None:
+        while True:
             self._metrics.ready.set(self.state == "ready")
             await asyncio.sleep(_PROBE_SECONDS)
 

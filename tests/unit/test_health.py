@@ -68,6 +68,26 @@ async def test_metrics_say_which_part_is_up_and_whether_this_instance_can_serve(
     assert counted(metrics, "ready") == 0
 
 
+@jumping_clock
+async def test_a_part_that_hangs_makes_what_is_known_of_the_others_no_older() -> None:
+    asked = asyncio.Event()
+
+    async def hang() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    server = Server()
+    hanging, other = Part("postgresql", "", hang), Part("redis", "", server.probe)
+    health = Health("one", "all", lambda: 1, [hanging, other], Metrics())
+    probing = asyncio.create_task(health.run())
+    await asked.wait()
+    for away in (True, False, True):
+        server.away = away
+        await asyncio.sleep(2.5)
+        assert other.up is not away
+    probing.cancel()
+
+
 @pytest.mark.parametrize("part", ["postgresql", "rabbitmq"])
 def test_what_an_absence_means_depends_on_the_role(part: str) -> None:
     assert effect(part, takes_submissions=True) != effect(part, takes_submissions=False)
