@@ -229,7 +229,7 @@ class Ledger:
                 board = _board_or_none(
                     await session.run(SQL["raise_board"], {"user_ids": reaching})
                 )
-        verdicts = {(row[0], row[1]): _verdict(row) for row in rows}
+            verdicts = {(row[0], row[1]): _verdict(row) for row in rows}
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         repeated = [key for key in verdicts if key not in fresh]
         return Settlement(fresh | await self._originals(session, repeated), board)
@@ -241,8 +241,8 @@ class Ledger:
         return rows
 
     async def _originals(self, session: Session, refused: list[Key]) -> dict[Key, Verdict]:
-        """Answer the submissions that were granted before. A new statement, for it must see what
-        the grant waited for; after COMMIT, so its failure is not the batch's.
+        """Answer the submissions that were granted before. A new statement, because it must see
+        what the grant waited for; after COMMIT, so its failure is not the batch's, whatever it is.
         """
         if not refused:
             return {}
@@ -250,6 +250,9 @@ class Ledger:
             rows = await session.run(SQL["original_grants"], _pairs(refused))
         except LedgerUnavailable as error:
             return dict.fromkeys(refused, error)
+        except Exception:
+            log.exception("scoreboard.ledger.originals_unread", submissions=len(refused))
+            return dict.fromkeys(refused, LedgerUnavailable())
         # What is not found belonged to a user deleted since.
         verdicts: dict[Key, Verdict] = dict.fromkeys(refused, UnknownUser())
         for user_id, action_id, points, granted_at in rows:

@@ -111,27 +111,41 @@ class Submissions:
 
     async def _settle(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
         self._metrics.submissions_waiting.set(self._batches.waiting)
-        with self._span(batch) as span, logs.about(partial(_facts, span.trace)):
-            settlement = await self._commit(batch, span.trace)
-            results = _one_verdict_each(batch, settlement.verdicts)
-            await self._announce_safely(settlement.board, batch, results, span)
+        results: list[Grant | Exception] = []
+        try:
+            with self._span(batch) as span, logs.about(partial(_facts, span.trace)):
+                settlement = await self._commit(batch, span.trace)
+                results = _one_verdict_each(batch, settlement.verdicts)
+                await self._announce_safely(settlement.board, batch, results, span)
+        except Exception:
+            if not results:
+                raise
+            self._note_defect(None)
         return results
 
     async def _commit(self, batch: Sequence[Submission], trace: str | None) -> Settlement:
+        settlement: Settlement | None = None
         started = time.perf_counter()
-        with self._tracing.span(
-            "scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL
-        ) as span:
-            try:
-                settlement = await self._ledger.grant(batch)
-            except LedgerUnavailable as error:
-                span.fail("LedgerUnavailable")
-                return Settlement({submission.key: error for submission in batch})
-            if any(isinstance(v, LedgerUnavailable) for v in settlement.verdicts.values()):
-                span.fail("LedgerUnavailable")
-        self._metrics.batch_seconds.observe(time.perf_counter() - started)
-        self._metrics.batch_size.observe(len(batch))
+        try:
+            with self._tracing.span(
+                "scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL
+            ) as span:
+                settlement = await self._grant(batch)
+                if any(isinstance(v, LedgerUnavailable) for v in settlement.verdicts.values()):
+                    span.fail("LedgerUnavailable")
+            self._metrics.batch_seconds.observe(time.perf_counter() - started)
+            self._metrics.batch_size.observe(len(batch))
+        except Exception:
+            if settlement is None:
+                raise
+            self._note_defect(settlement.board)
         return settlement
+
+    async def _grant(self, batch: Sequence[Submission]) -> Settlement:
+        try:
+            return await self._ledger.grant(batch)
+        except LedgerUnavailable as error:
+            return Settlement({submission.key: error for submission in batch})
 
     async def _announce_safely(
         self,
@@ -140,15 +154,19 @@ class Submissions:
         results: Sequence[Grant | Exception],
         span: Span,
     ) -> None:
-        """The batch is committed: not even a defect of ours may turn its replies into errors."""
+        """Tell everybody; what fails of it is told and counted, and raises nothing."""
         try:
             if board is not None:
-                span.note({"scoreboard.version": board.version})
                 await self._announce(board, Origin("submit", batch[0].began, span.trace))
+                span.note({"scoreboard.version": board.version})
             self._trace_each(batch, results, span.trace)
         except Exception:
-            self._metrics.announcements_failed.inc()
-            log.exception("scoreboard.submit.announcement_failed", version=board and board.version)
+            self._note_defect(board)
+
+    def _note_defect(self, board: Board | None) -> None:
+        """The batch is committed: not even a defect of ours may turn its replies into errors."""
+        self._metrics.announcements_failed.inc()
+        log.exception("scoreboard.submit.announcement_failed", version=board and board.version)
 
     async def _announce(self, board: Board, origin: Origin) -> None:
         """Tell everybody. Only the copy is waited for: the next read must find it."""
@@ -200,7 +218,8 @@ def _one_verdict_each(
     answered: dict[Key, Grant] = {}
     results: list[Grant | Exception] = []
     for submission in batch:
-        verdict = verdicts[submission.key]
+        # One that is missing is a defect of ours, and its outcome unknown.
+        verdict = verdicts.get(submission.key) or LedgerUnavailable()
         if (first := answered.get(submission.key)) is not None:
             verdict = AlreadyGranted(first.action_id, first.points, first.granted_at)
         elif isinstance(verdict, Grant):
