@@ -27,7 +27,7 @@ _ASKED: Final = {
     "Access-Control-Allow-Headers": "Authorization, If-None-Match, traceparent",
     "Access-Control-Max-Age": "7200",  # browsers ask no less often
 }
-_READ: Final = "ETag, Retry-After"
+_READ: Final = "Age, ETag, Retry-After"
 
 
 def allow_origins(app: web.Application) -> None:
