@@ -25,9 +25,6 @@ HEADERS: Final = {
     "Accept": _field("What a body may be.", "application/json"),
     "Accept-Encoding": _field("How a body may be packed.", "gzip, deflate"),
     "ETag": _field("The board's version.", '"42"'),
-    "Age": _field(
-        "Only while nobody can say whether this is the newest board: seconds since it was.", 3
-    ),
     "Cache-Control": _field("Who may keep the answer, and how long.", "no-store"),
 }
 # Of all answers that are for one client alone.

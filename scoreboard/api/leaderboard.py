@@ -39,17 +39,21 @@ from scoreboard.settings import Settings
     authorization="optional",
     parameters=("If-None-Match",),
     answers={
-        200: Answer(LeaderboardSchema(), headers=("ETag", "Cache-Control", "Age"), shared=True),
+        200: Answer(LeaderboardSchema(), headers=("ETag", "Cache-Control"), shared=True),
         304: Answer(
             description="You have this version already.",
-            headers=("ETag", "Cache-Control", "Age"),
+            headers=("ETag", "Cache-Control"),
             shared=True,
         ),
     },
     errors=[PreconditionFailed, LedgerUnavailable],
 )
 async def read(request: web.Request) -> web.StreamResponse:
-    """The top 10; 304 when the client has this version already."""
+    """The top 10; 304 when the client has this version already.
+
+    An answer with the field `Age` could not be confirmed: so many seconds ago it was the newest
+    board for certain. No cache keeps it.
+    """
     reader(request)
     board, age_seconds = board_seen(request), None
     if board is None:

@@ -112,15 +112,20 @@ class Submissions:
     async def _settle(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
         self._metrics.submissions_waiting.set(self._batches.waiting)
         results: list[Grant | Exception] = []
-        try:
-            with self._span(batch) as span, logs.about(partial(_facts, span.trace)):
-                settlement = await self._commit(batch, span.trace)
-                results = _one_verdict_each(batch, settlement.verdicts)
-                await self._announce_safely(settlement.board, batch, results, span)
-        except Exception:
-            if not results:
-                raise
-            self._note_defect(None)
+        board: Board | None = None
+        span = self._span(batch)
+        with logs.about(partial(_facts, span.trace)):
+            try:
+                with span:
+                    settlement = await self._commit(batch, span.trace)
+                    board = settlement.board
+                    results = _one_verdict_each(batch, settlement.verdicts)
+                    await self._announce(board, batch, span)
+                    self._trace_each(batch, results, span.trace)
+            except Exception:
+                if not results:
+                    raise
+                self._note_defect(board)
         return results
 
     async def _commit(self, batch: Sequence[Submission], trace: str | None) -> Settlement:
@@ -130,7 +135,11 @@ class Submissions:
             with self._tracing.span(
                 "scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL
             ) as span:
-                settlement = await self._grant(batch)
+                try:
+                    settlement = await self._ledger.grant(batch)
+                except LedgerUnavailable as error:
+                    span.fail("LedgerUnavailable")
+                    return Settlement({submission.key: error for submission in batch})
                 if any(isinstance(v, LedgerUnavailable) for v in settlement.verdicts.values()):
                     span.fail("LedgerUnavailable")
             self._metrics.batch_seconds.observe(time.perf_counter() - started)
@@ -141,35 +150,18 @@ class Submissions:
             self._note_defect(settlement.board)
         return settlement
 
-    async def _grant(self, batch: Sequence[Submission]) -> Settlement:
-        try:
-            return await self._ledger.grant(batch)
-        except LedgerUnavailable as error:
-            return Settlement({submission.key: error for submission in batch})
-
-    async def _announce_safely(
-        self,
-        board: Board | None,
-        batch: Sequence[Submission],
-        results: Sequence[Grant | Exception],
-        span: Span,
-    ) -> None:
-        """Tell everybody; what fails of it is told and counted, and raises nothing."""
-        try:
-            if board is not None:
-                await self._announce(board, Origin("submit", batch[0].began, span.trace))
-                span.note({"scoreboard.version": board.version})
-            self._trace_each(batch, results, span.trace)
-        except Exception:
-            self._note_defect(board)
-
     def _note_defect(self, board: Board | None) -> None:
         """The batch is committed: not even a defect of ours may turn its replies into errors."""
         self._metrics.announcements_failed.inc()
         log.exception("scoreboard.submit.announcement_failed", version=board and board.version)
 
-    async def _announce(self, board: Board, origin: Origin) -> None:
+    async def _announce(
+        self, board: Board | None, batch: Sequence[Submission], batch_span: Span
+    ) -> None:
         """Tell everybody. Only the copy is waited for: the next read must find it."""
+        if board is None:
+            return
+        origin = Origin("submit", batch[0].began, batch_span.trace)
         self._offer(board, origin)
         self._bus.publish(board, origin)
         with self._tracing.span(
@@ -177,6 +169,7 @@ class Submissions:
         ) as span:
             if not await self._board.store(board):
                 span.fail("RedisUnavailable")
+        batch_span.note({"scoreboard.version": board.version})
 
     def _span(self, batch: Sequence[Submission]) -> Span:
         """The batch's span: below the first of its submissions that is traced, with links to the

@@ -149,6 +149,30 @@ async def test_a_store_that_a_comparison_meets_takes_no_trust_and_counts_as_no_m
     assert in_doubt(patient) == 0
 
 
+async def test_a_trusted_copy_keeps_its_trust_while_the_comparison_stores(
+    patient: Instance, other: Instance, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found behind. What is acknowledged it has, all the same."""
+    await patient.trust()
+    held = await patient.read()
+    await play(other, database_url)
+    storing, go_on = asyncio.Event(), asyncio.Event()
+    store = patient.copy.store
+
+    async def slow_store(board: Board) -> bool:
+        storing.set()
+        await go_on.wait()
+        return await store(board)
+
+    monkeypatch.setattr(patient.copy, "store", slow_store)
+    comparing = asyncio.create_task(patient.reconcile())
+    await storing.wait()
+    assert patient.board.vouched(b"%d" % held.version) is not None
+    go_on.set()
+    await comparing
+    assert patient.board.vouched(b"%d" % (held.version + 3)) is not None
+
+
 # --- the ledger is asked first
 
 
@@ -296,7 +320,9 @@ async def test_what_was_shown_in_doubt_is_known_to_have_been_shown(
 ) -> None:
     """Else a ledger that went back would use its version again for another board."""
     async with an_instance(redis_url, database_url) as instance:
-        shown = replace(await play(instance, database_url), version=9)
+        truth = await play(instance, database_url)
+        instance.board.notice(truth)
+        shown = replace(truth, version=9)
         await plant(admin, shown)
         with holding(database_url, LOCK):
             assert (await instance.read()).version == 9
