@@ -24,6 +24,7 @@ from scoreboard.accounts.registry import Accounts
 from scoreboard.api import limits, middleware, tracing
 from scoreboard.api.connection import Runner
 from scoreboard.api.docs import add_docs
+from scoreboard.api.leaderboard import ANSWERS, BoardAnswers
 from scoreboard.api.origins import allow_origins
 from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
@@ -52,6 +53,7 @@ def create_app(settings: Settings) -> web.Application:
         client_max_size=BODY_MAX_BYTES,
     )
     _publish_parts(app, parts)
+    app[ANSWERS] = BoardAnswers(settings)
     add_routes(app.router, settings)
     add_docs(app)
     app.on_response_prepare.append(middleware.write_headers)

@@ -35,6 +35,7 @@ from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.scoring.copy import RedisCopy
 from scoreboard.scoring.ledger import Ledger
+from scoreboard.scoring.questions import Questions
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 from scoreboard.settings import Settings
@@ -94,7 +95,8 @@ def assemble(settings: Settings) -> Parts:
     )
     ledger = Ledger(writers, queries)
     copy = RedisCopy(redis, Signatures.by(settings, COPY_PURPOSE))
-    board = CachedBoard(copy, ledger, metrics)
+    questions = Questions(ledger)
+    board = CachedBoard(copy, questions, metrics)
     hub = Hub(
         metrics,
         push_interval_seconds=settings.push_interval_seconds,
@@ -104,7 +106,10 @@ def assemble(settings: Settings) -> Parts:
         on_newer=board.notice,
     )
     relay = Relay(
-        ledger, {"hub": hub, "redis": board}, metrics, interval_seconds=settings.reconcile_seconds
+        questions,
+        {"hub": hub, "redis": board},
+        metrics,
+        interval_seconds=settings.reconcile_seconds,
     )
     bus = _bus(settings, metrics, spans, hub, relay.hurry)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)

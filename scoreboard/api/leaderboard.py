@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -30,6 +29,7 @@ from scoreboard.errors import (
 from scoreboard.keys import ACCESS, BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
 from scoreboard.live.stream import Admission, End, follow
 from scoreboard.scoring.model import Board
+from scoreboard.settings import Settings
 
 
 @Operation(
@@ -49,12 +49,20 @@ from scoreboard.scoring.model import Board
     errors=[PreconditionFailed, LedgerUnavailable],
 )
 async def read(request: web.Request) -> web.StreamResponse:
-    """The top 10; 304 when the client has this version already."""
+    """The top 10; 304 when the client has this version already.
+
+    An answer with the field `Age` could not be confirmed: so many seconds ago it was the newest
+    board for certain. No cache keeps it.
+    """
     reader(request)
-    board = board_seen(request) or await request.app[BOARD].read()
-    settings = request.app[SETTINGS]
-    shared_seconds = None if settings.require_token_to_read else settings.board_max_age_seconds
-    return _answer(board, is_known(request, str(board.version)), shared_seconds).response(request)
+    board, age_seconds = board_seen(request), None
+    if board is None:
+        reading = await request.app[BOARD].read()
+        board, age_seconds = reading.board, reading.age_seconds
+    known = is_known(request, str(board.version))
+    if age_seconds is not None:
+        return _in_doubt(board, known, age_seconds).response(request)
+    return request.app[ANSWERS].of(board, known).response(request)
 
 
 @Operation(
@@ -117,10 +125,38 @@ def _open(
     )
 
 
-@lru_cache(maxsize=4)
-def _answer(board: Board, known: bool, shared_seconds: float | None) -> Prepared:
-    """Encode a board once, however many ask for it."""
-    headers = {"ETag": f'"{board.version}"', **_cache_headers(shared_seconds)}
+class BoardAnswers:
+    """The answers of one application that show one board, encoded once, however many ask."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._headers = _cache_headers(
+            None if settings.require_token_to_read else settings.board_max_age_seconds
+        )
+        self._board: Board | None = None
+        self._made: dict[bool, Prepared] = {}
+
+    def of(self, board: Board, known: bool) -> Prepared:
+        """The answer to who has this version already, or has not."""
+        if board is not self._board and board != self._board:
+            self._board, self._made = board, {}
+        made = self._made.get(known)
+        if made is None:
+            made = self._made[known] = _prepared(board, known, self._headers)
+        return made
+
+
+ANSWERS: Final = web.AppKey("board_answers", BoardAnswers)
+
+
+def _in_doubt(board: Board, known: bool, age_seconds: int) -> Prepared:
+    """The answer while nobody can say whether this is the newest board: it says since when (RFC
+    9111, 5.1), and no cache keeps it.
+    """
+    return _prepared(board, known, {"Cache-Control": "no-store", "Age": str(age_seconds)})
+
+
+def _prepared(board: Board, known: bool, headers: Mapping[str, str]) -> Prepared:
+    headers = {"ETag": f'"{board.version}"', **headers}
     if known:
         return Prepared(304, headers, None)
     document = {

@@ -31,7 +31,7 @@ _ASKED: Final = {
     ),
     "Access-Control-Max-Age": "7200",  # browsers ask no less often
 }
-_READ: Final = "ETag, Retry-After"
+_READ: Final = "Age, ETag, Retry-After"
 
 
 def allow_origins(app: web.Application) -> None:

@@ -22,6 +22,7 @@ from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.copy import PURPOSE, RedisCopy
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Board
+from scoreboard.scoring.questions import Questions
 from scoreboard.settings import Settings, SettingsError
 from scoreboard.signatures import Signatures
 
@@ -86,7 +87,7 @@ async def open_cached_board(
     settings: Settings, redis: Redis, ledger: Ledger
 ) -> AsyncIterator[CachedBoard]:
     """Lend the board's copy; what it stores is stored before this ends."""
-    board = CachedBoard(copy_in(redis, settings), ledger, Metrics())
+    board = CachedBoard(copy_in(redis, settings), Questions(ledger), Metrics())
     try:
         yield board
     finally:

@@ -51,7 +51,7 @@ _PAUSE_MAX_SECONDS: Final = 0.25
 # Whoever is silent again so soon answers pings alone, and is left alone for longer. Whoever refuses
 # again so soon does so on new connections too.
 _SOON_SECONDS: Final = 1.0
-_REST_SECONDS: Final = 0.5
+REST_SECONDS: Final = 0.5
 # A try that took this part of the deadline was a wait.
 _WAIT: Final = 0.2
 
@@ -282,7 +282,7 @@ class Redis:
     async def _look(self) -> None:
         """Ask until somebody has had an answer, be it a refusal."""
         was_back = self._now() - self._back_at < _SOON_SECONDS
-        pause = _REST_SECONDS if was_back and self._is_silent else _PAUSE_MIN_SECONDS
+        pause = REST_SECONDS if was_back and self._is_silent else _PAUSE_MIN_SECONDS
         while True:
             await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
             if not self._away:

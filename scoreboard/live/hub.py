@@ -117,9 +117,13 @@ class Hub:
 
     # For the relay
 
-    async def held(self) -> Board | None:
+    async def held(self) -> Sequence[Board]:
         """The board that subscribers may have seen."""
-        return self.board
+        return [] if self.board is None else [self.board]
+
+    def lags(self, board: Board) -> bool:
+        """Whether subscribers have seen an older one than this, which may come by itself."""
+        return self.board is not None and board.version > self.board.version
 
     async def take(self, board: Board) -> bool:
         """Take the ledger's board if it is newer; however far ahead, it is the truth."""

@@ -5,7 +5,8 @@ publish, a broker that restarts), the relay also compares each copy with the led
 `interval_seconds`, and at once when the bus was connected anew. So no copy stays wrong for longer
 than that.
 
-    behind    it takes the ledger's board
+    behind    it takes the ledger's board, unless that comes by itself within a moment: whoever
+              committed it is telling everybody
     ahead, or another board under the same version
               the ledger went back (a backup, a promotion that lost commits), or somebody forged a
               board. The ledger's version is lifted above the one that was shown, so nobody who saw
@@ -30,7 +31,7 @@ import structlog
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import LEAP_MAX, VERSION_END, Board
+from scoreboard.scoring.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
 
 log = structlog.get_logger("scoreboard.relay")
 
@@ -48,8 +49,11 @@ class Truth(Protocol):
 class Copy(Protocol):
     """Something that holds a board, and shows it."""
 
-    async def held(self) -> Board | None:
-        """The newest board that it may have shown."""
+    async def held(self) -> Sequence[Board]:
+        """The boards that it may have shown."""
+
+    def lags(self, board: Board) -> bool:
+        """Whether it has an older one, and this one may be on its way to it."""
 
     async def take(self, board: Board) -> bool:
         """Take the ledger's board in the place of an older one. Answers whether it had to."""
@@ -83,7 +87,7 @@ class Relay:
 
     async def reconcile(self) -> None:
         """Compare once, and mend each copy that is not as the ledger says."""
-        held = [await copy.held() for copy in self._copies.values()]
+        held = [board for copy in self._copies.values() for board in await copy.held()]
         try:
             truth = await self._truth.board()
             ahead = _ahead(held, truth)
@@ -93,12 +97,14 @@ class Relay:
             self._metrics.reconcile_failures.inc()
             return
         self._metrics.board_version.labels("ledger").set(truth.version)
+        if any(copy.lags(truth) for copy in self._copies.values()):
+            await asyncio.sleep(ON_ITS_WAY_SECONDS)
         for name, copy in self._copies.items():
             if await copy.take(truth):
                 self._metrics.catch_ups.labels(name).inc()
                 log.debug("scoreboard.relay.catch_up", copy=name, version=truth.version)
 
-    async def _overtake(self, shown: int, held: Sequence[Board | None], truth: Board) -> Board:
+    async def _overtake(self, shown: int, held: Sequence[Board], truth: Board) -> Board:
         """Get beyond a version that was shown and that the ledger does not know."""
         if shown - truth.version > LEAP_MAX or shown + 1 >= VERSION_END:
             self._note_divergence("renumbered", shown, truth.version)
@@ -124,13 +130,7 @@ class Relay:
         self._due.clear()
 
 
-def _ahead(held: Iterable[Board | None], truth: Board) -> int | None:
+def _ahead(held: Iterable[Board], truth: Board) -> int | None:
     """The highest version that was shown with what the ledger does not say of it."""
-    return max(
-        (
-            board.version
-            for board in held
-            if board is not None and board.version >= truth.version and board != truth
-        ),
-        default=None,
-    )
+    unknown = [board.version for board in held if board.version >= truth.version and board != truth]
+    return max(unknown, default=None)

@@ -117,8 +117,11 @@ class Health:
         self._leaving = False
 
     async def run(self) -> None:
-        """Probe until cancelled, each part for itself: one that hangs keeps no news of another."""
+        """Probe until cancelled: each part by itself, because one that hangs would make what is
+        known of the others old.
+        """
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._note_readiness())
             for part in self._parts:
                 tasks.create_task(self._watch(part))
 
@@ -132,8 +135,12 @@ class Health:
         while True:
             await part.ask()
             self._metrics.part_up.labels(part.name).set(part.up)
-            self._metrics.ready.set(self.state == "ready")
             await part.pause(_PROBE_SECONDS)
+
+    async def _note_readiness(self) -> None:
+        while True:
+            self._metrics.ready.set(self.state == "ready")
+            await asyncio.sleep(_PROBE_SECONDS)
 
     def leave(self) -> None:
         """Say from now on that requests should go elsewhere."""

@@ -197,6 +197,11 @@ class Metrics:
             "reason",
             known=("away", "missing", "refused", "older", "unconfirmed"),
         )
+        self.board_reads_in_doubt = make.counter(
+            "board_reads_in_doubt",
+            "Rounds of reads that got the newest board at hand: neither Redis nor PostgreSQL could "
+            "say whether it is the newest.",
+        )
         self.copies_refused = make.counter(
             "copies_refused",
             "Reads of the copy in Redis that found something else than a board of ours.",
@@ -264,7 +269,7 @@ class Metrics:
         )
         self.bus_connects = make.counter("bus_connects", "Connections made to the bus.", "side")
         self.catch_ups = make.counter(
-            "catch_ups", "Copies that had to catch up with the ledger.", "copy"
+            "catch_ups", "Copies that missed a board and were given the ledger's.", "copy"
         )
         self.divergences = make.counter(
             "divergences",

@@ -1,40 +1,67 @@
 """The board as this instance reads it: from the copy in Redis when that may be trusted, else from
-the ledger.
+the ledger; and while the ledger is silent, from what is at hand. docs/consistency.md has the table
+of all cases, below promise 4.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import RedisUnavailable
-from scoreboard.errors import LedgerUnavailable
+from scoreboard.errors import Overloaded
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.copy import Found, RedisCopy
-from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import LEAP_MAX, Board
+from scoreboard.scoring.questions import Questions
+from scoreboard.scoring.trust import Trust
 
 log = structlog.get_logger("scoreboard.board")
 
 _WAITING_MAX: Final = 20_000
+# How long a read in doubt waits for a ledger that is silent, if it has a board at hand. A ledger
+# that is well answers within 3 ms, on a crowded machine within 100.
+PATIENCE_SECONDS: Final = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A board, and how long ago it was known to be the newest, in whole seconds from 1 on; None
+    where that is known as of the read.
+    """
+
+    board: Board
+    age_seconds: int | None = None
 
 
 class CachedBoard:
-    """Reads and stores the copy; falls back to the ledger whenever the copy cannot be trusted.
+    """Reads and stores the copy; asks the ledger whenever the copy cannot be trusted.
 
     It is trusted from the moment it was compared with the ledger (`take`, once a second) until a
     connection to Redis is made anew or a call fails: Redis may then have come back with an older
-    board. `generation` is that of its connections (`connections.redis`).
+    board. `generation` is that of its connections (`connections.redis`). A trusted copy holds at
+    least what was acknowledged, so any board of ours that is as new will do.
     """
 
-    def __init__(self, copy: RedisCopy, ledger: Ledger, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        copy: RedisCopy,
+        questions: Questions,
+        metrics: Metrics,
+        trust: Trust | None = None,
+    ) -> None:
         self._copy = copy
-        self._ledger = ledger
+        self._questions = questions
         self._metrics = metrics
+        self._trust = trust or Trust()
         self._seldom = Seldom()
         self._stores: Coalescer[Board, bool] = Coalescer(
             self._store_newest,
@@ -42,16 +69,16 @@ class CachedBoard:
             waiting_max=_WAITING_MAX,
             on_overload=metrics.overloads.labels("board_stores").inc,
         )
-        self._reads: Coalescer[None, Board] = Coalescer(
+        self._reads: Coalescer[None, Reading] = Coalescer(
             self._read_for_all,
             batch_max=_WAITING_MAX,
             waiting_max=_WAITING_MAX,
             on_overload=metrics.overloads.labels("board_reads").inc,
         )
-        self._trusted_generation = -1
         self._latest: Board | None = None
-        # What `held` found in Redis, and in which generation; None while Redis is away.
-        self._looked: tuple[int, Board | None] | None = None
+        # What `held` found in Redis, in which generation, and whether that had settled; None while
+        # Redis is away.
+        self._looked: tuple[int, Board | None, bool] | None = None
 
     async def store(self, board: Board) -> bool:
         """Put a board into Redis unless it holds a newer one. A Redis that does not take it raises
@@ -60,21 +87,25 @@ class CachedBoard:
         """
         return await self._stores.join(board)
 
-    async def read(self) -> Board:
-        """Return a board at least as new as any that was stored before the call.
+    async def read(self) -> Reading:
+        """Return a board at least as new as any that was stored before the call; or, while neither
+        Redis nor the ledger can say which those are, the newest that is at hand, with its age.
 
-        Raises LedgerUnavailable when neither Redis nor PostgreSQL has one to give.
+        Raises LedgerUnavailable when there is none.
         """
         return await self._reads.join(None)
 
     def vouched(self, version: bytes | None) -> Board | None:
-        """The board that Redis holds, if it has just said that its copy bears this version, may be
-        trusted, and we hold the same one: then it need not send it. To be asked in the same turn.
+        """The board to show, if Redis has just said that its copy bears this version, may be
+        trusted, and we hold one as new: then it need not send it. To be asked in the same turn.
         """
         board = self._latest
-        if board is None or self._copy.generation != self._trusted_generation:
+        if board is None or version is None or not self._trust.holds(self._copy.generation):
             return None
-        return board if version == b"%d" % board.version else None
+        if version == b"%d" % board.version:
+            return board
+        is_older = version.isdigit() and self._trust.is_on_its_way(board.version, int(version))
+        return board if is_older else None
 
     def notice(self, board: Board) -> None:
         """Know of a board that this instance heard of, whoever told it: an older one from Redis is
@@ -84,49 +115,65 @@ class CachedBoard:
 
     # For the relay
 
-    async def held(self) -> Board | None:
-        """The newest board that reads of this instance may have shown. What lies in Redis and is no
-        board of ours is taken away: the ledger is asked after that, so nothing newer is lost.
+    async def held(self) -> Sequence[Board]:
+        """The boards that reads of this instance may have shown: the newest, and what lies in
+        Redis. What is no board of ours there is taken away: the ledger is asked after that, so
+        nothing newer is lost.
         """
         generation = self._copy.generation
+        settled = self._trust.has_settled(generation)
         try:
             found = self._checked(await self._copy.read())
             if found.fault is not None:
                 await self._copy.drop()
         except RedisUnavailable:
             self._looked = None  # there is nothing to mend while Redis is away
-            return self._latest
+            return [] if self._latest is None else [self._latest]
         self._metrics.board_version.labels("redis").set(found.board.version if found.board else -1)
-        self._looked = generation, found.board
+        self._looked = generation, found.board, settled
         if found.board is not None:
             self._keep(found.board)
-        return self._latest
+        return [board for board in (self._latest, found.board) if board is not None]
+
+    def lags(self, board: Board) -> bool:
+        """Whether Redis had an older one when `held` looked, and may be given this one by whoever
+        committed it: a copy that is trusted lost nothing.
+        """
+        if self._looked is None:
+            return False
+        generation, present, _ = self._looked
+        return (
+            present is not None
+            and present.version < board.version
+            and self._trust.holds(generation)
+        )
 
     async def take(self, board: Board) -> bool:
         """Put the ledger's board, read after `held`, in the place of an older one, and trust the
         copy from here on. Answers whether it had to.
+
+        A store that is under way takes no trust away: until it has succeeded nobody was told 200.
         """
         self._keep(board)
         if self._looked is None:
             return False
-        generation, present = self._looked
+        generation, present, settled = self._looked
         changed = False
         if present != board:
-            self._trusted_generation = -1
             try:
                 changed = await self._copy.store(board)
             except RedisUnavailable:
                 self._metrics.cache_stores_failed.inc()
                 return False
-        if generation == self._copy.generation:  # else a connection was made meanwhile: next time
-            self._trusted_generation = generation
+        if settled and generation == self._copy.generation:  # else one was made meanwhile
+            self._trust.begin(generation)
         return changed
 
     async def begin_anew(self, board: Board) -> None:
         """Take the ledger's board though it is older. Redis is filled by the next who reads: the
         ledger may have gone on since.
         """
-        self._trusted_generation = -1
+        self._trust.end()
         self._latest, self._looked = board, None
         try:
             await self._copy.drop()
@@ -136,6 +183,7 @@ class CachedBoard:
     async def close(self) -> None:
         """Finish what is under way; reads first, for they store what the ledger gave."""
         await self._reads.close()
+        await self._questions.close()
         await self._stores.close()
 
     async def _store_newest(self, boards: Sequence[Board]) -> Sequence[bool]:
@@ -148,27 +196,31 @@ class CachedBoard:
             return [False] * len(boards)
         return [True] * len(boards)
 
-    async def _read_for_all(self, readers: Sequence[None]) -> list[Board | Exception]:
-        copy, doubt = await self._read_copy()
-        if copy is None or doubt:
-            self._metrics.board_reads_from_ledger.labels(doubt).inc()
-            copy = await self._read_truth(copy)
-        return [copy] * len(readers)
+    async def _read_for_all(self, readers: Sequence[None]) -> list[Reading | Exception]:
+        doubt = await self._doubt()
+        if not doubt and self._latest is not None:
+            return [Reading(self._latest)] * len(readers)
+        self._metrics.board_reads_from_ledger.labels(doubt).inc()
+        return [await self._read_truth()] * len(readers)
 
-    async def _read_copy(self) -> tuple[Board | None, str]:
-        """The copy, and why it should not be used ("" when it may)."""
+    async def _doubt(self) -> str:
+        """Look at the copy, and keep it if it is newer than ours. Why neither should be shown
+        before the ledger was asked; "" when the newest that we know may.
+        """
         try:
             found = self._checked(await self._copy.read())
         except RedisUnavailable:
-            return None, "away"
+            return "away"
         if found.board is None:
-            return None, "missing" if found.fault is None else "refused"
-        if self._latest is not None and found.board.version < self._latest.version:
-            return None, "older"
-        if self._copy.generation != self._trusted_generation:
-            return found.board, "unconfirmed"
+            return "missing" if found.fault is None else "refused"
         self._keep(found.board)
-        return found.board, ""
+        if not self._trust.holds(self._copy.generation):
+            return "unconfirmed"
+        latest, version = self._latest or found.board, found.board.version
+        may_be_shown = version >= latest.version or self._trust.is_on_its_way(
+            latest.version, version
+        )
+        return "" if may_be_shown else "older"
 
     def _checked(self, found: Found) -> Found:
         """Refuse, count and now and then log what is no board of ours."""
@@ -181,16 +233,33 @@ class CachedBoard:
                 log.warning("scoreboard.board.copy_refused", fault=found.fault)
         return found
 
-    async def _read_truth(self, copy: Board | None) -> Board:
-        """Ask the ledger; while that is away too, the newest board we know is better than none."""
-        try:
-            board = await self._ledger.board()
-        except LedgerUnavailable:
-            if (known := copy or self._latest) is None:
-                raise
-            return known
-        await self.store(board)
+    async def _read_truth(self) -> Reading:
+        """Ask the ledger. While that is silent or away, the newest board that we know is better
+        than none, and than a long wait.
+        """
+        if self._latest is None:
+            return Reading(await self._ask())
+        board = await self._questions.within(PATIENCE_SECONDS, self._ask)
+        if board is not None:
+            return Reading(board)
+        self._metrics.board_reads_in_doubt.inc()
+        return Reading(self._latest, self._age_seconds(self._latest))
+
+    async def _ask(self) -> Board:
+        board = await self._questions.board()
+        self._keep(board)
+        with contextlib.suppress(Overloaded):
+            await self.store(board)
         return board
+
+    def _age_seconds(self, board: Board) -> int:
+        """How long ago this was the newest for certain: when the ledger was last asked what it
+        answered, or else when the board changed.
+        """
+        ago = self._questions.confirmed_seconds_ago
+        if ago is None:
+            ago = (datetime.now(UTC) - board.changed_at).total_seconds()
+        return max(1, math.ceil(ago))
 
     def _keep(self, board: Board) -> None:
         if self._latest is None or board.version > self._latest.version:

@@ -274,7 +274,7 @@ class Ledger:
                 board = _board_or_none(
                     await session.run(SQL["raise_board"], {"user_ids": reaching})
                 )
-        verdicts = {(row[0], row[1]): _verdict(row) for row in rows}
+            verdicts = {(row[0], row[1]): _verdict(row) for row in rows}
         repeated = [key for key, verdict in verdicts.items() if _may_be_granted_before(verdict)]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         return Settlement(fresh | await self._originals(session, repeated, fresh), board)
@@ -289,8 +289,8 @@ class Ledger:
         self, session: Session, refused: list[Key], otherwise: Mapping[Key, Verdict]
     ) -> dict[Key, Verdict]:
         """Answer the submissions that were granted before, and what they are `otherwise`. A new
-        statement, for it must see what the grant waited for; after COMMIT, so its failure is not
-        the batch's.
+        statement, because it must see what the grant waited for; after COMMIT, so its failure is
+        not the batch's, whatever it is.
         """
         if not refused:
             return {}
@@ -298,6 +298,9 @@ class Ledger:
             rows = await session.run(SQL["original_grants"], _pairs(refused))
         except LedgerUnavailable as error:
             return dict.fromkeys(refused, error)
+        except Exception:
+            log.exception("scoreboard.ledger.originals_unread", submissions=len(refused))
+            return dict.fromkeys(refused, LedgerUnavailable())
         # What is not found belonged to a user deleted since, or is an action that is disabled.
         verdicts = {key: otherwise.get(key, UnknownUser()) for key in refused}
         for user_id, action_id, points, granted_at in rows:

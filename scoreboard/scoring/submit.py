@@ -111,47 +111,57 @@ class Submissions:
 
     async def _settle(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
         self._metrics.submissions_waiting.set(self._batches.waiting)
-        with self._span(batch) as span, logs.about(partial(_facts, span.trace)):
-            settlement = await self._commit(batch, span.trace)
-            results = _one_verdict_each(batch, settlement.verdicts)
-            await self._announce_safely(settlement.board, batch, results, span)
+        results: list[Grant | Exception] = []
+        board: Board | None = None
+        span = self._span(batch)
+        with logs.about(partial(_facts, span.trace)):
+            try:
+                with span:
+                    settlement = await self._commit(batch, span.trace)
+                    board = settlement.board
+                    results = _one_verdict_each(batch, settlement.verdicts)
+                    await self._announce(board, batch, span)
+                    self._trace_each(batch, results, span.trace)
+            except Exception:
+                if not results:
+                    raise
+                self._note_defect(board)
         return results
 
     async def _commit(self, batch: Sequence[Submission], trace: str | None) -> Settlement:
+        settlement: Settlement | None = None
         started = time.perf_counter()
-        with self._tracing.span(
-            "scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL
-        ) as span:
-            try:
-                settlement = await self._ledger.grant(batch)
-            except LedgerUnavailable as error:
-                span.fail("LedgerUnavailable")
-                return Settlement({submission.key: error for submission in batch})
-            if any(isinstance(v, LedgerUnavailable) for v in settlement.verdicts.values()):
-                span.fail("LedgerUnavailable")
-        self._metrics.batch_seconds.observe(time.perf_counter() - started)
-        self._metrics.batch_size.observe(len(batch))
+        try:
+            with self._tracing.span(
+                "scoreboard.commit", trace, kind="client", attributes=_POSTGRESQL
+            ) as span:
+                try:
+                    settlement = await self._ledger.grant(batch)
+                except LedgerUnavailable as error:
+                    span.fail("LedgerUnavailable")
+                    return Settlement({submission.key: error for submission in batch})
+                if any(isinstance(v, LedgerUnavailable) for v in settlement.verdicts.values()):
+                    span.fail("LedgerUnavailable")
+            self._metrics.batch_seconds.observe(time.perf_counter() - started)
+            self._metrics.batch_size.observe(len(batch))
+        except Exception:
+            if settlement is None:
+                raise
+            self._note_defect(settlement.board)
         return settlement
 
-    async def _announce_safely(
-        self,
-        board: Board | None,
-        batch: Sequence[Submission],
-        results: Sequence[Grant | Exception],
-        span: Span,
-    ) -> None:
+    def _note_defect(self, board: Board | None) -> None:
         """The batch is committed: not even a defect of ours may turn its replies into errors."""
-        try:
-            if board is not None:
-                span.note({"scoreboard.version": board.version})
-                await self._announce(board, Origin("submit", batch[0].began, span.trace))
-            self._trace_each(batch, results, span.trace)
-        except Exception:
-            self._metrics.announcements_failed.inc()
-            log.exception("scoreboard.submit.announcement_failed", version=board and board.version)
+        self._metrics.announcements_failed.inc()
+        log.exception("scoreboard.submit.announcement_failed", version=board and board.version)
 
-    async def _announce(self, board: Board, origin: Origin) -> None:
+    async def _announce(
+        self, board: Board | None, batch: Sequence[Submission], batch_span: Span
+    ) -> None:
         """Tell everybody. Only the copy is waited for: the next read must find it."""
+        if board is None:
+            return
+        origin = Origin("submit", batch[0].began, batch_span.trace)
         self._offer(board, origin)
         self._bus.publish(board, origin)
         with self._tracing.span(
@@ -159,6 +169,7 @@ class Submissions:
         ) as span:
             if not await self._board.store(board):
                 span.fail("RedisUnavailable")
+        batch_span.note({"scoreboard.version": board.version})
 
     def _span(self, batch: Sequence[Submission]) -> Span:
         """The batch's span: below the first of its submissions that is traced, with links to the
@@ -200,7 +211,8 @@ def _one_verdict_each(
     answered: dict[Key, Grant] = {}
     results: list[Grant | Exception] = []
     for submission in batch:
-        verdict = verdicts[submission.key]
+        # One that is missing is a defect of ours, and its outcome unknown.
+        verdict = verdicts.get(submission.key) or LedgerUnavailable()
         if (first := answered.get(submission.key)) is not None:
             verdict = AlreadyGranted(first.action_id, first.points, first.granted_at)
         elif isinstance(verdict, Grant):

@@ -11,6 +11,14 @@ _KNOWN: Final = f"{_CONDITIONS}::test_who_has_it_is_told_so_however_that_is_said
 
 CACHES: Final = (
     Guard(
+        "a board that nobody can confirm is kept by no cache, and says its age",
+        "scoreboard/api/leaderboard.py",
+        "    if age_seconds is not None:\n",
+        "    if False:\n",
+        "tests/faults/test_silent_ledger.py::"
+        "test_while_tables_are_locked_the_newest_board_comes_with_its_age",
+    ),
+    Guard(
         "several lines of If-None-Match are one list",
         "scoreboard/api/etags.py",
         '    field = ",".join(lines)\n',

@@ -211,12 +211,14 @@ LIVE: Final = (
     Guard(
         "copies are looked at before the ledger",
         "scoreboard/live/relay.py",
-        "        held = [await copy.held() for copy in self._copies.values()]\n"
+        "        held = [board for copy in self._copies.values() for board in await copy.held()]\n"
         "        try:\n"
         "            truth = await self._truth.board()\n",
         "        try:\n"
         "            truth = await self._truth.board()\n"
-        "            held = [await copy.held() for copy in self._copies.values()]\n",
+        "            held = [\n"
+        "                board for copy in self._copies.values() for board in await copy.held()\n"
+        "            ]\n",
         "tests/unit/test_relay.py::test_a_commit_during_the_comparison_is_no_divergence",
     ),
     Guard(

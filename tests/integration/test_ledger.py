@@ -126,6 +126,22 @@ async def test_every_refusal_of_a_batch_is_its_own_and_harms_no_neighbour(
     assert scores(database_url) == ledger_sums(database_url) == {ada: 50, bob: 50}
 
 
+async def test_a_defect_behind_the_commit_costs_only_the_repeats_their_answer(
+    ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for the batch's, it would be halved and granted again: refused as granted before."""
+    one, two = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(one, "run")])
+    monkeypatch.setitem(SQL, "original_grants", "SELECT 'x'::uuid")
+
+    verdicts = (await ledger.grant([Submission(one, "run"), Submission(two, "run")])).verdicts
+
+    assert isinstance(verdicts[two, "run"], Grant)
+    assert isinstance(verdicts[one, "run"], LedgerUnavailable)
+    assert len(grants(database_url)) == 2
+
+
 async def test_the_refusal_of_a_repeat_carries_the_original_grant(
     ledger: Ledger, database_url: str
 ) -> None:

@@ -51,6 +51,18 @@ async def test_the_prepared_answer_is_the_one_that_aiohttp_writes(
     assert plain.headers["connection"] == "close"
 
 
+async def test_an_application_writes_no_head_that_another_one_made(start: Start) -> None:
+    """Two in one process show the same board, and allow different origins."""
+    open_to_others = await start(allowed_origins=("https://example.org",))
+    alone = await start()
+
+    [first], [second] = [await read(each, _READ % b"") for each in (open_to_others, alone)]
+
+    assert first.body == second.body
+    assert "Origin" in first.headers["vary"]
+    assert "vary" not in second.headers
+
+
 async def test_answers_to_requests_sent_together_come_whole_and_in_order(
     instance: Instance,
 ) -> None:

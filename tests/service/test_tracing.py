@@ -16,7 +16,8 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from scoreboard.operations.otlp import OtlpRecorder
+from scoreboard import keys
+from scoreboard.operations.otlp import OtlpRecorder, OtlpSpan
 from scoreboard.operations.tracing import RecordedSpan
 from tests.collector import Collector, collecting
 from tests.eventually import eventually
@@ -126,6 +127,35 @@ async def test_a_submission_that_cannot_be_traced_is_granted_as_ever(
     monkeypatch.setattr(OtlpRecorder, "span", fail)
     assert await submit(instance, user, "run") == 200
     assert (await instance.board())["version"] == 2
+    assert instance.metric("announcements_failed_total") == 1
+
+
+@pytest.mark.parametrize("where", ["scoreboard.commit", "scoreboard.batch", "the measuring"])
+async def test_a_defect_right_behind_the_commit_takes_nobody_the_answer_or_the_board(
+    start: Start, database_url: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    instance = await start(otlp_endpoint=NOBODY_LISTENS, trace_sample_ratio=1)
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    record, end = OtlpRecorder.span, OtlpSpan.end
+    marked: list[RecordedSpan] = []
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    def span(recorder: OtlpRecorder, name: str, *about: Any) -> OtlpSpan:
+        recorded = record(recorder, name, *about)
+        if name == where:
+            marked.append(recorded)
+        return recorded
+
+    monkeypatch.setattr(OtlpRecorder, "span", span)
+    monkeypatch.setattr(OtlpSpan, "end", lambda each: (fail if each in marked else end)(each))
+    if where == "the measuring":
+        monkeypatch.setattr(instance.app[keys.METRICS].batch_seconds, "observe", fail)
+    assert await submit(instance, user, "run") == 200
+    assert (await instance.board())["version"] == 2
+    assert instance.app[keys.HUB].version == 2
     assert instance.metric("announcements_failed_total") == 1
 
 

@@ -520,10 +520,19 @@ async def test_nothing_follows_the_farewell(metrics: Metrics) -> None:
 @jumping_clock
 async def test_the_hub_takes_the_ledgers_board_once(metrics: Metrics) -> None:
     async with a_hub(metrics) as hub:
-        assert await hub.held() is None
+        assert await hub.held() == []
         assert await hub.take(a_board(4))
-        assert await hub.held() == a_board(4)
+        assert await hub.held() == [a_board(4)]
         assert not await hub.take(a_board(4))
+
+
+@jumping_clock
+async def test_a_hub_that_has_a_board_may_be_told_of_the_next(metrics: Metrics) -> None:
+    """One without any is given the first at once: nobody can be shown anything before."""
+    async with a_hub(metrics) as hub:
+        assert not hub.lags(a_board(4))
+        await hub.take(a_board(4))
+        assert [hub.lags(a_board(version)) for version in (3, 4, 5)] == [False, False, True]
 
 
 # --- what nobody should send

@@ -90,6 +90,8 @@ FLOW = (
     "scoring.board",
     "scoring.catalogue",
     "scoring.standing",
+    "scoring.trust",
+    "scoring.questions",
     "scoring.copy",
     "scoring.ledger",
     "scoring.action_ids",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ import pytest
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.relay import Relay
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import LEAP_MAX, VERSION_END, Board
+from scoreboard.scoring.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
 from tests.clock import jumping_clock, now
 from tests.samples import a_board, counted
 
@@ -46,15 +46,19 @@ class FakeLedger:
 
 
 class FakeCopy:
-    def __init__(self, board: Board | None = None) -> None:
+    def __init__(self, board: Board | None = None, *, expects: bool = False) -> None:
         self.boards = [board]
+        self.expects = expects  # boards by another way than the relay's
 
     @property
     def versions(self) -> list[int]:
         return [-1 if board is None else board.version for board in self.boards]
 
-    async def held(self) -> Board | None:
-        return self.boards[-1]
+    async def held(self) -> Sequence[Board]:
+        return [board for board in self.boards[-1:] if board is not None]
+
+    def lags(self, board: Board) -> bool:
+        return self.expects and board.version > self.versions[-1]
 
     async def take(self, board: Board) -> bool:
         if board.version <= self.versions[-1]:
@@ -178,6 +182,24 @@ async def test_a_ledger_that_is_away_is_counted_and_asked_again() -> None:
     assert copy.versions == [1, 2]
 
 
+@jumping_clock
+async def test_a_board_that_comes_by_itself_in_a_moment_is_no_mend() -> None:
+    """A comparison fell between a commit and its announcement."""
+    ledger, metrics = FakeLedger(), Metrics()
+    told, untold = (FakeCopy(a_board(1), expects=True) for _ in range(2))
+    ledger.current = a_board(2)
+
+    comparing = asyncio.create_task(a_relay(ledger, metrics, hub=told, redis=untold).reconcile())
+    await asyncio.sleep(ON_ITS_WAY_SECONDS / 2)
+    assert untold.versions == [1]
+    told.boards.append(a_board(2))
+    await comparing
+
+    assert told.versions == untold.versions == [1, 2]
+    assert counted(metrics, "catch_ups_total", copy="hub") == 0
+    assert counted(metrics, "catch_ups_total", copy="redis") == 1
+
+
 # --- a board that the ledger does not know
 
 
@@ -217,10 +239,10 @@ async def test_a_commit_during_the_comparison_is_no_divergence() -> None:
     ledger, metrics, hub = FakeLedger(), Metrics(), FakeCopy(a_board(1))
 
     class Committing(FakeCopy):
-        async def held(self) -> Board | None:
+        async def held(self) -> Sequence[Board]:
             ledger.current = a_board(ledger.current.version + 1)
             hub.boards.append(ledger.current)
-            return ledger.current
+            return [ledger.current]
 
     for _ in range(3):
         await a_relay(ledger, metrics, hub=hub, redis=Committing()).reconcile()

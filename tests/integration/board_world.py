@@ -1,0 +1,137 @@
+"""What one instance has of the board, on a real Redis and PostgreSQL, and what others do there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.redis import Redis
+from scoreboard.live.relay import Relay
+from scoreboard.operations.metrics import Metrics
+from scoreboard.scoring.board import CachedBoard
+from scoreboard.scoring.copy import KEY, PURPOSE, Found, RedisCopy
+from scoreboard.scoring.ledger import Ledger
+from scoreboard.scoring.model import Board, Submission
+from scoreboard.scoring.questions import Questions
+from scoreboard.scoring.trust import Trust
+from scoreboard.signatures import Signatures
+from tests.proxy import TcpProxy
+from tests.samples import counted
+from tests.world import add_actions, add_users
+
+TIMEOUT_SECONDS = 2.0
+SECRET = "a-secret-for-tests-only-0123456789abcdef"
+SIGNATURES = Signatures([SECRET], PURPOSE)
+
+
+class CountedCopy(RedisCopy):
+    """Counts the looks at Redis."""
+
+    reads = 0
+
+    async def read(self) -> Found:
+        self.reads += 1
+        return await super().read()
+
+
+class CountedLedger(Ledger):
+    """Counts the reads of boards."""
+
+    reads = 0
+
+    async def board(self) -> Board:
+        self.reads += 1
+        return await super().board()
+
+
+@dataclass
+class Instance:
+    """What one instance has of the board."""
+
+    board: CachedBoard
+    copy: CountedCopy
+    redis: Redis
+    ledger: CountedLedger
+    questions: Questions
+    metrics: Metrics
+
+    async def read(self) -> Board:
+        return (await self.board.read()).board
+
+    def reads_from_ledger(self, reason: str) -> float:
+        return counted(self.metrics, "board_reads_from_ledger_total", reason=reason)
+
+    def refused(self, reason: str) -> float:
+        return counted(self.metrics, "copies_refused_total", reason=reason)
+
+    async def reconcile(self) -> None:
+        """What the relay does once a second."""
+        await Relay(
+            self.questions, {"redis": self.board}, self.metrics, interval_seconds=1
+        ).reconcile()
+
+    async def trust(self) -> None:
+        """Compare until no connection was made meanwhile."""
+        reads = -1
+        while reads != self.ledger.reads:
+            await self.reconcile()
+            reads = self.ledger.reads
+            await self.read()
+
+
+@asynccontextmanager
+async def an_instance(
+    redis_url: str,
+    database_url: str,
+    *,
+    settle_seconds: float = 0.0,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> AsyncIterator[Instance]:
+    client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
+    postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
+    ledger, metrics = CountedLedger(postgres, postgres), Metrics()
+    questions = Questions(ledger)
+    copy = CountedCopy(client, SIGNATURES)
+    board = CachedBoard(copy, questions, metrics, Trust(settle_seconds))
+    try:
+        yield Instance(board, copy, client, ledger, questions, metrics)
+    finally:
+        await board.close()
+        await client.close()
+        postgres.close()
+
+
+@asynccontextmanager
+async def through_proxy(url: str) -> AsyncIterator[tuple[TcpProxy, str]]:
+    """A line to a server that can be cut, and the address to use."""
+    parts = urlsplit(url)
+    async with TcpProxy(parts.hostname or "", parts.port or 0) as proxy:
+        user = f"{parts.username}@" if parts.username else ""
+        yield proxy, urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{proxy.port}"))
+
+
+async def plant(admin: Any, board: Board, *secrets: str) -> None:
+    """Put a board into Redis whatever is there, as a restart from an old snapshot does."""
+    text = board.to_json()
+    signature = Signatures(secrets or [SECRET], PURPOSE).of(text)
+    await admin.delete(KEY)
+    await admin.hset(KEY, mapping={"version": board.version, "board": text, "signature": signature})
+
+
+async def version_in(admin: Any) -> int:
+    return int(await admin.hget(KEY, "version") or -1)
+
+
+async def play(instance: Instance, database_url: str, grants: int = 3) -> Board:
+    """Make the ledger's board so much newer; tell nobody."""
+    game = uuid.uuid4().hex[:8]
+    users = add_users(database_url, grants, game)
+    add_actions(database_url, {game: 10})
+    for user in users:
+        await instance.ledger.grant([Submission(user, game)])
+    return await Ledger.board(instance.ledger)
