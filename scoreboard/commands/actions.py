@@ -10,18 +10,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from scoreboard import configuration
+from scoreboard import configuration, handed_over
 from scoreboard.commands import action_file
 from scoreboard.commands.action_file import ActionFile
 from scoreboard.commands.arguments import Commands
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import open_postgres
 from scoreboard.commands.terminal import note, say, say_json
+from scoreboard.handed_over import Unreadable
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, Loaded
 from scoreboard.unicode import escaped
 
 _PROBLEMS_SHOWN: Final = 50
+_BYTES_MAX: Final = 256 * 1024 * 1024  # some ten million actions
 
 
 def add_to(commands: Commands) -> None:
@@ -37,7 +39,11 @@ def add_to(commands: Commands) -> None:
         'scoreboard actions load actions.json       [{"actionId": "daily-login", "points": 10}]',
         "scoreboard actions list --json | ssh other scoreboard actions load -",
     )
-    load.add_argument("file", metavar="FILE", help="CSV or JSON in UTF-8; - is standard input")
+    load.add_argument(
+        "file",
+        metavar="FILE",
+        help="CSV or JSON, in UTF-8 or with a byte order mark; - is standard input",
+    )
     load.add_argument("--format", choices=["csv", "json"], help="default: what FILE looks like")
     listing = group.add(
         "list",
@@ -121,9 +127,11 @@ async def _documents(actions: AsyncIterator[Action]) -> AsyncIterator[dict[str, 
 
 def _content(name: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise CommandFailed(f"Cannot read {escaped(name)}: {error.strerror}.") from error
+        if name == "-":
+            return handed_over.stream_content(sys.stdin and sys.stdin.buffer, _BYTES_MAX)
+        return handed_over.content(Path(name), _BYTES_MAX)
+    except Unreadable as error:
+        raise CommandFailed(f"Cannot read {escaped(name)}: {error}.") from error
 
 
 def _report(name: str, found: ActionFile) -> str:

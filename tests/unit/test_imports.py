@@ -116,6 +116,7 @@ FLOW = (
     "service_links",
     "signatures",
     "settings",
+    "handed_over",
     "findings",
     "errors",
     "timestamps",
