@@ -11,8 +11,9 @@ import codecs
 import os
 import select
 import stat
+import sys
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TextIO
 
 MARK: Final = "\ufeff"
 SMALL_BYTES: Final = 1024 * 1024  # of a secret, a password, a file of settings
@@ -59,7 +60,8 @@ def _content(descriptor: int, bytes_max: int) -> bytes:
         raise Unreadable("it is a directory")
     if state.st_size > bytes_max:
         raise _too_large(bytes_max)
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while part := _part(descriptor, waits_for_first=stat.S_ISFIFO(state.st_mode) and not parts):
         parts.append(part)
         size += len(part)
@@ -85,6 +87,12 @@ def _part(descriptor: int, *, waits_for_first: bool) -> bytes:
         if not events:
             raise Unreadable(f"nothing came from it for {_SILENT_SECONDS:g} s")
         waits_for_first = False
+
+
+def standard_input() -> BinaryIO | None:
+    """Standard input as bytes; None where it was closed before we began."""
+    stream: TextIO | None = sys.stdin
+    return stream.buffer if stream is not None else None
 
 
 def stream_content(stream: BinaryIO | None, bytes_max: int = SMALL_BYTES) -> bytes:

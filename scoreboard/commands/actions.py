@@ -128,7 +128,7 @@ async def _documents(actions: AsyncIterator[Action]) -> AsyncIterator[dict[str, 
 def _content(name: str) -> bytes:
     try:
         if name == "-":
-            return handed_over.stream_content(sys.stdin and sys.stdin.buffer, _BYTES_MAX)
+            return handed_over.stream_content(handed_over.standard_input(), _BYTES_MAX)
         return handed_over.content(Path(name), _BYTES_MAX)
     except Unreadable as error:
         raise CommandFailed(f"Cannot read {escaped(name)}: {error}.") from error

@@ -6,15 +6,11 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from scoreboard import configuration
 from scoreboard.commands.actions import read_file
-from scoreboard.commands.arguments import Commands
+from scoreboard.commands.arguments import EXAMPLE_URL, Commands, service_address
 from scoreboard.settings import Rate
-
-_URL: Final = "http://127.0.0.1:8080"
 
 
 def add_to(commands: Commands) -> None:
@@ -27,7 +23,18 @@ def add_to(commands: Commands) -> None:
         "scoreboard demo --players 50 --rate 8/second   more of it",
         "scoreboard demo --url https://scores.example.org --actions actions.csv --seconds 60",
     )
-    demo.add_argument("--url", type=_url, default=_URL, help="the service (default: %(default)s)")
+    demo.add_argument(
+        "--url",
+        type=service_address,
+        default=EXAMPLE_URL,
+        help="the service (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="believe the certificates in this file, and no others: the service's own, or that of "
+        "who signed it (default: as OpenSSL finds them, SSL_CERT_FILE)",
+    )
     demo.add_argument(
         "--players",
         type=_players,
@@ -52,8 +59,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from scoreboard.commands.game import Game  # brings aiohttp, for which no other command waits
-    from scoreboard.commands.spectator import Screen
+    from scoreboard.commands import service  # brings aiohttp, for which no other command waits
+    from scoreboard.commands.game import Game
+    from scoreboard.commands.screen import Screen
 
     actions = list(read_file(arguments.actions).points)
     game = Game(
@@ -63,20 +71,10 @@ def _demo(arguments: argparse.Namespace) -> int:
         players=arguments.players,
         interval_seconds=arguments.rate.seconds / arguments.rate.count,
         actions_file=Path(arguments.actions),
+        trust=service.trusting(arguments.ca),
     )
     asyncio.run(game.run(arguments.seconds))
     return 0
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        good = False
-    if not good:
-        raise argparse.ArgumentTypeError(f"an address like {_URL} is expected")
-    return text.rstrip("/")
 
 
 def _players(text: str) -> int:

@@ -291,7 +291,7 @@ def _password(*, from_stdin: bool) -> str:
     """Ask for a password, twice because it does not show."""
     if from_stdin:
         try:
-            return handed_over.password(sys.stdin and sys.stdin.buffer)
+            return handed_over.password(handed_over.standard_input())
         except Unreadable as error:
             raise CommandFailed(
                 f"Standard input gives no password: {error}. Nothing was changed."

@@ -25,7 +25,7 @@ import scoreboard
 from scoreboard import cli
 from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.players import retry_after_seconds
-from scoreboard.commands.spectator import Screen
+from scoreboard.commands.screen import Screen
 from scoreboard.commands.terminal import note, program, say, say_json
 from scoreboard.commands.verification import Comparison
 from scoreboard.connections import sentinels
