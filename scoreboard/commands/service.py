@@ -129,8 +129,9 @@ def _redirected(place: str, target: str) -> str:
 async def _require_scoreboard(response: aiohttp.ClientResponse, place: str) -> None:
     status, kind = response.status, response.content_type
     document = await document_of(response)
-    code = document.get("code")
-    is_ours = isinstance(document.get("topUsers"), list) or code in _CODES
+    code = str(document.get("code"))
+    is_board = document.get("success") is True and isinstance(document.get("data"), list)
+    is_ours = is_board or code in _CODES
     if is_ours and code != errors.NotFound.code:
         return
     if is_ours:

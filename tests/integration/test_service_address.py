@@ -49,7 +49,7 @@ async def bare(respond: Respond) -> AsyncIterator[str]:
 
 
 async def board(_: web.Request) -> web.Response:
-    return web.json_response({"version": 1, "topUsers": []})
+    return web.json_response({"success": True, "data": [], "version": 1})
 
 
 async def found(url: str, ca: str | None = None) -> str:
@@ -181,6 +181,7 @@ async def test_nobody_is_led_from_tls_to_none(certificate: Path) -> None:
         (200, "application/json", b"[" * 100_000, "is no Scoreboard"),
         (200, "application/json", b"[1]", "is no Scoreboard"),
         (404, "application/json", b'{"code": 404}', "is no Scoreboard"),
+        (404, "application/json", b'{"code": ["not_found"]}', "is no Scoreboard"),
         (404, "application/json", b'{"code": "not_found"}', "not under that path"),
         (502, "text/html", b"<html>bad gateway</html>", "the service behind it is away"),
         (400, "text/html", b"<html>https wanted</html>", "Say https:// in --url"),
