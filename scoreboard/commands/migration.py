@@ -51,8 +51,18 @@ def _migrate(arguments: argparse.Namespace) -> int:
     if not changed:
         say("Nothing to do.")
     if not arguments.rollback:
+        _mention_newer(database_url(found))
         asyncio.run(_mention_clashes(found))
     return 0
+
+
+def _mention_newer(url: str) -> None:
+    """Name what this version did not apply and does not know."""
+    if newer := asyncio.run(migrations.newer(url)):
+        note(
+            f"The database has migrations that this version does not know: {', '.join(newer)}. A "
+            "newer release was here: run that one."
+        )
 
 
 async def _mention_clashes(found: Settings) -> None:

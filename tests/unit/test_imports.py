@@ -69,6 +69,7 @@ FLOW = (
     "api.leases",
     # whether the database has what the statements of all below need
     "fitness",
+    "contents",
     "trials",
     # who is it
     "accounts.listing",
@@ -111,6 +112,7 @@ FLOW = (
     # how it is operated, beneath everything
     "operations",
     "migrations",
+    "schema",
     "connections",
     "configuration",
     "service_links",
