@@ -155,41 +155,6 @@ REDIS: Final = Hints(
     "?ssl_ca_certs=/path/to/ca.pem",
     (
         (
-            "noperm|no permissions|can't run this command|can't access",
-            "Give its user these commands and keys (docs/operations.md, Rights).",
-        ),
-        ("wrongtype", "Somebody else uses this database: give each deployment one of its own."),
-        ("readonly|role is slave", "It is a replica: name the primary."),
-        ("oom", "Its memory is full: choose the policy volatile-ttl, or raise maxmemory."),
-        (
-            "max number of clients",
-            "Raise maxclients, or end what holds its connections.",
-        ),
-        (
-            "nknown (redis )?command",
-            "It lacks that command: give it its name back, or upgrade it.",
-        ),
-        ("misconf", "It cannot save to its disk: mend that, or switch saving off."),
-        (
-            "noreplicas",
-            "Too few replicas follow it: start them, or lower min-replicas-to-write.",
-        ),
-        ("master is down", "It is a replica that lost its primary: name that one."),
-        ("loading", "It is reading its data: wait until it has."),
-        ("busy", "Somebody's script does not end: SCRIPT KILL."),
-        (
-            "in a cluster node|cluster is down",
-            "Redis Cluster is not supported: name a single server.",
-        ),
-        (
-            "wrongpass|invalid username-password|without any password configured",
-            "Mend the user or the password in {variable}.",
-        ),
-        (
-            "authentication required|already authenticated|noauth",
-            "Put user and password into {variable}.",
-        ),
-        (
             "protected mode",
             "Set a password there (requirepass, or an ACL) and put it into {variable}: without one "
             "it lets in its own machine alone.",
