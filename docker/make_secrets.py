@@ -15,6 +15,7 @@ It needs Python and, for the certificate, openssl; nothing of ours, for it runs 
 from __future__ import annotations
 
 import base64
+import codecs
 import contextlib
 import fcntl
 import hashlib
@@ -140,13 +141,28 @@ def passwords(directory: Path) -> dict[str, str]:
     if not (directory / PREVIOUS).exists():
         write(directory / PREVIOUS, "", KEPT)
     files = (path for path in directory.iterdir() if path.is_file() and not path.is_symlink())
-    given = {path.name: path.read_text("utf-8").strip() for path in files}
+    given = {path.name: given_in(path) for path in files}
     if empty := [name for name in PASSWORDS if not given[name]]:
         sys.exit(
             f"Empty in {directory}: {', '.join(empty)}. Write a password into it, or delete it and "
             "run this again to have one made."
         )
     return given
+
+
+def given_in(path: Path) -> str:
+    """Answer what a file holds, whatever editor or shell wrote it (as scoreboard/handed_over.py
+    does): the byte order mark and the end of the line that Windows writes are no part of it.
+    """
+    content = path.read_bytes()
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = content.decode("utf-16" if content.startswith(marks) else "utf-8-sig").strip()
+    except UnicodeDecodeError:
+        sys.exit(f"{path} is no text. Save it as UTF-8, and run this again.")
+    if "\0" in text or (len(text.splitlines()) > 1 and path.name != PREVIOUS):
+        sys.exit(f"{path} holds more than a line of text. Leave one line, and run this again.")
+    return text
 
 
 def derived(given: dict[str, str], definitions: dict[str, Any]) -> dict[str, dict[str, str]]:

@@ -18,12 +18,15 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from scoreboard import service_links
-from scoreboard.settings import Settings, SettingsError, SettingsSchema
+from scoreboard import handed_over, service_links
+from scoreboard.handed_over import Unreadable
+from scoreboard.settings import Settings, SettingsError, SettingsSchema, may_have_lines
 
 PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long as the hash's output
 _BLOCK_BYTES: Final = 64
+# An empty one of these is a file that somebody has still to fill.
+_NEVER_EMPTY: Final = frozenset({"database_url", "redis_url", "jwt_secret"})
 _GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
@@ -47,7 +50,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     default = config_directory() / "default.toml"
     values = _from_toml(default)
     known, origins = set(values), dict.fromkeys(values, f", in {default}")
-    if extra := environ.get(f"{PREFIX}CONFIG"):
+    if extra := handed_over.unmarked(environ.get(f"{PREFIX}CONFIG", "")):
         named = _from_toml(Path(extra))
         values |= named
         origins |= dict.fromkeys(named, f", in {extra}")
@@ -140,12 +143,10 @@ def _key(secret: str) -> bytes:
 
 def _from_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(
-            f"Cannot read the configuration file {path}: {error.strerror}"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(handed_over.decoded(handed_over.content(path)))
+    except Unreadable as error:
+        raise SettingsError(f"Cannot read the configuration file {path}: {error}.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -157,7 +158,10 @@ def _from_environment(
     from_files: dict[str, Any] = {}
     names: dict[str, str] = {}
     told_of_others = service_links.ignored(environ, PREFIX)
-    for name, text in environ.items():
+    for spelled, given in environ.items():
+        # A file of variables (.env) has a mark before its first name, and CR behind each value,
+        # where whoever reads it for us knows nothing of Windows.
+        name, text = spelled.removeprefix(handed_over.MARK), handed_over.unmarked(given)
         key = name.removeprefix(PREFIX).lower()
         if not name.startswith(PREFIX) or key == "config" or key.startswith("test_"):
             continue
@@ -165,20 +169,36 @@ def _from_environment(
             continue
         if key not in known and key.removesuffix("_file") in known:
             key = key.removesuffix("_file")
-            from_files[key] = _read_secret(name, Path(text))
+            from_files[key] = _from_file(name, key, Path(text))
             names.setdefault(key, name)
         else:
+            if not _is_text(text):
+                raise SettingsError(f"{name} is not UTF-8 text.")
             plain[key] = text
             names[key] = name  # the value itself goes before a file that holds one
     return from_files | plain, names
 
 
-def _read_secret(name: str, path: Path) -> str:
+def _from_file(name: str, key: str, path: Path) -> str:
+    """Read the value that a file holds. White space around it was never a part of it."""
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SettingsError(f"{name} names {path}, which cannot be read: {why}") from error
+        text = handed_over.value(handed_over.content(path)).strip()
+        if not text and key in _NEVER_EMPTY:
+            raise Unreadable("it is empty")
+        if not may_have_lines(key) and (lines := handed_over.line_count(text)) > 1:
+            raise Unreadable(f"it has {lines} lines, and the value is one")
+    except Unreadable as error:
+        raise SettingsError(f"{name} names {path}, which cannot be used: {error}.") from error
+    return text
+
+
+def _is_text(text: str) -> bool:
+    """Whether it was UTF-8: of other bytes Python makes halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:

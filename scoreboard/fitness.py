@@ -5,24 +5,19 @@ it.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scoreboard import migrations, trials
+from scoreboard import contents, migrations, schema
 from scoreboard.connections import hosts
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.refusals import PostgresRefused
-from scoreboard.connections.session import TransactionAborted
 from scoreboard.connections.session_settings import PUBLIC, SQL, origin, schema_named
+from scoreboard.contents import PART, SEQUENCE
 from scoreboard.findings import Finding
 from scoreboard.migrations import DatabaseRefuses, MigrationError, UnfitDatabase
 
-PART: Final = "postgresql"
-
 _MIGRATIONS: Final = "_yoyo_migration"
-_SEQUENCE: Final = "ledger_ledger_id_seq"
 _SHOWS: Final = {
     _MIGRATIONS: ("SELECT",),
     "board": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
@@ -36,7 +31,7 @@ _WRITES: Final = {
     "board": ("SELECT", "UPDATE"),
     "former_action_ids": ("SELECT",),
     "ledger": ("SELECT", "INSERT"),
-    _SEQUENCE: ("USAGE",),
+    SEQUENCE: ("USAGE",),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_handles": ("SELECT", "INSERT"),
     "refresh_tokens": ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -44,14 +39,6 @@ _WRITES: Final = {
     "revocations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "scores": ("SELECT", "INSERT", "UPDATE"),
     "users": ("SELECT", "INSERT", "UPDATE"),
-}
-# Tables that always have a row, and what brings it back. The board's version is then lifted above
-# those that were shown, as after a restore; the clock goes by the time of day.
-_ROWS: Final = {
-    "board": "INSERT INTO board (version, changed_at) VALUES (1, now());",
-    "revocation_clock": (
-        "INSERT INTO revocation_clock (reading) VALUES (extract(epoch FROM now()) * 1000);"
-    ),
 }
 # What the statements of each role need, by table or sequence.
 RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
@@ -84,8 +71,7 @@ async def findings(database_url: str, role: str, sessions: int) -> list[Finding]
         return [Finding(PART, "connection", "wrong", " ".join(str(error).split()))]
     except MigrationError as error:
         what = next(iter(str(error).splitlines()), "").rstrip(".")
-        to_do = "Start it, or set SCOREBOARD_DATABASE_URL to where it runs."
-        return [Finding(PART, "connection", "wrong", f"{what}.", to_do)]
+        return [Finding(PART, "connection", "wrong", f"{what}.", error.to_do)]
     return [*found, *_room(server, sessions)]
 
 
@@ -94,7 +80,8 @@ class _Server:
     """A row of `read_server`."""
 
     version: str
-    user: str
+    user: str  # as SQL writes it, and so is the schema
+    schema: str
     has_schema: bool
     may_use_schema: bool | None
     is_standby: bool
@@ -112,7 +99,7 @@ async def _server(postgres: Postgres, database_url: str) -> _Server:
 
 async def _look(postgres: Postgres, database_url: str, role: str, server: _Server) -> list[Finding]:
     """Look at one thing after the other. Raises LedgerUnavailable."""
-    place, schema = hosts.place(database_url), schema_named(database_url) or PUBLIC
+    place = hosts.place(database_url)
     what = f"PostgreSQL {server.version} at {place}, as {server.user}."
     found = [
         Finding(PART, "connection", "ok", what),
@@ -120,18 +107,27 @@ async def _look(postgres: Postgres, database_url: str, role: str, server: _Serve
         _writes(role, server),
     ]
     if not server.may_use_schema:
-        return [*found, _no_schema(schema, server)]
+        return [*found, _no_schema(server)]
     rights = await _rights(postgres, role, server.user)
     if any(_MIGRATIONS in finding.what for finding in rights if finding.name == "rights"):
         return [*found, *rights]  # which migrations are applied cannot be read
-    missing = await migrations.missing(postgres, database_url)
+    applied = await migrations.applied(postgres, database_url)
+    missing = [name for name in migrations.names() if name not in applied]
     if missing:  # and with them the tables that they make
-        return [*found, _outdated(missing)]
-    what = f"Every migration is applied, in {schema}."
-    found = [*found, Finding(PART, "schema", "ok", what), *rights]
+        return [*found, await _outdated(postgres, database_url, applied, missing)]
+    found = [*found, _applied(server, applied), *rights]
     if any(finding.state == "wrong" for finding in rights):
         return found  # which says more than what follows from it
-    return [*found, *await _contents(postgres, role, server)]
+    return [
+        *found,
+        *await contents.findings(
+            postgres,
+            role,
+            set(RIGHTS[role]) - {_MIGRATIONS},
+            user=server.user,
+            explains=not server.is_standby,  # which does not even explain what writes
+        ),
+    ]
 
 
 def _writes(role: str, server: _Server) -> Finding:
@@ -150,19 +146,48 @@ def _writes(role: str, server: _Server) -> Finding:
     return Finding(PART, "writes", "wrong", what, to_do)
 
 
-def _no_schema(schema: str, server: _Server) -> Finding:
+def _no_schema(server: _Server) -> Finding:
     if server.has_schema:
-        what = f"The role {server.user} may not use the schema {schema}."
-        to_do = f"GRANT USAGE ON SCHEMA {schema} TO {server.user};"
+        what = f"The role {server.user} may not use the schema {server.schema}."
+        to_do = f"GRANT USAGE ON SCHEMA {server.schema} TO {server.user};"
     else:
-        what = f"There is no schema {schema}."
+        what = f"There is no schema {server.schema}."
         to_do = "Create it, or name another one in the address: ?options=-csearch_path%3D…"
     return Finding(PART, "schema", "wrong", what, to_do)
 
 
-def _outdated(missing: list[str]) -> Finding:
+async def _outdated(
+    postgres: Postgres, database_url: str, applied: set[str], missing: list[str]
+) -> Finding:
+    """That migrations are missing, and what keeps this role from applying them, if something does:
+    a schema that another application uses above all.
+    """
+    makes = migrations.shipped_makes()
+    parameters = {
+        "schema": schema_named(database_url) or PUBLIC,
+        "names": [name for made in makes.values() for name in made.names],
+    }
+    [row] = await postgres.fetch(SQL["read_schema"], parameters)
+    place = schema.Place(*row)
+    rows = await postgres.fetch(SQL["read_objects"], parameters)
+    foreign = schema.objects_problem(place, makes, applied, [schema.Object(*row) for row in rows])
     what = f"The database lacks {', '.join(missing)}."
-    return Finding(PART, "schema", "wrong", what, "Bring it up to date: scoreboard migrate")
+    if foreign:
+        return Finding(PART, "schema", "wrong", what, foreign)
+    to_do = "Bring it up to date: scoreboard migrate"
+    if problem := schema.place_problem(place):
+        to_do = f"{to_do}, by a role that may. {problem}"
+    return Finding(PART, "schema", "wrong", what, to_do)
+
+
+def _applied(server: _Server, applied: set[str]) -> Finding:
+    """That all is applied, and what a newer release has applied besides."""
+    if newer := migrations.unknown(applied):
+        what = f"It has migrations that this version does not know: {', '.join(newer)}."
+        to_do = f"A newer release was here: run that one. (Or another program uses {_MIGRATIONS}.)"
+        return Finding(PART, "schema", "warning", what, to_do)
+    what = f"Every migration is applied, in {server.schema}."
+    return Finding(PART, "schema", "ok", what)
 
 
 async def _rights(postgres: Postgres, role: str, user: str) -> list[Finding]:
@@ -174,14 +199,16 @@ async def _rights(postgres: Postgres, role: str, user: str) -> list[Finding]:
     known = {(name, right): row for name, right, *row in rows}
     gone = list(dict.fromkeys(name for name, right in needed if not known[name, right][0]))
     hidden = list(dict.fromkeys(name for name, right in needed if known[name, right][2]))
+    others = list(dict.fromkeys(name for name, right in needed if known[name, right][3]))
     lacking: dict[str, list[str]] = {}
     for name, right in needed:
-        exists, has_right, _ = known[name, right]
+        exists, has_right, *_ = known[name, right]
         if exists and not has_right:
             lacking.setdefault(name, []).append(right)
     found = [_gone(gone)] if gone else []
     found += [_lacking(user, name, rights) for name, rights in lacking.items()]
     found += [_hidden(hidden, user)] if hidden else []
+    found += [_no_table(others)] if others else []
     what = f"The role {user} has every table and right that an instance of role {role} needs."
     return found or [Finding(PART, "rights", "ok", what)]
 
@@ -189,6 +216,12 @@ async def _rights(postgres: Postgres, role: str, user: str) -> list[Finding]:
 def _gone(names: list[str]) -> Finding:
     what = f"The schema lacks {' and '.join(names)}."
     return Finding(PART, "tables", "wrong", what, "Restore it from a backup.")
+
+
+def _no_table(names: list[str]) -> Finding:
+    what = f"{' and '.join(names)} is no table of ours: a view perhaps, or another's."
+    to_do = "Restore it from a backup, or name another schema or database in the address."
+    return Finding(PART, "tables", "wrong", what, to_do)
 
 
 def _lacking(user: str, name: str, rights: list[str]) -> Finding:
@@ -202,81 +235,6 @@ def _hidden(names: list[str], user: str) -> Finding:
     what = f"Row-level security would hide rows of {' and '.join(names)} from the role {user}."
     to_do = "ALTER TABLE … DISABLE ROW LEVEL SECURITY, or give the role BYPASSRLS."
     return Finding(PART, "rights", "wrong", what, to_do)
-
-
-async def _contents(postgres: Postgres, role: str, server: _Server) -> list[Finding]:
-    """Whether every statement is taken, and what they rely on is in the tables."""
-    found: list[Finding] = []
-    for look in (_rows, _triggers, _sequence):
-        # Who waits for a table that somebody changes just now knows nothing of it.
-        with contextlib.suppress(TransactionAborted):
-            found += await look(postgres, role)
-    if not server.is_standby:  # which does not even explain what writes
-        found += await _statements(postgres, role, server.user)
-    what = "PostgreSQL takes every statement, and every row and trigger that they rely on is there."
-    return found or [Finding(PART, "statements", "ok", what)]
-
-
-async def _rows(postgres: Postgres, role: str) -> list[Finding]:
-    found = []
-    for table, to_do in _ROWS.items():
-        if table in RIGHTS[role]:
-            [(count,)] = await postgres.fetch(SQL[f"count_{table}"])
-            if not count:
-                what = f"The row of {table} is gone."
-                found.append(Finding(PART, "rows", "wrong", what, to_do))
-    return found
-
-
-async def _sequence(postgres: Postgres, role: str) -> list[Finding]:
-    """Rows that came by another way, a logical replica's for example, took no numbers from it."""
-    if _SEQUENCE not in RIGHTS[role]:
-        return []
-    [(last, highest)] = await postgres.fetch(SQL["read_sequence"])
-    if highest <= (last or 0):
-        return []
-    what = f"{_SEQUENCE} is behind the ledger, which refuses submissions until it has caught up."
-    to_do = "SELECT setval('ledger_ledger_id_seq', (SELECT max(ledger_id) FROM ledger));"
-    # Whether one that never gave a number begins with a high one only its owner may know.
-    return [Finding(PART, "sequence", "wrong" if last else "warning", what, to_do)]
-
-
-async def _triggers(postgres: Postgres, role: str) -> list[Finding]:
-    parameters = {"relations": list(RIGHTS[role])}
-    [(is_there, off)] = await postgres.fetch(SQL["read_triggers"], parameters)
-    found = []
-    if not is_there:
-        what = "The trigger users_deleted is gone: who is deleted keeps an access token that works."
-        found.append(Finding(PART, "triggers", "wrong", what, "Restore it from a backup."))
-    for table in off:
-        what = f"Triggers of {table} are switched off that keep its rows true, as foreign keys do."
-        to_do = f"ALTER TABLE {table} ENABLE TRIGGER ALL;"
-        found.append(Finding(PART, "triggers", "wrong", what, to_do))
-    return found
-
-
-async def _statements(postgres: Postgres, role: str, user: str) -> list[Finding]:
-    """A finding for each thing that is refused, with the statements that it concerns."""
-    names: dict[str, list[str]] = {}
-    refusals = await trials.refused(postgres, role)
-    for name, refusal in refusals.items():
-        names.setdefault(str(refusal), []).append(name)
-    return [
-        Finding(
-            PART,
-            "statements",
-            "wrong",
-            f"PostgreSQL refuses {', '.join(concerned)}: {said}.",
-            _mend(refusals[concerned[0]], user),
-        )
-        for said, concerned in names.items()
-    ]
-
-
-def _mend(refusal: PostgresRefused, user: str) -> str:
-    if refusal.sqlstate == "42501":
-        return f"GRANT it TO {user}, of a table for all columns."
-    return refusal.to_do
 
 
 def _room(server: _Server, sessions: int) -> list[Finding]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
@@ -19,18 +20,22 @@ from yoyo.backends.core.postgresql import PostgresqlBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import default_migration_table
 
+from scoreboard import schema
 from scoreboard.configuration import shipped
 from scoreboard.connections import hosts
+from scoreboard.connections.hints import POSTGRES
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused, refusal_of, refusal_to_connect
 from scoreboard.connections.session import NotConnected, UnfitServer
 from scoreboard.connections.session_settings import (
     PUBLIC,
+    SQL,
     SessionSettings,
     query_naming,
     schema_named,
 )
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.schema import Makes
 
 # Any number will do, as long as nothing else in the database takes the same one.
 ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
@@ -59,7 +64,13 @@ LIMIT 5
 
 
 class MigrationError(Exception):
-    """The database cannot be reached or a migration failed; the message says which and why."""
+    """The database cannot be reached or a migration failed; the message says which and why. `to_do`
+    says what mends it where the message does not.
+    """
+
+    def __init__(self, message: str, to_do: str = "") -> None:
+        super().__init__(message)
+        self.to_do = to_do
 
 
 class DatabaseRefuses(MigrationError):
@@ -77,7 +88,14 @@ def migrate(database_url: str) -> list[str]:
     is not transactional: nothing that the next run would not make good); those before it stay
     applied.
     """
-    with _locked(database_url), _backend(database_url) as backend:
+    with _locked(database_url) as cursor:
+        if not _to_apply(cursor, database_url):
+            return []
+        return _apply(database_url)
+
+
+def _apply(database_url: str) -> list[str]:
+    with _backend(database_url) as backend:
         missing = backend.to_apply(_shipped_migrations())
         # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
         backend.break_lock()
@@ -112,10 +130,16 @@ async def pending(database_url: str) -> list[str]:
         return await missing(postgres, database_url)
 
 
+async def newer(database_url: str) -> list[str]:
+    """Name the applied migrations that this version does not know, on the same terms."""
+    async with asked(database_url) as postgres:
+        return unknown(await applied(postgres, database_url))
+
+
 async def missing(postgres: Postgres, database_url: str) -> list[str]:
     """The same by a session that there is. Raises LedgerUnavailable, UnfitDatabase."""
-    applied = await _applied(postgres, database_url)
-    return [migration.id for migration in _shipped_migrations() if migration.id not in applied]
+    done = await applied(postgres, database_url)
+    return [migration.id for migration in _shipped_migrations() if migration.id not in done]
 
 
 async def require_answer(database_url: str) -> None:
@@ -147,12 +171,14 @@ async def asked(database_url: str) -> AsyncIterator[Postgres]:
     except LedgerUnavailable as error:
         problem = "reached" if isinstance(error, NotConnected) else "asked"
         why = str(error.__cause__ or error).strip() or "no answer in time"
-        raise MigrationError(f"PostgreSQL at {place} cannot be {problem}: {why}") from error
+        said = f"PostgreSQL at {place} cannot be {problem}: {why}"
+        raise MigrationError(said, POSTGRES.to_do(why)) from error
     finally:
         postgres.close()
 
 
-async def _applied(postgres: Postgres, database_url: str) -> set[str]:
+async def applied(postgres: Postgres, database_url: str) -> set[str]:
+    """Name what is applied, by whatever version. Raises LedgerUnavailable, UnfitDatabase."""
     [(exists,)] = await postgres.fetch(_IS_OURS)
     if not exists:
         _require_our_schema(database_url, await postgres.fetch(_SCHEMAS_OF_OURS))
@@ -172,6 +198,54 @@ def _require_our_schema(database_url: str, others: Sequence[tuple[Any, ...]]) ->
             f"{' and in '.join(names)}, and none in {PUBLIC}. Name the schema in the address: "
             f"…{query_naming(names[0])}"
         )
+
+
+def _to_apply(cursor: Any, database_url: str) -> list[str]:
+    """Name what the database lacks, once it is sure that all of it can be applied, to what is ours.
+    Raises UnfitDatabase.
+    """
+    rows = _read(cursor, "SELECT migration_id FROM _yoyo_migration") if _is_begun(cursor) else []
+    done = {name for (name,) in rows}
+    makes = shipped_makes()
+    parameters = {"schema": schema_named(database_url) or PUBLIC}
+    [row] = _read(cursor, SQL["read_schema"], parameters)
+    place = schema.Place(*row)
+    left = [name for name in makes if name not in done]
+    names = [name for made in makes.values() for name in made.names]
+    rows = _read(cursor, SQL["read_objects"], parameters | {"names": names})
+    found = [schema.Object(*row) for row in rows]
+    problem = schema.objects_problem(place, makes, done, found)
+    if not problem and left:
+        problem = schema.place_problem(place)
+    if problem:
+        raise UnfitDatabase(
+            f"The database at {hosts.place(database_url)} cannot be migrated: {problem} Nothing "
+            "was changed."
+        )
+    return left
+
+
+def _is_begun(cursor: Any) -> bool:
+    [(exists,)] = _read(cursor, _IS_OURS)
+    return bool(exists)
+
+
+def _read(cursor: Any, statement: str, parameters: Any = None) -> Any:
+    cursor.execute(statement, parameters)
+    return cursor.fetchall()
+
+
+def shipped_makes() -> dict[str, Makes]:
+    """What every migration of this version makes, oldest first."""
+    return {
+        migration.id: Makes.of(Path(migration.path).read_text(encoding="utf-8"))
+        for migration in _shipped_migrations()
+    }
+
+
+def unknown(applied: Iterable[str]) -> list[str]:
+    """Those of them that this version does not know: a newer release's."""
+    return sorted(set(applied) - set(names()))
 
 
 def names() -> list[str]:
@@ -229,7 +303,9 @@ def _opened(dsn: str, database_url: str) -> Any:
         if refusal is not None:
             said = f"PostgreSQL at {place} refuses: {refusal}. {refusal.to_do}"
             raise DatabaseRefuses(said) from error
-        raise MigrationError(f"PostgreSQL at {place} cannot be reached: {error}".strip()) from error
+        why = _one_line(error)
+        said = f"PostgreSQL at {place} cannot be reached: {why}. {POSTGRES.to_do(why)}"
+        raise MigrationError(said) from error
 
 
 def _settle(connection: Any, settings: SessionSettings, database_url: str) -> None:
@@ -253,29 +329,36 @@ def _refused(database_url: str) -> Iterator[None]:
             f"Somebody has held a table for {_LOCK_SECONDS} s, a backup perhaps. Nothing was "
             "changed by this migration: run it again when that one is through."
         ) from error
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise DatabaseRefuses(
+            f"PostgreSQL at {hosts.place(database_url)} refused: {_one_line(error)}. Migrate as "
+            "the role that owns the tables."
+        ) from error
     except psycopg2.Error as error:
         refusal = refusal_of(error)
         to_do = f" {refusal.to_do}" if refusal else ""
         raise DatabaseRefuses(
-            f"PostgreSQL at {hosts.place(database_url)} refused: {str(error).strip()}{to_do}"
+            f"PostgreSQL at {hosts.place(database_url)} refused: {_one_line(error)}.{to_do}"
         ) from error
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
 @contextlib.contextmanager
-def _locked(database_url: str) -> Iterator[None]:
-    """Wait until nobody else migrates. The lock is asked for again and again, because whoever holds
-    it may build an index while others write, and that waits for every older statement: also for
-    one that waits for the lock.
+def _locked(database_url: str) -> Iterator[Any]:
+    """Wait until nobody else migrates, and lend a cursor.
+
+    The lock is asked for again and again, because whoever holds it may build an index while others
+    write, and that waits for every older statement: also for one that waits for the lock.
     """
     with connected(database_url) as connection, connection.cursor() as cursor:
         while not _takes_lock(cursor):
             time.sleep(_TURN_SECONDS)
-        cursor.execute(_IS_OURS)
-        [(exists,)] = cursor.fetchall()
-        if not exists:
-            cursor.execute(_SCHEMAS_OF_OURS)
-            _require_our_schema(database_url, cursor.fetchall())
-        yield  # the lock ends with the connection
+        if not _is_begun(cursor):
+            _require_our_schema(database_url, _read(cursor, _SCHEMAS_OF_OURS))
+        yield cursor  # the lock ends with the connection
 
 
 def _takes_lock(cursor: Any) -> bool:

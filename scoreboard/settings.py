@@ -133,11 +133,12 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 
 class _List(fields.List):
-    """A list that an environment variable gives as comma-separated text."""
+    """A list that a variable or a file gives as text, with commas or ends of lines between."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
-            value = [part.strip() for part in value.split(",") if part.strip()]
+            parts = re.split(r"[,\r\n]", value)
+            value = [part.strip() for part in parts if part.strip()]
         return tuple(super()._deserialize(value, *args, **kwargs))
 
 
@@ -382,3 +383,8 @@ class SettingsSchema(Schema):
         """Build the frozen object, with the instance named when nobody named it."""
         data["instance"] = data["instance"] or f"{socket.gethostname()}-{os.getpid()}"
         return Settings(**data)
+
+
+def may_have_lines(key: str) -> bool:
+    """Whether the text of this setting may have several lines: a list, or JSON."""
+    return isinstance(SettingsSchema().fields.get(key), _List | _Issuers)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from scoreboard import handed_over
+from scoreboard.handed_over import Unreadable
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import Action
 
@@ -92,11 +94,9 @@ def read(
     `advance` is told after each row how many characters further the reading is.
     """
     try:
-        text = content.decode().lstrip(action_ids.BYTE_ORDER_MARK)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        what = "not UTF-8: save the file as UTF-8"
-        return ActionFile(problems=[Problem(line, what, ends_reading=True)])
+        text = handed_over.decoded(content).lstrip(action_ids.BYTE_ORDER_MARK)
+    except Unreadable as error:
+        return ActionFile(problems=[Problem(error.line, str(error), ends_reading=True)])
     return _judge(_rows(text, form or _looks_like(text)), advance)
 
 

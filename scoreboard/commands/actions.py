@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from scoreboard import configuration
+from scoreboard import configuration, handed_over
 from scoreboard.commands import action_changes, action_file
 from scoreboard.commands.action_file import ActionFile
 from scoreboard.commands.arguments import Commands, add_page, is_file, text_to_store
@@ -19,6 +19,7 @@ from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.reports import Report, report, report_list
 from scoreboard.commands.servers import open_postgres
 from scoreboard.commands.terminal import note, say
+from scoreboard.handed_over import Unreadable
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loaded, Sought
 from scoreboard.timestamps import timestamp
@@ -28,6 +29,7 @@ _PROBLEMS_SHOWN: Final = 50
 _STATES: Final = {"enabled": False, "disabled": True}
 _LOADED: Final = Report(("added", "changed", "unchanged"))
 _ACTIONS: Final = Report(("actionId", "points"), ("disabledAt",), is_list=True)
+_BYTES_MAX: Final = 256 * 1024 * 1024  # some ten million actions
 
 
 def add_to(commands: Commands) -> None:
@@ -45,7 +47,9 @@ def add_to(commands: Commands) -> None:
         report=_LOADED,
     )
     file = load.add_argument(
-        "file", metavar="FILE", help="CSV or JSON in UTF-8; - is standard input"
+        "file",
+        metavar="FILE",
+        help="CSV or JSON, in UTF-8 or with a byte order mark; - is standard input",
     )
     is_file(file)
     load.add_argument("--format", choices=["csv", "json"], help="default: what FILE looks like")
@@ -192,9 +196,11 @@ async def _documents(actions: AsyncIterator[Action]) -> AsyncIterator[dict[str, 
 
 def _content(name: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise CommandFailed(f"Cannot read {escaped(name)}: {error.strerror}.") from error
+        if name == "-":
+            return handed_over.stream_content(handed_over.standard_input(), _BYTES_MAX)
+        return handed_over.content(Path(name), _BYTES_MAX)
+    except Unreadable as error:
+        raise CommandFailed(f"Cannot read {escaped(name)}: {error}.") from error
 
 
 def _report(name: str, found: ActionFile) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 from scoreboard.commands.reports import OPTION, Report
 from scoreboard.unicode import escaped
 
 Run = Callable[[argparse.Namespace], int]
+
+EXAMPLE_URL: Final = "http://127.0.0.1:8080"
 
 
 NAME_HELP: Final = "only names with this part, in any spelling"
@@ -95,6 +98,26 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("a whole number from 1 is expected")
     return int(text)
+
+
+def service_address(text: str) -> str:
+    """Read an address as argparse wants it: without a / at its end. Raises ArgumentTypeError, which
+    repeats no password.
+    """
+    try:
+        parts = urlsplit(text.strip())
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(f"an address like {EXAMPLE_URL} is expected")
+    if "@" in parts.netloc:
+        raise argparse.ArgumentTypeError(
+            "leave user and password out: players make accounts of their own"
+        )
+    if parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError("leave out what follows the ? or #")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def moment(text: str) -> datetime:

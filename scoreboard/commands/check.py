@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import textwrap
 from collections.abc import Awaitable
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from scoreboard import configuration, fitness
 from scoreboard.commands.arguments import Commands
 from scoreboard.commands.reports import Report, report
+from scoreboard.commands.screen import columns_of
 from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.connections import redis_check
 from scoreboard.findings import Finding
@@ -25,6 +27,7 @@ from scoreboard.settings import Settings, SettingsError
 _REPORT: Final = Report(("ok", "role", "checks"))
 _SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own
 _WIDTH: Final = 96
+_WIDTH_OF_COLUMNS: Final = 60  # on less, what is said stands below what it is about
 _MARKS: Final = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
 
 
@@ -54,7 +57,7 @@ def _check(arguments: argparse.Namespace) -> int:
     is_well = all(finding.state != "wrong" for finding in findings)
     checks = [finding.as_json() for finding in findings]
     document = {"ok": is_well, "role": role, "checks": checks}
-    report(document, as_list(findings), as_json=arguments.json)
+    report(document, as_list(findings, columns_of(sys.stdout)), as_json=arguments.json)
     return 0 if is_well else 1
 
 
@@ -109,15 +112,18 @@ async def _rabbitmq(found: Settings) -> list[Finding]:
     return await rabbit_check.findings(found.amqp_url, publishes=found.takes_submissions)
 
 
-def as_list(findings: list[Finding]) -> str:
-    """Write them for people: a line each, and below it what to do."""
+def as_list(findings: list[Finding], columns: int = 0) -> str:
+    """Write them for people: a line each, and below it what to do. A terminal has so many
+    columns.
+    """
+    width = min(columns - 1, _WIDTH) if columns else _WIDTH
     lines: list[str] = []
     part = ""
     for finding in findings:
         if finding.part != part:
             lines.append(finding.part)
             part = finding.part
-        lines += _lines(finding)
+        lines += _lines(finding, width)
     wrong = sum(finding.state == "wrong" for finding in findings)
     warnings = sum(finding.state == "warning" for finding in findings)
     noun = "warning" if warnings == 1 else "warnings"
@@ -125,14 +131,17 @@ def as_list(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _lines(finding: Finding) -> list[str]:
+def _lines(finding: Finding, width: int) -> list[str]:
     head = f"  {_MARKS[finding.state]:<8} {finding.name:<11} "
-    indent = " " * len(head)
-    what = [line for part in finding.what.splitlines() for line in _folded(part)]
-    to_do = _folded(f"-> {finding.to_do}") if finding.to_do else []
+    indent = " " * (len(head) if width >= _WIDTH_OF_COLUMNS else 4)
+    room = max(width - len(indent), 1)
+    what = [line for part in finding.what.splitlines() for line in _folded(part, room)]
+    to_do = _folded(f"-> {finding.to_do}", room) if finding.to_do else []
+    if width < _WIDTH_OF_COLUMNS:
+        return [head.rstrip(), *(indent + line for line in [*what, *to_do])]
     return [head + what[0], *(indent + line for line in [*what[1:], *to_do])]
 
 
-def _folded(text: str) -> list[str]:
+def _folded(text: str, width: int) -> list[str]:
     """Lines that fit; a line of a list keeps its place."""
-    return textwrap.wrap(text, _WIDTH - 22, break_long_words=False, break_on_hyphens=False) or [""]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

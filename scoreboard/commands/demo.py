@@ -6,16 +6,12 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from scoreboard import configuration
 from scoreboard.commands import demo_marks
 from scoreboard.commands.actions import read_file
-from scoreboard.commands.arguments import Commands, is_file
+from scoreboard.commands.arguments import EXAMPLE_URL, Commands, is_file, service_address
 from scoreboard.settings import Rate
-
-_URL: Final = "http://127.0.0.1:8080"
 
 
 def add_to(commands: Commands) -> None:
@@ -28,7 +24,18 @@ def add_to(commands: Commands) -> None:
         "scoreboard demo --players 50 --rate 8/second   more of it",
         "scoreboard demo --url https://scores.example.org --actions actions.csv --seconds 60",
     )
-    demo.add_argument("--url", type=_url, default=_URL, help="the service (default: %(default)s)")
+    demo.add_argument(
+        "--url",
+        type=service_address,
+        default=EXAMPLE_URL,
+        help="the service (default: %(default)s)",
+    )
+    authority = demo.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="believe the certificates in this file, and no others: the service's own, or that of "
+        "who signed it (default: as OpenSSL finds them, SSL_CERT_FILE)",
+    )
     demo.add_argument(
         "--players",
         type=_players,
@@ -50,12 +57,14 @@ def add_to(commands: Commands) -> None:
         default=str(configuration.config_directory() / "demo-actions.csv"),
         help="actions that the service knows, as for `actions load` (default: the demo's)",
     )
+    is_file(authority)
     is_file(actions)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from scoreboard.commands.game import Game  # brings aiohttp, for which no other command waits
-    from scoreboard.commands.spectator import Screen
+    from scoreboard.commands import service  # brings aiohttp, for which no other command waits
+    from scoreboard.commands.game import Game
+    from scoreboard.commands.screen import Screen
 
     actions = list(read_file(arguments.actions).points)
     game = Game(
@@ -66,20 +75,10 @@ def _demo(arguments: argparse.Namespace) -> int:
         interval_seconds=arguments.rate.seconds / arguments.rate.count,
         actions_file=Path(arguments.actions),
         marks=demo_marks.kept_or_new(),
+        trust=service.trusting(arguments.ca),
     )
     asyncio.run(game.run(arguments.seconds))
     return 0
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        good = False
-    if not good:
-        raise argparse.ArgumentTypeError(f"an address like {_URL} is expected")
-    return text.rstrip("/")
 
 
 def _players(text: str) -> int:

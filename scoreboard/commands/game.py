@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import random
 import signal
+import ssl
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
+from scoreboard.commands import service
 from scoreboard.commands.demo_marks import Marks
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.players import Api, Player
-from scoreboard.commands.spectator import Screen, watch
+from scoreboard.commands.screen import Screen
+from scoreboard.commands.spectator import watch
 
 # The service lets an address make 20 accounts at once and then one every 3 s. Three begin; one more
 # a second leaves some of that to whoever tries the API by hand from the same address.
@@ -37,10 +40,12 @@ class Game:
         interval_seconds: float,
         actions_file: Path,
         marks: Marks,
+        trust: ssl.SSLContext,
     ) -> None:
         self._url = url
         self._marks = marks
         self._actions_file = actions_file
+        self._trust = trust
         self._known = set(actions)
         self._screen = screen
         self._places = players
@@ -49,33 +54,27 @@ class Game:
         self._joined = self._granted = self._refused = 0
 
     async def run(self, seconds: float | None) -> None:
-        """Play until Ctrl-C, SIGTERM or the time is over. Raises CommandFailed."""
-        async with aiohttp.ClientSession() as session:
-            await self._look(session)
-            api = Api(session, self._url, self._screen.tell)
+        """Play until Ctrl-C, SIGTERM or the time is over. Raises CommandFailed, also when nothing
+        that is a Scoreboard answers: then there is nothing to wait for.
+        """
+        connector = aiohttp.TCPConnector(ssl=self._trust)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            url = await service.found_at(session, self._url)
+            if url != self._url:
+                self._screen.tell(f"{self._url} redirects to {url}, which is played against")
+            api = Api(session, url, self._screen.tell)
             await _first_of(
                 seconds,
                 _asked_to_stop(),
                 self._recruit(api),
                 self._play(api),
-                watch(session, self._url, self._screen, self._any_token),
+                watch(session, url, self._screen, self._any_token),
             )
         self._screen.end(f"{self._tally}. {_THE_WAY_BACK}")
 
     @property
     def _tally(self) -> str:
         return f"{self._joined} players, {self._granted} actions granted, {self._refused} refused"
-
-    async def _look(self, session: aiohttp.ClientSession) -> None:
-        """Raises CommandFailed when nothing answers at all: then there is nothing to wait for."""
-        try:
-            async with session.get(f"{self._url}/healthz", timeout=aiohttp.ClientTimeout(10)):
-                pass
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise CommandFailed(
-                f"Nothing answers at {self._url}. Start the service (scoreboard serve --embedded), "
-                "or say with --url where it is."
-            ) from error
 
     async def _recruit(self, api: Api) -> None:
         """Fill the places: a few at once, then one by one; who ran out of actions left one free."""

@@ -65,6 +65,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
     if not arguments.rollback:
         clashes = asyncio.run(_clashes(found))
         changed["clashes"] = [_clash(user) for user in clashes]
+        _mention_newer(database_url(found))
         if not arguments.json:
             say(text)
             _mention(clashes)
@@ -100,6 +101,15 @@ def _clash(user: Listed) -> dict[str, Any]:
         "username": account.username,
         "problems": user.problems,
     }
+
+
+def _mention_newer(url: str) -> None:
+    """Name what this version did not apply and does not know."""
+    if newer := asyncio.run(migrations.newer(url)):
+        note(
+            f"The database has migrations that this version does not know: {', '.join(newer)}. A "
+            "newer release was here: run that one."
+        )
 
 
 async def _clashes(found: Settings) -> list[Listed]:

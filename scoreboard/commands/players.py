@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,12 +14,14 @@ import aiohttp
 
 from scoreboard.commands.demo_marks import Marks
 from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.service import document_of
 
 _NAMES: Final = (
     *("ada", "alan", "barbara", "claire", "donald", "edsger", "frances", "grace", "hedy", "john"),
     *("katherine", "leslie", "linus", "margaret", "radia", "tim"),
 )
 _PAUSE_SECONDS: Final = 1.0
+_SECONDS: Final = re.compile("[0-9]{1,5}")
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15)
 _ANSWERS_LATER: Final = frozenset({429, 500, 502, 503, 504})
 
@@ -40,6 +42,14 @@ class Answer:
     def message(self) -> str:
         """Why it refused, for people."""
         return str(self.document.get("message", f"status {self.status}"))
+
+    @property
+    def tokens(self) -> tuple[str, str]:
+        """The access token and the refresh token. Raises CommandFailed when there are none."""
+        found = [self.document.get(name) for name in ("accessToken", "refreshToken")]
+        if not all(isinstance(token, str) and token.isascii() for token in found):
+            raise CommandFailed("The service answers without tokens: it is no Scoreboard.")
+        return str(found[0]), str(found[1])
 
 
 class Api:
@@ -68,21 +78,16 @@ class Api:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             async with self._session.post(
-                self._url + path, json=document, headers=headers, timeout=_TIMEOUT
+                self._url + path,
+                json=document,
+                headers=headers,
+                timeout=_TIMEOUT,
+                allow_redirects=False,  # which would make a GET of it
             ) as response:
                 waits = retry_after_seconds(response.headers.get("Retry-After", ""))
-                return Answer(response.status, await _document(response)), waits
+                return Answer(response.status, await document_of(response)), waits
         except (aiohttp.ClientError, TimeoutError):
             return None, _PAUSE_SECONDS
-
-
-async def _document(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    """Read JSON; a proxy's page of HTML counts as nothing said."""
-    with contextlib.suppress(ValueError):
-        document = await response.json(content_type=None)
-        if isinstance(document, dict):
-            return document
-    return {}
 
 
 def _some_of(actions: list[str]) -> list[str]:
@@ -92,7 +97,9 @@ def _some_of(actions: list[str]) -> list[str]:
 
 def retry_after_seconds(header: str) -> float:
     """Read Retry-After in its form of seconds, the only one that the service sends."""
-    return max(float(header), _PAUSE_SECONDS) if header.isdecimal() else _PAUSE_SECONDS
+    if not _SECONDS.fullmatch(header):
+        return _PAUSE_SECONDS
+    return max(float(header), _PAUSE_SECONDS)
 
 
 @dataclass
@@ -124,9 +131,7 @@ class Player:
                 },
             )
             if answer.status == 201:
-                return cls(
-                    name, answer.document["accessToken"], answer.document["refreshToken"], left
-                )
+                return cls(name, *answer.tokens, left)
             if answer.code != "account_taken":
                 raise CommandFailed(f"The service makes no account: {answer.message}")
 
@@ -152,6 +157,5 @@ class Player:
         answer = await api.post("/api/auth/refresh", {"refreshToken": self.refresh_token})
         if answer.status != 200:
             return False
-        self.access_token = answer.document["accessToken"]
-        self.refresh_token = answer.document["refreshToken"]
+        self.access_token, self.refresh_token = answer.tokens
         return True

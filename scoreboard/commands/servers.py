@@ -11,8 +11,10 @@ from scoreboard.commands import exports
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import first_line, note, sentence
 from scoreboard.connections import hosts, sentinels
+from scoreboard.connections.hints import in_words
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.redis_answers import to_do
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import StatementRefused, TransactionAborted
 from scoreboard.errors import LedgerUnavailable
@@ -75,8 +77,8 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
     except RedisUnavailable as error:
         raise CommandFailed(
             f"Redis at {sentinels.place(settings.redis_url)} cannot be used: "
-            f"{sentence(str(error) or 'no answer in time')} "
-            "Start it, or set SCOREBOARD_REDIS_URL to where it runs."
+            f"{sentence(words := in_words(str(error)) or 'no answer in time')} "
+            f"{to_do(words, settings.redis_url)}"
         ) from error
     finally:
         await client.close()
@@ -153,8 +155,7 @@ async def _why(url: str) -> str:
     except (migrations.DatabaseRefuses, migrations.UnfitDatabase) as error:
         return sentence(error)
     except migrations.MigrationError as error:
-        why = sentence(first_line(error))
-        return f"{why} Start it, or set SCOREBOARD_DATABASE_URL to where it runs."
+        return f"{sentence(first_line(error))} {error.to_do}"
     if missing:
         return (
             f"The database at {hosts.place(url)} lacks {', '.join(missing)}. "

@@ -21,6 +21,7 @@ from scoreboard.commands.arguments import Commands, count
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.commands.terminal import first_line, note, program, say, sentence
+from scoreboard.connections.hints import POSTGRES
 from scoreboard.operations import logs
 from scoreboard.settings import Settings
 
@@ -195,7 +196,7 @@ def _await_postgres(url: str, seconds: float, *, may_embed: bool) -> None:
     while problem:
         if time.monotonic() > deadline:
             away = not isinstance(problem, migrations.DatabaseRefuses)
-            advice = f" {_advice(may_embed=may_embed)}" if away else ""
+            advice = f" {_advice(problem, may_embed=may_embed)}" if away else ""
             raise CommandFailed(f"{sentence(first_line(problem))}{advice}")
         time.sleep(_PAUSE_SECONDS)
         problem = _connection_problem(url)
@@ -212,7 +213,9 @@ def _connection_problem(url: str) -> migrations.MigrationError | None:
     return None
 
 
-def _advice(*, may_embed: bool) -> str:
+def _advice(problem: migrations.MigrationError, *, may_embed: bool) -> str:
+    if problem.to_do != POSTGRES.to_do(""):  # starting it is not what mends that
+        return problem.to_do
     start = "Start PostgreSQL there, or set SCOREBOARD_DATABASE_URL to where it runs"
     embed = "; `scoreboard serve --embedded`, without that variable, brings its own"
     return f"{start}{embed if may_embed else ''}."

@@ -12,7 +12,7 @@ from typing import Final
 
 from marshmallow import ValidationError
 
-from scoreboard import configuration
+from scoreboard import configuration, handed_over
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
@@ -31,6 +31,7 @@ from scoreboard.commands.servers import (
     store,
 )
 from scoreboard.errors import InvalidPayload, UnknownUser
+from scoreboard.handed_over import Unreadable
 from scoreboard.scoring.model import Board
 from scoreboard.settings import Settings
 from scoreboard.unicode import escaped
@@ -52,7 +53,7 @@ def add_to(commands: Commands) -> None:
         _create,
         "register a user; the password is asked for",
         "scoreboard users create ada ada@example.org",
-        "pass show ada | scoreboard users create ada ada@example.org --password-stdin",
+        "pass show ada | head -n 1 | scoreboard users create ada ada@example.org --password-stdin",
         report=_ACCOUNT,
     )
     create.add_argument("username", metavar="USERNAME", help="2 to 50 letters, digits, _ - .")
@@ -116,7 +117,7 @@ def _add_password_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--password-stdin",
         action="store_true",
-        help="read the password from the first line of standard input",
+        help="read the password from standard input, which is one line",
     )
 
 
@@ -269,7 +270,12 @@ def _check(values: Mapping[str, str], only: tuple[str, ...] | None = None) -> No
 def _password(*, from_stdin: bool) -> str:
     """Ask for a password, twice because it does not show."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return handed_over.password(handed_over.standard_input())
+        except Unreadable as error:
+            raise CommandFailed(
+                f"Standard input gives no password: {error}. Nothing was changed."
+            ) from error
     if not sys.stdin.isatty():
         raise CommandFailed("There is no terminal to ask for a password on. Use --password-stdin.")
     password = getpass.getpass("Password: ")

@@ -10,7 +10,8 @@ WHERE lower(name) = ANY (%(names)s)
 -- read_server: reads whether this server, its schema and this role are what an instance needs
 SELECT
     current_setting('server_version'),
-    current_user::text,
+    quote_ident(current_user),
+    quote_ident(%(schema)s),
     (SELECT count(*) = 1 FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
     (SELECT bool_or(has_schema_privilege(oid, 'USAGE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
     pg_is_in_recovery(),
@@ -46,7 +47,7 @@ SELECT count(*) FROM board
 SELECT count(*) FROM revocation_clock
 
 -- read_rights: reads of each table or sequence whether it is there, whether this role has that right on it
--- (on a column of it at least), and whether a policy would hide rows of it
+-- (on a column of it at least), whether a policy would hide rows of it, and whether it is of another kind
 SELECT
     needed.relation,
     needed.privilege,
@@ -57,6 +58,88 @@ SELECT
         WHEN needed.privilege = 'DELETE' THEN has_table_privilege(pg_class.oid, needed.privilege)
         ELSE has_any_column_privilege(pg_class.oid, needed.privilege)
     END,
-    pg_class.oid IS NOT NULL AND relkind <> 'S' AND row_security_active(pg_class.oid)
+    pg_class.oid IS NOT NULL AND relkind IN ('r', 'p') AND row_security_active(pg_class.oid),
+    pg_class.oid IS NOT NULL AND relkind NOT IN ('r', 'p', 'S')
 FROM unnest(%(relations)s::text[], %(privileges)s::text[]) AS needed (relation, privilege)
 LEFT JOIN pg_catalog.pg_class ON pg_class.oid = to_regclass(needed.relation)
+
+-- read_schema: reads whether this role may make tables in a schema that `migrate` has to fill; its name, the
+-- schema's and the database's as SQL writes them
+SELECT
+    quote_ident(current_user),
+    quote_ident(%(schema)s),
+    quote_ident(current_database()),
+    EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
+    has_database_privilege(current_database(), 'CREATE'),
+    (SELECT bool_or(has_schema_privilege(oid, 'USAGE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
+    (SELECT bool_or(has_schema_privilege(oid, 'CREATE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
+    pg_is_in_recovery(),
+    (SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on')
+
+-- read_objects: reads what bears one of these names in a schema: its kind, its owner's name as SQL writes it, and
+-- whether this role may change it
+SELECT
+    relname::text,
+    CASE relkind
+        WHEN 'r' THEN 'table'
+        WHEN 'p' THEN 'table'
+        WHEN 'v' THEN 'view'
+        WHEN 'm' THEN 'materialized view'
+        WHEN 'S' THEN 'sequence'
+        WHEN 'f' THEN 'foreign table'
+        WHEN 'c' THEN 'type'
+        ELSE 'index'
+    END,
+    quote_ident(pg_get_userbyid(relowner)),
+    pg_has_role(relowner, 'USAGE')
+FROM pg_catalog.pg_class
+JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+WHERE nspname = %(schema)s AND relname = ANY (%(names)s)
+UNION ALL
+SELECT typname::text, 'type', quote_ident(pg_get_userbyid(typowner)), pg_has_role(typowner, 'USAGE')
+FROM pg_catalog.pg_type
+JOIN pg_catalog.pg_namespace ON pg_namespace.oid = typnamespace
+WHERE nspname = %(schema)s AND typname = ANY (%(names)s) AND typrelid = 0
+UNION ALL
+SELECT proname::text, 'function', quote_ident(pg_get_userbyid(proowner)), pg_has_role(proowner, 'USAGE')
+FROM pg_catalog.pg_proc
+JOIN pg_catalog.pg_namespace ON pg_namespace.oid = pronamespace
+WHERE nspname = %(schema)s AND proname = ANY (%(names)s)
+ORDER BY 1, 2
+
+-- read_additions: reads what somebody else has put on these tables and that can refuse what we write: triggers, rules,
+-- constraints and unique indexes, each as `kind name of table`, with what takes it away
+SELECT
+    format('trigger %%s of %%s', tgname, tgrelid::regclass),
+    format('DROP TRIGGER %%I ON %%s;', tgname, tgrelid::regclass)
+FROM pg_catalog.pg_trigger
+WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
+    AND NOT tgisinternal
+    AND tgname <> 'users_deleted'
+    AND tgenabled NOT IN ('D', 'R')
+UNION ALL
+SELECT
+    format('rule %%s of %%s', rulename, ev_class::regclass),
+    format('DROP RULE %%I ON %%s;', rulename, ev_class::regclass)
+FROM pg_catalog.pg_rewrite
+WHERE ev_class IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
+    AND rulename <> '_RETURN'
+UNION ALL
+SELECT
+    format('constraint %%s of %%s', conname, conrelid::regclass),
+    format('ALTER TABLE %%s DROP CONSTRAINT %%I;', conrelid::regclass, conname)
+FROM pg_catalog.pg_constraint
+WHERE conrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
+    AND contype IN ('c', 'f', 'p', 'u', 'x')
+    AND conname <> ALL (%(constraints)s)
+UNION ALL
+SELECT
+    format('unique index %%s of %%s', indexrelid::regclass, indrelid::regclass),
+    format('DROP INDEX %%s;', indexrelid::regclass)
+FROM pg_catalog.pg_index
+JOIN pg_catalog.pg_class ON pg_class.oid = indexrelid
+WHERE indrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
+    AND indisunique
+    AND relname <> ALL (%(constraints)s)
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conindid = indexrelid)
+ORDER BY 1

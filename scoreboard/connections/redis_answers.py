@@ -17,6 +17,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import InvalidResponse, NoScriptError, RedisError
 from redis.exceptions import TimeoutError as NoTime
 
+from scoreboard.connections.hints import REDIS
 from scoreboard.connections.redis_pool import NotConnected
 
 log = structlog.get_logger("scoreboard.redis")
@@ -194,3 +195,9 @@ class RedisReports:
             return False
         self._next[what] = now + _LOG_AGAIN_SECONDS
         return True
+
+
+def to_do(said: str, url: str = "") -> str:
+    """What mends it, by what Redis said, or the way to it."""
+    refusal = refusal_in(said)
+    return refusal.to_do if refusal else REDIS.to_do(said, url)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from scoreboard.connections.hints import in_words
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.connections.redis_answers import SINGLE, refusal_in
+from scoreboard.connections.redis_answers import SINGLE, to_do
 from scoreboard.connections.sentinels import place
 from scoreboard.findings import Finding
 
@@ -91,7 +92,7 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
         await redis.ping()
     except RedisUnavailable as error:
         what = f"Redis at {place(url)} cannot be used: {_words(error)}."
-        return [Finding(PART, "connection", "wrong", what, _to_do(what))]
+        return [Finding(PART, "connection", "wrong", what, to_do(_words(error), url))]
     failed = await _refused_outside(redis)
     refused, info = await _probe(redis, board_key)
     version = _field(info, "redis_version")
@@ -146,7 +147,7 @@ def _commands(failed: list[str]) -> Finding:
     if not failed:
         return Finding(PART, "commands", "ok", "Every command that an instance uses works.")
     what = f"Redis refuses {'; '.join(_by_reason(failed))}."
-    return Finding(PART, "commands", "wrong", what, _to_do(what))
+    return Finding(PART, "commands", "wrong", what, to_do(what))
 
 
 def _by_reason(failed: list[str]) -> list[str]:
@@ -176,9 +177,4 @@ def _field(info: str, name: str) -> str:
 
 
 def _words(error: Exception) -> str:
-    return str(error).rstrip(".") or "no answer in time"
-
-
-def _to_do(what: str) -> str:
-    refusal = refusal_in(what)
-    return refusal.to_do if refusal else "Start it, or set SCOREBOARD_REDIS_URL to where it runs."
+    return in_words(str(error)).rstrip(".") or "no answer in time"

@@ -16,6 +16,7 @@ from typing import Final
 import psycopg2
 import structlog
 
+from scoreboard.connections.hints import POSTGRES
 from scoreboard.errors import LedgerUnavailable
 
 log = structlog.get_logger("scoreboard.postgres")
@@ -27,9 +28,26 @@ _PASSING: Final = frozenset(
 )
 # No data: a row is gone that there always is. PostgreSQL does not say so; we do.
 ROW_GONE: Final = "02000"
-# What a row may not be like. Of unique and foreign keys callers know what they mean.
+# What a row may not be like.
 _NUMBERS_USED_UP: Final = "2200H"
-_CONSTRAINTS: Final = frozenset({"23000", "23001", "23502", "23514", "23P01"})
+_NO_ROW_OF_OURS: Final = frozenset({"23000", "23001", "23502", "23514", "23P01"})
+_KEYS: Final = frozenset({"23503", "23505"})
+# What migrations/ makes: of its unique and foreign keys callers know what they mean.
+CONSTRAINTS: Final = frozenset(
+    {
+        *("actions_pkey", "actions_points_positive"),
+        *("board_has_one_row", "board_pkey", "board_version_is_exact"),
+        *("idx_users_username_key", "idx_users_username_lower"),
+        *("ledger_action_id_fkey", "ledger_pkey", "ledger_user_id_fkey", "unique_user_action"),
+        *("refresh_families_pkey", "refresh_families_user_id_fkey"),
+        *("refresh_handles_family_id_fkey", "refresh_handles_pkey"),
+        *("refresh_tokens_family_id_fkey", "refresh_tokens_pkey", "replaced_by_a_successor"),
+        *("revocation_clock_has_one_row", "revocation_clock_pkey"),
+        *("revocations_pkey", "revocations_reading_key"),
+        *("scores_pkey", "scores_user_id_fkey"),
+        *("users_email_key", "users_pkey", "users_username_key"),
+    }
+)
 # Classes whose first line names objects of the schema, and no data.
 _TELLING: Final = frozenset(
     {"25", "28", "3D", "3F", "42", "53", "54", "55", "57", "58", "F0", "XX"}
@@ -44,7 +62,7 @@ _MEANINGS: Final = {
     "2200H": ("a sequence has no more numbers", "Give it a higher MAXVALUE."),
     "23505": (
         "a key is taken that nobody took",
-        "Run scoreboard check: it says whether a sequence is behind.",
+        "Run scoreboard check: it says whether a sequence is behind, or an index is not ours.",
     ),
     "25006": (
         "it takes no writes",
@@ -68,6 +86,7 @@ _MEANINGS: Final = {
     "42703": ("a column is missing", _RESTORE),
     "42883": ("a function is missing", _RESTORE),
     "42P01": ("a table is missing", _RESTORE),
+    "P0": ("a trigger refuses", "Run scoreboard check: it names triggers that are not ours."),
     "53": ("it has run out of something", "Give it more of what its message names."),
     "53100": ("its disk is full", "Make room on it."),
     "53200": ("its memory is used up", "Give it more, or lower its own settings."),
@@ -78,6 +97,8 @@ _MEANINGS: Final = {
     "58": ("its machine fails", "Look at its log and its disk."),
     "XX": ("its data or itself is broken", "Look at its log."),
 }
+# Whether it lets us in depends on more than these say: on its words.
+_WHO_AND_WHERE: Final = ("28", "3D", "42501")
 _UNFORESEEN: Final = ("it refused", "Look at its log.")
 
 # Of a refusal while connecting libpq tells the message alone: the severity, in whatever language,
@@ -125,6 +146,9 @@ class PostgresRefused(LedgerUnavailable):
     @property
     def to_do(self) -> str:
         """What mends it, in a sentence."""
+        by_words = POSTGRES.to_do(self.text)
+        if self.sqlstate.startswith(_WHO_AND_WHERE) and by_words != POSTGRES.to_do(""):
+            return by_words
         return self._known()[1]
 
     def _known(self) -> tuple[str, str]:
@@ -150,9 +174,10 @@ def constraint_refusing(error: psycopg2.Error) -> str:
     """
     if error.pgcode == _NUMBERS_USED_UP:
         return "a sequence has no more numbers"
-    if error.pgcode not in _CONSTRAINTS:
-        return ""
     told = error.diag
+    is_ours = error.pgcode in _KEYS and told.constraint_name in CONSTRAINTS
+    if is_ours or error.pgcode not in _NO_ROW_OF_OURS | _KEYS:
+        return ""
     if told.constraint_name:
         return f"constraint {told.constraint_name} of {told.table_name or 'a type'}"
     if told.column_name:

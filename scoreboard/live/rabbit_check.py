@@ -24,6 +24,7 @@ from aiormq.exceptions import (
     ChannelPreconditionFailed,
 )
 
+from scoreboard.connections.hints import RABBIT, in_words
 from scoreboard.findings import Finding
 from scoreboard.live.bus import addresses
 from scoreboard.live.messages import EXCHANGE
@@ -53,9 +54,9 @@ async def _broker(url: str, publishes: bool) -> list[Finding]:
                 found.append(await _publishing(connection))
             return found
     except _ERRORS as error:
-        what = f"RabbitMQ at {where} cannot be used: {_words(error)}."
-        to_do = "Start it, or mend SCOREBOARD_AMQP_URL: host, user, password, virtual host."
-        return [Finding(PART, "connection", "wrong", what, to_do)]
+        words = _words(error)
+        what = f"RabbitMQ at {where} cannot be used: {words}."
+        return [Finding(PART, "connection", "wrong", what, RABBIT.to_do(words, url))]
 
 
 @contextlib.asynccontextmanager
@@ -162,7 +163,7 @@ def _place(url: str) -> str:
 
 
 def _words(error: BaseException) -> str:
-    words = " ".join(str(error).split()).rstrip(".")
+    words = in_words(" ".join(str(error).split())).rstrip(".")
     if words.startswith("Expected one of"):  # what aiormq makes of a broker that closes at once
         return "there is no such virtual host, or its user may not use it"
     return words or "no answer in time"

@@ -62,6 +62,25 @@ def test_a_password_of_ones_own_is_taken(made: Path) -> None:
     assert (made / "scoreboard" / "redis_url").read_text() == "redis://:chosen@redis:6379/0\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_it_is_the_same_password_whatever_shell_wrote_it(made: Path, encoding: str) -> None:
+    (made / "passwords" / "redis").write_bytes("chosen\r\n".encode(encoding))
+    make_secrets(made)
+    assert (made / "redis" / "password.conf").read_text() == "requirepass chosen\n"
+
+
+@pytest.mark.parametrize("content", [b"one\ntwo\n", b"\xff", "one\n".encode("utf-16-le")])
+def test_what_is_no_line_of_text_is_no_password(
+    made: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (made / "passwords" / "redis").write_bytes(content)
+    with pytest.raises(subprocess.CalledProcessError):
+        make_secrets(made)
+    said = capfd.readouterr().err
+    assert "passwords/redis" in said
+    assert "Traceback" not in said
+
+
 def test_a_certificate_of_ones_own_is_kept(made: Path) -> None:
     (made / "nginx" / "certificate.pem").chmod(0o600)
     (made / "nginx" / "certificate.pem").write_text("of our own\n")

@@ -115,9 +115,9 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a start notices a sequence that is behind",
-        "scoreboard/fitness.py",
-        "(_rows, _triggers, _sequence)",
-        "(_rows, _triggers)",
+        "scoreboard/contents.py",
+        "(_rows, _triggers, _sequence, _additions)",
+        "(_rows, _triggers, _additions)",
         "tests/integration/test_fitness.py::test_what_was_broken_is_named",
     ),
     Guard(
@@ -137,14 +137,14 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a start tries every statement",
-        "scoreboard/fitness.py",
-        "    return [*found, *await _contents(postgres, role, server)]\n",
-        "    return found\n",
+        "scoreboard/contents.py",
+        "        found += await _statements(postgres, role, user)\n",
+        "        pass\n",
         "tests/integration/test_fitness.py::test_what_was_broken_is_named",
     ),
     Guard(
         "a start goes on though somebody changes a table whose rows it looks for",
-        "scoreboard/fitness.py",
+        "scoreboard/contents.py",
         "contextlib.suppress(TransactionAborted)",
         "contextlib.suppress(ZeroDivisionError)",
         "tests/integration/test_fitness.py"
@@ -453,5 +453,40 @@ CONNECTIONS: Final = (
         "asyncio.create_task(self._run(), context=Context())",
         "asyncio.create_task(self._run())",
         "tests/unit/test_coalescing.py::test_a_batch_runs_in_a_context_of_its_own",
+    ),
+    Guard(
+        "migrate looks whose a schema is before it touches anything",
+        "scoreboard/migrations.py",
+        "    if problem:\n        raise UnfitDatabase(\n",
+        "    if False:\n        raise UnfitDatabase(\n",
+        "tests/integration/test_schema.py::test_what_another_application_has_made_is_left_as_it_is",
+    ),
+    Guard(
+        "a key that is not ours is a refusal, and no clash of ours",
+        "scoreboard/connections/refusals.py",
+        "told.constraint_name in CONSTRAINTS",
+        "told.constraint_name != CONSTRAINTS",
+        "tests/service/test_refused.py::test_what_somebody_put_on_our_tables_is_503_and_named",
+    ),
+    Guard(
+        "an answer without an end is not read to its end",
+        "scoreboard/commands/service.py",
+        "        if len(content) > ANSWER_BYTES_MAX:\n",
+        "        if len(content) > 2**40:\n",
+        "tests/integration/test_service_address.py::test_an_answer_without_an_end_is_no_scoreboard",
+    ),
+    Guard(
+        "nobody is led from TLS to none",
+        "scoreboard/commands/service.py",
+        'place.startswith("https:") and found.startswith("http:")',
+        "False",
+        "tests/integration/test_service_address.py::test_nobody_is_led_from_tls_to_none",
+    ),
+    Guard(
+        "a file of a setting is bounded",
+        "scoreboard/handed_over.py",
+        "        if size > bytes_max:\n            raise _too_large(bytes_max)\n",
+        '        if size > 2**24:\n            return b""\n',
+        "tests/unit/test_handed_over.py::test_what_is_no_ordinary_file_ends_the_reading",
     ),
 )

@@ -221,3 +221,33 @@ async def test_an_instance_for_streams_needs_no_more_rights_than_are_listed(
         await eventually(lambda: one.metric("board_version", where="ledger") == 2)
         assert written.named("scoreboard.postgres.refused") == []
         await one.stop()
+
+
+@pytest.mark.parametrize(
+    ("addition", "said"),
+    [
+        (
+            "CREATE UNIQUE INDEX theirs ON users ((email IS NOT NULL))",
+            "constraint theirs of users (23505)",
+        ),
+        (
+            "CREATE FUNCTION no () RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE 'no' USING ERRCODE = 'unique_violation'; END$$;"
+            " CREATE TRIGGER theirs BEFORE INSERT ON users EXECUTE FUNCTION no()",
+            "a constraint (23505)",
+        ),
+    ],
+)
+async def test_what_somebody_put_on_our_tables_is_503_and_named(
+    start: Start, database_url: str, written: Written, addition: str, said: str
+) -> None:
+    written.begin("info")
+    one = await start(database_url=database_url)
+    add_users(database_url, 1)
+    sql(database_url, addition)
+    async with one.client.post("/api/auth/register", json=ADA) as response:
+        assert response.status == 503
+        assert (await response.json())["code"] == "ledger_unavailable"
+    [line] = at_error(written)
+    assert f"{line['error']} ({line['sqlstate']})" == said
+    assert "scoreboard check" in line["to_do"]

@@ -26,7 +26,7 @@ from scoreboard import cli
 from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.players import retry_after_seconds
 from scoreboard.commands.reports import report_list
-from scoreboard.commands.spectator import Screen
+from scoreboard.commands.screen import Screen
 from scoreboard.commands.terminal import note, program, say
 from scoreboard.commands.verification import Comparison
 from scoreboard.connections import sentinels
@@ -342,7 +342,7 @@ class TestUserRules:
         assert err.startswith(f"scoreboard: {said}:")
 
     def test_a_short_password_is_refused(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"short\n")))
         code, _, err = run("users", "create", "ada", "ada@example.org", "--password-stdin")
         assert code == 1
         assert err.startswith("scoreboard: password:")
@@ -386,6 +386,17 @@ class TestActionFile:
     ) -> None:
         text = bom + newline.join(["action_id,points", "login, 10 ", "", '"a,b",020', ""])
         assert points(text) == {"login": 10, "a,b": 20}
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+    def test_what_a_shell_of_windows_wrote_is_read(self, encoding: str) -> None:
+        assert points(f"\ufeff{HEADER}é,1\r\n".encode(encoding)) == {"é": 1}
+        listed = '\ufeff[\r\n{"actionId": "é", "points": 1}\r\n]'.encode(encoding)
+        assert points(listed) == {"é": 1}
+
+    def test_utf_16_without_its_mark_is_named(self) -> None:
+        assert problems(HEADER.encode("utf-16-le")) == [
+            "line 1: it holds NUL, as UTF-16 without its mark does: save it as UTF-8"
+        ]
 
     def test_json_is_read_by_its_looks_or_by_name(self) -> None:
         text = '\ufeff [\n{"actionId": "login", "points": 10},\n{"points": 2, "actionId": "é"}]\n'
@@ -487,7 +498,7 @@ class TestActionFile:
 
     def test_bytes_that_are_not_utf_8_are_reported_by_their_line(self) -> None:
         assert problems(HEADER.encode() + b"good,1\ncaf\xe9,2\n") == [
-            "line 3: not UTF-8: save the file as UTF-8"
+            "line 3: it is not UTF-8 text: save it as UTF-8"
         ]
 
     def test_every_bad_entry_of_a_json_list_is_reported_by_its_number_and_line(self) -> None:

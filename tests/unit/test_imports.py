@@ -69,6 +69,7 @@ FLOW = (
     "api.leases",
     # whether the database has what the statements of all below need
     "fitness",
+    "contents",
     "trials",
     # who is it
     "accounts.listing",
@@ -113,11 +114,13 @@ FLOW = (
     # how it is operated, beneath everything
     "operations",
     "migrations",
+    "schema",
     "connections",
     "configuration",
     "service_links",
     "signatures",
     "settings",
+    "handed_over",
     "findings",
     "errors",
     "timestamps",

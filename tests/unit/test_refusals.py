@@ -66,7 +66,7 @@ def test_who_does_not_answer_or_is_about_to_has_refused_nothing(text: str) -> No
         ("25006", "it takes no writes (25006)"),
         ("53100", "its disk is full (53100)"),
         ("53400", "it has run out of something (53400)"),
-        ("P0001", "it refused (P0001)"),
+        ("P0001", "a trigger refuses (P0001)"),
         ("", "a setting cannot be set"),
     ],
 )

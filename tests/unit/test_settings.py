@@ -262,7 +262,13 @@ def test_a_secrets_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> N
     assert "UTF-8" in refusal({"SCOREBOARD_JWT_SECRET_FILE": str(tmp_path / "secret")})
 
 
-@pytest.mark.parametrize("content", [b"port = = 1", b"\xff"])
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "named.toml").write_bytes(b"\xff")
+    message = refusal({"SCOREBOARD_CONFIG": str(tmp_path / "named.toml")})
+    assert message.endswith("named.toml: it is not UTF-8 text: save it as UTF-8.")
+
+
+@pytest.mark.parametrize("content", [b"port = = 1", b"port = 1\0"])
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "named.toml").write_bytes(content)
 

@@ -1,0 +1,169 @@
+"""The board of the demo, drawn over the one before on a terminal of any size; elsewhere a line for
+each.
+
+What is shown is somebody else's, so it is escaped, and measured in columns: a letter of Chinese
+takes two, and one that the terminal's encoding lacks is written in several.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TextIO
+
+from scoreboard.unicode import ZERO_WIDTH_JOINERS, category, escaped
+
+_SIZE: Final = (80, 24)  # of a terminal that does not tell
+_COLUMNS_MAX: Final = 79
+_NO_CURSOR: Final = ("dumb", "unknown")
+_HIGHEST: Final = 3
+_RANK: Final = 4
+_NAME: Final = 20
+_BAR: Final = 30
+_LEAST_BAR: Final = 5
+_MESSAGE_LINES: Final = 3
+
+
+class Screen:
+    """Shows boards, how far it is, and what is waited for."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._redraws = output.isatty() and os.environ.get("TERM") not in _NO_CURSOR
+        self._drawn: list[str] = []
+        self._board: tuple[str, Sequence[Mapping[str, Any]]] | None = None
+        self._tally = ""
+        self._told = ""
+
+    def show(self, version: str, users: Sequence[Mapping[str, Any]]) -> None:
+        """Show a board."""
+        if self._redraws:
+            self._board = (version, users)
+            self._draw()
+        else:
+            highest = ", ".join(f"{_name(user)} {user['score']}" for user in users[:_HIGHEST])
+            self._write(escaped(f"version {version}: {highest or 'nobody has a score yet'}"))
+
+    def tell(self, message: str) -> None:
+        """Show what is waited for, until something else is."""
+        if self._redraws:
+            self._told = message
+            self._draw()
+        elif message and message != self._told:
+            self._told = message
+            self._write(escaped(message))
+
+    def count(self, tally: str) -> None:
+        """Show how far it is; only on a terminal, where it takes no new line."""
+        self._tally = tally
+        if self._redraws:
+            self._draw()
+
+    def end(self, tally: str) -> None:
+        """Leave the tally as the last words, where a terminal has them on it already."""
+        self._told = ""
+        if self._redraws:
+            self.count(tally)
+        else:
+            self._write(tally)
+
+    def _draw(self) -> None:
+        """Draw over what was drawn before. Every line is cut to fit, and so is their number: of
+        what wraps or has left the screen nobody knows how far it is to go back.
+        """
+        columns, rows = _size(self._output)
+        width, height = min(columns - 1, _COLUMNS_MAX), max(rows - 1, 1)
+        foot = ["", *self._wrapped(self._tally, width), *self._wrapped(self._told, width)]
+        lines = [*self._board_lines(width)[: max(height - len(foot), 0)], *foot][-height:]
+        back = min(sum(_rows_of(line, columns) for line in self._drawn), height)
+        self._drawn = [_cut(line, width) for line in lines]
+        start = f"\x1b[{back}F\x1b[J" if back else ""
+        self._write(start + "\n".join(self._drawn))
+
+    def _board_lines(self, width: int) -> list[str]:
+        if self._board is None:
+            return ["waiting for the board"]
+        version, users = self._board
+        names = [self._writable(_name(user)) for user in users]
+        scores = [int(user["score"]) for user in users]
+        best = max(scores, default=0) or 1
+        digits = max(map(len, map(str, scores)), default=0)
+        left = max(width - _RANK - 3 - digits, 1)
+        named = min(max(_NAME, *map(_width, names), 0) if names else 0, left)
+        bar = min(left - named - 2, _BAR)
+        if bar < _LEAST_BAR and left - _NAME - 2 >= _LEAST_BAR:
+            bar, named = _LEAST_BAR, left - 2 - _LEAST_BAR  # of a long name less is shown
+        bars = ["=" * (bar * score // best) if bar >= _LEAST_BAR else "" for score in scores]
+        rows = [
+            f"{rank:>{_RANK}}  {_padded(name, named)} {score:>{digits}}  {drawn}".rstrip()
+            for rank, (name, score, drawn) in enumerate(zip(names, scores, bars, strict=True), 1)
+        ]
+        return [self._writable(f"the board, version {version}"), *rows]
+
+    def _wrapped(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(self._writable(text), width)[:_MESSAGE_LINES] or [""]
+
+    def _writable(self, text: str) -> str:
+        """The text as this terminal is going to get it: without what moves its cursor, and with
+        what its encoding lacks written out.
+        """
+        encoding = getattr(self._output, "encoding", None) or "utf-8"
+        return escaped(text).encode(encoding, "backslashreplace").decode(encoding)
+
+    def _write(self, text: str) -> None:
+        self._output.write(f"{text}\n")
+        self._output.flush()
+
+
+def columns_of(output: TextIO) -> int:
+    """How many columns a line has, 0 where that is no terminal."""
+    return _size(output)[0] if output.isatty() else 0
+
+
+def _size(output: TextIO) -> tuple[int, int]:
+    """Columns and rows; some terminals say that they have none."""
+    try:
+        columns, rows = os.get_terminal_size(output.fileno())
+    except (OSError, ValueError):
+        columns, rows = 0, 0
+    return max(columns, 2) if columns else _SIZE[0], rows or _SIZE[1]
+
+
+def _name(user: Mapping[str, Any]) -> str:
+    return str(user.get("username") or user["userId"])
+
+
+def _width(text: str) -> int:
+    """How many columns a terminal needs for it."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if character in ZERO_WIDTH_JOINERS or category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def _cut(text: str, columns: int) -> str:
+    """As much of it as these columns hold."""
+    if _width(text) <= columns:
+        return text
+    kept, taken = "", 0
+    for character in text:
+        taken += _columns(character)
+        if taken > columns:
+            break
+        kept += character
+    return kept
+
+
+def _padded(text: str, columns: int) -> str:
+    text = _cut(text, columns)
+    return text + " " * (columns - _width(text))
+
+
+def _rows_of(line: str, columns: int) -> int:
+    """How many rows a line takes that was drawn for a terminal that may have been wider."""
+    return max(-(-_width(line) // columns), 1)
