@@ -166,6 +166,14 @@ class Session:
             self._on_failure("no_answer")
             raise LedgerUnavailable
 
+    async def roll_back(self) -> None:
+        """Run ROLLBACK, unless what was refused came before BEGIN: a PREPARE, or what could not
+        even be sent. Raises LedgerUnavailable.
+        """
+        connection = self._connection
+        if connection is None or not _is_idle(connection):
+            await self.run("ROLLBACK")
+
     def settle(self) -> None:
         """Close the connection unless it is idle.
 
@@ -174,7 +182,7 @@ class Session:
         connection = self._connection
         if connection and (
             connection.closed
-            or connection.raw.info.transaction_status != TRANSACTION_STATUS_IDLE
+            or not _is_idle(connection)
             or self._left_behind(connection)
         ):
             if not is_cancelled():  # else its user left, and the server is not to blame
@@ -293,3 +301,8 @@ class Session:
                 raise self._refused(refusal) from None
             self._on_failure("no_answer")
             raise LedgerUnavailable from error
+
+
+def _is_idle(connection: Connection) -> bool:
+    """Whether it is in no transaction, and no answer is still to come."""
+    return bool(connection.raw.info.transaction_status == TRANSACTION_STATUS_IDLE)

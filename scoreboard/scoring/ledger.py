@@ -318,7 +318,7 @@ async def _transaction(session: Session) -> AsyncIterator[str]:
         try:
             yield "BEGIN"
         except (StatementRefused, TransactionAborted, PostgresRefused):
-            await session.run("ROLLBACK")
+            await session.roll_back()
             raise  # any other error leaves the transaction open, and the session is closed for it
         await session.commit()
 

@@ -22,6 +22,7 @@ from scoreboard.scoring.model import Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
+from tests.servers import PostgresServer
 from tests.world import add_actions, add_users, grants, holding, sql
 
 
@@ -108,6 +109,30 @@ async def test_a_lock_that_is_held_is_503_and_ends_no_background_task(
         await eventually(lambda: one.metric("reconcile_failures_total") > failures)
     assert one.metric("task_crashes_total", task="relay") == 0
     assert one.metric("task_crashes_total", task="health") == 0
+
+
+async def test_what_is_rolled_back_before_it_began_leaves_no_warning_in_the_servers_log(
+    database_url: str, own_postgres_server: PostgresServer
+) -> None:
+    """A PREPARE that waits for a lock comes before BEGIN; what cannot be sent, before anything."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=0.5, name="test.warnings")
+    ledger = Ledger(postgres, postgres)
+    logged = own_postgres_server.log.stat().st_size
+    with holding(database_url, "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"):
+        settled = await ledger.grant([Submission(user, "run")])
+        assert isinstance(settled.verdicts[user, "run"], LedgerUnavailable)
+    await ledger.grant([Submission(user, "nul\0")])
+    with holding(database_url, "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"):
+        await ledger.grant([Submission(user, "run")])  # prepared by now, so it is in a transaction
+    settled = await ledger.grant([Submission(user, "run")])
+    postgres.close()
+
+    assert isinstance(settled.verdicts[user, "run"], Grant)
+    log = own_postgres_server.log.read_bytes()[logged:].decode()
+    assert "canceling statement due to lock timeout" in log
+    assert "WARNING" not in log
 
 
 async def test_a_connection_lost_within_a_transaction_is_not_replaced_by_another(
