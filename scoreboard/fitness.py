@@ -106,7 +106,7 @@ class _Server:
 
 async def _server(postgres: Postgres, database_url: str) -> _Server:
     schema = schema_named(database_url) or PUBLIC
-    [row] = await postgres.fetch(SQL["read_server"], {"schema": schema})
+    [row] = await postgres.read(SQL["read_server"], {"schema": schema})
     return _Server(*row)
 
 
@@ -168,7 +168,7 @@ def _outdated(missing: list[str]) -> Finding:
 async def _rights(postgres: Postgres, role: str, user: str) -> list[Finding]:
     needed = [(name, right) for name, rights in RIGHTS[role].items() for right in rights]
     names, rights = zip(*needed, strict=True)
-    rows = await postgres.fetch(
+    rows = await postgres.read(
         SQL["read_rights"], {"relations": list(names), "privileges": list(rights)}
     )
     known = {(name, right): row for name, right, *row in rows}
@@ -221,7 +221,7 @@ async def _rows(postgres: Postgres, role: str) -> list[Finding]:
     found = []
     for table, to_do in _ROWS.items():
         if table in RIGHTS[role]:
-            [(count,)] = await postgres.fetch(SQL[f"count_{table}"])
+            [(count,)] = await postgres.read(SQL[f"count_{table}"])
             if not count:
                 what = f"The row of {table} is gone."
                 found.append(Finding(PART, "rows", "wrong", what, to_do))
@@ -232,7 +232,7 @@ async def _sequence(postgres: Postgres, role: str) -> list[Finding]:
     """Rows that came by another way, a logical replica's for example, took no numbers from it."""
     if _SEQUENCE not in RIGHTS[role]:
         return []
-    [(last, highest)] = await postgres.fetch(SQL["read_sequence"])
+    [(last, highest)] = await postgres.read(SQL["read_sequence"])
     if highest <= (last or 0):
         return []
     what = f"{_SEQUENCE} is behind the ledger, which refuses submissions until it has caught up."
@@ -243,7 +243,7 @@ async def _sequence(postgres: Postgres, role: str) -> list[Finding]:
 
 async def _triggers(postgres: Postgres, role: str) -> list[Finding]:
     parameters = {"relations": list(RIGHTS[role])}
-    [(is_there, off)] = await postgres.fetch(SQL["read_triggers"], parameters)
+    [(is_there, off)] = await postgres.read(SQL["read_triggers"], parameters)
     found = []
     if not is_there:
         what = "The trigger users_deleted is gone: who is deleted keeps an access token that works."

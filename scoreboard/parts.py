@@ -176,6 +176,7 @@ def _postgres(
         on_wait=metrics.postgres_wait_seconds.labels(pool).observe,
         on_failure=lambda reason: failures[reason].inc(),
         on_refusal=refusals.note,
+        on_abandoned=metrics.postgres_abandoned.labels(pool).inc,
     )
 
 

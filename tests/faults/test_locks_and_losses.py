@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from scoreboard import keys
-from scoreboard.connections import postgres as module
+from scoreboard.connections import lending as module
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
@@ -23,13 +23,7 @@ from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.servers import PostgresServer
-from tests.world import add_actions, add_users, grants, holding, sql
-
-
-def waiting_for_locks(database_url: str) -> int:
-    statement = """SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-    return int(sql(database_url, statement)[0][0])
+from tests.world import add_actions, add_users, grants, holding, sql, waiting_for_locks
 
 
 async def submit_together(instance: Instance, *pairs: tuple[str, str]) -> list[Any]:
@@ -127,7 +121,7 @@ async def test_what_is_rolled_back_before_it_began_leaves_no_warning_in_the_serv
     with holding(database_url, "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"):
         await ledger.grant([Submission(user, "run")])  # prepared by now, so it is in a transaction
     settled = await ledger.grant([Submission(user, "run")])
-    postgres.close()
+    await postgres.finish()
 
     assert isinstance(settled.verdicts[user, "run"], Grant)
     log = own_postgres_server.log.read_bytes()[logged:].decode()
