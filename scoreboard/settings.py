@@ -347,7 +347,10 @@ class SettingsSchema(Schema):
         _Parsed(_origin),
     )
     ledger_connections = _whole("PostgreSQL connections that write.")
-    query_connections = _whole("PostgreSQL connections for all else.")
+    query_connections = _whole(
+        "PostgreSQL connections for all else that clients ask for. An instance has two more, for "
+        "what it has to know itself."
+    )
     batch_max = _whole("Submissions in one transaction.")
     waiting_max = _whole("Submissions that may wait; more get 503.")
     database_timeout_seconds = _seconds("Longest wait for PostgreSQL.", _LEAST_DATABASE_SECONDS)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import Enum
@@ -32,7 +30,6 @@ class TcpProxy:
         self._connections: set[_Connection] = set()
         self._drop_after: Callable[[bytes], bool] | None = None
         self._vanish_from: Callable[[bytes], bool] | None = None
-        self._reset_at: tuple[Callable[[bytes], bool], bytes] | None = None
         self.line = _Line.WHOLE
         self.delay_seconds = 0.0
         self.replies_dropped = 0
@@ -87,7 +84,7 @@ class TcpProxy:
         """Forward again, without delay. A connection that has lost bytes is closed, not resumed."""
         self.line = _Line.WHOLE
         self.delay_seconds = 0.0
-        self._drop_after = self._vanish_from = self._reset_at = None
+        self._drop_after = self._vanish_from = None
         await _end(each for each in self._connections if each.lost_bytes)
         if self._listener is None:
             await self._listen()
@@ -111,19 +108,6 @@ class TcpProxy:
         has certainly happened and a client that does not know.
         """
         self._drop_after = predicate
-
-    def reset_at(self, predicate: Callable[[bytes], bool], last_words: bytes = b"") -> None:
-        """Answer the first client bytes that `predicate` accepts with these words and a reset,
-        once: a server that ends a session does not read what was sent to it meanwhile.
-        """
-        self._reset_at = predicate, last_words
-
-    def last_words(self, request: bytes) -> bytes | None:
-        """What to say before the reset that these client bytes are answered with, if they are."""
-        if self._reset_at is None or not self._reset_at[0](request):
-            return None
-        words, self._reset_at = self._reset_at[1], None
-        return words
 
     def notice(self, request: bytes) -> None:
         """Look at client bytes before they are forwarded."""
@@ -209,16 +193,7 @@ class _Connection:
 
     def _note_request(self, chunk: bytes) -> None:
         self._proxy.notice(chunk)
-        if (words := self._proxy.last_words(chunk)) is not None:
-            self._reset(words)
         self._reply_is_lost = self._reply_is_lost or self._proxy.takes_reply(chunk)
-
-    def _reset(self, last_words: bytes) -> None:
-        client: socket.socket = self._client_writer.get_extra_info("socket")
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._client_writer.write(last_words)
-        self.abort()
-        raise ConnectionResetError("reset on command")
 
     def _note_reply(self, chunk: bytes) -> None:
         if self._reply_is_lost:

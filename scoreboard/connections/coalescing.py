@@ -118,16 +118,17 @@ class Coalescer(Generic[Item, Result]):
         while self._waiting and len(batch) < self._batch_max:
             waiting = self._waiting.popleft()
             _, future, until = waiting
-            if now > until:
-                self._refuse(future)
-            elif future.done():
+            if future.done():
                 self._left.append(waiting)
+            elif now > until:
+                self._refuse(future)
             else:
                 batch.append(waiting)
         while self._left and len(batch) < self._batch_max:
             waiting = self._left.popleft()
-            if now > waiting[2]:
-                self._refuse(waiting[1])
+            _, future, until = waiting
+            if now > until:
+                self._refuse(future)
             else:
                 batch.append(waiting)
         return batch

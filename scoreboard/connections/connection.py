@@ -25,19 +25,10 @@ class Connection(aiopg.Connection):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """When a connection cannot be made, aiopg takes the reader off the loop and forgets the
-        writer (issue 856). Under uvloop the next one with this file number then failed as well, and
-        its socket stayed open: one at every second attempt, for as long as PostgreSQL was away.
-        """
+        """Begin to connect; to be awaited."""
         self.prepared: set[str] = set()
         self._is_up = False
-        try:
-            super().__init__(*args, **kwargs)
-        except RuntimeError:
-            loop, number = asyncio.get_running_loop(), self.raw.fileno()
-            loop.remove_reader(number)
-            loop.remove_writer(number)
-            loop.add_reader(number, self._ready, self._weakref)
+        super().__init__(*args, **kwargs)
         self._socket = self._identity()
 
     def close(self) -> asyncio.Future[None]:
@@ -99,7 +90,8 @@ class Connection(aiopg.Connection):
 
     def _fail(self, error: Exception) -> None:
         """Hand it to who waits. libpq has closed the socket of a session that has ended, and the
-        next file may get its number.
+        next file may get its number. (aiopg forgot the writer there, issue 856: under uvloop the
+        next connection with that number failed as well, and its socket stayed open.)
         """
         self._write_when_possible(False)
         if self.closed and self._fileno is not None:

@@ -22,7 +22,7 @@ from scoreboard.connections.session import ConnectionLost, NotConnected, Stateme
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission
-from tests.lines import Line, a_line
+from tests.resetting import resetting
 from tests.world import add_actions, add_users, grants, sql
 
 # Far longer than any test: whoever waits for it has not heard of the end.
@@ -71,10 +71,10 @@ def test_whoever_waits_for_a_session_that_is_reset_hears_of_it_at_once(
     run: Run, database_url: str, last_words: bytes
 ) -> None:
     async def lost() -> None:
-        async with a_line(database_url) as line:
+        async with resetting(database_url) as line:
             postgres = postgres_at(line.url)
             await postgres.fetch("SELECT 1")
-            line.proxy.reset_at(lambda sent: MARK.encode() in sent, last_words)
+            line.reset_at(lambda sent: MARK.encode() in sent, last_words)
             with pytest.raises(ConnectionLost):
                 await postgres.fetch(MARK)
 
@@ -91,9 +91,9 @@ def test_a_session_that_is_reset_while_it_is_written_to_is_lost_at_once(
     long = f"{MARK}, '{'x' * 20_000_000}'"
 
     async def lost() -> None:
-        async with a_line(database_url) as line:
+        async with resetting(database_url) as line:
             postgres = postgres_at(line.url)
-            line.proxy.reset_at(lambda sent: b"xxx" in sent, fatal(b"57P01", TERMINATED))
+            line.reset_at(lambda sent: b"xxx" in sent, fatal(b"57P01", TERMINATED))
             with pytest.raises(ConnectionLost):
                 await postgres.fetch(long)
             await postgres.finish()
@@ -106,9 +106,9 @@ def test_a_connection_that_is_reset_while_it_is_made_is_given_up_at_once(
     run: Run, database_url: str, last_words: bytes
 ) -> None:
     async def refused() -> None:
-        async with a_line(database_url) as line:
+        async with resetting(database_url) as line:
             postgres = postgres_at(line.url)
-            line.proxy.reset_at(lambda sent: NAME.encode() in sent, last_words)
+            line.reset_at(lambda sent: NAME.encode() in sent, last_words)
             with pytest.raises(NotConnected) as refusal:
                 await postgres.fetch(MARK)
             assert isinstance(refusal.value.__cause__, psycopg2.OperationalError)
@@ -174,11 +174,11 @@ def test_what_was_read_is_asked_again_and_what_may_have_changed_something_is_not
         return MARK.encode() in sent
 
     async def repeated() -> None:
-        async with a_line(database_url) as line:
+        async with resetting(database_url) as line:
             postgres = postgres_at(line.url)
-            line.proxy.reset_at(is_asked, fatal(b"57P01", TERMINATED))
+            line.reset_at(is_asked, fatal(b"57P01", TERMINATED))
             assert await postgres.read(MARK) == [("it arrived",)]
-            line.proxy.reset_at(is_asked, fatal(b"57P01", TERMINATED))
+            line.reset_at(is_asked, fatal(b"57P01", TERMINATED))
             with pytest.raises(ConnectionLost):
                 await postgres.fetch(MARK)
             await postgres.finish()
@@ -188,20 +188,22 @@ def test_what_was_read_is_asked_again_and_what_may_have_changed_something_is_not
 
 
 async def test_a_batch_whose_session_ends_before_its_commit_is_granted_by_another(
-    database_line: Line, database_url: str
+    database_url: str,
 ) -> None:
     ada, bob = add_users(database_url, 2)
     add_actions(database_url, {"run": 5})
-    postgres = postgres_at(database_line.url)
-    database_line.proxy.reset_at(lambda sent: b"EXECUTE grant_batch" in sent)
-    settled = await Ledger(postgres, postgres).grant([Submission(ada, "run")])
-    assert isinstance(settled.verdicts[ada, "run"], Grant)
+    async with resetting(database_url) as line:
+        postgres = postgres_at(line.url)
+        ledger = Ledger(postgres, postgres)
+        line.reset_at(lambda sent: b"EXECUTE grant_batch" in sent)
+        settled = await ledger.grant([Submission(ada, "run")])
+        assert isinstance(settled.verdicts[ada, "run"], Grant)
 
-    database_line.proxy.reset_at(lambda sent: b"COMMIT" in sent)
-    settled = await Ledger(postgres, postgres).grant([Submission(bob, "run")])
-    await postgres.finish()
+        line.reset_at(lambda sent: b"COMMIT" in sent)
+        settled = await ledger.grant([Submission(bob, "run")])
+        assert isinstance(settled.verdicts[bob, "run"], LedgerUnavailable)
+        await postgres.finish()
 
-    assert isinstance(settled.verdicts[bob, "run"], LedgerUnavailable)
     assert grants(database_url) == [(ada, "run")]
 
 

@@ -134,6 +134,39 @@ async def test_whoever_leaves_while_a_connection_is_made_leaves_it_to_the_next(
     await postgres.finish()
 
 
+async def test_who_asks_first_is_served_first(database_url: str) -> None:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.line")
+    served: list[int] = []
+
+    async def ask(number: int) -> None:
+        async with postgres.session():
+            served.append(number)
+
+    async with postgres.session():
+        callers = [asyncio.create_task(ask(number)) for number in range(3)]
+        await eventually(lambda: postgres.waiting == 3)
+        callers.append(asyncio.create_task(ask(3)))
+    await asyncio.gather(*callers)
+
+    assert served == [0, 1, 2, 3]
+    await postgres.finish()
+
+
+async def test_whoever_leaves_in_the_turn_of_being_served_takes_no_session_along(
+    database_url: str,
+) -> None:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.turn")
+    async with postgres.session():
+        leaving = asyncio.create_task(postgres.fetch("SELECT 1"))
+        await eventually(lambda: postgres.waiting == 1)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+
+    assert leaving.cancelled()
+    assert await postgres.fetch("SELECT 1") == [(1,)]
+    await postgres.finish()
+
+
 async def test_what_ends_a_pool_ends_what_is_under_way(database_url: str) -> None:
     postgres = Postgres(database_url, sessions=2, timeout_seconds=60.0, name="test.ending")
     staying = asyncio.create_task(postgres.fetch("SELECT pg_sleep(60)"))
