@@ -93,10 +93,10 @@ class Connection(aiopg.Connection):
         next file may get its number. (aiopg forgot the writer there, issue 856: under uvloop the
         next connection with that number failed as well, and its socket stayed open.)
         """
-        self._write_when_possible(False)
-        if self.closed and self._fileno is not None:
-            number, self._fileno = self._fileno, None
-            asyncio.get_running_loop().remove_reader(number)
+        if self.closed or not self._is_up:
+            self._forget_socket()
+        else:
+            self._write_when_possible(False)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
 
@@ -105,14 +105,20 @@ class Connection(aiopg.Connection):
         the same number perhaps.
         """
         socket = self._identity()
-        if socket == self._socket:
+        if socket != self._socket:
+            self._forget_socket()
+            self._socket, self._fileno = socket, socket[0]
+            asyncio.get_running_loop().add_reader(self._fileno, self._ready, self._weakref)
+
+    def _forget_socket(self) -> None:
+        """Take what libpq has closed off the loop."""
+        if self._fileno is None:
             return
-        loop, (number, _) = asyncio.get_running_loop(), self._socket
+        loop, number = asyncio.get_running_loop(), self._fileno
+        self._fileno, self._writing = None, False
         for forget in (loop.remove_reader, loop.remove_writer):
-            with contextlib.suppress(OSError):  # the kernel has forgotten it
+            with contextlib.suppress(OSError):  # the kernel has forgotten it already
                 forget(number)
-        self._socket, self._fileno, self._writing = socket, socket[0], False
-        loop.add_reader(self._fileno, self._ready, self._weakref)
 
     def _identity(self) -> tuple[int, int]:
         number: int = self.raw.fileno()

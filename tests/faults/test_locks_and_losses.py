@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -193,11 +194,14 @@ async def test_who_waits_for_a_session_hears_of_a_failed_connection_at_once(
     postgres.close()
 
 
-def test_attempts_to_connect_leave_no_file_open_under_uvloop(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_attempts_to_connect_leave_no_file_open(
+    monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     """Aiopg left one open at every second attempt, for as long as PostgreSQL was away."""
-    monkeypatch.setattr(module, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(module.Lending, "rest", lambda _: None)
 
     async def attempts() -> None:
         nobody = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -211,7 +215,7 @@ def test_attempts_to_connect_leave_no_file_open_under_uvloop(
         postgres.close()
         assert len(counts) == 1
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(attempts())
 
 

@@ -10,9 +10,9 @@ SESSIONS: Final = (
     Guard(
         "outages: attempts to connect leave no file open",
         "scoreboard/connections/connection.py",
-        "        self._write_when_possible(False)\n        if self.closed",
-        "        if self.closed",
-        f"{LOSSES}::test_attempts_to_connect_leave_no_file_open_under_uvloop",
+        "    def _ready(weak_self",
+        "    def _like_aiopg(weak_self",
+        f"{LOSSES}::test_attempts_to_connect_leave_no_file_open",
     ),
     Guard(
         "a statement timeout is not a cancellation",
