@@ -44,41 +44,45 @@ class Connection(aiopg.Connection):
         for _ in range(_LOOKS_MAX):
             if self.closed or not self._has_more():
                 return
-            self._ready(self._weakref)
+            self._advance()
 
     @staticmethod
     def _ready(weak_self: Any) -> None:
-        """Go on with what is under way: the loop calls this when the socket can be used.
-
-        It is called again while there is more to read. libpq sees the end of a session one call
-        after its last words, and uvloop makes one call after a reset and then no more: whoever
-        waited would wait out the deadline.
-
-        Whatever goes wrong reaches who waits. aiopg hands on errors of psycopg2 alone, and asks
-        select() on the way, which refuses files from 1024 on: where a process had as many, a
-        refusal was lost, or came out as an error of Python's.
+        """The loop calls this when the socket can be used; and it is called again while there is
+        more to read. libpq sees the end of a session one call after its last words, and uvloop
+        makes one call after a reset and then no more: whoever waited would wait out the deadline.
         """
         connection = weak_self()
-        if connection is None or connection._fileno is None:
+        if connection is None:
             return
-        try:
-            state = connection.raw.poll()
-            if not connection._is_up:
-                connection._follow()
-        except Exception as error:
-            connection._fail(error)
-            return
-        if state not in (POLL_OK, POLL_READ, POLL_WRITE):
-            connection._fail(psycopg2.OperationalError(f"poll() answered {state}"))
-            return
-        connection._is_up = connection._is_up or state == POLL_OK
-        connection._write_when_possible(state == POLL_WRITE)
-        waiter = connection._waiter
-        if state == POLL_OK and waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        connection._advance()
         if connection._has_more():
             # Behind who waits, and only then: an answer that came before the end still counts.
             asyncio.get_running_loop().call_soon(connection._ready, weak_self)
+
+    def _advance(self) -> None:
+        """Go on with what is under way. Whatever goes wrong reaches who waits.
+
+        aiopg hands on errors of psycopg2 alone, and asks select() on the way, which refuses files
+        from 1024 on: where a process had as many, a refusal was lost, or came out as an error of
+        Python's.
+        """
+        if self._fileno is None:
+            return
+        try:
+            state = self.raw.poll()
+            if not self._is_up:
+                self._follow()
+        except Exception as error:
+            self._fail(error)
+            return
+        if state not in (POLL_OK, POLL_READ, POLL_WRITE):
+            self._fail(psycopg2.OperationalError(f"poll() answered {state}"))
+            return
+        self._is_up = self._is_up or state == POLL_OK
+        self._write_when_possible(state == POLL_WRITE)
+        if state == POLL_OK and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _has_more(self) -> bool:
         """Whether there is something to read, be it the end."""
@@ -138,7 +142,7 @@ class Connection(aiopg.Connection):
         """Wait for an answer. aiopg makes a cancellation that nobody asked for of the server's
         statement_timeout (issue 537), and an error in the log.
         """
-        self._ready(self._weakref)
+        self._advance()
         try:
             async with asyncio.timeout(timeout):
                 await waiter

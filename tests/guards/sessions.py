@@ -139,7 +139,7 @@ SESSIONS: Final = (
     Guard(
         "resets: the next address of a host is tried",
         "scoreboard/connections/connection.py",
-        "                connection._follow()\n",
+        "                self._follow()\n",
         "                pass\n",
         f"{RESETS}::test_the_next_address_of_a_host_is_tried_when_the_first_one_refuses",
     ),
