@@ -317,7 +317,8 @@ async def _transaction(session: Session) -> AsyncIterator[str]:
     """Commit at the end, roll back on an error. Yields the BEGIN, to go with the first statement:
     one round trip less.
     """
-    await session.connect()
+    if not session.is_open:  # it was lost, and this is the second attempt
+        await session.connect()
     with session.pinned():
         try:
             yield "BEGIN"
