@@ -125,9 +125,7 @@ class Catalogue:
 
     async def grants_of(self, action: Action) -> int:
         """How many grants of an action there are."""
-        [(count,)] = await self._postgres.read(
-            SQL["count_grants"], {"action_id": action.action_id}
-        )
+        [(count,)] = await self._postgres.read(SQL["count_grants"], {"action_id": action.action_id})
         return int(count)
 
     async def disable(self, action: Action) -> None:
