@@ -169,8 +169,9 @@ async def _disconnect(parts: Parts) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(parts.tracing.close)
         stack.push_async_callback(parts.redis.close)
-        for pool in (parts.queries, parts.writers, parts.passwords):
-            stack.callback(pool.close)
+        stack.callback(parts.passwords.close)
+        for pool in (parts.watch, parts.queries, parts.writers):
+            stack.push_async_callback(pool.finish)
         for part in (parts.user_streams, parts.streams, parts.limiter, parts.board):
             stack.push_async_callback(part.close)
 

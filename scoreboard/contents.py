@@ -51,7 +51,7 @@ async def findings(
 async def _additions(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
     """What somebody else has put on our tables. It may do no harm, as one that keeps a history."""
     parameters = {"relations": list(relations), "constraints": list(CONSTRAINTS)}
-    rows = await postgres.fetch(SQL["read_additions"], parameters)
+    rows = await postgres.read(SQL["read_additions"], parameters)
     if not rows:
         return []
     what = f"Not ours, and able to refuse what we write: {'; '.join(what for what, _ in rows)}."
@@ -63,7 +63,7 @@ async def _rows(postgres: Postgres, relations: Collection[str]) -> list[Finding]
     found = []
     for table, to_do in _ROWS.items():
         if table in relations:
-            [(count,)] = await postgres.fetch(SQL[f"count_{table}"])
+            [(count,)] = await postgres.read(SQL[f"count_{table}"])
             if not count:
                 what = f"The row of {table} is gone."
                 found.append(Finding(PART, "rows", "wrong", what, to_do))
@@ -74,7 +74,7 @@ async def _sequence(postgres: Postgres, relations: Collection[str]) -> list[Find
     """Rows that came by another way, a logical replica's for example, took no numbers from it."""
     if SEQUENCE not in relations:
         return []
-    [(last, highest)] = await postgres.fetch(SQL["read_sequence"])
+    [(last, highest)] = await postgres.read(SQL["read_sequence"])
     if highest <= (last or 0):
         return []
     what = f"{SEQUENCE} is behind the ledger, which refuses submissions until it has caught up."
@@ -85,7 +85,7 @@ async def _sequence(postgres: Postgres, relations: Collection[str]) -> list[Find
 
 async def _triggers(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
     parameters = {"relations": list(relations)}
-    [(is_there, off)] = await postgres.fetch(SQL["read_triggers"], parameters)
+    [(is_there, off)] = await postgres.read(SQL["read_triggers"], parameters)
     found = []
     if not is_there:
         what = "The trigger users_deleted is gone: who is deleted keeps an access token that works."

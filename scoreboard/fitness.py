@@ -93,7 +93,7 @@ class _Server:
 
 async def _server(postgres: Postgres, database_url: str) -> _Server:
     schema = schema_named(database_url) or PUBLIC
-    [row] = await postgres.fetch(SQL["read_server"], {"schema": schema})
+    [row] = await postgres.read(SQL["read_server"], {"schema": schema})
     return _Server(*row)
 
 
@@ -167,9 +167,9 @@ async def _outdated(
         "schema": schema_named(database_url) or PUBLIC,
         "names": [name for made in makes.values() for name in made.names],
     }
-    [row] = await postgres.fetch(SQL["read_schema"], parameters)
+    [row] = await postgres.read(SQL["read_schema"], parameters)
     place = schema.Place(*row)
-    rows = await postgres.fetch(SQL["read_objects"], parameters)
+    rows = await postgres.read(SQL["read_objects"], parameters)
     foreign = schema.objects_problem(place, makes, applied, [schema.Object(*row) for row in rows])
     what = f"The database lacks {', '.join(missing)}."
     if foreign:
@@ -193,7 +193,7 @@ def _applied(server: _Server, applied: set[str]) -> Finding:
 async def _rights(postgres: Postgres, role: str, user: str) -> list[Finding]:
     needed = [(name, right) for name, rights in RIGHTS[role].items() for right in rights]
     names, rights = zip(*needed, strict=True)
-    rows = await postgres.fetch(
+    rows = await postgres.read(
         SQL["read_rights"], {"relations": list(names), "privileges": list(rights)}
     )
     known = {(name, right): row for name, right, *row in rows}

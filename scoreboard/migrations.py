@@ -147,7 +147,7 @@ async def require_answer(database_url: str) -> None:
     waiting does not help. Whoever starts waits here, so there is a deadline.
     """
     async with asked(database_url) as postgres:
-        await postgres.fetch("SELECT 1")
+        await postgres.read("SELECT 1")
 
 
 @contextlib.asynccontextmanager
@@ -174,16 +174,16 @@ async def asked(database_url: str) -> AsyncIterator[Postgres]:
         said = f"PostgreSQL at {place} cannot be {problem}: {why}"
         raise MigrationError(said, POSTGRES.to_do(why)) from error
     finally:
-        postgres.close()
+        await postgres.finish()
 
 
 async def applied(postgres: Postgres, database_url: str) -> set[str]:
     """Name what is applied, by whatever version. Raises LedgerUnavailable, UnfitDatabase."""
-    [(exists,)] = await postgres.fetch(_IS_OURS)
+    [(exists,)] = await postgres.read(_IS_OURS)
     if not exists:
-        _require_our_schema(database_url, await postgres.fetch(_SCHEMAS_OF_OURS))
+        _require_our_schema(database_url, await postgres.read(_SCHEMAS_OF_OURS))
         return set()
-    rows = await postgres.fetch("SELECT migration_id FROM _yoyo_migration")
+    rows = await postgres.read("SELECT migration_id FROM _yoyo_migration")
     return {name for (name,) in rows}
 
 

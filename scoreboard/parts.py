@@ -38,7 +38,7 @@ from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.questions import Questions
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
-from scoreboard.settings import Settings
+from scoreboard.settings import WATCH_CONNECTIONS, Settings
 from scoreboard.signatures import Signatures
 
 
@@ -51,6 +51,7 @@ class Parts:
     tracing: Tracing
     writers: Postgres
     queries: Postgres
+    watch: Postgres
     redis: Redis
     ledger: Ledger
     board: CachedBoard
@@ -78,6 +79,9 @@ def assemble(settings: Settings) -> Parts:
     hosts, refusals = Hosts(settings.database_url), Refusals()
     writers = _postgres(hosts, settings, settings.ledger_connections, "ledger", metrics, refusals)
     queries = _postgres(hosts, settings, settings.query_connections, "queries", metrics, refusals)
+    # A crowd of clients, and what holds it up, keeps nobody waiting here: promise 5, readiness and
+    # the end of access tokens do not depend on how many ask for their standing.
+    watch = _postgres(hosts, settings, WATCH_CONNECTIONS, "watch", metrics, refusals)
 
     def redis_changed() -> None:
         health.hurry("redis")
@@ -93,7 +97,7 @@ def assemble(settings: Settings) -> Parts:
         on_change=redis_changed,
         on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )
-    ledger = Ledger(writers, queries)
+    ledger = Ledger(writers, watch)
     copy = RedisCopy(redis, Signatures.by(settings, COPY_PURPOSE))
     questions = Questions(ledger)
     board = CachedBoard(copy, questions, metrics)
@@ -130,6 +134,7 @@ def assemble(settings: Settings) -> Parts:
         tracing=spans,
         writers=writers,
         queries=queries,
+        watch=watch,
         redis=redis,
         ledger=ledger,
         board=board,
@@ -143,7 +148,7 @@ def assemble(settings: Settings) -> Parts:
         access=access,
         accounts=Accounts(queries, access, passwords, settings, metrics),
         revocations=RevocationReader(
-            queries, revoked, metrics, interval_seconds=settings.reconcile_seconds
+            watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
         ),
         limiter=limiter,
         streams=StreamLimiter(
@@ -153,7 +158,9 @@ def assemble(settings: Settings) -> Parts:
             redis, settings.instance, "user", settings.streams_per_user, metrics
         ),
         health=health,
-        vitals=_vitals(settings, metrics, {"ledger": writers, "queries": queries}, redis),
+        vitals=_vitals(
+            settings, metrics, {"ledger": writers, "queries": queries, "watch": watch}, redis
+        ),
     )
 
 
@@ -176,6 +183,7 @@ def _postgres(
         on_wait=metrics.postgres_wait_seconds.labels(pool).observe,
         on_failure=lambda reason: failures[reason].inc(),
         on_refusal=refusals.note,
+        on_abandoned=metrics.postgres_abandoned.labels(pool).inc,
     )
 
 

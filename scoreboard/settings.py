@@ -13,6 +13,10 @@ from typing import Any, Final
 
 from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
+# Sessions of PostgreSQL for what an instance itself has to know: the board, whether PostgreSQL is
+# up, whose tokens have ended. One of two may wait for a lock.
+WATCH_CONNECTIONS: Final = 2
+
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 # An @ past the host: a password that was written as it is, whose rest would pass for a host, a path
@@ -106,6 +110,11 @@ class Settings:
     def takes_submissions(self) -> bool:
         """Whether this process serves the API that writes."""
         return self.role in ("all", "api")
+
+    @property
+    def postgres_sessions(self) -> int:
+        """How many sessions of PostgreSQL this process holds."""
+        return self.ledger_connections + self.query_connections + WATCH_CONNECTIONS
 
     @property
     def serves_streams(self) -> bool:
@@ -339,7 +348,10 @@ class SettingsSchema(Schema):
         _Parsed(_origin),
     )
     ledger_connections = _whole("PostgreSQL connections that write.")
-    query_connections = _whole("PostgreSQL connections for all else.")
+    query_connections = _whole(
+        "PostgreSQL connections for all else that clients ask for. An instance has two more, for "
+        "what it has to know itself."
+    )
     batch_max = _whole("Submissions in one transaction.")
     waiting_max = _whole("Submissions that may wait; more get 503.")
     database_timeout_seconds = _seconds("Longest wait for PostgreSQL.", _LEAST_DATABASE_SECONDS)

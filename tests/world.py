@@ -104,12 +104,13 @@ def board_version(database_url: str) -> int:
     return int(sql(database_url, "SELECT version FROM board")[0][0])
 
 
+def waiting_for_locks(database_url: str) -> int:
+    """How many wait for a lock in this database."""
+    statement = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    return int(sql(database_url, statement)[0][0])
+
+
 def waits_for_lock(database_url: str) -> bool:
     """Whether anybody waits for a lock in this database."""
-    return bool(
-        sql(
-            database_url,
-            "SELECT 1 FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        )
-    )
+    return waiting_for_locks(database_url) > 0

@@ -53,7 +53,7 @@ async def everybody(postgres: Postgres, sought: Sought | None = None) -> AsyncIt
     await _give_all_keys(postgres)
     after = sought.after
     parameters = {"part": names.username_key(sought.part), "since": sought.since, "limit": _PAGE}
-    while rows := await postgres.fetch(SQL["list_users"], parameters | {"after": after}):
+    while rows := await postgres.read(SQL["list_users"], parameters | {"after": after}):
         for user in filter(sought.wanted, map(_listed, rows)):
             yield user
             left -= 1
@@ -64,7 +64,7 @@ async def everybody(postgres: Postgres, sought: Sought | None = None) -> AsyncIt
 
 async def key_of(postgres: Postgres, user_id: str) -> str:
     """The key of a user who is in the list. Raises UnknownUser, LedgerUnavailable."""
-    rows = await postgres.fetch(SQL["find_key"], {"user_id": user_id})
+    rows = await postgres.read(SQL["find_key"], {"user_id": user_id})
     if not rows or rows[0][0] is None:
         raise UnknownUser(NOBODY)
     [(key,)] = rows
@@ -74,7 +74,7 @@ async def key_of(postgres: Postgres, user_id: str) -> str:
 async def marked(postgres: Postgres, ending: str) -> AsyncIterator[Account]:
     """Read the users whose e-mail address ends so. Raises LedgerUnavailable."""
     after = _FIRST_ID
-    while rows := await postgres.fetch(
+    while rows := await postgres.read(
         SQL["list_marked"], {"ending": ending, "after": after, "limit": _PAGE}
     ):
         for row in rows:
@@ -87,7 +87,7 @@ async def clashes(postgres: Postgres) -> list[Listed]:
     LedgerUnavailable.
     """
     await _give_all_keys(postgres)
-    rows = await postgres.fetch(SQL["list_suspects"])
+    rows = await postgres.read(SQL["list_suspects"])
     found = [(row, _clashes(row)) for row in rows]
     return [Listed(Account(*row[:4]), problems) for row, problems in found if problems]
 

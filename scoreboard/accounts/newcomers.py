@@ -26,7 +26,7 @@ async def give_keys(postgres: Postgres) -> int:
     """Give keys to the oldest of those who have none, and say to how many. Raises
     LedgerUnavailable.
     """
-    rows = await postgres.fetch(SQL["users_without_key"], {"limit": _AT_ONCE})
+    rows = await postgres.read(SQL["users_without_key"], {"limit": _AT_ONCE})
     for user_id, username, email in rows:
         await _give_address(postgres, user_id, email)
         await _give_key(postgres, user_id, names.username_key(username))

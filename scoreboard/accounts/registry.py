@@ -110,7 +110,7 @@ class Accounts:
         Overloaded.
         """
         for _ in range(2):  # once more, for the reason that `log_in` has
-            rows = await self._fetch("read_password", {"user_id": user_id})
+            rows = await self._postgres.read(SQL["read_password"], {"user_id": user_id})
             if not rows:
                 raise UnknownUser
             [(username, email, password_hash)] = rows

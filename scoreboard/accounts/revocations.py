@@ -169,7 +169,7 @@ class RevocationReader:
             "kept_seconds": self._revocations.kept_seconds,
             "limit": REMEMBERED_MAX,
         }
-        rows = await self._postgres.fetch(SQL["read_revocations"], parameters)
+        rows = await self._postgres.read(SQL["read_revocations"], parameters)
         oldest, user_id, newest, _ = rows[0]
         if user_id is not None:
             self._after = newest

@@ -73,14 +73,14 @@ class Users:
         await newcomers.give_keys(self._postgres)
         if "@" in login:
             wanted = {"lower": login.lower(), "key": names.email_key(login)}
-            rows = await self._fetch("find_by_email", wanted)
+            rows = await self._read("find_by_email", wanted)
         else:
             wanted = {
                 "shown": names.username_shown(login),
                 "shown_before": names.username_shown_before(login),
                 "key": names.username_key(login),
             }
-            rows = await self._fetch("find_by_username", wanted)
+            rows = await self._read("find_by_username", wanted)
         return (Account(*rows[0][:4]), rows[0][4]) if rows else None
 
     async def set_email(self, login: str, email: str) -> Account:
@@ -97,15 +97,15 @@ class Users:
             user_id = str(uuid.UUID(text))
         except ValueError:
             return None
-        rows = await self._fetch("find_by_id", {"user_id": user_id})
+        rows = await self._read("find_by_id", {"user_id": user_id})
         return Account(*rows[0]) if rows else None
 
     async def _change(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
         with refusing_taken():
-            return await self._fetch(name, parameters)
+            return await self._postgres.fetch(SQL[name], parameters)
 
-    async def _fetch(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return await self._postgres.fetch(SQL[name], parameters)
+    async def _read(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
+        return await self._postgres.read(SQL[name], parameters)
 
 
 def new_user(username: str, email: str) -> dict[str, str]:

@@ -95,8 +95,7 @@ def _unusable(mistake: SettingsError) -> Finding:
 
 
 async def _postgresql(found: Settings) -> list[Finding]:
-    sessions = found.ledger_connections + found.query_connections
-    return await fitness.findings(database_url(found), found.role, sessions)
+    return await fitness.findings(database_url(found), found.role, found.postgres_sessions)
 
 
 async def _redis(found: Settings) -> list[Finding]:

@@ -168,9 +168,9 @@ async def _held(found: Settings) -> str:
     counts = []
     async with open_postgres(found) as postgres:
         for table, row in _IRREPLACEABLE.items():
-            [(exists,)] = await postgres.fetch(f"SELECT to_regclass('{table}') IS NOT NULL")
+            [(exists,)] = await postgres.read(f"SELECT to_regclass('{table}') IS NOT NULL")
             if exists:
                 # The name is one of ours, above.
-                [(number,)] = await postgres.fetch(f"SELECT count(*) FROM {table}")  # noqa: S608
+                [(number,)] = await postgres.read(f"SELECT count(*) FROM {table}")  # noqa: S608
                 counts.append(f"{number} {row}{'' if number == 1 else 's'}")
     return " and ".join(counts) or "neither users nor grants"

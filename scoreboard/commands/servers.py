@@ -57,7 +57,7 @@ async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
             f"PostgreSQL refused a value ({error}), so nothing was changed. Its log says which."
         ) from error
     finally:
-        postgres.close()
+        await postgres.finish()
 
 
 @contextlib.asynccontextmanager

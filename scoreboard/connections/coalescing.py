@@ -32,7 +32,9 @@ class Coalescer(Generic[Item, Result]):
     `waiting_max` items waiting; past that, `join` raises Overloaded at once. An item that no batch
     has taken within `waiting_seconds` gets Overloaded too. Of both `on_overload` is told.
 
-    A caller that is cancelled leaves; its batch goes on, so that what was accepted is finished.
+    A caller that is cancelled leaves; its item stays, so that what was accepted is finished. But it
+    never keeps one out whose caller waits: it comes behind those, and is dropped like any other
+    when it has waited too long.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class Coalescer(Generic[Item, Result]):
         self._concurrency = concurrency
         self._on_overload = on_overload
         self._waiting: deque[_Waiting[Item, Result]] = deque()
+        # Those of them whose callers were found to have left.
+        self._left: deque[_Waiting[Item, Result]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         # How many of them still take batches: one that has ended leaves `_running` a turn later.
         self._busy = 0
@@ -60,7 +64,7 @@ class Coalescer(Generic[Item, Result]):
     @property
     def waiting(self) -> int:
         """How many items wait for a batch, right now."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._left)
 
     async def join(self, item: Item) -> Result:
         """Put `item` into the next batch and return its result.
@@ -69,9 +73,8 @@ class Coalescer(Generic[Item, Result]):
         """
         if self._closed:
             raise ShuttingDown
-        if len(self._waiting) >= self._waiting_max:
-            self._on_overload()
-            raise Overloaded
+        if self.waiting >= self._waiting_max:
+            self._make_room()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future, loop.time() + self._waiting_seconds))
@@ -97,7 +100,7 @@ class Coalescer(Generic[Item, Result]):
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
+            while self.waiting:
                 # One more turn of the loop: requests that have arrived but were not read yet come
                 # along. Nothing waits for time to pass, and a busy server needs half the batches.
                 await asyncio.sleep(0)
@@ -107,21 +110,49 @@ class Coalescer(Generic[Item, Result]):
             self._busy -= 1
 
     def _take(self) -> list[_Waiting[Item, Result]]:
-        """The next batch, without those that have waited too long."""
+        """The next batch: those who wait, then as many of those who have left as there is room
+        for; without those that have waited too long.
+        """
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
         while self._waiting and len(batch) < self._batch_max:
-            item, future, until = self._waiting.popleft()
-            if now > until and not future.done():
-                self._on_overload()
-                future.set_exception(Overloaded())
+            waiting = self._waiting.popleft()
+            _, future, until = waiting
+            if future.done():
+                self._left.append(waiting)
+            elif now > until:
+                self._refuse(future)
             else:
-                batch.append((item, future, until))
+                batch.append(waiting)
+        while self._left and len(batch) < self._batch_max:
+            waiting = self._left.popleft()
+            _, future, until = waiting
+            if now > until:
+                self._refuse(future)
+            else:
+                batch.append(waiting)
         return batch
+
+    def _make_room(self) -> None:
+        """For one who waits, an item goes whose caller has left. Raises Overloaded if there is
+        none.
+        """
+        if not self._left:
+            self._on_overload()
+            raise Overloaded
+        _, future, _ = self._left.popleft()
+        self._refuse(future)
+
+    def _refuse(self, future: asyncio.Future[Result]) -> None:
+        self._on_overload()
+        if not future.done():
+            future.set_exception(Overloaded())
 
     async def _settle(self, batch: list[_Waiting[Item, Result]]) -> None:
         try:
             results = await self._process([item for item, _, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for {len(batch)} items")
         except Exception as error:  # each caller must hear of it, or it waits for ever
             results = [error] * len(batch)
         except BaseException:

@@ -1,36 +1,148 @@
-"""A connection of aiopg, without two of its mistakes."""
+"""A connection of aiopg, without its mistakes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import os
+import select
+from typing import Any, Final
 
 import aiopg
+import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE
+
+# What comes to a connection that nobody uses is a few messages. A socket that has more to read
+# after so many looks is left to its next user's deadline.
+_LOOKS_MAX: Final = 100
 
 
 class Connection(aiopg.Connection):
-    """One connection to PostgreSQL. `prepared` is what the server keeps until it is closed."""
+    """One connection to PostgreSQL. `prepared` is what the server keeps until it is closed.
+
+    What is mended has no public place in aiopg: `_ready` is what the loop calls, `_poll` waits for
+    `_waiter`, and `_fileno` and `_writing` say what the loop looks at.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """When a connection cannot be made, aiopg takes the reader off the loop and forgets the
-        writer (issue 856). Under uvloop the next one with this file number then failed as well, and
-        its socket stayed open: one at every second attempt, for as long as PostgreSQL was away.
-        """
+        """Begin to connect; to be awaited."""
         self.prepared: set[str] = set()
+        self._is_up = False
+        super().__init__(*args, **kwargs)
+        self._socket = self._identity()
+
+    def close(self) -> asyncio.Future[None]:
+        """Close it. Once more does nothing: its file number may be another's by then."""
+        closed = super().close()
+        self._fileno = None
+        return closed
+
+    def catch_up(self) -> None:
+        """Read what came while nobody used it. If that was the end of the session, it is closed
+        from here on, and nothing is sent into the void.
+        """
+        for _ in range(_LOOKS_MAX):
+            if self.closed or not self._has_more():
+                return
+            self._advance()
+
+    @staticmethod
+    def _ready(weak_self: Any) -> None:
+        """The loop calls this when the socket can be used; and it is called again while there is
+        more to read. libpq sees the end of a session one call after its last words, and uvloop
+        makes one call after a reset and then no more: whoever waited would wait out the deadline.
+        """
+        connection = weak_self()
+        if connection is None:
+            return
+        connection._advance()
+        if connection._has_more():
+            # Behind who waits, and only then: an answer that came before the end still counts.
+            asyncio.get_running_loop().call_soon(connection._ready, weak_self)
+
+    def _advance(self) -> None:
+        """Go on with what is under way. Whatever goes wrong reaches who waits.
+
+        aiopg hands on errors of psycopg2 alone, and asks select() on the way, which refuses files
+        from 1024 on: where a process had as many, a refusal was lost, or came out as an error of
+        Python's.
+        """
+        if self._fileno is None:
+            return
         try:
-            super().__init__(*args, **kwargs)
-        except RuntimeError:
-            loop, number = asyncio.get_running_loop(), self.raw.fileno()
-            loop.remove_reader(number)
-            loop.remove_writer(number)
-            loop.add_reader(number, self._ready, self._weakref)
+            state = self.raw.poll()
+            if not self._is_up:
+                self._follow()
+        except Exception as error:
+            self._fail(error)
+            return
+        if state not in (POLL_OK, POLL_READ, POLL_WRITE):
+            self._fail(psycopg2.OperationalError(f"poll() answered {state}"))
+            return
+        self._is_up = self._is_up or state == POLL_OK
+        self._write_when_possible(state == POLL_WRITE)
+        if state == POLL_OK and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _has_more(self) -> bool:
+        """Whether there is something to read, be it the end."""
+        if self._fileno is None:
+            return False
+        socket = select.poll()  # not select(): it refuses files from 1024 on
+        socket.register(self._fileno, select.POLLIN)
+        return bool(socket.poll(0))
+
+    def _fail(self, error: Exception) -> None:
+        """Hand it to who waits. libpq has closed the socket of a session that has ended, and the
+        next file may get its number. (aiopg forgot the writer there, issue 856: under uvloop the
+        next connection with that number failed as well, and its socket stayed open.)
+        """
+        if self.closed or not self._is_up:
+            self._forget_socket()
+        else:
+            self._write_when_possible(False)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
+
+    def _follow(self) -> None:
+        """A name has several addresses, and each that libpq tries has a socket of its own, under
+        the same number perhaps.
+        """
+        socket = self._identity()
+        if socket != self._socket:
+            self._forget_socket()
+            self._socket, self._fileno = socket, socket[0]
+            asyncio.get_running_loop().add_reader(self._fileno, self._ready, self._weakref)
+
+    def _forget_socket(self) -> None:
+        """Take what libpq has closed off the loop."""
+        if self._fileno is None:
+            return
+        loop, number = asyncio.get_running_loop(), self._fileno
+        self._fileno, self._writing = None, False
+        for forget in (loop.remove_reader, loop.remove_writer):
+            with contextlib.suppress(OSError):  # the kernel has forgotten it already
+                forget(number)
+
+    def _identity(self) -> tuple[int, int]:
+        number: int = self.raw.fileno()
+        return number, os.fstat(number).st_ino
+
+    def _write_when_possible(self, wanted: bool) -> None:
+        if wanted == self._writing or self._fileno is None:
+            return
+        self._writing = wanted
+        loop = asyncio.get_running_loop()
+        if wanted:
+            loop.add_writer(self._fileno, self._ready, self._weakref)
+        else:
+            loop.remove_writer(self._fileno)
 
     async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:  # noqa: ASYNC109
         """Wait for an answer. aiopg makes a cancellation that nobody asked for of the server's
         statement_timeout (issue 537), and an error in the log.
         """
-        self._ready(self._weakref)
+        self._advance()
         try:
             async with asyncio.timeout(timeout):
                 await waiter

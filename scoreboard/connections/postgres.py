@@ -2,24 +2,26 @@
 
 aiopg's own pool hands out dead connections after a server restart and wakes nobody when it should
 (docs/decisions/0003). Here a session mends itself (`connections.session`), and who asks first is
-served first.
+served first (`connections.lending`).
+
+A statement runs in a task of its own (docs/decisions/0029). Whoever leaves while it is under way
+leaves no broken connection behind; it keeps its session until it is answered, so no more of them
+are under way than there are sessions. Whoever leaves before it has begun is not asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final
 
 from scoreboard.connections.hosts import Hosts
+from scoreboard.connections.lending import Lending
 from scoreboard.connections.refusals import ROW_GONE, PostgresRefused
-from scoreboard.connections.session import Failure, NotConnected, Row, Session
+from scoreboard.connections.session import ConnectionLost, Failure, NotConnected, Row, Session
 from scoreboard.connections.session_settings import SessionSettings
-from scoreboard.errors import LedgerUnavailable
 
-_REST_SECONDS: Final = 0.5
 # Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
 # this.
 _IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
@@ -28,11 +30,9 @@ _IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
 class Postgres:
     """A fixed number of sessions; whoever finds none free waits in line, with a deadline.
 
-    When a connection cannot be made, nobody tries again for a moment: those who wait then hear of
-    it at once, where each would have waited out the same silence.
-
     `on_wait` is told how long each caller waited for a session, `on_failure` why one got no answer,
-    `on_refusal` what PostgreSQL said where that was a refusal.
+    `on_refusal` what PostgreSQL said where that was a refusal, `on_abandoned` of each caller that
+    left before its answer.
     """
 
     def __init__(
@@ -45,94 +45,161 @@ class Postgres:
         on_wait: Callable[[float], None] = lambda _: None,
         on_failure: Callable[[Failure], None] = lambda _: None,
         on_refusal: Callable[[PostgresRefused], None] = lambda _: None,
+        on_abandoned: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the sessions. Pools that are given the same `Hosts` look for the primary
         together. Raises ValueError on an address that cannot be read.
         """
         hosts = url if isinstance(url, Hosts) else Hosts(url)
         settings = SessionSettings.of(hosts.urls[0], _deadlines(timeout_seconds))
-        self._timeout_seconds = timeout_seconds
-        self._on_wait = on_wait
-        self._on_failure = on_failure
-        self._on_refusal = on_refusal
-        self._waiting = 0
-        self._resting_until = 0.0
-        self._all = [
+        made = [
             Session(hosts, settings, name, timeout_seconds, on_failure, on_refusal)
             for _ in range(sessions)
         ]
-        self._free = self._all.copy()
-        # Not a queue: its `get` passes by whoever waits in it already, so that one task that asks
-        # again and again would keep all others out until their deadlines.
-        self._turns = asyncio.Semaphore(sessions)
+        self._lending = Lending(made, on_wait, on_failure)
+        self._timeout_seconds = timeout_seconds
+        self._on_failure = on_failure
+        self._on_refusal = on_refusal
+        self._on_abandoned = on_abandoned
+        self._running: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
         """How many callers wait for a session, right now."""
-        return self._waiting
+        return self._lending.waiting
 
     @property
     def idle(self) -> int:
         """How many sessions nobody uses, right now."""
-        return len(self._free)
+        return self._lending.idle
 
     @property
     def in_use(self) -> int:
         """How many sessions are lent, right now."""
-        return len(self._all) - len(self._free)
+        return len(self._lending.sessions) - self._lending.idle
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """Lend a session. Raises LedgerUnavailable when none becomes free in time, and NotConnected
-        for a moment after no connection could be made.
+        """Lend a session that is open. Raises LedgerUnavailable when none becomes free in time, and
+        NotConnected when no connection can be made, or could be a moment ago, and none is open.
+
+        Whoever leaves within closes its connection: a transaction ends with who began it.
         """
-        session = await self._take()
-        try:
+        session = await self._connected()
+        with self._giving_back(session):
             yield session
-        except NotConnected:
-            self._resting_until = asyncio.get_running_loop().time() + _REST_SECONDS
-            raise
-        finally:
-            session.settle()
-            self._free.append(session)
-            self._turns.release()
-
-    async def _take(self) -> Session:
-        self._raise_if_resting()
-        await self._turn()
-        try:
-            self._raise_if_resting()  # since while this one was waiting
-        except NotConnected:
-            self._turns.release()
-            raise
-        return self._free.pop()
-
-    async def _turn(self) -> None:
-        """Wait in line, with a deadline."""
-        started = time.perf_counter()
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await self._turns.acquire()
-        except TimeoutError as error:
-            self._on_failure("no_session")
-            raise LedgerUnavailable from error
-        finally:
-            self._waiting -= 1
-            self._on_wait(time.perf_counter() - started)
-
-    def _raise_if_resting(self) -> None:
-        if asyncio.get_running_loop().time() < self._resting_until:
-            self._on_failure("resting")
-            raise NotConnected
 
     async def fetch(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement that is a transaction by itself; a rolled back one may be asked again.
 
         Raises LedgerUnavailable, StatementRefused.
         """
-        async with self.session() as session:
-            return await session.run(statement, parameters)
+        return await self._ask(statement, parameters, repeats=False)
+
+    async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one statement that changes nothing. When the connection is lost before the answer, it
+        is asked once more, by a new one. Raises LedgerUnavailable.
+        """
+        return await self._ask(statement, parameters, repeats=True)
+
+    async def _connected(self) -> Session:
+        until = self._deadline()
+        while True:
+            session = await self._lending.take(until)
+            try:
+                await session.connect()
+            except BaseException as error:
+                self._give_back(session, error)
+                if not self._may_have_another(error):
+                    raise
+            else:
+                return session
+
+    async def _ask(
+        self, statement: str, parameters: Mapping[str, Any] | None, *, repeats: bool
+    ) -> list[Row]:
+        until = self._deadline()
+        while True:
+            session = await self._lending.take(until)
+            try:
+                return await self._answered(session, statement, parameters, repeats=repeats)
+            except NotConnected as error:
+                if not self._may_have_another(error):
+                    raise
+
+    async def _answered(
+        self,
+        session: Session,
+        statement: str,
+        parameters: Mapping[str, Any] | None,
+        *,
+        repeats: bool,
+    ) -> list[Row]:
+        """Run it in a task of its own, and wait for that."""
+        answer: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(
+            self._run(answer, session, statement, parameters, repeats=repeats)
+        )
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: answer.cancel())  # if it was ended before it could answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._on_abandoned()
+            raise
+
+    async def _run(
+        self,
+        answer: asyncio.Future[list[Row]],
+        session: Session,
+        statement: str,
+        parameters: Mapping[str, Any] | None,
+        *,
+        repeats: bool,
+    ) -> None:
+        """Run it unless the caller has left before, and answer unless it has left since."""
+        rows: list[Row] = []
+        try:
+            with self._giving_back(session):
+                await session.connect()
+                if answer.done():
+                    return
+                try:
+                    rows = await session.run(statement, parameters)
+                except ConnectionLost:
+                    if not repeats:
+                        raise
+                    rows = await session.run(statement, parameters)
+        except Exception as error:
+            if not answer.done():
+                answer.set_exception(error)
+                answer.exception()  # else it is logged where the caller leaves in this very turn
+        else:
+            if not answer.done():
+                answer.set_result(rows)
+
+    @contextlib.contextmanager
+    def _giving_back(self, session: Session) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._give_back(session, error)
+            raise
+        self._give_back(session)
+
+    def _give_back(self, session: Session, error: BaseException | None = None) -> None:
+        if isinstance(error, NotConnected):
+            self._lending.rest()
+        session.settle()
+        self._lending.give_back(session)
+
+    def _may_have_another(self, error: BaseException) -> bool:
+        """Whether no connection could be made, so that nothing was sent, and others are open."""
+        return isinstance(error, NotConnected) and self._lending.has_open
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout_seconds
 
     def lacks(self, table: str) -> PostgresRefused:
         """The refusal to raise where a table has no row that always has one: a statement that reads
@@ -147,9 +214,17 @@ class Postgres:
         return refusal
 
     def close(self) -> None:
-        """Close every connection."""
-        for session in self._all:
+        """Close every connection, and end what is under way."""
+        self._lending.rouse()
+        for task in self._running:
+            task.cancel()
+        for session in self._lending.sessions:
             session.close()
+
+    async def finish(self) -> None:
+        """The same, and return when it has ended."""
+        self.close()
+        await asyncio.gather(*self._running, return_exceptions=True)
 
 
 def _deadlines(timeout_seconds: float) -> dict[str, int]:

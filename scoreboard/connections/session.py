@@ -1,7 +1,8 @@
 """The border to PostgreSQL: every statement goes through here, and psycopg2's errors stop here.
 
 A session is one connection, owned by one task at a time: whoever has it finds it broken, and
-reopens it. Nothing is ever replayed: a statement runs once or raises.
+reopens it. Nothing is ever replayed here: a statement runs once or raises. What was not sent may be
+sent by another connection, so whether a connection has ended is looked at before it is used.
 
 An address may name several hosts. aiopg knows of one, so they are tried here, and only a server
 that takes writes is taken (`connections.hosts`).
@@ -70,6 +71,12 @@ class TransactionAborted(LedgerUnavailable):
         return self.sqlstate
 
 
+class ConnectionLost(LedgerUnavailable):
+    """The connection ended before the answer. A transaction that was under way is rolled back, and
+    what changes nothing may be asked again; of all else the outcome is unknown.
+    """
+
+
 class NotConnected(LedgerUnavailable):
     """No connection could be made, so nothing was sent."""
 
@@ -111,6 +118,14 @@ class Session:
         self._connection: Connection | None = None
         self._pinned = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, to the host that all agree on. It may end any moment."""
+        connection = self._connection
+        return (
+            connection is not None and not connection.closed and self._host == self._hosts.present
+        )
+
     @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
         """Within, a lost connection is an error: a new one would know nothing of the
@@ -137,9 +152,9 @@ class Session:
         """Run one text of SQL (the last statement's rows are returned). `prepared` is a PREPARE
         that it relies on, and that a connection runs once.
 
-        Raises LedgerUnavailable when there is no answer in time: the outcome is then unknown and
-        the connection is closed; StatementRefused, TransactionAborted and PostgresRefused when
-        PostgreSQL answered so.
+        Raises LedgerUnavailable when there is no answer in time, and as ConnectionLost when there
+        will be none: the outcome is then unknown and the connection is closed; StatementRefused,
+        TransactionAborted and PostgresRefused when PostgreSQL answered so.
         """
         with self._border():
             connection = await self._open()
@@ -157,14 +172,26 @@ class Session:
     async def commit(self) -> None:
         """Run COMMIT. Raises LedgerUnavailable also when PostgreSQL commits with a warning: it did
         not wait for its synchronous replica (somebody cancelled that), so a promotion may lose it.
+        Never ConnectionLost: what was to be committed may be.
         """
         connection = self._connection
         if connection is not None:
             connection.notices.clear()
-        await self.run("COMMIT")
+        try:
+            await self.run("COMMIT")
+        except ConnectionLost as lost:
+            raise LedgerUnavailable from lost
         if connection is not None and connection.notices:
             self._on_failure("no_answer")
             raise LedgerUnavailable
+
+    async def roll_back(self) -> None:
+        """Run ROLLBACK, unless what was refused came before BEGIN: a PREPARE, or what could not
+        even be sent. Raises LedgerUnavailable.
+        """
+        connection = self._connection
+        if connection is None or not _is_idle(connection):
+            await self.run("ROLLBACK")
 
     def settle(self) -> None:
         """Close the connection unless it is idle.
@@ -173,9 +200,7 @@ class Session:
         """
         connection = self._connection
         if connection and (
-            connection.closed
-            or connection.raw.info.transaction_status != TRANSACTION_STATUS_IDLE
-            or self._left_behind(connection)
+            connection.closed or not _is_idle(connection) or self._left_behind(connection)
         ):
             if not is_cancelled():  # else its user left, and the server is not to blame
                 self._hosts.doubt(self._host)
@@ -190,10 +215,12 @@ class Session:
     async def _open(self) -> Connection:
         if not self._pinned and self._host != self._hosts.present:
             self.close()  # another session found that the primary is elsewhere
+        if self._connection is not None and not self._pinned:
+            self._connection.catch_up()
         if self._connection is None or self._connection.closed:
             if self._pinned:
-                raise LedgerUnavailable
-            self._connection = None
+                raise ConnectionLost
+            self.close()
             self._connection = await self._new()
         return self._connection
 
@@ -292,4 +319,14 @@ class Session:
             if refusal is not None:  # not `from error`: its text quotes the statement
                 raise self._refused(refusal) from None
             self._on_failure("no_answer")
+            if isinstance(error, psycopg2.Error) and self._has_lost():
+                raise ConnectionLost from error
             raise LedgerUnavailable from error
+
+    def _has_lost(self) -> bool:
+        return self._connection is not None and self._connection.closed
+
+
+def _is_idle(connection: Connection) -> bool:
+    """Whether it is in no transaction, and no answer is still to come."""
+    return bool(connection.raw.info.transaction_status == TRANSACTION_STATUS_IDLE)

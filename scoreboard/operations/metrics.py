@@ -339,6 +339,11 @@ class Metrics:
             "pool",
             "reason",
         )
+        self.postgres_abandoned = make.counter(
+            "postgres_abandoned",
+            "Statements whose caller left before their answer, which is dropped.",
+            "pool",
+        )
         self.redis_connections = make.gauge(
             "redis_connections", "Connections to Redis, by what they do now.", "state"
         )

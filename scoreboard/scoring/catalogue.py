@@ -97,7 +97,7 @@ class Catalogue:
 
     async def list(self, after: str = "", limit: int = PAGE) -> list[Action]:
         """A page of what can be granted, in the order of action ids, from behind `after`."""
-        rows = await self._postgres.fetch(SQL["list_actions"], {"after": after, "limit": limit})
+        rows = await self._postgres.read(SQL["list_actions"], {"after": after, "limit": limit})
         return _actions(rows)
 
     async def list_all(
@@ -105,7 +105,7 @@ class Catalogue:
     ) -> Sequence[Action]:
         """The same of all that are sought, disabled ones included."""
         wanted = {"part": sought.part, "disabled": sought.disabled}
-        rows = await self._postgres.fetch(
+        rows = await self._postgres.read(
             SQL["list_all_actions"], {"after": after, "limit": limit} | wanted
         )
         return _actions(rows)
@@ -113,21 +113,19 @@ class Catalogue:
     async def find(self, action_id: str) -> Action | None:
         """The action that has this id, as it is spelled or else composed."""
         for spelling in dict.fromkeys((action_id, composed(action_id))):
-            rows = await self._postgres.fetch(SQL["find_action"], {"action_id": spelling})
+            rows = await self._postgres.read(SQL["find_action"], {"action_id": spelling})
             if rows:
                 return _actions(rows)[0]
         return None
 
     async def present_ids(self, action_ids: Iterable[str]) -> dict[str, str]:
         """Which of these are former ids, and which id the action of each has now."""
-        rows = await self._postgres.fetch(SQL["present_ids"], {"action_ids": list(action_ids)})
+        rows = await self._postgres.read(SQL["present_ids"], {"action_ids": list(action_ids)})
         return dict(rows)
 
     async def grants_of(self, action: Action) -> int:
         """How many grants of an action there are."""
-        [(count,)] = await self._postgres.fetch(
-            SQL["count_grants"], {"action_id": action.action_id}
-        )
+        [(count,)] = await self._postgres.read(SQL["count_grants"], {"action_id": action.action_id})
         return int(count)
 
     async def disable(self, action: Action) -> None:
@@ -161,7 +159,7 @@ class Catalogue:
         Such an action gets the points: an action beside it that looks the same would be granted as
         well.
         """
-        rows = await self._postgres.fetch(SQL["decomposed_actions"])
+        rows = await self._postgres.read(SQL["decomposed_actions"])
         return {composed(action_id): action_id for (action_id,) in rows}
 
 

@@ -20,6 +20,7 @@ from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import (
+    ConnectionLost,
     ConstraintRefused,
     Row,
     Session,
@@ -87,14 +88,14 @@ class Ledger:
 
     async def version(self) -> int:
         """Read the board's version. Raises LedgerUnavailable."""
-        [(version,)] = self._kept(await self._queries.fetch(SQL["read_version"]))
+        [(version,)] = self._kept(await self._queries.read(SQL["read_version"]))
         return int(version)
 
     async def board(self) -> Board:
         """Read the board as of now, version and entries from one snapshot. Raises
         LedgerUnavailable.
         """
-        return _board(self._kept(await self._queries.fetch(SQL["read_board"])))
+        return _board(self._kept(await self._queries.read(SQL["read_board"])))
 
     async def lift(self, above: int) -> Board:
         """Raise the board's version above one that was shown, unless it is above it already, and
@@ -173,13 +174,13 @@ class Ledger:
         """Compare scores and the kept tenth score with the ledger; a sentence for each
         difference.
         """
-        rows = await self._queries.fetch(SQL["compare_scores"])
+        rows = await self._queries.read(SQL["compare_scores"])
         found = [f"user {row[1]}: score {row[2]}, ledger {row[3]}" for row in rows]
         if rows and rows[0][0] > len(rows):
             found.append(
                 f"and {rows[0][0] - len(rows)} more users whose score is not the sum of the ledger"
             )
-        [(kept, actual)] = self._kept(await self._queries.fetch(SQL["compare_tenth"]))
+        [(kept, actual)] = self._kept(await self._queries.read(SQL["compare_tenth"]))
         if kept != actual:
             found.append(f"tenth score: kept {kept}, ranking {actual}")
         return found
@@ -203,7 +204,7 @@ class Ledger:
         while parts:
             part = parts.pop()
             try:
-                settled |= await self._grant_again_if_aborted(session, part)
+                settled |= await self._grant_again_if_undone(session, part)
             except StatementRefused as refusal:
                 if len(part) == 1:
                     settled |= Settlement({part[0]: self._refused(refusal)})
@@ -246,11 +247,14 @@ class Ledger:
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
 
-    async def _grant_again_if_aborted(self, session: Session, keys: list[Key]) -> Settlement:
-        """Grant these; when PostgreSQL rolled them back, once more, which is safe, and without
-        those whose user somebody else holds: the others would wait for that one in vain again.
+    async def _grant_again_if_undone(self, session: Session, keys: list[Key]) -> Settlement:
+        """Grant these; when PostgreSQL rolled them back, or the connection ended before COMMIT was
+        sent, once more, which is safe. After a roll-back without those whose user somebody else
+        holds: the others would wait for that one in vain again.
         """
         try:
+            return await self._grant_once(session, keys)
+        except ConnectionLost:
             return await self._grant_once(session, keys)
         except TransactionAborted as aborted:
             log.warning("scoreboard.ledger.aborted", reason=str(aborted), submissions=len(keys))
@@ -313,12 +317,13 @@ async def _transaction(session: Session) -> AsyncIterator[str]:
     """Commit at the end, roll back on an error. Yields the BEGIN, to go with the first statement:
     one round trip less.
     """
-    await session.connect()
+    if not session.is_open:  # it was lost, and this is the second attempt
+        await session.connect()
     with session.pinned():
         try:
             yield "BEGIN"
         except (StatementRefused, TransactionAborted, PostgresRefused):
-            await session.run("ROLLBACK")
+            await session.roll_back()
             raise  # any other error leaves the transaction open, and the session is closed for it
         await session.commit()
 

@@ -59,7 +59,7 @@ class Standings:
 
     async def of(self, user_id: str) -> Standing:
         """Read a user's standing. Raises UnknownUser, LedgerUnavailable."""
-        rows = await self._postgres.fetch(
+        rows = await self._postgres.read(
             SQL["read_standing"], {"user_id": user_id, "ranks": RANKS_MAX}
         )
         if not rows:

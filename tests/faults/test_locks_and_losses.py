@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import uvloop
 
 from scoreboard import keys
-from scoreboard.connections import postgres as module
+from scoreboard.connections import lending as module
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
@@ -22,13 +23,8 @@ from scoreboard.scoring.model import Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
-from tests.world import add_actions, add_users, grants, holding, sql
-
-
-def waiting_for_locks(database_url: str) -> int:
-    statement = """SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-    return int(sql(database_url, statement)[0][0])
+from tests.servers import PostgresServer
+from tests.world import add_actions, add_users, grants, holding, sql, waiting_for_locks
 
 
 async def submit_together(instance: Instance, *pairs: tuple[str, str]) -> list[Any]:
@@ -110,6 +106,30 @@ async def test_a_lock_that_is_held_is_503_and_ends_no_background_task(
     assert one.metric("task_crashes_total", task="health") == 0
 
 
+async def test_what_is_rolled_back_before_it_began_leaves_no_warning_in_the_servers_log(
+    database_url: str, own_postgres_server: PostgresServer
+) -> None:
+    """A PREPARE that waits for a lock comes before BEGIN; what cannot be sent, before anything."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=0.5, name="test.warnings")
+    ledger = Ledger(postgres, postgres)
+    logged = own_postgres_server.log.stat().st_size
+    with holding(database_url, "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"):
+        settled = await ledger.grant([Submission(user, "run")])
+        assert isinstance(settled.verdicts[user, "run"], LedgerUnavailable)
+    await ledger.grant([Submission(user, "nul\0")])
+    with holding(database_url, "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"):
+        await ledger.grant([Submission(user, "run")])  # prepared by now, so it is in a transaction
+    settled = await ledger.grant([Submission(user, "run")])
+    await postgres.finish()
+
+    assert isinstance(settled.verdicts[user, "run"], Grant)
+    log = own_postgres_server.log.read_bytes()[logged:].decode()
+    assert "canceling statement due to lock timeout" in log
+    assert "WARNING" not in log
+
+
 async def test_a_connection_lost_within_a_transaction_is_not_replaced_by_another(
     database_url: str,
 ) -> None:
@@ -174,11 +194,14 @@ async def test_who_waits_for_a_session_hears_of_a_failed_connection_at_once(
     postgres.close()
 
 
-def test_attempts_to_connect_leave_no_file_open_under_uvloop(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_attempts_to_connect_leave_no_file_open(
+    monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     """Aiopg left one open at every second attempt, for as long as PostgreSQL was away."""
-    monkeypatch.setattr(module, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(module.Lending, "rest", lambda _: None)
 
     async def attempts() -> None:
         nobody = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -192,7 +215,7 @@ def test_attempts_to_connect_leave_no_file_open_under_uvloop(
         postgres.close()
         assert len(counts) == 1
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(attempts())
 
 

@@ -17,6 +17,7 @@ from tests.guards.environment import ENVIRONMENT
 from tests.guards.live import LIVE
 from tests.guards.process import PROCESS
 from tests.guards.scoring import SCORING
+from tests.guards.sessions import SESSIONS
 from tests.guards.web import WEB
 
 GUARDS: Final = (
@@ -27,6 +28,7 @@ GUARDS: Final = (
     *CACHES,
     *ACCOUNTS,
     *CONNECTIONS,
+    *SESSIONS,
     *PROCESS,
     *WEB,
     *DEPLOYMENT,

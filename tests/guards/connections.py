@@ -6,8 +6,6 @@ from typing import Final
 
 from tests.guards.guard import (
     FAILOVER,
-    LEDGER,
-    LOSSES,
     OUTAGES,
     PROMISES,
     PROMOTION,
@@ -28,32 +26,11 @@ CONNECTIONS: Final = (
         "::test_without_postgresql_writes_get_503_and_the_board_and_streams_go_on",
     ),
     Guard(
-        "outages: attempts to connect leave no file open",
-        "scoreboard/connections/connection.py",
-        "        except RuntimeError:\n            loop, number",
-        "        except ZeroDivisionError:\n            loop, number",
-        f"{LOSSES}::test_attempts_to_connect_leave_no_file_open_under_uvloop",
-    ),
-    Guard(
         "commits are synchronous",
         "scoreboard/connections/session_settings.py",
         '    "synchronous_commit": "on",\n',
         "",
         f"{PROMISES}::test_commits_are_synchronous_whatever_the_server_defaults_to",
-    ),
-    Guard(
-        "a statement timeout is not a cancellation",
-        "scoreboard/connections/connection.py",
-        "    async def _poll(self",
-        "    async def _like_aiopg(self",
-        f"{LEDGER}::test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation",
-    ),
-    Guard(
-        "nobody inherits an open transaction",
-        "scoreboard/connections/postgres.py",
-        "            session.settle()\n",
-        "",
-        f"{LEDGER}::test_a_session_left_within_a_transaction_is_not_inherited",
     ),
     Guard(
         "a lost cancellation still ends a task",
@@ -70,20 +47,6 @@ CONNECTIONS: Final = (
         "            for task in self._running:\n                task.cancel()\n"
         "            raise\n",
         f"{PROMISES}::test_a_client_that_hangs_up_changes_nothing_about_its_grant",
-    ),
-    Guard(
-        "a lost connection is not replaced within a transaction",
-        "scoreboard/connections/session.py",
-        "            if self._pinned:\n                raise LedgerUnavailable\n",
-        "",
-        f"{LOSSES}::test_a_connection_lost_within_a_transaction_is_not_replaced_by_another",
-    ),
-    Guard(
-        "nobody tries again at once when no connection could be made",
-        "scoreboard/connections/postgres.py",
-        "            self._resting_until = asyncio.get_running_loop().time() + _REST_SECONDS\n",
-        "",
-        f"{LOSSES}::test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once",
     ),
     Guard(
         "a refusal does not bring the row that PostgreSQL quotes",
@@ -430,22 +393,6 @@ CONNECTIONS: Final = (
         "        relay.hurry()  #",
         "        pass  #",
         f"{OUTAGES}::test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
-    ),
-    Guard(
-        "sessions are lent in the order of asking",
-        "scoreboard/connections/postgres.py",
-        "                await self._turns.acquire()\n",
-        "                while not self._free:\n"
-        "                    await asyncio.sleep(0)\n"
-        "                self._turns._value -= 1\n",
-        f"{LEDGER}::test_who_waits_for_a_session_gets_it_before_who_comes_later",
-    ),
-    Guard(
-        "who waits for a session hears that no connection can be made",
-        "scoreboard/connections/postgres.py",
-        "            self._raise_if_resting()  # since while this one was waiting\n",
-        "            pass\n",
-        f"{LOSSES}::test_who_waits_for_a_session_hears_of_a_failed_connection_at_once",
     ),
     Guard(
         "what many requests share is not logged as one of them",

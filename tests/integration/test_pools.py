@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 
+import psycopg2
 import pytest
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import LedgerUnavailable
 from tests.eventually import eventually
+from tests.lines import Line, a_line
+from tests.world import holding, sql, waiting_for_locks
 
 NOBODY_LISTENS = "127.0.0.1:1"
+
+
+@pytest.fixture
+async def database_line(database_url: str) -> AsyncIterator[Line]:
+    async with a_line(database_url) as line:
+        yield line
 
 
 async def test_a_caller_that_finds_no_free_session_waits_and_is_counted(database_url: str) -> None:
@@ -68,6 +79,155 @@ async def test_why_postgresql_did_not_answer_is_told(database_url: str) -> None:
             await away.fetch("SELECT 1")
 
     assert failures == {"no_answer": 1, "aborted": 1, "no_connection": 1, "resting": 1}
+
+
+async def test_whoever_leaves_costs_no_connection_and_what_was_not_begun_is_not_done(
+    database_url: str,
+) -> None:
+    left: list[int] = []
+    postgres = Postgres(
+        database_url,
+        sessions=2,
+        timeout_seconds=5.0,
+        name="test.abandoned",
+        on_abandoned=lambda: left.append(1),
+    )
+    sql(database_url, "CREATE TABLE asked (who integer)")
+    ask = "INSERT INTO asked VALUES (%(who)s)"
+    async with postgres.session(), postgres.session():
+        pass
+    before = _backends(database_url, "test.abandoned")
+    with holding(database_url, "LOCK TABLE asked IN ACCESS EXCLUSIVE MODE"):
+        callers = [asyncio.create_task(postgres.fetch(ask, {"who": who})) for who in range(50)]
+        await eventually(lambda: waiting_for_locks(database_url) == 2)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        assert all(caller.cancelled() for caller in callers)
+        assert (postgres.in_use, postgres.waiting) == (2, 0)
+        staying = asyncio.create_task(postgres.fetch(ask, {"who": 99}))
+        await eventually(lambda: postgres.waiting == 1)
+    await staying
+
+    await eventually(lambda: postgres.idle == 2)
+    assert sql(database_url, "SELECT who FROM asked ORDER BY who") == [(0,), (1,), (99,)]
+    assert _backends(database_url, "test.abandoned") == before
+    assert len(left) == 2
+    await postgres.finish()
+
+
+async def test_whoever_leaves_while_a_connection_is_made_leaves_it_to_the_next(
+    database_line: Line, database_url: str
+) -> None:
+    postgres = Postgres(database_line.url, sessions=1, timeout_seconds=5.0, name="test.leaving")
+    sql(database_url, "CREATE TABLE asked (who integer)")
+    database_line.proxy.delay(0.1)
+    caller = asyncio.create_task(postgres.fetch("INSERT INTO asked VALUES (1)"))
+    await eventually(lambda: database_line.proxy.connections == 1)
+    caller.cancel()
+    await eventually(lambda: postgres.idle == 1)
+    [connected] = _backends(database_url, "test.leaving")
+
+    database_line.proxy.delay(0)
+    assert await postgres.fetch("SELECT count(*) FROM asked") == [(0,)]
+    assert _backends(database_url, "test.leaving") == {connected}
+    await postgres.finish()
+
+
+async def test_who_asks_first_is_served_first(database_url: str) -> None:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.line")
+    served: list[int] = []
+
+    async def ask(number: int) -> None:
+        async with postgres.session():
+            served.append(number)
+
+    async with postgres.session():
+        callers = [asyncio.create_task(ask(number)) for number in range(3)]
+        await eventually(lambda: postgres.waiting == 3)
+        callers.append(asyncio.create_task(ask(3)))
+    await asyncio.gather(*callers)
+
+    assert served == [0, 1, 2, 3]
+    await postgres.finish()
+
+
+async def test_whoever_leaves_in_the_turn_of_being_served_takes_no_session_along(
+    database_url: str,
+) -> None:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.turn")
+    async with postgres.session():
+        leaving = asyncio.create_task(postgres.fetch("SELECT 1"))
+        await eventually(lambda: postgres.waiting == 1)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+
+    assert leaving.cancelled()
+    assert await postgres.fetch("SELECT 1") == [(1,)]
+    await postgres.finish()
+
+
+async def test_what_ends_a_pool_ends_what_is_under_way(database_url: str) -> None:
+    postgres = Postgres(database_url, sessions=2, timeout_seconds=60.0, name="test.ending")
+    staying = asyncio.create_task(postgres.fetch("SELECT pg_sleep(60)"))
+    leaving = asyncio.create_task(postgres.fetch("SELECT pg_sleep(60)"))
+    await eventually(lambda: len(_backends(database_url, "test.ending")) == 2)
+    leaving.cancel()
+    await postgres.finish()
+    await eventually(lambda: staying.done() and leaving.done())
+    await eventually(lambda: not _backends(database_url, "test.ending"))
+
+
+async def test_sessions_that_are_open_go_on_while_no_connection_can_be_made(
+    database_url: str,
+) -> None:
+    failures: Counter[str] = Counter()
+    postgres = Postgres(
+        database_url,
+        sessions=4,
+        timeout_seconds=20.0,
+        name="test.open",
+        on_failure=lambda reason: failures.update([reason]),
+    )
+    await postgres.fetch("SELECT 1")  # opens one of them
+    with _closed_to_others(database_url):
+        for _ in range(2):
+            answers = await asyncio.gather(
+                *(postgres.fetch("SELECT pg_sleep(0.01)") for _ in range(40)),
+                return_exceptions=True,
+            )
+            assert not any(isinstance(answer, Exception) for answer in answers)
+        assert len(_backends(database_url, "test.open")) == 1
+    assert set(failures) == {"refused"}
+    assert failures["refused"] < 40  # a moment's rest, and not an attempt for each caller
+
+    async def more_are_open() -> bool:
+        await asyncio.gather(*(postgres.fetch("SELECT pg_sleep(0.05)") for _ in range(4)))
+        return len(_backends(database_url, "test.open")) == 4
+
+    await eventually(more_are_open)
+    await postgres.finish()
+
+
+@contextmanager
+def _closed_to_others(database_url: str) -> Iterator[None]:
+    """Who is connected stays so; nobody else gets in."""
+    address, _, name = database_url.rpartition("/")
+    alter = f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS'
+    with closing(psycopg2.connect(f"{address}/postgres")) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"{alter} false")
+        try:
+            yield
+        finally:
+            connection.cursor().execute(f"{alter} true")
+
+
+def _backends(database_url: str, name: str) -> set[tuple[object, ...]]:
+    """Who serves these sessions, and since when."""
+    address = database_url.rpartition("/")[0]
+    statement = "SELECT pid, backend_start FROM pg_stat_activity WHERE application_name = %s"
+    return set(sql(f"{address}/postgres", statement, (name,)))
 
 
 async def test_why_redis_did_not_answer_is_told() -> None:

@@ -221,6 +221,104 @@ async def test_whoever_has_waited_too_long_is_refused_and_is_in_no_batch() -> No
     assert refusals == [3.0]
 
 
+async def left_behind(coalescer: Coalescer[int, int], *numbers: int) -> None:
+    """Items whose callers have left."""
+    leaving = await joined(coalescer, *numbers)
+    for caller in leaving:
+        caller.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+
+
+async def test_what_was_left_behind_comes_after_those_who_wait(server: Server) -> None:
+    coalescer = server.coalescer(batch_max=2)
+    server.open.clear()
+    [first] = await joined(coalescer, 1)
+    await eventually(lambda: server.batches)
+    await left_behind(coalescer, 2, 3, 4)
+    staying = await joined(coalescer, 5, 6, 7)
+    server.open.set()
+
+    assert await asyncio.gather(first, *staying) == [2, 10, 12, 14]
+    await coalescer.close()
+    assert server.batches == [[1], [5, 6], [7, 2], [3, 4]]
+
+
+async def test_what_was_left_behind_makes_room_for_who_comes() -> None:
+    batches: list[list[int]] = []
+    permits = asyncio.Semaphore(0)
+
+    async def permitted(numbers: Sequence[int]) -> list[int | Exception]:
+        batches.append(list(numbers))
+        await permits.acquire()
+        return list(numbers)
+
+    refusals: list[int] = []
+    coalescer: Coalescer[int, int] = Coalescer(
+        permitted, batch_max=1, waiting_max=3, on_overload=lambda: refusals.append(1)
+    )
+    [first] = await joined(coalescer, 1)
+    await eventually(lambda: batches == [[1]])
+    await left_behind(coalescer, 2, 3)
+    [second] = await joined(coalescer, 4)
+    with pytest.raises(Overloaded):  # that the others have left is found with the next batch
+        await coalescer.join(5)
+    assert len(refusals) == 1
+    permits.release()
+    await eventually(lambda: batches == [[1], [4]])
+
+    staying = await joined(coalescer, 6, 7, 8)
+    assert len(refusals) == 3  # what was left behind was dropped for two of them
+    with pytest.raises(Overloaded):
+        await coalescer.join(9)
+    for _ in range(5):
+        permits.release()
+
+    assert await asyncio.gather(first, second, *staying) == [1, 4, 6, 7, 8]
+    await coalescer.close()
+    assert batches == [[1], [4], [6], [7], [8]]
+
+
+@jumping_clock
+async def test_what_was_left_behind_is_dropped_like_any_other_when_it_is_late() -> None:
+    batches: list[list[int]] = []
+
+    async def slow(numbers: Sequence[int]) -> list[int | Exception]:
+        batches.append(list(numbers))
+        await asyncio.sleep(3)
+        return list(numbers)
+
+    refusals: list[float] = []
+    coalescer: Coalescer[int, int] = Coalescer(
+        slow,
+        batch_max=10,
+        waiting_max=10,
+        waiting_seconds=2,
+        on_overload=lambda: refusals.append(now()),
+    )
+    [first] = await joined(coalescer, 1)
+    await asyncio.sleep(0.5)
+    await left_behind(coalescer, 2)
+    await asyncio.sleep(1)
+    await left_behind(coalescer, 3)
+    await first
+    await coalescer.close()
+
+    assert batches == [[1], [3]]
+    assert refusals == [3.0]
+
+
+async def test_nobody_waits_for_ever_when_a_batch_has_too_few_results() -> None:
+    async def forget_one(numbers: Sequence[int]) -> list[int | Exception]:
+        return [number for number in numbers if number != 1]
+
+    coalescer: Coalescer[int, int] = Coalescer(forget_one, batch_max=10, waiting_max=10)
+
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(coalescer.join(1), coalescer.join(2), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [RuntimeError, RuntimeError]
+
+
 async def test_close_finishes_what_was_accepted_and_takes_nothing_more(server: Server) -> None:
     coalescer = server.coalescer(batch_max=1)
     server.open.clear()

@@ -195,6 +195,7 @@ def test_only_the_borders_import_the_drivers() -> None:
     borders = {
         "aiopg": {"connections.connection"},
         "psycopg2": {
+            "connections.connection",
             "connections.hosts",
             "connections.refusals",
             "connections.session",

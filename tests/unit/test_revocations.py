@@ -86,7 +86,7 @@ async def test_what_the_databases_clock_made_us_forget_is_read_again_once_it_is_
     asked = []
 
     class Database:
-        async def fetch(self, _: str, parameters: dict[str, int]) -> list[tuple[object, ...]]:
+        async def read(self, _: str, parameters: dict[str, int]) -> list[tuple[object, ...]]:
             asked.append(parameters["after"])
             return next(answers)
 
