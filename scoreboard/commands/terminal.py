@@ -12,8 +12,12 @@ import os
 import shlex
 import shutil
 import sys
+from typing import Final
 
 from scoreboard.unicode import escaped
+
+# A terminal that ends sends SIGHUP, and is gone this much later at the latest.
+HANG_UP_SECONDS: Final = 0.2
 
 
 def say(text: str) -> None:

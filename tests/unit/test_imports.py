@@ -119,6 +119,8 @@ FLOW = (
     "signatures",
     "settings",
     "findings",
+    "listening",
+    "endings",
     "errors",
     "timestamps",
     "unicode",
