@@ -12,9 +12,9 @@ import asyncio
 import contextlib
 import gc
 import resource
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -30,7 +30,9 @@ from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
 from scoreboard.api.site import Site
 from scoreboard.connections.cancellation import unless_set
+from scoreboard.endings import ending_signals
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.listening import http_address, listening_sockets
 from scoreboard.operations.metrics import Metrics
 from scoreboard.parts import Parts, assemble
 from scoreboard.settings import Settings
@@ -64,37 +66,64 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
+Attend = Callable[[Sequence[socket.socket]], None]
+
+
+class Supervisor(Protocol):
+    """Who hands this process its sockets, where several have one port (`commands.lifeline`)."""
+
+    async def serve(self, attend: Attend, becomes_ready: Callable[[], Awaitable[None]]) -> None:
+        """Tell it that we are up, and then that we are ready; attend the sockets that it hands us,
+        until cancelled.
+        """
+
+    def leave(self) -> None:
+        """Tell it that we let nobody in any more."""
+
+
 async def serve(
     settings: Settings,
     on_listening: Callable[[str], None] = lambda _: None,
     *,
-    reuse_port: bool = False,
+    supervisor: Supervisor | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then end in order. Processes that all say `reuse_port` share
-    one port. Raises OSError when somebody else has it.
+    """Serve until SIGTERM, SIGINT or the end of the terminal; then end in order. Raises OSError
+    when somebody else has the port.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ending_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _allow_files()
     app = create_app(settings)
+    health = app[keys.HEALTH]
     runner = make_runner(app, settings)
     try:
         await unless_set(stop, runner.setup())
         if stop.is_set():
             return
-        site = Site(runner, settings.host, settings.port, reuse_port=reuse_port)
+        site = Site(runner)
         await site.start()
-        host, port = runner.addresses[0][:2]
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         _settle_memory()
+        port = settings.port
+        if supervisor is None:
+            site.attend(listening_sockets(settings.host, port))
+            port = site.sockets[0].getsockname()[1]
+        address = http_address(settings.host, port)
         log.info("scoreboard.app.listening", address=address, role=settings.role)
         on_listening(address)
-        await stop.wait()
+        if supervisor is None:
+            await stop.wait()
+        else:
+            await unless_set(stop, supervisor.serve(site.attend, health.becomes_ready))
         log.info("scoreboard.app.stopping")
-        app[keys.HEALTH].leave()
-        await asyncio.sleep(settings.drain_seconds)
+        if site.sockets:
+            health.leave()
+            await asyncio.sleep(settings.drain_seconds)
+        else:  # our successor has them
+            health.be_succeeded()
     finally:
+        if supervisor is not None:
+            supervisor.leave()
         await runner.cleanup()
 
 
@@ -137,6 +166,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
     """Start the background tasks; at the end finish what was accepted, then stop them."""
     await fitness.require(parts.settings.database_url, parts.settings.role)
     await _learn_revocations(parts)
+    await _show_copy(parts)
     work: dict[str, Callable[[], Awaitable[None]]] = {
         "hub": parts.hub.run,
         "relay": parts.relay.run,
@@ -209,6 +239,14 @@ async def _learn_revocations(parts: Parts) -> None:
             "PostgreSQL did not say whose access tokens have ended, so none can be taken. "
             "Start again when it answers."
         ) from error
+
+
+async def _show_copy(parts: Parts) -> None:
+    """Have the board that lies in Redis to show, until the ledger was asked: it may be busy, or
+    locked, and whoever starts in the place of another one had a board.
+    """
+    for board in await parts.board.held():
+        parts.hub.offer(board)
 
 
 async def _purge(accounts: Accounts) -> None:

@@ -7,8 +7,6 @@ cannot work (arguments, configuration); 130 ended by Ctrl-C (`__main__`).
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -23,6 +21,7 @@ from scoreboard.commands import (
     migration,
     openapi,
     serving,
+    streams,
     users,
     version,
 )
@@ -39,10 +38,16 @@ from scoreboard.settings import SettingsError
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the process was started with, and end the process."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A user's name must not end a listing on a terminal that does not know its letters.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    streams.mend()
+    try:
+        code = run(sys.argv[1:] if argv is None else argv)
+    except SystemExit as end:  # --help, arguments that are wrong, a signal
+        code = end.code if isinstance(end.code, int) else 0
+    try:
+        streams.finish()
+    except streams.OutputLost as lost:
+        code = _answer_lost(lost)
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -71,10 +76,17 @@ def run(argv: Sequence[str]) -> int:
     except SettingsError as mistake:
         report_failure(str(mistake), "invalid_settings", as_json=as_json)
         return 2
-    except BrokenPipeError:  # whoever read us has had enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except streams.OutputLost as lost:
+        return _answer_lost(lost)
     return code
+
+
+def _answer_lost(lost: streams.OutputLost) -> int:
+    """Say that the answer is not, or not all, where it should be."""
+    streams.give_up_output()
+    if not lost.is_nobody_reading:
+        note(f"scoreboard: The answer cannot be written to standard output: {lost.strerror}.")
+    return 1
 
 
 def _say_what_is_ignored(arguments: argparse.Namespace) -> None:

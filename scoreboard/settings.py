@@ -227,6 +227,14 @@ def _check_address(text: str) -> None:
         )
 
 
+def _check_host(text: str) -> None:
+    if not text.strip():
+        raise ValidationError(
+            "is empty: write 127.0.0.1 for programs on this machine, 0.0.0.0 or :: for everybody "
+            "who reaches it"
+        )
+
+
 def _whole(doc: str, least: int = 1, most: int | None = None) -> Any:
     words = f"must be a whole number from {least}" + ("" if most is None else f" to {most}")
     return _setting(
@@ -262,7 +270,11 @@ class SettingsSchema(Schema):
 
         unknown = RAISE
 
-    host = _setting(fields.String, "Address to listen on.")
+    host = _setting(
+        fields.String,
+        "Address to listen on; 0.0.0.0 or :: is every address of this machine.",
+        validate=_check_host,
+    )
     port = _whole("Port to listen on; 0 takes a free one.", 0, 65535)
     role = _setting(
         fields.String,

@@ -92,12 +92,16 @@ def _is_selection(config: pytest.Config) -> bool:
 
 
 def pytest_configure() -> None:
-    """Let what tests start be interrupted, also where this run was started in the background: there
-    SIGINT is ignored, and so it would be by each process that inherits that. And let generated
-    cases take the time that they take beside another process.
+    """Let what tests start be interrupted, and told of the end of its terminal, also where this run
+    was started in the background or by `nohup`: there these signals are ignored, and so they would
+    be by each process that inherits that. And let generated cases take the time that they take
+    beside another process.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # The run itself goes on: only a process that is started has no use for a handler of ours.
+        signal.signal(signal.SIGHUP, lambda *_: None)
     patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("patient", patient)
     settings.load_profile("patient")

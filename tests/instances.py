@@ -19,6 +19,7 @@ from scoreboard import keys
 from scoreboard.api.site import Site
 from scoreboard.app import create_app, make_runner
 from scoreboard.configuration import load
+from scoreboard.listening import listening_sockets
 from scoreboard.live.relay import Relay
 from scoreboard.settings import Settings
 from tests.eventually import eventually
@@ -130,8 +131,9 @@ class Instance:
         instance = cls(app, runner)
         try:
             await runner.setup()
-            site = Site(runner, settings.host, settings.port)
+            site = Site(runner)
             await site.start()
+            site.attend(listening_sockets(settings.host, settings.port))
         except BaseException:
             await runner.cleanup()
             raise

@@ -36,6 +36,9 @@ HEAD_SECONDS: Final = 15.0
 # How long a client may take nothing of an answer that waits for it; the kernel counts. (Streams
 # have a shorter time of their own, and are counted when it is over.)
 UNREAD_SECONDS: Final = 30.0
+# At the end: whoever came in so short a time ago may have a request on its way, and is waited for.
+_NEWCOMER_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.01
 # What the kernel may hold, which it doubles for its own accounts. Of what we do not read yet: a
 # head and a body. Left to itself it takes 6 MB, and hands 256 KB of it over at once.
 _RECEIVED_BYTES: Final = 32 * 1024
@@ -51,6 +54,14 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         return _Server(await super()._make_server(), self.app)
+
+    async def cleanup(self) -> None:
+        """End what aiohttp ends, but let those who came in last ask first: it would close them."""
+        for site in list(self.sites):
+            await site.stop()
+        if isinstance(self.server, _Server):
+            await self.server.hear_newcomers()
+        await super().cleanup()
 
 
 class _Server(web.Server):
@@ -70,6 +81,13 @@ class _Server(web.Server):
             most=connections_max(settings.connections_max),
             networks_of=partial(peer_networks, trusted=settings.trusted_proxies),
         )
+
+    async def hear_newcomers(self) -> None:
+        """Wait for the first request of each who has just come in, for a moment. (To look costs
+        requests nothing; an event would.)
+        """
+        while any(_is_newcomer(each) for each in self.connections):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, self._metrics, self._admission, **self._kwargs)
@@ -127,6 +145,15 @@ class _Connection(RequestHandler):
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
         _bound_kernel(transport.get_extra_info("socket"))
 
+    @property
+    def is_newcomer(self) -> bool:
+        """Whether it came a moment ago, and has not asked for anything yet."""
+        if self._peer is None or self._messages or self._request_in_progress:
+            return False
+        # Until the first answer, this time is as it was set when the connection was made.
+        age_seconds = self._loop.time() - (self._next_keepalive_close_time - HEAD_SECONDS)
+        return 0 <= age_seconds < _NEWCOMER_SECONDS
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Make room for another one."""
         if self._peer is not None:
@@ -152,6 +179,11 @@ class _Connection(RequestHandler):
     def _count_malformed(self, reason: str) -> None:
         self._metrics.requests_malformed.inc()
         log.debug("scoreboard.http.malformed", reason=reason)
+
+
+def _is_newcomer(protocol: RequestHandler) -> bool:
+    """Whether it came a moment ago, and has not asked for anything yet."""
+    return isinstance(protocol, _Connection) and protocol.is_newcomer
 
 
 def _peer_of(transport: asyncio.BaseTransport) -> str:

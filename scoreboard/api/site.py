@@ -8,73 +8,54 @@ kept everybody else's new connection waiting for seconds. Here a turn takes many
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
+from scoreboard.listening import BACKLOG, http_address
 from scoreboard.operations.logs import Seldom
 
 log = structlog.get_logger("scoreboard.http")
 
 # Each takes about 0.1 ms, so all together are a small part of a turn that is busy.
 AT_ONCE: Final = 64
-BACKLOG: Final = 4096
 _REST_SECONDS: Final = 0.05
 
 
 class Site(web.BaseSite):
-    """Listens on each address that a host's name has, of those kinds that this machine has.
-    `reuse_port`: shares the port with other processes that say so too.
-    """
+    """Lets in who comes by the sockets that it attends."""
 
-    def __init__(
-        self, runner: web.AppRunner, host: str, port: int, *, reuse_port: bool = False
-    ) -> None:
+    def __init__(self, runner: web.AppRunner) -> None:
         super().__init__(runner)
-        self._host = host
-        self._port = port
-        self._reuse_port = reuse_port
-        self._entrance: _Server | None = None
+        make_protocol: Any = runner.server
+        self._entrance = _Server(make_protocol)
 
     @property
     def name(self) -> str:
-        """The address that was asked for."""
-        return f"http://{self._host}:{self._port}"
+        """The addresses of its sockets."""
+        return ", ".join(http_address(*one.getsockname()[:2]) for one in self.sockets)
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The sockets that it attends, which listen."""
+        return self._entrance.sockets
 
     async def start(self) -> None:
-        """Listen, and let in who comes. Raises OSError."""
+        """Be ready to attend sockets."""
         await super().start()
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(
-            self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        make_protocol: Any = self._runner.server
-        self._entrance = server = _Server(make_protocol)
-        self._server = server  # type: ignore[assignment] # of which aiohttp uses these two members
-        refusal: OSError | None = None
-        for family, _, _, _, address in dict.fromkeys(found):
-            try:
-                listening = socket.create_server(
-                    address, family=family, backlog=BACKLOG, reuse_port=self._reuse_port
-                )
-            except OSError as error:
-                if error.errno != errno.EAFNOSUPPORT:
-                    raise
-                refusal = error  # a machine without IPv6, whose names may have such addresses yet
-            else:
-                server.listen(listening)
-        if refusal is not None and not server.sockets:
-            raise refusal
+        self._server = self._entrance  # type: ignore[assignment] # of which aiohttp uses these two members
+
+    def attend(self, sockets: Sequence[socket.socket]) -> None:
+        """Let in who comes by these sockets, which are ours from here on, and by no other ones."""
+        self._entrance.attend(sockets)
 
     async def stop(self) -> None:
-        """Let nobody in any more. Who was on the way in is in: aiohttp ends those it knows of."""
+        """Let in who waits, and nobody after that; aiohttp ends those who are in."""
         await super().stop()
-        if self._entrance is not None:
-            await self._entrance.wait_closed()
+        await self._entrance.wait_closed()
 
 
 class _Server:
@@ -87,38 +68,47 @@ class _Server:
         self._entering: set[asyncio.Task[None]] = set()
         self.sockets: list[socket.socket] = []
 
-    def listen(self, listening: socket.socket) -> None:
-        """Let in who comes by this socket, which is ours from here on."""
-        listening.setblocking(False)
-        self.sockets.append(listening)
-        self._loop.add_reader(listening, self._accept, listening)
-
-    def close(self) -> None:
-        """Let nobody in any more."""
+    def attend(self, sockets: Sequence[socket.socket]) -> None:
+        """Let in who comes by these, and by no others."""
         for listening in self.sockets:
             self._loop.remove_reader(listening)
             listening.close()
-        self.sockets.clear()
+        self.sockets = list(sockets)
+        for listening in sockets:
+            listening.setblocking(False)
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def close(self) -> None:
+        """Let nobody in any more but those who wait: the kernel resets their connections with the
+        socket, unless another process has it too.
+        """
+        for listening in self.sockets:
+            for _ in range(BACKLOG // AT_ONCE):
+                if not self._accept(listening):
+                    break
+        self.attend([])
 
     async def wait_closed(self) -> None:
         """Wait for those that were on their way in."""
         if self._entering:
             await asyncio.wait(self._entering)
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _accept(self, listening: socket.socket) -> bool:
+        """Take some of those who wait. Answers whether there may be more."""
         for _ in range(AT_ONCE):
             try:
                 connection, _ = listening.accept()
             except (BlockingIOError, InterruptedError):
-                return
+                return False
             except ConnectionAbortedError:
                 continue  # it has left again
             except OSError as error:
                 self._rest(listening, error)
-                return
+                return False
             task = self._loop.create_task(self._let_in(connection))
             self._entering.add(task)
             task.add_done_callback(self._entering.discard)
+        return True
 
     async def _let_in(self, connection: socket.socket) -> None:
         connection.setblocking(False)

@@ -13,7 +13,6 @@ from scoreboard.commands import exports
 from scoreboard.commands.actions import read_file
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import open_postgres
-from scoreboard.commands.terminal import program
 from scoreboard.operations.embedded import (
     EmbeddedServerError,
     EmbeddedUrls,
@@ -27,8 +26,10 @@ _DEMO_ACTIONS: Final = "demo-actions.csv"
 
 
 @contextlib.contextmanager
-def with_servers(found: Settings) -> Iterator[tuple[Settings, str]]:
-    """Fill in what is not set, and say how other commands find it. What is set stays untouched."""
+def with_servers(found: Settings) -> Iterator[tuple[Settings, list[str]]]:
+    """Fill in what is not set, with the lines of shell after which other commands find it. What is
+    set stays untouched.
+    """
     directory = exports.DIRECTORY
     wanted = {"postgres": not found.database_url, "redis": not found.redis_url}
     with contextlib.ExitStack() as stack:
@@ -44,7 +45,7 @@ def with_servers(found: Settings) -> Iterator[tuple[Settings, str]]:
         )
         if urls.database_url:
             _prepare(complete)
-        yield complete, _exports(urls)
+        yield complete, exports.lines(urls)
 
 
 @contextlib.contextmanager
@@ -73,11 +74,3 @@ async def _load_demo_actions(complete: Settings) -> None:
         if not await catalogue.list_all(Sought(), limit=1):
             demo = read_file(str(configuration.config_directory() / _DEMO_ACTIONS))
             await catalogue.load(demo.points)
-
-
-def _exports(urls: EmbeddedUrls) -> str:
-    """Show the lines of shell after which other commands use these servers."""
-    lines = exports.lines(urls)
-    return "\n".join(
-        ["", f"  Other commands ({program()} users list) need", *lines, ""] if lines else []
-    )

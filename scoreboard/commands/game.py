@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import signal
 import ssl
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.players import Api, Player
 from scoreboard.commands.screen import Screen
 from scoreboard.commands.spectator import watch
+from scoreboard.endings import ending_signals
 
 # The service lets an address make 20 accounts at once and then one every 3 s. Three begin; one more
 # a second leaves some of that to whoever tries the API by hand from the same address.
@@ -143,10 +143,10 @@ async def _first_of(seconds: float | None, *works: Coroutine[Any, Any, None]) ->
 
 
 async def _asked_to_stop() -> None:
-    """Return on Ctrl-C or SIGTERM."""
+    """Return on Ctrl-C, SIGTERM or the end of the terminal."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = ending_signals()
     for number in numbers:
         loop.add_signal_handler(number, stop.set)
     try:

@@ -7,23 +7,39 @@ import asyncio
 import contextlib
 import errno
 import functools
+import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
+
+import structlog
 
 from scoreboard import configuration, migrations
-from scoreboard.commands import embedding, workers
+from scoreboard.commands import embedding, exports, lifeline, workers
 from scoreboard.commands.arguments import Commands, count
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
-from scoreboard.commands.terminal import first_line, note, program, say, sentence
+from scoreboard.commands.streams import OutputLost
+from scoreboard.commands.terminal import (
+    HANG_UP_SECONDS,
+    first_line,
+    has_terminal,
+    note,
+    program,
+    say,
+    sentence,
+)
 from scoreboard.connections.hints import POSTGRES
+from scoreboard.endings import ending_signals
+from scoreboard.listening import http_address
 from scoreboard.operations import logs
 from scoreboard.settings import Settings
+
+log = structlog.get_logger("scoreboard.serving")
 
 _WAIT_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
@@ -91,13 +107,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     found = configuration.load(host=arguments.host, port=arguments.port, role=arguments.role)
     logs.configure(found.log_level, found.log_format, found.instance)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_ended_by_sigterm())
-        servers = ""
+        supervises = arguments.workers > 1 and arguments.lifeline is None
+        stack.enter_context(_ended_by_signals(_leave_if_hung_up() if supervises else _leave))
+        servers: list[str] = []
         if arguments.embedded:
             found, servers = stack.enter_context(embedding.with_servers(found))
-        # After uvloop SIGTERM would again end the process where it stands, which would leave the
+        # After uvloop a signal would again end the process where it stands, which would leave the
         # embedded servers behind; they are on their way out already.
-        stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
+        for number in ending_signals():
+            stack.callback(signal.signal, number, signal.SIG_IGN)
         configuration.require_servers(found)
         check_redis_url(found)
         check_amqp_url(found)
@@ -105,9 +123,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         on_listening = functools.partial(_welcome, servers if arguments.embedded else None)
         try:
             if arguments.lifeline is not None:
-                listening = stack.enter_context(workers.lifeline(arguments.lifeline))
-                _listen(found, listening, reuse_port=True)
-            elif arguments.workers > 1:
+                _listen(found, supervisor=stack.enter_context(lifeline.joined(arguments.lifeline)))
+            elif supervises:
                 _supervise(found, arguments, on_listening)
             else:
                 _listen(found, on_listening)
@@ -117,13 +134,16 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _listen(
-    found: Settings, on_listening: Callable[[str], None], *, reuse_port: bool = False
+    found: Settings,
+    on_listening: Callable[[str], None] = lambda _: None,
+    *,
+    supervisor: lifeline.Lifeline | None = None,
 ) -> None:
     import uvloop
 
     from scoreboard import app  # brings aiohttp, which no other command has to wait for
 
-    uvloop.run(app.serve(found, on_listening, reuse_port=reuse_port))
+    uvloop.run(app.serve(found, on_listening, supervisor=supervisor))
 
 
 def _supervise(
@@ -138,9 +158,10 @@ def _supervise(
             f"only when it compares versions, every {found.reconcile_seconds:g} s."
         )
     with (
-        workers.reserved_port(found.host, found.port) as port,
+        workers.seats(found.host, found.port, arguments.workers) as seats,
         workers.metrics_directory() as directory,
     ):
+        port = seats[0][0].getsockname()[1]
         decided = {"host": found.host, "port": str(port), "role": found.role}
         if arguments.embedded:
             decided |= {
@@ -149,35 +170,72 @@ def _supervise(
                 "jwt_secret": found.jwt_secret,
             }
         supervisor = workers.Supervisor(
-            arguments.workers,
+            seats,
             [sys.executable, "-m", "scoreboard", "serve", "--lifeline"],
             {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()}
             | {workers.METRICS_DIRECTORY: directory},
             instance=found.instance,
             end_seconds=found.drain_seconds + found.shutdown_seconds,
         )
-        address = (
-            f"http://[{found.host}]:{port}" if ":" in found.host else f"http://{found.host}:{port}"
-        )
+        address = http_address(found.host, port)
         asyncio.run(supervisor.run(functools.partial(on_listening, address)))
 
 
 def _why_not_listening(found: Settings, error: OSError) -> str:
+    host, port = found.host, found.port
     if error.errno == errno.EADDRINUSE:
         return (
-            f"Port {found.port} on {found.host} is taken by another program. End that one, or "
+            f"Port {port} on {host} is taken by another program. End that one, or "
             "choose another port: --port 8081, or SCOREBOARD_PORT; --port 0 takes a free one."
         )
-    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return f"This machine has no address {found.host}: set --host or SCOREBOARD_HOST."
-    return f"Cannot listen on {found.host}, port {found.port}: {sentence(error.strerror or error)}"
+    if isinstance(error, socket.gaierror):
+        return (
+            f"No address is known of {host}: set --host or SCOREBOARD_HOST to an address of this "
+            "machine. 127.0.0.1 is for programs on it alone, 0.0.0.0 or :: for everybody who "
+            "reaches it."
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"This machine has no address {host}: set --host or SCOREBOARD_HOST."
+    if error.errno == errno.EACCES:
+        return (
+            f"Port {port} on {host} is not for every user: mostly those below 1024 are not. Choose "
+            "another one, --port 8080, and let a proxy or the firewall lead there; or give the "
+            "process CAP_NET_BIND_SERVICE."
+        )
+    return f"Cannot listen on {host}, port {port}: {sentence(error.strerror or error)}"
 
 
-def _welcome(servers: str | None, address: str) -> None:
-    """Say where everything is, to a person who is trying it out."""
-    if servers is not None and sys.stdout.isatty():
-        say(_WELCOME.format(address=address, program=program(), servers=servers))
+def _welcome(servers: list[str] | None, address: str) -> None:
+    """Say where everything is, to a person who is trying it out; to a log, where there is no
+    terminal.
+    """
+    if servers is None:
+        return
+    # A client cannot go everywhere; this machine is a part of it.
+    for everywhere in ("//0.0.0.0:", "//[::]:"):
+        address = address.replace(everywhere, "//127.0.0.1:")
+    if not sys.stdout.isatty():
+        log.info("scoreboard.serving.embedded", **_facts(servers, address))
+        return
+    others = [f"  Other commands ({program()} users list) need", *servers]
+    lines = "\n".join(["", *others, ""]) if servers else ""
+    with contextlib.suppress(OutputLost):  # it serves all the same
+        say(_WELCOME.format(address=address, program=program(), servers=lines))
         sys.stdout.flush()
+
+
+def _facts(servers: list[str], address: str) -> dict[str, Any]:
+    return {
+        "address": address,
+        "players": f"{program()} demo --url {address}",
+        "offers": f"{address}/docs",
+        "board": f"{address}/api/leaderboard",
+        "stream": f"{address}/api/leaderboard/stream",
+        "account": f"POST {address}/api/auth/register with username, email and password",
+        "data": str(exports.DIRECTORY.resolve()),
+        "other_commands_need": [line.strip() for line in servers],
+        "end": f"Ctrl-C, or kill {os.getpid()}",
+    }
 
 
 # Waiting for PostgreSQL.
@@ -224,17 +282,37 @@ def _advice(problem: migrations.MigrationError, *, may_embed: bool) -> str:
 # Signals.
 
 
+Handler = Callable[[int, FrameType | None], None]
+
+
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind the process until the service listens for it itself, so that the embedded
-    servers end with it.
+def _ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
+    """Let what asks a process to end unwind it until the service listens for that itself, so that
+    the embedded servers end with it.
     """
-    before = signal.signal(signal.SIGTERM, _leave)
+    numbers = [number for number in ending_signals() if number != signal.SIGINT]  # unwinds anyway
+    handlers = dict.fromkeys(numbers, _leave) | {signal.SIGHUP: on_hang_up}
+    before = {number: signal.signal(number, handlers[number]) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _leave(_: int, __: FrameType | None) -> NoReturn:
     raise SystemExit(0)
+
+
+def _leave_if_hung_up() -> Handler:
+    """What SIGHUP does before there are workers to be renewed: nothing, unless it is the end of our
+    terminal.
+    """
+    had_terminal = has_terminal()
+
+    def hung_up(_: int, __: FrameType | None) -> None:
+        time.sleep(HANG_UP_SECONDS)
+        if had_terminal and not has_terminal():
+            raise SystemExit(0)
+
+    return hung_up

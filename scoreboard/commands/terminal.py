@@ -7,12 +7,17 @@ Line breaks are ours. A value that may hold one is escaped before (`unicode.esca
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import sys
+from typing import Final
 
 from scoreboard.unicode import escaped
+
+# A terminal that ends sends SIGHUP, and is gone this much later at the latest.
+HANG_UP_SECONDS: Final = 0.2
 
 
 def say(text: str) -> None:
@@ -21,13 +26,25 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Write a line beside the answer: progress, a warning, a failure."""
-    sys.stderr.write(f"{_harmless(text)}\n")
-    sys.stderr.flush()
+    """Write a line beside the answer: progress, a warning, a failure. One that standard error does
+    not take is lost: there is no other place to say so.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{_harmless(text)}\n")
+        sys.stderr.flush()
 
 
 def _harmless(text: str) -> str:
     return "\n".join(map(escaped, text.split("\n")))
+
+
+def has_terminal() -> bool:
+    """Whether a terminal belongs to this process, be it in the background of it."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def program() -> str:

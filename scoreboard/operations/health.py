@@ -23,6 +23,7 @@ from scoreboard.timestamps import timestamp
 log = structlog.get_logger("scoreboard.health")
 
 _PROBE_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.02
 # What it means when a part is away: for one that takes submissions, and for one that only shows.
 _EFFECTS: Final = {
     "postgresql": (
@@ -115,6 +116,7 @@ class Health:
         self._parts = parts
         self._metrics = metrics
         self._leaving = False
+        self._succeeded = False
 
     async def run(self) -> None:
         """Probe until cancelled: each part by itself, because one that hangs would make what is
@@ -146,10 +148,21 @@ class Health:
         """Say from now on that requests should go elsewhere."""
         self._leaving = True
 
+    def be_succeeded(self) -> None:
+        """Do not say so: another process listens in our place, and whoever asks after our end asks
+        that one. Those whom we let in before are still answered.
+        """
+        self._succeeded = True
+
+    async def becomes_ready(self) -> None:
+        """Wait until there is a board to show, as there is mostly from the start."""
+        while self.state == "starting":  # noqa: ASYNC110 - it is a look at somebody else's board
+            await asyncio.sleep(_LOOK_SECONDS)
+
     @property
     def state(self) -> Literal["starting", "ready", "leaving"]:
         """Where this instance is in its life: without a board it has nothing to show yet."""
-        if self._leaving:
+        if self._leaving and not self._succeeded:
             return "leaving"
         return "ready" if self._version() >= 0 else "starting"
 

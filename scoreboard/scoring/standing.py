@@ -75,7 +75,7 @@ class Standings:
         """
         wanted = {"after": after, "limit": limit, "part": part, "since": since}
         statement = SQL["find_places" if part else "read_places"]
-        rows = await self._postgres.fetch(statement, wanted)
+        rows = await self._postgres.read(statement, wanted)
         if not rows:
             raise self._postgres.lacks("board")
         found = tuple(Place(*row[2:]) for row in rows if row[2] is not None)

@@ -143,16 +143,16 @@ BENEATH: Final = (
     Guard(
         "nobody comes in after the end who was on the way in",
         "scoreboard/api/site.py",
-        "            await self._entrance.wait_closed()\n",
-        "            pass\n",
+        "        await self._entrance.wait_closed()\n",
+        "",
         "tests/integration/test_site.py::test_nobody_comes_in_after_the_end_who_was_on_the_way_in",
     ),
     Guard(
         "an address of a kind that this machine lacks is passed over",
-        "scoreboard/api/site.py",
-        "                if error.errno != errno.EAFNOSUPPORT:\n",
+        "scoreboard/listening.py",
+        "                if error.errno not in _NOT_HERE:\n",
         "                if True:\n",
-        "tests/integration/test_site.py::test_a_machine_without_ipv6_is_listened_on_by_ipv4",
+        "tests/unit/test_listening.py::test_a_machine_without_ipv6_is_listened_on_by_ipv4",
     ),
     Guard(
         "a refusal by a limit ends the connection",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from scoreboard import keys
+from scoreboard.live.relay import Relay
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.proxy import TcpProxy
@@ -133,3 +134,22 @@ async def test_an_alarm_of_rabbitmq_is_said_for_as_long_as_it_lasts_and_nobody_i
     await eventually(lambda: two.metric("events_received_total") > received)
     await one.stop()
     await two.stop()
+
+
+async def test_an_instance_has_the_copy_to_show_before_it_has_asked_the_ledger(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may start in the place of another one while a table is locked."""
+    first = await start()
+    await eventually(lambda: first.app[keys.HEALTH].state == "ready")
+    await first.board()  # which leaves it in Redis
+
+    async def waits_for_a_lock(_: Relay) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Relay, "reconcile", waits_for_a_lock)
+    second = await start()
+
+    assert second.app[keys.HEALTH].state == "ready"
+    stream = await second.open_stream()
+    await stream.until(first.app[keys.HUB].version)

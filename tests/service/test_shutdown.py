@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 
 from scoreboard import keys
+from scoreboard.api.site import AT_ONCE
 from scoreboard.scoring.model import Grant, Submission
 from tests.attacks.wire import connected
 from tests.eventually import eventually
@@ -16,6 +20,7 @@ from tests.instances import Instance, test_settings
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, grants, holding, sql
 
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n"
 LOCK = "LOCK TABLE ledger IN EXCLUSIVE MODE"
 
 
@@ -138,6 +143,52 @@ async def test_a_part_that_cannot_be_closed_leaves_no_other_open(
     await eventually(
         lambda: sql(database_url, f"{sessions} AND datname = current_database()") == [(0,)]
     )
+
+
+def _asking(instance: Instance) -> socket.socket:
+    """A connection with a request on it, which the kernel has and the instance not yet."""
+    client = _connected(instance)
+    client.sendall(HEALTH)
+    return client
+
+
+def _connected(instance: Instance) -> socket.socket:
+    address = urlsplit(instance.url)
+    client = socket.create_connection((address.hostname, address.port), timeout=10)
+    client.settimeout(10)
+    return client
+
+
+async def _answer(client: socket.socket) -> bytes:
+    return await asyncio.to_thread(client.recv, 15)
+
+
+async def test_who_stood_in_the_queue_at_the_end_is_answered(start: Start) -> None:
+    """The kernel would reset their connections."""
+    instance = await start()
+    with ExitStack() as stack:
+        clients = [stack.enter_context(_asking(instance)) for _ in range(3 * AT_ONCE)]
+        ending = asyncio.create_task(instance.runner.cleanup())
+        answers = await asyncio.gather(*map(_answer, clients))
+        await ending
+
+    assert set(answers) == {b"HTTP/1.1 200 OK"}
+
+
+async def test_who_came_in_a_moment_before_the_end_is_heard(start: Start) -> None:
+    """Aiohttp would close a connection that has not asked for anything yet."""
+    instance = await start()
+    with _connected(instance) as client:
+        server = instance.runner.server
+        assert server is not None
+        await eventually(lambda: server.connections)
+        ending = asyncio.create_task(instance.runner.cleanup())
+        await asyncio.wait([ending], timeout=0.2)
+        client.sendall(HEALTH)
+        answer = await _answer(client)
+        await ending
+
+    assert answer == b"HTTP/1.1 200 OK"
 
 
 def _accepted(instance: Instance) -> list[Submission]:

@@ -4,104 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import http.client
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-import scoreboard
 from scoreboard.commands import workers
+from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.worker import Worker
 from scoreboard.commands.workers import METRICS_DIRECTORY, Supervisor
 from tests.eventually import eventually
-from tests.instances import SECRET, UNLIMITED
 from tests.servers.ports import ReservedPort
+from tests.workers import PATIENCE, Group, environment_of, serving
 from tests.world import sql
 
 pytestmark = pytest.mark.slow
-PATIENCE = 60.0
-
-
-class Group:
-    """A supervisor and its workers."""
-
-    def __init__(self, supervisor: subprocess.Popen[bytes], port: int) -> None:
-        self.supervisor = supervisor
-        self.port = port
-
-    def workers(self) -> set[int]:
-        """The process ids of the workers that are there now."""
-        with suppress(psutil.NoSuchProcess):
-            children = psutil.Process(self.supervisor.pid).children()
-            return {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
-        return set()
-
-    def get(self, path: str) -> bytes:
-        """The answer over a connection of its own, so whichever worker the kernel chooses."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            assert response.status == 200
-            return response.read()
-        finally:
-            connection.close()
-
-    def instances(self) -> set[str]:
-        """Who answers, asked often enough to hear everybody."""
-        return {json.loads(self.get("/healthz"))["instance"] for _ in range(40)}
-
-    def answers(self) -> bool:
-        with suppress(OSError, http.client.HTTPException):
-            return bool(self.get("/healthz"))
-        return False
-
-    def metric(self, pattern: str) -> float:
-        found = re.search(rf"^scoreboard_{pattern} (\S+)$", self.get("/metrics").decode(), re.M)
-        return float(found[1]) if found else 0.0
 
 
 @pytest.fixture
 def environment(database_url: str, redis_url: str, amqp_url: str) -> dict[str, str]:
-    inherited = {key: value for key, value in os.environ.items() if "SCOREBOARD_" not in key}
-    return inherited | {
-        "PYTHONPATH": str(Path(scoreboard.__file__).parents[1]),
-        "SCOREBOARD_DATABASE_URL": database_url,
-        "SCOREBOARD_REDIS_URL": redis_url,
-        "SCOREBOARD_AMQP_URL": amqp_url,
-        "SCOREBOARD_JWT_SECRET": SECRET,
-        "SCOREBOARD_RATE_LIMIT_PER_IP": UNLIMITED,
-        "SCOREBOARD_INSTANCE": "web",
-    }
-
-
-@contextmanager
-def serving(environment: dict[str, str], port: int, workers: int = 2) -> Iterator[Group]:
-    command = [sys.executable, "-m", "scoreboard", "serve", "--workers", str(workers)]
-    with subprocess.Popen(
-        [*command, "--port", str(port)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as supervisor:
-        group = Group(supervisor, port)
-        try:
-            yield group
-        finally:
-            supervisor.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                supervisor.communicate(timeout=PATIENCE)
-            supervisor.kill()
+    return environment_of(database_url, redis_url, amqp_url)
 
 
 @pytest.fixture
@@ -152,10 +82,7 @@ async def test_sighup_replaces_every_worker_and_somebody_answers_throughout(grou
     group.supervisor.send_signal(signal.SIGHUP)
 
     def replaced() -> bool:
-        # Refused would mean that nobody listens; a reset is the kernel's, for a connection that
-        # stood in the queue of a worker in the moment of its end.
-        with suppress(ConnectionResetError, http.client.RemoteDisconnected):
-            group.get("/healthz")
+        group.get("/readyz")
         now = group.workers()
         return len(now) == 2 and not now & before
 
@@ -212,6 +139,20 @@ async def test_workers_that_cannot_start_end_the_supervisor(
     port.release()
 
 
+def test_sighup_before_there_are_workers_ends_nothing(environment: dict[str, str]) -> None:
+    port = ReservedPort()
+    environment |= {"SCOREBOARD_DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    with serving(environment, port.number) as group:
+        assert group.supervisor.stderr is not None
+        assert b"waiting" in group.supervisor.stderr.readline()
+        group.supervisor.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            group.supervisor.wait(1.0)
+        group.supervisor.terminate()
+        assert group.supervisor.wait(PATIENCE) == 0
+    port.release()
+
+
 class HeldStarts:
     """Every process that is started from now on, and its starter waits until it may go on."""
 
@@ -228,32 +169,69 @@ class HeldStarts:
         return process
 
 
+class Run:
+    """A supervisor in this process, whose two workers say that they are ready and serve nothing."""
+
+    def __init__(
+        self, directory: Path, says: str = "os.write(line, b'ur'); time.sleep(60)"
+    ) -> None:
+        self.words = directory / "says.py"
+        self.will(says)
+        self.stack = ExitStack()
+        self.seats = self.stack.enter_context(workers.seats("127.0.0.1", 0, 2))
+        command = [sys.executable, "-c", f"import runpy; runpy.run_path({str(self.words)!r})"]
+        environment = {METRICS_DIRECTORY: str(directory)}
+        self.supervisor = Supervisor(
+            self.seats, command, environment, instance="web", end_seconds=PATIENCE
+        )
+        self.listens = asyncio.Event()
+        self.task = asyncio.create_task(self.supervisor.run(self.listens.set))
+
+    def will(self, says: str) -> None:
+        """What those will do that are started from now on."""
+        script = f"import os, sys, time\nline = int(sys.argv[1])\n{says}\n"
+        self.words.write_text(script)
+
+    @property
+    def workers(self) -> list[Worker]:
+        return self.supervisor._workers
+
+    def numbers(self) -> list[int]:
+        return sorted(worker.number for worker in self.workers)
+
+    def renew(self) -> None:
+        self.supervisor._hung_up(had_terminal=False)
+
+    def attended(self) -> list[int]:
+        """Who is to let in who comes to each seat, by the process."""
+        found = {seat: each.process.pid for each in self.workers for seat in each.attends}
+        return [found[seat] for seat in sorted(found)]
+
+    async def end(self) -> None:
+        self.supervisor._stop()
+        with suppress(CommandFailed):
+            await self.task
+        self.stack.close()
+
+
 @pytest.fixture
-async def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Supervisor]:
-    """It has two workers, which serve nothing."""
+async def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
     monkeypatch.setattr(workers, "_HEALTHY_SECONDS", 0.0)  # so that a dead one is replaced at once
-    idle = "import os, sys, time; os.write(int(sys.argv[1]), b'+'); time.sleep(60)"
-    supervisor = Supervisor(
-        2,
-        [sys.executable, "-c", idle],
-        {METRICS_DIRECTORY: str(tmp_path)},
-        instance="web",
-        end_seconds=PATIENCE,
-    )
-    await supervisor._start_all()
-    yield supervisor
-    await supervisor._end_all()
+    run = Run(tmp_path)
+    await asyncio.wait_for(run.listens.wait(), PATIENCE)
+    yield run
+    await run.end()
 
 
 async def test_a_worker_that_is_just_being_started_ends_before_its_supervisor(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = HeldStarts(monkeypatch)
-    supervisor._workers[1].kill()
+    run.workers[0].process.kill()
     await eventually(lambda: held.processes, within_seconds=PATIENCE)
 
-    ending = asyncio.create_task(supervisor._end_all())
-    await eventually(lambda: not supervisor._workers, within_seconds=PATIENCE)
+    ending = asyncio.create_task(run.end())
+    await asyncio.sleep(0)
     held.go_on.set()
     await ending
 
@@ -261,13 +239,158 @@ async def test_a_worker_that_is_just_being_started_ends_before_its_supervisor(
 
 
 async def test_workers_that_die_together_are_replaced_each_under_a_name_of_its_own(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+    run: Run,
 ) -> None:
-    held = HeldStarts(monkeypatch)
-    for worker in supervisor._workers.values():
-        worker.kill()
-    await eventually(lambda: not supervisor._workers, within_seconds=PATIENCE)
+    before = list(run.workers)
+    for worker in before:
+        worker.process.kill()
 
-    held.go_on.set()
+    await eventually(
+        lambda: run.numbers() == [1, 2] and not set(run.workers) & set(before),
+        within_seconds=PATIENCE,
+    )
 
-    await eventually(lambda: set(supervisor._workers) == {1, 2}, within_seconds=PATIENCE)
+
+async def test_the_seat_of_a_worker_that_died_is_attended_by_another_one_meanwhile(
+    run: Run,
+) -> None:
+    first, second = (worker.process.pid for worker in run.workers)
+    assert run.attended() == [first, second]
+    run.will("os.write(line, b'u'); time.sleep(60)")  # it is up, and has no board
+
+    run.workers[0].process.kill()
+
+    await eventually(lambda: run.attended() == [second, second], within_seconds=PATIENCE)
+    await eventually(lambda: [each.state for each in run.workers] == ["ready", "up"])
+    run.workers[1].state = "ready"
+    run.supervisor._changed.set()
+    await eventually(lambda: run.attended() == [run.workers[1].process.pid, second])
+
+
+async def test_a_worker_that_somebody_tells_to_end_is_replaced_before_it_has_ended(
+    run: Run,
+) -> None:
+    leaving = run.workers[0]
+    leaving.state = "leaving"
+
+    run.supervisor._changed.set()
+
+    await eventually(lambda: len(run.workers) == 3, within_seconds=PATIENCE)
+    assert leaving in run.workers
+
+
+async def test_nobody_ends_who_is_not_succeeded_by_one_that_is_ready(run: Run) -> None:
+    before = list(run.workers)
+    run.will("os.write(line, b'u'); time.sleep(60)")  # it is up, and has no board
+
+    run.renew()
+    await eventually(lambda: [each.state for each in run.workers[2:]] == ["up"])
+    await asyncio.sleep(0)
+    assert run.attended() == [worker.process.pid for worker in before]
+
+    run.workers[2].state = "ready"
+    run.supervisor._changed.set()
+    await eventually(lambda: before[0] not in run.workers, within_seconds=PATIENCE)
+    assert before[1] in run.workers
+
+
+async def test_both_die_while_they_are_renewed_and_their_successors_stay(run: Run) -> None:
+    before = list(run.workers)
+    run.will("os.write(line, b'u'); time.sleep(0.3); os.write(line, b'r'); time.sleep(60)")
+    run.renew()
+    await eventually(lambda: len(run.workers) == 3, within_seconds=PATIENCE)
+    successor = run.workers[2]
+
+    for worker in before:
+        worker.process.kill()
+
+    await eventually(
+        lambda: len(run.workers) == 2 and not run.supervisor._renewal, within_seconds=PATIENCE
+    )
+    assert successor in run.workers
+    assert len(run.attended()) == 2
+
+
+async def test_successors_that_die_are_given_up_after_a_few_and_the_older_ones_go_on(
+    run: Run,
+) -> None:
+    before = list(run.workers)
+    attempts = run.words.with_name("attempts")
+    run.will(f"open({str(attempts)!r}, 'a').write('.'); sys.exit(1)")
+
+    run.renew()
+    await eventually(lambda: run.supervisor._renewal is None, within_seconds=PATIENCE)
+
+    assert run.workers == before
+    assert attempts.read_text() == "..."
+
+
+async def test_a_successor_that_does_not_become_ready_is_given_up(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = list(run.workers)
+    monkeypatch.setattr(workers, "_READY_SECONDS", 0.5)
+    run.will("os.write(line, b'u'); time.sleep(60)")
+
+    run.renew()
+    await eventually(lambda: len(run.workers) == 3, within_seconds=PATIENCE)
+    await eventually(lambda: run.workers == before, within_seconds=PATIENCE)
+
+    assert run.attended() == [worker.process.pid for worker in before]
+
+
+async def test_two_renewals_at_once_leave_workers_that_were_started_after_the_second(
+    run: Run,
+) -> None:
+    before = list(run.workers)
+    run.renew()
+    await eventually(lambda: len(run.workers) == 3, within_seconds=PATIENCE)
+    run.renew()
+
+    await eventually(
+        lambda: not run.supervisor._renewal and len(run.workers) == 2, within_seconds=PATIENCE
+    )
+    assert not set(run.workers) & set(before)
+    assert {worker.generation for worker in run.workers} == {2}
+
+
+async def test_a_renewal_ends_a_crash_loop_at_once_when_its_cause_is_mended(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_HEALTHY_SECONDS", PATIENCE)
+    monkeypatch.setattr(workers, "_BACKOFF_FIRST_SECONDS", PATIENCE)
+    run.will("sys.exit(1)")
+    for worker in list(run.workers):
+        worker.process.kill()
+    await eventually(lambda: not run.workers, within_seconds=PATIENCE)
+
+    run.will("os.write(line, b'ur'); time.sleep(60)")
+    run.renew()
+
+    await eventually(lambda: len(run.attended()) == 2, within_seconds=PATIENCE)
+
+
+async def test_an_end_in_the_midst_of_a_renewal_leaves_nobody(run: Run) -> None:
+    run.will("os.write(line, b'u'); time.sleep(60)")
+    run.renew()
+    await eventually(lambda: len(run.workers) == 3, within_seconds=PATIENCE)
+    pids = [worker.process.pid for worker in run.workers]
+
+    await run.end()
+
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+async def test_gauges_that_cannot_be_forgotten_cost_no_worker(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no such thing")
+
+    monkeypatch.setattr(workers, "_forget_gauges", fail)
+    before = list(run.workers)
+    before[0].process.kill()
+
+    await eventually(
+        lambda: len(run.workers) == 2 and before[0] not in run.workers, within_seconds=PATIENCE
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import unicodedata
@@ -22,14 +24,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scoreboard
-from scoreboard import cli
-from scoreboard.commands import action_file, embedding, serving
+from scoreboard import cli, configuration
+from scoreboard.commands import action_file, exports, serving
 from scoreboard.commands.players import retry_after_seconds
 from scoreboard.commands.reports import report_list
 from scoreboard.commands.screen import Screen
 from scoreboard.commands.terminal import note, program, say
 from scoreboard.commands.verification import Comparison
 from scoreboard.connections import sentinels
+from scoreboard.operations import logs
 from scoreboard.operations.embedded import EmbeddedUrls
 from scoreboard.scoring.catalogue import Action
 from tests.properties.strategies import action_ids
@@ -207,7 +210,7 @@ class TestConfiguration:
         terminal = Terminal()
         monkeypatch.setattr("sys.stdout", terminal)
         monkeypatch.setattr("sys.argv", [".venv/bin/scoreboard", "serve"])
-        servers = embedding._exports(EmbeddedUrls("postgresql://a@/a?host=b", None))
+        servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
         serving._welcome(servers, "http://127.0.0.1:1")
         shown = terminal.getvalue()
         assert "Open http://127.0.0.1:1 to watch the board live." in shown.strip().splitlines()[0]
@@ -216,6 +219,46 @@ class TestConfiguration:
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         [user] = re.findall(r"-d '(\{.*\})'", shown)
         assert f"-d '{user}'" in readme
+
+    def test_without_a_terminal_the_log_has_what_the_welcome_says(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        logs.configure("info", "json", "web")
+        servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
+        serving._welcome(servers, "http://[::]:1")  # where nobody can go
+        structlog.reset_defaults()
+        output = capsys.readouterr()
+        assert output.out == ""
+        facts = json.loads(output.err)
+        assert facts["event"] == "scoreboard.serving.embedded"
+        assert facts["address"] == "http://127.0.0.1:1"
+        assert facts["data"] == str(Path(".scoreboard").resolve())
+        assert "demo --url http://127.0.0.1:1" in facts["players"]
+        assert facts["other_commands_need"] == [line.strip() for line in servers]
+        assert f"kill {os.getpid()}" in facts["end"]
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (OSError(errno.EADDRINUSE, ""), "Port 80 on here is taken"),
+            (OSError(errno.EADDRNOTAVAIL, ""), "This machine has no address here"),
+            (OSError(errno.EACCES, ""), "those below 1024"),
+            (socket.gaierror(socket.EAI_NONAME, "no"), "No address is known of here"),
+            (OSError(errno.EIO, "it is broken"), "Cannot listen on here, port 80: it is broken."),
+        ],
+    )
+    def test_why_it_cannot_listen_is_said_with_what_to_do(self, error: OSError, said: str) -> None:
+        found = configuration.load({}, host="here", port=80)
+        assert said in serving._why_not_listening(found, error)
+
+    @pytest.mark.parametrize("host", ["", " "])
+    def test_an_empty_host_is_refused_with_those_that_may_be_meant(
+        self, run: Run, host: str
+    ) -> None:
+        for code, _, err in (run("serve", "--host", host), run("serve", SCOREBOARD_HOST=host)):
+            assert code == 2
+            assert "127.0.0.1" in err
+            assert "0.0.0.0" in err
 
     def test_the_program_is_named_as_it_was_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/scoreboard")

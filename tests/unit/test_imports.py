@@ -122,6 +122,8 @@ FLOW = (
     "settings",
     "handed_over",
     "findings",
+    "listening",
+    "endings",
     "errors",
     "timestamps",
     "unicode",

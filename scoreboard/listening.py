@@ -1,0 +1,91 @@
+"""Where a process listens: the addresses that a host's name has, and sockets bound to them."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import ExitStack
+from typing import Final
+
+BACKLOG: Final = 4096
+
+_EVERYWHERE_IPV4: Final = (socket.AF_INET, "0.0.0.0")  # noqa: S104 - when asked for
+_EVERYWHERE_IPV6: Final = "::"
+# A machine without IPv6, whose names may have such addresses yet: it has no such sockets, or no
+# such address.
+_NOT_HERE: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def bound_sockets(host: str, port: int, *, shares_port: bool = False) -> list[socket.socket]:
+    """Bind a socket to each address of `host` that this machine has; they do not listen yet.
+
+    `host` is a name or an address, an IPv6 one with brackets or without; `::` is every address of
+    this machine, IPv4 ones as well. Port 0 takes a free one, the same for all. `shares_port`: other
+    sockets that say so too may have the port. Raises OSError (gaierror when nobody knows the name).
+    """
+    refusal: OSError | None = None
+    bound: list[socket.socket] = []
+    with ExitStack() as stack:
+        for family, address in _addresses(host):
+            try:
+                one = _bound(family, address, port, shares_port=shares_port)
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                refusal = error
+                continue
+            bound.append(stack.enter_context(one))
+            port = one.getsockname()[1]
+        if refusal is not None and not bound:
+            raise refusal
+        stack.pop_all()
+    return bound
+
+
+def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """The same, and listen. Raises OSError."""
+    bound = bound_sockets(host, port)
+    with ExitStack() as stack:
+        for one in bound:
+            stack.enter_context(one)
+            one.listen(BACKLOG)
+        stack.pop_all()
+    return bound
+
+
+def http_address(host: str, port: int) -> str:
+    """An address, as clients write it."""
+    name = without_brackets(host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
+def without_brackets(host: str) -> str:
+    """The address itself, where it was written as in a URL: [::1]."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def _addresses(host: str) -> list[tuple[int, str]]:
+    """Two sockets stand for `::`, so that an IPv4 client has an IPv4 address."""
+    try:
+        found = socket.getaddrinfo(without_brackets(host), None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a name that cannot be one: a part of it is empty, or too long
+        raise socket.gaierror(socket.EAI_NONAME, "it is no name") from error
+    addresses = [(int(family), str(address[0])) for family, _, _, _, address in found]
+    if any(address == _EVERYWHERE_IPV6 for _, address in addresses):
+        addresses.append(_EVERYWHERE_IPV4)
+    return list(dict.fromkeys(addresses))
+
+
+def _bound(family: int, address: str, port: int, *, shares_port: bool) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind((address, port))
+    except BaseException:
+        one.close()
+        raise
+    return one

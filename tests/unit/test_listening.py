@@ -1,0 +1,129 @@
+"""Where a process listens: what a host's name means, and what a machine does not have."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from scoreboard.listening import bound_sockets, http_address, listening_sockets
+
+BOTH = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
+
+
+@contextmanager
+def listening(host: str, port: int = 0) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(one) for one in listening_sockets(host, port)]
+
+
+def places(sockets: list[socket.socket]) -> list[str]:
+    return [one.getsockname()[0] for one in sockets]
+
+
+def ports(sockets: list[socket.socket]) -> set[int]:
+    return {one.getsockname()[1] for one in sockets}
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every name has an address of both kinds."""
+
+    def addresses_of(*_: Any, **__: Any) -> list[Any]:
+        return [(family, socket.SOCK_STREAM, 6, "", (at, 0)) for family, at in BOTH]
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses_of)
+
+
+def without_ipv6(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """As in a container: there are no such sockets, or no such address."""
+
+    class Without(socket.socket):
+        def bind(self, address: Any) -> None:
+            if self.family == socket.AF_INET6:
+                raise OSError(number, "not here")
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", Without)
+
+
+@pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_a_machine_without_ipv6_is_listened_on_by_ipv4(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    without_ipv6(monkeypatch, number)
+
+    with listening("localhost") as sockets:
+        assert places(sockets) == ["127.0.0.1"]
+
+
+def test_an_address_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_ipv6(monkeypatch, errno.EADDRNOTAVAIL)
+
+    with pytest.raises(OSError, match="not here"):
+        bound_sockets("::1", 0)
+
+
+@pytest.mark.usefixtures("names")
+def test_a_free_port_is_the_same_for_every_address_of_a_name() -> None:
+    with listening("localhost") as sockets:
+        assert places(sockets) == ["::1", "127.0.0.1"]
+        assert len(ports(sockets)) == 1
+
+
+@pytest.mark.parametrize("host", ["::", "[::]"])
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
+def test_two_colons_are_every_address_and_a_client_has_its_own(host: str, client: str) -> None:
+    with listening(host) as sockets:
+        [port] = ports(sockets)
+        with socket.create_connection((client, port), timeout=5):
+            accepted = [peer[0] for peer in map(_peer, sockets) if peer]
+
+    assert accepted == [client]  # and not ::ffff:127.0.0.1
+
+
+def _peer(one: socket.socket) -> Any:
+    one.setblocking(False)
+    try:
+        connection, peer = one.accept()
+    except BlockingIOError:
+        return None
+    connection.close()
+    return peer
+
+
+def test_an_address_with_brackets_is_that_address() -> None:
+    with listening("[::1]") as sockets:
+        assert places(sockets) == ["::1"]
+
+
+def test_a_port_that_somebody_has_is_refused_and_nothing_is_left_bound() -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for _ in range(2):
+            with pytest.raises(OSError, match="in use") as raised:
+                bound_sockets("::", port)
+            assert raised.value.errno == errno.EADDRINUSE
+        with socket.socket(socket.AF_INET6) as free:
+            free.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            free.bind(("::", port))
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("::1", "http://[::1]:80"),
+        ("[::1]", "http://[::1]:80"),
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("localhost", "http://localhost:80"),
+    ],
+)
+def test_an_address_is_shown_as_clients_write_it(host: str, address: str) -> None:
+    assert http_address(host, 80) == address
