@@ -74,6 +74,8 @@ class Report:
     acknowledged: int
     events: int
     streams: int
+    reads: int
+    reads_in_doubt: int
     memory_bytes: int
 
     def __str__(self) -> str:
@@ -83,7 +85,8 @@ class Report:
         return (
             f"seed {self.seed}, {self.seconds:.0f} s, {self.faults.total()} faults of "
             f"{len(self.faults)} kinds; {self.acknowledged} submissions acknowledged ({answers}), "
-            f"{self.events} events over {self.streams} streams; lost: nothing; memory "
+            f"{self.events} events over {self.streams} streams; {self.reads} reads, "
+            f"{self.reads_in_doubt} of them in doubt; lost: nothing; memory "
             f"{self.memory_bytes / 2**20:+.1f} MiB"
         )
 
@@ -125,6 +128,8 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
                 len(load.acknowledged),
                 sum(len(subscriber.versions) for subscriber in load.subscribers),
                 sum(subscriber.streams for subscriber in load.subscribers),
+                load.reads.total(),
+                load.reads_in_doubt,
                 grown,
             )
     except BaseException as error:
