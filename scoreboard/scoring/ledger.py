@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -28,7 +27,6 @@ from scoreboard.connections.session import (
     TransactionAborted,
 )
 from scoreboard.errors import (
-    ActionDisabled,
     AlreadyGranted,
     LedgerUnavailable,
     ScoreboardError,
@@ -36,33 +34,23 @@ from scoreboard.errors import (
     UnknownAction,
     UnknownUser,
 )
-from scoreboard.scoring.model import LEAP_MAX, Board, Entry, Grant, Submission
+from scoreboard.scoring.model import LEAP_MAX, Board, Entry, Submission
+from scoreboard.scoring.verdicts import (
+    Key,
+    Settlement,
+    Verdict,
+    may_be_granted_before,
+    under_former_ids,
+    verdict_of,
+)
 
 log = structlog.get_logger("scoreboard.ledger")
 
 SQL: Final = statements.load("scoreboard.scoring")
-Verdict = Grant | ScoreboardError
-Key = tuple[str, str]
 
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """What became of a batch: a verdict for each submission, and the board if the top 10
-    changed.
-    """
-
-    verdicts: dict[Key, Verdict]
-    board: Board | None = None
-
-    def __or__(self, other: Settlement) -> Settlement:
-        """Join two settlements; the newer board is the one to announce."""
-        boards = [board for board in (self.board, other.board) if board is not None]
-        newest = max(boards, key=lambda board: board.version, default=None)
-        return Settlement(self.verdicts | other.verdicts, newest)
 
 
 class Ledger:
@@ -234,7 +222,7 @@ class Ledger:
         present: dict[str, str] = dict(rows)
         renamed = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
         settled = await self._settle(session, list(dict.fromkeys(renamed.values())))
-        return Settlement(_under_former_ids(renamed, settled.verdicts), settled.board)
+        return Settlement(under_former_ids(renamed, settled.verdicts), settled.board)
 
     def _refused(self, refusal: StatementRefused) -> ScoreboardError:
         """What a submission is refused for that stands alone."""
@@ -278,8 +266,8 @@ class Ledger:
                 board = _board_or_none(
                     await session.run(SQL["raise_board"], {"user_ids": reaching})
                 )
-            verdicts = {(row[0], row[1]): _verdict(row) for row in rows}
-        repeated = [key for key, verdict in verdicts.items() if _may_be_granted_before(verdict)]
+            verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
+        repeated = [key for key, verdict in verdicts.items() if may_be_granted_before(verdict)]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         return Settlement(fresh | await self._originals(session, repeated, fresh), board)
 
@@ -331,40 +319,6 @@ async def _transaction(session: Session) -> AsyncIterator[str]:
 def _pairs(keys: Iterable[Key]) -> dict[str, list[str]]:
     keys = list(keys)
     return {"user_ids": [user for user, _ in keys], "action_ids": [action for _, action in keys]}
-
-
-def _verdict(row: Row) -> Verdict | None:
-    """Read a row of `grant`; None means granted before."""
-    _, action_id, has_user, has_action, is_disabled, is_too_much, points, granted_at, score, _ = row
-    if not has_user:
-        return UnknownUser()
-    if not has_action:
-        return UnknownAction()
-    if is_disabled:
-        return ActionDisabled()
-    if is_too_much:
-        return ScoreOutOfRange()
-    return None if points is None else Grant(action_id, points, granted_at, score)
-
-
-def _may_be_granted_before(verdict: Verdict | None) -> bool:
-    """Whoever submits a disabled action again has to hear of the grant, as of any other."""
-    return verdict is None or isinstance(verdict, ActionDisabled)
-
-
-def _under_former_ids(
-    renamed: Mapping[Key, Key], verdicts: Mapping[Key, Verdict]
-) -> dict[Key, Verdict]:
-    """The verdicts on keys with former ids; of several that mean one action, one is granted."""
-    found: dict[Key, Verdict] = {}
-    granted: set[Key] = set()
-    for key, present in renamed.items():
-        verdict = verdicts[present]
-        if isinstance(verdict, Grant) and present in granted:
-            verdict = AlreadyGranted(verdict.action_id, verdict.points, verdict.granted_at)
-        granted.add(present)
-        found[key] = verdict
-    return found
 
 
 def _board_or_none(rows: list[Row]) -> Board | None:

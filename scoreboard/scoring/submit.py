@@ -24,8 +24,8 @@ from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Span, Tracing, is_sampled, trace_id
 from scoreboard.scoring.action_ids import composed
-from scoreboard.scoring.ledger import Key, Settlement, Verdict
 from scoreboard.scoring.model import Board, Grant, Origin, Submission
+from scoreboard.scoring.verdicts import Key, Settlement, Verdict
 from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.submit")

@@ -372,7 +372,7 @@ SCORING: Final = (
     ),
     Guard(
         "of several former ids of an action one is granted",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/scoring/verdicts.py",
         "isinstance(verdict, Grant) and present in granted",
         "isinstance(verdict, Grant) and not granted",
         f"{CHANGES}::test_several_former_ids_in_one_batch_are_granted_once",
@@ -400,7 +400,7 @@ SCORING: Final = (
     ),
     Guard(
         "a grant of an action that is disabled since is told",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/scoring/verdicts.py",
         "return verdict is None or isinstance(verdict, ActionDisabled)",
         "return verdict is None",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",

@@ -17,8 +17,9 @@ from scoreboard.errors import (
     UnknownAction,
     UnknownUser,
 )
-from scoreboard.scoring.ledger import SQL, Ledger, Settlement
+from scoreboard.scoring.ledger import SQL, Ledger
 from scoreboard.scoring.model import Board, Grant, Submission
+from scoreboard.scoring.verdicts import Settlement
 from scoreboard.timestamps import timestamp
 from tests.eventually import eventually
 from tests.world import (

@@ -95,6 +95,7 @@ FLOW = (
     "scoring.questions",
     "scoring.copy",
     "scoring.ledger",
+    "scoring.verdicts",
     "scoring.action_ids",
     # who hears of it
     "live.stream",
