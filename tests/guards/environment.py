@@ -18,14 +18,14 @@ ENVIRONMENT: Final = (
     ),
     Guard(
         "make: a directory without its mark is somebody else's",
-        ".make/environment.py",
-        "if not _is_ours(directory) and any(directory.iterdir()):",
+        ".make/directory.py",
+        "if not is_ours(directory) and any(directory.iterdir()):",
         "if False:",
         f"{_MAKE}::test_a_directory_that_make_did_not_make_stays_as_it_is",
     ),
     Guard(
         "make: what is no part of an environment stays in it",
-        ".make/environment.py",
+        ".make/directory.py",
         "for part in (*_PARTS, *_EARLIER_MARKS):",
         "for part in os.listdir(directory):",
         f"{_MAKE}::test_what_a_killed_make_left_is_made_anew_and_what_is_not_of_it_stays",
@@ -33,13 +33,13 @@ ENVIRONMENT: Final = (
     Guard(
         "make: an environment is unfinished while something is installed into it",
         ".make/environment.py",
-        "            _write(mark, Installed())\n",
+        "            write_mark(mark, Installed())\n",
         "",
         f"{_MAKE}::test_what_pip_could_not_finish_is_made_anew",
     ),
     Guard(
         "make: two at once take turns",
-        ".make/environment.py",
+        ".make/directory.py",
         "        _lock(mark, directory)\n",
         "",
         f"{_MAKE}::test_two_makes_at_once_make_one_environment",

@@ -126,9 +126,10 @@ def environment(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Iterator
     module = importlib.import_module("environment")
     maker = checkout.directory.parent / "maker.py"
     maker.write_text(_MAKER)
-    monkeypatch.setattr(module, "_maker", lambda: [sys.executable, str(maker)])
+    content = importlib.import_module("content")
+    monkeypatch.setattr(content, "_maker", lambda: [sys.executable, str(maker)])
     yield module
-    for name in ("environment", "pip_settings"):
+    for name in ("environment", "content", "directory", "pip_settings"):
         sys.modules.pop(name, None)
 
 
@@ -366,7 +367,7 @@ def test_two_makes_at_once_make_one_environment(
 ) -> None:
     script = "import sys, environment; sys.exit(environment.main())"
     arguments = [sys.executable, "-c", script, "run", "found", ".venv"]
-    mark = environment._claimed(Path(".venv"))
+    mark = environment.claimed(Path(".venv"))
     with mark:
         waits = subprocess.Popen(
             arguments,
@@ -396,7 +397,7 @@ def test_a_full_disk_is_named(
     checkout: Checkout, environment: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage: Any = type("Usage", (), {"free": 30_000_000})
-    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
     with pytest.raises(environment.FailedError, match=r"no room for that.* has only 30 MB left"):
         environment.make(Path(".venv"), "run", python_is_named=False)
@@ -413,7 +414,7 @@ def test_pip_is_told_whence_as_its_user_has_it_and_not_what_nor_where_to(
         "global.timeout='9'\ninstall.timeout='20'\ninstall.no-binary='a\\nb'\n"
         "freeze.timeout='1'\n:env:.proxy='http://proxy.example.org'\n:env:.target='/elsewhere'\n"
     )
-    assert environment.pip_settings._kept(listed) == {
+    assert importlib.import_module("pip_settings")._kept(listed) == {
         "PIP_INDEX_URL": "https://index.example.org/simple",
         "PIP_TIMEOUT": "20",
         "PIP_NO_BINARY": "a\nb",
