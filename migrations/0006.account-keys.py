@@ -22,7 +22,7 @@ from psycopg2.extras import execute_values
 from yoyo import step
 
 from scoreboard.accounts.names import EMAIL_CHARS_MAX, email_key, own_key, username_key
-from scoreboard.migrations import MigrationError
+from scoreboard.connections.blocking import MigrationError
 
 __depends__ = {"0005.accounts"}
 __transactional__ = False

@@ -29,8 +29,8 @@ from scoreboard.commands.arguments import ArgumentsRefused, Commands, Declared, 
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.reports import report_failure, wanted
 from scoreboard.commands.terminal import note
+from scoreboard.connections.blocking import MigrationError
 from scoreboard.errors import ScoreboardError
-from scoreboard.migrations import MigrationError
 from scoreboard.operations import logs
 from scoreboard.operations.embedded import EmbeddedServerError
 from scoreboard.settings import SettingsError

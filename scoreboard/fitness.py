@@ -11,11 +11,11 @@ from typing import Final
 
 from scoreboard import contents, migrations, schema
 from scoreboard.connections import hosts
+from scoreboard.connections.blocking import DatabaseRefuses, MigrationError, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session_settings import PUBLIC, SQL, origin, schema_named
 from scoreboard.contents import PART, SEQUENCE
 from scoreboard.findings import Finding
-from scoreboard.migrations import DatabaseRefuses, MigrationError, UnfitDatabase
 
 _MIGRATIONS: Final = "_yoyo_migration"
 _SHOWS: Final = {

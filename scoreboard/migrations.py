@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg2
 import yoyo
 from psycopg2.extensions import parse_dsn
 from yoyo.backends.core.postgresql import PostgresqlBackend
@@ -23,14 +22,23 @@ from yoyo.migrations import default_migration_table
 from scoreboard import schema
 from scoreboard.configuration import shipped
 from scoreboard.connections import hosts
+from scoreboard.connections.blocking import (
+    LOCK_SECONDS,
+    SESSION_NAME,
+    DatabaseRefuses,
+    MigrationError,
+    UnfitDatabase,
+    connected,
+    session,
+    settle,
+)
 from scoreboard.connections.hints import POSTGRES
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.refusals import PostgresRefused, refusal_of, refusal_to_connect
+from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import NotConnected, UnfitServer
 from scoreboard.connections.session_settings import (
     PUBLIC,
     SQL,
-    SessionSettings,
     query_naming,
     schema_named,
 )
@@ -39,16 +47,8 @@ from scoreboard.schema import Makes
 
 # Any number will do, as long as nothing else in the database takes the same one.
 ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
-_CONNECT_SECONDS: Final = 5
 _ANSWER_SECONDS: Final = 5.0
-# A change of a table waits for whoever reads it, a backup for example, and all that comes after
-# waits behind it, every grant: so it does not wait for long.
-_LOCK_SECONDS: Final = 2
 _TURN_SECONDS: Final = 0.1
-# Who was suspended in the middle of a migration gives its locks up after this.
-_SUSPENDED_SECONDS: Final = 60
-
-_SESSION_NAME: Final = "scoreboard.migrations"
 _IS_OURS: Final = "SELECT to_regclass('_yoyo_migration') IS NOT NULL"
 # yoyo's table alone may be another program's.
 _SCHEMAS_OF_OURS: Final = """
@@ -61,24 +61,6 @@ HAVING count(*) = 3
 ORDER BY nspname
 LIMIT 5
 """
-
-
-class MigrationError(Exception):
-    """The database cannot be reached or a migration failed; the message says which and why. `to_do`
-    says what mends it where the message does not.
-    """
-
-    def __init__(self, message: str, to_do: str = "") -> None:
-        super().__init__(message)
-        self.to_do = to_do
-
-
-class DatabaseRefuses(MigrationError):
-    """It answered, and refused: a password, a right, room; an operator has to mend that."""
-
-
-class UnfitDatabase(MigrationError):
-    """It was reached, and is not as this service needs it; no waiting helps."""
 
 
 def migrate(database_url: str) -> list[str]:
@@ -158,7 +140,7 @@ async def asked(database_url: str) -> AsyncIterator[Postgres]:
     place = hosts.place(database_url)
     try:
         postgres = Postgres(
-            database_url, sessions=1, timeout_seconds=_ANSWER_SECONDS, name=_SESSION_NAME
+            database_url, sessions=1, timeout_seconds=_ANSWER_SECONDS, name=SESSION_NAME
         )
     except ValueError as error:
         raise MigrationError(str(error)) from error
@@ -266,87 +248,6 @@ def _transaction(backend: Any, migration: Any) -> Any:
 
 
 @contextlib.contextmanager
-def connected(database_url: str, lock_seconds: int = 0) -> Iterator[Any]:
-    """Lend a connection of psycopg2's own, which waits for a lock for so long (0: for ever).
-    Raises MigrationError.
-    """
-    with _refused(database_url):
-        settings, dsn = _session(database_url, lock_seconds)
-        connection = _opened(dsn, database_url)
-        connection.autocommit = True
-        try:
-            _settle(connection, settings, database_url)
-            yield connection
-        finally:
-            connection.close()
-
-
-def _session(database_url: str, lock_seconds: int) -> tuple[SessionSettings, str]:
-    deadlines = {
-        "statement_timeout": 0,  # an index on many millions takes its time
-        "lock_timeout": lock_seconds * 1000,
-        "idle_in_transaction_session_timeout": _SUSPENDED_SECONDS * 1000,
-        "client_connection_check_interval": 500,
-    }
-    try:
-        settings = SessionSettings.of(database_url, deadlines)
-        return settings, settings.dsn(hosts.primary(database_url), _SESSION_NAME, _CONNECT_SECONDS)
-    except ValueError as error:
-        raise MigrationError(str(error)) from error
-
-
-def _opened(dsn: str, database_url: str) -> Any:
-    try:
-        return psycopg2.connect(dsn)
-    except (psycopg2.Error, UnicodeDecodeError) as error:
-        place, refusal = hosts.place(database_url), refusal_to_connect(error)
-        if refusal is not None:
-            said = f"PostgreSQL at {place} refuses: {refusal}. {refusal.to_do}"
-            raise DatabaseRefuses(said) from error
-        why = _one_line(error)
-        said = f"PostgreSQL at {place} cannot be reached: {why}. {POSTGRES.to_do(why)}"
-        raise MigrationError(said) from error
-
-
-def _settle(connection: Any, settings: SessionSettings, database_url: str) -> None:
-    """Set what is left to set, and look whether all of it is so. Raises UnfitDatabase."""
-    with connection.cursor() as cursor:
-        cursor.execute(*settings.reading(connection.info.server_version))
-        problems = settings.problems(cursor.fetchall())
-    if problems:
-        raise UnfitDatabase(
-            f"PostgreSQL at {hosts.place(database_url)} cannot be used: {' '.join(problems)}"
-        )
-
-
-@contextlib.contextmanager
-def _refused(database_url: str) -> Iterator[None]:
-    """Say what PostgreSQL refused, and what to do about it."""
-    try:
-        yield
-    except psycopg2.errors.LockNotAvailable as error:
-        raise MigrationError(
-            f"Somebody has held a table for {_LOCK_SECONDS} s, a backup perhaps. Nothing was "
-            "changed by this migration: run it again when that one is through."
-        ) from error
-    except psycopg2.errors.InsufficientPrivilege as error:
-        raise DatabaseRefuses(
-            f"PostgreSQL at {hosts.place(database_url)} refused: {_one_line(error)}. Migrate as "
-            "the role that owns the tables."
-        ) from error
-    except psycopg2.Error as error:
-        refusal = refusal_of(error)
-        to_do = f" {refusal.to_do}" if refusal else ""
-        raise DatabaseRefuses(
-            f"PostgreSQL at {hosts.place(database_url)} refused: {_one_line(error)}.{to_do}"
-        ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
-
-
-@contextlib.contextmanager
 def _locked(database_url: str) -> Iterator[Any]:
     """Wait until nobody else migrates, and lend a cursor.
 
@@ -369,7 +270,7 @@ def _takes_lock(cursor: Any) -> bool:
 
 @contextlib.contextmanager
 def _backend(database_url: str) -> Iterator[Any]:
-    settings, dsn = _session(database_url, _LOCK_SECONDS)
+    settings, dsn = session(database_url, LOCK_SECONDS)
     # yoyo's own URL parser knows no socket directories, so it gets the parts as psycopg2 reads
     # them.
     arguments = parse_dsn(dsn)
@@ -378,7 +279,7 @@ def _backend(database_url: str) -> Iterator[Any]:
         DatabaseURI("postgresql", None, None, None, None, name, arguments), default_migration_table
     )
     try:
-        _settle(backend.connection, settings, database_url)
+        settle(backend.connection, settings, database_url)
         backend.init_database()
         yield backend
     finally:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from scoreboard import migrations
+from scoreboard.connections import blocking
 from scoreboard.operations.embedded import EmbeddedUrls, owner_only
 
 DIRECTORY: Final = Path(".scoreboard")
@@ -53,9 +53,9 @@ def of_a_running_instance() -> list[str]:
         variables = json.loads(note.read_text())
         if not variables[_DATABASE_URL]:  # only Redis is embedded, and whether it runs is unknown
             return []
-        with migrations.connected(variables[_DATABASE_URL]):
+        with blocking.connected(variables[_DATABASE_URL]):
             return _lines(variables)
-    except (OSError, ValueError, TypeError, KeyError, migrations.MigrationError):
+    except (OSError, ValueError, TypeError, KeyError, blocking.MigrationError):
         return []
 
 

@@ -10,7 +10,7 @@ from scoreboard import migrations
 from scoreboard.commands import exports
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import first_line, note, sentence
-from scoreboard.connections import hosts, sentinels
+from scoreboard.connections import blocking, hosts, sentinels
 from scoreboard.connections.hints import in_words
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
@@ -152,9 +152,9 @@ async def _why(url: str) -> str:
     """Find out why PostgreSQL did not answer as it should: it is away, or its schema is older."""
     try:
         missing = await migrations.pending(url)
-    except (migrations.DatabaseRefuses, migrations.UnfitDatabase) as error:
+    except (blocking.DatabaseRefuses, blocking.UnfitDatabase) as error:
         return sentence(error)
-    except migrations.MigrationError as error:
+    except blocking.MigrationError as error:
         return f"{sentence(first_line(error))} {error.to_do}"
     if missing:
         return (

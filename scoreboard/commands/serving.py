@@ -33,6 +33,7 @@ from scoreboard.commands.terminal import (
     say,
     sentence,
 )
+from scoreboard.connections import blocking
 from scoreboard.connections.hints import POSTGRES
 from scoreboard.endings import ending_signals
 from scoreboard.listening import http_address
@@ -253,25 +254,25 @@ def _await_postgres(url: str, seconds: float, *, may_embed: bool) -> None:
         note(f"scoreboard: {what} ({why}); waiting up to {seconds:g} s")
     while problem:
         if time.monotonic() > deadline:
-            away = not isinstance(problem, migrations.DatabaseRefuses)
+            away = not isinstance(problem, blocking.DatabaseRefuses)
             advice = f" {_advice(problem, may_embed=may_embed)}" if away else ""
             raise CommandFailed(f"{sentence(first_line(problem))}{advice}")
         time.sleep(_PAUSE_SECONDS)
         problem = _connection_problem(url)
 
 
-def _connection_problem(url: str) -> migrations.MigrationError | None:
+def _connection_problem(url: str) -> blocking.MigrationError | None:
     """Why PostgreSQL does not let us in; None when it does. The rest is judged by `app`."""
     try:
         asyncio.run(migrations.require_answer(url))
-    except migrations.UnfitDatabase:
+    except blocking.UnfitDatabase:
         raise
-    except migrations.MigrationError as error:
+    except blocking.MigrationError as error:
         return error
     return None
 
 
-def _advice(problem: migrations.MigrationError, *, may_embed: bool) -> str:
+def _advice(problem: blocking.MigrationError, *, may_embed: bool) -> str:
     if problem.to_do != POSTGRES.to_do(""):  # starting it is not what mends that
         return problem.to_do
     start = "Start PostgreSQL there, or set SCOREBOARD_DATABASE_URL to where it runs"

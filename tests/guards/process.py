@@ -17,8 +17,8 @@ PROCESS: Final = (
     Guard(
         "a migration does not queue for a table, with every grant behind it",
         "scoreboard/migrations.py",
-        "_session(database_url, _LOCK_SECONDS)",
-        "_session(database_url, 60)",
+        "= session(database_url, LOCK_SECONDS)",
+        "= session(database_url, 60)",
         "tests/service/test_upgrade.py::"
         "test_a_migration_that_has_to_wait_gives_up_before_it_holds_up_all_who_write",
     ),

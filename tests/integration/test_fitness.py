@@ -15,8 +15,8 @@ import pytest
 import scoreboard
 from scoreboard import fitness, migrations, trials
 from scoreboard.accounts import queries
+from scoreboard.connections.blocking import DatabaseRefuses, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
-from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
 from scoreboard.scoring import ledger
 from tests.roles import Role, a_role
 from tests.world import sql

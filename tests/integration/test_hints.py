@@ -18,8 +18,9 @@ import redis
 
 from scoreboard import fitness
 from scoreboard.connections import hints, redis_check
+from scoreboard.connections.blocking import MigrationError
 from scoreboard.live import rabbit_check
-from scoreboard.migrations import MigrationError, migrate
+from scoreboard.migrations import migrate
 from tests.eventually import eventually
 from tests.servers import PostgresServer, RabbitServer, RedisServer
 

@@ -13,8 +13,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import pytest
 
 from scoreboard import fitness, migrations
+from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.connections.refusals import CONSTRAINTS
-from scoreboard.migrations import MigrationError, UnfitDatabase, migrate
+from scoreboard.migrations import migrate
 from tests.world import sql
 
 # Everything that there is, and every row of yoyo's.

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
+from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import UnfitServer
-from scoreboard.migrations import MigrationError, UnfitDatabase, migrate, pending
+from scoreboard.migrations import migrate, pending
 from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission
 from tests.world import add_actions, add_users, sql

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from scoreboard import migrations
-from scoreboard.migrations import MigrationError, migrate, roll_back
+from scoreboard.connections.blocking import MigrationError
+from scoreboard.migrations import migrate, roll_back
 from tests.eventually import eventually
 from tests.migrations.test_stairway import ALL, climb, schema
 from tests.world import add_actions, holding, sql

@@ -12,7 +12,8 @@ import psycopg2
 import pytest
 
 from scoreboard import migrations
-from scoreboard.migrations import MigrationError, UnfitDatabase, migrate, pending, roll_back
+from scoreboard.connections.blocking import MigrationError, UnfitDatabase
+from scoreboard.migrations import migrate, pending, roll_back
 from tests.world import sql
 
 Row = tuple[object, ...]

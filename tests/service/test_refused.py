@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scoreboard import fitness, keys
-from scoreboard.migrations import DatabaseRefuses, UnfitDatabase
+from scoreboard.connections.blocking import DatabaseRefuses, UnfitDatabase
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.logs import Written, written

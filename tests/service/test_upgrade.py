@@ -13,7 +13,8 @@ import pytest
 
 from scoreboard import migrations
 from scoreboard.configuration import shipped
-from scoreboard.migrations import MigrationError, migrate, pending
+from scoreboard.connections.blocking import MigrationError
+from scoreboard.migrations import migrate, pending
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, grants, holding, ledger_sums, scores, sql

@@ -198,6 +198,7 @@ def test_only_the_borders_import_the_drivers() -> None:
     borders = {
         "aiopg": {"connections.connection"},
         "psycopg2": {
+            "connections.blocking",
             "connections.connection",
             "connections.hosts",
             "connections.refusals",
