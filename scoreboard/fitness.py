@@ -13,20 +13,19 @@ from scoreboard import contents, migrations, schema
 from scoreboard.connections import hosts
 from scoreboard.connections.blocking import DatabaseRefuses, MigrationError, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session_settings import PUBLIC, SQL, origin, schema_named
+from scoreboard.connections.session_settings import PUBLIC, SQL, schema_named
 from scoreboard.contents import PART, SEQUENCE
 from scoreboard.findings import Finding
 
-_MIGRATIONS: Final = "_yoyo_migration"
 _SHOWS: Final = {
-    _MIGRATIONS: ("SELECT",),
+    schema.APPLIED: ("SELECT",),
     "board": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
     "revocations": ("SELECT",),
     "scores": ("SELECT",),
     "users": ("SELECT",),
 }
 _WRITES: Final = {
-    _MIGRATIONS: ("SELECT",),
+    schema.APPLIED: ("SELECT",),
     "actions": ("SELECT",),
     "board": ("SELECT", "UPDATE"),
     "former_action_ids": ("SELECT",),
@@ -109,7 +108,7 @@ async def _look(postgres: Postgres, database_url: str, role: str, server: _Serve
     if not server.may_use_schema:
         return [*found, _no_schema(server)]
     rights = await _rights(postgres, role, server.user)
-    if any(_MIGRATIONS in finding.what for finding in rights if finding.name == "rights"):
+    if any(schema.APPLIED in finding.what for finding in rights if finding.name == "rights"):
         return [*found, *rights]  # which migrations are applied cannot be read
     applied = await migrations.applied(postgres, database_url)
     missing = [name for name in migrations.names() if name not in applied]
@@ -123,7 +122,7 @@ async def _look(postgres: Postgres, database_url: str, role: str, server: _Serve
         *await contents.findings(
             postgres,
             role,
-            set(RIGHTS[role]) - {_MIGRATIONS},
+            set(RIGHTS[role]) - {schema.APPLIED},
             user=server.user,
             explains=not server.is_standby,  # which does not even explain what writes
         ),
@@ -131,19 +130,15 @@ async def _look(postgres: Postgres, database_url: str, role: str, server: _Serve
 
 
 def _writes(role: str, server: _Server) -> Finding:
-    """Whether it takes writes, for a role that makes grants (one for streams only lifts a version
-    that went back, and does without). What says that it takes none is not
-    overruled: it may be a primary that was, or that moves, or whose disk is full.
+    """Whether it takes writes, for a role that makes grants: one for streams only lifts a version
+    that went back, and does without.
     """
-    if role == "stream" or not (server.is_standby or server.read_only_source):
+    problem = schema.writes_problem(
+        is_standby=server.is_standby, read_only_source=server.read_only_source
+    )
+    if role == "stream" or problem is None:
         return Finding(PART, "writes", "ok", "It takes what this role writes.")
-    if server.is_standby:
-        what, to_do = "It is a standby, which takes no writes.", "Name the primary."
-    else:
-        where = origin(server.read_only_source or "")
-        what = f"It takes no writes, for default_transaction_read_only is on ({where})."
-        to_do = "If that is over, RESET it there; else name another server."
-    return Finding(PART, "writes", "wrong", what, to_do)
+    return Finding(PART, "writes", "wrong", *problem)
 
 
 def _no_schema(server: _Server) -> Finding:
@@ -184,7 +179,9 @@ def _applied(server: _Server, applied: set[str]) -> Finding:
     """That all is applied, and what a newer release has applied besides."""
     if newer := migrations.unknown(applied):
         what = f"It has migrations that this version does not know: {', '.join(newer)}."
-        to_do = f"A newer release was here: run that one. (Or another program uses {_MIGRATIONS}.)"
+        to_do = (
+            f"A newer release was here: run that one. (Or another program uses {schema.APPLIED}.)"
+        )
         return Finding(PART, "schema", "warning", what, to_do)
     what = f"Every migration is applied, in {server.schema}."
     return Finding(PART, "schema", "ok", what)

@@ -59,7 +59,6 @@ class Place:
     schema: str
     database: str
     has_schema: bool
-    may_make_schemas: bool
     may_use: bool | None
     may_create: bool | None
     is_standby: bool
@@ -76,16 +75,26 @@ class Object:
     is_ours_to_change: bool
 
 
+def writes_problem(*, is_standby: bool, read_only_source: str | None) -> tuple[str, str] | None:
+    """Why a server takes no writes, and what to do; None if it does. What says so is not overruled:
+    it may be a primary that was, or that moves, or whose disk is full.
+    """
+    if is_standby:
+        return "It is a standby, which takes no writes.", "Name the primary."
+    if read_only_source:
+        where = origin(read_only_source)
+        return (
+            f"It takes no writes, because default_transaction_read_only is on ({where}).",
+            "If that is over, RESET it there; else name another server.",
+        )
+    return None
+
+
 def place_problem(place: Place) -> str:
     """Why nothing can be made there, and what to do; "" if it can."""
-    if place.is_standby:
-        return "It is a standby, which takes no writes. Name the primary."
-    if place.read_only_source:
-        where = origin(place.read_only_source)
-        return (
-            f"It takes no writes, for default_transaction_read_only is on ({where}). If that is "
-            "over, RESET it there; else name another server."
-        )
+    problem = writes_problem(is_standby=place.is_standby, read_only_source=place.read_only_source)
+    if problem is not None:
+        return " ".join(problem)
     if not place.has_schema:
         return (
             f"There is no schema {place.schema}. CREATE SCHEMA {place.schema} AUTHORIZATION "

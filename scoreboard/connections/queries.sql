@@ -70,7 +70,6 @@ SELECT
     quote_ident(%(schema)s),
     quote_ident(current_database()),
     EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
-    has_database_privilege(current_database(), 'CREATE'),
     (SELECT bool_or(has_schema_privilege(oid, 'USAGE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
     (SELECT bool_or(has_schema_privilege(oid, 'CREATE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
     pg_is_in_recovery(),
