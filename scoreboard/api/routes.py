@@ -42,5 +42,5 @@ def _add_read(router: web.UrlDispatcher, path: str, handler: Handler) -> None:
         return await handler(request)
 
     router.add_get(path, handler, allow_head=False)
-    # By a function of its own, for the OpenAPI document says of each handler what GET does.
+    # By a function of its own, because the OpenAPI document says of each handler what GET does.
     router.add_head(path, head)

@@ -243,7 +243,7 @@ def _number(text: str) -> int | str:
 
 
 class _NotJson(Exception):
-    """Where reading cannot go on, for it is no JSON or no list; the message says why."""
+    """Where reading cannot go on, because it is no JSON or no list; the message says why."""
 
 
 class _Scanner:

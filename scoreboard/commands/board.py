@@ -234,7 +234,7 @@ def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[st
         remarks.append(f"{ahead}, {why}." if why else f"{ahead}.")
     if after < before:
         remarks.append(
-            f"The board is numbered anew, for its version was {before}; running instances tell "
+            f"The board is numbered anew, because its version was {before}; running instances tell "
             "their clients."
         )
     elif renumber:

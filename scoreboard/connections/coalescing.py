@@ -1,9 +1,9 @@
 """Group commit, for anything: calls that arrive while a batch is on its way wait and form the next
 one.
 
-An idle caller pays no delay, for its batch leaves at once; a busy one shares its round trip with
-all that wait. Submissions are committed through this; rate limits, stream leases and the board's
-copy reach Redis through it.
+An idle caller pays no delay, because its batch leaves at once; a busy one shares its round trip
+with all that wait. Submissions are committed through this; rate limits, stream leases and the
+board's copy reach Redis through it.
 """
 
 from __future__ import annotations

@@ -139,9 +139,9 @@ async def open_channel(
 
 
 def is_blocked(connection: AbstractConnection) -> bool:
-    """Whether the broker has said that it reads nothing more of this connection, for its memory or
-    its disk is nearly full. The driver keeps that to itself, but for `ready`, which waits for the
-    end of it: so it is taken one step, to see whether it does.
+    """Whether the broker has said that it reads nothing more of this connection, because its
+    memory or its disk is nearly full. The driver shows that nowhere but in `ready`, which waits
+    until it is over: so that is taken one step, to see whether it waits.
     """
     if connection.transport is None:
         return False

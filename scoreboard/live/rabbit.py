@@ -117,7 +117,9 @@ class RabbitBus:
     def refused(self) -> str:
         """What the broker refuses while it can be reached, in words; "" if nothing."""
         blocked = any(side.blocked for side, _ in self._sides)
-        return "it takes no messages, for its memory or its disk is nearly full" if blocked else ""
+        if not blocked:
+            return ""
+        return "it takes no messages, because its memory or its disk is nearly full"
 
     def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Put the board into the slot, unless it holds a newer one."""

@@ -129,7 +129,7 @@ async def _publishing(connection: AbstractConnection) -> Finding:
     except (ChannelPreconditionFailed, ChannelNotFoundEntity):
         pass  # it looked at the rights before
     if await _is_blocked(connection):
-        what = "It takes no messages just now, for its memory or its disk is nearly full."
+        what = "It takes no messages just now, because its memory or its disk is nearly full."
         return Finding(PART, "publishing", "wrong", what, "Look at its alarms, and make room.")
     return Finding(PART, "publishing", "ok", "Its user may publish.")
 
@@ -145,7 +145,7 @@ async def _is_blocked(connection: AbstractConnection) -> bool:
 
 @contextlib.asynccontextmanager
 async def _channel(connection: AbstractConnection) -> AsyncIterator[AbstractChannel]:
-    """One for each trial, for a refusal ends it."""
+    """One for each trial, because a refusal ends it."""
     async with asyncio.timeout(_SECONDS):
         channel = await connection.channel(publisher_confirms=True)
         try:

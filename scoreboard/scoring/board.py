@@ -181,7 +181,7 @@ class CachedBoard:
             self._metrics.cache_stores_failed.inc()
 
     async def close(self) -> None:
-        """Finish what is under way; reads first, for they store what the ledger gave."""
+        """Finish what is under way; reads first, because they store what the ledger gave."""
         await self._reads.close()
         await self._questions.close()
         await self._stores.close()

@@ -99,7 +99,7 @@ class RedisCopy:
         self._run_read = redis.script(_READ)
         self._run_store = redis.script(_STORE, urgent=True)
         self._run_drop = redis.script(_DROP)
-        # What was read or stored last, for it will be read again and again.
+        # What was read or stored last, because it will be read again and again.
         self._seen: tuple[list[bytes | None], Found] | None = None
 
     @property

@@ -172,7 +172,7 @@ export class Session extends EventTarget {
 }
 
 /** A lock of our own, for plain HTTP, where browsers have none: whoever finds the turn free writes a
- *  name there, and works if it stands there still a moment later. A turn ends by itself, for a tab may
+ *  name there, and works if it stands there still a moment later. A turn ends by itself, because a tab may
  *  be closed in the middle of it. */
 async function inTurn(work) {
   const name = `${Math.random()}`;

@@ -28,8 +28,8 @@ _OURS = "Scoreboard"
 
 _INTRODUCTION = """\
 Written by `make bench` (tests/benchmarks/); do not edit. Medians of the rounds, with the range in
-brackets. Programs are measured in turn within each round, for the pace of a shared machine changes
-from minute to minute; a ratio is the median of the rounds' own ratios. Raw results:
+brackets. Programs are measured in turn within each round, because the pace of a shared machine
+changes from minute to minute; a ratio is the median of the rounds' own ratios. Raw results:
 [results.json](results.json).
 """
 

@@ -739,7 +739,7 @@ async def test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_s
         said = [line["event"] for line in logs if line.get("side") == "publish"]
         assert said == ["scoreboard.bus.blocked", "scoreboard.bus.connected"]
         assert set(seen) == {
-            (False, 0, "it takes no messages, for its memory or its disk is nearly full")
+            (False, 0, "it takes no messages, because its memory or its disk is nearly full")
         }
         assert (blocked, consumer) == (1, (True, 1))
         assert connections.count("scoreboard.one.publish") == 1

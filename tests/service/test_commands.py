@@ -713,7 +713,7 @@ class TestBoard:
         assert code == 1  # there is no number above it
         code, out, err = run("board", "rebuild", "--renumber")
         assert (code, err) == (0, "")
-        assert "numbered anew, for its version was 9007199254740991" in out
+        assert "numbered anew, because its version was 9007199254740991" in out
         assert board_version(database_url) == newest + 2
         assert run("board", "verify")[0] == 0
         code, out, _ = run("board", "rebuild", "--renumber")

@@ -118,7 +118,7 @@ async def test_an_alarm_of_rabbitmq_is_said_for_as_long_as_it_lasts_and_nobody_i
         for _ in range(20):
             part = await rabbitmq(one)
             assert (part["up"], part["since"]) == (False, since)
-            assert part["refused"].startswith("it takes no messages, for its memory")
+            assert part["refused"].startswith("it takes no messages, because its memory")
             assert "up to 2 s late" in part["effect"]
             assert one.metric("bus_blocked", side="publish") == 1
             await asyncio.sleep(0.1)

@@ -8,7 +8,7 @@ class EmbeddedServerError(Exception):
 
 
 def failure_text(name: str, problem: str, output: str) -> str:
-    """Quote what the server said, for the cause is there, and add the two ways out."""
+    """Quote what the server said, because the cause is there, and add the two ways out."""
     return (
         f"The embedded {name} {problem}. It said:\n{output.strip()}\n"
         "Removing the directory .scoreboard starts afresh and loses its data; setting "

@@ -122,7 +122,7 @@ def _that_goes_on_after_errors(handler: Any) -> Any:
 
 
 def _end_leftover_redis(path: Path) -> None:
-    """End what still answers on our socket: a killed run's Redis, for we hold the lock."""
+    """End what still answers on our socket: a killed run's Redis, because we hold the lock."""
     with contextlib.suppress(OSError):
         _ask(path, b"SHUTDOWN NOSAVE\r\n")
     path.unlink(missing_ok=True)
