@@ -37,6 +37,7 @@ CONSTRAINTS: Final = frozenset(
     {
         *("actions_pkey", "actions_points_positive"),
         *("board_has_one_row", "board_pkey", "board_version_is_exact"),
+        *("former_action_ids_action_id_fkey", "former_action_ids_pkey"),
         *("idx_users_username_key", "idx_users_username_lower"),
         *("ledger_action_id_fkey", "ledger_pkey", "ledger_user_id_fkey", "unique_user_action"),
         *("refresh_families_pkey", "refresh_families_user_id_fkey"),

@@ -182,7 +182,7 @@ async def test_what_a_newer_release_applied_is_named_and_serves(database_url: st
         "VALUES ('x', '9999.of-the-next-version', now())",
     )
     await fitness.require(database_url, "all")
-    found = {each.name: each for each in await fitness.findings(database_url, "all", 7)}
+    found = {each.name: each for each in await fitness.findings(database_url, "all", 9)}
     assert found["schema"].state == "warning"
     assert "9999.of-the-next-version" in found["schema"].what
     assert await migrations.newer(database_url) == ["9999.of-the-next-version"]
@@ -225,16 +225,16 @@ def test_a_database_that_takes_no_writes_is_named_and_not_overruled(
 async def test_what_somebody_put_on_our_tables_is_a_warning(
     database_url: str, addition: str, what: str, to_do: str
 ) -> None:
-    found = {each.name: each for each in await fitness.findings(database_url, "all", 7)}
+    found = {each.name: each for each in await fitness.findings(database_url, "all", 9)}
     assert found.get("additions") is None
     sql(database_url, addition)
     await fitness.require(database_url, "all")
-    found = {each.name: each for each in await fitness.findings(database_url, "all", 7)}
+    found = {each.name: each for each in await fitness.findings(database_url, "all", 9)}
     assert found["additions"].state == "warning"
     assert what in found["additions"].what
     assert to_do in found["additions"].to_do
     sql(database_url, found["additions"].to_do.partition(": ")[2])
-    found = {each.name: each for each in await fitness.findings(database_url, "all", 7)}
+    found = {each.name: each for each in await fitness.findings(database_url, "all", 9)}
     assert "additions" not in found
 
 
