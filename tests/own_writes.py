@@ -1,4 +1,8 @@
-"""Writers that read after each write, on every instance: is what was acknowledged shown?"""
+"""Writers that read after each write, on every instance: is what was acknowledged shown?
+
+`tests.load` asks that of one instance after each write, besides much else; here every instance is
+asked each time, and nothing but promise 4.
+"""
 
 from __future__ import annotations
 

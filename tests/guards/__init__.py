@@ -10,6 +10,7 @@ from typing import Final
 from tests.guards.accounts import ACCOUNTS
 from tests.guards.beneath import BENEATH
 from tests.guards.caches import CACHES
+from tests.guards.commands import COMMANDS
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
@@ -30,6 +31,7 @@ GUARDS: Final = (
     *CONNECTIONS,
     *SESSIONS,
     *PROCESS,
+    *COMMANDS,
     *WEB,
     *DEPLOYMENT,
     *ENVIRONMENT,

@@ -405,11 +405,4 @@ SCORING: Final = (
         "return verdict is None",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
     ),
-    Guard(
-        "a player of the demo is known by the tag and not by the domain",
-        "scoreboard/commands/demo_marks.py",
-        "return address.endswith(ENDING) and is_ours",
-        "return address.endswith(ENDING)",
-        "tests/service/test_demo_players.py",
-    ),
 )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -15,36 +13,18 @@ from scoreboard import keys
 from scoreboard.live.relay import Relay
 from tests.eventually import eventually
 from tests.instances import Instance, Start
-from tests.proxy import TcpProxy
+from tests.lines import Line, a_line
 from tests.servers import RabbitServer
 from tests.world import add_actions, add_users, board_version
 
 PARTS = ("postgresql", "redis", "rabbitmq")
 
 
-class Lines:
-    """The lines to the three servers, each through a proxy that can cut it."""
-
-    def __init__(self) -> None:
-        self.proxies: dict[str, TcpProxy] = {}
-        self.settings: dict[str, Any] = {}
-
-    async def open(self, stack: AsyncExitStack, part: str, setting: str, url: str) -> None:
-        parts = urlsplit(url)
-        proxy = TcpProxy(parts.hostname or "127.0.0.1", parts.port or 0)
-        self.proxies[part] = await stack.enter_async_context(proxy)
-        user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-        self.settings[setting] = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{proxy.port}"))
-
-
 @pytest.fixture
-async def lines(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[Lines]:
-    async with AsyncExitStack() as stack:
-        made = Lines()
-        await made.open(stack, "postgresql", "database_url", database_url)
-        await made.open(stack, "redis", "redis_url", redis_url)
-        await made.open(stack, "rabbitmq", "amqp_url", amqp_url)
-        yield made
+async def lines(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[dict[str, Line]]:
+    """The line to each server, by its part."""
+    async with a_line(database_url) as one, a_line(redis_url) as two, a_line(amqp_url) as three:
+        yield dict(zip(PARTS, (one, two, three), strict=True))
 
 
 async def probed(instance: Instance) -> tuple[int, int, dict[str, Any]]:
@@ -61,10 +41,12 @@ async def up(instance: Instance) -> set[str]:
 
 @pytest.mark.parametrize("role", ["api", "stream"])
 async def test_an_outage_of_every_server_takes_no_instance_away_and_each_says_since_when(
-    start: Start, lines: Lines, role: str
+    start: Start, lines: dict[str, Line], role: str
 ) -> None:
     """Else an orchestrator would restart them all, and a load balancer would have nobody."""
-    instance = await start(role=role, **lines.settings)
+    urls = (lines[part].url for part in PARTS)
+    settings = dict(zip(("database_url", "redis_url", "amqp_url"), urls, strict=True))
+    instance = await start(role=role, **settings)
 
     async def is_up(*names: str) -> bool:
         return await up(instance) == set(names)
@@ -73,8 +55,8 @@ async def test_an_outage_of_every_server_takes_no_instance_away_and_each_says_si
     await instance.board()  # known from here on, whatever becomes of the servers
     await eventually(lambda: instance.app[keys.HEALTH].report()["ready"])
     before = datetime.now(UTC).replace(microsecond=0)
-    for proxy in lines.proxies.values():
-        await proxy.cut()
+    for line in lines.values():
+        await line.proxy.cut()
     await eventually(is_up, within_seconds=15)
 
     alive, ready, parts = await probed(instance)
@@ -85,7 +67,7 @@ async def test_an_outage_of_every_server_takes_no_instance_away_and_each_says_si
         assert response.status == 200
     await eventually(lambda: not instance.metric("part_up", part="redis"))
 
-    await lines.proxies["redis"].heal()
+    await lines["redis"].proxy.heal()
     await eventually(lambda: is_up("redis"), within_seconds=15)
 
 
