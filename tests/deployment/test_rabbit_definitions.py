@@ -5,7 +5,7 @@ instances do, and nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,9 +89,6 @@ async def test_instances_need_no_more_rights(
         await eventually(lambda: api.app[keys.BUS].connected and other.app[keys.BUS].connected)
         assert (await api.submit(users[1], "run"))[0] == 200
         await stream.until(version + 2)
-
-
-Attempt = Callable[[AbstractChannel], Awaitable[Any]]
 
 
 async def bind_elsewhere(channel: AbstractChannel) -> None:

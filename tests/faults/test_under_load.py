@@ -7,7 +7,7 @@ and at the end everything is reckoned up (`tests/reckoning.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -29,8 +29,6 @@ from tests.servers import PostgresServer, RabbitServer, RedisServer
 from tests.world import board_version
 
 pytestmark = pytest.mark.timeout(180)
-
-Break = Callable[[], Awaitable[None]]
 
 
 def unharmed(*instances: Instance) -> bool:

@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LOCKS = ("requirements.lock", "requirements-embedded.lock", "requirements-dev.lock")
 # What shells, make, format strings and URLs each take for something of theirs.
 STRANGE = "score $b `x` (1) #2 100%s bòard's"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
