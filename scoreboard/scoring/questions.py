@@ -22,7 +22,7 @@ _LOOK_SECONDS: Final = 0.1
 
 
 class Questions:
-    """Asks the ledger, and notices when it falls silent. `ask_beside` starts tasks; `close` ends
+    """Asks the ledger, and notices when it falls silent. `within` starts tasks; `close` ends
     them.
     """
 
