@@ -17,7 +17,7 @@ from scoreboard.api.leases import StreamLimiter
 from scoreboard.api.rates import RateLimiter
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.redis import Redis
+from scoreboard.connections.redis import REST_SECONDS, Redis
 from scoreboard.connections.refusals import Refusals
 from scoreboard.connections.session import Failure
 from scoreboard.live.bus import Bus, LocalBus
@@ -100,7 +100,9 @@ def assemble(settings: Settings) -> Parts:
     ledger = Ledger(writers, watch)
     copy = RedisCopy(redis, Signatures.by(settings, COPY_PURPOSE))
     questions = Questions(ledger)
-    board = CachedBoard(copy, questions, metrics)
+    board = CachedBoard(
+        copy, questions, metrics, noticed_seconds=settings.reconcile_seconds + REST_SECONDS
+    )
     hub = Hub(
         metrics,
         push_interval_seconds=settings.push_interval_seconds,

@@ -21,6 +21,7 @@ then asked for the primary with each connection, and what they name is asked whe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -93,6 +94,8 @@ class Redis:
         self._reports = RedisReports()
         self._timeout_seconds = timeout_seconds
         self._away = False
+        self._away_since = -math.inf
+        self._back = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._is_silent = False  # the latest try was a wait
         self._back_at = -math.inf
@@ -107,6 +110,18 @@ class Redis:
     def away(self) -> bool:
         """Whether nobody could be reached, and was not since."""
         return self._away
+
+    async def until_back(self, patience_seconds: float) -> bool:
+        """Return once Redis answers, or has been away for so long. Answers whether it came back
+        meanwhile: then it is worth another try.
+        """
+        left = self._away_since + patience_seconds - self._now()
+        if not self._away or left <= 0:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._back.wait()
+        return not self._away
 
     @property
     def refused(self) -> str:
@@ -261,7 +276,8 @@ class Redis:
         """Log the change, not every failure; and look until Redis is back."""
         if self._away:
             return
-        self._away = True
+        self._away, self._away_since = True, self._now()
+        self._back.clear()
         log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
         self._keep_looking()
         self._on_change()
@@ -275,6 +291,7 @@ class Redis:
         if not self._away:
             return
         self._away = False
+        self._back.set()
         self._back_at = self._now()
         log.info("scoreboard.redis.back")
         self._on_change()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,6 @@ import structlog
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import RedisUnavailable
-from scoreboard.errors import Overloaded
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.copy import Found, RedisCopy
@@ -49,6 +49,8 @@ class CachedBoard:
     connection to Redis is made anew or a call fails: Redis may then have come back with an older
     board. `generation` is that of its connections (`connections.redis`). A trusted copy holds at
     least what was acknowledged, so any board of ours that is as new will do.
+
+    Other instances notice within `noticed_seconds` that Redis is away, or that it lacks a board.
     """
 
     def __init__(
@@ -57,8 +59,11 @@ class CachedBoard:
         questions: Questions,
         metrics: Metrics,
         trust: Trust | None = None,
+        *,
+        noticed_seconds: float = 0.0,
     ) -> None:
         self._copy = copy
+        self._noticed_seconds = noticed_seconds
         self._questions = questions
         self._metrics = metrics
         self._trust = trust or Trust()
@@ -189,12 +194,31 @@ class CachedBoard:
     async def _store_newest(self, boards: Sequence[Board]) -> Sequence[bool]:
         newest = max(boards, key=lambda board: board.version)
         self._keep(newest)
-        try:
-            await self._copy.store(newest)
-        except RedisUnavailable:
+        is_stored = await self._stored(newest)
+        if not is_stored:
             self._metrics.cache_stores_failed.inc()
-            return [False] * len(boards)
-        return [True] * len(boards)
+        return [is_stored] * len(boards)
+
+    async def _stored(self, board: Board) -> bool:
+        """Store it. While Redis has only just gone, others may not have noticed, or it may be gone
+        for us alone, and they trust what lies there: whoever asked is not told before it has the
+        board, or they have compared theirs with the ledger.
+        """
+        until = time.monotonic() + self._noticed_seconds
+        while True:
+            with contextlib.suppress(RedisUnavailable):
+                await self._copy.store(board)
+                return True
+            if time.monotonic() >= until or not await self._copy.until_back(self._noticed_seconds):
+                return await self._withdrawn()
+
+    async def _withdrawn(self) -> bool:
+        """A Redis that is there and does not take the board (its memory is full, a right is
+        missing) must not show the older one.
+        """
+        with contextlib.suppress(RedisUnavailable):
+            await self._copy.drop()
+        return False
 
     async def _read_for_all(self, readers: Sequence[None]) -> list[Reading | Exception]:
         doubt = await self._doubt()
@@ -248,8 +272,10 @@ class CachedBoard:
     async def _ask(self) -> Board:
         board = await self._questions.board()
         self._keep(board)
-        with contextlib.suppress(Overloaded):
-            await self.store(board)
+        try:
+            await self._copy.store(board)
+        except RedisUnavailable:
+            self._metrics.cache_stores_failed.inc()
         return board
 
     def _age_seconds(self, board: Board) -> int:

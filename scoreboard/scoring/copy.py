@@ -132,6 +132,10 @@ class RedisCopy:
             raise RedisUnavailable("Redis answers a script as no Redis does")
         return bool(answer)
 
+    async def until_back(self, patience_seconds: float) -> bool:
+        """Whether Redis, away for no longer than this, answers again."""
+        return await self._redis.until_back(patience_seconds)
+
     async def drop(self) -> None:
         """Take away what is there, whatever it is. Raises RedisUnavailable."""
         await self._run_drop([KEY], [])

@@ -207,6 +207,27 @@ SCORING: Final = (
         "tests/migrations/test_stairway.py::test_a_version_that_clients_refuse_for_ever_comes_down",
     ),
     Guard(
+        "while Redis has only just gone nobody is told before it has the board",
+        "scoreboard/scoring/board.py",
+        "            if time.monotonic() >= until or not await",
+        "            if True or not await",
+        f"{IN_DOUBT}::test_while_redis_has_only_just_gone_nobody_is_told_before_it_has_the_board",
+    ),
+    Guard(
+        "whoever has been without Redis for long waits for nothing",
+        "scoreboard/connections/redis.py",
+        "        left = self._away_since + patience_seconds - self._now()\n",
+        "        left = patience_seconds\n",
+        f"{IN_DOUBT}::test_whoever_has_been_without_redis_for_long_is_not_waited_for",
+    ),
+    Guard(
+        "a Redis that refuses a board is left with no older one",
+        "scoreboard/scoring/board.py",
+        "            await self._copy.drop()\n        return False\n",
+        "            pass\n        return False\n",
+        f"{IN_DOUBT}::test_a_redis_that_refuses_a_board_is_left_with_no_older_one",
+    ),
+    Guard(
         "a copy is trusted only once compared",
         "scoreboard/scoring/board.py",
         "        if not self._trust.holds(self._copy.generation):\n",

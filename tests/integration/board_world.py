@@ -91,13 +91,15 @@ async def an_instance(
     *,
     settle_seconds: float = 0.0,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    noticed_seconds: float = 0.0,
 ) -> AsyncIterator[Instance]:
     client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
     postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
     ledger, metrics = CountedLedger(postgres, postgres), Metrics()
     questions = Questions(ledger)
     copy = CountedCopy(client, SIGNATURES)
-    board = CachedBoard(copy, questions, metrics, Trust(settle_seconds))
+    trust = Trust(settle_seconds)
+    board = CachedBoard(copy, questions, metrics, trust, noticed_seconds=noticed_seconds)
     try:
         yield Instance(board, copy, client, ledger, questions, metrics)
     finally:

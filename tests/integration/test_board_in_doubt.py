@@ -15,13 +15,19 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from scoreboard.connections import redis as redis_module
 from scoreboard.live import relay
 from scoreboard.scoring import trust
 from scoreboard.scoring.board import PATIENCE_SECONDS
 from scoreboard.scoring.model import ON_ITS_WAY_SECONDS, Board
 from tests.eventually import eventually
-from tests.integration.board_world import Instance, an_instance, plant, play, through_proxy
+from tests.integration.board_world import (
+    Instance,
+    an_instance,
+    plant,
+    play,
+    through_proxy,
+    version_in,
+)
 from tests.samples import a_board, counted
 from tests.world import holding, waits_for_lock
 
@@ -177,20 +183,19 @@ async def test_a_trusted_copy_keeps_its_trust_while_the_comparison_stores(
 
 
 async def test_after_an_outage_of_redis_it_is_not_trusted_before_others_have_found_it_again(
-    redis_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, database_url: str
 ) -> None:
-    """One answers 200 to what it did not store, because it does not ask Redis again yet."""
+    """One answers 200 to what it did not store, because it has not found Redis again yet."""
     async with (
-        through_proxy(redis_url) as (proxy, url),
-        an_instance(url, database_url) as writer,
+        through_proxy(redis_url) as (line, url),
+        through_proxy(redis_url) as (late_line, late_url),
+        an_instance(late_url, database_url) as writer,
         an_instance(url, database_url, settle_seconds=trust.SETTLE_SECONDS) as reader,
     ):
         await reader.trust()
-        await proxy.cut()
-        with monkeypatch.context() as rest:
-            rest.setattr(redis_module, "REST_SECONDS", 30.0)
-            assert not await writer.board.store(a_board(1))
-        await proxy.heal()
+        await line.cut()
+        await late_line.cut()
+        await line.heal()
         await eventually(lambda: _finds_redis(reader))
         await reader.reconcile()
 
@@ -198,6 +203,53 @@ async def test_after_an_outage_of_redis_it_is_not_trusted_before_others_have_fou
         assert not await writer.board.store(granted)
         assert await reader.read() == granted
         await eventually(lambda: _trusts(reader))
+
+
+async def test_while_redis_has_only_just_gone_nobody_is_told_before_it_has_the_board(
+    redis_url: str, database_url: str, admin: Any
+) -> None:
+    """It may be gone for the writer alone, and what others trust there is older."""
+    async with (
+        through_proxy(redis_url) as (line, url),
+        an_instance(url, database_url, noticed_seconds=ENDLESS) as writer,
+    ):
+        await line.cut()
+        storing = asyncio.create_task(writer.board.store(a_board(7)))
+        await eventually(lambda: writer.redis.away)
+        assert not storing.done()
+        await line.heal()
+        assert await storing
+        assert await version_in(admin) == 7
+
+
+async def test_whoever_has_been_without_redis_for_long_is_not_waited_for(
+    redis_url: str, database_url: str
+) -> None:
+    async with (
+        through_proxy(redis_url) as (line, url),
+        an_instance(url, database_url, noticed_seconds=0.5) as writer,
+    ):
+        await line.cut()
+        assert not await writer.board.store(a_board(7))
+        began = time.monotonic()
+        for version in range(8, 58):
+            assert not await writer.board.store(a_board(version))
+        assert time.monotonic() - began < 0.5 * 50
+
+
+async def test_a_redis_that_refuses_a_board_is_left_with_no_older_one(
+    redis_url: str, database_url: str, admin: Any
+) -> None:
+    await admin.acl_setuser("poor", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all"])
+    address = redis_url.replace("redis://", "redis://poor:p@")
+    try:
+        async with an_instance(address, database_url) as writer:
+            assert await writer.board.store(a_board(7))
+            await admin.acl_setuser("poor", commands=["-hset"])
+            assert not await writer.board.store(a_board(8))
+            assert await version_in(admin) == -1
+    finally:
+        await admin.acl_deluser("poor")
 
 
 async def _trusts(instance: Instance) -> bool:
