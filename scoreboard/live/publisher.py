@@ -1,10 +1,11 @@
 """Publishes what the slot holds, until the broker confirms it.
 
 RabbitMQ tells nobody that it takes no messages (its memory or its disk is nearly full) before
-somebody publishes, and then reads nothing more of that connection. So a connection is up once
-something was confirmed on it, and where there is no board to publish, a probe is published now and
-then: a message that instances of any version pass over unread. While the broker is blocked, the
-connection is kept and waited for: each new one would leave a message of its own to be read later.
+somebody publishes; then it confirms that one message and reads nothing more of that connection. So
+a connection is up once something was confirmed on it that did not block it, and where there is no
+board to publish, a probe is published now and then: a message that instances of any version pass
+over unread. While the broker is blocked, the connection is kept and waited for: each new one would
+leave a message of its own to be read later.
 """
 
 from __future__ import annotations
@@ -76,8 +77,12 @@ class Publisher:
                     await self._probe(exchange, deadline)
                 else:
                     await self._publish(exchange, deadline, *waiting)
-            probe_is_due = False
-            side.note_up()
+            # Of each connection RabbitMQ reads one message before it blocks it, and confirms that.
+            probe_is_due = is_blocked(connection)
+            if probe_is_due:
+                side.note_blocked()
+            else:
+                side.note_up()
         raise ConnectionError("the connection was closed")
 
     async def _a_board_comes(self) -> bool:

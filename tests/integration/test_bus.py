@@ -748,19 +748,28 @@ async def test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_s
         assert (one.bus.refused, one.counted("bus_blocked", side="publish")) == ("", 0)
 
 
-@pytest.mark.usefixtures("probes_often")
-async def test_an_instance_that_starts_during_an_alarm_is_not_connected_before_its_end(
+async def test_who_connects_during_an_alarm_is_not_connected_before_its_end(
     amqp_url: str, broker: Broker
 ) -> None:
+    """RabbitMQ confirms the first message of each connection, for it blocks it only then."""
     one = Instance(amqp_url, "one", hears=False)
-    async with alarmed(broker, "memory"):
-        task = asyncio.create_task(one.bus.run())
-        await eventually(lambda: one.counted("bus_blocked", side="publish") == 1)
-        assert not one.bus.connected
-    await eventually(lambda: one.bus.connected)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    with capture_logs() as logs:
+        async with alarmed(broker, "memory"):
+            task = asyncio.create_task(one.bus.run())
+            await eventually(lambda: one.bus.refused)
+            broker.close_connections()
+            await eventually(lambda: one.counted("bus_connects_total", side="publish") == 2)
+            await eventually(lambda: one.bus.refused)
+        await eventually(lambda: one.bus.connected)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert [line["event"] for line in logs] == [
+        "scoreboard.bus.blocked",
+        "scoreboard.bus.lost",
+        "scoreboard.bus.blocked",
+        "scoreboard.bus.connected",
+    ]
 
 
 @pytest.mark.usefixtures("probes_often")
