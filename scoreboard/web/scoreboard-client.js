@@ -574,14 +574,21 @@ class Tabs {
   }
 
   tell(news) {
-    this.#channel?.postMessage({ news });
+    this.#post({ news });
   }
 
   /** Ask the one that leads. It may be frozen, and need not be waited for as long as a silence. */
   ask(wanted) {
-    if (!this.#channel) return;
-    this.#channel.postMessage({ wanted });
-    this.#silence.expect(this.#greeted ? ANSWER_MS : GREETING_MS);
+    this.#post({ wanted });
+    if (this.#channel) this.#silence.expect(this.#greeted ? ANSWER_MS : GREETING_MS);
+  }
+
+  #post(message) {
+    try {
+      this.#channel?.postMessage(message);
+    } catch {
+      this.#goAlone();
+    }
   }
 
   /** Wait for the lock, hold it until `stop`, and stand again when it was taken from us. */

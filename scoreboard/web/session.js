@@ -7,6 +7,7 @@ const KEY = "scoreboard.session";
 const TURN = "scoreboard.turn"; // whose turn it is to renew, where there are no locks
 const SPARE_MS = 10_000; // renew before the server's clock says so
 const ANSWER_MS = 15_000; // well within the server's grace for an answer that was lost
+const LOCK_MS = 8_000; // longer than the server takes for an answer
 // What an access token is refused with that was good once: a new one is asked for, once.
 const ENDED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
 
@@ -123,7 +124,8 @@ export class Session extends EventTarget {
   }
 
   /** One tab at a time. The server answers a second one with the same token, and ends the log-in at
-   *  a third. Locks that are denied (a sandboxed frame, blocked cookies) are not asked for again. */
+   *  a third. Locks that are denied (a sandboxed frame, blocked cookies) or never given are not asked
+   *  for again. Of those who go on without, one at a time meets the one that has the lock. */
   async #alone(work) {
     let begun = false;
     const begin = () => {
@@ -132,11 +134,13 @@ export class Session extends EventTarget {
     };
     if (this.#locks) {
       try {
-        return await navigator.locks.request("scoreboard.refresh", begin);
+        const signal = AbortSignal.timeout(LOCK_MS);
+        const done = await navigator.locks.request("scoreboard.refresh", { signal }, begin);
+        if (begun) return done;
       } catch (failure) {
         if (begun) throw failure;
-        this.#locks = false; // there are none on plain HTTP either
       }
+      this.#locks = false; // there are none on plain HTTP either
     }
     return this.#stores ? inTurn(work) : work();
   }
@@ -172,13 +176,16 @@ export class Session extends EventTarget {
 }
 
 /** A lock of our own, for plain HTTP, where browsers have none: whoever finds the turn free writes a
- *  name there, and works if it stands there still a moment later. A turn ends by itself, because a tab may
- *  be closed in the middle of it. */
+ *  name there, and works if it stands there still at two looks, a moment apart. (Tabs see each other's
+ *  writes late on a busy machine.) A turn ends by itself, because a tab may be closed in the
+ *  middle of it. */
 async function inTurn(work) {
   const name = `${Math.random()}`;
   const patientUntil = Date.now() + 4 * ANSWER_MS;
-  while (!isMine(name) && Date.now() < patientUntil) {
+  let looks = Number(isMine(name));
+  while (looks < 2 && Date.now() < patientUntil) {
     await new Promise((resume) => setTimeout(resume, 60 + 60 * Math.random()));
+    looks = isMine(name) ? looks + 1 : 0;
   }
   try {
     return await work();

@@ -131,6 +131,8 @@ DENIALS = {
     "locks aborted": "LockManager.prototype.request = async () => "
     "{ asked += 1; throw new DOMException('', 'AbortError'); };",
     "channels that throw": "BroadcastChannel = function () { asked += 1; throw denied; };",
+    "channels that take nothing": "BroadcastChannel.prototype.postMessage = () => "
+    "{ asked += 1; throw denied; };",
 }
 
 
@@ -167,6 +169,22 @@ async def test_a_lock_that_is_never_given_is_given_up(fake: FakeServer, follow: 
     await until_version(page, 1)  # asked for once meanwhile
     await until(page, "live", within_seconds=20)
     assert await page.evaluate("asked") == 2
+
+
+async def test_a_log_in_outlasts_a_reload_where_locks_are_never_given(
+    start: Start, open_page: OpenPage, context: BrowserContext
+) -> None:
+    """The page waited for the lock, and the user for the page, without end."""
+    instance = await start()
+    page = await open_page(instance.url)
+    await register(page, "ada")
+    await context.add_init_script(
+        "LockManager.prototype.request = (name, { signal }) => new Promise((_, refuse) => "
+        "signal?.addEventListener('abort', () => refuse(signal.reason)))"
+    )
+    await page.reload()
+    await expect(page.locator("#my-score")).to_have_text("0", timeout=2 * PATIENCE_MS)
+    assert instance.metric("refresh_reuse_total") == 0
 
 
 STORAGE_DENIALS = {

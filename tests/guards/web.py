@@ -89,6 +89,6 @@ WEB: Final = (
         "    return this.#stores ? inTurn(work) : work();\n",
         "    return work();\n",
         "tests/browser/test_account.py"
-        "::test_tabs_without_locks_renew_one_after_the_other_and_stay_logged_in",
+        "::test_tabs_without_locks_take_turns_to_renew_and_stay_logged_in",
     ),
 )
