@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import hdrs, web
@@ -88,13 +90,17 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     """
     if len(request.rel_url.raw_query_string) > QUERY_MAX_CHARS:
         raise InvalidPayload({"_schema": ["The query is too long."]}, _QUERY_NOT_VALID)
-    query = request.query
+    # By aiohttp, what is no UTF-8 would be U+FFFD, which an action id may hold.
+    pairs = parse_qsl(
+        request.rel_url.raw_query_string, keep_blank_values=True, errors="surrogateescape"
+    )
+    given = Counter(name for name, _ in pairs)
     known = [field.data_key or name for name, field in schema.fields.items()]
     # Of two, a proxy on the way and this service might each take another one.
-    twice = {name: ["Give it once."] for name in known if len(query.getall(name, ())) > 1}
+    twice = {name: ["Give it once."] for name in known if given[name] > 1}
     if twice:
         raise InvalidPayload(twice, _QUERY_NOT_VALID)
-    return _loaded(schema, dict(query), _QUERY_NOT_VALID)
+    return _loaded(schema, dict(pairs), _QUERY_NOT_VALID)
 
 
 def reply(

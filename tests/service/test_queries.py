@@ -113,3 +113,30 @@ async def test_a_parameter_is_given_once(instance: Instance, path: str, name: st
             document = await response.json()
             assert (response.status, document["errors"]) == (400, {name: ["Give it once."]})
             assert document["message"] == "The query is not valid; see errors."
+
+
+NOT_UTF_8 = ("%FF", "a%C3%28", "%C0%80", "%ED%A0%80", "%F4%90%80%80", "%E2%82")
+
+
+async def test_what_is_no_utf_8_is_refused_and_read_as_nothing_else(instance: Instance) -> None:
+    for written in NOT_UTF_8:
+        query = as_typed(instance, f"/api/actions?after={written}")
+        async with instance.client.get(query) as response:
+            document = await response.json()
+            assert (response.status, list(document["errors"])) == (400, ["after"]), written
+
+
+async def test_an_action_of_any_characters_can_be_what_a_page_begins_behind(
+    instance: Instance, database_url: str
+) -> None:
+    add_actions(database_url, {f"{odd}{end}": 5 for odd in "\ufffd+&;%é" for end in "12"})
+    listed: list[str] = []
+    after = ""
+    while True:
+        params = {"limit": "1", "after": after}
+        async with instance.client.get("/api/actions", params=params) as response:
+            document = await response.json()
+        listed += [action["actionId"] for action in document["data"]]
+        if (after := document["next"]) is None:
+            break
+    assert len(listed) == len(set(listed)) == 12
