@@ -84,6 +84,13 @@ WEB: Final = (
         "tests/browser/test_client.py::test_retry_is_obeyed_and_spread",
     ),
     Guard(
+        "a lock that nobody gives holds up no renewal",
+        "scoreboard/web/session.js",
+        '"scoreboard.refresh", { signal }, begin)',
+        '"scoreboard.refresh", {}, begin)',
+        "tests/browser/test_denied.py::test_a_log_in_outlasts_a_reload_where_locks_are_never_given",
+    ),
+    Guard(
         "tabs without locks renew one after the other",
         "scoreboard/web/session.js",
         "    return this.#stores ? inTurn(work) : work();\n",
