@@ -82,8 +82,6 @@ class Catalogue:
         """
         older = await self._spellings()
         action_ids = [older.get(action_id, action_id) for action_id in points]
-        if former := await self.present_ids(action_ids):
-            raise FormerIds(former)
         rows = await self._postgres.fetch(
             SQL["load_actions"],
             {
@@ -92,7 +90,7 @@ class Catalogue:
                 "disabled": [older.get(action_id, action_id) for action_id in disabled],
             },
         )
-        if not rows and (former := await self.present_ids(action_ids)):  # renamed since our look
+        if not rows and (former := await self.present_ids(action_ids)):
             raise FormerIds(former)
         added = sum(is_new for (is_new,) in rows)
         return Loaded(added, len(rows) - added, len(points) - len(rows))

@@ -295,13 +295,19 @@ SELECT
 FROM board
 
 -- load_actions: adds or changes actions; says for each whether it is new
--- Nobody renames meanwhile. Where one id is a former one nothing is loaded (`present_ids` says which): the action
--- would count beside the one that it belongs to. A row that is the same is not written.
+-- Nobody renames meanwhile. Where one id is a former one nothing is loaded (`present_ids` says which), however
+-- it is spelled: the action would count beside the one that it belongs to. A row that is the same is not written.
 LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO actions AS present (action_id, points, disabled_at)
 SELECT action_id, points, CASE WHEN action_id = ANY (%(disabled)s::text[]) THEN clock_timestamp() END
 FROM unnest(%(action_ids)s::text[], %(points)s::integer[]) AS loaded (action_id, points)
-WHERE NOT EXISTS (SELECT FROM former_action_ids WHERE former_id = ANY (%(action_ids)s::text[]))
+WHERE NOT EXISTS (
+    SELECT FROM former_action_ids
+    WHERE former_id = ANY (%(action_ids)s::text[])
+    OR former_id IS NOT NFC NORMALIZED
+    AND normalize(former_id, NFC) = ANY (%(action_ids)s::text[])
+    AND normalize(former_id, NFC) <> former_action_ids.action_id
+)
 ORDER BY action_id
 ON CONFLICT (action_id) DO UPDATE
 SET points = excluded.points, disabled_at = coalesce(present.disabled_at, excluded.disabled_at)

@@ -166,6 +166,9 @@ async def test_an_action_that_is_renamed_without_end_is_never_refused_as_unknown
             number = following
 
     async with a_ledger(database_url, 20) as ledger, a_ledger(database_url, 20) as operators:
+        # Both ids are known from here on.
+        await operators.rename_action("id-0", "id-1")
+        await operators.rename_action("id-1", "id-0")
         renaming = asyncio.create_task(renames(operators))
         for user in users * 3:
             keys = [(user, "id-0"), (user, "id-1")] if returns else [(user, "id-0")]
