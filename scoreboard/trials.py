@@ -26,6 +26,7 @@ OF_OPERATORS: Final = frozenset(
         *("list_all_actions", "find_action", "count_grants", "disable_action", "enable_action"),
         *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
         *("hold_action", "give_action_id", "leave_action_id"),
+        *("present_ids", "find_decomposed"),
     }
 )
 _OF_STREAMS: Final = frozenset({"read_board", "read_version", "lift_board", "read_revocations"})

@@ -105,7 +105,7 @@ def _rename(arguments: argparse.Namespace) -> int:
     new_id = action_ids.composed(arguments.new_id)
     if problem := action_ids.problem(arguments.new_id):
         raise CommandFailed(
-            f"The id {escaped(arguments.new_id)} {problem}. Nothing was changed.", "bad_action_id"
+            f'The id "{escaped(arguments.new_id)}" {problem}. Nothing was changed.', "bad_action_id"
         )
     old_id, moved = asyncio.run(_give(arguments.action_id, new_id, certain=arguments.yes))
     text = (
@@ -149,7 +149,8 @@ async def _move(postgres: Postgres, action: Action, new_id: str) -> int:
 async def _require_free(catalogue: Catalogue, action: Action, new_id: str) -> None:
     """Raises CommandFailed unless the id is nobody's, or was this action's before."""
     other = await catalogue.find(new_id)
-    if other is not None:
+    # A new spelling of its own id is one that it may have.
+    if other is not None and (other != action or new_id == action.action_id):
         raise _taken(new_id)
     owner = (await catalogue.present_ids([new_id])).get(new_id, action.action_id)
     if owner != action.action_id:

@@ -124,10 +124,10 @@ def moment(text: str) -> datetime:
     """Read a day or a time in the form of RFC 3339; UTC unless it says another zone."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:  # OverflowError: outside the years 1 to 9999
         what = "a day or a time is expected, such as 2024-12-09 or 2024-12-09T14:30:45Z"
         raise argparse.ArgumentTypeError(what) from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def text_to_store(text: str) -> str:

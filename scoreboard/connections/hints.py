@@ -139,7 +139,10 @@ POSTGRES: Final = Hints(
             "A pooler on the way takes no `options` (PgBouncer: add options to "
             "ignore_startup_parameters only if it sets them itself). Connect directly.",
         ),
-        ("invalid .* value|invalid uri|invalid connection option", "Mend {variable}."),
+        (
+            "invalid .* value|invalid port number|invalid uri|invalid connection option",
+            "Mend {variable}.",
+        ),
         (
             "root certificate file .* does not exist|could not (load|read) .*(certificate|key)",
             "A file that {variable} names (sslrootcert, sslcert, sslkey) cannot be read: mend it.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -68,7 +69,9 @@ def configure(level: str, form: str, instance: str) -> None:
     ]
     if for_people:
         console = structlog.dev.ConsoleRenderer(
-            pad_event_to=32, exception_formatter=structlog.dev.plain_traceback
+            pad_event_to=32,
+            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
         )
         renderer: list[Any] = [_without_escapes, console]
     else:

@@ -82,8 +82,6 @@ class Catalogue:
         """
         older = await self._spellings()
         action_ids = [older.get(action_id, action_id) for action_id in points]
-        if former := await self.present_ids(action_ids):
-            raise FormerIds(former)
         rows = await self._postgres.fetch(
             SQL["load_actions"],
             {
@@ -92,6 +90,8 @@ class Catalogue:
                 "disabled": [older.get(action_id, action_id) for action_id in disabled],
             },
         )
+        if not rows and (former := await self.present_ids(action_ids)):
+            raise FormerIds(former)
         added = sum(is_new for (is_new,) in rows)
         return Loaded(added, len(rows) - added, len(points) - len(rows))
 
@@ -111,17 +111,24 @@ class Catalogue:
         return _actions(rows)
 
     async def find(self, action_id: str) -> Action | None:
-        """The action that has this id, as it is spelled or else composed."""
-        for spelling in dict.fromkeys((action_id, composed(action_id))):
-            rows = await self._postgres.read(SQL["find_action"], {"action_id": spelling})
+        """The action that has this id, as it is spelled or else in another spelling."""
+        looks = [("find_action", action_id)]
+        if not action_id.isascii():
+            looks += [(name, composed(action_id)) for name in ("find_action", "find_decomposed")]
+        for name, spelling in looks:
+            rows = await self._postgres.read(SQL[name], {"action_id": spelling})
             if rows:
                 return _actions(rows)[0]
         return None
 
     async def present_ids(self, action_ids: Iterable[str]) -> dict[str, str]:
-        """Which of these are former ids, and which id the action of each has now."""
-        rows = await self._postgres.read(SQL["present_ids"], {"action_ids": list(action_ids)})
-        return dict(rows)
+        """Which of these are former ids of another action, in whichever spelling, and which id that
+        action has now.
+        """
+        asked = list(action_ids)
+        rows = await self._postgres.read(SQL["present_ids"], {"action_ids": asked})
+        present = {composed(former): action_id for former, action_id in rows} | dict(rows)
+        return {each: present[each] for each in asked if present.get(each, each) != each}
 
     async def grants_of(self, action: Action) -> int:
         """How many grants of an action there are."""

@@ -51,6 +51,7 @@ SQL: Final = statements.load("scoreboard.scoring")
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
+_LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
 
 
 class Ledger:
@@ -207,22 +208,26 @@ class Ledger:
     async def _grant_renamed(self, session: Session, found: Mapping[Key, Verdict]) -> Settlement:
         """Grant what was submitted under a former id of an action, as that action.
 
-        Whoever submits while an action is renamed may be refused as unknown as well, also as a
-        user: the ledger row that was there is under the new id.
+        Whoever submits while an action is renamed may be refused as unknown as well: the ledger row
+        that was there is under the new id. The action may be renamed on, or back, between our look
+        and the grant, so it is looked for again.
         """
-        unknown = [
-            key for key, one in found.items() if isinstance(one, UnknownAction | UnknownUser)
-        ]
-        if not unknown:
-            return Settlement({})
-        try:
-            rows = await session.run(SQL["present_ids"], _pairs(unknown))
-        except LedgerUnavailable as error:
-            return Settlement(dict.fromkeys(unknown, error))
-        present: dict[str, str] = dict(rows)
-        renamed = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
-        settled = await self._settle(session, list(dict.fromkeys(renamed.values())))
-        return Settlement(under_former_ids(renamed, settled.verdicts), settled.board)
+        settled, unknown = Settlement({}), _unknown(found)
+        for _ in range(_LOOKS_MAX):
+            if not unknown:
+                return settled
+            try:
+                rows = await session.run(SQL["owners_of_ids"], _pairs(unknown))
+            except LedgerUnavailable as error:
+                return settled | Settlement(dict.fromkeys(unknown, error))
+            present: dict[str, str] = dict(rows)
+            owned = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
+            again = await self._settle(session, list(dict.fromkeys(owned.values())))
+            verdicts = under_former_ids(owned, again.verdicts)
+            settled |= Settlement(verdicts, again.board)
+            unknown = _unknown(verdicts)
+        # There is such an action, but it is renamed faster than granted.
+        return settled | Settlement(dict.fromkeys(unknown, LedgerUnavailable()))
 
     def _refused(self, refusal: StatementRefused) -> ScoreboardError:
         """What a submission is refused for that stands alone."""
@@ -293,8 +298,9 @@ class Ledger:
         except Exception:
             log.exception("scoreboard.ledger.originals_unread", submissions=len(refused))
             return dict.fromkeys(refused, LedgerUnavailable())
-        # What is not found belonged to a user deleted since, or is an action that is disabled.
-        verdicts = {key: otherwise.get(key, UnknownUser()) for key in refused}
+        # What is not found is an action that is disabled, or one that was renamed since, or it
+        # belonged to a user who was deleted: a second look tells (`_grant_renamed`).
+        verdicts = {key: otherwise.get(key, UnknownAction()) for key in refused}
         for user_id, action_id, points, granted_at in rows:
             verdicts[user_id, action_id] = AlreadyGranted(action_id, points, granted_at)
         return verdicts
@@ -319,6 +325,10 @@ async def _transaction(session: Session) -> AsyncIterator[str]:
 def _pairs(keys: Iterable[Key]) -> dict[str, list[str]]:
     keys = list(keys)
     return {"user_ids": [user for user, _ in keys], "action_ids": [action for _, action in keys]}
+
+
+def _unknown(verdicts: Mapping[Key, Verdict]) -> list[Key]:
+    return [key for key, verdict in verdicts.items() if isinstance(verdict, UnknownAction)]
 
 
 def _board_or_none(rows: list[Row]) -> Board | None:

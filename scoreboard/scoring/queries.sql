@@ -106,10 +106,11 @@ SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.sub
 FROM unnest(%(user_ids)s::uuid[], %(action_ids)s::text[]) AS refused (user_id, action_id)
 JOIN ledger USING (user_id, action_id)
 
--- present_ids: finds which of these ids are former ones, and the action that each belongs to now
-SELECT former_id, action_id
-FROM former_action_ids
-WHERE former_id = ANY (%(action_ids)s::text[])
+-- owners_of_ids: finds the action that each of these ids belongs to now, as a former id or as its own, which counts
+-- A rename that was undone since may have made it its own again.
+SELECT former_id, action_id FROM former_action_ids WHERE former_id = ANY (%(action_ids)s::text[])
+UNION ALL
+SELECT action_id, action_id FROM actions WHERE action_id = ANY (%(action_ids)s::text[])
 
 -- locked_users: names those of these users whose rows somebody else holds, without waiting for them
 WITH asked AS MATERIALIZED (
@@ -294,13 +295,19 @@ SELECT
 FROM board
 
 -- load_actions: adds or changes actions; says for each whether it is new
--- Nobody renames meanwhile. An id that is a former one is not loaded (`present_ids` says so before): the action
--- would count beside the one that it belongs to. A row that is the same is not written.
+-- Nobody renames meanwhile. Where one id is a former one nothing is loaded (`present_ids` says which), however
+-- it is spelled: the action would count beside the one that it belongs to. A row that is the same is not written.
 LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO actions AS present (action_id, points, disabled_at)
 SELECT action_id, points, CASE WHEN action_id = ANY (%(disabled)s::text[]) THEN clock_timestamp() END
 FROM unnest(%(action_ids)s::text[], %(points)s::integer[]) AS loaded (action_id, points)
-WHERE NOT EXISTS (SELECT FROM former_action_ids WHERE former_id = loaded.action_id)
+WHERE NOT EXISTS (
+    SELECT FROM former_action_ids
+    WHERE former_id = ANY (%(action_ids)s::text[])
+    OR former_id IS NOT NFC NORMALIZED
+    AND normalize(former_id, NFC) = ANY (%(action_ids)s::text[])
+    AND normalize(former_id, NFC) <> former_action_ids.action_id
+)
 ORDER BY action_id
 ON CONFLICT (action_id) DO UPDATE
 SET points = excluded.points, disabled_at = coalesce(present.disabled_at, excluded.disabled_at)
@@ -313,6 +320,12 @@ SELECT action_id
 FROM actions
 WHERE action_id IS NOT NFC NORMALIZED
 AND NOT EXISTS (SELECT FROM actions AS other WHERE other.action_id = normalize(actions.action_id, NFC))
+
+-- present_ids: finds which of these ids are former ones, in a decomposed spelling too, and the action of each now
+SELECT former_id, action_id
+FROM former_action_ids
+WHERE former_id = ANY (%(action_ids)s::text[])
+OR former_id IS NOT NFC NORMALIZED AND normalize(former_id, NFC) = ANY (%(action_ids)s::text[])
 
 -- list_actions: reads what can be granted in the order of code points, from after one action
 -- Not in the order of the database's locale, which differs from place to place (idx_actions_in_order).
@@ -334,6 +347,13 @@ LIMIT %(limit)s
 -- find_action: reads an action by its id; no row if there is none
 SELECT action_id, points, disabled_at FROM actions WHERE action_id = %(action_id)s
 
+-- find_decomposed: reads an action whose id is another spelling of this composed one
+SELECT action_id, points, disabled_at
+FROM actions
+WHERE action_id IS NOT NFC NORMALIZED AND normalize(action_id, NFC) = %(action_id)s
+ORDER BY action_id COLLATE "C"
+LIMIT 1
+
 -- count_grants: counts the grants of an action
 SELECT count(*) FROM ledger WHERE action_id = %(action_id)s
 
@@ -350,7 +370,10 @@ WHERE action_id = %(action_id)s AND NOT EXISTS (SELECT FROM ledger WHERE ledger.
 RETURNING action_id
 
 -- remove_former_id: forgets a former id, which is unknown from then on
-DELETE FROM former_action_ids WHERE former_id = %(action_id)s RETURNING action_id
+DELETE FROM former_action_ids
+WHERE former_id = %(action_id)s
+OR former_id IS NOT NFC NORMALIZED AND normalize(former_id, NFC) = %(action_id)s
+RETURNING action_id
 
 -- hold_action: holds an action for a rename, and says how it is; no row if there is none
 -- The table's lock keeps those out who load or rename: no grant, which only reads the catalogue. The row's lock waits
@@ -371,5 +394,7 @@ WITH moved AS (
 SELECT count(*) FROM moved
 
 -- leave_action_id: removes the action under the id that it had, and keeps that id as a former one
+-- An earlier release may have loaded the action under another's former id, which has meant this action since.
 DELETE FROM actions WHERE action_id = %(action_id)s;
 INSERT INTO former_action_ids (former_id, action_id) VALUES (%(action_id)s, %(new_id)s)
+ON CONFLICT (former_id) DO UPDATE SET action_id = excluded.action_id, renamed_at = now()

@@ -392,6 +392,13 @@ SCORING: Final = (
         f"{CHANGES}::test_a_renamed_action_is_granted_once_under_whichever_id_it_is_submitted",
     ),
     Guard(
+        "an action that is renamed on meanwhile is looked for again",
+        "scoreboard/scoring/ledger.py",
+        "dict.fromkeys(unknown, LedgerUnavailable()))",
+        "{})",
+        f"{CHANGES}::test_an_action_that_is_renamed_without_end_is_never_refused_as_unknown",
+    ),
+    Guard(
         "of several former ids of an action one is granted",
         "scoreboard/scoring/verdicts.py",
         "isinstance(verdict, Grant) and present in granted",

@@ -203,6 +203,7 @@ def accepts_tls(server: PostgresServer, *, wanted: bool) -> bool:
         ("somebody@{at}/postgres", "Add a line for it to pg_hba.conf"),
         ("by_tls@{at}/postgres?sslmode=disable", "where that wants TLS, ?sslmode=require"),
         ("scoreboard@{at}/postgres?sslmode=bogus", "Mend SCOREBOARD_DATABASE_URL."),
+        ("scoreboard@127.0.0.1:99999/postgres", "Mend SCOREBOARD_DATABASE_URL."),
         ("scoreboard@{at}/postgres?sslmode=require", NO_TLS),
     ],
 )

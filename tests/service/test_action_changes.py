@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from scoreboard.errors import AlreadyGranted
+from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.model import Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance
@@ -144,6 +146,93 @@ async def test_a_rename_amid_submissions_grants_each_user_once_and_fails_nobody(
     assert codes <= {"", "already_granted"}
     assert sorted(user for user, status, _ in answers if status == 200) == sorted(users)
     assert scores(database_url) == ledger_sums(database_url) == dict.fromkeys(users, 6)
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["there and back", "ever on"])
+async def test_an_action_that_is_renamed_without_end_is_never_refused_as_unknown(
+    database_url: str, returns: bool
+) -> None:
+    """That would be final. Who cannot be granted between two renames is told to try again."""
+    users = add_users(database_url, 20)
+    add_actions(database_url, {"id-0": 5})
+    ends = asyncio.Event()
+    found: list[str] = []
+
+    async def renames(ledger: Ledger) -> None:
+        number = 0
+        while not ends.is_set():
+            following = 1 - number if returns else number + 1
+            await ledger.rename_action(f"id-{number}", f"id-{following}")
+            number = following
+
+    async with a_ledger(database_url, 20) as ledger, a_ledger(database_url, 20) as operators:
+        # Both ids are known from here on.
+        await operators.rename_action("id-0", "id-1")
+        await operators.rename_action("id-1", "id-0")
+        renaming = asyncio.create_task(renames(operators))
+        for user in users * 3:
+            keys = [(user, "id-0"), (user, "id-1")] if returns else [(user, "id-0")]
+            settled = await ledger.grant([Submission(*key) for key in keys])
+            found += [type(verdict).__name__ for verdict in settled.verdicts.values()]
+        ends.set()
+        await renaming
+        final = await ledger.grant([Submission(user, "id-0") for user in users])
+    assert set(found) <= {"Grant", "AlreadyGranted", "LedgerUnavailable"}
+    assert all(isinstance(each, Grant | AlreadyGranted) for each in final.verdicts.values())
+    assert scores(database_url) == ledger_sums(database_url) == dict.fromkeys(users, 5)
+
+
+async def test_an_older_spelling_of_an_id_is_the_same_id_to_operators(
+    operator: Operator, database_url: str, tmp_path: Path
+) -> None:
+    """A database from before ids were composed holds it, and no keyboard types it."""
+    typed, older = "caf\u00e9", "cafe\u0301"
+    add_actions(database_url, {older: 5, "other": 1})
+    said = await operator("actions", "rename", "other", typed, "--json")
+    assert said.failure["code"] == "action_taken"
+    assert (await operator("actions", "disable", typed)).code == 0
+    assert (await operator("actions", "rename", typed, "coffee")).code == 0
+    file = tmp_path / "actions.csv"
+    file.write_text(f"action_id,points\n{typed},9\n", encoding="utf-8")
+    assert "write coffee" in (await operator("actions", "load", str(file))).err
+    said = await operator("actions", "rename", "other", typed, "--json")
+    assert said.failure["code"] == "former_action_id"
+    assert (await operator("actions", "remove", typed)).code == 0
+    # It may have its own id in the spelling of today, and be loaded under it.
+    add_actions(database_url, {older: 5})
+    assert (await operator("actions", "rename", typed, typed)).code == 0
+    assert (await operator("actions", "load", str(file))).out == "Loaded 1 action: 1 changed.\n"
+    assert sql(database_url, "SELECT action_id FROM actions WHERE points = 9") == [(typed,)]
+
+
+async def test_a_file_is_loaded_whole_or_not_when_an_action_is_renamed_meanwhile(
+    operator: Operator, database_url: str, tmp_path: Path
+) -> None:
+    add_actions(database_url, {"old": 5})
+    file = tmp_path / "actions.csv"
+    file.write_text("action_id,points\nold,9\nfresh,1\n")
+    rename = """INSERT INTO actions (action_id, points) VALUES ('new', 5);
+        INSERT INTO former_action_ids VALUES ('old', 'new');
+        DELETE FROM actions WHERE action_id = 'old'"""
+    with holding(database_url, rename) as renaming:
+        loading = asyncio.create_task(operator("actions", "load", str(file), "--json"))
+        await eventually(lambda: waits_for_lock(database_url))
+        renaming.commit()
+        said = await loading
+    assert (said.code, said.failure["code"]) == (1, "former_action_id")
+    assert sql(database_url, "SELECT action_id FROM actions") == [("new",)]
+
+
+async def test_an_action_that_an_earlier_release_loaded_under_a_former_id_can_be_renamed(
+    operator: Operator, database_url: str
+) -> None:
+    """It asks nobody about former ids. The id has meant the newer action since."""
+    add_actions(database_url, {"a": 5})
+    assert (await operator("actions", "rename", "a", "b")).code == 0
+    add_actions(database_url, {"a": 9})
+    said = await operator("actions", "rename", "a", "c")
+    assert said.code == 0, said.err
+    assert sql(database_url, "SELECT former_id, action_id FROM former_action_ids") == [("a", "c")]
 
 
 async def test_a_rename_waits_for_a_grant_that_is_under_way(

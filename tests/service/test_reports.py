@@ -89,6 +89,7 @@ async def test_a_failure_is_one_line_of_json_with_a_code_and_nothing_is_on_stand
         (("migrate", "--rollback", "1"), "not_confirmed", 1),
         (("users", "list", "--limit", "none"), "invalid_arguments", 2),
         (("users", "list", "--since", "yesterday"), "invalid_arguments", 2),
+        (("users", "list", "--since", "9999-12-31T23:59-23:59"), "invalid_arguments", 2),
         (("board", "show", "--limit", "10001"), "invalid_arguments", 2),
         (("migrate", "--unknown"), "invalid_arguments", 2),
     ):

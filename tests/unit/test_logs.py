@@ -100,5 +100,6 @@ def test_people_get_a_line_without_the_instance(written: Written) -> None:
     assert "scoreboard.test.happened" in line
     assert "request_id" in line
     assert "web-1" not in line
+    assert "\x1b" not in line  # it goes to no terminal
     with pytest.raises(json.JSONDecodeError):
         json.loads(line)
