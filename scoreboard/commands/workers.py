@@ -29,7 +29,7 @@ from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import HANG_UP_SECONDS, has_terminal
 from scoreboard.commands.worker import Worker
 from scoreboard.endings import ending_signals
-from scoreboard.listening import BACKLOG, bound_sockets
+from scoreboard.listening import bound_sockets, listen
 
 log = structlog.get_logger("scoreboard.workers")
 
@@ -176,7 +176,7 @@ class Supervisor:
             who = sitting[-1] if sitting else min(able, key=lambda each: len(shares[each]))
             shares[who].append(seat)
             for one in self._seats[seat]:
-                one.listen(BACKLOG)
+                listen(one)
         for worker in self._workers:
             seats = tuple(shares.get(worker, ()))
             worker.attend(seats, [one for seat in seats for one in self._seats[seat]])
