@@ -172,7 +172,7 @@ def _supervise(
             }
         supervisor = workers.Supervisor(
             seats,
-            [sys.executable, "-m", "scoreboard", "serve", "--lifeline"],
+            [*_this_program(), "serve", "--lifeline"],
             {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()}
             | {workers.METRICS_DIRECTORY: directory},
             instance=found.instance,
@@ -180,6 +180,14 @@ def _supervise(
         )
         address = http_address(found.host, port)
         asyncio.run(supervisor.run(functools.partial(on_listening, address)))
+
+
+def _this_program() -> list[str]:
+    """Start this program as it was started: `-m` alone looks for modules in the directory where we
+    are, which is anybody's.
+    """
+    is_module = os.path.basename(sys.argv[0]) == "__main__.py"
+    return [sys.executable, *([] if is_module else ["-P"]), "-m", "scoreboard"]
 
 
 def _why_not_listening(found: Settings, error: OSError) -> str:
