@@ -115,8 +115,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             found, servers = stack.enter_context(embedding.with_servers(found))
         # After uvloop a signal would again end the process where it stands, which would leave the
         # embedded servers behind; they are on their way out already.
-        for number in ending_signals():
-            stack.callback(signal.signal, number, signal.SIG_IGN)
+        stack.callback(_heed_no_more)
         configuration.require_servers(found)
         check_redis_url(found)
         check_amqp_url(found)
@@ -299,18 +298,33 @@ def _ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
     """Let what asks a process to end unwind it until the service listens for that itself, so that
     the embedded servers end with it.
     """
-    numbers = [number for number in ending_signals() if number != signal.SIGINT]  # unwinds anyway
-    handlers = dict.fromkeys(numbers, _leave) | {signal.SIGHUP: on_hang_up}
-    before = {number: signal.signal(number, handlers[number]) for number in numbers}
+    handlers: dict[signal.Signals, Handler] = dict.fromkeys(ending_signals(), _leave)
+    if signal.SIGHUP in handlers:
+        handlers[signal.SIGHUP] = on_hang_up
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            is_ending = signal.getsignal(number) is _heed_not
+            signal.signal(number, signal.SIG_IGN if is_ending else handler)
 
 
-def _leave(_: int, __: FrameType | None) -> NoReturn:
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    """Unwind, once: a second signal would interrupt the servers' end, which the first one began."""
+    _heed_no_more()
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SystemExit(0)
+
+
+def _heed_no_more() -> None:
+    for number in ending_signals():
+        signal.signal(number, _heed_not)
+
+
+def _heed_not(_: int, __: FrameType | None) -> None:
+    """Do nothing. (Of one that has come and is then to be ignored Python prints a traceback.)"""
 
 
 def _leave_if_hung_up() -> Handler:
@@ -319,9 +333,9 @@ def _leave_if_hung_up() -> Handler:
     """
     had_terminal = has_terminal()
 
-    def hung_up(_: int, __: FrameType | None) -> None:
+    def hung_up(number: int, frame: FrameType | None) -> None:
         time.sleep(HANG_UP_SECONDS)
         if had_terminal and not has_terminal():
-            raise SystemExit(0)
+            _leave(number, frame)
 
     return hung_up
