@@ -176,6 +176,27 @@ PROCESS: Final = (
         "tests/service/test_workers.py::test_workers_load_no_modules_from_the_directory_where_they_are",
     ),
     Guard(
+        "what asks again does not interrupt the end that was begun",
+        "scoreboard/commands/unwinding.py",
+        "    heed_no_more()\n    if number",
+        "    if number",
+        "tests/unit/test_unwinding.py::test_what_asks_again_does_not_interrupt_the_end",
+    ),
+    Guard(
+        "a loop that closes lets no signal end the process",
+        "scoreboard/commands/unwinding.py",
+        "            asyncio.get_running_loop().remove_signal_handler(number)\n",
+        "            pass\n",
+        "tests/unit/test_unwinding.py::test_a_loop_that_closes_lets_no_signal_end_the_process",
+    ),
+    Guard(
+        "a killed run's Redis ends with the next run, whatever that needs",
+        "scoreboard/operations/embedded/servers.py",
+        "        end_leftover_redis(sockets)\n",
+        "",
+        "tests/integration/test_embedded.py::test_a_killed_runs_redis_ends_with_a_next_run_that_needs_none",
+    ),
+    Guard(
         "a worker that cannot start is not taken for one that leaves",
         "scoreboard/commands/lifeline.py",
         "        if self._is_up:\n",

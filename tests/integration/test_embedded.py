@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import psutil
 import psycopg2
 import pytest
 import redis
@@ -158,6 +159,27 @@ def test_a_run_after_a_killed_one_starts_and_has_its_data(directory: Path) -> No
     with embedded_servers(directory) as urls:
         assert int((directory / "postgres" / "postmaster.pid").read_text().split()[0]) != orphan
         assert rows(urls.database_url, "SELECT 1") == [(1,)]
+
+
+def test_a_killed_runs_redis_ends_with_a_next_run_that_needs_none(directory: Path) -> None:
+    killed = run_elsewhere(directory)
+    killed.kill()
+    killed.communicate()
+    [left] = [process for process in psutil.process_iter() if _is_redis_of(directory, process)]
+
+    with embedded_servers(directory, postgres=False, redis=False):
+        pass
+
+    left.wait(10)
+    with embedded_servers(directory, redis=False):  # and ends its PostgreSQL
+        pass
+
+
+def _is_redis_of(directory: Path, process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        command = " ".join(process.cmdline())
+        return "redis-server" in command and str(directory) in command
+    return False
 
 
 def test_a_process_id_that_is_somebody_elses_now_is_left_alone(directory: Path) -> None:
