@@ -16,7 +16,9 @@ import psycopg2
 import pytest
 import redis
 
+from scoreboard import configuration
 from scoreboard.commands import exports
+from scoreboard.commands.embedding import with_servers
 from scoreboard.operations.embedded import (
     EmbeddedServerError,
     EmbeddedUrls,
@@ -272,6 +274,21 @@ def test_a_server_that_cannot_start_says_why_and_what_to_do(directory: Path) -> 
         pass
     assert "initialized by PostgreSQL version 9" in str(raised.value)
     assert "starts afresh" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["lock", "redis.log", "urls.json", "jwt-secret"])
+def test_a_file_that_cannot_be_used_is_named(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (directory / name).mkdir(parents=True)
+    monkeypatch.chdir(directory.parent)
+    settings = configuration.load({"SCOREBOARD_DATABASE_URL": "postgresql://127.0.0.1:1/x"})
+
+    with (
+        pytest.raises(EmbeddedServerError, match=f"{name} cannot be used: Is a directory"),
+        with_servers(settings),
+    ):
+        pass
 
 
 def test_the_secret_is_made_once(directory: Path) -> None:
