@@ -434,18 +434,17 @@ async def test_a_renewal_does_not_wait_for_successors_that_an_earlier_one_has_st
 async def test_a_worker_that_takes_long_to_end_takes_no_time_from_the_next_successor(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run.will(
-        "signal.signal(signal.SIGTERM, lambda *_: time.sleep(4) or os._exit(0))\n"
-        "os.write(line, b'ur'); time.sleep(60)"
-    )
-    victim = run.workers[0]
-    victim.process.kill()
-    await eventually(lambda: victim not in run.workers and len(set(run.attended())) == 2)
     before = list(run.workers)
-    monkeypatch.setattr(workers, "_READY_SECONDS", 3.0)
-    run.will("os.write(line, b'ur'); time.sleep(60)")
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "terminate", lambda worker: setattr(worker, "retiring", True))
+        run.renew()
+        await eventually(lambda: before[0].retiring, within_seconds=PATIENCE)
 
-    run.renew()
+    renewal = run.supervisor._renewal
+    assert renewal is not None
+    renewal._deadline = 0.0  # it has taken longer than a successor may
+    await eventually(lambda: not renewal.is_over, within_seconds=PATIENCE)
+    before[0].process.kill()
 
     await eventually(lambda: not run.supervisor._renewal, within_seconds=PATIENCE)
     assert not set(run.workers) & set(before)
