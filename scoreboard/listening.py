@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import socket
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
 BACKLOG: Final = 4096
 
-_EVERYWHERE_IPV4: Final = (socket.AF_INET, "0.0.0.0")  # noqa: S104 - when asked for
+# What a socket is bound to: the address, the port, and of IPv6 the flow and the interface.
+Address = tuple[Any, ...]
+
+_EVERYWHERE_IPV4: Final = (socket.AF_INET, ("0.0.0.0", 0))  # noqa: S104 - when asked for
 _EVERYWHERE_IPV6: Final = "::"
 # A machine without IPv6, whose names may have such addresses yet: it has no such sockets, or no
 # such address.
@@ -48,9 +51,16 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
     with ExitStack() as stack:
         for one in bound:
             stack.enter_context(one)
-            one.listen(BACKLOG)
+            listen(one)
         stack.pop_all()
     return bound
+
+
+def listen(one: socket.socket) -> None:
+    """Let clients come to a bound socket, or to one that listens already. Raises OSError."""
+    # For the connections that it will have: else they would keep the port while they end.
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.listen(BACKLOG)
 
 
 def http_address(host: str, port: int) -> str:
@@ -64,19 +74,21 @@ def without_brackets(host: str) -> str:
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
-def _addresses(host: str) -> list[tuple[int, str]]:
-    """Two sockets stand for `::`, so that an IPv4 client has an IPv4 address."""
+def _addresses(host: str) -> list[tuple[int, Address]]:
+    """Two sockets stand for `::`, so that an IPv4 client has an IPv4 address. An IPv6 address of an
+    interface of its own (fe80::1%eth0) says which.
+    """
     try:
         found = socket.getaddrinfo(without_brackets(host), None, type=socket.SOCK_STREAM)
     except UnicodeError as error:  # a name that cannot be one: a part of it is empty, or too long
         raise socket.gaierror(socket.EAI_NONAME, "it is no name") from error
-    addresses = [(int(family), str(address[0])) for family, _, _, _, address in found]
-    if any(address == _EVERYWHERE_IPV6 for _, address in addresses):
+    addresses: list[tuple[int, Address]] = [(int(each[0]), each[4]) for each in found]
+    if any(address[0] == _EVERYWHERE_IPV6 for _, address in addresses):
         addresses.append(_EVERYWHERE_IPV4)
     return list(dict.fromkeys(addresses))
 
 
-def _bound(family: int, address: str, port: int, *, shares_port: bool) -> socket.socket:
+def _bound(family: int, address: Address, port: int, *, shares_port: bool) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -84,7 +96,10 @@ def _bound(family: int, address: str, port: int, *, shares_port: bool) -> socket
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind((address, port))
+        one.bind((address[0], port, *address[2:]))
+        if shares_port:
+            # Until it listens, SO_REUSEADDR would give the port to another program as well.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except BaseException:
         one.close()
         raise

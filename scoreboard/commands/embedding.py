@@ -13,6 +13,7 @@ from scoreboard.commands import exports
 from scoreboard.commands.actions import read_file
 from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import open_postgres
+from scoreboard.commands.terminal import sentence
 from scoreboard.operations.embedded import (
     EmbeddedServerError,
     EmbeddedUrls,
@@ -35,13 +36,16 @@ def with_servers(found: Settings) -> Iterator[tuple[Settings, list[str]]]:
     with contextlib.ExitStack() as stack:
         urls = EmbeddedUrls(None, None)
         if any(wanted.values()):
-            urls = stack.enter_context(_embedded_servers(**wanted))
-            stack.enter_context(exports.noted(urls))
+            with _files_that_fail_named():
+                urls = stack.enter_context(_embedded_servers(**wanted))
+                stack.enter_context(exports.noted(urls))
+        with _files_that_fail_named():
+            secret = found.jwt_secret or embedded_secret(directory)
         complete = dataclasses.replace(
             found,
             database_url=found.database_url or urls.database_url or "",
             redis_url=found.redis_url or urls.redis_url or "",
-            jwt_secret=found.jwt_secret or embedded_secret(directory),
+            jwt_secret=secret,
         )
         if urls.database_url:
             _prepare(complete)
@@ -60,6 +64,16 @@ def _embedded_servers(**wanted: bool) -> Iterator[EmbeddedUrls]:
                 raise
             raise CommandFailed("\n".join([f"{error} To share them:", *shared])) from error
         yield urls
+
+
+@contextlib.contextmanager
+def _files_that_fail_named() -> Iterator[None]:
+    """Say of a file that cannot be used which one, and why. Raises EmbeddedServerError."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or exports.DIRECTORY.resolve()
+        raise EmbeddedServerError(f"{place} cannot be used: {sentence(error.strerror)}") from error
 
 
 def _prepare(complete: Settings) -> None:

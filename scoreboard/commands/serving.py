@@ -8,13 +8,11 @@ import contextlib
 import errno
 import functools
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any, Final, NoReturn
+from collections.abc import Callable
+from typing import Any, Final
 
 import structlog
 
@@ -25,17 +23,21 @@ from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.commands.streams import OutputLost
 from scoreboard.commands.terminal import (
-    HANG_UP_SECONDS,
     first_line,
-    has_terminal,
     note,
     program,
     say,
     sentence,
 )
+from scoreboard.commands.unwinding import (
+    ended_by_signals,
+    heed_no_more,
+    leave,
+    leave_if_hung_up,
+    to_its_end,
+)
 from scoreboard.connections import blocking
 from scoreboard.connections.hints import POSTGRES
-from scoreboard.endings import ending_signals
 from scoreboard.listening import http_address
 from scoreboard.operations import logs
 from scoreboard.settings import Settings
@@ -109,14 +111,11 @@ def _serve(arguments: argparse.Namespace) -> int:
     logs.configure(found.log_level, found.log_format, found.instance)
     with contextlib.ExitStack() as stack:
         supervises = arguments.workers > 1 and arguments.lifeline is None
-        stack.enter_context(_ended_by_signals(_leave_if_hung_up() if supervises else _leave))
+        stack.enter_context(ended_by_signals(leave_if_hung_up() if supervises else leave))
         servers: list[str] = []
         if arguments.embedded:
             found, servers = stack.enter_context(embedding.with_servers(found))
-        # After uvloop a signal would again end the process where it stands, which would leave the
-        # embedded servers behind; they are on their way out already.
-        for number in ending_signals():
-            stack.callback(signal.signal, number, signal.SIG_IGN)
+        stack.callback(heed_no_more)  # the embedded servers are on their way out then
         configuration.require_servers(found)
         check_redis_url(found)
         check_amqp_url(found)
@@ -144,7 +143,7 @@ def _listen(
 
     from scoreboard import app  # brings aiohttp, which no other command has to wait for
 
-    uvloop.run(app.serve(found, on_listening, supervisor=supervisor))
+    uvloop.run(to_its_end(app.serve(found, on_listening, supervisor=supervisor)))
 
 
 def _supervise(
@@ -172,14 +171,22 @@ def _supervise(
             }
         supervisor = workers.Supervisor(
             seats,
-            [sys.executable, "-m", "scoreboard", "serve", "--lifeline"],
+            [*_this_program(), "serve", "--lifeline"],
             {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()}
             | {workers.METRICS_DIRECTORY: directory},
             instance=found.instance,
             end_seconds=found.drain_seconds + found.shutdown_seconds,
         )
         address = http_address(found.host, port)
-        asyncio.run(supervisor.run(functools.partial(on_listening, address)))
+        asyncio.run(to_its_end(supervisor.run(functools.partial(on_listening, address))))
+
+
+def _this_program() -> list[str]:
+    """Start this program as it was started: `-m` alone looks for modules in the directory where we
+    are, which is anybody's.
+    """
+    is_module = os.path.basename(sys.argv[0]) == "__main__.py"
+    return [sys.executable, *([] if is_module else ["-P"]), "-m", "scoreboard"]
 
 
 def _why_not_listening(found: Settings, error: OSError) -> str:
@@ -278,42 +285,3 @@ def _advice(problem: blocking.MigrationError, *, may_embed: bool) -> str:
     start = "Start PostgreSQL there, or set SCOREBOARD_DATABASE_URL to where it runs"
     embed = "; `scoreboard serve --embedded`, without that variable, brings its own"
     return f"{start}{embed if may_embed else ''}."
-
-
-# Signals.
-
-
-Handler = Callable[[int, FrameType | None], None]
-
-
-@contextlib.contextmanager
-def _ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
-    """Let what asks a process to end unwind it until the service listens for that itself, so that
-    the embedded servers end with it.
-    """
-    numbers = [number for number in ending_signals() if number != signal.SIGINT]  # unwinds anyway
-    handlers = dict.fromkeys(numbers, _leave) | {signal.SIGHUP: on_hang_up}
-    before = {number: signal.signal(number, handlers[number]) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _leave(_: int, __: FrameType | None) -> NoReturn:
-    raise SystemExit(0)
-
-
-def _leave_if_hung_up() -> Handler:
-    """What SIGHUP does before there are workers to be renewed: nothing, unless it is the end of our
-    terminal.
-    """
-    had_terminal = has_terminal()
-
-    def hung_up(_: int, __: FrameType | None) -> None:
-        time.sleep(HANG_UP_SECONDS)
-        if had_terminal and not has_terminal():
-            raise SystemExit(0)
-
-    return hung_up

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -56,7 +57,7 @@ class Worker:
         """Start one. `command` gets the number of the lifeline's file appended. Raises OSError."""
         ours, theirs = socket.socketpair()
         try:
-            with theirs:
+            with theirs, _without_hang_ups():
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     str(theirs.fileno()),
@@ -105,3 +106,15 @@ class Worker:
         self.retiring = True
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
+
+
+@contextlib.contextmanager
+def _without_hang_ups() -> Iterator[None]:
+    """Have SIGHUP wait for what is started within, for good. It is meant for the supervisor, and
+    sent to all of us: one that has just begun has no handler yet, and would end by it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -29,7 +29,7 @@ from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.terminal import HANG_UP_SECONDS, has_terminal
 from scoreboard.commands.worker import Worker
 from scoreboard.endings import ending_signals
-from scoreboard.listening import BACKLOG, bound_sockets
+from scoreboard.listening import bound_sockets, listen
 
 log = structlog.get_logger("scoreboard.workers")
 
@@ -46,6 +46,7 @@ _GRACE_SECONDS: Final = 10.0  # past what the settings allow: parts close one af
 _HEALTHY_SECONDS: Final = 10.0  # one that lived this long did not die of its start
 _BACKOFF_FIRST_SECONDS: Final = 0.5
 _BACKOFF_LAST_SECONDS: Final = 30.0
+_DOUBLED_MAX: Final = 10  # times; a power of two without end is no number of seconds
 
 Seat = list[socket.socket]
 
@@ -136,7 +137,9 @@ class Supervisor:
                 self._renewal = None
                 log.info("scoreboard.workers.renewed", workers=len(self._staying))
             return
+        self._end_outdated(older)
         if any(worker.retiring for worker in self._workers):
+            self._renewal.has_time_again()  # the time of one that leaves is not its successor's
             return  # one at a time: each takes memory and connections
         for worker in older:
             if any(each.state == "ready" for each in self._successors(worker)):
@@ -147,6 +150,14 @@ class Supervisor:
             self._give_up(older)
         elif self._may_start and len(self._staying) == len(self._seats):
             await self._start(older[0].seat)
+
+    def _end_outdated(self, older: Sequence[Worker]) -> None:
+        """End successors that another renewal has made older before they became ready: what kept
+        them from it may be what was mended since.
+        """
+        for worker in older:
+            if worker.state != "ready" and self._holders(worker.seat)[0] is not worker:
+                worker.kill()
 
     def _give_up(self, older: Sequence[Worker]) -> None:
         """Leave the renewal where it is: the older ones go on."""
@@ -176,7 +187,7 @@ class Supervisor:
             who = sitting[-1] if sitting else min(able, key=lambda each: len(shares[each]))
             shares[who].append(seat)
             for one in self._seats[seat]:
-                one.listen(BACKLOG)
+                listen(one)
         for worker in self._workers:
             seats = tuple(shares.get(worker, ()))
             worker.attend(seats, [one for seat in seats for one in self._seats[seat]])
@@ -268,7 +279,8 @@ class Supervisor:
         log.error("scoreboard.workers.died", worker=worker.number, code=code, seconds=round(lived))
         self._early_deaths = self._early_deaths + 1 if lived < _HEALTHY_SECONDS else 0
         if self._early_deaths:
-            pause = min(_BACKOFF_FIRST_SECONDS * 2**self._early_deaths, _BACKOFF_LAST_SECONDS)
+            doubled = 2 ** min(self._early_deaths, _DOUBLED_MAX)
+            pause = min(_BACKOFF_FIRST_SECONDS * doubled, _BACKOFF_LAST_SECONDS)
             self._next_start = time.monotonic() + pause
         was_ready = worker.state in ("ready", "leaving")
         if self._renewal is not None and not was_ready and worker.generation == self._generation:
@@ -300,8 +312,12 @@ class _Renewal:
     """The time and the attempts that are left for one worker to be succeeded."""
 
     def __init__(self) -> None:
-        self._deadline = time.monotonic() + _READY_SECONDS
         self.attempts_left = _ATTEMPTS
+        self.has_time_again()
+
+    def has_time_again(self) -> None:
+        """Begin with the time anew."""
+        self._deadline = time.monotonic() + _READY_SECONDS
 
     @property
     def is_over(self) -> bool:

@@ -7,15 +7,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import psutil
 import psycopg2
 import pytest
 import redis
 
+from scoreboard import configuration
 from scoreboard.commands import exports
+from scoreboard.commands.embedding import with_servers
 from scoreboard.operations.embedded import (
     EmbeddedServerError,
     EmbeddedUrls,
@@ -160,6 +163,27 @@ def test_a_run_after_a_killed_one_starts_and_has_its_data(directory: Path) -> No
         assert rows(urls.database_url, "SELECT 1") == [(1,)]
 
 
+def test_a_killed_runs_redis_ends_with_a_next_run_that_needs_none(directory: Path) -> None:
+    killed = run_elsewhere(directory)
+    killed.kill()
+    killed.communicate()
+    [left] = [process for process in psutil.process_iter() if _is_redis_of(directory, process)]
+
+    with embedded_servers(directory, postgres=False, redis=False):
+        pass
+
+    left.wait(10)
+    with embedded_servers(directory, redis=False):  # and ends its PostgreSQL
+        pass
+
+
+def _is_redis_of(directory: Path, process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        command = " ".join(process.cmdline())
+        return "redis-server" in command and str(directory) in command
+    return False
+
+
 def test_a_process_id_that_is_somebody_elses_now_is_left_alone(directory: Path) -> None:
     with embedded_servers(directory, redis=False):
         recorded = (directory / "postgres" / "postmaster.pid").read_text().splitlines()
@@ -250,6 +274,21 @@ def test_a_server_that_cannot_start_says_why_and_what_to_do(directory: Path) -> 
         pass
     assert "initialized by PostgreSQL version 9" in str(raised.value)
     assert "starts afresh" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["lock", "redis.log", "urls.json", "jwt-secret"])
+def test_a_file_that_cannot_be_used_is_named(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (directory / name).mkdir(parents=True)
+    monkeypatch.chdir(directory.parent)
+    settings = configuration.load({"SCOREBOARD_DATABASE_URL": "postgresql://127.0.0.1:1/x"})
+
+    with (
+        pytest.raises(EmbeddedServerError, match=f"{name} cannot be used: Is a directory"),
+        with_servers(settings),
+    ):
+        pass
 
 
 def test_the_secret_is_made_once(directory: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 
 from scoreboard.commands import workers
 from scoreboard.commands.failure import CommandFailed
+from scoreboard.commands.serving import _this_program
 from scoreboard.commands.worker import Worker
 from scoreboard.commands.workers import METRICS_DIRECTORY, Supervisor
 from tests.eventually import eventually
@@ -153,6 +155,19 @@ def test_sighup_before_there_are_workers_ends_nothing(environment: dict[str, str
     port.release()
 
 
+def test_workers_load_no_modules_from_the_directory_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "argparse.py").write_text("raise SystemExit('loaded from where we are')\n")
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/scoreboard", "serve"])
+
+    started = subprocess.run(
+        [*_this_program(), "version"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (started.returncode, started.stderr) == (0, "")
+
+
 class HeldStarts:
     """Every process that is started from now on, and its starter waits until it may go on."""
 
@@ -189,7 +204,7 @@ class Run:
 
     def will(self, says: str) -> None:
         """What those will do that are started from now on."""
-        script = f"import os, sys, time\nline = int(sys.argv[1])\n{says}\n"
+        script = f"import os, signal, sys, time\nline = int(sys.argv[1])\n{says}\n"
         self.words.write_text(script)
 
     @property
@@ -368,6 +383,71 @@ async def test_a_renewal_ends_a_crash_loop_at_once_when_its_cause_is_mended(
     run.renew()
 
     await eventually(lambda: len(run.attended()) == 2, within_seconds=PATIENCE)
+
+
+async def test_a_crash_loop_of_many_hours_goes_on_as_slowly_as_before(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_HEALTHY_SECONDS", PATIENCE)
+    run.supervisor._early_deaths = 2_000
+    before = list(run.workers)
+
+    before[0].process.kill()
+
+    await eventually(lambda: len(run.workers) == 1, within_seconds=PATIENCE)
+    assert run.supervisor._early_deaths == 2_001
+    assert run.supervisor._next_start > time.monotonic() + workers._BACKOFF_LAST_SECONDS / 2
+
+
+async def test_a_worker_that_is_told_to_renew_like_its_supervisor_goes_on(run: Run) -> None:
+    """Somebody sends SIGHUP to all processes of this name, be it to one that has just begun."""
+    before = list(run.workers)
+    run.will("os.kill(os.getpid(), signal.SIGHUP); os.write(line, b'ur'); time.sleep(60)")
+
+    run.renew()
+
+    await eventually(
+        lambda: not run.supervisor._renewal and len(run.workers) == 2, within_seconds=PATIENCE
+    )
+    assert not set(run.workers) & set(before)
+
+
+async def test_a_renewal_does_not_wait_for_successors_that_an_earlier_one_has_started(
+    run: Run,
+) -> None:
+    before = list(run.workers)
+    run.will("os.write(line, b'u'); time.sleep(60)")  # it is up, and will not be ready
+    run.renew()
+    await eventually(
+        lambda: [each.state for each in run.workers[2:]] == ["up"], within_seconds=PATIENCE
+    )
+
+    run.will("os.write(line, b'ur'); time.sleep(60)")  # what kept it from that was mended
+    run.renew()
+
+    await eventually(
+        lambda: not run.supervisor._renewal and len(run.workers) == 2, within_seconds=PATIENCE
+    )
+    assert not set(run.workers) & set(before)
+
+
+async def test_a_worker_that_takes_long_to_end_takes_no_time_from_the_next_successor(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = list(run.workers)
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "terminate", lambda worker: setattr(worker, "retiring", True))
+        run.renew()
+        await eventually(lambda: before[0].retiring, within_seconds=PATIENCE)
+
+    renewal = run.supervisor._renewal
+    assert renewal is not None
+    renewal._deadline = 0.0  # it has taken longer than a successor may
+    await eventually(lambda: not renewal.is_over, within_seconds=PATIENCE)
+    before[0].process.kill()
+
+    await eventually(lambda: not run.supervisor._renewal, within_seconds=PATIENCE)
+    assert not set(run.workers) & set(before)
 
 
 async def test_an_end_in_the_midst_of_a_renewal_leaves_nobody(run: Run) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scoreboard.listening import bound_sockets, http_address, listening_sockets
+from scoreboard.listening import bound_sockets, http_address, listen, listening_sockets
 
 BOTH = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 
@@ -127,3 +127,48 @@ def test_a_port_that_somebody_has_is_refused_and_nothing_is_left_bound() -> None
 )
 def test_an_address_is_shown_as_clients_write_it(host: str, address: str) -> None:
     assert http_address(host, 80) == address
+
+
+def test_a_port_that_workers_are_about_to_listen_on_is_taken() -> None:
+    [ours] = bound_sockets("127.0.0.1", 0, shares_port=True)
+    with ours:
+        port = ours.getsockname()[1]
+        bound_sockets("127.0.0.1", port, shares_port=True)[0].close()
+        for others in (bound_sockets, listening_sockets):
+            with pytest.raises(OSError, match="in use"):
+                others("127.0.0.1", port)
+
+
+def test_a_port_whose_connections_have_just_ended_is_free() -> None:
+    [ours] = bound_sockets("127.0.0.1", 0, shares_port=True)
+    with ours:
+        listen(ours)
+        port = ours.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            ours.accept()[0].close()
+            assert client.recv(1) == b""
+    for number_of_processes in (1, 2):
+        with bound_sockets("127.0.0.1", port, shares_port=number_of_processes > 1)[0]:
+            pass
+
+
+def test_an_address_of_one_network_interface_is_bound_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = ("fe80::1", 0, 0, 7)
+    bound = []
+
+    class Noted(socket.socket):
+        def bind(self, address: Any) -> None:
+            bound.append(address)
+
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda *_, **__: [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", place)],
+    )
+    monkeypatch.setattr(socket, "socket", Noted)
+
+    bound_sockets("fe80::1%eth0", 8080)[0].close()
+
+    assert bound == [("fe80::1", 8080, 0, 7)]

@@ -185,7 +185,7 @@ def _end_leftover_postgres(data: Path, sockets: Path) -> None:
         return
     import psutil  # comes with the wheel's package
 
-    with contextlib.suppress(psutil.NoSuchProcess, ValueError, IndexError):
+    with contextlib.suppress(psutil.Error, ValueError, IndexError):  # gone, or somebody else's
         leftover = psutil.Process(int(pid_file.read_text().splitlines()[0]))
         if str(data) in leftover.cmdline():
             logger.info("ending the PostgreSQL that an earlier run left behind")

@@ -36,7 +36,6 @@ def running_redis(home: Path, sockets: Path) -> Iterator[str]:
             yield url
         return
     path = sockets / _REDIS_SOCKET
-    _end_leftover_redis(path)
     command = [
         *(program, "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"),
         *("--save", "", "--appendonly", "no", "--dir", str(home)),
@@ -121,8 +120,9 @@ def _that_goes_on_after_errors(handler: Any) -> Any:
     return GoesOn
 
 
-def _end_leftover_redis(path: Path) -> None:
+def end_leftover_redis(sockets: Path) -> None:
     """End what still answers on our socket: a killed run's Redis, because we hold the lock."""
+    path = sockets / _REDIS_SOCKET
     with contextlib.suppress(OSError):
         _ask(path, b"SHUTDOWN NOSAVE\r\n")
     path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scoreboard.operations.embedded.home import only_run, private_directory, socket_directory
 from scoreboard.operations.embedded.postgres import running_postgres
-from scoreboard.operations.embedded.redis import running_redis
+from scoreboard.operations.embedded.redis import end_leftover_redis, running_redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ def embedded_servers(
     with contextlib.ExitStack() as stack:
         stack.enter_context(only_run(home))
         sockets = stack.enter_context(socket_directory(home))
+        # First of all: a run that ends before it needs Redis takes the directory with it.
+        end_leftover_redis(sockets)
         yield EmbeddedUrls(
             database_url=stack.enter_context(running_postgres(home, sockets)) if postgres else None,
             redis_url=stack.enter_context(running_redis(home, sockets)) if redis else None,
