@@ -103,7 +103,7 @@ async def test_one_connection_that_is_lost_without_a_word_costs_one_wait_and_not
     redis_url: str,
 ) -> None:
     """As behind a firewall that was restarted: each other one would cost the deadline as well."""
-    async with a_line(redis_url) as line, client_of(line.url, 0.5) as (client, told):
+    async with a_line(redis_url) as line, client_of(line.url, 2.0) as (client, told):
         await open_connections(client, 4)
         line.proxy.forget()
         calls = []
