@@ -64,12 +64,13 @@ class RedisUnavailable(Exception):
 class Redis:
     """A client with deadlines.
 
-    `generation` counts connections made and calls failed. Whoever keeps it beside what he read from
-    Redis can tell whether Redis may have been restarted since, with other contents.
+    `generation` counts calls failed and connections made, but none that is only one more
+    (`redis_pool`). Whoever keeps it beside what he read from Redis can tell whether Redis may have
+    been restarted since, with other contents.
 
     `on_failure` is told of each call without an answer, and why; `on_repeat` of each that is asked
-    again; `on_malformed` of values that are not ours; `on_connected` of each connection;
-    `on_change` that Redis is away, or back.
+    again; `on_malformed` of values that are not ours; `on_connected` of each connection that
+    `generation` counts; `on_change` that Redis is away, or back.
     """
 
     def __init__(

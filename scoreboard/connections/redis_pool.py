@@ -3,14 +3,19 @@
 A restart ends every connection, and so do a failover, `CLIENT KILL`, a proxy and the idle timeout
 of a server. Whose end has been seen is made anew before it is used. Whose end has not been seen yet
 fails one call; the others of its era would each fail another one, up to half a minute later.
+
+A pool grows too, and that is no loss: what is made beside others of its era, and leads to the same
+process of Redis, is one more of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
@@ -18,7 +23,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from scoreboard.connections.sentinels import Sentinels
@@ -26,6 +31,7 @@ from scoreboard.connections.sentinels import Sentinels
 _CONNECTIONS: Final = 8  # calls are coalesced, so a few connections carry everything
 # What the driver and the parser raise about an answer that no Redis gives.
 _STRANGE_ANSWER: Final = (AttributeError, LookupError, TypeError, ValueError)
+_RUN_ID: Final = re.compile(rb"^run_id:(\w{1,64})\r?$", re.MULTILINE)
 
 
 class NotConnected(Exception):
@@ -41,6 +47,9 @@ class Pool(BlockingConnectionPool):
         super().__init__(*arguments, **options)
         self.era = 0
         self.renewed_at = -math.inf
+        # The process of Redis to which the latest connection leads, and the era of each.
+        self._latest: tuple[bytes | None, int] = (None, -1)
+        self._made_in: WeakKeyDictionary[AbstractConnection, int] = WeakKeyDictionary()
 
     @property
     def in_use(self) -> int:
@@ -51,6 +60,15 @@ class Pool(BlockingConnectionPool):
     def idle(self) -> int:
         """How many open connections carry none, right now."""
         return len(self._available_connections)
+
+    def is_one_more(self, connection: AbstractConnection, process: bytes | None) -> bool:
+        """Note that this was connected, and say whether it is only one more: the one before was
+        made in this era too and leads to the same process, and this one was not ended in it.
+        """
+        latest, made_in = (process, self.era), self._made_in.get(connection)
+        is_same = process is not None and latest == self._latest
+        self._latest, self._made_in[connection] = latest, self.era
+        return is_same and made_in != self.era
 
     async def get_connection(self, *arguments: Any, **options: Any) -> Any:
         """Lend a connection that is open, as far as is known. Raises NotConnected."""
@@ -80,6 +98,11 @@ class Pool(BlockingConnectionPool):
         if connection.should_reconnect():
             await connection.disconnect(nowait=True)
         await super().release(connection)
+        if connection in self._available_connections:
+            # Last in line. A server closes what is idle for too long: redis-py would use the same
+            # few again and again, until a busy moment finds that the others have ended.
+            self._available_connections.remove(connection)
+            self._available_connections.insert(0, connection)
 
 
 class _PrimaryPool(SentinelConnectionPool, Pool):
@@ -122,17 +145,23 @@ def pool_of(
     name: str,
     on_connected: Callable[[], None],
 ) -> tuple[Pool, Sentinel | None]:
-    """Make the pool for this address, and a client of the Sentinels that are `named` in it."""
+    """Make the pool for this address, and a client of the Sentinels that are `named` in it.
+    `on_connected` is told of each connection that is not only one more.
+    """
 
     async def greet(connection: AbstractConnection) -> None:
-        on_connected()
+        process = None
         try:
             await connection.on_connect()
             if named is not None:
                 await _check_is_primary(connection)
+            process = await _process_of(connection)
         except _STRANGE_ANSWER as error:
             await connection.disconnect(nowait=True)
             raise NoConnection("what answers there is no Redis") from error
+        finally:
+            if not pool.is_one_more(connection, process):
+                on_connected()
 
     options = {
         "max_connections": _CONNECTIONS,
@@ -147,9 +176,11 @@ def pool_of(
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     if named is None:
-        return Pool.from_url(url, **options), None
+        pool: Pool = Pool.from_url(url, **options)
+        return pool, None
     client = named.client(timeout_seconds)
-    return _PrimaryPool(named.primary, client, **named.options | options), client
+    pool = _PrimaryPool(named.primary, client, **named.options | options)
+    return pool, client
 
 
 async def _check_is_primary(connection: AbstractConnection) -> None:
@@ -158,6 +189,17 @@ async def _check_is_primary(connection: AbstractConnection) -> None:
     role, *_ = await connection.read_response()
     if role != b"master":
         raise NoConnection(f"Sentinel named a server whose role is {role.decode()}")
+
+
+async def _process_of(connection: AbstractConnection) -> bytes | None:
+    """What a process of Redis calls itself from its start to its end; None if it does not say."""
+    await connection.send_command("INFO", "server")
+    try:
+        answer = await connection.read_response()
+    except ResponseError:  # it may not be asked, or something on the way does not know the command
+        return None
+    found = _RUN_ID.search(answer)
+    return found[1] if found else None
 
 
 def _client_name(name: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
+import redis
 from structlog.testing import capture_logs
 
 from scoreboard.api.checks import Check
@@ -102,7 +103,7 @@ async def test_one_connection_that_is_lost_without_a_word_costs_one_wait_and_not
     redis_url: str,
 ) -> None:
     """As behind a firewall that was restarted: each other one would cost the deadline as well."""
-    async with a_line(redis_url) as line, client_of(line.url, 0.5) as (client, told):
+    async with a_line(redis_url) as line, client_of(line.url, 2.0) as (client, told):
         await open_connections(client, 4)
         line.proxy.forget()
         calls = []
@@ -346,3 +347,80 @@ async def test_a_mistake_of_ours_is_logged_with_its_traceback_and_is_no_outage(
     assert told.changes == 0
     assert [line["event"] for line in logs] == ["scoreboard.redis.defect"] * 2
     assert all(line["exc_info"] for line in logs)
+
+
+# --- which connections are new ---
+
+
+async def test_a_pool_that_grows_makes_nobody_doubt_what_redis_holds(
+    redis_url: str, redis_under_fault: RedisServer
+) -> None:
+    """What is made beside others, and leads to the same process of Redis, has lost nothing."""
+    async with client_of(redis_url) as (client, _):
+        await client.ping()
+        before = client.generation
+        await open_connections(client, 4)
+        assert client.generation == before
+
+        ask(redis_under_fault, "CLIENT", "KILL", "TYPE", "normal")
+        await asyncio.sleep(0.1)  # the ends arrive, so no call fails
+        await client.ping()
+        assert client.generation > before
+
+        await asyncio.to_thread(redis_under_fault.restart)
+        await asyncio.sleep(0.1)
+        before = client.generation
+        await client.ping()
+        assert client.generation > before
+
+
+async def test_one_more_connection_to_another_redis_than_the_others_is_a_new_one(
+    redis_url: str, redis_under_fault: RedisServer
+) -> None:
+    """As when an address moves to another server, and what leads to the first one hangs."""
+    other = RedisServer()
+    try:
+        await asyncio.to_thread(other.start)
+        async with a_line(redis_url) as line, client_of(line.url) as (client, _):
+            await open_connections(client, 3)
+            line.proxy.forget()
+            hanging = [asyncio.ensure_future(client.ping()) for _ in range(client.idle)]
+            await eventually(lambda: client.idle == 0)
+            line.proxy.target = ("127.0.0.1", other.port)
+            before = client.generation
+
+            await client.ping()
+
+            assert client.generation == before + 1
+            for call in hanging:
+                call.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
+    finally:
+        other.destroy()
+
+
+async def test_where_redis_does_not_say_which_process_it_is_each_connection_is_a_new_one(
+    redis_url: str, redis_under_fault: RedisServer
+) -> None:
+    ask(redis_under_fault, "ACL", "SETUSER", "mute", "on", ">secret", "~*", "+@all", "-info")
+    try:
+        async with client_of(redis_url.replace("redis://", "redis://mute:secret@")) as (client, _):
+            await client.ping()
+            before = client.generation
+            await open_connections(client, 4)
+            assert client.generation == before + 3
+    finally:
+        ask(redis_under_fault, "ACL", "DELUSER", "mute")
+
+
+async def test_every_connection_is_used_in_its_turn(
+    redis_url: str, redis_under_fault: RedisServer
+) -> None:
+    """Else a server closes those that are idle, and the next busy moment finds them ended."""
+    async with client_of(redis_url) as (client, _):
+        await open_connections(client, 4)
+        for _ in range(4):
+            await client.ping()
+        with closing(redis.Redis.from_url(redis_url)) as onlooker:
+            latest = [one["cmd"] for one in onlooker.client_list()]
+        assert latest.count("ping") == client.idle == 4
