@@ -47,7 +47,7 @@ ENVIRONMENT: Final = (
     Guard(
         "make: pip is told from where to install, not what or where to",
         ".make/pip_settings.py",
-        " and name not in _LEFT_OUT",
+        " and name in _KEPT",
         "",
         f"{_MAKE}::test_pip_is_told_whence_as_its_user_has_it_and_not_what_nor_where_to",
     ),

@@ -410,13 +410,14 @@ def test_pip_is_told_whence_as_its_user_has_it_and_not_what_nor_where_to(
 ) -> None:
     listed = (
         "global.index-url='https://index.example.org/simple'\nglobal.user='true'\n"
-        "global.timeout='9'\ninstall.timeout='20'\ninstall.no-binary='a\\nb'\n"
+        "global.timeout='9'\ninstall.timeout='20'\nglobal.trusted-host='a\\nb'\n"
+        "install.no-binary=':all:'\n:env:.uploaded-prior-to='2001-01-01'\n"
         "freeze.timeout='1'\n:env:.proxy='http://proxy.example.org'\n:env:.target='/elsewhere'\n"
     )
     assert importlib.import_module("pip_settings")._kept(listed) == {
         "PIP_INDEX_URL": "https://index.example.org/simple",
         "PIP_TIMEOUT": "20",
-        "PIP_NO_BINARY": "a\nb",
+        "PIP_TRUSTED_HOST": "a\nb",
         "PIP_PROXY": "http://proxy.example.org",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
