@@ -59,6 +59,14 @@ ENVIRONMENT: Final = (
         f"{_MAKE}::test_clean_leaves_the_data_of_servers_that_run",
     ),
     Guard(
+        "embedded: what a shell says of another PostgreSQL is not taken for this one",
+        "scoreboard/operations/embedded/postgres.py",
+        "        _nothing_said_of_another_server(),\n",
+        "",
+        "tests/integration/test_embedded.py::"
+        "test_what_a_shell_says_of_another_server_is_not_taken_for_this_one",
+    ),
+    Guard(
         "embedded: no shell reads the path of PostgreSQL's programs",
         "scoreboard/operations/embedded/postgres.py",
         "if not _MEANS_SOMETHING_IN_QUOTES.search(str(programs)):",
