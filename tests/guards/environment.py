@@ -24,6 +24,13 @@ ENVIRONMENT: Final = (
         f"{_MAKE}::test_a_directory_that_make_did_not_make_stays_as_it_is",
     ),
     Guard(
+        "make: an earlier mark counts in a virtual environment only",
+        ".make/directory.py",
+        '(directory / "pyvenv.cfg").is_file() and any(',
+        "any(",
+        f"{_MAKE}::test_a_file_named_like_an_earlier_mark_makes_no_directory_ours",
+    ),
+    Guard(
         "make: what is no part of an environment stays in it",
         ".make/directory.py",
         "for part in (*_PARTS, *_EARLIER_MARKS):",

@@ -4,6 +4,7 @@ its own, whose packages come from a directory.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import importlib
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -273,6 +274,37 @@ def test_a_directory_that_make_did_not_make_stays_as_it_is(
     assert len(list(checkout.venv.iterdir())) == 1
 
 
+def test_a_file_named_like_an_earlier_mark_makes_no_directory_ours(
+    checkout: Checkout, environment: ModuleType
+) -> None:
+    (checkout.venv / "lib").mkdir(parents=True)
+    (checkout.venv / "lib" / "thesis").write_text("mine")
+    (checkout.venv / ".locked").touch()
+
+    with pytest.raises(environment.FailedError, match="was not made by make, so it stays"):
+        environment.make(Path(".venv"), "run", python_is_named=False)
+    environment.remove(Path(".venv"))
+
+    assert (checkout.venv / "lib" / "thesis").read_text() == "mine"
+
+
+def test_a_link_to_a_directory_elsewhere_is_followed_and_stays(
+    checkout: Checkout, environment: ModuleType
+) -> None:
+    elsewhere = checkout.directory.parent / "large disk"
+    elsewhere.mkdir()
+    checkout.venv.symlink_to(elsewhere)
+    for _ in range(2):
+        environment.make(Path(".venv"), "run", python_is_named=False)
+        assert (elsewhere / "pyvenv.cfg").exists()
+        (elsewhere / "calls").unlink()
+
+        environment.remove(Path(".venv"))
+
+        assert checkout.venv.is_symlink()
+        assert not list(elsewhere.iterdir())
+
+
 def test_an_environment_of_an_earlier_makefile_is_made_anew(
     checkout: Checkout, environment: ModuleType
 ) -> None:
@@ -390,6 +422,46 @@ def test_a_directory_that_cannot_be_an_environment_is_told_in_a_sentence(
 
     with pytest.raises(environment.FailedError, match=r"VENV|colon|cannot become"):
         environment.make(Path(directory), "run", python_is_named=False)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda environment: environment.make(Path(".venv"), "run", python_is_named=False),
+        lambda environment: environment.remove(Path(".venv")),
+    ],
+    ids=["make", "remove"],
+)
+def test_a_directory_of_another_user_is_told_as_such(
+    checkout: Checkout,
+    environment: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[ModuleType], None],
+) -> None:
+    environment.make(Path(".venv"), "run", python_is_named=False)
+    # As the user is told who calls make after a `sudo make`: root itself may write everywhere.
+    monkeypatch.setattr(os, "geteuid", lambda: checkout.venv.stat().st_uid + 1)
+    (checkout.venv / environment.MARK).unlink()
+    (checkout.venv / environment.MARK).symlink_to("/nowhere/mark")
+    monkeypatch.setattr(importlib.import_module("directory"), "is_ours", lambda _: True)
+    monkeypatch.setattr(environment, "is_ours", lambda _: True)
+
+    with pytest.raises(environment.FailedError, match="belongs to another user"):
+        use(environment)
+
+
+def test_what_another_user_made_in_it_is_told_when_it_cannot_be_removed(
+    checkout: Checkout, environment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.make(Path(".venv"), "run", python_is_named=False)
+    checkout.lock("alpha", "gamma")
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "RECORD")
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(environment.FailedError, match=r"Remove \.venv as that user"):
+        environment.make(Path(".venv"), "run", python_is_named=False)
 
 
 def test_a_full_disk_is_named(
