@@ -212,6 +212,18 @@ def test_a_python_that_is_named_and_does_not_fit_is_told_in_a_sentence(
     assert not checkout.venv.exists()
 
 
+def test_what_a_shell_tells_another_python_or_pytest_reaches_no_verb() -> None:
+    shell = dict.fromkeys(("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONPATH"), "-p no:asyncio")
+    shown = subprocess.run(
+        ["sh", ROOT / ".make/in", sys.prefix, "-c", "import os; print(*os.environ)"],
+        env={"PATH": os.defpath} | shell,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not shell.keys() & set(shown.stdout.split())
+
+
 @needs_make
 def test_clean_removes_what_make_made_and_nothing_else(
     checkout: Checkout, environment: ModuleType
