@@ -23,7 +23,7 @@ IN = sh .make/in '$(VENV)'
 .PHONY: help run test unit guards soak lint format types audit bench docs lock venv venv-run clean
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
 
 run: venv-run ## serve on http://127.0.0.1:8080 with embedded servers (SCOREBOARD_*_URL replaces a part)
 	'$(VENV)/bin/scoreboard' serve --embedded

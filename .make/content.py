@@ -43,7 +43,8 @@ def create(directory: Path, why: str, mark: IO[str]) -> None:
     remove_parts(directory)
     # It holds the mark too: if this process is killed, nobody works on what that still works on.
     made = subprocess.run(
-        [*_maker(), str(directory)],
+        # Resolved, because venv refuses a symbolic link.
+        [*_maker(), str(directory.resolve())],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -127,9 +128,10 @@ def run_pip(directory: Path, mark: IO[str], *arguments: str) -> None:
 def _show_progress(lines: IO[str]) -> None:
     """Say in one line of the terminal, if it is one, what pip does."""
     is_shown = sys.stderr.isatty()
+    room = shutil.get_terminal_size().columns - 3
     for line in lines:
         if is_shown and line.startswith(("Collecting ", "Installing ")):
-            sys.stderr.write(f"\r\033[K  {line.strip()[:70]}")
+            sys.stderr.write(f"\r\033[K  {line.strip()[: min(room, 70)]}")
             sys.stderr.flush()
     if is_shown:
         sys.stderr.write("\r\033[K")

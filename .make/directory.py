@@ -66,6 +66,7 @@ def claimed(directory: Path) -> IO[str]:
                 )
             mark = open(directory / MARK, "a+", encoding="utf-8")  # noqa: SIM115 - the caller's
         except OSError as error:
+            _refuse_if_of_another_user(directory)
             raise FailedError(
                 f"{directory} cannot become a virtual environment: {error.strerror}. Take a "
                 "directory where you may write:  make run VENV=/path/of/it"
@@ -76,9 +77,23 @@ def claimed(directory: Path) -> IO[str]:
         mark.close()
 
 
+def _refuse_if_of_another_user(directory: Path) -> None:
+    """Say whose it is: after one `sudo make`, root's."""
+    owner = directory.stat().st_uid if directory.is_dir() else os.geteuid()
+    if owner != os.geteuid():
+        raise FailedError(
+            f"{directory} belongs to another user (id {owner}). Remove it as that user, or take "
+            "another directory:  make run VENV=.venv-make"
+        )
+
+
 def is_ours(directory: Path) -> bool:
     """Whether make made it."""
-    return any((directory / mark).is_file() for mark in (MARK, *_EARLIER_MARKS))
+    # An earlier mark has a name that others may give to a file of theirs.
+    is_earlier = (directory / "pyvenv.cfg").is_file() and any(
+        (directory / mark).is_file() for mark in _EARLIER_MARKS
+    )
+    return is_earlier or (directory / MARK).is_file()
 
 
 def _lock(mark: IO[str], directory: Path) -> None:
@@ -118,10 +133,16 @@ def write_mark(mark: IO[str], holds: Installed) -> None:
 
 
 def remove_parts(directory: Path) -> None:
-    """Remove what an environment consists of."""
+    """Remove what an environment consists of. Raises FailedError."""
     for part in (*_PARTS, *_EARLIER_MARKS):
         path = directory / part
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except PermissionError as error:
+            raise FailedError(
+                f"{path} cannot be removed, because of {error.filename} in it, which another user "
+                f"may have made (`sudo make` does). Remove {directory} as that user."
+            ) from error

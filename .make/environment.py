@@ -134,6 +134,8 @@ def remove(directory: Path) -> None:
     with claimed(directory):
         remove_parts(directory)
         (directory / MARK).unlink()
+    if directory.is_symlink():  # somebody chose that place, and may have a use for it
+        return
     try:
         directory.rmdir()
     except OSError:

@@ -1,7 +1,8 @@
 """What of its user's settings pip is told here: from where it installs, never what or where to.
 
 An index, a proxy or a certificate that somebody's network needs has to be respected. `user = true`,
-a target or a prefix would put the packages elsewhere, and constraints would change them.
+a target or a prefix would put the packages elsewhere, constraints would change them, and of some of
+them there is nothing but the wheel that `no-binary` refuses.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import re
 import subprocess
 from typing import Final
 
-_LEFT_OUT: Final = frozenset(
+# Where from, and how one gets there: whatever else a pip of any version can be told is left out.
+_KEPT: Final = frozenset(
     (
-        *("abi", "implementation", "platform", "python-version", "python", "pre"),
-        *("prefix", "root", "src", "target", "user", "require-virtualenv"),
-        *("build-constraint", "constraint", "editable", "group", "requirement", "require-hashes"),
-        *("dry-run", "force-reinstall", "ignore-installed", "upgrade", "report"),
-        *("quiet", "verbose"),
+        *("index-url", "extra-index-url", "no-index", "find-links"),
+        *("proxy", "trusted-host", "cert", "client-cert", "keyring-provider", "no-input"),
+        *("retries", "resume-retries", "timeout", "default-timeout"),
+        *("cache-dir", "no-cache-dir", "use-feature", "use-deprecated"),
     )
 )
 # The later goes before the earlier, as pip has it.
@@ -53,6 +54,6 @@ def _kept(listed: str) -> dict[str, str]:
         f"PIP_{name.upper().replace('-', '_')}": str(ast.literal_eval(value))
         for wanted in _SECTIONS
         for section, name, value in settings
-        if section == wanted and name not in _LEFT_OUT
+        if section == wanted and name in _KEPT
     }
     return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -24,6 +24,13 @@ ENVIRONMENT: Final = (
         f"{_MAKE}::test_a_directory_that_make_did_not_make_stays_as_it_is",
     ),
     Guard(
+        "make: an earlier mark counts in a virtual environment only",
+        ".make/directory.py",
+        '(directory / "pyvenv.cfg").is_file() and any(',
+        "any(",
+        f"{_MAKE}::test_a_file_named_like_an_earlier_mark_makes_no_directory_ours",
+    ),
+    Guard(
         "make: what is no part of an environment stays in it",
         ".make/directory.py",
         "for part in (*_PARTS, *_EARLIER_MARKS):",
@@ -47,7 +54,7 @@ ENVIRONMENT: Final = (
     Guard(
         "make: pip is told from where to install, not what or where to",
         ".make/pip_settings.py",
-        " and name not in _LEFT_OUT",
+        " and name in _KEPT",
         "",
         f"{_MAKE}::test_pip_is_told_whence_as_its_user_has_it_and_not_what_nor_where_to",
     ),
@@ -57,6 +64,14 @@ ENVIRONMENT: Final = (
         "            _refuse_while_servers_run()\n",
         "",
         f"{_MAKE}::test_clean_leaves_the_data_of_servers_that_run",
+    ),
+    Guard(
+        "embedded: what a shell says of another PostgreSQL is not taken for this one",
+        "scoreboard/operations/embedded/postgres.py",
+        "        _nothing_said_of_another_server(),\n",
+        "",
+        "tests/integration/test_embedded.py::"
+        "test_what_a_shell_says_of_another_server_is_not_taken_for_this_one",
     ),
     Guard(
         "embedded: no shell reads the path of PostgreSQL's programs",

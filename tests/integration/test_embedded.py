@@ -135,6 +135,27 @@ def test_programs_whose_path_means_something_to_a_shell_work(
         assert rows(urls.database_url, "SELECT 1") == [(1,)]
 
 
+def test_what_a_shell_says_of_another_server_is_not_taken_for_this_one(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {
+        "PGSERVICE": "work",
+        "PGHOSTADDR": "127.0.0.1",
+        "PGPORT": "6543",
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGOPTIONS": "-c search_path=nowhere",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+
+    with embedded_servers(directory, redis=False) as urls:
+        assert rows(urls.database_url, "SHOW port") == [("5432",)]
+        assert rows(urls.database_url, "SELECT current_schema()") == [("public",)]
+
+    assert said.items() <= os.environ.items(), "it is theirs again"
+
+
 def test_two_checkouts_do_not_meet(tmp_path: Path) -> None:
     with embedded_servers(tmp_path / "one") as one, embedded_servers(tmp_path / "two") as two:
         rows(one.database_url, "CREATE TABLE only_here ()")

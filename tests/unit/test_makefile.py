@@ -4,6 +4,8 @@ its own, whose packages come from a directory.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib
@@ -14,7 +16,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -211,6 +213,18 @@ def test_a_python_that_is_named_and_does_not_fit_is_told_in_a_sentence(
     assert not checkout.venv.exists()
 
 
+def test_what_a_shell_tells_another_python_or_pytest_reaches_no_verb() -> None:
+    shell = dict.fromkeys(("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONPATH"), "-p no:asyncio")
+    shown = subprocess.run(
+        ["sh", ROOT / ".make/in", sys.prefix, "-c", "import os; print(*os.environ)"],
+        env={"PATH": os.defpath} | shell,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not shell.keys() & set(shown.stdout.split())
+
+
 @needs_make
 def test_clean_removes_what_make_made_and_nothing_else(
     checkout: Checkout, environment: ModuleType
@@ -271,6 +285,37 @@ def test_a_directory_that_make_did_not_make_stays_as_it_is(
 
     assert (checkout.venv / content).read_text() == "mine"
     assert len(list(checkout.venv.iterdir())) == 1
+
+
+def test_a_file_named_like_an_earlier_mark_makes_no_directory_ours(
+    checkout: Checkout, environment: ModuleType
+) -> None:
+    (checkout.venv / "lib").mkdir(parents=True)
+    (checkout.venv / "lib" / "thesis").write_text("mine")
+    (checkout.venv / ".locked").touch()
+
+    with pytest.raises(environment.FailedError, match="was not made by make, so it stays"):
+        environment.make(Path(".venv"), "run", python_is_named=False)
+    environment.remove(Path(".venv"))
+
+    assert (checkout.venv / "lib" / "thesis").read_text() == "mine"
+
+
+def test_a_link_to_a_directory_elsewhere_is_followed_and_stays(
+    checkout: Checkout, environment: ModuleType
+) -> None:
+    elsewhere = checkout.directory.parent / "large disk"
+    elsewhere.mkdir()
+    checkout.venv.symlink_to(elsewhere)
+    for _ in range(2):
+        environment.make(Path(".venv"), "run", python_is_named=False)
+        assert (elsewhere / "pyvenv.cfg").exists()
+        (elsewhere / "calls").unlink()
+
+        environment.remove(Path(".venv"))
+
+        assert checkout.venv.is_symlink()
+        assert not list(elsewhere.iterdir())
 
 
 def test_an_environment_of_an_earlier_makefile_is_made_anew(
@@ -377,8 +422,13 @@ def test_two_makes_at_once_make_one_environment(
         )
         assert waits.stderr is not None
         assert waits.stderr.readline() == "Another make works on .venv: waiting for it.\n"
-        waits.send_signal(signal.SIGINT)
-        assert waits.wait() == 130
+        # Again, because one that comes just before it waits for the lock is not noticed any more.
+        for _ in range(10):
+            waits.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                waits.wait(timeout=10)
+                break
+        assert waits.returncode == 130
         waits.stderr.close()
 
 
@@ -390,6 +440,46 @@ def test_a_directory_that_cannot_be_an_environment_is_told_in_a_sentence(
 
     with pytest.raises(environment.FailedError, match=r"VENV|colon|cannot become"):
         environment.make(Path(directory), "run", python_is_named=False)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda environment: environment.make(Path(".venv"), "run", python_is_named=False),
+        lambda environment: environment.remove(Path(".venv")),
+    ],
+    ids=["make", "remove"],
+)
+def test_a_directory_of_another_user_is_told_as_such(
+    checkout: Checkout,
+    environment: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[ModuleType], None],
+) -> None:
+    environment.make(Path(".venv"), "run", python_is_named=False)
+    # As the user is told who calls make after a `sudo make`: root itself may write everywhere.
+    monkeypatch.setattr(os, "geteuid", lambda: checkout.venv.stat().st_uid + 1)
+    (checkout.venv / environment.MARK).unlink()
+    (checkout.venv / environment.MARK).symlink_to("/nowhere/mark")
+    monkeypatch.setattr(importlib.import_module("directory"), "is_ours", lambda _: True)
+    monkeypatch.setattr(environment, "is_ours", lambda _: True)
+
+    with pytest.raises(environment.FailedError, match="belongs to another user"):
+        use(environment)
+
+
+def test_what_another_user_made_in_it_is_told_when_it_cannot_be_removed(
+    checkout: Checkout, environment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.make(Path(".venv"), "run", python_is_named=False)
+    checkout.lock("alpha", "gamma")
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "RECORD")
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(environment.FailedError, match=r"Remove \.venv as that user"):
+        environment.make(Path(".venv"), "run", python_is_named=False)
 
 
 def test_a_full_disk_is_named(
@@ -410,13 +500,14 @@ def test_pip_is_told_whence_as_its_user_has_it_and_not_what_nor_where_to(
 ) -> None:
     listed = (
         "global.index-url='https://index.example.org/simple'\nglobal.user='true'\n"
-        "global.timeout='9'\ninstall.timeout='20'\ninstall.no-binary='a\\nb'\n"
+        "global.timeout='9'\ninstall.timeout='20'\nglobal.trusted-host='a\\nb'\n"
+        "install.no-binary=':all:'\n:env:.uploaded-prior-to='2001-01-01'\n"
         "freeze.timeout='1'\n:env:.proxy='http://proxy.example.org'\n:env:.target='/elsewhere'\n"
     )
     assert importlib.import_module("pip_settings")._kept(listed) == {
         "PIP_INDEX_URL": "https://index.example.org/simple",
         "PIP_TIMEOUT": "20",
-        "PIP_NO_BINARY": "a\nb",
+        "PIP_TRUSTED_HOST": "a\nb",
         "PIP_PROXY": "http://proxy.example.org",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -53,9 +53,26 @@ def running_postgres(home: Path, sockets: Path) -> Iterator[str]:
     ]
     url = f"postgresql://{_DATABASE}@/{{}}?host={quote(str(sockets), safe='')}"
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
-    with running("PostgreSQL", command, log, signal.SIGINT, lambda: _can_connect(url)):
+    with (
+        _nothing_said_of_another_server(),
+        running("PostgreSQL", command, log, signal.SIGINT, lambda: _can_connect(url)),
+    ):
         _create_database(url.format("postgres"))
         yield url.format(_DATABASE)
+
+
+@contextlib.contextmanager
+def _nothing_said_of_another_server() -> Iterator[None]:
+    """Take libpq's variables (PGSERVICE, PGHOSTADDR, …) away while the context lasts.
+
+    Whatever an address does not say is taken from them, the port of the server too, and in a
+    developer's shell they are about the database that he works with.
+    """
+    said = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PG")}
+    try:
+        yield
+    finally:
+        os.environ.update(said)
 
 
 def _postgres_programs() -> Path:
