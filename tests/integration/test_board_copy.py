@@ -283,17 +283,20 @@ async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_
     limiter = RateLimiter(one.redis, one.metrics)
     check = Check("ip", "anybody", Rate(1000, 60))
     await limiter.check([check])
-    await one.board.store(a_board(5))
-    await admin.hset(KEY, field, b"9" * 32_000_000)
-    reading = -await seconds_in("hget")
-    assert len(await admin.hget(KEY, field)) == 32_000_000
-    reading += await seconds_in("hget")
+    ours, readers = [], []
+    for version in range(5, 10):  # in one of them nothing else kept Redis from its work
+        await one.board.store(a_board(version))
+        await admin.hset(KEY, field, b"9" * 32_000_000)
+        before = await seconds_in("hget")
+        assert len(await admin.hget(KEY, field)) == 32_000_000
+        readers.append(await seconds_in("hget") - before)
 
-    before = await seconds_in("evalsha")
-    await limiter.check([check])
-    await one.board.store(a_board(6))
-    assert await seconds_in("evalsha") - before < reading / 3
-    assert (await one.copy.read()).board == a_board(6)
+        before = await seconds_in("evalsha")
+        await limiter.check([check])
+        await one.board.store(a_board(version + 1))
+        ours.append(await seconds_in("evalsha") - before)
+        assert (await one.copy.read()).board == a_board(version + 1)
+    assert min(ours) < min(readers) / 3
 
 
 async def test_a_copy_of_an_earlier_secret_is_read_and_one_of_an_unknown_secret_is_not(
