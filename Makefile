@@ -76,7 +76,7 @@ lock: ## resolve setup.cfg into the lock files (needs the network)
 		--output-file requirements-dev.lock
 
 clean: ## remove everything that was made here, the embedded servers' data included
-	@$(ENVIRONMENT) clean '$(PYTHON)' '$(VENV)' .venv .venv-*
+	@$(ENVIRONMENT) clean '$(PYTHON)' '$(VENV)' .venv .venv-* && \
 	rm -rf .scoreboard build/lib build/bdist.* scoreboard.egg-info .coverage .coverage.* htmlcov
 	@rmdir build 2>/dev/null || true
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -55,7 +55,7 @@ def main() -> int:
     os.chdir(CHECKOUT)
     try:
         if verb == "clean":
-            _refuse_while_servers_run()
+            _refuse_while_servers_run()  # whose data are removed next
             for directory in dict.fromkeys(directories):
                 remove(Path(directory))
         else:
@@ -81,6 +81,8 @@ def make(directory: Path, verb: str, *, python_is_named: bool) -> None:
         holds = read_mark(mark)
         why_anew = _why_anew(directory, holds, locks, python_is_named=python_is_named)
         if why_anew is not None or wanted not in holds.locks:
+            if why_anew:
+                _refuse_while_servers_run()  # by what is about to be removed
             started = time.monotonic()
             write_mark(mark, Installed())
             if why_anew is not None:
@@ -143,7 +145,7 @@ def remove(directory: Path) -> None:
 
 
 def _refuse_while_servers_run() -> None:
-    """Their data are removed next. The lock is theirs: scoreboard/operations/embedded/home.py."""
+    """Raises FailedError. The lock is theirs: scoreboard/operations/embedded/home.py."""
     try:
         with open(".scoreboard/lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -61,9 +61,16 @@ ENVIRONMENT: Final = (
     Guard(
         "make: clean leaves the data of servers that run",
         ".make/environment.py",
-        "            _refuse_while_servers_run()\n",
+        "            _refuse_while_servers_run()  # whose data are removed next\n",
         "",
         f"{_MAKE}::test_clean_leaves_the_data_of_servers_that_run",
+    ),
+    Guard(
+        "make: an environment is not made anew beneath those who run in it",
+        ".make/environment.py",
+        "                _refuse_while_servers_run()  # by what is about to be removed\n",
+        "                pass\n",
+        f"{_MAKE}::test_it_is_not_made_anew_beneath_servers_that_run_in_it",
     ),
     Guard(
         "embedded: what a shell says of another PostgreSQL is not taken for this one",

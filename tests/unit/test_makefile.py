@@ -254,10 +254,10 @@ def test_clean_leaves_the_data_of_servers_that_run(checkout: Checkout) -> None:
     data.mkdir()
     with open(data / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        refused = checkout.make("clean")
-        assert refused.returncode
+        refused = checkout.make("-i", "clean")
         assert "Scoreboard runs in this checkout. Stop it first." in refused.stdout
         assert data.exists()
+        assert checkout.make("clean").returncode
     assert checkout.make("clean").returncode == 0
     assert not data.exists()
 
@@ -372,6 +372,21 @@ def test_it_is_made_anew_when_what_is_locked_changes(
     environment.make(Path(".venv"), "run", python_is_named=False)
 
     assert "because what is locked has changed" in capsys.readouterr().err
+
+
+def test_it_is_not_made_anew_beneath_servers_that_run_in_it(
+    checkout: Checkout, environment: ModuleType
+) -> None:
+    environment.make(Path(".venv"), "run", python_is_named=False)
+    python = (checkout.venv / "pyvenv.cfg").stat().st_ino
+    checkout.lock("alpha", "gamma")
+    data = checkout.directory / ".scoreboard"
+    data.mkdir()
+    with open(data / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(environment.FailedError, match="Stop it first"):
+            environment.make(Path(".venv"), "run", python_is_named=False)
+    assert (checkout.venv / "pyvenv.cfg").stat().st_ino == python
 
 
 def test_it_is_made_anew_for_another_python_that_is_named_and_kept_for_one_that_is_found(
