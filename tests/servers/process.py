@@ -124,7 +124,7 @@ class ServerProcess:
         """Crash it: SIGKILL to every process of its tree at once."""
         if self.running:
             killed = self._signal_tree(signal.SIGKILL)
-            self._await(lambda: all(map(_is_gone, killed)), 5, "did not die")
+            self._await(lambda: all(map(is_gone, killed)), 5, "did not die")
         self._forget()
 
     def restart(self) -> None:
@@ -257,7 +257,7 @@ def _group_of(account: str) -> int:
     return pwd.getpwnam(account).pw_gid
 
 
-def _is_gone(process: psutil.Process) -> bool:
+def is_gone(process: psutil.Process) -> bool:
     """Say whether it has ended, be it that nobody has reaped it yet."""
     return _status(process) in {None, psutil.STATUS_ZOMBIE}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.instances import SECRET, UNLIMITED
-from tests.servers.process import ServerProcess, exchange
+from tests.servers.process import ServerProcess, exchange, is_gone
 
 _CHECKOUT = Path(__file__).parents[2]
 _READY = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
@@ -88,9 +88,8 @@ class ScoreboardServer(ServerProcess):
         os.kill(self.pid, signal.SIGHUP)
 
     def workers(self) -> set[int]:
-        """The process ids of the workers, zombies left out."""
-        children = self.itself.children()
-        return {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
+        """The process ids of the workers that have not ended."""
+        return {child.pid for child in self.itself.children() if not is_gone(child)}
 
     def leave(self, within_seconds: float) -> int:
         """SIGTERM, and its exit status. Raises ServerFailedError when it takes longer."""
