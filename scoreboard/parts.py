@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import get_args
+from typing import Final, get_args
 
 from scoreboard.accounts.access import AccessTokens, longest_life_seconds
 from scoreboard.accounts.passwords import Passwords
@@ -38,8 +39,12 @@ from scoreboard.scoring.ledger import Ledger
 from scoreboard.scoring.questions import Questions
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
+from scoreboard.scoring.trust import SETTLE_SECONDS
 from scoreboard.settings import WATCH_CONNECTIONS, Settings
 from scoreboard.signatures import Signatures
+
+# A comparison that comes a moment too early brings no trust.
+_SETTLED_SECONDS: Final = SETTLE_SECONDS + 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +88,14 @@ def assemble(settings: Settings) -> Parts:
     # the end of access tokens do not depend on how many ask for their standing.
     watch = _postgres(hosts, settings, WATCH_CONNECTIONS, "watch", metrics, refusals)
 
+    def redis_connected() -> None:
+        """It may have come back with an older board, and may be trusted once it has settled."""
+        relay.hurry()
+        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, relay.hurry)
+
     def redis_changed() -> None:
         health.hurry("redis")
-        relay.hurry()  # it may have come back with an older board
+        redis_connected()
 
     redis = Redis(
         settings.redis_url,
@@ -93,7 +103,7 @@ def assemble(settings: Settings) -> Parts:
         name=f"scoreboard.{settings.instance}",
         on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
         on_repeat=metrics.redis_repeats.inc,
-        on_connected=lambda: relay.hurry(),  # noqa: PLW0108 - it is made below
+        on_connected=redis_connected,
         on_change=redis_changed,
         on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )

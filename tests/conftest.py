@@ -37,6 +37,7 @@ from psycopg2 import sql
 
 from tests.logs import logging_as_it_was
 from tests.machine import cores
+from tests.process_signals import signals_as_they_were
 from tests.servers import (
     GivenServer,
     PostgresServer,
@@ -49,7 +50,7 @@ from tests.servers import (
 )
 from tests.servers.given import given_url
 
-__all__ = ["logging_as_it_was"]
+__all__ = ["logging_as_it_was", "signals_as_they_were"]
 
 Controlled = TypeVar("Controlled", bound=ServerProcess)
 

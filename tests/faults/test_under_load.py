@@ -75,9 +75,9 @@ async def test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged
     database_line: Line,
     postgres_under_fault: PostgresServer,
 ) -> None:
-    instances = [
-        await start(database_url=database_line.url, database_timeout_seconds=1.0) for _ in range(2)
-    ]
+    # Redis is well, and has time to say so: see below.
+    settings = {"database_timeout_seconds": 1.0, "redis_timeout_seconds": 1.5}
+    instances = [await start(database_url=database_line.url, **settings) for _ in range(2)]
     async with a_load(lambda: [each.url for each in instances], a_game(database_url)) as load:
         for away in (cut(database_line), swallowed(database_line), paused(postgres_under_fault)):
             async with away:

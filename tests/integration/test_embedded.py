@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -186,9 +186,10 @@ def test_a_run_after_a_killed_one_starts_and_has_its_data(directory: Path) -> No
 
 def test_a_killed_runs_redis_ends_with_a_next_run_that_needs_none(directory: Path) -> None:
     killed = run_elsewhere(directory)
+    started = psutil.Process(killed.pid).children(recursive=True)
+    [left] = [process for process in started if process.name() == "redis-server"]
     killed.kill()
     killed.communicate()
-    [left] = [process for process in psutil.process_iter() if _is_redis_of(directory, process)]
 
     with embedded_servers(directory, postgres=False, redis=False):
         pass
@@ -196,13 +197,6 @@ def test_a_killed_runs_redis_ends_with_a_next_run_that_needs_none(directory: Pat
     left.wait(10)
     with embedded_servers(directory, redis=False):  # and ends its PostgreSQL
         pass
-
-
-def _is_redis_of(directory: Path, process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        command = " ".join(process.cmdline())
-        return "redis-server" in command and str(directory) in command
-    return False
 
 
 def test_a_process_id_that_is_somebody_elses_now_is_left_alone(directory: Path) -> None:
