@@ -18,6 +18,14 @@ from tests.guards.guard import (
 
 CONNECTIONS: Final = (
     Guard(
+        "a Redis that came back is compared again once it has settled",
+        "scoreboard/parts.py",
+        "        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, relay.hurry)\n",
+        "        pass\n",
+        "tests/faults/test_outages.py::"
+        "test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
+    ),
+    Guard(
         "outages: a wait for PostgreSQL has a deadline",
         "scoreboard/connections/session.py",
         "parameters, timeout=self._timeout_seconds)",
