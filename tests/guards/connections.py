@@ -424,13 +424,6 @@ CONNECTIONS: Final = (
         f"{OUTAGES}::test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
     ),
     Guard(
-        "a copy is compared as soon as Redis is back",
-        "scoreboard/parts.py",
-        "        relay.hurry()  #",
-        "        pass  #",
-        f"{OUTAGES}::test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
-    ),
-    Guard(
         "what many requests share is not logged as one of them",
         "scoreboard/connections/coalescing.py",
         "asyncio.create_task(self._run(), context=Context())",
