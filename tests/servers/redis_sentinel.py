@@ -98,9 +98,14 @@ class RedisTrio(ServerGroup):
             sentinel.until(sentinel.answers)
 
     def promoted(self) -> bool:
-        """Say whether the replica is the primary now, by its own word."""
+        """Say whether the replica is the primary now, by its own word and by that of each Sentinel:
+        one that has not heard of it sends clients to a primary that is started again.
+        """
         with suppress(redis.RedisError):
-            return bool(ask(self.replica, "ROLE")[0] == b"master")
+            return bool(ask(self.replica, "ROLE")[0] == b"master") and all(
+                ask(sentinel, "SENTINEL MASTER", PRIMARY)["port"] == self.replica.port
+                for sentinel in self.sentinels
+            )
         return False
 
     def demoted(self) -> bool:
