@@ -81,6 +81,8 @@ class CachedBoard:
             on_overload=metrics.overloads.labels("board_reads").inc,
         )
         self._latest: Board | None = None
+        # The highest version that Redis was found with, or given, as far as it was to be reached.
+        self._stored_version = -1
         # What `held` found in Redis, in which generation, and whether that had settled; None while
         # Redis is away.
         self._looked: tuple[int, Board | None, bool] | None = None
@@ -91,6 +93,21 @@ class CachedBoard:
         version. Raises Overloaded when too many wait, and ShuttingDown after `close`.
         """
         return await self._stores.join(board)
+
+    async def reach(self, version: int) -> None:
+        """Store the board, unless Redis is known to have had one of this version or a newer one.
+
+        A batch that changes no board may have seen one that another instance has committed and not
+        yet stored; whoever is granted beside it finds it, or one as new, in the next read. While
+        the ledger is silent nobody waits for it. Raises Overloaded and ShuttingDown.
+        """
+        if version <= self._stored_version:
+            return
+        board = self._latest
+        if board is None or board.version < version:
+            board = await self._questions.within(PATIENCE_SECONDS, self._questions.board)
+        if board is not None:
+            await self.store(board)
 
     async def read(self) -> Reading:
         """Return a board at least as new as any that was stored before the call; or, while neither
@@ -138,6 +155,7 @@ class CachedBoard:
         self._looked = generation, found.board, settled
         if found.board is not None:
             self._keep(found.board)
+            self._note_stored(found.board)
         return [board for board in (self._latest, found.board) if board is not None]
 
     def lags(self, board: Board) -> bool:
@@ -179,7 +197,7 @@ class CachedBoard:
         ledger may have gone on since.
         """
         self._trust.end()
-        self._latest, self._looked = board, None
+        self._latest, self._looked, self._stored_version = board, None, -1
         try:
             await self._copy.drop()
         except RedisUnavailable:
@@ -197,6 +215,7 @@ class CachedBoard:
         is_stored = await self._stored(newest)
         if not is_stored:
             self._metrics.cache_stores_failed.inc()
+        self._note_stored(newest)
         return [is_stored] * len(boards)
 
     async def _stored(self, board: Board) -> bool:
@@ -237,6 +256,7 @@ class CachedBoard:
             return "away"
         if found.board is None:
             return "missing" if found.fault is None else "refused"
+        self._note_stored(found.board)
         self._keep(found.board)
         if not self._trust.holds(self._copy.generation):
             return "unconfirmed"
@@ -286,6 +306,9 @@ class CachedBoard:
         if ago is None:
             ago = (datetime.now(UTC) - board.changed_at).total_seconds()
         return max(1, math.ceil(ago))
+
+    def _note_stored(self, board: Board) -> None:
+        self._stored_version = max(self._stored_version, board.version)
 
     def _keep(self, board: Board) -> None:
         if self._latest is None or board.version > self._latest.version:

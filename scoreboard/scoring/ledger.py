@@ -123,8 +123,8 @@ class Ledger:
         change = {"user_id": user_id, "username": username, "username_key": username_key}
         async with self._writers.session() as session, _transaction(session) as begin:
             rows = await session.run(f"{begin}; {SQL['rename_user']}", change)
-            board = await session.run(SQL["raise_board"], {"user_ids": [user_id]}) if rows else []
-            return bool(rows), _board_or_none(board)
+            board = await _raise_board(session, [user_id]) if rows else []
+            return bool(rows), _board_if_raised(board)
 
     async def remove_user(self, user_id: str) -> Board | None:
         """Delete a user with score and ledger rows, and renew the board; None if there was no such
@@ -224,7 +224,7 @@ class Ledger:
             owned = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
             again = await self._settle(session, list(dict.fromkeys(owned.values())))
             verdicts = under_former_ids(owned, again.verdicts)
-            settled |= Settlement(verdicts, again.board)
+            settled |= Settlement(verdicts, again.board, again.seen)
             unknown = _unknown(verdicts)
         # There is such an action, but it is renamed faster than granted.
         return settled | Settlement(dict.fromkeys(unknown, LedgerUnavailable()))
@@ -260,7 +260,7 @@ class Ledger:
         return settled
 
     async def _grant_once(self, session: Session, keys: list[Key]) -> Settlement:
-        board = None
+        raised: list[Row] = []
         async with _transaction(session) as begin:
             rows = await session.run(
                 f"{begin}; {SQL['grant']}", _pairs(keys), prepared=SQL["prepare_grant"]
@@ -268,13 +268,15 @@ class Ledger:
             if not rows:  # one for each submission, unless the board that they join is gone
                 raise self._writers.lacks("board")
             if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
-                board = _board_or_none(
-                    await session.run(SQL["raise_board"], {"user_ids": reaching})
-                )
+                raised = await _raise_board(session, reaching)
             verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
         repeated = [key for key, verdict in verdicts.items() if may_be_granted_before(verdict)]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
-        return Settlement(fresh | await self._originals(session, repeated, fresh), board)
+        return Settlement(
+            fresh | await self._originals(session, repeated, fresh),
+            _board_if_raised(raised),
+            seen=raised[0][0] if raised else rows[0][-2],
+        )
 
     def _kept(self, rows: list[Row]) -> list[Row]:
         """Rows that are read of the board, which always has one. Raises PostgresRefused."""
@@ -331,8 +333,13 @@ def _unknown(verdicts: Mapping[Key, Verdict]) -> list[Key]:
     return [key for key, verdict in verdicts.items() if isinstance(verdict, UnknownAction)]
 
 
-def _board_or_none(rows: list[Row]) -> Board | None:
-    return _board(rows) if rows else None
+async def _raise_board(session: Session, user_ids: Sequence[str]) -> list[Row]:
+    """The board, raised if one of these users is on it; no row while nobody has a score."""
+    return await session.run(SQL["raise_board"], {"user_ids": user_ids})
+
+
+def _board_if_raised(rows: list[Row]) -> Board | None:
+    return _board(rows) if rows and rows[0][-1] else None
 
 
 def _board(rows: list[Row]) -> Board:

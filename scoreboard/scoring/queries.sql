@@ -95,6 +95,7 @@ SELECT
     granted.points_granted,
     granted.submitted_at,
     raised.score,
+    board.version,
     coalesce(raised.score >= coalesce(board.tenth_score, 0), FALSE) AS reaches_board
 FROM judged
 LEFT JOIN granted USING (user_id, action_id)
@@ -129,7 +130,7 @@ LEFT JOIN scores USING (user_id)
 WHERE user_id NOT IN (SELECT user_id FROM free_users)
 OR scores.user_id IS NOT NULL AND user_id NOT IN (SELECT user_id FROM free_scores)
 
--- raise_board: raises the version if one of these users is in the top 10 now, and returns the new board
+-- raise_board: raises the version if one of these users is in the top 10 now; returns whether, and the board
 -- The first statement makes the transactions that reach the board take turns; the second one's snapshot is
 -- taken after that, so it holds all that was committed under a lower version.
 SELECT version FROM board FOR UPDATE;
@@ -148,9 +149,16 @@ raised AS (
     WHERE EXISTS (SELECT FROM top WHERE top.user_id = ANY (%(user_ids)s::uuid[]))
     RETURNING version, changed_at
 )
-SELECT raised.version, raised.changed_at, top.user_id::text, users.username, top.score
-FROM raised
+SELECT
+    coalesce(raised.version, board.version),
+    coalesce(raised.changed_at, board.changed_at),
+    top.user_id::text,
+    users.username,
+    top.score,
+    raised.version IS NOT NULL AS is_raised
+FROM board
 CROSS JOIN top
+LEFT JOIN raised ON TRUE
 JOIN users ON users.user_id = top.user_id
 ORDER BY top.score DESC, top.updated_at, top.user_id
 

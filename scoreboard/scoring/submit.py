@@ -47,6 +47,9 @@ class KeepsCopy(Protocol):
     async def store(self, board: Board) -> bool:
         """Store unless it holds a newer one; answer whether Redis took it."""
 
+    async def reach(self, version: int) -> None:
+        """Store the board if it is not known to hold one as new as this."""
+
 
 class Submissions:
     """Takes submissions, many at a time."""
@@ -121,6 +124,7 @@ class Submissions:
                     board = settlement.board
                     results = _one_verdict_each(batch, settlement.verdicts)
                     await self._announce(board, batch, span)
+                    await self._board.reach(settlement.seen)
                     self._trace_each(batch, results, span.trace)
             except Exception:
                 if not results:

@@ -22,23 +22,26 @@ Key = tuple[str, str]  # a user, and an action
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a batch: a verdict for each submission, and the board if the top 10
-    changed.
+    """What became of a batch: a verdict for each submission, the board if the top 10 changed, and
+    the highest version that the batch has `seen` committed, by whomever.
     """
 
     verdicts: dict[Key, Verdict]
     board: Board | None = None
+    seen: int = 0
 
     def __or__(self, other: Settlement) -> Settlement:
         """Join two settlements; the newer board is the one to announce."""
         boards = [board for board in (self.board, other.board) if board is not None]
         newest = max(boards, key=lambda board: board.version, default=None)
-        return Settlement(self.verdicts | other.verdicts, newest)
+        return Settlement(self.verdicts | other.verdicts, newest, max(self.seen, other.seen))
 
 
 def verdict_of(row: Row) -> Verdict | None:
     """Read a row of `grant`; None means granted before."""
-    _, action_id, has_user, has_action, is_disabled, is_too_much, points, granted_at, score, _ = row
+    _, action_id, has_user, has_action, is_disabled, is_too_much, points, granted_at, score = row[
+        :9
+    ]
     if not has_user:
         return UnknownUser()
     if not has_action:

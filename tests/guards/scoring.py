@@ -126,6 +126,21 @@ SCORING: Final = (
         f"{PROMISES}::test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new",
     ),
     Guard(
+        "the reply waits for the board that its grant was too low for",
+        "scoreboard/scoring/submit.py",
+        "                    await self._board.reach(settlement.seen)\n",
+        "",
+        f"{PROMISES}::test_a_grant_that_changes_no_board_is_answered_once_the_one_that_it_saw_can_be"
+        "_read",
+    ),
+    Guard(
+        "a grant that ties with the tenth has seen the board that it is not on",
+        "scoreboard/scoring/ledger.py",
+        "            seen=raised[0][0] if raised else rows[0][-2],\n",
+        "            seen=rows[0][-2],\n",
+        f"{LEDGER}::test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waited_for",
+    ),
+    Guard(
         "an older board never replaces a newer one in Redis",
         "scoreboard/scoring/copy.py",
         "    if number > tonumber(ARGV[1]) and number < {VERSION_END} then return 0 end\n",

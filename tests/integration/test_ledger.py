@@ -320,6 +320,27 @@ async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_ten
     assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
 
 
+async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waited_for(
+    ledger: Ledger, database_url: str
+) -> None:
+    """It compared with a lower tenth score, and is on no board; readers have to see that one."""
+    users = add_users(database_url, 11)
+    add_actions(database_url, {"five": 5, "one": 1, "four": 4})
+    await ledger.grant([Submission(user, "five") for user in users[:9]])
+    await ledger.grant([Submission(users[9], "one")])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["prepare_grant"])
+        cursor.execute(SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"]})
+        cursor.execute(SQL["raise_board"], {"user_ids": [users[9]]})
+        granting = asyncio.create_task(ledger.grant([Submission(users[10], "five")]))
+        await eventually(lambda: waits_for_lock(database_url))
+        other.commit()
+    settlement = await granting
+
+    assert settlement.board is None
+    assert settlement.seen == board_version(database_url)
+
+
 async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
     ledger: Ledger, database_url: str
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from urllib.parse import urlsplit
 
+import pytest
 from redis.asyncio import Redis
 
 from scoreboard import keys
@@ -137,6 +138,43 @@ async def test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new(
             assert status == 200
             assert board["data"][0]["score"] >= document["data"]["score"]
         assert await _reads_the_copy(reader)
+
+
+@pytest.mark.parametrize("action", ["five", "four"], ids=["ties with the tenth", "is below it"])
+async def test_a_grant_that_changes_no_board_is_answered_once_the_one_that_it_saw_can_be_read(
+    start: Start, database_url: str, redis_url: str, action: str
+) -> None:
+    """Another instance has committed a board that this grant is too low for, and has not yet stored
+    it. The one before would lack the grant, and show somebody with less.
+    """
+    redis = urlsplit(redis_url)
+    assert redis.port is not None
+    async with TcpProxy("127.0.0.1", redis.port) as slow_line:
+        slow = await start(
+            redis_url=f"redis://127.0.0.1:{slow_line.port}{redis.path}",
+            redis_timeout_seconds=10.0,
+            reconcile_seconds=60.0,
+        )
+        other, reader = await start(reconcile_seconds=60.0), await start(reconcile_seconds=60.0)
+        slow.app[keys.BUS].publish = lambda *_: None  # type: ignore[method-assign]
+        other.app[keys.BUS].publish = lambda *_: None  # type: ignore[method-assign]
+        *first, tenth, late = add_users(database_url, 11)
+        add_actions(database_url, {"one": 1, "four": 4, "five": 5})
+        for user in first:
+            await other.submit(user, "five")
+        await other.submit(tenth, "one")
+        await eventually(lambda: _reads_the_copy(other))
+        await eventually(lambda: _reads_the_copy(reader))
+        stored = board_version(database_url)
+
+        slow_line.delay(1.0)
+        storing = asyncio.create_task(slow.submit(tenth, "four"))
+        await eventually(lambda: board_version(database_url) == stored + 1, within_seconds=20.0)
+        assert (await other.submit(late, action))[0] == 200
+        assert (await reader.board())["version"] == stored + 1
+        assert not storing.done()
+        assert (await storing)[0] == 200
+        assert board_version(database_url) == stored + 1
 
 
 async def _reads_the_copy(instance: Instance) -> bool:
