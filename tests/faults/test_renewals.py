@@ -86,8 +86,11 @@ async def strangers(group: Group) -> AsyncIterator[Strangers]:
 async def group(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[Group]:
     port = ReservedPort()
     with serving(environment_of(database_url, redis_url, amqp_url), port.number) as started:
-        await eventually(lambda: started.answers("/readyz"), within_seconds=PATIENCE)
-        await eventually(lambda: len(started.workers()) == 2, within_seconds=PATIENCE)
+        # Both: one that has only just begun could not start while PostgreSQL is frozen.
+        await eventually(
+            lambda: started.answers("/readyz") and len(started.instances()) == 2,
+            within_seconds=PATIENCE,
+        )
         yield started
     port.release()
 
