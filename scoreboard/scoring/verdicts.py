@@ -39,9 +39,8 @@ class Settlement:
 
 def verdict_of(row: Row) -> Verdict | None:
     """Read a row of `grant`; None means granted before."""
-    _, action_id, has_user, has_action, is_disabled, is_too_much, points, granted_at, score = row[
-        :9
-    ]
+    _, action_id, has_user, has_action, is_disabled, is_too_much, *granted = row
+    points, granted_at, score, *_ = granted
     if not has_user:
         return UnknownUser()
     if not has_action:

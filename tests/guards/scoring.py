@@ -134,6 +134,22 @@ SCORING: Final = (
         "_read",
     ),
     Guard(
+        "a board that is numbered anew is stored under its lower version",
+        "scoreboard/scoring/board.py",
+        "        self._latest, self._looked, self._stored_version = board, None, -1\n",
+        "        self._latest, self._looked = board, None\n",
+        "tests/integration/test_board_copy.py"
+        "::test_a_board_that_begins_anew_is_stored_for_whoever_has_seen_it",
+    ),
+    Guard(
+        "a grant waits for no silent ledger to show what it has seen",
+        "scoreboard/scoring/board.py",
+        "await self._questions.within(PATIENCE_SECONDS, self._questions.board)\n",
+        "await self._questions.board()\n",
+        f"{IN_DOUBT}::test_a_grant_does_not_wait_until_a_silent_ledger_shows_the_board_that_it_has"
+        "_seen",
+    ),
+    Guard(
         "a grant that ties with the tenth has seen the board that it is not on",
         "scoreboard/scoring/ledger.py",
         "            seen=raised[0][0] if raised else rows[0][-2],\n",

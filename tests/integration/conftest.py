@@ -1,4 +1,6 @@
-"""Accounts on a database of their own, and Prometheus' own judge of rules and metrics."""
+"""Accounts on a database of their own, a client of Redis that is none of ours, and
+Prometheus' own judge of rules and metrics.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import TokenPair
@@ -39,6 +42,13 @@ def promtool(request: pytest.FixtureRequest) -> Path:
     if isinstance(path, str):
         pytest.skip(path)
     return path
+
+
+@pytest.fixture
+async def admin(redis_url: str) -> AsyncIterator[Any]:
+    """A client of Redis that is none of ours."""
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        yield client
 
 
 @pytest.fixture

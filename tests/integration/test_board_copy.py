@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 import pytest
-import redis.asyncio
 
 from scoreboard.api.checks import Check
 from scoreboard.api.rates import RateLimiter
@@ -45,12 +44,6 @@ async def one(redis_url: str, database_url: str) -> AsyncIterator[Instance]:
 async def two(redis_url: str, database_url: str) -> AsyncIterator[Instance]:
     async with an_instance(redis_url, database_url) as instance:
         yield instance
-
-
-@pytest.fixture
-async def admin(redis_url: str) -> AsyncIterator[Any]:
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
-        yield client
 
 
 # --- a newer board wins
@@ -654,6 +647,23 @@ async def test_without_any_board_to_give_the_reader_hears_that_the_ledger_is_awa
 
         with pytest.raises(LedgerUnavailable):
             await instance.read()
+
+
+# --- the board that a grant has seen
+
+
+async def test_a_board_that_begins_anew_is_stored_for_whoever_has_seen_it(
+    one: Instance, admin: Any, database_url: str
+) -> None:
+    """Redis had one of a higher version, which is forgotten with it."""
+    board = await play(one, database_url)
+    await one.board.store(replace(board, version=board.version + 1000))
+    await one.board.begin_anew(board)
+    assert await version_in(admin) == -1
+
+    await one.board.reach(board.version)
+
+    assert await version_in(admin) == board.version
 
 
 # --- the end

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis.asyncio
 
 from scoreboard.live import relay
 from scoreboard.scoring import trust
@@ -46,12 +45,6 @@ async def patient(redis_url: str, database_url: str) -> AsyncIterator[Instance]:
 async def other(redis_url: str, database_url: str) -> AsyncIterator[Instance]:
     async with an_instance(redis_url, database_url) as instance:
         yield instance
-
-
-@pytest.fixture
-async def admin(redis_url: str) -> AsyncIterator[Any]:
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
-        yield client
 
 
 @asynccontextmanager
@@ -177,6 +170,14 @@ async def test_a_trusted_copy_keeps_its_trust_while_the_comparison_stores(
     go_on.set()
     await comparing
     assert patient.board.vouched(b"%d" % (held.version + 3)) is not None
+
+
+async def test_a_grant_does_not_wait_until_a_silent_ledger_shows_the_board_that_it_has_seen(
+    patient: Instance, database_url: str
+) -> None:
+    with holding(database_url, LOCK):
+        async with asyncio.timeout(60.0):
+            await patient.board.reach(2)
 
 
 # --- the ledger is asked first
