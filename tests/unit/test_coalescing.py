@@ -48,6 +48,28 @@ class Server:
         )
 
 
+def slow_coalescer() -> tuple[list[list[int]], list[float], Coalescer[int, int]]:
+    """One whose batches take 3 s, and whose items wait for 2 s; with its batches, and the moments
+    at which it refused.
+    """
+    batches: list[list[int]] = []
+    refusals: list[float] = []
+
+    async def slow(numbers: Sequence[int]) -> list[int | Exception]:
+        batches.append(list(numbers))
+        await asyncio.sleep(3)
+        return list(numbers)
+
+    coalescer: Coalescer[int, int] = Coalescer(
+        slow,
+        batch_max=10,
+        waiting_max=10,
+        waiting_seconds=2,
+        on_overload=lambda: refusals.append(now()),
+    )
+    return batches, refusals, coalescer
+
+
 @pytest.fixture
 async def server() -> Server:
     return Server()
@@ -192,21 +214,7 @@ async def test_one_too_many_is_refused_at_once_and_the_others_are_served(server:
 @jumping_clock
 async def test_whoever_has_waited_too_long_is_refused_and_is_in_no_batch() -> None:
     """Its client has given up by now: doing the work would only keep the others waiting."""
-    batches: list[list[int]] = []
-
-    async def slow(numbers: Sequence[int]) -> list[int | Exception]:
-        batches.append(list(numbers))
-        await asyncio.sleep(3)
-        return list(numbers)
-
-    refusals: list[float] = []
-    coalescer: Coalescer[int, int] = Coalescer(
-        slow,
-        batch_max=10,
-        waiting_max=10,
-        waiting_seconds=2,
-        on_overload=lambda: refusals.append(now()),
-    )
+    batches, refusals, coalescer = slow_coalescer()
     first = await joined(coalescer, 1)
     await asyncio.sleep(0.5)
     early = await joined(coalescer, 2)
@@ -280,21 +288,7 @@ async def test_what_was_left_behind_makes_room_for_who_comes() -> None:
 
 @jumping_clock
 async def test_what_was_left_behind_is_dropped_like_any_other_when_it_is_late() -> None:
-    batches: list[list[int]] = []
-
-    async def slow(numbers: Sequence[int]) -> list[int | Exception]:
-        batches.append(list(numbers))
-        await asyncio.sleep(3)
-        return list(numbers)
-
-    refusals: list[float] = []
-    coalescer: Coalescer[int, int] = Coalescer(
-        slow,
-        batch_max=10,
-        waiting_max=10,
-        waiting_seconds=2,
-        on_overload=lambda: refusals.append(now()),
-    )
+    batches, refusals, coalescer = slow_coalescer()
     [first] = await joined(coalescer, 1)
     await asyncio.sleep(0.5)
     await left_behind(coalescer, 2)
