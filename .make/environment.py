@@ -145,7 +145,7 @@ def remove(directory: Path) -> None:
 
 
 def _refuse_while_servers_run() -> None:
-    """Raises FailedError. The lock is theirs: scoreboard/operations/embedded/home.py."""
+    """Raises FailedError. The lock is theirs: scoreboard/embedded/home.py."""
     try:
         with open(".scoreboard/lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

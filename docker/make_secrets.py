@@ -151,7 +151,7 @@ def passwords(directory: Path) -> dict[str, str]:
 
 
 def given_in(path: Path) -> str:
-    """Answer what a file holds, whatever editor or shell wrote it (as scoreboard/handed_over.py
+    """Answer what a file holds, whatever editor or shell wrote it (as configuration/handed_over.py
     does): the byte order mark and the end of the line that Windows writes are no part of it.
     """
     content = path.read_bytes()

@@ -15,21 +15,22 @@ from typing import Any, Final
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from scoreboard import errors, fitness
-from scoreboard.api.descriptions import operation_of
+from scoreboard import errors
+from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.app import create_app
 from scoreboard.cli import declared
-from scoreboard.configuration import PREFIX, config_directory, load
+from scoreboard.configuration.settings import SettingsSchema
+from scoreboard.configuration.sources import PREFIX, config_directory, load
 from scoreboard.errors import ScoreboardError
+from scoreboard.fitness import statements as fitness
 from scoreboard.operations.metrics import Metrics
-from scoreboard.settings import SettingsSchema
 
 DOCS: Final = Path(__file__).resolve().parent
 _TABLE: Final = re.compile(
     r"(?P<begin><!-- table: (?P<name>\w+) -->\n).*?(?P<end>^<!-- end -->$)",
     re.DOTALL | re.MULTILINE,
 )
-# In the words of `api.descriptions.Authorization`.
+# In the words of `api.docs.descriptions.Authorization`.
 _TOKEN: Final = {"none": "none", "optional": "if a setting asks for it", "required": "required"}
 
 _SHOWN: Final = ("api", "stream")  # `all` is as `api`

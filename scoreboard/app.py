@@ -19,23 +19,24 @@ from typing import Any, Final, Protocol
 import structlog
 from aiohttp import web
 
-from scoreboard import fitness, keys
+from scoreboard import keys
 from scoreboard.accounts.registry import Accounts
-from scoreboard.api import limits, middleware, tracing
-from scoreboard.api.connection import Runner
-from scoreboard.api.docs import add_docs
+from scoreboard.api.docs.pages import add_docs
+from scoreboard.api.http import limits, middleware, tracing
+from scoreboard.api.http.connection import Runner
+from scoreboard.api.http.listening import http_address, listening_sockets
+from scoreboard.api.http.origins import allow_origins
+from scoreboard.api.http.replies import BODY_MAX_BYTES
+from scoreboard.api.http.site import Site
 from scoreboard.api.leaderboard import ANSWERS, BoardAnswers
-from scoreboard.api.origins import allow_origins
-from scoreboard.api.replies import BODY_MAX_BYTES
 from scoreboard.api.routes import add_routes
-from scoreboard.api.site import Site
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.cancellation import unless_set
-from scoreboard.endings import ending_signals
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.listening import http_address, listening_sockets
+from scoreboard.fitness import statements as fitness
+from scoreboard.operations.endings import ending_signals
 from scoreboard.operations.metrics import Metrics
 from scoreboard.parts import Parts, assemble
-from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.app")
 
@@ -70,7 +71,7 @@ Attend = Callable[[Sequence[socket.socket]], None]
 
 
 class Supervisor(Protocol):
-    """Who hands this process its sockets, where several have one port (`commands.lifeline`)."""
+    """Who hands this process its sockets, where several have one port (`processes.lifeline`)."""
 
     async def serve(self, attend: Attend, becomes_ready: Callable[[], Awaitable[None]]) -> None:
         """Tell it that we are up, and then that we are ready; attend the sockets that it hands us,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from scoreboard import __version__, configuration
+from scoreboard import __version__
 from scoreboard.commands import (
     actions,
     board,
@@ -21,19 +21,20 @@ from scoreboard.commands import (
     migration,
     openapi,
     serving,
-    streams,
     users,
     version,
 )
-from scoreboard.commands.arguments import ArgumentsRefused, Commands, Declared, Parser, epilog
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.reports import report_failure, wanted
-from scoreboard.commands.terminal import note
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.settings import SettingsError
 from scoreboard.connections.blocking import MigrationError
+from scoreboard.console.arguments import ArgumentsRefused, Commands, Declared, Parser, epilog
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import report_failure, wanted
+from scoreboard.console.terminal import note
+from scoreboard.embedded import EmbeddedServerError
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations import logs
-from scoreboard.operations.embedded import EmbeddedServerError
-from scoreboard.settings import SettingsError
+from scoreboard.processes import streams
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -1,7 +1,8 @@
 """Every refusal and failure that a client can meet, each with its status, machine code and message.
 
-A handler raises one of these; `api.middleware` turns it into the one error envelope. `message` is
-written for the person who reads it and says what to do; `code` is for programs and never changes.
+A handler raises one of these; `api.http.middleware` turns it into the one error envelope. Its
+`message` is written for the person who reads it and says what to do; its `code` is for programs and
+never changes.
 """
 
 from __future__ import annotations

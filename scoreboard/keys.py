@@ -8,18 +8,18 @@ from aiohttp import web
 
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.registry import Accounts
-from scoreboard.api.leases import StreamLimiter
-from scoreboard.api.rates import RateLimiter
-from scoreboard.live.bus import Bus
+from scoreboard.bus.bus import Bus
+from scoreboard.configuration.settings import Settings
+from scoreboard.copies.board import CachedBoard
+from scoreboard.limits.leases import StreamLimiter
+from scoreboard.limits.rates import RateLimiter
 from scoreboard.live.hub import Hub
 from scoreboard.operations.health import Health
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
-from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
-from scoreboard.settings import Settings
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 METRICS: Final = web.AppKey("metrics", Metrics)

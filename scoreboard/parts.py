@@ -14,34 +14,34 @@ from scoreboard.accounts.access import AccessTokens, longest_life_seconds
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader, Revocations
-from scoreboard.api.leases import StreamLimiter
-from scoreboard.api.rates import RateLimiter
+from scoreboard.bus.bus import Bus, LocalBus
+from scoreboard.bus.messages import PURPOSE as BUS_PURPOSE
+from scoreboard.bus.messages import Messages
+from scoreboard.bus.rabbit import RabbitBus
+from scoreboard.configuration.settings import WATCH_CONNECTIONS, Settings
+from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import REST_SECONDS, Redis
 from scoreboard.connections.refusals import Refusals
 from scoreboard.connections.session import Failure
-from scoreboard.live.bus import Bus, LocalBus
+from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
+from scoreboard.copies.copy import RedisCopy
+from scoreboard.copies.questions import Questions
+from scoreboard.copies.trust import SETTLE_SECONDS
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.limits.leases import StreamLimiter
+from scoreboard.limits.rates import RateLimiter
 from scoreboard.live.hub import Hub
-from scoreboard.live.messages import PURPOSE as BUS_PURPOSE
-from scoreboard.live.messages import Messages
-from scoreboard.live.rabbit import RabbitBus
 from scoreboard.live.relay import Relay
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
-from scoreboard.scoring.board import CachedBoard
 from scoreboard.scoring.catalogue import Catalogue
-from scoreboard.scoring.copy import PURPOSE as COPY_PURPOSE
-from scoreboard.scoring.copy import RedisCopy
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.questions import Questions
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
-from scoreboard.scoring.trust import SETTLE_SECONDS
-from scoreboard.settings import WATCH_CONNECTIONS, Settings
-from scoreboard.signatures import Signatures
 
 # A comparison that comes a moment too early brings no trust.
 _SETTLED_SECONDS: Final = SETTLE_SECONDS + 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
-from scoreboard.live.messages import EXCHANGE
+from scoreboard.bus.messages import EXCHANGE
 from tests.servers import RabbitServer
 from tests.servers.rabbit import USER
 

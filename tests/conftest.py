@@ -210,7 +210,7 @@ def _own(server: ServerProcess | GivenServer, kind: type[Controlled]) -> Control
 @pytest.fixture(scope="session")
 def template_database(postgres_server: PostgresServer | GivenServer) -> Iterator[str]:
     """The name of a database that was migrated once, so that tests only clone it."""
-    from scoreboard.migrations import migrate
+    from scoreboard.database.migrations import migrate
 
     name = f"scoreboard_template_{_RUN}"
     with a_database(postgres_server.url, name, template="template1") as url:

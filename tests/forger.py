@@ -6,8 +6,8 @@ from typing import Any
 
 import aio_pika
 
-from scoreboard.live.messages import EVENT_TYPE, PURPOSE, SIGNATURE_HEADER, Message, _signed
-from scoreboard.signatures import Signatures
+from scoreboard.bus.messages import EVENT_TYPE, PURPOSE, SIGNATURE_HEADER, Message, _signed
+from scoreboard.configuration.signatures import Signatures
 
 
 def a_message(body: bytes, secret: str = "", kind: str = EVENT_TYPE, **headers: Any) -> Any:

@@ -16,12 +16,12 @@ import pytest
 from aiohttp import web
 
 from scoreboard import keys
-from scoreboard.api.site import Site
+from scoreboard.api.http.listening import listening_sockets
+from scoreboard.api.http.site import Site
 from scoreboard.app import create_app, make_runner
-from scoreboard.configuration import load
-from scoreboard.listening import listening_sockets
+from scoreboard.configuration.settings import Settings
+from scoreboard.configuration.sources import load
 from scoreboard.live.relay import Relay
-from scoreboard.settings import Settings
 from tests.eventually import eventually
 
 SECRET = "a-secret-for-tests-only-0123456789abcdef"

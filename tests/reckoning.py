@@ -9,7 +9,7 @@ from contextlib import suppress
 import aiohttp
 import redis
 
-from scoreboard.scoring.model import Board
+from scoreboard.model import Board
 from tests.eventually import eventually
 from tests.load import Load, Pair
 from tests.world import add_users, board_version, grants, ledger_sums, ranking, scores, sql

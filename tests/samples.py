@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from scoreboard.model import Board, Entry
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import Board, Entry
 
 _LONG_AGO = datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC)
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scoreboard.migrations import migrate
+from scoreboard.database.migrations import migrate
 from scoreboard.operations import logs
 from tests.breaking import FAULTS, WORKERS, Stage, draw, parts_of
 from tests.conftest import a_database

@@ -20,8 +20,8 @@ import orjson
 
 from scoreboard.accounts import ids
 from scoreboard.accounts.revocations import Revocations
+from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.errors import ExpiredToken, InvalidToken
-from scoreboard.settings import Settings, SettingsError
 
 # The one algorithm, pinned: what a token says of itself never chooses how it is verified.
 ALGORITHM: Final = "HS256"

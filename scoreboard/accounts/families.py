@@ -16,11 +16,11 @@ from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.revocations import Revocation
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import InvalidRefreshToken, Unavailable
 from scoreboard.operations.metrics import Metrics
-from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.accounts")
 

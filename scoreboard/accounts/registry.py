@@ -15,11 +15,11 @@ from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.turns import Path
 from scoreboard.accounts.users import NOBODY, Account, Users, new_user, refusing_taken
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import BadCredentials, InvalidPayload, ScoreboardError, UnknownUser
 from scoreboard.operations.metrics import Metrics
-from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.accounts")
 

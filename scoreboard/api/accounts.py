@@ -8,17 +8,17 @@ from typing import Final
 from aiohttp import web
 
 from scoreboard.accounts.families import TokenPair
-from scoreboard.api.addresses import client_path
-from scoreboard.api.descriptions import Answer, Operation
-from scoreboard.api.identity import own_identity
-from scoreboard.api.limits import (
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.http.addresses import client_path
+from scoreboard.api.http.identity import own_identity
+from scoreboard.api.http.limits import (
     limit_guesses,
     limit_log_in,
     limit_refresh,
     limit_registration,
     may_guess,
 )
-from scoreboard.api.replies import read_json, reply
+from scoreboard.api.http.replies import read_json, reply
 from scoreboard.api.schemas import (
     DoneSchema,
     LoginSchema,

@@ -8,12 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
-from scoreboard.api.descriptions import Answer, Operation
-from scoreboard.api.etags import is_known
-from scoreboard.api.identity import identity
-from scoreboard.api.replies import read_json, read_query, reply
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.http.etags import is_known
+from scoreboard.api.http.identity import identity
+from scoreboard.api.http.replies import read_json, read_query, reply
+from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas import ActionsSchema, GrantedSchema, PageSchema, SubmissionSchema
-from scoreboard.api.tracing import traceparent
 from scoreboard.errors import (
     ActionDisabled,
     AlreadyGranted,
@@ -25,7 +25,7 @@ from scoreboard.errors import (
     UnknownUser,
 )
 from scoreboard.keys import CATALOGUE, SUBMISSIONS
-from scoreboard.scoring.model import Submission
+from scoreboard.model import Submission
 from scoreboard.timestamps import timestamp
 
 _SCHEMA: Final = SubmissionSchema()

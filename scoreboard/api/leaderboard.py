@@ -11,14 +11,15 @@ import orjson
 from aiohttp import web
 
 from scoreboard.accounts.access import Identity
-from scoreboard.api.addresses import client_networks
-from scoreboard.api.descriptions import Answer, Operation
-from scoreboard.api.etags import is_known
-from scoreboard.api.events import EVENTS, stream_answer
-from scoreboard.api.identity import reader
-from scoreboard.api.limits import board_seen
-from scoreboard.api.prepared import Prepared
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.docs.events import EVENTS, stream_answer
+from scoreboard.api.http.addresses import client_networks
+from scoreboard.api.http.etags import is_known
+from scoreboard.api.http.identity import reader
+from scoreboard.api.http.limits import board_seen
+from scoreboard.api.http.prepared import Prepared
 from scoreboard.api.schemas import LeaderboardSchema
+from scoreboard.configuration.settings import Settings
 from scoreboard.errors import (
     LedgerUnavailable,
     NotAuthorized,
@@ -28,8 +29,7 @@ from scoreboard.errors import (
 )
 from scoreboard.keys import ACCESS, BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
 from scoreboard.live.stream import Admission, End, follow
-from scoreboard.scoring.model import Board
-from scoreboard.settings import Settings
+from scoreboard.model import Board
 
 
 @Operation(

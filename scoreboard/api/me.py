@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from scoreboard.api.descriptions import Answer, Operation
-from scoreboard.api.identity import identity
-from scoreboard.api.replies import reply
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.http.identity import identity
+from scoreboard.api.http.replies import reply
 from scoreboard.api.schemas import MeSchema
 from scoreboard.errors import LedgerUnavailable, UnknownUser
 from scoreboard.keys import STANDINGS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from scoreboard.api.descriptions import Answer, Operation
-from scoreboard.api.replies import reply
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.http.replies import reply
 from scoreboard.api.schemas import LivenessSchema, ReadinessSchema
 from scoreboard.keys import HEALTH, METRICS, SETTINGS
 

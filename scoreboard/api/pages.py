@@ -14,7 +14,7 @@ from aiohttp.hdrs import ACCEPT_ENCODING
 
 from scoreboard.api import assets
 from scoreboard.api.assets import Asset
-from scoreboard.api.files import File, send
+from scoreboard.api.http.files import File, send
 from scoreboard.errors import NotFound
 
 # Browsers name five codings, in 30 characters; a field of 8 KiB has room for thousands.

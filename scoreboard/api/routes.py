@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from scoreboard.api import accounts, actions, leaderboard, me, operations, pages
-from scoreboard.settings import Settings
+from scoreboard.configuration.settings import Settings
 
 
 def add_routes(router: web.UrlDispatcher, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from scoreboard.accounts import names
 from scoreboard.accounts.blocklist import CHARS_MIN
 from scoreboard.errors import ExpiredToken, RevokedToken, ShuttingDown, UnknownUser
 from scoreboard.live.frames import RENUMBERED
-from scoreboard.scoring.model import BOARD_SIZE
+from scoreboard.model import BOARD_SIZE
 
 # What no user name has, as far as ASCII goes: `accounts.names` knows the rest.
 _USERNAME_PATTERN: Final = r"^[^\u0000-,/:-@\[-^`{-\u009f\u2028\u2029]+$"

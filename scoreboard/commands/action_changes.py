@@ -10,16 +10,16 @@ import argparse
 import asyncio
 from typing import Any, Final
 
-from scoreboard import configuration
-from scoreboard.commands.arguments import Commands, text_to_store
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.reports import Report, report
-from scoreboard.commands.servers import open_postgres
+from scoreboard.configuration import sources as configuration
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
+from scoreboard.console.arguments import Commands, text_to_store
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import Report, report
+from scoreboard.console.servers import open_postgres
+from scoreboard.ledger.ledger import Ledger
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import Action, Catalogue, HasGrants
-from scoreboard.scoring.ledger import Ledger
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from scoreboard import handed_over
-from scoreboard.handed_over import Unreadable
+from scoreboard.configuration import handed_over
+from scoreboard.configuration.handed_over import Unreadable
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import Action
 

@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from scoreboard import configuration, handed_over
 from scoreboard.commands import action_changes, action_file
 from scoreboard.commands.action_file import ActionFile
-from scoreboard.commands.arguments import Commands, add_page, is_file, text_to_store
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.reports import Report, report, report_list
-from scoreboard.commands.servers import open_postgres
-from scoreboard.commands.terminal import note, say
-from scoreboard.handed_over import Unreadable
+from scoreboard.configuration import handed_over
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.handed_over import Unreadable
+from scoreboard.console.arguments import Commands, add_page, is_file, text_to_store
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import Report, report, report_list
+from scoreboard.console.servers import open_postgres
+from scoreboard.console.terminal import note, say
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loaded, Sought
 from scoreboard.timestamps import timestamp

@@ -6,17 +6,17 @@ import argparse
 import asyncio
 from typing import Any, Final
 
-from scoreboard import configuration
 from scoreboard.accounts.names import username_key
-from scoreboard.commands.arguments import NAME_HELP, Commands, count, moment, text_to_store
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.reports import Report, report
-from scoreboard.commands.servers import copy_in, open_ledger, open_postgres, open_redis
-from scoreboard.commands.terminal import say
 from scoreboard.commands.verification import copy_differences, ledger_differences
-from scoreboard.scoring.copy import Found, RedisCopy
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import BOARD_SIZE, LEAP_MAX
+from scoreboard.configuration import sources as configuration
+from scoreboard.console.arguments import NAME_HELP, Commands, count, moment, text_to_store
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import Report, report
+from scoreboard.console.servers import copy_in, open_ledger, open_postgres, open_redis
+from scoreboard.console.terminal import say
+from scoreboard.copies.copy import Found, RedisCopy
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import BOARD_SIZE, LEAP_MAX
 from scoreboard.scoring.standing import Place, Places, Standings
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped

@@ -13,16 +13,17 @@ import textwrap
 from collections.abc import Awaitable
 from typing import Final
 
-from scoreboard import configuration, fitness
-from scoreboard.commands.arguments import Commands
-from scoreboard.commands.reports import Report, report
-from scoreboard.commands.screen import columns_of
-from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
+from scoreboard.bus import rabbit_check
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.connections import redis_check
-from scoreboard.findings import Finding
-from scoreboard.live import rabbit_check
-from scoreboard.scoring.copy import KEY
-from scoreboard.settings import Settings, SettingsError
+from scoreboard.connections.findings import Finding
+from scoreboard.console.arguments import Commands
+from scoreboard.console.reports import Report, report
+from scoreboard.console.screen import columns_of
+from scoreboard.console.servers import check_amqp_url, check_redis_url, database_url
+from scoreboard.copies.copy import KEY
+from scoreboard.fitness import statements as fitness
 
 _REPORT: Final = Report(("ok", "role", "checks"))
 _SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from scoreboard.commands.arguments import Commands
-from scoreboard.commands.terminal import say
+from scoreboard.console.arguments import Commands
+from scoreboard.console.terminal import say
 
 SHELLS: Final = ("bash", "zsh", "tcsh")
 

@@ -7,11 +7,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from scoreboard import configuration
-from scoreboard.commands import demo_marks
 from scoreboard.commands.actions import read_file
-from scoreboard.commands.arguments import EXAMPLE_URL, Commands, is_file, service_address
-from scoreboard.settings import Rate
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.settings import Rate
+from scoreboard.console.arguments import EXAMPLE_URL, Commands, is_file, service_address
+from scoreboard.demo import marks as demo_marks
 
 
 def add_to(commands: Commands) -> None:
@@ -62,9 +62,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from scoreboard.commands import service  # brings aiohttp, for which no other command waits
-    from scoreboard.commands.game import Game
-    from scoreboard.commands.screen import Screen
+    from scoreboard.console.screen import Screen
+    from scoreboard.demo import service
+    from scoreboard.demo.game import Game
 
     actions = list(read_file(arguments.actions).points)
     game = Game(

@@ -8,20 +8,21 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from scoreboard import configuration, migrations
-from scoreboard.commands import exports
 from scoreboard.commands.actions import read_file
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.servers import open_postgres
-from scoreboard.commands.terminal import sentence
-from scoreboard.operations.embedded import (
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.settings import Settings
+from scoreboard.console import exports
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.servers import open_postgres
+from scoreboard.console.terminal import sentence
+from scoreboard.database import migrations
+from scoreboard.embedded import (
     EmbeddedServerError,
     EmbeddedUrls,
     embedded_secret,
     embedded_servers,
 )
 from scoreboard.scoring.catalogue import Catalogue, Sought
-from scoreboard.settings import Settings
 
 _DEMO_ACTIONS: Final = "demo-actions.csv"
 

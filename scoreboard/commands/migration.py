@@ -6,16 +6,17 @@ import argparse
 import asyncio
 from typing import Any, Final
 
-from scoreboard import configuration, migrations
 from scoreboard.accounts import listing
 from scoreboard.accounts.listing import Listed
-from scoreboard.commands.arguments import Commands, count
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.reports import Report, report
-from scoreboard.commands.servers import database_url, open_postgres
-from scoreboard.commands.terminal import note, say
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections import hosts
-from scoreboard.settings import Settings
+from scoreboard.console.arguments import Commands, count
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import Report, report
+from scoreboard.console.servers import database_url, open_postgres
+from scoreboard.console.terminal import note, say
+from scoreboard.database import migrations
 from scoreboard.unicode import escaped
 
 _SHOWN: Final = 50

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from scoreboard import configuration
-from scoreboard.commands.arguments import Commands
-from scoreboard.commands.terminal import say
+from scoreboard.configuration import sources as configuration
+from scoreboard.console.arguments import Commands
+from scoreboard.console.terminal import say
 
 
 def add_to(commands: Commands) -> None:
@@ -22,7 +22,7 @@ def add_to(commands: Commands) -> None:
 
 def _openapi(_: argparse.Namespace) -> int:
     from scoreboard import app
-    from scoreboard.api.docs import DOCUMENT
+    from scoreboard.api.docs.pages import DOCUMENT
 
     # Described, never started: the parts only have to be made, so any addresses will do.
     places = {"database_url": "postgresql://localhost", "redis_url": "redis://localhost"}

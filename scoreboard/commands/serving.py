@@ -16,31 +16,34 @@ from typing import Any, Final
 
 import structlog
 
-from scoreboard import configuration, migrations
-from scoreboard.commands import embedding, exports, lifeline, workers
-from scoreboard.commands.arguments import Commands, count
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.servers import check_amqp_url, check_redis_url, database_url
-from scoreboard.commands.streams import OutputLost
-from scoreboard.commands.terminal import (
+from scoreboard.api.http.listening import http_address
+from scoreboard.commands import embedding
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.settings import Settings
+from scoreboard.connections import blocking
+from scoreboard.connections.hints import POSTGRES
+from scoreboard.console import exports
+from scoreboard.console.arguments import Commands, count
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.servers import check_amqp_url, check_redis_url, database_url
+from scoreboard.console.terminal import (
     first_line,
     note,
     program,
     say,
     sentence,
 )
-from scoreboard.commands.unwinding import (
+from scoreboard.database import migrations
+from scoreboard.operations import logs
+from scoreboard.processes import lifeline, workers
+from scoreboard.processes.streams import OutputLost
+from scoreboard.processes.unwinding import (
     ended_by_signals,
     heed_no_more,
     leave,
     leave_if_hung_up,
     to_its_end,
 )
-from scoreboard.connections import blocking
-from scoreboard.connections.hints import POSTGRES
-from scoreboard.listening import http_address
-from scoreboard.operations import logs
-from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.serving")
 

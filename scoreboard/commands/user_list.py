@@ -8,17 +8,17 @@ import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from scoreboard import configuration
 from scoreboard.accounts import ids, listing
 from scoreboard.accounts.listing import Listed, Sought
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.users import Account
-from scoreboard.commands import demo_marks
-from scoreboard.commands.arguments import NAME_HELP, Commands, add_page, moment, text_to_store
-from scoreboard.commands.reports import Report, report_list
-from scoreboard.commands.servers import open_postgres
-from scoreboard.commands.terminal import say
+from scoreboard.configuration import sources as configuration
 from scoreboard.connections.postgres import Postgres
+from scoreboard.console.arguments import NAME_HELP, Commands, add_page, moment, text_to_store
+from scoreboard.console.reports import Report, report_list
+from scoreboard.console.servers import open_postgres
+from scoreboard.console.terminal import say
+from scoreboard.demo import marks as demo_marks
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 

@@ -12,28 +12,30 @@ from typing import Final
 
 from marshmallow import ValidationError
 
-from scoreboard import configuration, handed_over
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.users import NOBODY, Account, good_username, refusing_taken
 from scoreboard.api.schemas import RegistrationSchema
-from scoreboard.commands import demo_players, user_list
-from scoreboard.commands.arguments import Commands
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.reports import Report, report
-from scoreboard.commands.servers import (
+from scoreboard.commands import user_list
+from scoreboard.configuration import handed_over
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.handed_over import Unreadable
+from scoreboard.configuration.settings import Settings
+from scoreboard.console.arguments import Commands
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import Report, report
+from scoreboard.console.servers import (
     open_cached_board,
     open_ledger,
     open_postgres,
     open_redis,
     store,
 )
+from scoreboard.demo import accounts as demo_players
 from scoreboard.errors import InvalidPayload, UnknownUser
-from scoreboard.handed_over import Unreadable
-from scoreboard.scoring.model import Board
-from scoreboard.settings import Settings
+from scoreboard.model import Board
 from scoreboard.unicode import escaped
 
 _LOGIN: Final = (

@@ -11,9 +11,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from scoreboard.scoring.copy import RedisCopy
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Board, Entry
+from scoreboard.copies.copy import RedisCopy
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Board, Entry
 from scoreboard.unicode import escaped
 
 # Every copy is mended within 2 s (each instance compares once a second); reading takes a while too.

@@ -6,9 +6,10 @@ import argparse
 import platform
 from typing import Final
 
-from scoreboard import __version__, migrations
-from scoreboard.commands.arguments import Commands
-from scoreboard.commands.reports import Report, report
+from scoreboard import __version__
+from scoreboard.console.arguments import Commands
+from scoreboard.console.reports import Report, report
+from scoreboard.database import migrations
 
 _REPORT: Final = Report(("version", "python", "migration"))
 

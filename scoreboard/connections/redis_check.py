@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from scoreboard.connections.findings import Finding
 from scoreboard.connections.hints import in_words
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.connections.redis_answers import SINGLE, to_do
 from scoreboard.connections.sentinels import place
-from scoreboard.findings import Finding
 
 PART: Final = "redis"
 _NAME: Final = "scoreboard.check"

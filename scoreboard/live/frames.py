@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from scoreboard.scoring.model import Board
+from scoreboard.model import Board
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ import structlog
 
 from scoreboard.live.frames import HEARTBEAT, RENUMBERED, Frame, closing, score_update
 from scoreboard.live.subscriber import Subscriber
+from scoreboard.model import LEAP_MAX, Board, Origin
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Span, Tracing
-from scoreboard.scoring.model import LEAP_MAX, Board, Origin
 
 log = structlog.get_logger("scoreboard.hub")
 

@@ -29,9 +29,9 @@ from typing import Protocol
 import structlog
 
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
 
 log = structlog.get_logger("scoreboard.relay")
 

@@ -1,4 +1,4 @@
-"""See inside: logs, metrics, traces, health, and the servers that `make run` brings along.
+"""See inside: logs, metrics, traces, health.
 
 Beneath everything else: whoever does something counts it here. Nothing here does the work itself.
 """

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, StatementRefused
 from scoreboard.scoring.action_ids import composed
-from scoreboard.scoring.ledger import SQL
+
+SQL: Final = statements.load("scoreboard.scoring", "catalogue.sql")
 
 PAGE: Final = 1000
 _RESTRICTED: Final = frozenset({"23503", "23001"})  # the second one since PostgreSQL 18

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import UnknownUser
-from scoreboard.scoring.ledger import SQL
+
+SQL: Final = statements.load("scoreboard.scoring", "standing.sql")
 
 # A rank is counted from the top, so a bound on it bounds the cost: at most 1000 index entries,
 # among ten million users as among a hundred thousand.

@@ -17,16 +17,16 @@ from typing import Final, Protocol
 
 import structlog
 
+from scoreboard.bus.bus import Bus
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError, UnknownAction
-from scoreboard.live.bus import Bus
+from scoreboard.ledger.verdicts import Key, Settlement, Verdict
+from scoreboard.model import Board, Grant, Origin, Submission
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Span, Tracing, is_sampled, trace_id
 from scoreboard.scoring.action_ids import composed
-from scoreboard.scoring.model import Board, Grant, Origin, Submission
-from scoreboard.scoring.verdicts import Key, Settlement, Verdict
-from scoreboard.settings import Settings
 
 log = structlog.get_logger("scoreboard.submit")
 

@@ -48,9 +48,11 @@ def read_by_aiohttp() -> set[str]:
 def read_by_us() -> set[str]:
     """Raises AssertionError for a field whose name cannot be told from the source."""
     folder = Path(scoreboard.__file__).parent / "api"
-    return {
-        name for path in folder.glob("*.py") for name in _names(path, f"scoreboard.api.{path.stem}")
-    }
+    return {name for path in folder.rglob("*.py") for name in _names(path, _module(path))}
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(Path(scoreboard.__file__).parents[1]).with_suffix("").parts)
 
 
 def _names(path: Path, module: str) -> Iterator[str]:

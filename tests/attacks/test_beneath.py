@@ -15,7 +15,7 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
-from scoreboard.api import encodings, replies
+from scoreboard.api.http import encodings, replies
 from tests.attacks.conftest import Start
 from tests.attacks.wire import Reply, connected, exchange
 from tests.eventually import eventually

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from scoreboard.api import connection, heads, replies
+from scoreboard.api.http import connection, heads, replies
 from tests.attacks.conftest import Start
 from tests.attacks.wire import Wire, connected, exchange
 from tests.eventually import eventually

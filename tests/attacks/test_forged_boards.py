@@ -15,9 +15,9 @@ from aio_pika.abc import AbstractExchange
 from redis.asyncio import Redis
 
 from scoreboard import keys
-from scoreboard.live.messages import EXCHANGE
-from scoreboard.scoring.copy import KEY
-from scoreboard.scoring.model import LEAP_MAX, Board, Entry
+from scoreboard.bus.messages import EXCHANGE
+from scoreboard.copies.copy import KEY
+from scoreboard.model import LEAP_MAX, Board, Entry
 from tests.attacks.conftest import Start
 from tests.commands import command
 from tests.eventually import eventually

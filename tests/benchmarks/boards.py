@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from scoreboard.live.frames import Frame, score_update
-from scoreboard.scoring.model import Board, Entry
+from scoreboard.model import Board, Entry
 from tests.benchmarks.world import user_id
 
 

@@ -13,8 +13,8 @@ from contextlib import closing, contextmanager
 
 import psycopg2
 
-from scoreboard.migrations import migrate
-from scoreboard.scoring.ledger import SQL
+from scoreboard.database.migrations import migrate
+from scoreboard.ledger.ledger import SQL
 from tests.servers import PostgresServer
 from tests.world import sql
 

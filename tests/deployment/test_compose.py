@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from scoreboard import __version__
-from scoreboard.configuration import load, require_servers
-from scoreboard.migrations import migrate
-from scoreboard.settings import Settings
+from scoreboard.configuration.settings import Settings
+from scoreboard.configuration.sources import load, require_servers
+from scoreboard.database.migrations import migrate
 from tests.deployment.files import DOCKER, ROOT, compose, make_secrets, services
 
 OURS = {"secrets", "migrate", "api", "stream", "demo"}

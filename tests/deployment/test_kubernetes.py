@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from scoreboard import __version__
-from scoreboard.configuration import load, require_servers
-from scoreboard.settings import Settings
+from scoreboard.configuration.settings import Settings
+from scoreboard.configuration.sources import load, require_servers
 from tests.deployment.files import DOCKER, make_secrets, manifests, of_kind
 from tests.deployment.test_compose import dockerfile
 

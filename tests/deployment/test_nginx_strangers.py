@@ -12,7 +12,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from scoreboard.configuration import load
+from scoreboard.configuration.sources import load
 from tests.deployment.balancer import LoadBalancer, balancing, provide_nginx
 from tests.deployment.conftest import Start
 from tests.deployment.files import DOCKER

@@ -16,8 +16,8 @@ from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused
 
 from scoreboard import keys
-from scoreboard.live import rabbit
-from scoreboard.live.messages import EXCHANGE
+from scoreboard.bus import rabbit
+from scoreboard.bus.messages import EXCHANGE
 from tests.broker import Broker
 from tests.deployment.files import DOCKER, rabbit_hash
 from tests.eventually import eventually

@@ -18,8 +18,8 @@ from scoreboard.connections import lending as module
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Grant, Submission
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line

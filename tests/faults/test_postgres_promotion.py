@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scoreboard.migrations import migrate
+from scoreboard.database.migrations import migrate
 from tests.commands import command as run
 from tests.eventually import eventually
 from tests.instances import Instance, Start, Stream

@@ -20,8 +20,8 @@ from scoreboard.connections.connection import Connection
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import ConnectionLost, NotConnected, StatementRefused
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Grant, Submission
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Grant, Submission
 from tests.resetting import resetting
 from tests.world import add_actions, add_users, grants, sql
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scoreboard.migrations import migrate
+from scoreboard.database.migrations import migrate
 from tests.conftest import a_database
 from tests.eventually import eventually
 from tests.instances import Start

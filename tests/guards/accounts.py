@@ -161,14 +161,14 @@ ACCOUNTS: Final = (
     ),
     Guard(
         "another issuer does not manage accounts",
-        "scoreboard/api/identity.py",
+        "scoreboard/api/http/identity.py",
         "    if found.foreign:\n",
         "    if False:\n",
         f"{TOKENS}::test_another_issuer_speaks_for_a_user_and_does_not_manage_the_account",
     ),
     Guard(
         "no two issuers share a key",
-        "scoreboard/configuration.py",
+        "scoreboard/configuration/sources.py",
         "        if owners.setdefault(_key(secret), owner) != owner:\n",
         "        if False:\n",
         "tests/unit/test_settings.py::test_no_two_issuers_share_a_key_and_nobody_shares_ours",
@@ -251,7 +251,7 @@ ACCOUNTS: Final = (
     ),
     Guard(
         "a guess at a log-in is none at a change of password",
-        "scoreboard/api/limits.py",
+        "scoreboard/api/http/limits.py",
         '_guess(request, f"own:{user_id}")',
         "_guess(request, user_id)",
         f"{REVOCATIONS}::test_who_guesses_at_a_log_in_keeps_nobody_from_a_new_password",

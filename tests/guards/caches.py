@@ -20,35 +20,35 @@ CACHES: Final = (
     ),
     Guard(
         "several lines of If-None-Match are one list",
-        "scoreboard/api/etags.py",
+        "scoreboard/api/http/etags.py",
         '    field = ",".join(lines)\n',
         "    field = lines[0]\n",
         _KNOWN,
     ),
     Guard(
         "a tag that a proxy renamed as it compressed is still ours",
-        "scoreboard/api/etags.py",
+        "scoreboard/api/http/etags.py",
         "        and named[len(tag) :] in _ENDINGS\n",
         "        and named == tag\n",
         "tests/service/test_compressing_proxy.py",
     ),
     Guard(
         "a list of tags without end names nothing",
-        "scoreboard/api/etags.py",
+        "scoreboard/api/http/etags.py",
         "len(field) > _LONGEST or tag not in field",
         "tag not in field",
         f"{_CONDITIONS}::test_a_list_without_end_names_nothing_and_costs_nothing",
     ),
     Guard(
         "a tag that is not closed is none",
-        "scoreboard/api/etags.py",
+        "scoreboard/api/http/etags.py",
         "parts[1:-1:2]",
         "parts[1::2]",
         f"{_CONDITIONS}::test_who_has_something_else_gets_it_whole",
     ),
     Guard(
         "who wants another answer is refused",
-        "scoreboard/api/etags.py",
+        "scoreboard/api/http/etags.py",
         "        raise PreconditionFailed\n",
         "        return False\n",
         f"{_CONDITIONS}::test_who_wants_another_one_is_refused_and_no_cache_keeps_that",
@@ -62,7 +62,7 @@ CACHES: Final = (
     ),
     Guard(
         "the rest of another file is not put behind the beginning of this one",
-        "scoreboard/api/files.py",
+        "scoreboard/api/http/files.py",
         """    if request.headers.get(IF_RANGE, f'"{file.tag}"') != f'"{file.tag}"':
         return None  # the client has the beginning of another file
 """,
@@ -71,14 +71,14 @@ CACHES: Final = (
     ),
     Guard(
         "a large file is written as it is read",
-        "scoreboard/api/files.py",
+        "scoreboard/api/http/files.py",
         "_PIECE_BYTES: Final = 64 * 1024",
         "_PIECE_BYTES: Final = 64 * 1024 * 1024",
         f"{_CONDITIONS}::test_a_large_file_is_written_as_it_is_read",
     ),
     Guard(
         "an answer for one site says so to HEAD as well",
-        "scoreboard/api/origins.py",
+        "scoreboard/api/http/origins.py",
         'frozenset({"GET", "HEAD", "OPTIONS"})',
         'frozenset({"GET", "OPTIONS"})',
         f"{_CONDITIONS}::test_an_answer_for_one_site_says_so_however_it_is_asked_for",

@@ -79,28 +79,28 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a submission that nobody could foresee to be refused is named, and no 500",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "        return self._writers.refused(PostgresRefused(refusal.sqlstate, what))\n",
         "        return ScoreboardError()\n",
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
     ),
     Guard(
         "a start notices a sequence that is behind",
-        "scoreboard/contents.py",
+        "scoreboard/fitness/contents.py",
         "(_rows, _triggers, _sequence, _additions)",
         "(_rows, _triggers, _additions)",
         "tests/integration/test_fitness.py::test_what_was_broken_is_named",
     ),
     Guard(
         "nothing is granted while the board has no row",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "            if not rows:  # one for each",
         "            if False:  # one for each",
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
     ),
     Guard(
         "a board without a row ends no task",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "        if not rows:\n            raise self._queries.lacks",
         "        if False:\n            raise self._queries.lacks",
         "tests/service/test_refused.py"
@@ -108,14 +108,14 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a start tries every statement",
-        "scoreboard/contents.py",
+        "scoreboard/fitness/contents.py",
         "        found += await _statements(postgres, role, user)\n",
         "        pass\n",
         "tests/integration/test_fitness.py::test_what_was_broken_is_named",
     ),
     Guard(
         "a start goes on though somebody changes a table whose rows it looks for",
-        "scoreboard/contents.py",
+        "scoreboard/fitness/contents.py",
         "contextlib.suppress(TransactionAborted)",
         "contextlib.suppress(ZeroDivisionError)",
         "tests/integration/test_fitness.py"
@@ -123,7 +123,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a start waits for one table that somebody changes, and not for each",
-        "scoreboard/trials.py",
+        "scoreboard/fitness/trials.py",
         "contextlib.suppress(TransactionAborted)",
         "contextlib.suppress(ZeroDivisionError)",
         "tests/integration/test_fitness.py"
@@ -184,7 +184,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a refusal costs no connection",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "        except (StatementRefused, TransactionAborted, PostgresRefused):\n",
         "        except (StatementRefused, TransactionAborted):\n",
         f"{REFUSED}::test_a_refusal_costs_no_connection_and_ends_when_its_cause_does",
@@ -212,14 +212,14 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a check notices a broker that takes no messages",
-        "scoreboard/live/rabbit_check.py",
+        "scoreboard/bus/rabbit_check.py",
         "    if await _is_blocked(connection):\n",
         "    if False:\n",
         "tests/service/test_check.py::test_a_broker_that_takes_no_messages_or_no_queue_is_named",
     ),
     Guard(
         "what a check publishes reaches nobody",
-        "scoreboard/live/rabbit_check.py",
+        "scoreboard/bus/rabbit_check.py",
         ', user_id=f"{_NOBODY}.{secrets.token_hex(8)}")',
         ")",
         "tests/service/test_check.py::test_nothing_that_is_tried_reaches_an_instance",
@@ -282,7 +282,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "tables in another schema are not made a second time",
-        "scoreboard/migrations.py",
+        "scoreboard/database/migrations.py",
         "    if others and schema_named(database_url) is None:\n",
         "    if False:\n",
         f"{SETTINGS}::"
@@ -332,7 +332,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "what counts is not asked twice",
-        "scoreboard/api/rates.py",
+        "scoreboard/limits/rates.py",
         "repeatable=False",
         "repeatable=True",
         f"{REDIS_FAULTS}::test_what_counts_is_not_asked_twice_and_is_no_outage",
@@ -375,7 +375,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a board is stored in a Redis that is away for us alone",
-        "scoreboard/scoring/copy.py",
+        "scoreboard/copies/copy.py",
         "redis.script(_STORE, urgent=True)",
         "redis.script(_STORE)",
         f"{REDIS_FAULTS}::test_what_is_urgent_is_tried_while_redis_is_away_and_finds_it_first",
@@ -432,7 +432,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "migrate looks whose a schema is before it touches anything",
-        "scoreboard/migrations.py",
+        "scoreboard/database/migrations.py",
         "    if problem:\n        raise UnfitDatabase(\n",
         "    if False:\n        raise UnfitDatabase(\n",
         "tests/integration/test_schema.py::test_what_another_application_has_made_is_left_as_it_is",

@@ -69,7 +69,7 @@ DEPLOYMENT: Final = (
     ),
     Guard(
         "the directory of the embedded servers is closed, whoever made it",
-        "scoreboard/operations/embedded/home.py",
+        "scoreboard/embedded/home.py",
         "    if found.st_mode & 0o077:\n        home.chmod(0o700)\n",
         "",
         "tests/integration/test_embedded.py::test_what_others_could_read_is_closed",
@@ -249,14 +249,14 @@ DEPLOYMENT: Final = (
     ),
     Guard(
         "what Kubernetes tells of others stops no start",
-        "scoreboard/configuration.py",
+        "scoreboard/configuration/sources.py",
         "        if name in told_of_others:\n            continue\n",
         "",
         "tests/unit/test_service_links.py::test_what_is_told_of_others_sets_nothing",
     ),
     Guard(
         "what only resembles it is refused",
-        "scoreboard/service_links.py",
+        "scoreboard/configuration/service_links.py",
         "    return any(fits(text, match) for match, fits in matches if match)\n",
         "    return any(match for match, fits in matches)\n",
         "tests/unit/test_service_links.py::test_what_only_resembles_it_is_a_mistake",

@@ -74,7 +74,7 @@ ENVIRONMENT: Final = (
     ),
     Guard(
         "embedded: what a shell says of another PostgreSQL is not taken for this one",
-        "scoreboard/operations/embedded/postgres.py",
+        "scoreboard/embedded/postgres.py",
         "        _nothing_said_of_another_server(),\n",
         "",
         "tests/integration/test_embedded.py::"
@@ -82,7 +82,7 @@ ENVIRONMENT: Final = (
     ),
     Guard(
         "embedded: no shell reads the path of PostgreSQL's programs",
-        "scoreboard/operations/embedded/postgres.py",
+        "scoreboard/embedded/postgres.py",
         "if not _MEANS_SOMETHING_IN_QUOTES.search(str(programs)):",
         "if True:",
         "tests/integration/test_embedded.py::"

@@ -27,42 +27,42 @@ LIVE: Final = (
     ),
     Guard(
         "an instance is called connected once boards reach it",
-        "scoreboard/live/broker.py",
+        "scoreboard/bus/broker.py",
         "                    await work(connection, self)\n",
         "                    self.note_up()\n                    await work(connection, self)\n",
         "tests/integration/test_bus.py::test_it_is_not_connected_before_its_queue_is_bound",
     ),
     Guard(
         "an instance is called connected once a message of it was confirmed",
-        "scoreboard/live/publisher.py",
+        "scoreboard/bus/publisher.py",
         "        probe_is_due = True\n",
         "        side.note_up()\n        probe_is_due = True\n",
         f"{BUS}::test_whoever_may_not_publish_is_never_called_connected",
     ),
     Guard(
         "a broker that takes no messages is waited for on one connection",
-        "scoreboard/live/publisher.py",
+        "scoreboard/bus/publisher.py",
         "        if is_blocked(connection):\n",
         "        if False:\n",
         f"{BUS}::test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
     ),
     Guard(
         "the one message that a blocked connection confirms proves nothing",
-        "scoreboard/live/publisher.py",
+        "scoreboard/bus/publisher.py",
         "            probe_is_due = is_blocked(connection)\n",
         "            probe_is_due = False\n",
         f"{BUS}::test_who_connects_during_an_alarm_is_not_connected_before_its_end",
     ),
     Guard(
         "a broker is asked now and then whether it takes messages",
-        "scoreboard/live/publisher.py",
+        "scoreboard/bus/publisher.py",
         "                probe_is_due = not await self._a_board_comes()\n",
         "                await self._a_board_comes()\n",
         f"{BUS}::test_while_the_broker_takes_no_messages_the_bus_is_not_connected_and_says_why",
     ),
     Guard(
         "whoever may make the exchange again does",
-        "scoreboard/live/rabbit.py",
+        "scoreboard/bus/rabbit.py",
         "        try:\n            await self._declare_exchange(channel)\n",
         "        if not self._makes_exchange:\n            return channel\n"
         "        try:\n            await self._declare_exchange(channel)\n",
@@ -70,7 +70,7 @@ LIVE: Final = (
     ),
     Guard(
         "a full queue of somebody else costs the bus nothing",
-        "scoreboard/live/publisher.py",
+        "scoreboard/bus/publisher.py",
         "        except DeliveryError as error:\n",
         "        except ZeroDivisionError as error:\n",
         f"{BUS}::test_a_full_queue_of_somebody_else_costs_no_board_and_no_connection",
@@ -152,14 +152,14 @@ LIVE: Final = (
     ),
     Guard(
         "a message is believed only if one of us has signed it",
-        "scoreboard/live/messages.py",
+        "scoreboard/bus/messages.py",
         "        if not isinstance(signature, str) or not self._is_ours(message, signature):\n",
         "        if False:\n",
         f"{FORGED}::test_no_message_of_a_stranger_is_shown_or_harms_anybody",
     ),
     Guard(
         "what is read of a message is what was signed",
-        "scoreboard/live/messages.py",
+        "scoreboard/bus/messages.py",
         "    values = [message.kind, message.message_id, "
         "*(message.headers.get(name) for name in headers)]\n",
         "    values = [headers and None]\n",
@@ -167,14 +167,14 @@ LIVE: Final = (
     ),
     Guard(
         "a message is bounded before anybody looks into it",
-        "scoreboard/live/messages.py",
+        "scoreboard/bus/messages.py",
         "        if len(message.body) > BOARD_BYTES_MAX:\n",
         "        if False:\n",
         f"{BUS}::test_a_message_that_is_no_board_of_ours_is_dropped_and_counted",
     ),
     Guard(
         "a message that cannot be read costs no other",
-        "scoreboard/live/rabbit.py",
+        "scoreboard/bus/rabbit.py",
         "        except Exception:  # of ours",
         "        except BufferError:  # of ours",
         f"{BUS}::test_a_defect_while_a_board_is_taken_is_counted_and_costs_no_other",
@@ -245,21 +245,21 @@ LIVE: Final = (
     ),
     Guard(
         "an instance whose user may not make the exchange goes on without",
-        "scoreboard/live/rabbit.py",
+        "scoreboard/bus/rabbit.py",
         "        except ChannelAccessRefused:\n",
         "        except ZeroDivisionError:\n",
         "tests/deployment/test_rabbit_definitions.py::test_instances_need_no_more_rights",
     ),
     Guard(
         "the next node of RabbitMQ is tried",
-        "scoreboard/live/broker.py",
+        "scoreboard/bus/broker.py",
         "itertools.cycle(random.sample(self._addresses, len(self._addresses)))",
         "itertools.repeat(self._addresses[0])",
         "tests/faults/test_rabbit_cluster.py",
     ),
     Guard(
         "a cancellation that nobody asked for ends no side of the bus",
-        "scoreboard/live/broker.py",
+        "scoreboard/bus/broker.py",
         "            except (*_BROKER_ERRORS, asyncio.CancelledError) as error:\n",
         "            except _BROKER_ERRORS as error:\n",
         "tests/integration/test_bus.py::"
@@ -267,21 +267,21 @@ LIVE: Final = (
     ),
     Guard(
         "a trace that is none costs no board",
-        "scoreboard/live/messages.py",
+        "scoreboard/bus/messages.py",
         "    known = trace if isinstance(trace, str) and is_valid(trace) else None\n",
         "    known = trace if isinstance(trace, str) else None\n",
         "tests/integration/test_bus.py::test_a_trace_that_is_none_costs_no_board",
     ),
     Guard(
         "the binding is asserted again",
-        "scoreboard/live/rabbit.py",
+        "scoreboard/bus/rabbit.py",
         "            await self._bind(queue, channel)\n            raise_if_cancelled()\n",
         "            raise_if_cancelled()\n",
         "tests/integration/test_bus.py",
     ),
     Guard(
         "a sender whose clock is ahead sends no board from the future",
-        "scoreboard/live/messages.py",
+        "scoreboard/bus/messages.py",
         "    elapsed = max(0.0, time.time() - began / 1000)\n",
         "    elapsed = time.time() - began / 1000\n",
         "tests/integration/test_bus.py::"
@@ -289,7 +289,7 @@ LIVE: Final = (
     ),
     Guard(
         "a board that waits to be published gives way to newer ones only",
-        "scoreboard/live/slot.py",
+        "scoreboard/bus/slot.py",
         "            if self._waiting[0].version >= board.version:\n",
         "            if False:\n",
         "tests/integration/test_bus.py::"
@@ -297,7 +297,7 @@ LIVE: Final = (
     ),
     Guard(
         "the trace goes along on the bus",
-        "scoreboard/live/messages.py",
+        "scoreboard/bus/messages.py",
         "return headers if trace is None else headers | {TRACE_HEADER: trace}",
         "return headers",
         "tests/service/test_tracing.py::"

@@ -33,21 +33,21 @@ SCORING: Final = (
     ),
     Guard(
         "outages: without Redis the ledger is read",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         '        except RedisUnavailable:\n            return "away"\n',
         "        except ZeroDivisionError:\n            return 'away'\n",
         f"{UNDER_LOAD}::test_redis_fails_in_every_way_under_load_and_no_submission_is_refused",
     ),
     Guard(
         "a pair is granted once: ON CONFLICT on unique_user_action",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "    ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING\n",
         "",
         f"{PROMISES}::test_an_action_raced_over_two_instances_and_many_connections_is_granted_once",
     ),
     Guard(
         "batches lock rows in one order",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "    ORDER BY user_id, action_id\n    ON CONFLICT",
         # Not only left out: the plan of today happens to bring the rows in this order.
         "    ORDER BY random()\n    ON CONFLICT",
@@ -55,28 +55,28 @@ SCORING: Final = (
     ),
     Guard(
         "versions follow commit order: the row's lock",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "SELECT version FROM board FOR UPDATE;\n",
         "",
         f"{LEDGER}::test_versions_follow_commit_order_and_miss_no_commit",
     ),
     Guard(
         "the version rises only when the top 10 changed",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "    WHERE EXISTS (SELECT FROM top WHERE top.user_id = ANY (%(user_ids)s::uuid[]))\n",
         "",
         f"{LEDGER}::test_a_tie_with_the_tenth_does_not_change_the_board",
     ),
     Guard(
         "scores may fall only while no grant is under way",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE\n",
         "SELECT 1\n",
         f"{LEDGER}::test_scores_fall_only_when_no_grant_is_under_way",
     ),
     Guard(
         "a bad row fails alone: the batch is halved",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "                if len(part) == 1:\n"
         "                    settled |= Settlement({part[0]: self._refused(refusal)})\n"
         "                else:\n"
@@ -87,7 +87,7 @@ SCORING: Final = (
     ),
     Guard(
         "who would pass the largest score is refused in the statement that grants the rest",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "    WHERE has_user AND points IS NOT NULL AND NOT is_too_much\n",
         "    WHERE has_user AND points IS NOT NULL\n",
         f"{NEIGHBOURS}::"
@@ -95,14 +95,14 @@ SCORING: Final = (
     ),
     Guard(
         "of one user's submissions the smallest are granted as far as they fit",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "PARTITION BY user_id ORDER BY points, action_id) AS reached\n",
         "PARTITION BY user_id ORDER BY action_id) AS reached\n",
         f"{NEIGHBOURS}::test_of_one_users_submissions_the_smallest_are_granted_as_far_as_they_fit",
     ),
     Guard(
         "what was granted before leaves as much room as there is",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "        WHERE NOT EXISTS (\n"
         "            SELECT FROM ledger WHERE ledger.user_id = near.user_id "
         "AND ledger.action_id = near.action_id\n        )\n",
@@ -135,7 +135,7 @@ SCORING: Final = (
     ),
     Guard(
         "a board that is numbered anew is stored under its lower version",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "        self._latest, self._looked, self._stored_version = board, None, -1\n",
         "        self._latest, self._looked = board, None\n",
         "tests/integration/test_board_copy.py"
@@ -143,7 +143,7 @@ SCORING: Final = (
     ),
     Guard(
         "a grant waits for no silent ledger to show what it has seen",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "await self._questions.within(PATIENCE_SECONDS, self._questions.board)\n",
         "await self._questions.board()\n",
         f"{IN_DOUBT}::test_a_grant_does_not_wait_until_a_silent_ledger_shows_the_board_that_it_has"
@@ -151,21 +151,21 @@ SCORING: Final = (
     ),
     Guard(
         "a grant that ties with the tenth has seen the board that it is not on",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "            seen=raised[0][0] if raised else rows[0][-2],\n",
         "            seen=rows[0][-2],\n",
         f"{LEDGER}::test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waited_for",
     ),
     Guard(
         "an older board never replaces a newer one in Redis",
-        "scoreboard/scoring/copy.py",
+        "scoreboard/copies/copy.py",
         "    if number > tonumber(ARGV[1]) and number < {VERSION_END} then return 0 end\n",
         "",
         f"{COPY}::test_a_newer_board_wins_whoever_stores_and_in_whatever_order",
     ),
     Guard(
         "a copy is believed only if one of us has signed it",
-        "scoreboard/scoring/copy.py",
+        "scoreboard/copies/copy.py",
         "        if self._signatures is not None and "
         "not self._signatures.verify(signature, text):\n",
         "        if False:\n",
@@ -173,7 +173,7 @@ SCORING: Final = (
     ),
     Guard(
         "a copy without a signature is not believed",
-        "scoreboard/scoring/copy.py",
+        "scoreboard/copies/copy.py",
         "        if self._signatures is not None and not signature:\n"
         '            return None, "unsigned"\n'
         "        if self._signatures is not None and",
@@ -182,42 +182,42 @@ SCORING: Final = (
     ),
     Guard(
         "a key of another type is no Redis that is away",
-        "scoreboard/scoring/copy.py",
+        "scoreboard/copies/copy.py",
         "if kind ~= 'hash' then return {{'kind'}} end\n",
         "",
         f"{NOBODYS}[a text]",
     ),
     Guard(
         "what is longer than any board stays in Redis",
-        "scoreboard/scoring/copy.py",
+        "scoreboard/copies/copy.py",
         "then return {{'size'}} end\n",
         "then end\n",
         f"{NOBODYS}[half a megabyte]",
     ),
     Guard(
         "what is no board of ours is taken out of Redis",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "            if found.fault is not None:\n                await self._copy.drop()\n",
         "",
         f"{NOBODYS}[a board far ahead]",
     ),
     Guard(
         "a version of no history is not taken from Redis",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "latest is not None and board.version - latest.version > LEAP_MAX:",
         "latest is not None and False:",
         f"{NOBODYS}[another history]",
     ),
     Guard(
         "a whole number is one, and in its range",
-        "scoreboard/scoring/model.py",
+        "scoreboard/model.py",
         "    if type(value) is not int or not 0 <= value <= most:",
         "    if not 0 <= value <= most:",
         "tests/unit/test_model.py::test_what_is_no_board_in_one_way_only_is_refused",
     ),
     Guard(
         "a ledger that is above what was shown is not lifted",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         " WHERE version <= %(above)s\n",
         "\n",
         f"{LEDGER}::test_a_ledger_that_went_back_is_lifted_above_what_was_shown_and_only_once",
@@ -239,7 +239,7 @@ SCORING: Final = (
     ),
     Guard(
         "while Redis has only just gone nobody is told before it has the board",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "            if time.monotonic() >= until or not await",
         "            if True or not await",
         f"{IN_DOUBT}::test_while_redis_has_only_just_gone_nobody_is_told_before_it_has_the_board",
@@ -253,42 +253,42 @@ SCORING: Final = (
     ),
     Guard(
         "a Redis that refuses a board is left with no older one",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "            await self._copy.drop()\n        return False\n",
         "            pass\n        return False\n",
         f"{IN_DOUBT}::test_a_redis_that_refuses_a_board_is_left_with_no_older_one",
     ),
     Guard(
         "a copy is trusted only once compared",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "        if not self._trust.holds(self._copy.generation):\n",
         "        if False:\n",
         "tests/integration/test_board_copy.py",
     ),
     Guard(
         "a check vouches for the board that Redis said it holds, and no other",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "        is_older = version.isdigit() and self._trust",
         "        is_older = True or self._trust",
         "tests/integration/test_board_copy.py",
     ),
     Guard(
         "a check vouches only for a copy that was compared",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "if board is None or version is None or not self._trust.holds(self._copy.generation):",
         "if board is None or version is None:",
         "tests/integration/test_board_copy.py",
     ),
     Guard(
         "a store that a comparison meets takes no trust away",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "        if present != board:\n            try:\n",
         "        if present != board:\n            self._trust.end()\n            try:\n",
         f"{IN_DOUBT}::test_a_trusted_copy_keeps_its_trust_while_the_comparison_stores",
     ),
     Guard(
         "what is about to be in Redis may be shown before",
-        "scoreboard/scoring/trust.py",
+        "scoreboard/copies/trust.py",
         "        return time.monotonic() - since < ON_ITS_WAY_SECONDS\n",
         "        return False\n",
         f"{IN_DOUBT}::"
@@ -296,21 +296,21 @@ SCORING: Final = (
     ),
     Guard(
         "a board that Redis does not get makes the ledger be asked",
-        "scoreboard/scoring/trust.py",
+        "scoreboard/copies/trust.py",
         "        return time.monotonic() - since < ON_ITS_WAY_SECONDS\n",
         "        return True\n",
         f"{IN_DOUBT}::test_a_board_that_redis_does_not_get_in_time_makes_the_ledger_be_asked",
     ),
     Guard(
         "each board has its own time to come",
-        "scoreboard/scoring/trust.py",
+        "scoreboard/copies/trust.py",
         "        if version >= awaited:  # what was missing last time has come\n",
         "        if awaited < 0:\n",
         f"{IN_DOUBT}::test_each_board_has_its_own_time_to_come",
     ),
     Guard(
         "after an outage of Redis others have time to find it again",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "        if settled and generation == self._copy.generation:",
         "        if generation == self._copy.generation:",
         f"{IN_DOUBT}::"
@@ -318,28 +318,28 @@ SCORING: Final = (
     ),
     Guard(
         "a silent ledger is waited for only for a moment",
-        "scoreboard/scoring/questions.py",
+        "scoreboard/copies/questions.py",
         "(left := patience_seconds - self.silent_seconds) > 0:\n",
         "(left := 60.0) > 0:\n",
         f"{IN_DOUBT}::{SILENT}[missing]",
     ),
     Guard(
         "a silent ledger is waited for once, not by each",
-        "scoreboard/scoring/questions.py",
+        "scoreboard/copies/questions.py",
         "        is_silent = self.silent_seconds >= patience_seconds\n",
         "        is_silent, patience_seconds = False, self.silent_seconds + patience_seconds\n",
         f"{IN_DOUBT}::{SILENT}[missing]",
     ),
     Guard(
         "a ledger that was away is looked for before anything in doubt is shown",
-        "scoreboard/scoring/questions.py",
+        "scoreboard/copies/questions.py",
         "            await asyncio.wait({task}, timeout=_LOOK_SECONDS)\n",
         "            pass\n",
         f"{IN_DOUBT}::test_a_ledger_that_was_away_is_looked_for_before_anything_in_doubt_is_shown",
     ),
     Guard(
         "without Redis a slow ledger is waited for",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "PATIENCE_SECONDS: Final = 0.75\n",
         "PATIENCE_SECONDS: Final = 0.0\n",
         "tests/faults/test_silent_ledger.py::"
@@ -347,7 +347,7 @@ SCORING: Final = (
     ),
     Guard(
         "what was shown in doubt is known to have been shown",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "        self._keep(found.board)\n        if not self._trust",
         "        if self._latest is None:\n            self._latest = found.board\n"
         "        if not self._trust",
@@ -355,7 +355,7 @@ SCORING: Final = (
     ),
     Guard(
         "every board that reads may have shown is compared",
-        "scoreboard/scoring/board.py",
+        "scoreboard/copies/board.py",
         "for board in (self._latest, found.board) if board is not None]",
         "for board in (self._latest,) if board is not None]",
         f"{IN_DOUBT}::test_another_board_in_redis_under_our_version_lifts_the_ledger",
@@ -387,7 +387,7 @@ SCORING: Final = (
     ),
     Guard(
         "a refusal behind the commit is not the batch's",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         '        except Exception:\n            log.exception("scoreboard.ledger.originals_unread"',
         "        except ZeroDivisionError:\n"
         '            log.exception("scoreboard.ledger.originals_unread"',
@@ -395,7 +395,7 @@ SCORING: Final = (
     ),
     Guard(
         "what is committed is answered so: an abort behind the commit is not the batch's",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "        except LedgerUnavailable as error:\n"
         "            return dict.fromkeys(refused, error)\n",
         "        except ZeroDivisionError as error:\n            raise error\n",
@@ -403,42 +403,42 @@ SCORING: Final = (
     ),
     Guard(
         "the half of a batch that was committed is answered so",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "                return settled | Settlement(dict.fromkeys(rest, error))\n",
         "                raise error\n",
         f"{LOSSES}::test_the_half_of_a_batch_that_was_committed_is_answered_so",
     ),
     Guard(
         "an operator's lock gives up soon",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "SET LOCAL lock_timeout = '2s';\nLOCK TABLE ledger",
         "LOCK TABLE ledger",
         f"{LOSSES}::test_an_operators_command_does_not_hold_all_grants_up",
     ),
     Guard(
         "what is granted under a former id counts as the action that has it",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "if key[1] in present}",
         "if key[1] is present}",
         f"{CHANGES}::test_a_renamed_action_is_granted_once_under_whichever_id_it_is_submitted",
     ),
     Guard(
         "an action that is renamed on meanwhile is looked for again",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "dict.fromkeys(unknown, LedgerUnavailable()))",
         "{})",
         f"{CHANGES}::test_an_action_that_is_renamed_without_end_is_never_refused_as_unknown",
     ),
     Guard(
         "of several former ids of an action one is granted",
-        "scoreboard/scoring/verdicts.py",
+        "scoreboard/ledger/verdicts.py",
         "isinstance(verdict, Grant) and present in granted",
         "isinstance(verdict, Grant) and not granted",
         f"{CHANGES}::test_several_former_ids_in_one_batch_are_granted_once",
     ),
     Guard(
         "a rename waits for grants that are under way",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "WHERE action_id = %(action_id)s FOR UPDATE",
         "WHERE action_id = %(action_id)s",
         f"{CHANGES}::test_a_rename_waits_for_a_grant_that_is_under_way",
@@ -452,14 +452,14 @@ SCORING: Final = (
     ),
     Guard(
         "a disabled action is worth nothing",
-        "scoreboard/scoring/queries.sql",
+        "scoreboard/ledger/queries.sql",
         "CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points",
         "actions.points AS points",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
     ),
     Guard(
         "a grant of an action that is disabled since is told",
-        "scoreboard/scoring/verdicts.py",
+        "scoreboard/ledger/verdicts.py",
         "return verdict is None or isinstance(verdict, ActionDisabled)",
         "return verdict is None",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",

@@ -166,7 +166,7 @@ SESSIONS: Final = (
     ),
     Guard(
         "resets: a batch that was not committed is granted by another session",
-        "scoreboard/scoring/ledger.py",
+        "scoreboard/ledger/ledger.py",
         "        except ConnectionLost:\n",
         "        except ZeroDivisionError:\n",
         f"{RESETS}::test_a_batch_whose_session_ends_before_its_commit_is_granted_by_another",

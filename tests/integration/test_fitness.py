@@ -13,11 +13,14 @@ import psycopg2
 import pytest
 
 import scoreboard
-from scoreboard import fitness, migrations, trials
 from scoreboard.accounts import queries
 from scoreboard.connections.blocking import DatabaseRefuses, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
-from scoreboard.scoring import ledger
+from scoreboard.database import migrations
+from scoreboard.fitness import statements as fitness
+from scoreboard.fitness import trials
+from scoreboard.ledger import ledger
+from scoreboard.scoring import catalogue, standing
 from tests.roles import Role, a_role
 from tests.world import sql
 
@@ -94,7 +97,7 @@ async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
     finally:
         postgres.close()
 
-    known = {*ledger.SQL, *queries.SQL}
+    known = {*ledger.SQL, *catalogue.SQL, *standing.SQL, *queries.SQL}
     assert known >= trials.OF_OPERATORS
     assert refused.keys() == known - trials.OF_OPERATORS - {"grant"}
 

@@ -16,11 +16,11 @@ import psycopg2
 import pytest
 import redis
 
-from scoreboard import fitness
+from scoreboard.bus import rabbit_check
 from scoreboard.connections import hints, redis_check
 from scoreboard.connections.blocking import MigrationError
-from scoreboard.live import rabbit_check
-from scoreboard.migrations import migrate
+from scoreboard.database.migrations import migrate
+from scoreboard.fitness import statements as fitness
 from tests.eventually import eventually
 from tests.servers import PostgresServer, RabbitServer, RedisServer
 

@@ -13,10 +13,10 @@ import pytest
 import redis.asyncio
 from structlog.testing import capture_logs
 
-from scoreboard.api import leases
-from scoreboard.api.leases import StreamLimiter
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import TooManyStreams
+from scoreboard.limits import leases
+from scoreboard.limits.leases import StreamLimiter
 from scoreboard.operations.metrics import Metrics
 from tests.eventually import eventually
 

@@ -17,9 +17,9 @@ from scoreboard.errors import (
     UnknownAction,
     UnknownUser,
 )
-from scoreboard.scoring.ledger import SQL, Ledger
-from scoreboard.scoring.model import Board, Grant, Submission
-from scoreboard.scoring.verdicts import Settlement
+from scoreboard.ledger.ledger import SQL, Ledger
+from scoreboard.ledger.verdicts import Settlement
+from scoreboard.model import Board, Grant, Submission
 from scoreboard.timestamps import timestamp
 from tests.eventually import eventually
 from tests.world import (

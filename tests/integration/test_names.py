@@ -16,10 +16,10 @@ from scoreboard.accounts import listing, names
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
-from scoreboard.configuration import load
+from scoreboard.configuration.sources import load
 from scoreboard.connections.postgres import Postgres
+from scoreboard.database.migrations import migrate
 from scoreboard.errors import AccountTaken
-from scoreboard.migrations import migrate
 from scoreboard.scoring.catalogue import Catalogue
 from tests.world import add_actions, sql
 

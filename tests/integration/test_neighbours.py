@@ -13,9 +13,9 @@ import pytest
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, Session
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
-from scoreboard.scoring.ledger import SQL, Ledger
-from scoreboard.scoring.model import Grant, Submission
-from scoreboard.scoring.verdicts import Verdict
+from scoreboard.ledger.ledger import SQL, Ledger
+from scoreboard.ledger.verdicts import Verdict
+from scoreboard.model import Grant, Submission
 from tests.eventually import eventually
 from tests.world import (
     add_actions,

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from scoreboard.api import local_rates, rates
-from scoreboard.api.checks import Check
-from scoreboard.api.local_rates import LocalRates
-from scoreboard.api.rates import RateLimiter
+from scoreboard.configuration.settings import Rate
 from scoreboard.connections.redis import Redis, RedisUnavailable, Script
+from scoreboard.limits import local_rates, rates
+from scoreboard.limits.checks import Check
+from scoreboard.limits.local_rates import LocalRates
+from scoreboard.limits.rates import RateLimiter
 from scoreboard.operations.metrics import Metrics
-from scoreboard.settings import Rate
 from tests.eventually import eventually
 from tests.properties.strategies import examples
 from tests.properties.strategies import rates as any_rate

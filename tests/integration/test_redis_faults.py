@@ -11,12 +11,12 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from scoreboard.api.checks import Check
-from scoreboard.api.rates import RateLimiter
+from scoreboard.configuration.settings import Rate
 from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.copies.copy import RedisCopy
+from scoreboard.limits.checks import Check
+from scoreboard.limits.rates import RateLimiter
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.copy import RedisCopy
-from scoreboard.settings import Rate
 from tests.eventually import eventually
 from tests.lines import a_line
 from tests.samples import a_board

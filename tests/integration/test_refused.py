@@ -13,8 +13,8 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import NotAdmitted
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Grant, Submission
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Grant, Submission
 from tests.roles import Role, a_role
 from tests.world import add_actions, add_users, grants, sql
 

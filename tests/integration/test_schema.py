@@ -12,10 +12,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
 
-from scoreboard import fitness, migrations
 from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.connections.refusals import CONSTRAINTS
-from scoreboard.migrations import migrate
+from scoreboard.database import migrations
+from scoreboard.database.migrations import migrate
+from scoreboard.fitness import statements as fitness
 from tests.world import sql
 
 # Everything that there is, and every row of yoyo's.

@@ -15,11 +15,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from scoreboard.commands import service
-from scoreboard.commands.arguments import service_address
-from scoreboard.commands.demo_marks import Marks
-from scoreboard.commands.failure import CommandFailed
-from scoreboard.commands.players import Api, Player
+from scoreboard.console.arguments import service_address
+from scoreboard.console.failure import CommandFailed
+from scoreboard.demo import service
+from scoreboard.demo.marks import Marks
+from scoreboard.demo.players import Api, Player
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

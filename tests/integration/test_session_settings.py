@@ -16,9 +16,9 @@ import pytest
 from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import UnfitServer
-from scoreboard.migrations import migrate, pending
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Grant, Submission
+from scoreboard.database.migrations import migrate, pending
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Grant, Submission
 from tests.world import add_actions, add_users, sql
 
 # Each would change what a statement means, what is promised, or whether a session lives.

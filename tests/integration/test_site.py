@@ -11,8 +11,8 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from scoreboard.api import site
-from scoreboard.listening import listening_sockets
+from scoreboard.api.http import site
+from scoreboard.api.http.listening import listening_sockets
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 

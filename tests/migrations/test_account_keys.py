@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from scoreboard import migrations
 from scoreboard.connections.blocking import MigrationError
-from scoreboard.migrations import migrate, roll_back
+from scoreboard.database import migrations
+from scoreboard.database.migrations import migrate, roll_back
 from tests.eventually import eventually
 from tests.migrations.test_stairway import ALL, climb, schema
 from tests.world import add_actions, holding, sql
@@ -83,7 +83,7 @@ def test_a_name_and_its_key_in_ten_thousand_rows(empty_database_url: str) -> Non
 ENDS_AFTER = """
 import os, sys
 from yoyo.migrations import Transactionless
-from scoreboard.migrations import migrate
+from scoreboard.database.migrations import migrate
 taken, apply = 0, Transactionless.apply
 def apply_and_end(step, *arguments, **keywords):
     global taken

@@ -11,9 +11,9 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from scoreboard import migrations
 from scoreboard.connections.blocking import MigrationError, UnfitDatabase
-from scoreboard.migrations import migrate, pending, roll_back
+from scoreboard.database import migrations
+from scoreboard.database.migrations import migrate, pending, roll_back
 from tests.world import sql
 
 Row = tuple[object, ...]
@@ -199,7 +199,8 @@ def test_migrating_again_changes_nothing(database_url: str) -> None:
 
 def test_several_runners_at_once_apply_each_migration_once(empty_database_url: str) -> None:
     """Without the advisory lock they trip over each other's tables."""
-    command = "import sys; from scoreboard.migrations import migrate; print(*migrate(sys.argv[1]))"
+    module = "scoreboard.database.migrations"
+    command = f"import sys; from {module} import migrate; print(*migrate(sys.argv[1]))"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", command, empty_database_url], stdout=subprocess.PIPE, text=True
@@ -218,7 +219,7 @@ def test_several_runners_at_once_apply_each_migration_once(empty_database_url: s
 DIES_BEFORE_ITS_ROW = """
 import os, sys
 from yoyo.backends.base import DatabaseBackend
-from scoreboard.migrations import migrate
+from scoreboard.database.migrations import migrate
 DatabaseBackend.mark_one = lambda *_, **__: os._exit(9)
 migrate(sys.argv[1])
 """

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from scoreboard import keys, unicode
 from scoreboard.accounts import names, refresh
 from scoreboard.accounts.access import AccessTokens, Identity
-from scoreboard.api.addresses import client_networks
-from scoreboard.api.identity import identity
-from scoreboard.api.limits import _one_spelling
+from scoreboard.api.http.addresses import client_networks
+from scoreboard.api.http.identity import identity
+from scoreboard.api.http.limits import _one_spelling
+from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas import LoginSchema, RegistrationSchema
-from scoreboard.api.tracing import traceparent
-from scoreboard.configuration import PREFIX, load
+from scoreboard.configuration.settings import Rate, Settings, SettingsError
+from scoreboard.configuration.sources import PREFIX, load
 from scoreboard.errors import NotAuthorized
-from scoreboard.settings import Rate, Settings, SettingsError
 from tests.instances import test_settings
 from tests.properties.strategies import (
     authorizations,

@@ -15,10 +15,10 @@ from hypothesis import given
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import AlreadyGranted, ScoreOutOfRange, UnknownAction, UnknownUser
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.verdicts import Settlement, Verdict
+from scoreboard.model import BOARD_SIZE, Board, Grant, Submission
 from scoreboard.scoring.catalogue import Catalogue
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import BOARD_SIZE, Board, Grant, Submission
-from scoreboard.scoring.verdicts import Settlement, Verdict
 from tests.properties.strategies import (
     ACTIONS,
     INTEGER_MAX,

@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 
 from scoreboard.errors import AlreadyGranted
-from scoreboard.scoring.ledger import Ledger
-from scoreboard.scoring.model import Grant, Submission
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.integration.test_ledger import a_ledger

@@ -20,7 +20,7 @@ import redis
 import scoreboard
 from scoreboard.commands.check import look
 from scoreboard.connections import redis_check
-from scoreboard.findings import Finding
+from scoreboard.connections.findings import Finding
 from tests.broker import Broker
 from tests.commands import command
 from tests.eventually import eventually

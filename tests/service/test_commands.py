@@ -24,9 +24,9 @@ import structlog
 import scoreboard
 from scoreboard import cli
 from scoreboard.commands import verification
-from scoreboard.scoring.copy import PURPOSE
-from scoreboard.scoring.model import LEAP_MAX
-from scoreboard.signatures import Signatures
+from scoreboard.configuration.signatures import Signatures
+from scoreboard.copies.copy import PURPOSE
+from scoreboard.model import LEAP_MAX
 from tests.eventually import eventually
 from tests.instances import SECRET, Instance, test_settings
 from tests.migrations.test_stairway import climb

@@ -8,9 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from scoreboard import configuration
-from scoreboard.commands import demo_marks
-from scoreboard.commands.players import Api, Player
+from scoreboard.configuration import sources as configuration
+from scoreboard.demo import marks as demo_marks
+from scoreboard.demo.players import Api, Player
 from tests.commands import command
 from tests.eventually import eventually
 from tests.instances import Instance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scoreboard import keys
-from scoreboard.operations.embedded.redis import imitated_redis
+from scoreboard.embedded.redis import imitated_redis
 from tests.eventually import eventually
 from tests.instances import Instance, starting_instances
 from tests.world import add_actions, add_users

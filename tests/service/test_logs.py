@@ -9,7 +9,7 @@ import os
 import pytest
 
 from scoreboard import keys
-from scoreboard.scoring.board import CachedBoard
+from scoreboard.copies.board import CachedBoard
 from tests.eventually import eventually
 from tests.instances import Start
 from tests.logs import Written, written

@@ -18,8 +18,8 @@ from openapi_spec_validator import validate
 
 from scoreboard import __version__, errors, keys
 from scoreboard.api import accounts, actions, schemas
-from scoreboard.api.descriptions import operation_of
-from scoreboard.api.docs import DOCUMENT
+from scoreboard.api.docs.descriptions import operation_of
+from scoreboard.api.docs.pages import DOCUMENT
 from scoreboard.app import create_app
 from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, ScoreboardError
 from tests.eventually import eventually

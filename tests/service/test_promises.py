@@ -10,10 +10,10 @@ import pytest
 from redis.asyncio import Redis
 
 from scoreboard import keys
-from scoreboard.live.rabbit import RabbitBus
-from scoreboard.scoring.board import CachedBoard
-from scoreboard.scoring.copy import KEY
-from scoreboard.scoring.model import Board
+from scoreboard.bus.rabbit import RabbitBus
+from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.copy import KEY
+from scoreboard.model import Board
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.proxy import TcpProxy

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from scoreboard.api.docs import DOCUMENT
+from scoreboard.api.docs.pages import DOCUMENT
 from tests.instances import Instance
 from tests.service.test_openapi import make_app
 from tests.world import add_actions, add_users

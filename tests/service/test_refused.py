@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from scoreboard import fitness, keys
+from scoreboard import keys
 from scoreboard.connections.blocking import DatabaseRefuses, UnfitDatabase
+from scoreboard.fitness import statements as fitness
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.logs import Written, written

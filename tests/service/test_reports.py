@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scoreboard import cli
-from scoreboard.commands.reports import Report
+from scoreboard.console.reports import Report
 from tests.operator import Operator
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, sql

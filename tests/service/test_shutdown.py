@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from scoreboard import keys
-from scoreboard.api.site import AT_ONCE
-from scoreboard.scoring.model import Grant, Submission
+from scoreboard.api.http.site import AT_ONCE
+from scoreboard.model import Grant, Submission
 from tests.attacks.wire import connected
 from tests.eventually import eventually
 from tests.instances import Instance, test_settings

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from scoreboard.scoring import standing
-from scoreboard.scoring.ledger import SQL
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, sql
@@ -86,7 +85,7 @@ async def test_a_rank_costs_a_bounded_part_of_the_index(database_url: str) -> No
     sql(database_url, "ANALYZE users, scores")
     plan = sql(
         database_url,
-        f"EXPLAIN (ANALYZE, TIMING OFF) {SQL['read_standing']}",
+        f"EXPLAIN (ANALYZE, TIMING OFF) {standing.SQL['read_standing']}",
         {"user_id": str(uuid.uuid4()), "ranks": standing.RANKS_MAX},
     )
     text = "\n".join(line for (line,) in plan)

@@ -342,7 +342,7 @@ def test_without_a_collector_what_records_and_sends_is_not_even_imported() -> No
     program = (
         "import sys\n"
         "from scoreboard.app import create_app\n"
-        "from scoreboard.configuration import load\n"
+        "from scoreboard.configuration.sources import load\n"
         "create_app(load({}, database_url='postgresql://localhost', redis_url='redis://localhost'))\n"
         "sent = ('opentelemetry.sdk.trace', 'opentelemetry.exporter', 'requests')\n"
         "print([name for name in sys.modules if name.startswith(sent)])\n"

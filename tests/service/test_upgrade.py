@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from scoreboard import migrations
-from scoreboard.configuration import shipped
+from scoreboard.configuration.sources import shipped
 from scoreboard.connections.blocking import MigrationError
-from scoreboard.migrations import migrate, pending
+from scoreboard.database import migrations
+from scoreboard.database.migrations import migrate, pending
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, grants, holding, ledger_sums, scores, sql

@@ -18,11 +18,11 @@ from typing import Any
 import psutil
 import pytest
 
-from scoreboard.commands import workers
-from scoreboard.commands.failure import CommandFailed
 from scoreboard.commands.serving import _this_program
-from scoreboard.commands.worker import Worker
-from scoreboard.commands.workers import METRICS_DIRECTORY, Supervisor
+from scoreboard.console.failure import CommandFailed
+from scoreboard.processes import workers
+from scoreboard.processes.worker import Worker
+from scoreboard.processes.workers import METRICS_DIRECTORY, Supervisor
 from tests.eventually import eventually
 from tests.servers.ports import ReservedPort
 from tests.workers import PATIENCE, Group, environment_of, serving

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from scoreboard.accounts import access
 from scoreboard.accounts.access import AccessTokens, Identity
 from scoreboard.accounts.revocations import Revocation
-from scoreboard.configuration import load
+from scoreboard.configuration.settings import SettingsError
+from scoreboard.configuration.sources import load
 from scoreboard.errors import (
     ExpiredToken,
     InvalidToken,
@@ -25,7 +26,6 @@ from scoreboard.errors import (
     RevokedToken,
     UnknownUser,
 )
-from scoreboard.settings import SettingsError
 
 SECRET = "a secret of today that is long enough"
 EARLIER = "a secret of yesterday, long enough too"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from scoreboard.api.addresses import (
+from scoreboard.api.http.addresses import (
     Trusted,
     client_address,
     client_networks,

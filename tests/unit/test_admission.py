@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from scoreboard.api.admission import FILES_KEPT, Admission, connections_max
+from scoreboard.api.http.admission import FILES_KEPT, Admission, connections_max
 
 ADA, BOB, PROXY = "192.0.2.1", "192.0.2.2", "192.0.2.9"
 PHONE, TABLET = "2001:db8::1", "2001:db8:0:1::1"

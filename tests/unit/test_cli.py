@@ -24,16 +24,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scoreboard
-from scoreboard import cli, configuration
-from scoreboard.commands import action_file, exports, serving
-from scoreboard.commands.players import retry_after_seconds
-from scoreboard.commands.reports import report_list
-from scoreboard.commands.screen import Screen
-from scoreboard.commands.terminal import note, program, say
+from scoreboard import cli
+from scoreboard.commands import action_file, serving
 from scoreboard.commands.verification import Comparison
+from scoreboard.configuration import sources as configuration
 from scoreboard.connections import sentinels
+from scoreboard.console import exports
+from scoreboard.console.reports import report_list
+from scoreboard.console.screen import Screen
+from scoreboard.console.terminal import note, program, say
+from scoreboard.demo.players import retry_after_seconds
+from scoreboard.embedded import EmbeddedUrls
 from scoreboard.operations import logs
-from scoreboard.operations.embedded import EmbeddedUrls
 from scoreboard.scoring.catalogue import Action
 from tests.properties.strategies import action_ids
 from tests.samples import a_board
@@ -610,7 +612,7 @@ class TestActionFile:
         assert sum(advances) == len(text)
 
     def test_the_demo_actions_are_good(self) -> None:
-        from scoreboard.configuration import config_directory
+        from scoreboard.configuration.sources import config_directory
 
         demo = action_file.read((config_directory() / "demo-actions.csv").read_bytes())
         assert demo.problems == []

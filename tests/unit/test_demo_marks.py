@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from scoreboard.accounts import names
-from scoreboard.commands import demo_marks
-from scoreboard.commands.demo_marks import ENDING, Marks
-from scoreboard.commands.failure import CommandFailed
+from scoreboard.console.failure import CommandFailed
+from scoreboard.demo import marks as demo_marks
+from scoreboard.demo.marks import ENDING, Marks
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ import pytest
 import scoreboard
 from docs import generate
 from scoreboard.cli import make_parser
-from scoreboard.configuration import PREFIX
+from scoreboard.configuration.settings import Settings
+from scoreboard.configuration.sources import PREFIX
 from scoreboard.operations.metrics import Metrics
-from scoreboard.settings import Settings
 from tests.servers.given import ENVIRONMENT
 
 ROOT = Path(scoreboard.__file__).resolve().parent.parent

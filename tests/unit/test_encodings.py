@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from scoreboard.api.encodings import encoding_of, unpacked
+from scoreboard.api.http.encodings import encoding_of, unpacked
 from scoreboard.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding
 from tests.properties.strategies import examples
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scoreboard.live import frames
 from scoreboard.live.frames import HEARTBEAT, Frame
-from scoreboard.scoring.model import Board
+from scoreboard.model import Board
 from tests.properties.strategies import boards, examples, json_values
 from tests.samples import a_board
 

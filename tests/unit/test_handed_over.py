@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scoreboard import handed_over
-from scoreboard.configuration import load, require_servers
-from scoreboard.handed_over import Unreadable
-from scoreboard.settings import SettingsError
+from scoreboard.configuration import handed_over
+from scoreboard.configuration.handed_over import Unreadable
+from scoreboard.configuration.settings import SettingsError
+from scoreboard.configuration.sources import load, require_servers
 
 SECRET = "0123456789abcdef0123456789abcdef-é"
 ADDRESSES = {

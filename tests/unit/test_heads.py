@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from scoreboard.api.heads import (
+from scoreboard.api.http.heads import (
     FOUND,
     HEAD_MAX_BYTES,
     PATH_MAX_CHARS,
@@ -24,7 +24,7 @@ from scoreboard.api.heads import (
     settled,
 )
 from scoreboard.app import create_app
-from scoreboard.configuration import load
+from scoreboard.configuration.sources import load
 from scoreboard.errors import ExpectationFailed, MalformedRequest
 from tests.properties.strategies import examples
 

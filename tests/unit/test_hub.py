@@ -14,9 +14,9 @@ import pytest
 from scoreboard.live.frames import HEARTBEAT, Frame
 from scoreboard.live.hub import Hub
 from scoreboard.live.subscriber import Subscriber
+from scoreboard.model import LEAP_MAX, Board, Entry, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
-from scoreboard.scoring.model import LEAP_MAX, Board, Entry, Origin
 from tests.clock import jumping_clock, now
 from tests.eventually import eventually
 from tests.recorder import FakeRecorder

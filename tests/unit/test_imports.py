@@ -1,12 +1,15 @@
-"""Read it downhill: a module imports only what comes after it in the flow, or lies beneath it.
+"""Read it downhill: imports run one way, in every folder, and drivers stop at their borders.
 
-`FLOW` is the one list that says where everything stands. An entry covers the module and, if it is a
-package that has no entries of its own, all of its modules, which may then import each other.
+What stands in one folder, modules and folders alike, has an order in which each imports only what
+comes after it. The order is worked out from the folders themselves; `python -m
+tests.unit.test_imports` writes it down.
 """
 
 from __future__ import annotations
 
 import ast
+import graphlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,139 +18,14 @@ import pytest
 import scoreboard
 
 ROOT = Path(scoreboard.__file__).parent
-
-FLOW = (
-    # the way in
-    "__main__",
-    "cli",
-    "commands",
-    # wiring: the parts put together
-    "app",
-    "parts",
-    # the edge: a request meets these from top to bottom
-    "api.routes",
-    "api.origins",
-    "api.docs",
-    "api.openapi",
-    "api.accounts",
-    "api.actions",
-    "api.leaderboard",
-    "api.me",
-    "api.operations",
-    "api.pages",
-    "api.assets",
-    # a file, whole or in part
-    "api.files",
-    # what the handlers' descriptions are made of
-    "api.events",
-    "api.descriptions",
-    "api.headers",
-    # what is answered in one write
-    "api.prepared",
-    # who has an answer already
-    "api.etags",
-    # what every request passes
-    "api.site",
-    "api.connection",
-    "api.admission",
-    "api.middleware",
-    "api.limits",
-    "api.identity",
-    "api.schemas",
-    "api.replies",
-    "api.encodings",
-    "api.heads",
-    "api.tracing",
-    "api.addresses",
-    # what handlers ask for, by typed key
-    "keys",
-    # the parts: how often somebody may ask
-    "api.rates",
-    "api.local_rates",
-    "api.refusals",
-    "api.checks",
-    "api.leases",
-    # whether the database has what the statements of all below need
-    "fitness",
-    "contents",
-    "trials",
-    # who is it
-    "accounts.listing",
-    "accounts.registry",
-    "accounts.users",
-    "accounts.newcomers",
-    "accounts.names",
-    "accounts.families",
-    "accounts.access",
-    "accounts.revocations",
-    "accounts.passwords",
-    "accounts.turns",
-    "accounts.blocklist",
-    "accounts.refresh",
-    "accounts.queries",
-    "accounts.ids",
-    # what counts
-    "scoring.submit",
-    "scoring.board",
-    "scoring.catalogue",
-    "scoring.standing",
-    "scoring.trust",
-    "scoring.questions",
-    "scoring.copy",
-    "scoring.ledger",
-    "scoring.verdicts",
-    "scoring.action_ids",
-    # who hears of it
-    "live.stream",
-    "live.relay",
-    "live.hub",
-    "live.subscriber",
-    "live.frames",
-    "live.rabbit",
-    "live.rabbit_check",
-    "live.publisher",
-    "live.broker",
-    "live.slot",
-    "live.messages",
-    "live.bus",
-    # the values that travel through all of the above
-    "scoring.model",
-    # how it is operated, beneath everything
-    "operations",
-    "migrations",
-    "schema",
-    "connections",
-    "configuration",
-    "service_links",
-    "signatures",
-    "settings",
-    "handed_over",
-    "findings",
-    "listening",
-    "endings",
-    "errors",
-    "timestamps",
-    "unicode",
-    # packages themselves hold a docstring and nothing else; `scoreboard` the version
-    "api",
-    "accounts",
-    "scoring",
-    "live",
-    "",
-)
+FOLDERS = sorted(path.parent for path in ROOT.rglob("__init__.py"))
 
 
-def modules() -> dict[str, Path]:
-    """Every module of ours by its name without `scoreboard.`."""
-    return {_name(path.relative_to(ROOT)): path for path in ROOT.rglob("*.py")}
+def modules(folder: Path = ROOT) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if path.name != "__init__.py")
 
 
-def _name(path: Path) -> str:
-    parts = path.with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imported(path: Path) -> Iterator[str]:
+def imported(path: Path) -> Iterator[Path]:
     """The modules of ours that one imports, in functions and under TYPE_CHECKING too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -157,44 +35,54 @@ def imported(path: Path) -> Iterator[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         else:
             continue
-        for name in names:
-            if name.split(".")[0] == "scoreboard":
-                yield _module(name.removeprefix("scoreboard").removeprefix("."))
+        for package, *name in (name.split(".") for name in names):
+            if package == "scoreboard":
+                yield _file(ROOT.joinpath(*name))
 
 
-def _module(name: str) -> str:
-    """`errors.NotFound` is of module `errors`."""
-    return name if name in modules() else name.rpartition(".")[0]
+def _file(path: Path) -> Path:
+    """`errors.NotFound` is of module `errors`, `scoreboard.__version__` of the package."""
+    found = next(each for each in (path, *path.parents) if _is_ours(each))
+    return found if found.is_dir() else found.with_suffix(".py")
 
 
-def place(module: str) -> int:
-    """Where in the flow a module stands; -1 if nowhere."""
-    name = module
-    while name and name not in FLOW:
-        name = name.rpartition(".")[0]
-    if name in FLOW and (name == module or not _has_entries(name)):
-        return FLOW.index(name)
-    return -1
+def _is_ours(path: Path) -> bool:
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-def _has_entries(package: str) -> bool:
-    return package == "" or any(entry.startswith(f"{package}.") for entry in FLOW)
+def below(folder: Path) -> dict[str, set[str]]:
+    """For each that stands in this folder, the others that it imports from; what a folder holds
+    counts as the folder.
+    """
+    arrows: dict[str, set[str]] = {}
+    for module in modules(folder):
+        name = module.relative_to(folder).parts[0].removesuffix(".py")
+        others = arrows.setdefault(name, set())
+        for other in imported(module):
+            if other.is_relative_to(folder) and other != folder:
+                others.add(other.relative_to(folder).parts[0].removesuffix(".py"))
+        others.discard(name)
+    return arrows
 
 
-def test_every_module_has_a_place_in_the_flow() -> None:
-    assert [module for module in modules() if place(module) == -1] == []
+def downhill(folder: Path) -> list[str]:
+    """Raises graphlib.CycleError, which names those that import each other in a circle."""
+    return list(graphlib.TopologicalSorter(below(folder)).static_order())[::-1]
 
 
-@pytest.mark.parametrize("module", sorted(modules()))
-def test_nothing_is_imported_from_uphill(module: str) -> None:
-    uphill = [name for name in imported(modules()[module]) if 0 <= place(name) < place(module)]
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_imports_run_one_way(folder: Path) -> None:
+    assert set(downhill(folder)) == set(below(folder))
 
-    assert uphill == [], f"scoreboard.{module} imports from before it in the flow"
+
+def test_an_arrow_up_is_found(tmp_path: Path) -> None:
+    with pytest.raises(graphlib.CycleError):
+        list(graphlib.TopologicalSorter({"api": {"live"}, "live": {"api"}}).static_order())
 
 
 def test_only_the_borders_import_the_drivers() -> None:
     """Foreign errors stop at the border, so nobody else has a use for a driver."""
-    # `migrations` and the embedded servers work before there is anything to connect a part to.
+    # `database` and the embedded servers work before there is anything to connect a part to.
     borders = {
         "aiopg": {"connections.connection"},
         "psycopg2": {
@@ -204,21 +92,22 @@ def test_only_the_borders_import_the_drivers() -> None:
             "connections.refusals",
             "connections.session",
             "connections.session_settings",
-            "migrations",
-            "operations.embedded.postgres",
+            "database.migrations",
+            "embedded.postgres",
         },
         "redis": {
             "connections.redis",
             "connections.redis_answers",
             "connections.redis_pool",
             "connections.sentinels",
-            "operations.embedded.redis",
+            "embedded.redis",
         },
-        "aio_pika": {"live.broker", "live.publisher", "live.rabbit", "live.rabbit_check"},
-        "aiormq": {"live.broker", "live.rabbit", "live.rabbit_check"},
+        "aio_pika": {"bus.broker", "bus.publisher", "bus.rabbit", "bus.rabbit_check"},
+        "aiormq": {"bus.broker", "bus.rabbit", "bus.rabbit_check"},
         "opentelemetry": {"operations.otlp"},
     }
-    for module, path in modules().items():
+    for path in modules():
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for package in _packages(path):
             assert module in borders.get(package, {module}), f"{module} imports {package}"
 
@@ -230,3 +119,8 @@ def _packages(path: Path) -> Iterator[str]:
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").split(".")[0]
+
+
+if __name__ == "__main__":
+    for folder in FOLDERS:
+        sys.stdout.write(f"{folder.relative_to(ROOT)}: {' '.join(downhill(folder))}\n")

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from scoreboard.api import leases
-from scoreboard.api.leases import StreamLimiter
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.errors import TooManyStreams
+from scoreboard.limits import leases
+from scoreboard.limits.leases import StreamLimiter
 from scoreboard.operations.metrics import Metrics
 from tests.eventually import eventually
 from tests.samples import counted

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scoreboard.listening import bound_sockets, http_address, listen, listening_sockets
+from scoreboard.api.http.listening import bound_sockets, http_address, listen, listening_sockets
 
 BOTH = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 

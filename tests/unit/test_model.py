@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.scoring.model import Board, Entry, Submission
+from scoreboard.model import Board, Entry, Submission
 from tests.properties.strategies import boards, examples, json_values
 from tests.samples import a_board
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.api import local_rates
-from scoreboard.api.checks import Allowance, Check
-from scoreboard.api.local_rates import LocalRates
-from scoreboard.settings import Rate
+from scoreboard.configuration.settings import Rate
+from scoreboard.limits import local_rates
+from scoreboard.limits.checks import Allowance, Check
+from scoreboard.limits.local_rates import LocalRates
 from tests.properties.strategies import examples
 from tests.properties.strategies import rates as any_rate
 

@@ -59,7 +59,7 @@ def test_no_handler_reads_a_field_with_a_parser_for_anything() -> None:
     # What is kept of the address is read raw: in the log, and by `replies.read_query`, which knows
     # how long a query may be.
     readers = {module for name, module in attributes("request") if name in ("query", "rel_url")}
-    assert readers == {"api/middleware.py", "api/replies.py"}
+    assert readers == {"api/http/middleware.py", "api/http/replies.py"}
 
 
 def test_the_fields_that_are_attacked_are_all_that_are_read() -> None:

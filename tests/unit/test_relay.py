@@ -14,8 +14,8 @@ import pytest
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.relay import Relay
+from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
 from tests.clock import jumping_clock, now
 from tests.samples import a_board, counted
 

@@ -18,8 +18,8 @@ from typing import TextIO
 import pytest
 
 from scoreboard.commands.check import as_list
-from scoreboard.commands.screen import Screen, columns_of
-from scoreboard.findings import Finding
+from scoreboard.connections.findings import Finding
+from scoreboard.console.screen import Screen, columns_of
 
 USERS = [
     {"userId": "u1", "username": "ada", "score": 123456},

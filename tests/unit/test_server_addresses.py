@@ -9,11 +9,11 @@ from urllib.parse import quote
 import pytest
 from psycopg2.extensions import parse_dsn
 
+from scoreboard.bus.bus import addresses
 from scoreboard.connections import hosts, sentinels
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.redis import Redis
 from scoreboard.connections.session_settings import SessionSettings, query_naming, schema_named
-from scoreboard.live.bus import addresses
 
 TWO = "postgresql://ada:hush@one:5433,two:5434/games"
 

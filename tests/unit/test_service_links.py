@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scoreboard import cli
-from scoreboard.configuration import ignored_variables, load
-from scoreboard.settings import SettingsError
+from scoreboard.configuration.settings import SettingsError
+from scoreboard.configuration.sources import ignored_variables, load
 
 
 def kubernetes(

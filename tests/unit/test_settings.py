@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scoreboard.configuration import config_directory, load, require_servers
-from scoreboard.settings import Rate, Settings, SettingsError, SettingsSchema
+from scoreboard.configuration.settings import Rate, Settings, SettingsError, SettingsSchema
+from scoreboard.configuration.sources import config_directory, load, require_servers
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SERVERS = {

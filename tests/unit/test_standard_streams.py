@@ -66,7 +66,7 @@ def test_a_command_ends_as_ever_without_any_stream() -> None:
 
 def test_no_file_of_ours_takes_the_place_of_a_closed_stream() -> None:
     script = (
-        "from scoreboard.commands import streams; import os; streams.mend(); "
+        "from scoreboard.processes import streams; import os; streams.mend(); "
         "os._exit(os.open('/', os.O_RDONLY))"
     )
     ended = shell(f'{sys.executable} -c "{script}" <&- >&- 2>&-')

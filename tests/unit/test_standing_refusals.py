@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from scoreboard.api.checks import Allowance, Check, check_of
-from scoreboard.api.refusals import StandingRefusals
-from scoreboard.settings import Rate
+from scoreboard.configuration.settings import Rate
+from scoreboard.limits.checks import Allowance, Check, check_of
+from scoreboard.limits.refusals import StandingRefusals
 
 RATE = Rate(60, 60)
 ADDRESS, OTHER = check_of("ip", "192.0.2.1", RATE), check_of("ip", "192.0.2.2", RATE)

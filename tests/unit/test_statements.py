@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import scoreboard
 from scoreboard.connections import statements
 
 _VERB = re.compile(r"(--[^\n]*\n)*(SELECT|PREPARE|EXECUTE|INSERT|UPDATE|DELETE|SET|LOCK|WITH)\b")
@@ -50,7 +51,13 @@ def test_a_name_that_stands_twice_is_refused(package: Path) -> None:
         load(package, "-- one: first\nSELECT 1\n\n-- one: again\nSELECT 2\n")
 
 
-@pytest.mark.parametrize("package_name", ["scoreboard.scoring", "scoreboard.accounts"])
-def test_every_shipped_statement_begins_as_sql(package_name: str) -> None:
-    for name, text in statements.load(package_name).items():
-        assert _VERB.match(text), f"{package_name} {name} begins with {text[:40]!r}"
+SHIPPED = sorted(Path(scoreboard.__file__).parent.rglob("*.sql"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_every_shipped_statement_begins_as_sql(file: Path) -> None:
+    found = statements.load(f"scoreboard.{file.parent.name}", file.name)
+
+    assert found
+    for name, text in found.items():
+        assert _VERB.match(text), f"{name} begins with {text[:40]!r}"

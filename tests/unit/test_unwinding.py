@@ -10,7 +10,7 @@ import pytest
 
 _STARTING = """
 import os, signal, sys, time
-from scoreboard.commands.unwinding import ended_by_signals, leave
+from scoreboard.processes.unwinding import ended_by_signals, leave
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
 first, second = map(int, sys.argv[1:])
 try:
@@ -27,7 +27,7 @@ finally:
 """
 _SERVING = """
 import asyncio, os, signal
-from scoreboard.commands.unwinding import to_its_end
+from scoreboard.processes.unwinding import to_its_end
 async def serve():
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

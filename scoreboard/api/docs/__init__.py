@@ -1,0 +1,1 @@
+"""What the API says of itself: descriptions of the handlers, the OpenAPI document, Swagger UI."""

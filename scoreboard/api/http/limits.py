@@ -1,0 +1,191 @@
+"""Which limits hold for which request.
+
+`limit` counts every request before anything else is done for it: against its address, and against
+its user if it has a valid token. An address has two counts, one for those of its requests that bear
+a valid token, so that nobody without one uses up what its users have (docs/decisions/0025). What
+only the body tells is counted by the handlers that read it: registrations and log-ins against the
+address, log-ins against the name they give as well, refreshes and log-outs against their family.
+Those checks that are asked together are passed together, or use nothing up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from scoreboard.accounts import names
+from scoreboard.api.http.addresses import client_address, networks_of
+from scoreboard.api.http.heads import FOUND
+from scoreboard.api.http.identity import identity_or_none
+from scoreboard.api.http.replies import is_shared
+from scoreboard.api.http.tracing import span_of_call
+from scoreboard.configuration.settings import Rate
+from scoreboard.errors import RateLimited
+from scoreboard.keys import ACCOUNTS, LIMITER, METRICS, SETTINGS
+from scoreboard.limits.checks import Allowance, Check, check_of, tightest
+from scoreboard.model import Board
+
+# Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
+# orchestrator believe that the instance is dead.
+_OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
+_REDIS: Final = {"db.system.name": "redis"}
+
+
+@web.middleware
+async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the request against every limit that applies, before anything else is done for it; then
+    refuse what was found to be wrong with its head.
+
+    Raises RateLimited, and what was found. The answer's headers are set in `write_limits`, when it
+    is prepared.
+    """
+    with span_of_call(request, "scoreboard.limits", _REDIS) as span:
+        request[_ALLOWANCE] = allowance = await request.app[LIMITER].check(_of_caller(request))
+        if not allowance.allowed:
+            span.note({"scoreboard.limit": allowance.check.name})
+    if not allowance.allowed:
+        _refuse(request, allowance)
+    if (wrong := request.get(FOUND)) is not None:
+        raise wrong
+    return await handler(request)
+
+
+async def write_limits(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the RateLimit fields on every answer that is for this client alone (an
+    `on_response_prepare` signal).
+    """
+    allowance = request.get(_ALLOWANCE)
+    if allowance is not None and not is_shared(response.headers):
+        response.headers.update(allowance.headers())
+
+
+def board_seen(request: web.Request) -> Board | None:
+    """The board that Redis held when this request was counted, if that is known: at least as new as
+    any that was stored before the request came.
+    """
+    allowance = request.get(_ALLOWANCE)
+    return None if allowance is None else allowance.board
+
+
+# What the body tells; for handlers, once they have read it
+
+
+async def limit_registration(request: web.Request) -> None:
+    """Count a registration against its address. Raises RateLimited."""
+    rate = request.app[SETTINGS].rate_limit_accounts_per_ip
+    await _count(request, _of_address(request, "accounts", rate))
+
+
+async def limit_log_in(request: web.Request, login: str) -> None:
+    """Count a log-in against its address, and against the name or e-mail address that it gives,
+    from whatever address. Raises RateLimited.
+    """
+    settings = request.app[SETTINGS]
+    by_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
+    by_login = check_of("login", _one_spelling(login), settings.rate_limit_logins_per_user)
+    await _count(request, (*by_address, by_login))
+
+
+async def limit_refresh(request: web.Request, refresh_token: str) -> None:
+    """Count a refresh or a log-out against the token's family. One that is not of our making has
+    none, and counts against its address: nobody's tokens cost the neighbours behind that address
+    nothing. Raises RateLimited.
+    """
+    settings = request.app[SETTINGS]
+    family = request.app[ACCOUNTS].family_of(refresh_token)
+    if family is None:
+        checks = _of_address(request, "tokens", settings.rate_limit_accounts_per_ip)
+    else:
+        checks = (check_of("family", family, settings.rate_limit_per_family),)
+    await _count(request, checks)
+
+
+async def may_guess(request: web.Request, login: str, user_id: str | None) -> bool:
+    """Count a log-in against the user whom it means, by name and by e-mail address together; None
+    for nobody. Where this says no, the password must be called wrong, whatever it is.
+
+    To say so with 429 would tell strangers which name and which e-mail address are one user's.
+    """
+    return (await _guess(request, user_id or _one_spelling(login))).allowed
+
+
+async def limit_guesses(request: web.Request, user_id: str) -> None:
+    """Count a password that this user, who is known already, gives once more. Apart from
+    `may_guess`: who has no token of this user must not keep them from a new password. Raises
+    RateLimited.
+    """
+    allowance = await _guess(request, f"own:{user_id}")
+    if not allowance.allowed:
+        request[_ALLOWANCE] = allowance
+        raise RateLimited
+
+
+async def _guess(request: web.Request, key: str) -> Allowance:
+    rate = request.app[SETTINGS].rate_limit_logins_per_user
+    allowance = await _ask(request, [check_of("guesses", key, rate)])
+    if not allowance.allowed:
+        request.app[METRICS].limited.labels("guesses").inc()
+    return allowance
+
+
+def _one_spelling(login: str) -> str:
+    """One key for all spellings of a login that may mean one user, as the registry knows them.
+
+    A digest, so that keys are short whatever is written, and no e-mail address lies in Redis.
+    """
+    key = names.login_key(login).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(key, digest_size=16).hexdigest()
+
+
+# Checks
+
+
+def _of_caller(request: web.Request) -> tuple[Check, ...]:
+    settings = request.app[SETTINGS]
+    if request.path in _OPERATIONS:
+        return _of_address(request, "operations", settings.rate_limit_per_ip)
+    if (user := identity_or_none(request)) is None:
+        return _of_address(request, "ip", settings.rate_limit_per_ip)
+    of_address = _of_address(request, "ip_users", settings.rate_limit_per_ip)
+    return (*of_address, check_of("user", user.user_id, settings.rate_limit_per_user))
+
+
+def _of_address(request: web.Request, name: str, rate: Rate) -> tuple[Check, ...]:
+    address = client_address(request, request.app[SETTINGS].trusted_proxies)
+    return _of_networks(name, address, rate)
+
+
+@lru_cache(maxsize=8192)
+def _of_networks(name: str, address: str, rate: Rate) -> tuple[Check, ...]:
+    """One check for each network that the address is in; wider ones have more clients' quotas."""
+    return tuple(
+        check_of(name, network.key, Rate(rate.count * network.share, rate.seconds))
+        for network in networks_of(address)
+    )
+
+
+async def _count(request: web.Request, checks: Sequence[Check]) -> None:
+    """Count what the body tells; the answer tells of what leaves the least. Raises RateLimited."""
+    allowance = await _ask(request, checks)
+    request[_ALLOWANCE] = tightest([request[_ALLOWANCE], allowance])
+    if not allowance.allowed:
+        _refuse(request, allowance)
+
+
+async def _ask(request: web.Request, checks: Sequence[Check]) -> Allowance:
+    with span_of_call(request, "scoreboard.limits", _REDIS) as span:
+        allowance = await request.app[LIMITER].check(checks)
+        if not allowance.allowed:
+            span.note({"scoreboard.limit": allowance.check.name})
+    return allowance
+
+
+def _refuse(request: web.Request, allowance: Allowance) -> None:
+    request.app[METRICS].limited.labels(allowance.check.name).inc()
+    raise RateLimited

@@ -1,0 +1,180 @@
+"""What surrounds every handler: one error envelope, the numbers, and a line in the debug log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from functools import partial
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from multidict import istr
+
+from scoreboard.api.http.addresses import is_direct
+from scoreboard.api.http.heads import WAITS_FOR_CONTINUE
+from scoreboard.api.http.identity import known_user
+from scoreboard.api.http.replies import CACHE_CONTROL, is_shared, refusal
+from scoreboard.api.http.tracing import REQUEST_ID, traceparent
+from scoreboard.errors import (
+    BodyTooLarge,
+    MalformedBody,
+    MethodNotAllowed,
+    NotFound,
+    RateLimited,
+    ScoreboardError,
+)
+from scoreboard.keys import METRICS, SETTINGS
+from scoreboard.operations.logs import SUBJECT
+from scoreboard.operations.tracing import trace_id
+
+log = structlog.get_logger("scoreboard.http")
+
+REQUEST_ID_HEADER: Final = istr("X-Request-ID")
+_HARMLESS_ID: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
+# Case folded once, not with every answer.
+_SERVER: Final = istr("Server")
+_TYPE_OPTIONS: Final = istr("X-Content-Type-Options")
+_POLICY: Final = istr("Content-Security-Policy")
+# Answers are data; the few pages say themselves what they may load and who may keep them.
+HEADERS_OF_DATA: Final = {
+    _SERVER: "scoreboard",  # aiohttp's own names the versions of Python and aiohttp
+    _TYPE_OPTIONS: "nosniff",
+    CACHE_CONTROL: "no-store",
+    _POLICY: "default-src 'none'; frame-ancestors 'none'",
+}
+_UNMATCHED: Final = "unmatched"  # one label for all paths that are not ours
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, and count how it ended; at level debug also log it."""
+    started = time.perf_counter()
+    request[REQUEST_ID] = _request_id(request)
+    subject = SUBJECT.set(partial(_facts, request))
+    status = 499  # nginx's word for a client that left before the answer
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    finally:
+        _count(request, status, time.perf_counter() - started)
+        SUBJECT.reset(subject)  # the connection's task goes on, and would keep the request
+
+
+@web.middleware
+async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every refusal and failure into the one error envelope."""
+    try:
+        return await handler(request)
+    except ScoreboardError as error:
+        return _answer(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _answer(request, _from_aiohttp(error))
+    except ConnectionResetError as error:
+        # The client has left, which aiohttp is about to tell us by a cancellation. An error that
+        # comes before that it would log as ours, with a traceback.
+        raise asyncio.CancelledError from error
+    except Exception:
+        request.app[METRICS].http_failures.inc()
+        log.exception("scoreboard.http.failed", path=request.rel_url.raw_path)
+        return _answer(request, ScoreboardError())
+
+
+def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
+    """Refuse. Within an answer that has begun, such as a stream, a second head would be read as
+    part of the first one's body: there the connection is closed, which every client understands.
+    """
+    if not request.writer.output_size:
+        response = refusal(error)
+        if WAITS_FOR_CONTINUE in request:
+            response.force_close()  # the client got no word to send the body, and may do so yet
+        if isinstance(error, RateLimited) and _is_of_its_client(request):
+            # Else a thousand connections, each with its next request, make one long turn of the
+            # loop after the other. Of new ones a turn takes no more than `site.AT_ONCE`.
+            response.force_close()
+        return response
+    request.app[METRICS].http_broken_off.inc()
+    if request.transport is not None:
+        request.transport.abort()
+    return _BrokenOff(status=error.status)
+
+
+def _is_of_its_client(request: web.Request) -> bool:
+    """Whether nobody else's requests come by this connection, as they do by a proxy's."""
+    return is_direct(request, request.app[SETTINGS].trusted_proxies)
+
+
+class _BrokenOff(web.StreamResponse):
+    """What aiohttp is given in the place of an answer: there is nothing left to write."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no head."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write no end."""
+
+
+async def write_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Put on every answer what all of them carry (an `on_response_prepare` signal)."""
+    headers = response.headers
+    headers[_SERVER] = HEADERS_OF_DATA[_SERVER]
+    headers[_TYPE_OPTIONS] = HEADERS_OF_DATA[_TYPE_OPTIONS]
+    headers.setdefault(_POLICY, HEADERS_OF_DATA[_POLICY])
+    headers.setdefault(CACHE_CONTROL, HEADERS_OF_DATA[CACHE_CONTROL])
+    if not is_shared(headers):
+        headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
+
+
+def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
+    """Say in our words what aiohttp's router and body reader refuse."""
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound()
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return MethodNotAllowed(f"This path takes {allowed}.", headers={"Allow": allowed})
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return BodyTooLarge()
+    return MalformedBody(error.reason) if error.status < 500 else ScoreboardError()
+
+
+def _request_id(request: web.Request) -> str:
+    """The caller's id when it is harmless, else a new one."""
+    given = request.headers.get(REQUEST_ID_HEADER)
+    if given is not None and _HARMLESS_ID.fullmatch(given):
+        return given
+    # It tells requests apart and keeps no secret, so it need not cost a system call.
+    return f"{random.getrandbits(64):016x}"
+
+
+def _facts(request: web.Request) -> dict[str, str]:
+    """What every event of this request says: its id, its user once one is known, its trace if it is
+    in one.
+    """
+    facts = {"request_id": request[REQUEST_ID]}
+    if (user_id := known_user(request)) is not None:
+        facts["user_id"] = user_id
+    if (trace := traceparent(request)) is not None:
+        facts["trace_id"] = trace_id(trace)
+    return facts
+
+
+def _count(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else _UNMATCHED
+    method = request.method if request.method in _METHODS else "other"
+    request.app[METRICS].answered(method, route, status, seconds)
+    if request.app[SETTINGS].log_level == "debug":  # structlog takes 8 µs to find out by itself
+        log.debug(
+            "scoreboard.http.request",
+            method=method,
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 2),
+        )

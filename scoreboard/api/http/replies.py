@@ -1,0 +1,140 @@
+"""JSON in and out: one way to read a body, one way to answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import hdrs, web
+from marshmallow import Schema, ValidationError
+from multidict import istr
+
+from scoreboard.api.http.encodings import encoding_of, unpacked
+from scoreboard.api.http.heads import WAITS_FOR_CONTINUE, BodyCut
+from scoreboard.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    InvalidPayload,
+    MalformedBody,
+    MalformedRequest,
+    ScoreboardError,
+    UnsupportedMediaType,
+)
+
+BODY_MAX_BYTES: Final = 16 * 1024  # ten times the largest body that the schemas allow
+BODY_SECONDS: Final = 10.0  # 16 KiB over a line of a modem's speed take 3
+# 100 characters of `after`, percent-encoded, take 1,200.
+QUERY_MAX_CHARS: Final = 2048
+_QUERY_NOT_VALID: Final = "The query is not valid; see errors."
+JSON: Final = "application/json"
+_TYPE_MAX_CHARS: Final = 64
+# Some programs write it before UTF-8, where it says nothing (RFC 8259, 8.1, lets us ignore it).
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+CACHE_CONTROL: Final = istr("Cache-Control")
+
+
+async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
+    """Read the body and validate it.
+
+    Raises UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, BodyTooSlow, MalformedRequest
+    (it was cut), MalformedBody (no UTF-8, no JSON, nested too deep), InvalidPayload.
+    """
+    if not _is_json(request):
+        raise UnsupportedMediaType
+    encoding = encoding_of(request)
+    body = await _body(request)
+    if encoding is not None:
+        body = unpacked(body, encoding, BODY_MAX_BYTES)
+    try:
+        document = orjson.loads(body.removeprefix(_BYTE_ORDER_MARK))
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody from error
+    if not isinstance(document, dict):
+        raise InvalidPayload({"_schema": ["Send a JSON object."]})
+    return _loaded(schema, document)
+
+
+def _is_json(request: web.Request) -> bool:
+    """Only what stands before the parameters counts. A charset is none of JSON's (RFC 8259, 11):
+    what is not UTF-8 is refused when it is read. (aiohttp's own `content_type` is a parser of
+    e-mail, which takes seconds for some fields and fails at others.)
+    """
+    given = request.headers.get(hdrs.CONTENT_TYPE, "")
+    return given[:_TYPE_MAX_CHARS].partition(";")[0].strip().lower() == JSON
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content.is_eof():  # it came with the head, as most do: no need for a timer
+        return await request.read()
+    if (request.content_length or 0) > BODY_MAX_BYTES:
+        raise BodyTooLarge
+    try:
+        if request.pop(WAITS_FOR_CONTINUE, False):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # of the answer nothing is written yet
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except BodyCut as error:
+        raise MalformedRequest from error
+    except TimeoutError as error:
+        raise BodyTooSlow from error
+
+
+def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
+    """Validate the query, and pass over what the schema does not know (docs/decisions/0031).
+    Raises InvalidPayload, which names each parameter that is wrong.
+    """
+    if len(request.rel_url.raw_query_string) > QUERY_MAX_CHARS:
+        raise InvalidPayload({"_schema": ["The query is too long."]}, _QUERY_NOT_VALID)
+    # By aiohttp, what is no UTF-8 would be U+FFFD, which an action id may hold.
+    pairs = parse_qsl(
+        request.rel_url.raw_query_string, keep_blank_values=True, errors="surrogateescape"
+    )
+    given = Counter(name for name, _ in pairs)
+    known = [field.data_key or name for name, field in schema.fields.items()]
+    # Of two, a proxy on the way and this service might each take another one.
+    twice = {name: ["Give it once."] for name in known if given[name] > 1}
+    if twice:
+        raise InvalidPayload(twice, _QUERY_NOT_VALID)
+    return _loaded(schema, dict(pairs), _QUERY_NOT_VALID)
+
+
+def reply(
+    document: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Answer with JSON."""
+    return web.Response(
+        body=orjson.dumps(document), status=status, content_type=JSON, headers=headers
+    )
+
+
+def refusal(error: ScoreboardError) -> web.Response:
+    """Answer with the one error envelope."""
+    document = {"success": False, "message": error.message, "code": error.code, **error.details}
+    response = reply(document, status=error.status, headers=error.headers)
+    if error.closes:
+        response.force_close()
+    return response
+
+
+def is_shared(headers: Mapping[str, str]) -> bool:
+    """Whether caches may hand the answer with these headers to others than the client it was made
+    for. It then bears nothing of that client: neither the request id, which clients choose, nor
+    what is left of a limit.
+    """
+    return headers.get(CACHE_CONTROL, "").startswith("public")
+
+
+def _loaded(
+    schema: Schema, document: Mapping[str, Any], message: str | None = None
+) -> dict[str, Any]:
+    try:
+        loaded: dict[str, Any] = schema.load(document)
+    except ValidationError as error:
+        errors = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise InvalidPayload(errors, message) from error
+    return loaded

@@ -1,0 +1,131 @@
+"""Where connections come in.
+
+uvloop takes one of those that wait in each turn of its loop. A turn is as long as the requests in
+it take, so a few hundred busy connections of one client, and as many that come and say nothing,
+kept everybody else's new connection waiting for seconds. Here a turn takes many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from scoreboard.api.http.listening import BACKLOG, http_address
+from scoreboard.operations.logs import Seldom
+
+log = structlog.get_logger("scoreboard.http")
+
+# Each takes about 0.1 ms, so all together are a small part of a turn that is busy.
+AT_ONCE: Final = 64
+_REST_SECONDS: Final = 0.05
+
+
+class Site(web.BaseSite):
+    """Lets in who comes by the sockets that it attends."""
+
+    def __init__(self, runner: web.AppRunner) -> None:
+        super().__init__(runner)
+        make_protocol: Any = runner.server
+        self._entrance = _Server(make_protocol)
+
+    @property
+    def name(self) -> str:
+        """The addresses of its sockets."""
+        return ", ".join(http_address(*one.getsockname()[:2]) for one in self.sockets)
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """The sockets that it attends, which listen."""
+        return self._entrance.sockets
+
+    async def start(self) -> None:
+        """Be ready to attend sockets."""
+        await super().start()
+        self._server = self._entrance  # type: ignore[assignment] # of which aiohttp uses these two members
+
+    def attend(self, sockets: Sequence[socket.socket]) -> None:
+        """Let in who comes by these sockets, which are ours from here on, and by no other ones."""
+        self._entrance.attend(sockets)
+
+    async def stop(self) -> None:
+        """Let in who waits, and nobody after that; aiohttp ends those who are in."""
+        await super().stop()
+        await self._entrance.wait_closed()
+
+
+class _Server:
+    """Lets connections in until it is closed."""
+
+    def __init__(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._make_protocol = make_protocol
+        self._loop = asyncio.get_running_loop()
+        self._seldom = Seldom()
+        self._entering: set[asyncio.Task[None]] = set()
+        self.sockets: list[socket.socket] = []
+
+    def attend(self, sockets: Sequence[socket.socket]) -> None:
+        """Let in who comes by these, and by no others."""
+        for listening in self.sockets:
+            self._loop.remove_reader(listening)
+            listening.close()
+        self.sockets = list(sockets)
+        for listening in sockets:
+            listening.setblocking(False)
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def close(self) -> None:
+        """Let nobody in any more but those who wait: the kernel resets their connections with the
+        socket, unless another process has it too.
+        """
+        for listening in self.sockets:
+            for _ in range(BACKLOG // AT_ONCE):
+                if not self._accept(listening):
+                    break
+        self.attend([])
+
+    async def wait_closed(self) -> None:
+        """Wait for those that were on their way in."""
+        if self._entering:
+            await asyncio.wait(self._entering)
+
+    def _accept(self, listening: socket.socket) -> bool:
+        """Take some of those who wait. Answers whether there may be more."""
+        for _ in range(AT_ONCE):
+            try:
+                connection, _ = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return False
+            except ConnectionAbortedError:
+                continue  # it has left again
+            except OSError as error:
+                self._rest(listening, error)
+                return False
+            task = self._loop.create_task(self._let_in(connection))
+            self._entering.add(task)
+            task.add_done_callback(self._entering.discard)
+        return True
+
+    async def _let_in(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            await self._loop.connect_accepted_socket(self._make_protocol, connection)
+        except OSError:
+            connection.close()  # it has left again
+
+    def _rest(self, listening: socket.socket, error: OSError) -> None:
+        """There is no file left, nearly always, and the loop would ask again at once: wait until
+        one may be.
+        """
+        if self._seldom.due("resting"):
+            log.warning("scoreboard.http.nobody_let_in", error=error.strerror)
+        self._loop.remove_reader(listening)
+        self._loop.call_later(_REST_SECONDS, self._go_on, listening)
+
+    def _go_on(self, listening: socket.socket) -> None:
+        if listening in self.sockets:
+            self._loop.add_reader(listening, self._accept, listening)

@@ -1,0 +1,81 @@
+"""How a board gets from the instance that made it to all others, and what may not be expected.
+
+A bus promises little, so that nobody has to wait for it: `publish` neither waits nor fails. In
+return a board may come late, twice or not at all, and a newer one replaces an older one that still
+waits. Whoever hears of a board compares its version; the relay re-reads what got lost.
+
+`LocalBus` is for a single instance, `bus.rabbit` for several.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from scoreboard.model import Board, Origin
+
+
+class Bus(Protocol):
+    """How a board gets to every instance."""
+
+    def publish(self, board: Board, origin: Origin | None = None) -> None:
+        """Send the board to all instances, now or when the bus is back. Never raises, never
+        waits.
+        """
+
+    async def run(self) -> None:
+        """Carry boards until cancelled."""
+
+    async def flush(self) -> None:
+        """Return when all that was published has left, or after a moment if it cannot."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether boards get through, as far as is known."""
+
+    @property
+    def refused(self) -> str:
+        """What the bus refuses while it can be reached, in words; "" if nothing."""
+
+
+class Hears(Protocol):
+    """Whoever hears of the boards of others: the hub."""
+
+    @property
+    def version(self) -> int:
+        """The version of the newest board that it has; a board that is not newer is none to it."""
+
+    def offer(self, board: Board, origin: Origin | None) -> None:
+        """Take a board that came, if it is newer."""
+
+
+class LocalBus:
+    """The bus of a single instance: every board is here already."""
+
+    connected = True
+    refused = ""
+
+    def publish(self, board: Board, origin: Origin | None = None) -> None:
+        """Nothing to do: the hub of this process was offered the board by `submit`."""
+
+    async def run(self) -> None:
+        """Nothing to carry."""
+
+    async def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def addresses(url: str) -> list[str]:
+    """The brokers of one cluster, written with commas between them; none if one of them cannot be
+    read. (A comma in a password is written %2C.)
+    """
+    each = [part.strip() for part in url.split(",")]
+    return each if all(map(_is_address, each)) else []
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, for example
+        return False

@@ -1,0 +1,167 @@
+"""The servers that a command needs: opened for it, closed after it, named when they are away."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from scoreboard.bus import bus
+from scoreboard.configuration.settings import Settings, SettingsError
+from scoreboard.configuration.signatures import Signatures
+from scoreboard.connections import blocking, hosts, sentinels
+from scoreboard.connections.hints import in_words
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.redis_answers import to_do
+from scoreboard.connections.refusals import PostgresRefused
+from scoreboard.connections.session import StatementRefused, TransactionAborted
+from scoreboard.console import exports
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.terminal import first_line, note, sentence
+from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.copy import PURPOSE, RedisCopy
+from scoreboard.copies.questions import Questions
+from scoreboard.database import migrations
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Board
+from scoreboard.operations.metrics import Metrics
+
+NAME: Final = "scoreboard.cli"
+# Nobody waits for a command but the operator, who can end it; and comparing or loading millions of
+# rows takes minutes, which the deadline of the service (5 s) would only make impossible.
+_PATIENCE_SECONDS: Final = 600.0
+_SESSIONS: Final = 2
+
+
+@contextlib.asynccontextmanager
+async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
+    """Lend connections to PostgreSQL. Raises SettingsError, and CommandFailed when it is away."""
+    url = database_url(settings)
+    postgres = Postgres(url, sessions=_SESSIONS, timeout_seconds=_PATIENCE_SECONDS, name=NAME)
+    try:
+        yield postgres
+    except TransactionAborted as error:
+        raise CommandFailed(
+            f"PostgreSQL ended the transaction ({error}), so nothing was changed. Run it again."
+        ) from error
+    except PostgresRefused as error:
+        raise CommandFailed(
+            f"PostgreSQL at {hosts.place(url)} refuses: {sentence(error)} {error.to_do}".strip()
+        ) from error
+    except LedgerUnavailable as error:
+        raise CommandFailed(await _why(url)) from error
+    except StatementRefused as error:
+        raise CommandFailed(
+            f"PostgreSQL refused a value ({error}), so nothing was changed. Its log says which."
+        ) from error
+    finally:
+        await postgres.finish()
+
+
+@contextlib.asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
+    """Lend the ledger, on the same terms."""
+    async with open_postgres(settings) as postgres:
+        yield Ledger(postgres, postgres)
+
+
+@contextlib.asynccontextmanager
+async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
+    """Lend a connection to Redis. Raises SettingsError, and CommandFailed when it is away."""
+    check_redis_url(settings)
+    client = Redis(settings.redis_url, timeout_seconds=settings.redis_timeout_seconds, name=NAME)
+    try:
+        yield client
+    except RedisUnavailable as error:
+        raise CommandFailed(
+            f"Redis at {sentinels.place(settings.redis_url)} cannot be used: "
+            f"{sentence(words := in_words(str(error)) or 'no answer in time')} "
+            f"{to_do(words, settings.redis_url)}"
+        ) from error
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def open_cached_board(
+    settings: Settings, redis: Redis, ledger: Ledger
+) -> AsyncIterator[CachedBoard]:
+    """Lend the board's copy; what it stores is stored before this ends."""
+    board = CachedBoard(copy_in(redis, settings), Questions(ledger), Metrics())
+    try:
+        yield board
+    finally:
+        await board.close()
+
+
+async def store(cached: CachedBoard, board: Board) -> None:
+    """Give the copy a board. The change is made whatever Redis does, so a copy that missed it is a
+    remark and no failure.
+    """
+    if not await cached.store(board):
+        note(
+            "scoreboard: Redis did not take the new board. Running instances mend that within a "
+            "second of its return; `scoreboard board verify` tells."
+        )
+
+
+def copy_in(redis: Redis, settings: Settings) -> RedisCopy:
+    """The copy in Redis. Without a secret (only the service needs one) nobody can say who made it;
+    and one that is stored counts for nothing until an instance has replaced it, within a second.
+    """
+    signatures = Signatures.by(settings, PURPOSE) if settings.jwt_secret else None
+    return RedisCopy(redis, signatures)
+
+
+def database_url(settings: Settings) -> str:
+    """Answer where PostgreSQL is. Raises SettingsError when that is not set or not an address."""
+    if not settings.database_url:
+        raise SettingsError(
+            "SCOREBOARD_DATABASE_URL is not set, "
+            f"e.g. postgresql://user:password@localhost:5432/scoreboard{exports.hint()}"
+        )
+    if problem := hosts.problem(settings.database_url):
+        raise SettingsError(
+            f"SCOREBOARD_DATABASE_URL is not an address that can be used: {problem}; "
+            "e.g. postgresql://user:password@localhost:5432/scoreboard"
+        )
+    return settings.database_url
+
+
+def check_redis_url(settings: Settings) -> None:
+    """Raises SettingsError when the address of Redis is not set or not an address."""
+    url = settings.redis_url
+    if not url or not sentinels.is_address(url):
+        problem = "is not an address" if url else "is not set"
+        more = "" if url else exports.hint()
+        raise SettingsError(f"SCOREBOARD_REDIS_URL {problem}, e.g. redis://localhost:6379/0{more}")
+
+
+def check_amqp_url(settings: Settings) -> None:
+    """Raises SettingsError when the addresses of RabbitMQ are set and not addresses."""
+    if settings.amqp_url and not bus.addresses(settings.amqp_url):
+        raise SettingsError(
+            "SCOREBOARD_AMQP_URL is not an address, e.g. amqp://user:password@localhost:5672/; "
+            "several are written with commas between them"
+        )
+
+
+async def _why(url: str) -> str:
+    """Find out why PostgreSQL did not answer as it should: it is away, or its schema is older."""
+    try:
+        missing = await migrations.pending(url)
+    except (blocking.DatabaseRefuses, blocking.UnfitDatabase) as error:
+        return sentence(error)
+    except blocking.MigrationError as error:
+        return f"{sentence(first_line(error))} {error.to_do}"
+    if missing:
+        return (
+            f"The database at {hosts.place(url)} lacks {', '.join(missing)}. "
+            "Bring it up to date first: scoreboard migrate"
+        )
+    return (
+        f"PostgreSQL at {hosts.place(url)} did not answer in time or ended the connection. "
+        "Its log says why; run the command again when it is well."
+    )

@@ -1,0 +1,10 @@
+"""The board's copy in Redis, and whether it may be believed.
+
+    board        what a read shows: the copy, or the ledger's answer, or the newest that is at hand
+    trust        whether the copy has missed a board that somebody was told of
+    questions    what the ledger was asked and has not answered
+    copy         the copy itself: signed, stored if newer, read
+
+Before it: the edge, which reads, `scoring`, which stores, and the relay, which compares. After it:
+`ledger`. It never decides what a score is.
+"""

@@ -1,0 +1,170 @@
+"""The board's copy in Redis, as it lies there: read and judged, never believed.
+
+Key `leaderboard`, a hash: `version`, `board` as JSON, and the board's `signature`. A newer version
+wins inside Redis, so it does not matter in which order instances write; what is no version loses.
+
+Whoever can write to Redis can put anything there: another type, half a gigabyte, a board of their
+own. It is looked at inside Redis before it is sent, and counts only if one of us has signed it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from scoreboard.configuration.signatures import Signatures
+from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.model import BOARD_BYTES_MAX, VERSION_END, Board
+
+KEY: Final = "leaderboard"
+PURPOSE: Final = "scoreboard copy"
+
+# What is wrong with what lies there: no hash; fields that are too long; no signature, or one that
+# is not ours; ours, and yet no board; a version too far ahead of all others (`CachedBoard`).
+Fault = Literal["kind", "size", "unsigned", "signature", "malformed", "leap"]
+
+_VERSION_CHARS_MAX: Final = len(str(VERSION_END))
+_SIGNATURE_CHARS_MAX: Final = 64
+# Says what kind of thing lies there, and `size` for fields that are too long even to be copied.
+_KIND: Final = f"""
+local key = KEYS[1]
+local kind = redis.call('TYPE', key)
+kind = type(kind) == 'table' and kind.ok or kind
+local function is_longer(field, bytes) return redis.call('HSTRLEN', key, field) > bytes end
+if kind == 'hash' and (
+    is_longer('version', {_VERSION_CHARS_MAX})
+    or is_longer('board', {BOARD_BYTES_MAX})
+    or is_longer('signature', {_SIGNATURE_CHARS_MAX})
+) then kind = 'size' end
+"""
+# Answers what is wrong, or "found" and the three fields, of which any may be missing.
+_READ: Final = f"""{_KIND}
+if kind == 'none' then return {{'missing'}} end
+if kind == 'size' then return {{'size'}} end
+if kind ~= 'hash' then return {{'kind'}} end
+local fields = redis.call('HMGET', key, 'version', 'board', 'signature')
+return {{'found', fields[1], fields[2], fields[3]}}
+"""
+# A version is compared as a number, which Lua holds exactly as far as versions go.
+_STORE: Final = f"""{_KIND}
+if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
+local present = redis.call('HMGET', key, 'version', 'board', 'signature')
+local version = present[1]
+if version and string.find(version, '^%d+$') then
+    local number = tonumber(version)
+    if number > tonumber(ARGV[1]) and number < {VERSION_END} then return 0 end
+    if version == ARGV[1] and present[2] == ARGV[2] and present[3] == ARGV[3] then return 0 end
+end
+redis.call('HSET', key, 'version', ARGV[1], 'board', ARGV[2], 'signature', ARGV[3])
+return 1
+"""
+_DROP: Final = "return redis.call('UNLINK', KEYS[1])"
+
+
+_SENTENCES: Final[dict[Fault, str]] = {
+    "kind": "something that is no hash",
+    "size": "something that is longer than any board of ours",
+    "unsigned": "a board that nobody has signed",
+    "signature": "a board that none of our secrets has signed",
+    "malformed": "something that is no board",
+    "leap": "a board of another history",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies in Redis: a board, nothing (neither board nor fault), or something at fault;
+    `claimed` is the version that it goes by, if that is one.
+    """
+
+    board: Board | None = None
+    fault: Fault | None = None
+    claimed: int | None = None
+
+    def __str__(self) -> str:
+        """What it is, for people."""
+        if self.fault is not None:
+            return _SENTENCES[self.fault]
+        return "no board" if self.board is None else f"version {self.board.version}"
+
+
+class RedisCopy:
+    """Reads, stores and drops the copy. Without `signatures`, for commands of an operator who gave
+    no secret, any board is read, and one that is stored is replaced by the instances.
+    """
+
+    def __init__(self, redis: Redis, signatures: Signatures | None) -> None:
+        self._redis = redis
+        self._signatures = signatures
+        self._run_read = redis.script(_READ)
+        self._run_store = redis.script(_STORE, urgent=True)
+        self._run_drop = redis.script(_DROP)
+        # What was read or stored last, because it will be read again and again.
+        self._seen: tuple[list[bytes | None], Found] | None = None
+
+    @property
+    def generation(self) -> int:
+        """Counts the connections made to Redis and the calls that failed (`connections.redis`)."""
+        return self._redis.generation
+
+    async def read(self) -> Found:
+        """Look at what is there. Raises RedisUnavailable."""
+        match await self._run_read([KEY], []):
+            case [b"missing"]:
+                return Found()
+            case [b"kind"]:
+                return Found(fault="kind")
+            case [b"size"]:
+                return Found(fault="size")
+            case [b"found", *fields] if _are_fields(fields):
+                return self._known(fields)
+        return Found(fault="malformed")  # Redis answers as no Redis does
+
+    async def store(self, board: Board) -> bool:
+        """Put a board there, unless that is a newer one or the same. Answers whether anything was
+        changed. Raises RedisUnavailable.
+        """
+        text = board.to_json()
+        signature = b"" if self._signatures is None else self._signatures.of(text).encode()
+        fields = [b"%d" % board.version, text, signature]
+        answer = await self._run_store([KEY], fields)
+        if answer not in (0, 1):
+            raise RedisUnavailable("Redis answers a script as no Redis does")
+        return bool(answer)
+
+    async def until_back(self, patience_seconds: float) -> bool:
+        """Whether Redis, away for no longer than this, answers again."""
+        return await self._redis.until_back(patience_seconds)
+
+    async def drop(self) -> None:
+        """Take away what is there, whatever it is. Raises RedisUnavailable."""
+        await self._run_drop([KEY], [])
+
+    def _known(self, fields: list[bytes | None]) -> Found:
+        if self._seen is None or self._seen[0] != fields:
+            self._seen = fields, self._judged(*fields)
+        return self._seen[1]
+
+    def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
+        claimed = int(version) if version and version.isdigit() else VERSION_END
+        board, fault = self._opened(text, signature or b"")
+        if board is not None and board.version != claimed:
+            board, fault = None, "malformed"
+        return Found(board, fault, claimed if claimed < VERSION_END else None)
+
+    def _opened(self, text: bytes | None, signature: bytes) -> tuple[Board | None, Fault | None]:
+        """Nothing is parsed before it is known to be ours."""
+        if text is None:
+            return None, "malformed"
+        if self._signatures is not None and not signature:
+            return None, "unsigned"
+        if self._signatures is not None and not self._signatures.verify(signature, text):
+            return None, "signature"
+        try:
+            return Board.from_json(text), None
+        except ValueError:
+            return None, "malformed"
+
+
+def _are_fields(answer: list[Any]) -> bool:
+    return len(answer) == 3 and all(each is None or type(each) is bytes for each in answer)

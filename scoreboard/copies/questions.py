@@ -1,0 +1,113 @@
+"""Questions about the board, put to the ledger; and since when it owes an answer.
+
+A PostgreSQL that is frozen, or whose table somebody has locked, is not away: it takes a question
+and says nothing. Whoever has a board at hand then waits for it only for a moment, which is counted
+from the first question that it left open: so the wait is one for all who read, and not one each.
+The question goes on beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Board
+
+_LOOK_SECONDS: Final = 0.1
+
+
+class Questions:
+    """Asks the ledger, and notices when it falls silent. `within` starts tasks; `close` ends
+    them.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        # When each question was asked that has no answer yet, oldest first.
+        self._open: dict[object, float] = {}
+        self._failing_since: float | None = None  # the first one that failed since the last answer
+        self._answered_at = -1.0
+        self._answered_as_of: float | None = None
+        self._beside: set[asyncio.Task[Board | None]] = set()
+
+    async def board(self) -> Board:
+        """Read the board as of now. Raises LedgerUnavailable."""
+        with self._asking():
+            return await self._ledger.board()
+
+    async def lift(self, above: int) -> Board:
+        """Raise the board's version above this one, and read it. Raises LedgerUnavailable."""
+        with self._asking():
+            return await self._ledger.lift(above)
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long the ledger has owed an answer, to whichever question."""
+        since = next(iter(self._open.values()), None)
+        if self._failing_since is not None and (since is None or self._failing_since < since):
+            since = self._failing_since
+        now = time.monotonic()
+        return 0.0 if since is None else max(0.0, now - max(since, self._answered_at))
+
+    @property
+    def confirmed_seconds_ago(self) -> float | None:
+        """How long ago the ledger was asked what it answered last; None if it never did."""
+        return None if self._answered_as_of is None else time.monotonic() - self._answered_as_of
+
+    async def within(
+        self, patience_seconds: float, ask: Callable[[], Awaitable[Board | None]]
+    ) -> Board | None:
+        """Ask, and answer what `ask` does; None when the ledger is away, or once it has been silent
+        for so long: `ask` then goes on beside its caller. While it is silent one question is kept
+        open, and whoever comes while that is open waits for nothing.
+        """
+        is_silent = self.silent_seconds >= patience_seconds
+        if is_silent and self._beside:
+            return None
+        task = self._start(ask)
+        if is_silent:  # it may be back
+            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+        while not task.done() and (left := patience_seconds - self.silent_seconds) > 0:
+            await asyncio.wait({task}, timeout=left)
+        return task.result() if task.done() else None
+
+    async def close(self) -> None:
+        """Give up the questions that nobody waits for."""
+        tasks = list(self._beside)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, ask: Callable[[], Awaitable[Board | None]]) -> asyncio.Task[Board | None]:
+        async def asked() -> Board | None:
+            try:
+                return await ask()
+            except LedgerUnavailable:
+                return None
+
+        task = asyncio.create_task(asked())
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        question, asked_at = object(), time.monotonic()
+        self._open[question] = asked_at
+        try:
+            yield
+        except LedgerUnavailable:
+            if self._failing_since is None:
+                self._failing_since = asked_at
+            raise
+        else:
+            self._failing_since = None
+            self._answered_at = time.monotonic()
+            self._answered_as_of = max(self._answered_as_of or asked_at, asked_at)
+        finally:
+            del self._open[question]

@@ -1,0 +1,1 @@
+"""The schema: its migrations, and which schema of a database is ours."""

@@ -1,0 +1,286 @@
+"""Brings a database to the schema of this version: numbered files in migrations/, by yoyo. They are
+plain SQL, and Python where SQL cannot compute what is written.
+
+Any number of processes may call `migrate` at once: a PostgreSQL advisory lock lets one work while
+the others wait. The server never migrates by itself, and refuses an older schema.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yoyo
+from psycopg2.extensions import parse_dsn
+from yoyo.backends.core.postgresql import PostgresqlBackend
+from yoyo.connections import DatabaseURI
+from yoyo.migrations import default_migration_table
+
+from scoreboard.configuration.sources import shipped
+from scoreboard.connections import hosts
+from scoreboard.connections.blocking import (
+    LOCK_SECONDS,
+    SESSION_NAME,
+    DatabaseRefuses,
+    MigrationError,
+    UnfitDatabase,
+    connected,
+    session,
+    settle,
+)
+from scoreboard.connections.hints import POSTGRES
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
+from scoreboard.connections.session import NotConnected, UnfitServer
+from scoreboard.connections.session_settings import (
+    PUBLIC,
+    SQL,
+    query_naming,
+    schema_named,
+)
+from scoreboard.database import schema
+from scoreboard.database.schema import Makes
+from scoreboard.errors import LedgerUnavailable
+
+# Any number will do, as long as nothing else in the database takes the same one.
+ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
+_ANSWER_SECONDS: Final = 5.0
+_TURN_SECONDS: Final = 0.1
+_IS_OURS: Final = "SELECT to_regclass('_yoyo_migration') IS NOT NULL"
+# yoyo's table alone may be another program's.
+_SCHEMAS_OF_OURS: Final = """
+SELECT nspname
+FROM pg_catalog.pg_class
+JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relkind = 'r' AND relname IN ('_yoyo_migration', 'ledger', 'scores')
+GROUP BY nspname
+HAVING count(*) = 3
+ORDER BY nspname
+LIMIT 5
+"""
+
+
+def migrate(database_url: str) -> list[str]:
+    """Apply what is missing, oldest first, and return the identifiers of what was applied.
+
+    Raises MigrationError; a migration that fails, or whose runner dies, leaves no trace (one that
+    is not transactional: nothing that the next run would not make good); those before it stay
+    applied.
+    """
+    with _locked(database_url) as cursor:
+        if not _to_apply(cursor, database_url):
+            return []
+        return _apply(database_url)
+
+
+def _apply(database_url: str) -> list[str]:
+    with _backend(database_url) as backend:
+        missing = backend.to_apply(_shipped_migrations())
+        # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
+        backend.break_lock()
+        with backend.lock():
+            for migration in missing:
+                # Not yoyo's own `apply_one`: it writes the row in a transaction after this one.
+                with _transaction(backend, migration):
+                    migration.process_steps(backend, "apply")
+                    backend.mark_one(migration)
+        return [migration.id for migration in missing]
+
+
+def roll_back(database_url: str, count: int = 1) -> list[str]:
+    """Undo the newest `count` migrations and return their identifiers."""
+    with _locked(database_url), _backend(database_url) as backend:
+        newest = backend.to_rollback(_shipped_migrations())[:count]
+        backend.break_lock()
+        with backend.lock():
+            for migration in newest:
+                with _transaction(backend, migration):
+                    migration.process_steps(backend, "rollback")
+                    backend.unmark_one(migration)
+        return [migration.id for migration in newest]
+
+
+async def pending(database_url: str) -> list[str]:
+    """Name the migrations that the database lacks, without changing anything.
+
+    There is a deadline, and whoever is told to end may cancel it. Raises MigrationError.
+    """
+    async with asked(database_url) as postgres:
+        return await missing(postgres, database_url)
+
+
+async def newer(database_url: str) -> list[str]:
+    """Name the applied migrations that this version does not know, on the same terms."""
+    async with asked(database_url) as postgres:
+        return unknown(await applied(postgres, database_url))
+
+
+async def missing(postgres: Postgres, database_url: str) -> list[str]:
+    """The same by a session that there is. Raises LedgerUnavailable, UnfitDatabase."""
+    done = await applied(postgres, database_url)
+    return [migration.id for migration in _shipped_migrations() if migration.id not in done]
+
+
+async def require_answer(database_url: str) -> None:
+    """Return when PostgreSQL lets us in and answers. Raises MigrationError; UnfitDatabase where
+    waiting does not help. Whoever starts waits here, so there is a deadline.
+    """
+    async with asked(database_url) as postgres:
+        await postgres.read("SELECT 1")
+
+
+@contextlib.asynccontextmanager
+async def asked(database_url: str) -> AsyncIterator[Postgres]:
+    """Lend a session to look at the schema with. Raises MigrationError, as which all that goes
+    wrong within comes out: DatabaseRefuses, UnfitDatabase, or that PostgreSQL is away.
+    """
+    place = hosts.place(database_url)
+    try:
+        postgres = Postgres(
+            database_url, sessions=1, timeout_seconds=_ANSWER_SECONDS, name=SESSION_NAME
+        )
+    except ValueError as error:
+        raise MigrationError(str(error)) from error
+    try:
+        yield postgres
+    except UnfitServer as error:
+        raise UnfitDatabase(f"PostgreSQL at {place} cannot be used: {error}") from error
+    except PostgresRefused as error:
+        raise DatabaseRefuses(f"PostgreSQL at {place} refuses: {error}. {error.to_do}") from error
+    except LedgerUnavailable as error:
+        problem = "reached" if isinstance(error, NotConnected) else "asked"
+        why = str(error.__cause__ or error).strip() or "no answer in time"
+        said = f"PostgreSQL at {place} cannot be {problem}: {why}"
+        raise MigrationError(said, POSTGRES.to_do(why)) from error
+    finally:
+        await postgres.finish()
+
+
+async def applied(postgres: Postgres, database_url: str) -> set[str]:
+    """Name what is applied, by whatever version. Raises LedgerUnavailable, UnfitDatabase."""
+    [(exists,)] = await postgres.read(_IS_OURS)
+    if not exists:
+        _require_our_schema(database_url, await postgres.read(_SCHEMAS_OF_OURS))
+        return set()
+    rows = await postgres.read("SELECT migration_id FROM _yoyo_migration")
+    return {name for (name,) in rows}
+
+
+def _require_our_schema(database_url: str, others: Sequence[tuple[Any, ...]]) -> None:
+    """Refuse to find nothing where an address without a schema used to find the tables in the
+    role's own: a second, empty set of them would look as if all were lost.
+    """
+    if others and schema_named(database_url) is None:
+        names = [str(name) for (name,) in others]
+        raise UnfitDatabase(
+            f"The database at {hosts.place(database_url)} has the tables in the schema "
+            f"{' and in '.join(names)}, and none in {PUBLIC}. Name the schema in the address: "
+            f"…{query_naming(names[0])}"
+        )
+
+
+def _to_apply(cursor: Any, database_url: str) -> list[str]:
+    """Name what the database lacks, once it is sure that all of it can be applied, to what is ours.
+    Raises UnfitDatabase.
+    """
+    rows = _read(cursor, "SELECT migration_id FROM _yoyo_migration") if _is_begun(cursor) else []
+    done = {name for (name,) in rows}
+    makes = shipped_makes()
+    parameters = {"schema": schema_named(database_url) or PUBLIC}
+    [row] = _read(cursor, SQL["read_schema"], parameters)
+    place = schema.Place(*row)
+    left = [name for name in makes if name not in done]
+    names = [name for made in makes.values() for name in made.names]
+    rows = _read(cursor, SQL["read_objects"], parameters | {"names": names})
+    found = [schema.Object(*row) for row in rows]
+    problem = schema.objects_problem(place, makes, done, found)
+    if not problem and left:
+        problem = schema.place_problem(place)
+    if problem:
+        raise UnfitDatabase(
+            f"The database at {hosts.place(database_url)} cannot be migrated: {problem} Nothing "
+            "was changed."
+        )
+    return left
+
+
+def _is_begun(cursor: Any) -> bool:
+    [(exists,)] = _read(cursor, _IS_OURS)
+    return bool(exists)
+
+
+def _read(cursor: Any, statement: str, parameters: Any = None) -> Any:
+    cursor.execute(statement, parameters)
+    return cursor.fetchall()
+
+
+def shipped_makes() -> dict[str, Makes]:
+    """What every migration of this version makes, oldest first."""
+    return {
+        migration.id: Makes.of(Path(migration.path).read_text(encoding="utf-8"))
+        for migration in _shipped_migrations()
+    }
+
+
+def unknown(applied: Iterable[str]) -> list[str]:
+    """Those of them that this version does not know: a newer release's."""
+    return sorted(set(applied) - set(names()))
+
+
+def names() -> list[str]:
+    """Name every migration of this version, oldest first."""
+    return [migration.id for migration in _shipped_migrations()]
+
+
+def _shipped_migrations() -> Any:
+    return yoyo.read_migrations(str(shipped("migrations")))
+
+
+def _transaction(backend: Any, migration: Any) -> Any:
+    """One for the migration and the row that says it is applied, unless it says that it needs none
+    (`CREATE INDEX CONCURRENTLY`).
+    """
+    migration.load()
+    return backend.transaction() if migration.use_transactions else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _locked(database_url: str) -> Iterator[Any]:
+    """Wait until nobody else migrates, and lend a cursor.
+
+    The lock is asked for again and again, because whoever holds it may build an index while others
+    write, and that waits for every older statement: also for one that waits for the lock.
+    """
+    with connected(database_url) as connection, connection.cursor() as cursor:
+        while not _takes_lock(cursor):
+            time.sleep(_TURN_SECONDS)
+        if not _is_begun(cursor):
+            _require_our_schema(database_url, _read(cursor, _SCHEMAS_OF_OURS))
+        yield cursor  # the lock ends with the connection
+
+
+def _takes_lock(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,))
+    [(taken,)] = cursor.fetchall()
+    return bool(taken)
+
+
+@contextlib.contextmanager
+def _backend(database_url: str) -> Iterator[Any]:
+    settings, dsn = session(database_url, LOCK_SECONDS)
+    # yoyo's own URL parser knows no socket directories, so it gets the parts as psycopg2 reads
+    # them.
+    arguments = parse_dsn(dsn)
+    name = arguments.pop("dbname", None)
+    backend = PostgresqlBackend(
+        DatabaseURI("postgresql", None, None, None, None, name, arguments), default_migration_table
+    )
+    try:
+        settle(backend.connection, settings, database_url)
+        backend.init_database()
+        yield backend
+    finally:
+        backend.connection.close()

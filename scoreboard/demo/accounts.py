@@ -1,0 +1,123 @@
+"""`scoreboard users delete-demo`: the way back from a demo, for its players and nobody else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from scoreboard.accounts import listing
+from scoreboard.accounts.users import Account
+from scoreboard.configuration import sources as configuration
+from scoreboard.configuration.settings import Settings
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import TransactionAborted
+from scoreboard.console.arguments import Commands
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import Report, report
+from scoreboard.console.servers import open_cached_board, open_postgres, open_redis, store
+from scoreboard.demo import marks as demo_marks
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Board
+from scoreboard.unicode import escaped
+
+_REPORT: Final = Report(("deleted", "others"), ("version",))
+# Grants wait while these are deleted, so they are not many at once.
+_AT_ONCE: Final = 100
+# Who has locked a table or a row for a moment is waited for.
+_TRIES: Final = 5
+_NAMED: Final = 5
+
+
+def add_to(group: Commands) -> None:
+    """Declare `users delete-demo`."""
+    delete = group.add(
+        "delete-demo",
+        _delete,
+        "delete the players that `scoreboard demo` made, with scores and ledger rows",
+        "scoreboard users delete-demo         says whom it would delete",
+        "scoreboard users delete-demo --yes",
+        report=_REPORT,
+    )
+    delete.add_argument("--yes", action="store_true", help="yes, for ever")
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    document = asyncio.run(_delete_all(configuration.load(), certain=arguments.yes))
+    deleted, others = document["deleted"], document["others"]
+    lines = [f"Deleted {_players(deleted)} with scores and ledger rows."]
+    if "version" in document:
+        lines[0] += f" The board has version {document['version']}."
+    lines += _remark(others)
+    report(document, "\n".join(lines), as_json=arguments.json)
+    return 0
+
+
+async def _delete_all(found: Settings, *, certain: bool) -> dict[str, Any]:
+    """Delete who is there now. A demo that still runs replaces them, and goes on with new ones."""
+    async with open_postgres(found) as postgres, open_redis(found) as redis:
+        ledger = Ledger(postgres, postgres)
+        players, others = await _find(postgres)
+        if players and not certain:
+            raise CommandFailed(_question(players, others), "not_confirmed")
+        deleted, board = 0, None
+        async with open_cached_board(found, redis, ledger) as cached:
+            for begin in range(0, len(players), _AT_ONCE):
+                some = [player.user_id for player in players[begin : begin + _AT_ONCE]]
+                count, newer = await _delete_some(ledger, some)
+                deleted, board = deleted + count, newer or board
+            if board is not None:
+                await store(cached, board)
+    document: dict[str, Any] = {"deleted": deleted, "others": others}
+    return document if board is None else document | {"version": board.version}
+
+
+async def _find(postgres: Postgres) -> tuple[list[Account], int]:
+    """The players that were made with the key that lies here, and how many have an address of the
+    same kind by another key.
+    """
+    marks = demo_marks.kept()
+    players, others = [], 0
+    async for account in listing.marked(postgres, demo_marks.ENDING):
+        if marks is not None and marks.made(account.email):
+            players.append(account)
+        else:
+            others += 1
+    return players, others
+
+
+async def _delete_some(ledger: Ledger, user_ids: Sequence[str]) -> tuple[int, Board | None]:
+    """Delete these; once more when PostgreSQL rolled that back, which is safe."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await ledger.remove_users(user_ids)
+        except TransactionAborted:
+            pass
+    return await ledger.remove_users(user_ids)
+
+
+def _question(players: Sequence[Account], others: int) -> str:
+    names = ", ".join(escaped(player.username) for player in players[:_NAMED])
+    more = f" and {len(players) - _NAMED} more" if len(players) > _NAMED else ""
+    lines = [
+        f"This deletes {_players(len(players))} ({names}{more}) with scores and ledger rows, for "
+        "ever, and nobody else. If that is meant, add --yes.",
+        *_remark(others),
+    ]
+    return "\n".join(lines)
+
+
+def _players(count: int) -> str:
+    return "1 player of the demo" if count == 1 else f"{count} players of the demo"
+
+
+def _remark(others: int) -> list[str]:
+    """Say that some may be of a demo that was run elsewhere."""
+    if not others:
+        return []
+    who = "1 account seems" if others == 1 else f"{others} accounts seem"
+    return [
+        f"{who} to be of a demo that another user or machine ran: run this there, or bring its key "
+        f"here ({demo_marks.key_place()})."
+    ]

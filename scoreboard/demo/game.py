@@ -1,0 +1,157 @@
+"""The demo as a whole: players come, play and leave while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from scoreboard.console.failure import CommandFailed
+from scoreboard.console.screen import Screen
+from scoreboard.demo import service
+from scoreboard.demo.marks import Marks
+from scoreboard.demo.players import Api, Player
+from scoreboard.demo.spectator import watch
+from scoreboard.operations.endings import ending_signals
+
+# The service lets an address make 20 accounts at once and then one every 3 s. Three begin; one more
+# a second leaves some of that to whoever tries the API by hand from the same address.
+_FIRST_PLAYERS: Final = 3
+_GROWTH_SECONDS: Final = 1.0
+_THE_WAY_BACK: Final = "The players stay; `scoreboard users delete-demo` deletes them."
+
+
+class Game:
+    """Players who submit `actions` to the service at `url`, one submission every interval."""
+
+    def __init__(
+        self,
+        url: str,
+        actions: Sequence[str],
+        screen: Screen,
+        *,
+        players: int,
+        interval_seconds: float,
+        actions_file: Path,
+        marks: Marks,
+        trust: ssl.SSLContext,
+    ) -> None:
+        self._url = url
+        self._marks = marks
+        self._actions_file = actions_file
+        self._trust = trust
+        self._known = set(actions)
+        self._screen = screen
+        self._places = players
+        self._interval_seconds = interval_seconds
+        self._playing: list[Player] = []
+        self._joined = self._granted = self._refused = 0
+
+    async def run(self, seconds: float | None) -> None:
+        """Play until Ctrl-C, SIGTERM or the time is over. Raises CommandFailed, also when nothing
+        that is a Scoreboard answers: then there is nothing to wait for.
+        """
+        connector = aiohttp.TCPConnector(ssl=self._trust)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            url = await service.found_at(session, self._url)
+            if url != self._url:
+                self._screen.tell(f"{self._url} redirects to {url}, which is played against")
+            api = Api(session, url, self._screen.tell)
+            await _first_of(
+                seconds,
+                _asked_to_stop(),
+                self._recruit(api),
+                self._play(api),
+                watch(session, url, self._screen, self._any_token),
+            )
+        self._screen.end(f"{self._tally}. {_THE_WAY_BACK}")
+
+    @property
+    def _tally(self) -> str:
+        return f"{self._joined} players, {self._granted} actions granted, {self._refused} refused"
+
+    async def _recruit(self, api: Api) -> None:
+        """Fill the places: a few at once, then one by one; who ran out of actions left one free."""
+        while True:
+            has_place = len(self._playing) < self._places
+            if has_place:
+                self._playing.append(await Player.register(api, self._known, self._marks))
+                self._joined += 1
+            if not has_place or self._joined >= _FIRST_PLAYERS:
+                await asyncio.sleep(_GROWTH_SECONDS)
+
+    async def _play(self, api: Api) -> None:
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        while True:
+            if self._playing:
+                await self._move(api, random.choice(self._playing))  # noqa: S311 - only a game
+                self._screen.count(self._tally)
+            # What was missed while waiting is not made up for: a rate is a promise to the service.
+            due = max(due + self._interval_seconds, clock())
+            await asyncio.sleep(due - clock())
+
+    async def _move(self, api: Api, player: Player) -> None:
+        action_id = player.next_action(self._known)
+        if action_id is None:
+            self._playing.remove(player)
+            return
+        answer = await player.submit(api, action_id)
+        if answer.status == 200:
+            self._granted += 1
+            self._screen.tell("")
+            return
+        self._refused += 1
+        if answer.code in ("unknown_action", "action_disabled"):
+            self._forget(action_id)
+        elif answer.status == 403:  # the account is gone, or its log-in was ended
+            self._playing.remove(player)
+        elif answer.code != "already_granted":  # as after an answer that was lost
+            raise CommandFailed(f"The service refuses submissions: {answer.message}")
+
+    def _forget(self, action_id: str) -> None:
+        """Strike an action that the service does not grant."""
+        self._known.discard(action_id)
+        if not self._known:
+            raise CommandFailed(
+                f"The service grants none of the actions in {self._actions_file}. "
+                f"Load them there: scoreboard actions load {self._actions_file}"
+            )
+
+    def _any_token(self) -> str:
+        """A token for a board that is closed to strangers."""
+        return self._playing[0].access_token if self._playing else ""
+
+
+async def _first_of(seconds: float | None, *works: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends or fails or the time is over; end the others and raise its error."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _asked_to_stop() -> None:
+    """Return on Ctrl-C, SIGTERM or the end of the terminal."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    numbers = ending_signals()
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in numbers:
+            with contextlib.suppress(ValueError):
+                loop.remove_signal_handler(number)

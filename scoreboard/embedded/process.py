@@ -1,0 +1,74 @@
+"""A server's process: who starts it waits for its first answer and sees to its orderly end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from scoreboard.embedded.failure import EmbeddedServerError, failure_text
+from scoreboard.embedded.home import owner_only
+
+_START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.01
+
+
+@contextlib.contextmanager
+def running(
+    name: str,
+    command: list[str],
+    log: Path,
+    stop_signal: signal.Signals,
+    answers: Callable[[], bool],
+) -> Iterator[None]:
+    """Run a server while the context lasts, from its first answer to its orderly end."""
+    owner = os.getpid()
+    with open(log, "wb", opener=owner_only) as output:
+        process = subprocess.Popen(  # noqa: S603 - programs of ours, paths of ours
+            command,
+            cwd=log.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C goes to the whole foreground group; the service must be able to finish first.
+            start_new_session=True,
+        )
+    try:
+        _await_answer(name, process, log, answers)
+        yield
+    finally:
+        # A forked worker that unwinds this context must not take the servers from its parent.
+        if os.getpid() == owner:
+            _stop(process, stop_signal)
+
+
+def _await_answer(
+    name: str, process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool]
+) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not answers():
+        if process.poll() is not None:
+            raise EmbeddedServerError(failure_text(name, "ended at its start", _tail(log)))
+        if time.monotonic() > deadline:
+            problem = f"did not answer within {_START_SECONDS:.0f} s"
+            raise EmbeddedServerError(failure_text(name, problem, _tail(log)))
+        time.sleep(_POLL_SECONDS)
+
+
+def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:
+    process.send_signal(stop_signal)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-1_500:]

@@ -1,0 +1,121 @@
+"""What the tables hold that an instance relies on: rows, triggers, the sequence, statements that
+are taken; and what somebody else has put on them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from typing import Final
+
+from scoreboard.connections.findings import Finding
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import CONSTRAINTS, PostgresRefused
+from scoreboard.connections.session import TransactionAborted
+from scoreboard.connections.session_settings import SQL
+from scoreboard.fitness import trials
+
+PART: Final = "postgresql"
+SEQUENCE: Final = "ledger_ledger_id_seq"
+_ADDITIONS: Final = "additions"
+
+# Tables that always have a row, and what brings it back. The board's version is then lifted above
+# those that were shown, as after a restore; the clock goes by the time of day.
+_ROWS: Final = {
+    "board": "INSERT INTO board (version, changed_at) VALUES (1, now());",
+    "revocation_clock": (
+        "INSERT INTO revocation_clock (reading) VALUES (extract(epoch FROM now()) * 1000);"
+    ),
+}
+
+
+async def findings(
+    postgres: Postgres, role: str, relations: Collection[str], *, user: str, explains: bool
+) -> list[Finding]:
+    """Whether every statement of this role is taken, and what they rely on is in these relations.
+    Raises LedgerUnavailable.
+    """
+    found: list[Finding] = []
+    for look in (_rows, _triggers, _sequence, _additions):
+        # Who waits for a table that somebody changes just now knows nothing of it.
+        with contextlib.suppress(TransactionAborted):
+            found += await look(postgres, relations)
+    if explains:
+        found += await _statements(postgres, role, user)
+    if all(finding.name == _ADDITIONS for finding in found):
+        what = "PostgreSQL takes every statement; every row and trigger they rely on is there."
+        return [Finding(PART, "statements", "ok", what), *found]
+    return found
+
+
+async def _additions(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
+    """What somebody else has put on our tables. It may do no harm, as one that keeps a history."""
+    parameters = {"relations": list(relations), "constraints": list(CONSTRAINTS)}
+    rows = await postgres.read(SQL["read_additions"], parameters)
+    if not rows:
+        return []
+    what = f"Not ours, and able to refuse what we write: {'; '.join(what for what, _ in rows)}."
+    to_do = f"If an answer is 503 for one of them: {' '.join(to_do for _, to_do in rows)}"
+    return [Finding(PART, _ADDITIONS, "warning", what, to_do)]
+
+
+async def _rows(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
+    found = []
+    for table, to_do in _ROWS.items():
+        if table in relations:
+            [(count,)] = await postgres.read(SQL[f"count_{table}"])
+            if not count:
+                what = f"The row of {table} is gone."
+                found.append(Finding(PART, "rows", "wrong", what, to_do))
+    return found
+
+
+async def _sequence(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
+    """Rows that came by another way, a logical replica's for example, took no numbers from it."""
+    if SEQUENCE not in relations:
+        return []
+    [(last, highest)] = await postgres.read(SQL["read_sequence"])
+    if highest <= (last or 0):
+        return []
+    what = f"{SEQUENCE} is behind the ledger, which refuses submissions until it has caught up."
+    to_do = "SELECT setval('ledger_ledger_id_seq', (SELECT max(ledger_id) FROM ledger));"
+    # Whether one that never gave a number begins with a high one only its owner may know.
+    return [Finding(PART, "sequence", "wrong" if last else "warning", what, to_do)]
+
+
+async def _triggers(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
+    parameters = {"relations": list(relations)}
+    [(is_there, off)] = await postgres.read(SQL["read_triggers"], parameters)
+    found = []
+    if not is_there:
+        what = "The trigger users_deleted is gone: who is deleted keeps an access token that works."
+        found.append(Finding(PART, "triggers", "wrong", what, "Restore it from a backup."))
+    for table in off:
+        what = f"Triggers of {table} are switched off that keep its rows true, as foreign keys do."
+        to_do = f"ALTER TABLE {table} ENABLE TRIGGER ALL;"
+        found.append(Finding(PART, "triggers", "wrong", what, to_do))
+    return found
+
+
+async def _statements(postgres: Postgres, role: str, user: str) -> list[Finding]:
+    """A finding for each thing that is refused, with the statements that it concerns."""
+    names: dict[str, list[str]] = {}
+    refusals = await trials.refused(postgres, role)
+    for name, refusal in refusals.items():
+        names.setdefault(str(refusal), []).append(name)
+    return [
+        Finding(
+            PART,
+            "statements",
+            "wrong",
+            f"PostgreSQL refuses {', '.join(concerned)}: {said}.",
+            _mend(refusals[concerned[0]], user),
+        )
+        for said, concerned in names.items()
+    ]
+
+
+def _mend(refusal: PostgresRefused, user: str) -> str:
+    if refusal.sqlstate == "42501":
+        return f"GRANT it TO {user}, of a table for all columns."
+    return refusal.to_do

@@ -1,0 +1,82 @@
+"""Whether PostgreSQL takes the statements of an instance of some role, without running one.
+
+It is asked to explain each. For that it looks up every table, column, function and constraint, and
+whether this role has the right to it, also where rights were given by column.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from scoreboard.accounts import queries
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
+from scoreboard.connections.session import Session, StatementRefused, TransactionAborted
+from scoreboard.ledger import ledger
+from scoreboard.scoring import catalogue, standing
+
+# What only commands of operators run, as the owner of the tables.
+OF_OPERATORS: Final = frozenset(
+    {
+        *("lock_scores", "correct_scores", "renew_board", "renumber_board", "delete_user"),
+        *("compare_scores", "compare_tenth", "load_actions", "decomposed_actions"),
+        *("list_users", "list_suspects", "list_marked", "find_key"),
+        *("list_all_actions", "find_action", "count_grants", "disable_action", "enable_action"),
+        *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
+        *("hold_action", "give_action_id", "leave_action_id"),
+        *("present_ids", "find_decomposed"),
+    }
+)
+_OF_STREAMS: Final = frozenset({"read_board", "read_version", "lift_board", "read_revocations"})
+# `grant` executes what `prepare_grant` prepares, and is explained as that.
+_EXPLAINED_ELSEWHERE: Final = frozenset({"grant"})
+
+_PREPARE: Final = re.compile(r"^PREPARE \w+ \((?P<types>[^)]*)\) AS$", re.MULTILINE)
+_PARAMETER: Final = re.compile(r"%\(\w+\)s")
+
+
+async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
+    """What PostgreSQL refuses of the statements of this role, by statement. Raises
+    LedgerUnavailable.
+    """
+    found = {}
+    async with postgres.session() as session:
+        # Who waits for a table that somebody changes just now knows nothing of it, and of the
+        # statements after it would wait for each.
+        with contextlib.suppress(TransactionAborted):
+            for name, text in _statements(role):
+                refusal = await _refusal(session, text)
+                if refusal is not None:
+                    found[name] = refusal
+    return found
+
+
+def _statements(role: str) -> Iterator[tuple[str, str]]:
+    for name, text in {**ledger.SQL, **catalogue.SQL, **standing.SQL, **queries.SQL}.items():
+        is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS
+        if is_ours and name not in _EXPLAINED_ELSEWHERE:
+            yield name, text
+
+
+async def _refusal(session: Session, text: str) -> PostgresRefused | None:
+    for statement in _without_parameters(text).split(";\n"):
+        try:
+            await session.run(f"EXPLAIN {statement}")
+        except PostgresRefused as refusal:
+            return refusal
+        except StatementRefused:
+            pass  # it takes the statement, though nothing in the place of its values
+    return None
+
+
+def _without_parameters(text: str) -> str:
+    """The same statement with nothing in the place of each value."""
+    prepared = _PREPARE.search(text)
+    if prepared is not None:
+        text = text[prepared.end() :]
+        for number, kind in enumerate(prepared["types"].split(", "), 1):
+            text = text.replace(f"${number}", f"NULL::{kind}")
+    return _PARAMETER.sub("NULL", text)

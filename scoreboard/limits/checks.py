@@ -1,0 +1,102 @@
+"""What is asked of the rate limits, and what they answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from multidict import istr
+
+from scoreboard.configuration.settings import Rate
+from scoreboard.model import Board
+
+# Case folded once, not with every answer.
+_LIMIT: Final = istr("RateLimit-Limit")
+_REMAINING: Final = istr("RateLimit-Remaining")
+_RESET: Final = istr("RateLimit-Reset")
+_POLICY: Final = istr("RateLimit-Policy")
+
+_CHECKS_MAX: Final = 20_000  # as many users and networks as are worth 400 bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question: may `key` do one more thing at this rate? Made by `check_of`, because whoever
+    asks once asks again, and working this out takes longer than finding it.
+    """
+
+    name: str
+    key: str
+    rate: Rate
+    # Microseconds that one request uses up.
+    interval_us: int = field(init=False, repr=False, compare=False)
+    # Microseconds that may be used up at once: the whole period's requests.
+    burst_us: int = field(init=False, repr=False, compare=False)
+    # What the script takes.
+    redis_key: str = field(init=False, repr=False, compare=False)
+    arguments: tuple[bytes, bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        interval_us = max(1, self.rate.seconds * 1_000_000 // self.rate.count)
+        burst_us = interval_us * self.rate.count
+        object.__setattr__(self, "interval_us", interval_us)
+        object.__setattr__(self, "burst_us", burst_us)
+        object.__setattr__(self, "redis_key", f"limit:{self.name}:{self.key}")
+        object.__setattr__(self, "arguments", (b"%d" % interval_us, b"%d" % burst_us))
+
+
+check_of = lru_cache(maxsize=_CHECKS_MAX)(Check)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The answer, in the terms of the RateLimit header fields; `board` is the one that Redis held
+    when it answered, if that is known to be so.
+    """
+
+    check: Check
+    left_us: int
+    board: Board | None = None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the request may pass."""
+        return self.left_us >= 0
+
+    @property
+    def remaining(self) -> int:
+        """How many more may follow at once."""
+        return max(0, self.left_us // self.check.interval_us)
+
+    @property
+    def reset_seconds(self) -> int:
+        """When the whole quota is there again."""
+        return math.ceil((self.check.burst_us - max(0, self.left_us)) / 1_000_000)
+
+    @property
+    def retry_after_seconds(self) -> int:
+        """When one more may pass; at least 1, for Retry-After has no fractions."""
+        return max(1, math.ceil(-self.left_us / 1_000_000))
+
+    def headers(self) -> dict[str, str]:
+        """The RateLimit fields (draft-ietf-httpapi-ratelimit-headers, -03), and Retry-After on
+        refusal.
+        """
+        rate = self.check.rate
+        fields: dict[str, str] = {
+            _LIMIT: str(rate.count),
+            _REMAINING: str(self.remaining),
+            _RESET: str(self.reset_seconds),
+            _POLICY: f"{rate.count};w={rate.seconds}",
+        }
+        return fields if self.allowed else fields | {"Retry-After": str(self.retry_after_seconds)}
+
+
+def tightest(allowances: Sequence[Allowance]) -> Allowance:
+    """Choose the answer that leaves the least; of refusals the one that lasts longest."""
+    if len(allowances) == 1:
+        return allowances[0]
+    return min(allowances, key=lambda one: (one.allowed, one.remaining, one.left_us))
