@@ -11,12 +11,16 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NewType
 
 import orjson
 
 from scoreboard.timestamps import timestamp
 
+# Which board: lower-case letters, digits and hyphens, 50 characters at most.
+BoardId = NewType("BoardId", str)
+# The one that every submission counts on.
+MAIN: Final = BoardId("main")
 BOARD_SIZE: Final = 10
 # Versions stay below this, where numbers in JavaScript are exact.
 VERSION_END: Final = 2**53
@@ -33,6 +37,7 @@ _SCORE_MAX: Final = 2**31 - 1  # PostgreSQL's integer
 _USERNAME_CHARS_MAX: Final = 50
 _TIMESTAMP_CHARS_MAX: Final = 40
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_BOARD_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
 _BOARD_MEMBERS: Final = {"version", "timestamp", "topUsers"}
 _ENTRY_MEMBERS: Final = {"userId", "username", "score"}
 # A message's timestamp counts from there, and cannot be earlier.
@@ -97,14 +102,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The top 10 as of one version, highest first; ties as `queries.sql` orders them."""
+    """The top 10 as of one version, highest first; ties as `queries.sql` orders them.
 
+    Versions are compared between boards of one `board_id` only.
+    """
+
+    board_id: BoardId
     version: int
     changed_at: datetime
     entries: tuple[Entry, ...]
 
     def __hash__(self) -> int:  # without the entries: boards are looked up with every read
-        return hash((self.version, self.changed_at))
+        return hash((self.board_id, self.version, self.changed_at))
 
     @property
     def timestamp(self) -> str:
@@ -116,21 +125,43 @@ class Board:
         return [entry.as_json() for entry in self.entries]
 
     def to_json(self) -> bytes:
-        """Encode for the cache and the bus."""
-        return orjson.dumps(
-            {"version": self.version, "timestamp": self.changed_at, "topUsers": self.top_users()}
-        )
+        """Encode for the cache and the bus.
+
+        `main` is not named, because instances of earlier releases read and write that board.
+        """
+        document = {
+            "version": self.version,
+            "timestamp": self.changed_at,
+            "topUsers": self.top_users(),
+        }
+        if self.board_id != MAIN:
+            document["boardId"] = self.board_id
+        return orjson.dumps(document)
 
     @classmethod
     def from_json(cls, text: bytes) -> Board:
         """Decode what `to_json` made, of this version: a member that we do not know may change what
-        all the others mean. Raises ValueError on anything else, however it is built.
+        all the others mean. A text that names no board is of `main`. Raises ValueError on anything
+        else, however it is built.
         """
         if len(text) > BOARD_BYTES_MAX:
             raise ValueError(f"not a board: {len(text)} bytes")
-        document = _object(orjson.loads(text), _BOARD_MEMBERS)
+        document = orjson.loads(text)
+        board_id = _board_id(document.pop("boardId")) if _names_a_board(document) else MAIN
+        document = _object(document, _BOARD_MEMBERS)
         version = _whole(document["version"], VERSION_END - 1)
-        return cls(version, _moment(document["timestamp"]), _entries(document["topUsers"]))
+        entries = _entries(document["topUsers"])
+        return cls(board_id, version, _moment(document["timestamp"]), entries)
+
+
+def _names_a_board(value: Any) -> bool:
+    return type(value) is dict and "boardId" in value
+
+
+def _board_id(value: Any) -> BoardId:
+    if type(value) is not str or not _BOARD_ID.fullmatch(value):
+        raise ValueError("a boardId is not of lower-case letters, digits and hyphens")
+    return BoardId(value)
 
 
 def _object(value: Any, members: set[str]) -> dict[str, Any]:

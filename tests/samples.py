@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from scoreboard.model import Board, Entry
+from scoreboard.model import MAIN, Board, Entry
 from scoreboard.operations.metrics import Metrics
 
 _LONG_AGO = datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC)
@@ -16,7 +16,7 @@ def a_board(version: int, *points: int) -> Board:
         Entry(f"00000000-0000-4000-8000-{number:012}", f"player{number}", score)
         for number, score in enumerate(points or (version,))
     )
-    return Board(version, _LONG_AGO + timedelta(seconds=version), entries)
+    return Board(MAIN, version, _LONG_AGO + timedelta(seconds=version), entries)
 
 
 def counted(metrics: Metrics, name: str, **labels: str) -> float:

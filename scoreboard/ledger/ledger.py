@@ -42,7 +42,7 @@ from scoreboard.ledger.verdicts import (
     under_former_ids,
     verdict_of,
 )
-from scoreboard.model import LEAP_MAX, Board, Entry, Submission
+from scoreboard.model import LEAP_MAX, MAIN, Board, Entry, Submission
 
 log = structlog.get_logger("scoreboard.ledger")
 
@@ -345,4 +345,4 @@ def _board_if_raised(rows: list[Row]) -> Board | None:
 def _board(rows: list[Row]) -> Board:
     version, changed_at = rows[0][:2]
     entries = tuple(Entry(row[2], row[3], row[4]) for row in rows if row[2] is not None)
-    return Board(version, changed_at, entries)
+    return Board(MAIN, version, changed_at, entries)

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from scoreboard import keys
 from scoreboard.bus.messages import EXCHANGE
 from scoreboard.copies.copy import KEY
-from scoreboard.model import LEAP_MAX, Board, Entry
+from scoreboard.model import LEAP_MAX, MAIN, Board, Entry
 from tests.attacks.conftest import Start
 from tests.commands import command
 from tests.eventually import eventually
@@ -32,7 +32,7 @@ HEALED_SECONDS = 2.0
 
 
 def forged(version: int) -> Board:
-    return Board(version, a_board(1).changed_at, (MALLORY,))
+    return Board(MAIN, version, a_board(1).changed_at, (MALLORY,))
 
 
 @dataclass

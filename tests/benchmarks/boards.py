@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from scoreboard.live.frames import Frame, score_update
-from scoreboard.model import Board, Entry
+from scoreboard.model import MAIN, Board, Entry
 from tests.benchmarks.world import user_id
 
 
@@ -15,7 +15,7 @@ def board() -> Board:
         Entry(user_id(number), f"player{number}", 1_000_000 // number + 1)
         for number in range(1, 11)
     )
-    return Board(1_000_000, datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC), entries)
+    return Board(MAIN, 1_000_000, datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC), entries)
 
 
 def event() -> Frame:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from scoreboard.configuration.settings import Rate, Settings
-from scoreboard.model import BOARD_SIZE, Board, Entry
+from scoreboard.model import BOARD_SIZE, MAIN, Board, BoardId, Entry
 from scoreboard.scoring.action_ids import composed, problem
 
 INTEGER_MAX = 2_147_483_647  # what a score's column holds
@@ -49,8 +49,10 @@ def boards() -> st.SearchStrategy[Board]:
     """Any board that may travel."""
     entry = st.builds(Entry, st.uuids().map(str), _usernames, st.integers(0, INTEGER_MAX))
     entries = st.lists(entry, max_size=BOARD_SIZE, unique_by=lambda entry: entry.user_id)
+    board_ids = st.just(MAIN) | st.from_regex(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?", fullmatch=True)
     return st.builds(
         Board,
+        board_ids.map(BoardId),
         st.integers(0, 2**53 - 1),
         st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
         entries.map(lambda found: tuple(sorted(found, key=lambda entry: -entry.score))),

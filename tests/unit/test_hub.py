@@ -14,7 +14,7 @@ import pytest
 from scoreboard.live.frames import HEARTBEAT, Frame
 from scoreboard.live.hub import Hub
 from scoreboard.live.subscriber import Subscriber
-from scoreboard.model import LEAP_MAX, Board, Entry, Origin
+from scoreboard.model import LEAP_MAX, MAIN, Board, Entry, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from tests.clock import jumping_clock, now
@@ -542,8 +542,8 @@ async def test_a_hub_that_has_a_board_may_be_told_of_the_next(metrics: Metrics) 
 async def test_a_board_that_cannot_be_sent_is_refused_and_the_hub_goes_on(metrics: Metrics) -> None:
     """Taken and not sent, it would end the push again and again until a newer one came."""
     client = Client()
-    surrogate = Board(2, a_board(2).changed_at, (Entry("x", "\ud800", 1),))
-    too_large = Board(3, a_board(3).changed_at, (Entry("x", "x", 10**30),))
+    surrogate = Board(MAIN, 2, a_board(2).changed_at, (Entry("x", "\ud800", 1),))
+    too_large = Board(MAIN, 3, a_board(3).changed_at, (Entry("x", "x", 10**30),))
     async with a_hub(metrics, client) as hub:
         hub.offer(a_board(1))
         hub.offer(surrogate)

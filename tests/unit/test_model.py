@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.model import Board, Entry, Submission
+from scoreboard.model import MAIN, Board, BoardId, Entry, Submission
 from tests.properties.strategies import boards, examples, json_values
 from tests.samples import a_board
 
@@ -113,12 +114,32 @@ def test_what_is_no_board_in_one_way_only_is_refused(text: bytes) -> None:
 def test_the_largest_board_that_there_may_be_is_read() -> None:
     names = ["\U0001f3c6" * 50, '"' * 50, "\x1f" * 50]
     largest = Board(
+        MAIN,
         2**53 - 1,
         datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC),
         tuple(Entry(str(UUID(int=n)), names[n % 3], 2**31 - 1) for n in range(10)),
     )
 
     assert Board.from_json(largest.to_json()) == largest
+
+
+def test_main_is_written_without_its_name_as_earlier_releases_read_it() -> None:
+    text = a_board(7, 1500).to_json()
+
+    assert orjson.loads(text).keys() == {"version", "timestamp", "topUsers"}
+    assert Board.from_json(text).board_id == MAIN
+
+
+def test_every_other_board_is_written_with_its_name() -> None:
+    weekly = replace(a_board(7, 1500), board_id=BoardId("weekly-2"))
+
+    assert Board.from_json(weekly.to_json()) == weekly
+
+
+@pytest.mark.parametrize("board_id", ["", "-a", "a-", "A", "a_b", "a" * 51, "a\n", 1, None, ["a"]])
+def test_a_board_id_that_no_board_can_have_is_refused(board_id: object) -> None:
+    with pytest.raises(ValueError, match="boardId"):
+        Board.from_json(orjson.dumps({**GOOD, "boardId": board_id}))
 
 
 def test_clients_see_the_board_as_the_specification_writes_it() -> None:
@@ -133,8 +154,8 @@ def test_clients_see_the_board_as_the_specification_writes_it() -> None:
 def test_the_timestamp_is_in_utc_and_without_fractions() -> None:
     in_delhi = datetime(2024, 12, 9, 20, 0, 45, 999_999, timezone(timedelta(hours=5, minutes=30)))
 
-    assert Board(1, in_delhi, ()).timestamp == "2024-12-09T14:30:45Z"
-    assert Board(1, in_delhi.astimezone(UTC), ()).timestamp == "2024-12-09T14:30:45Z"
+    assert Board(MAIN, 1, in_delhi, ()).timestamp == "2024-12-09T14:30:45Z"
+    assert Board(MAIN, 1, in_delhi.astimezone(UTC), ()).timestamp == "2024-12-09T14:30:45Z"
 
 
 def test_the_key_of_a_submission_is_what_may_be_granted_once() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from scoreboard.api.docs.descriptions import Answer, Event, example_of
 from scoreboard.api.schemas import ClosingSchema, ConnectedSchema, EntrySchema, ScoreUpdateSchema
 from scoreboard.live.frames import HEARTBEAT, closing, opening, score_update
-from scoreboard.model import Board, Entry
+from scoreboard.model import MAIN, Board, Entry
 
 CONNECTED: Final = Event("connected", ConnectedSchema(), "The stream is open.")
 SCORE_UPDATE: Final = Event(
@@ -63,6 +63,7 @@ def _transcript() -> str:
     """How a stream looks, written by the functions that write the real one."""
     entry = example_of(EntrySchema())
     board = Board(
+        board_id=MAIN,
         version=42,
         changed_at=datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC),
         entries=(Entry(entry["userId"], entry["username"], entry["score"]),),
