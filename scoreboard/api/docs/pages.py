@@ -42,72 +42,69 @@ _KEEP_FOR_A_YEAR: Final = {"Cache-Control": "public, max-age=31536000, immutable
 
 
 def add_docs(app: web.Application) -> None:
-    """Describe the routes that are there by now, and serve the description."""
+    """Describe the routes that the application has now, and serve the description."""
     app[DOCUMENT] = openapi.build(app)
-    page, document = _Page(), _Document(app[DOCUMENT])
-    app.router.add_get(_PAGE_PATH, page.show)
-    app.router.add_get(f"{_PAGE_PATH}/", page.show)
-    app.router.add_get(_DOCUMENT_PATH, document.show)
-    app.router.add_get(f"{page.assets_path}/{{name}}", page.asset)
+    pages = _Pages(app[DOCUMENT])
+    app.router.add_get(_PAGE_PATH, pages.page)
+    app.router.add_get(f"{_PAGE_PATH}/", pages.page)
+    app.router.add_get(_DOCUMENT_PATH, pages.document)
+    app.router.add_get(f"{pages.assets_path}/{{name}}", pages.asset)
 
 
-class _Document:
-    """The document, encoded once."""
+class _Pages:
+    """The handlers, with what they send in memory: the document, Swagger UI's page, and the files
+    that the page names.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._file = File.of(JSON, orjson.dumps(document))
-
-    async def show(self, request: web.Request) -> web.StreamResponse:
-        """The OpenAPI document of this process's role."""
-        return await send(request, self._file, {**_REVALIDATE, **_NO_CONTENT_ALLOWED})
-
-
-class _Page:
-    """Swagger UI: its page, and the files that the page names."""
-
-    def __init__(self) -> None:
+        self._document = File.of(JSON, orjson.dumps(document))
         version = (_SWAGGER_UI / "VERSION").read_text(encoding="utf-8").strip()
         # The version is in the path, so that caches may keep the files for good.
         self.assets_path = f"{_PAGE_PATH}/swagger-ui-{version}"
-        html = self._filled_in()
-        self._file = File.of(_TYPES[".html"], html.encode())
+        html = _swagger_ui(self.assets_path)
+        self._page = File.of(_TYPES[".html"], html.encode())
         self._policy = _policy(html)
         names = re.findall(rf'"{re.escape(self.assets_path)}/([\w.-]+)"', html)
         self._assets = {name: _shipped(_SWAGGER_UI / name) for name in names}
 
-    async def show(self, request: web.Request) -> web.StreamResponse:
-        """The page."""
+    async def document(self, request: web.Request) -> web.StreamResponse:
+        """The OpenAPI document of this process's role."""
+        return await send(request, self._document, {**_REVALIDATE, **_NO_CONTENT_ALLOWED})
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """Swagger UI."""
         headers = {"Content-Security-Policy": self._policy, **_REVALIDATE}
-        return await send(request, self._file, headers)
+        return await send(request, self._page, headers)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
-        """A file that the page names. The package has others; they are not for the public."""
+        """A file that the page names. The package has others, which are not for the public. Raises
+        NotFound.
+        """
         name = request.match_info["name"]
         if name not in self._assets:
             raise NotFound
         headers = {**_KEEP_FOR_A_YEAR, **_NO_CONTENT_ALLOWED}
         return await send(request, self._assets[name], headers, in_parts=True)
 
-    def _filled_in(self) -> str:
-        template = Template((_SWAGGER_UI / "index.html").read_text(encoding="utf-8"))
-        html = template.substitute(
-            path=_DOCUMENT_PATH,
-            static=self.assets_path,
-            layout="BaseLayout",  # without the field that loads any other document
-        )
-        return html.replace("<title>Swagger UI</title>", "<title>Scoreboard API</title>")
+
+def _swagger_ui(assets_path: str) -> str:
+    html = Template((_SWAGGER_UI / "index.html").read_text(encoding="utf-8")).substitute(
+        path=_DOCUMENT_PATH,
+        static=assets_path,
+        layout="BaseLayout",  # without the field that loads any other document
+    )
+    return html.replace("<title>Swagger UI</title>", "<title>Scoreboard API</title>")
 
 
 @cache
 def _shipped(path: Path) -> File:
-    """A file of the package, read and tagged once a process: the largest has 1.5 MB."""
+    """A file of the package, read and tagged once in a process: the largest has 1.5 MB."""
     return File.of(_TYPES[path.suffix], path.read_bytes())
 
 
 def _policy(html: str) -> str:
-    """Allow the inline scripts of this page by their hashes, and else only our own files.
-
-    Swagger UI's style sheet has its icons in `data:` URLs, and its parts carry style attributes.
+    """Allow the inline scripts of this page by their hashes, and otherwise our own files alone. The
+    icons of Swagger UI's style sheet are `data:` URLs.
     """
     scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
