@@ -15,13 +15,12 @@ from typing import Any, Final
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from scoreboard import errors
 from scoreboard.api.docs.descriptions import operation_of
+from scoreboard.api.docs.openapi import error_kinds
 from scoreboard.app import create_app
 from scoreboard.cli import declared
 from scoreboard.configuration.settings import SettingsSchema
 from scoreboard.configuration.sources import PREFIX, config_directory, load
-from scoreboard.errors import ScoreboardError
 from scoreboard.fitness import statements as fitness
 from scoreboard.operations.metrics import Metrics
 
@@ -65,12 +64,9 @@ def endpoints_table() -> str:
 
 def errors_table() -> str:
     """Every machine code with its status and message, in the order of statuses."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    known = [kind for kind in kinds if issubclass(kind, ScoreboardError)]
-    known.sort(key=lambda kind: (kind.status, kind.code))
     return _table(
         ("status", "code", "message"),
-        ((str(kind.status), _code(kind.code), kind.message) for kind in known),
+        ((str(kind.status), _code(kind.code), kind.message) for kind in error_kinds()),
     )
 
 

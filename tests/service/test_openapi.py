@@ -212,8 +212,8 @@ async def test_handlers_validate_with_the_schema_that_they_document(
 
     operation = operation_of(handler)
     assert operation is not None
-    # The very object, both in our notes and in what apigami made the component from.
-    assert used == [operation.body] == [kept.schema for kept in handler.__schemas__]
+    assert len(used) == 1
+    assert used[0] is operation.body  # from which the document is made
 
 
 def test_the_stream_example_holds_every_event_and_its_data_satisfies_its_schema(

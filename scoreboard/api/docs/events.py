@@ -44,7 +44,7 @@ The answer never ends by itself, so *Try it out* on this page cannot show it. Us
 def stream_answer() -> Answer:
     """The open stream."""
     events = "\n".join(
-        f"- `{event.name}` ({schema_name(event)}): {event.description}" for event in EVENTS
+        f"- `{event.name}` ({event.component}): {event.description}" for event in EVENTS
     )
     return Answer(
         description=_NOTES.format(events=events),
@@ -54,13 +54,8 @@ def stream_answer() -> Answer:
     )
 
 
-def schema_name(event: Event) -> str:
-    """The name of the component that the event's data satisfies."""
-    return type(event.data).__name__.removesuffix("Schema")
-
-
 def _transcript() -> str:
-    """How a stream looks, written by the functions that write the real one."""
+    """A stream as a client reads it, written by the functions that write the real ones."""
     entry = example_of(EntrySchema())
     board = Board(
         board_id=MAIN,

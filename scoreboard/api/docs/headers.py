@@ -10,10 +10,6 @@ def _field(description: str, example: str | int) -> dict[str, Any]:
     return {"description": description, "schema": {"type": kind}, "example": example}
 
 
-def _parameter(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}}
-
-
 HEADERS: Final = {
     "X-Request-ID": _field("The request's id in our log; yours, if you sent one.", "8f14e45f"),
     "RateLimit-Limit": _field("Requests per period, of the tightest limit that holds.", 600),
@@ -37,8 +33,11 @@ HEADERS_OF_ALL: Final = (
 )
 # Without examples, which Swagger UI would send: a 304, or everybody in one trace.
 PARAMETERS: Final = {
-    "If-None-Match": _parameter('The ETag of the board that you have, as `"42"`.'),
-    "traceparent": _parameter(
-        "The trace to carry on (W3C Trace Context); it goes with the event to every instance."
-    ),
+    name: {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+    for name, description in {
+        "If-None-Match": 'The ETag of the board that you have, as `"42"`.',
+        "traceparent": (
+            "The trace to carry on (W3C Trace Context); it goes with the event to every instance."
+        ),
+    }.items()
 }

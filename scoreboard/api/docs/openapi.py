@@ -1,28 +1,28 @@
-"""Builds the OpenAPI document: aiohttp-apigami makes operations and components from the schemas,
-and what it has no words for is written in here, from each handler's `Operation`.
+"""Builds the OpenAPI document from each handler's `Operation`; apispec makes components of the
+schemas.
 """
 
 from __future__ import annotations
 
 import html
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
-from aiohttp_apigami import AiohttpApiSpec, setup_aiohttp_apispec
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema
 
 from scoreboard import __version__, errors
-from scoreboard.api import schemas
 from scoreboard.api.docs.descriptions import Answer, Operation, example_of, operation_of
-from scoreboard.api.docs.events import schema_name
 from scoreboard.api.docs.headers import HEADERS, HEADERS_OF_ALL, PARAMETERS
 from scoreboard.api.http.replies import JSON, refusal
+from scoreboard.api.schemas import ErrorSchema
 from scoreboard.errors import ScoreboardError
 
-VERSION: Final = "3.0.3"
-
+_VERSION: Final = "3.0.3"
 _TAGS: Final = {
     "Actions": "Complete actions; each counts once per user.",
     "Leaderboard": "The top 10, to read or to follow.",
@@ -35,8 +35,11 @@ _SECURITY_SCHEME: Final = {
     "bearerFormat": "JWT",
     "description": "The `accessToken` that `POST /api/auth/login` answers with.",
 }
-
-
+_SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
+    "none": [],
+    "optional": [{}, {"bearerAuth": []}],
+    "required": [{"bearerAuth": []}],
+}
 _INTRODUCTION: Final = """\
 Grants each action to each user once, and shows everybody the top 10 as it changes.
 
@@ -58,150 +61,157 @@ are given once.
 
 def build(app: web.Application) -> dict[str, Any]:
     """Describe the routes that the application has now."""
-    operations = _operations(app)
-    apigami = _apigami(app, operations.values())
-    for operation in operations.values():
-        _add_event_schemas(apigami, operation)
-    document = apigami.swagger_dict()
-    for (path, method), operation in operations.items():
-        _complete(document["paths"][path][method], operation)
-    _mark_aliases(document)
-    _explain_components(document)
-    return document
-
-
-def _operations(app: web.Application) -> dict[tuple[str, str], Operation]:
-    return {
-        (route.resource.canonical, route.method.lower()): operation
+    routes = [
+        (route.resource.canonical, route.method.lower(), route.handler, operation)
         for route in app.router.routes()
         if route.resource is not None and (operation := operation_of(route.handler)) is not None
-    }
+    ]
+    operations = [operation for *_, operation in routes]
+    spec = _without_paths(tags={operation.tag for operation in operations})
+    first_paths: dict[str, str] = {}
+    for path, method, handler, operation in routes:
+        described = _operation(operation, handler)
+        first = first_paths.setdefault(operation.operation_id, path)
+        if first != path:
+            described["operationId"] += "Alias"
+            described |= {"summary": f"The same as {first}", "deprecated": True}
+        spec.path(path, operations={method: described})
+    # No response refers to what only a stream carries.
+    for event in {event.name: event for each in operations for event in each.events}.values():
+        spec.components.schema(event.component, schema=event.data)
+    return spec.to_dict()
 
 
-def _apigami(app: web.Application, operations: Iterable[Operation]) -> AiohttpApiSpec:
-    """Let apigami read the routes. Its own pages stay off (no `url`): `docs` serves them, with a
-    Content-Security-Policy. Its error callback stays unset: it would hold for every application of
-    the process, and `replies.read_json` validates anyway.
-    """
-    used = {operation.tag for operation in operations}
-    with warnings.catch_warnings():
-        # It keeps the document under a plain string as well.
-        warnings.simplefilter("ignore", web.NotAppKeyWarning)
-        return setup_aiohttp_apispec(
-            app,
-            title="Scoreboard",
-            version=__version__,
-            openapi_version=VERSION,
-            url="",
-            in_place=True,
-            generate_spec=True,
-            info={"description": _INTRODUCTION + _error_table()},
-            servers=[{"url": "/"}],
-            tags=[{"name": name, "description": _TAGS[name]} for name in _TAGS if name in used],
-            components={
-                "securitySchemes": {"bearerAuth": _SECURITY_SCHEME},
-                "headers": HEADERS,
-                "parameters": {
-                    name: {"name": name, "in": "header", **parameter}
-                    for name, parameter in PARAMETERS.items()
-                },
-            },
-        )
-
-
-def _error_table() -> str:
+def error_kinds() -> list[type[ScoreboardError]]:
+    """Every error that a client may meet, in the order of statuses and codes."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    found = [kind for kind in kinds if issubclass(kind, ScoreboardError)]
-    found.sort(key=lambda kind: (kind.status, kind.code))
-    rows = (f"| `{kind.code}` | {kind.status} | {_text(kind.message)} |\n" for kind in found)
-    return "".join(rows) + "\n</details>\n"
+    return sorted(
+        (kind for kind in kinds if issubclass(kind, ScoreboardError)),
+        key=lambda kind: (kind.status, kind.code),
+    )
 
 
-def _add_event_schemas(apigami: AiohttpApiSpec, operation: Operation) -> None:
-    """Make components of what only a stream carries, which no response refers to."""
-    for event in operation.events:
-        name = schema_name(event)
-        if name not in apigami.spec.components.schemas:
-            apigami.spec.components.schema(name, schema=event.data)
+class _Plugin(MarshmallowPlugin):
+    """Gives each component its schema's docstring, and leaves it open, because answers may gain
+    members.
+    """
+
+    def schema_helper(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        component: dict[str, Any]
+        component = super().schema_helper(*args, **kwargs)  # type: ignore[no-untyped-call]
+        component.pop("additionalProperties", None)
+        return component | {"description": inspect.getdoc(kwargs["schema"])}
 
 
-def _complete(described: dict[str, Any], operation: Operation) -> None:
-    """Write into an operation what apigami left out, and drop what OpenAPI 3 does not know."""
-    described.pop("produces")
-    headers = [_ref("parameters", name) for name in operation.parameters]
-    described["parameters"] = [*described.get("parameters", ()), *headers]
+def _without_paths(tags: Collection[str]) -> APISpec:
+    table = "".join(
+        f"| `{kind.code}` | {kind.status} | {_text(kind.message)} |\n" for kind in error_kinds()
+    )
+    spec = APISpec(
+        "Scoreboard",
+        __version__,
+        _VERSION,
+        plugins=[_Plugin()],
+        info={"description": f"{_INTRODUCTION}{table}\n</details>\n"},
+        servers=[{"url": "/"}],
+        tags=[{"name": name, "description": _TAGS[name]} for name in _TAGS if name in tags],
+        components={
+            "securitySchemes": {"bearerAuth": _SECURITY_SCHEME},
+            "headers": HEADERS,
+            "parameters": PARAMETERS,
+        },
+    )
+    spec.components.schema("Error", schema=ErrorSchema())
+    return spec
+
+
+def _operation(operation: Operation, handler: Callable[..., Any]) -> dict[str, Any]:
+    """An operation object. apispec puts references in the place of schemas and of the names of
+    headers and parameters.
+    """
+    query = [] if operation.query is None else [{"in": "query", "schema": operation.query}]
+    described: dict[str, Any] = {"parameters": [*query, *operation.parameters]}
     if operation.body is not None:
-        described["requestBody"]["content"][JSON]["example"] = example_of(operation.body)
-    if operation.events:
-        described["x-events"] = _events(operation)
-    described["responses"] = _responses(described["responses"], operation)
-
-
-def _events(operation: Operation) -> dict[str, Any]:
-    return {
-        event.name: {
-            "description": event.description,
-            "data": _ref("schemas", schema_name(event)),
-        }
-        for event in operation.events
+        described["requestBody"] = {"content": _json(operation.body), "required": True}
+    described |= {
+        "responses": _responses(operation),
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": inspect.getdoc(handler),
+        "operationId": operation.operation_id,
+        "security": _SECURITY[operation.authorization],
     }
+    if operation.events:
+        described["x-events"] = {
+            event.name: {
+                "description": event.description,
+                "data": {"$ref": f"#/components/schemas/{event.component}"},
+            }
+            for event in operation.events
+        }
+    return described
 
 
-def _responses(made: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
-    """All responses; `made` are those of apigami, which know their schemas."""
-    responses = {status: _refusal(found) for status, found in operation.refusals().items()}
+def _responses(operation: Operation) -> dict[str, Any]:
+    responses = {
+        status: _refusal(together.values()) for status, together in operation.refusals().items()
+    }
     for status, answer in operation.answers.items():
-        response = _answer(answer, made.get(str(status), {}))
-        if status in responses:
-            response = _either(response, responses[status])
-        responses[status] = response
+        refused = responses.get(status)
+        responses[status] = _answer(answer) if refused is None else _either(answer, refused)
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _answer(answer: Answer, made: Mapping[str, Any]) -> dict[str, Any]:
-    response = {
+def _answer(answer: Answer) -> dict[str, Any]:
+    response: dict[str, Any] = {
         "description": answer.explain(),
-        "headers": _header_refs(*(() if answer.shared else HEADERS_OF_ALL), *answer.headers),
+        "headers": _named(*(() if answer.shared else HEADERS_OF_ALL), *answer.headers),
     }
     if answer.schema is not None:
-        schema = made["content"][JSON]["schema"]
-        response["content"] = {JSON: {"schema": schema, "example": example_of(answer.schema)}}
+        response["content"] = _json(answer.schema)
     elif answer.media_type:
         text = {"schema": {"type": "string"}, "example": answer.example}
         response["content"] = {answer.media_type: text}
     if answer.links:
-        response["links"] = {name: _link(name, members) for name, members in answer.links.items()}
+        response["links"] = {
+            operation_id: {
+                "operationId": operation_id,
+                "requestBody": {
+                    member: f"$response.body#/{source}" for member, source in members.items()
+                },
+            }
+            for operation_id, members in answer.links.items()
+        }
     return response
 
 
-def _link(operation_id: str, members: Mapping[str, str]) -> dict[str, Any]:
-    body = {member: f"$response.body#/{source}" for member, source in members.items()}
-    return {"operationId": operation_id, "requestBody": body}
-
-
-def _refusal(found: Sequence[ScoreboardError]) -> dict[str, Any]:
-    """The errors that share a status: each with its code and the very answer that a client gets."""
-    codes = [error.code for error in found]
-    narrowed = {"properties": {"code": {"type": "string", "enum": codes}}}
-    names = [name for error in found for name in error.headers]
+def _refusal(together: Collection[ScoreboardError]) -> dict[str, Any]:
+    """The errors that share a status: each with its code, and as its example the very answer that a
+    client gets.
+    """
+    codes = {"type": "string", "enum": [error.code for error in together]}
     return {
-        "description": "\n".join(f"- `{error.code}`: {_text(error.message)}" for error in found),
-        "headers": _header_refs(*HEADERS_OF_ALL, *names),
+        "description": "\n".join(f"- `{error.code}`: {_text(error.message)}" for error in together),
+        "headers": _named(*HEADERS_OF_ALL, *(name for error in together for name in error.headers)),
         "content": {
             JSON: {
-                "schema": {"allOf": [_ref("schemas", "Error"), narrowed]},
-                "examples": {error.code: {"value": _body(error)} for error in found},
+                "schema": {"allOf": ["Error", {"properties": {"code": codes}}]},
+                "examples": {
+                    error.code: {"value": orjson.loads(refusal(error).text or "null")}
+                    for error in together
+                },
             }
         },
     }
 
 
-def _either(answer: Mapping[str, Any], refused: Mapping[str, Any]) -> dict[str, Any]:
+def _either(answer: Answer, refused: Mapping[str, Any]) -> dict[str, Any]:
     """A status that an answer and errors have in common, as 503 of the readiness probe."""
-    one, other = answer["content"][JSON], refused["content"][JSON]
+    response = _answer(answer)
+    one, other = response["content"][JSON], refused["content"][JSON]
     return {
-        "description": f"{answer['description']}\n\nOr:\n\n{refused['description']}",
-        "headers": answer["headers"] | refused["headers"],
+        "description": f"{response['description']}\n\nOr:\n\n{refused['description']}",
+        "headers": response["headers"] | refused["headers"],
         "content": {
             JSON: {
                 "schema": {"anyOf": [one["schema"], other["schema"]]},
@@ -211,10 +221,8 @@ def _either(answer: Mapping[str, Any], refused: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _body(error: ScoreboardError) -> Any:
-    """What the service answers, from the function that answers it."""
-    body = refusal(error).body
-    return orjson.loads(body) if isinstance(body, bytes) else None
+def _json(schema: Schema) -> dict[str, Any]:
+    return {JSON: {"schema": schema, "example": example_of(schema)}}
 
 
 def _text(message: str) -> str:
@@ -222,28 +230,6 @@ def _text(message: str) -> str:
     return html.escape(message, quote=False)
 
 
-def _header_refs(*names: str) -> dict[str, Any]:
-    return {name: _ref("headers", name) for name in names}
-
-
-def _ref(kind: str, name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/{kind}/{name}"}
-
-
-def _mark_aliases(document: Mapping[str, Any]) -> None:
-    """Deprecate a handler's second path, and give it an operationId of its own."""
-    first_paths: dict[str, str] = {}
-    for path, item in document["paths"].items():
-        for described in item.values():
-            first = first_paths.setdefault(described["operationId"], path)
-            if first != path:
-                described["operationId"] += "Alias"
-                described["summary"] = f"The same as {first}"
-                described["deprecated"] = True
-
-
-def _explain_components(document: Mapping[str, Any]) -> None:
-    """Give each component its schema's docstring, and leave it open: members may be added."""
-    for name, component in document["components"]["schemas"].items():
-        component.pop("additionalProperties", None)
-        component.setdefault("description", getattr(schemas, f"{name}Schema").__doc__)
+def _named(*names: str) -> dict[str, str]:
+    """Headers by name, which apispec makes references of."""
+    return dict(zip(names, names, strict=True))
