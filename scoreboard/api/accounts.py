@@ -19,7 +19,7 @@ from scoreboard.api.http.limits import (
     may_guess,
 )
 from scoreboard.api.http.replies import read_json, reply
-from scoreboard.api.schemas import (
+from scoreboard.api.schemas.accounts import (
     DoneSchema,
     LoginSchema,
     PasswordChangeSchema,

@@ -13,7 +13,12 @@ from scoreboard.api.http.etags import is_known
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import read_json, read_query, reply
 from scoreboard.api.http.tracing import traceparent
-from scoreboard.api.schemas import ActionsSchema, GrantedSchema, PageSchema, SubmissionSchema
+from scoreboard.api.schemas.actions import (
+    ActionsSchema,
+    GrantedSchema,
+    PageSchema,
+    SubmissionSchema,
+)
 from scoreboard.errors import (
     ActionDisabled,
     AlreadyGranted,

@@ -18,7 +18,7 @@ from scoreboard.api.http.etags import is_known
 from scoreboard.api.http.identity import reader
 from scoreboard.api.http.limits import board_seen
 from scoreboard.api.http.prepared import Prepared
-from scoreboard.api.schemas import LeaderboardSchema
+from scoreboard.api.schemas.leaderboard import LeaderboardSchema
 from scoreboard.configuration.settings import Settings
 from scoreboard.errors import (
     LedgerUnavailable,

@@ -7,7 +7,7 @@ from aiohttp import web
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import reply
-from scoreboard.api.schemas import MeSchema
+from scoreboard.api.schemas.leaderboard import MeSchema
 from scoreboard.errors import LedgerUnavailable, UnknownUser
 from scoreboard.keys import STANDINGS
 

@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.replies import reply
-from scoreboard.api.schemas import LivenessSchema, ReadinessSchema
+from scoreboard.api.schemas.operations import LivenessSchema, ReadinessSchema
 from scoreboard.keys import HEALTH, METRICS, SETTINGS
 
 

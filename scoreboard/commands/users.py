@@ -17,7 +17,7 @@ from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.users import NOBODY, Account, good_username, refusing_taken
-from scoreboard.api.schemas import RegistrationSchema
+from scoreboard.api.schemas.accounts import RegistrationSchema
 from scoreboard.commands import user_list
 from scoreboard.configuration import handed_over
 from scoreboard.configuration import sources as configuration

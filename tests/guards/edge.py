@@ -27,7 +27,7 @@ EDGE: Final = (
     ),
     Guard(
         "a number in a query is digits",
-        "scoreboard/api/schemas.py",
+        "scoreboard/api/schemas/members.py",
         "        if not isinstance(value, str) or not _NUMBER.fullmatch(value):\n",
         "        if False:\n",
         "tests/service/test_queries.py::"

@@ -17,9 +17,10 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from openapi_spec_validator import validate
 
 from scoreboard import __version__, errors, keys
-from scoreboard.api import accounts, actions, schemas
+from scoreboard.api import accounts, actions
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.pages import DOCUMENT
+from scoreboard.api.schemas.leaderboard import ScoreUpdateSchema
 from scoreboard.app import create_app
 from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, ScoreboardError
 from tests.eventually import eventually
@@ -232,7 +233,7 @@ def test_the_stream_example_holds_every_event_and_its_data_satisfies_its_schema(
     assert re.search(r"^id: \d+\nevent: score:update$", content["example"], re.MULTILINE)
     described = document["components"]["schemas"]["ScoreUpdate"]
     assert set(described["properties"]) == {
-        field.data_key or name for name, field in schemas.ScoreUpdateSchema().fields.items()
+        field.data_key or name for name, field in ScoreUpdateSchema().fields.items()
     }
 
 

@@ -12,24 +12,8 @@ from typing import Any, Final, Literal, TypeVar
 from aiohttp import web
 from marshmallow import Schema, fields
 
-from scoreboard.errors import (
-    BodyTooLarge,
-    BodyTooSlow,
-    ExpectationFailed,
-    ExpiredToken,
-    InvalidPayload,
-    InvalidToken,
-    MalformedBody,
-    NotAuthorized,
-    Overloaded,
-    RateLimited,
-    RevokedToken,
-    ScoreboardError,
-    ShuttingDown,
-    UnknownUser,
-    UnsupportedEncoding,
-    UnsupportedMediaType,
-)
+from scoreboard import errors
+from scoreboard.errors import ScoreboardError
 
 HandlerT = TypeVar("HandlerT", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
@@ -38,25 +22,25 @@ Authorization = Literal["none", "optional", "required"]
 _ATTRIBUTE: Final = "__operation__"
 _Errors = Sequence[type[ScoreboardError] | ScoreboardError]
 _ERRORS_OF_TOKENS: Final[_Errors] = (
-    NotAuthorized,
-    InvalidToken,
-    ExpiredToken,
-    RevokedToken,
-    UnknownUser,
+    errors.NotAuthorized,
+    errors.InvalidToken,
+    errors.ExpiredToken,
+    errors.RevokedToken,
+    errors.UnknownUser,
 )
 _ERRORS_OF_BODIES: Final[_Errors] = (
-    MalformedBody,
-    BodyTooSlow,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    UnsupportedEncoding,
-    ExpectationFailed,
+    errors.MalformedBody,
+    errors.BodyTooSlow,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.UnsupportedEncoding,
+    errors.ExpectationFailed,
 )
 # The limiter stands before every route, and is itself a queue that can be full or closed.
 _ERRORS_OF_ALL: Final[_Errors] = (
-    RateLimited(headers={"Retry-After": "1"}),
-    Overloaded,
-    ShuttingDown,
+    errors.RateLimited(headers={"Retry-After": "1"}),
+    errors.Overloaded,
+    errors.ShuttingDown,
     ScoreboardError,
 )
 
@@ -122,13 +106,13 @@ class Operation:
 
     def refusals(self) -> dict[int, dict[str, ScoreboardError]]:
         """Every error that this route answers with: by status, then by code."""
-        errors = [*self.errors]
+        listed = [*self.errors]
         if self.authorization != "none":
-            errors += _ERRORS_OF_TOKENS
+            listed += _ERRORS_OF_TOKENS
         if self.body is not None:
-            errors += [InvalidPayload(self.body.validate({})), *_ERRORS_OF_BODIES]
+            listed += [errors.InvalidPayload(self.body.validate({})), *_ERRORS_OF_BODIES]
         by_status: dict[int, dict[str, ScoreboardError]] = {}
-        for error in (*errors, *_ERRORS_OF_ALL):
+        for error in (*listed, *_ERRORS_OF_ALL):
             instance = error() if isinstance(error, type) else error
             by_status.setdefault(instance.status, {}).setdefault(instance.code, instance)
         return by_status

@@ -6,7 +6,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from scoreboard.api.docs.descriptions import Answer, Event, example_of
-from scoreboard.api.schemas import ClosingSchema, ConnectedSchema, EntrySchema, ScoreUpdateSchema
+from scoreboard.api.schemas.leaderboard import (
+    ClosingSchema,
+    ConnectedSchema,
+    EntrySchema,
+    ScoreUpdateSchema,
+)
 from scoreboard.live.frames import HEARTBEAT, closing, opening, score_update
 from scoreboard.model import MAIN, Board, Entry
 

@@ -19,7 +19,7 @@ from scoreboard import __version__, errors
 from scoreboard.api.docs.descriptions import Answer, Operation, example_of, operation_of
 from scoreboard.api.docs.headers import HEADERS, HEADERS_OF_ALL, PARAMETERS
 from scoreboard.api.http.replies import JSON, refusal
-from scoreboard.api.schemas import ErrorSchema
+from scoreboard.api.schemas.errors import ErrorSchema
 from scoreboard.errors import ScoreboardError
 
 _VERSION: Final = "3.0.3"

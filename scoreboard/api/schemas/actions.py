@@ -1,0 +1,72 @@
+"""The bodies of /api/actions, and the query of its list."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from scoreboard.api.schemas.members import EXAMPLE_TIME, Number, Request, Success, member, text
+
+
+class SubmissionSchema(Request):
+    """The completion of an action."""
+
+    action_id = text(1, 100, "Which action was completed.", "daily-login", data_key="actionId")
+
+
+class PageSchema(Request):
+    """The query of a paged list."""
+
+    after = text(
+        None,
+        100,
+        "The action id behind which the page begins, the `next` of the page before. Given once.",
+        required=False,
+        load_default="",
+    )
+    limit = member(
+        Number,
+        "The size of a page, in digits. Given once.",
+        required=False,
+        load_default=100,
+        validate=validate.Range(1, 1000),
+    )
+
+
+class GrantSchema(Schema):
+    """What was granted."""
+
+    action_id = member(fields.String, "The action.", "daily-login", data_key="actionId")
+    points = member(fields.Integer, "What it was worth.", 10)
+    granted_at = member(fields.DateTime, "When it was granted.", EXAMPLE_TIME, data_key="grantedAt")
+
+
+class NewGrantSchema(GrantSchema):
+    """What was granted, and the score it led to."""
+
+    score = member(fields.Integer, "Your score now.", 1510)
+
+
+class GrantedSchema(Success):
+    """The action was granted and is committed."""
+
+    message = member(fields.String, "Always `Score Updated`.", "Score Updated")
+    data = member(fields.Nested, "The grant.", nested=NewGrantSchema)
+
+
+class ActionSchema(Schema):
+    """Something that can be completed."""
+
+    action_id = member(fields.String, "What to submit.", "daily-login", data_key="actionId")
+    points = member(fields.Integer, "What it is worth.", 10)
+
+
+class ActionsSchema(Success):
+    """A page of the catalogue, in the order of action ids."""
+
+    data = member(fields.List, "The actions.", cls_or_instance=fields.Nested(ActionSchema))
+    next = member(
+        fields.String,
+        "Ask with `after` set to this for the next page; null on the last one.",
+        "daily-login",
+        allow_none=True,
+    )

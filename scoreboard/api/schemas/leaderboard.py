@@ -1,0 +1,99 @@
+"""The bodies of /api/leaderboard and /api/me, and the data of the stream's events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from scoreboard.api.schemas.members import EXAMPLE_TIME, EXAMPLE_USER_ID, Success, member
+from scoreboard.errors import ExpiredToken, RevokedToken, ShuttingDown, UnknownUser
+from scoreboard.live.frames import RENUMBERED
+from scoreboard.model import BOARD_SIZE
+
+
+class EntrySchema(Schema):
+    """One line of the board."""
+
+    user_id = member(fields.UUID, "The user.", EXAMPLE_USER_ID, data_key="userId")
+    score = member(fields.Integer, "The sum of the points granted.", 1500)
+    username = member(fields.String, "The user's name.", "ada")
+
+
+def _entries(description: str, **kwargs: Any) -> Any:
+    return member(
+        fields.List,
+        description,
+        cls_or_instance=fields.Nested(EntrySchema),
+        validate=validate.Length(max=BOARD_SIZE),
+        **kwargs,
+    )
+
+
+class LeaderboardSchema(Success):
+    """The top 10, highest first; ties by who reached the score first, then by userId."""
+
+    data = _entries("At most 10 entries.")
+    version = member(
+        fields.Integer, "Rises with each change; the same number is the ETag and the event id.", 42
+    )
+    timestamp = member(fields.DateTime, "When the board changed last.", EXAMPLE_TIME)
+
+
+class ScoreUpdateSchema(Schema):
+    """The data of a `score:update` event; the event's `id` is the board's version."""
+
+    top_users = _entries("The top 10, highest first.", data_key="topUsers")
+    timestamp = member(fields.DateTime, "When the board changed.", EXAMPLE_TIME)
+
+
+class ConnectedSchema(Schema):
+    """The data of the `connected` event, the first of every stream."""
+
+    message = member(
+        fields.String,
+        "Always `Connected to leaderboard stream`.",
+        "Connected to leaderboard stream",
+    )
+
+
+class ClosingSchema(Schema):
+    """The data of the `closing` event, the last of a stream that the server ends."""
+
+    code = member(
+        fields.String,
+        "Why, for programs.",
+        ShuttingDown.code,
+        validate=validate.OneOf(
+            [kind.code for kind in (ShuttingDown, ExpiredToken, RevokedToken, UnknownUser)]
+            + [RENUMBERED]
+        ),
+    )
+    message = member(fields.String, "Why, for people.", ShuttingDown.message)
+
+
+class StandingSchema(Schema):
+    """Where a user stands."""
+
+    user_id = member(fields.UUID, "Your userId.", EXAMPLE_USER_ID, data_key="userId")
+    username = member(fields.String, "Your user name.", "ada")
+    score = member(fields.Integer, "Your score, 0 before the first grant.", 1510)
+    rank = member(
+        fields.Integer,
+        "Your place, 1 at the top, ties as on the board; null past the 1000th and without a score.",
+        3,
+        allow_none=True,
+    )
+    rank_above = member(
+        fields.Integer,
+        "1000 when your rank is greater than that and not counted; else null.",
+        None,
+        allow_none=True,
+        data_key="rankAbove",
+    )
+
+
+class MeSchema(Success):
+    """Your own standing."""
+
+    data = member(fields.Nested, "You.", nested=StandingSchema)
