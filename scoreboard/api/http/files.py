@@ -1,5 +1,5 @@
-"""A file that is the same for everybody until the next version, sent from memory: whole, in part,
-or not at all to whoever has it (RFC 9110, 13 and 14).
+"""An answer that is the same for everybody until its content changes, sent from memory: whole, in
+part, or not at all to a client that has it (RFC 9110, 13 and 14).
 
 Not aiohttp's FileResponse: its tag is the time at which the file was installed, another one on each
 machine; it keeps its headers, those for caches included, when it refuses; and it takes a tag in
