@@ -91,19 +91,13 @@ class Stream:
         )
 
     async def read(self) -> None:
-        """Parse what comes until the end."""
-        fields: dict[str, str] = {}
+        """Keep what comes until the end."""
         try:
-            async for raw in self.response.content:
-                line = raw.decode().rstrip("\r\n")
-                if line.startswith(":"):
+            async for fields in events_of(self.response):
+                if "" in fields:
                     self.heartbeats += 1
-                elif line:
-                    name, _, value = line.partition(":")
-                    fields[name] = value.removeprefix(" ")
                 else:
                     self._take(fields)
-                    fields = {}
         finally:
             self.ended = True
 
@@ -112,6 +106,23 @@ class Stream:
         if "retry" in fields:
             self.retries.append(int(fields["retry"]))
         self.events.append(Event(fields["event"], json.loads(fields["data"]), fields.get("id")))
+
+
+async def events_of(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, str]]:
+    """Read the events of a stream, each as its fields. A comment counts as an event with one field,
+    which has no name.
+    """
+    fields: dict[str, str] = {}
+    async for raw in response.content:
+        line = raw.decode().rstrip("\r\n")
+        name, _, value = line.partition(":")
+        if line and not name:
+            yield {"": value}
+        elif line:
+            fields[name] = value.removeprefix(" ")
+        else:
+            yield fields
+            fields = {}
 
 
 class Instance:

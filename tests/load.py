@@ -24,7 +24,7 @@ import orjson
 
 from scoreboard.accounts.access import AccessTokens
 from tests.eventually import eventually
-from tests.instances import test_settings
+from tests.instances import events_of, test_settings
 
 Pair = tuple[str, str]
 
@@ -331,7 +331,7 @@ class Load:
 
     async def _listen(self, subscriber: Subscriber, response: aiohttp.ClientResponse) -> None:
         subscriber.begins.append(len(subscriber.versions))
-        async for event in _events(response):
+        async for event in events_of(response):
             if event.get("event") == "closing":
                 subscriber.farewells += 1
             elif event.get("event") == "score:update":
@@ -351,18 +351,6 @@ def _is_honest(reply: Reply, retry_after: str) -> bool:
     if reply.status in (200, NO_ANSWER) or reply.code == "already_granted":
         return True
     return reply.status == 503 and reply.code in _MAY_RETRY and bool(retry_after or not reply.code)
-
-
-async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, str]]:
-    event: dict[str, str] = {}
-    async for raw in response.content:
-        line = raw.decode().rstrip("\r\n")
-        name, _, value = line.partition(":")
-        if line and name:
-            event[name] = value.removeprefix(" ")
-        elif not line:
-            yield event
-            event = {}
 
 
 @asynccontextmanager
