@@ -1,12 +1,10 @@
-"""/docs: the document says what the service does, and the page that shows it needs nobody else."""
+"""The OpenAPI document says what the service does."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -21,11 +19,10 @@ from scoreboard.api import accounts, actions
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.pages import DOCUMENT
 from scoreboard.api.schemas.leaderboard import ScoreUpdateSchema
-from scoreboard.app import create_app
 from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, ScoreboardError
+from tests.document import codes_of, examples_of, make_app, media_types_of, operations_of, resolved
 from tests.eventually import eventually
-from tests.instances import Instance, test_settings
-from tests.service.conftest import Start
+from tests.instances import Instance
 
 # For people, not for programs.
 PAGES = re.compile(r"^/$|^/(assets|client)/|^/docs(/|$)")
@@ -39,12 +36,6 @@ OF_NO_ROUTE = {
 }
 
 
-def make_app(**settings: Any) -> web.Application:
-    """The application as it is served; nothing is connected before it starts."""
-    urls = {"database_url": "postgresql://nowhere/scoreboard", "redis_url": "redis://nowhere"}
-    return create_app(test_settings(**(urls | settings)))
-
-
 @pytest.fixture
 def app() -> web.Application:
     return make_app()
@@ -52,22 +43,7 @@ def app() -> web.Application:
 
 @pytest.fixture
 def document(app: web.Application) -> dict[str, Any]:
-    """The document with each `$ref` replaced by what it refers to."""
-    resolved: dict[str, Any] = _resolved(app[DOCUMENT], app[DOCUMENT])
-    return resolved
-
-
-def _resolved(node: Any, document: Mapping[str, Any]) -> Any:
-    if isinstance(node, list):
-        return [_resolved(item, document) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if isinstance(node.get("$ref"), str):
-        target: Any = document
-        for step in node["$ref"].removeprefix("#/").split("/"):
-            target = target[step]
-        return _resolved(target, document)
-    return {key: _resolved(value, document) for key, value in node.items()}
+    return resolved(app[DOCUMENT])
 
 
 def routes_of(app: web.Application) -> dict[tuple[str, str], web.AbstractRoute]:
@@ -79,35 +55,6 @@ def routes_of(app: web.Application) -> dict[tuple[str, str], web.AbstractRoute]:
         and route.method != "HEAD"
         and not PAGES.match(route.resource.canonical)
     }
-
-
-def operations_of(document: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {
-        (path, method): operation
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-    }
-
-
-def media_types_of(operation: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every body of an operation: what it is, and its media type object."""
-    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        yield f"request {media_type}", content
-    for status, response in operation["responses"].items():
-        for media_type, content in response.get("content", {}).items():
-            yield f"{status} {media_type}", content
-
-
-def examples_of(content: Mapping[str, Any]) -> list[Any]:
-    if "example" in content:
-        return [content["example"]]
-    return [example["value"] for example in content["examples"].values()]
-
-
-def codes_of(response: Mapping[str, Any]) -> dict[str, Any]:
-    """The machine codes of a response, each with its example."""
-    examples = response.get("content", {}).get("application/json", {}).get("examples", {})
-    return {name: example["value"] for name, example in examples.items() if name != "answer"}
 
 
 def check(value: Any, schema: Mapping[str, Any]) -> None:
@@ -329,85 +276,3 @@ async def test_an_instance_that_is_not_ready_answers_as_documented(
 async def read(response: aiohttp.ClientResponse) -> Any:
     is_json = response.content_type == "application/json"
     return await (response.json() if is_json else response.text())
-
-
-# The page
-
-
-def directives(policy: str) -> dict[str, list[str]]:
-    return {name: sources for name, *sources in (part.split() for part in policy.split(";"))}
-
-
-@pytest.mark.parametrize("path", ["/docs", "/docs/"])
-async def test_the_page_is_served_with_and_without_a_slash(instance: Instance, path: str) -> None:
-    async with instance.client.get(path, allow_redirects=False) as response:
-        assert response.status == 200
-        assert response.content_type == "text/html"
-        assert '<div id="swagger-ui">' in await response.text()
-
-
-async def test_the_pages_policy_allows_its_own_script_and_nothing_else_inline(
-    instance: Instance,
-) -> None:
-    async with instance.client.get("/docs") as response:
-        policy = directives(response.headers["Content-Security-Policy"])
-        [script] = re.findall(r"<script>(.*?)</script>", await response.text(), re.DOTALL)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert policy["default-src"] == ["'none'"]
-    assert policy["script-src"] == ["'self'", f"'sha256-{digest}'"]
-    assert policy["style-src"] == ["'self'"]
-    sources = {source for sources in policy.values() for source in sources}
-    assert sources == {"'none'", "'self'", "data:", f"'sha256-{digest}'"}
-
-
-async def test_the_page_names_no_outside_url_and_all_that_it_names_is_there(
-    instance: Instance,
-) -> None:
-    async with instance.client.get("/docs") as response:
-        page = await response.text()
-    named = re.findall(r'(?:src|href|url)(?:=|: )"([^"]+)"', page)
-    assert len(named) == 7
-    assert "://" not in page
-    for url in named:
-        assert url.startswith("/docs/")
-        async with instance.client.get(url) as response:
-            assert response.status == 200, url
-            assert response.headers["Content-Security-Policy"] == "default-src 'none'"
-            assert await response.read()
-
-
-async def test_assets_may_be_kept_for_good_and_the_document_is_asked_for_again(
-    instance: Instance,
-) -> None:
-    async with instance.client.get("/docs") as response:
-        [script, *_] = re.findall(r'src="([^"]+)"', await response.text())
-        assert "no-cache" in response.headers["Cache-Control"]
-    async with instance.client.get(script) as response:
-        assert response.content_type.endswith("/javascript")
-        assert "immutable" in response.headers["Cache-Control"]
-    async with instance.client.get("/docs/openapi.json") as response:
-        assert await response.json() == instance.app[DOCUMENT]
-        assert "no-cache" in response.headers["Cache-Control"]
-        etag = response.headers["ETag"]
-    async with instance.client.get(
-        "/docs/openapi.json", headers={"If-None-Match": etag}
-    ) as response:
-        assert response.status == 304
-
-
-async def test_what_the_page_does_not_name_is_not_served(instance: Instance) -> None:
-    async with instance.client.get("/docs") as response:
-        [script, *_] = re.findall(r'src="([^"]+)"', await response.text())
-    folder = script.rpartition("/")[0]
-    for name in ("index.html", "swagger-ui.js", "VERSION", "..%2F__init__.py", ""):
-        async with instance.client.get(f"{folder}/{name}") as response:
-            assert (response.status, (await response.json())["code"]) == (404, "not_found")
-
-
-async def test_the_docs_count_against_the_rate_limit(start: Start) -> None:
-    limited = await start(rate_limit_per_ip="2/minute")
-    for path in ("/docs", "/docs/openapi.json"):
-        async with limited.client.get(path) as response:
-            assert response.status == 200
-    async with limited.client.get("/docs") as response:
-        assert (response.status, (await response.json())["code"]) == (429, "rate_limited")

@@ -11,8 +11,8 @@ import pytest
 from yarl import URL
 
 from scoreboard.api.docs.pages import DOCUMENT
+from tests.document import make_app
 from tests.instances import Instance
-from tests.service.test_openapi import make_app
 from tests.world import add_actions, add_users
 
 # What caches, trackers, typing errors and clients of streams add.
