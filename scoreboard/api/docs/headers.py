@@ -6,8 +6,8 @@ from typing import Any, Final
 
 
 def _field(description: str, example: str | int) -> dict[str, Any]:
-    kind = "integer" if isinstance(example, int) else "string"
-    return {"description": description, "schema": {"type": kind}, "example": example}
+    json_type = "integer" if isinstance(example, int) else "string"
+    return {"description": description, "schema": {"type": json_type}, "example": example}
 
 
 HEADERS: Final = {

@@ -1,3 +1,5 @@
-"""The shapes of all bodies, by resource: handlers validate what comes in with them, and the OpenAPI
-document is made from them. They know no request and no handler.
+"""The shapes of all bodies, by resource.
+
+Before it: the handlers, which validate requests with them, and `docs`, which makes components of
+them. After it: the rules of names, and the model. It knows no request and no handler.
 """
