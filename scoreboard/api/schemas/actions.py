@@ -5,12 +5,15 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from scoreboard.api.schemas.members import EXAMPLE_TIME, Number, Request, Success, member, text
+from scoreboard.scoring.action_ids import ACTION_ID_CHARS_MAX
 
 
 class SubmissionSchema(Request):
     """The completion of an action."""
 
-    action_id = text(1, 100, "Which action was completed.", "daily-login", data_key="actionId")
+    action_id = text(
+        1, ACTION_ID_CHARS_MAX, "Which action was completed.", "daily-login", data_key="actionId"
+    )
 
 
 class PageSchema(Request):
@@ -18,7 +21,7 @@ class PageSchema(Request):
 
     after = text(
         None,
-        100,
+        ACTION_ID_CHARS_MAX,
         "The action id behind which the page begins, the `next` of the page before. Given once.",
         required=False,
         load_default="",
