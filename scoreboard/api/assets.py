@@ -3,6 +3,9 @@
 A file refers to another as `"./name"`. The name that is served carries the hash of the content, and
 the references carry that name, so a hash changes with whatever lies beneath it and a cache may keep
 a file for good. No build step, and nothing is read or compressed while requests are served.
+
+The modules of `web/client/` are served as one: other people's pages get the client by one request
+under an address that stays, and never modules of two releases.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Final
 
+_CLIENT: Final = "scoreboard-client.js"
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -23,6 +28,9 @@ _TYPES: Final = {
     "ts": "text/plain; charset=utf-8",  # browsers show it; compilers do not care
 }
 _REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|svg))"')
+_IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w-]+\.js)";\n', re.MULTILINE)
+_EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
 
 
@@ -63,10 +71,32 @@ class Assets:
 def load() -> Assets:
     """Read the package's files."""
     folder = resources.files("scoreboard").joinpath("web")
-    sources = {
-        path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()
-    }
-    return build(sources)
+    client = _read(folder / "client")
+    types = {name: text for name, text in client.items() if name.endswith(".ts")}
+    joined = {_CLIENT: join(client, _CLIENT)}
+    return build(_read(folder) | types | joined)
+
+
+def _read(folder: Traversable) -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in folder.iterdir() if path.is_file()}
+
+
+def join(modules: Mapping[str, str], entry: str) -> str:
+    """Make one module of `entry` and all that it imports, with the exports and the comments of
+    `entry` alone. A name is declared in one module only, or browsers refuse the result. Raises as
+    `build` does.
+    """
+    joined: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        for imported in _IMPORT.finditer(modules[name]):
+            if imported["name"] not in joined:
+                add(imported["name"])
+        text = _IMPORT.sub("", modules[name])
+        joined[name] = text if name == entry else _COMMENT.sub("", _EXPORT.sub("", text))
+
+    add(entry)
+    return "\n".join(joined.values())
 
 
 def build(sources: Mapping[str, str]) -> Assets:

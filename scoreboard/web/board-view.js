@@ -1,8 +1,5 @@
-/** Draws boards: ten rows of fixed height, and what moved since the one before. */
-
-const RANKS = 10;
-const MOVE_MS = 650;
-const EASING = "cubic-bezier(.2, .8, .2, 1)";
+/** Draws boards: rows of fixed height, and which of them moved. */
+const MOVEMENT = { duration: 650, easing: "cubic-bezier(.2, .8, .2, 1)" };
 const MARKS_MS = 10_000;
 const SPEAK_MS = 4_000;
 
@@ -13,9 +10,11 @@ const SUFFIXES = { one: "st", two: "nd", few: "rd", other: "th" };
 export const ordinal = (rank) => `${numbers.format(rank)}${SUFFIXES[ordinals.select(rank)]}`;
 export const points = (score) => numbers.format(score);
 
+/** A list of rows, at least as many as the page came with. */
 export class BoardView {
   #list;
   #spoken;
+  #size;
   #rows = new Map(); // by userId
   #board = null;
   #userId = null;
@@ -27,6 +26,7 @@ export class BoardView {
 
   constructor(list, spoken) {
     this.#list = list;
+    this.#size = list.children.length;
     this.#spoken = spoken;
   }
 
@@ -39,21 +39,21 @@ export class BoardView {
   show(board) {
     const before = this.#board;
     this.#board = board;
-    const boxes = this.#boxes();
+    const tops = this.#tops();
     this.#fill(board.entries);
     this.#list.classList.remove("waiting");
     this.#list.classList.toggle("fresh-start", board.entries.length === 0);
     this.#past.push({ at: Date.now(), entries: board.entries });
     this.#markMoves();
     if (!before) return;
-    this.#animate(boxes);
+    this.#animate(tops);
     this.#speakSoon(before);
   }
 
   #fill(entries) {
     const rows = entries.map((entry, index) => this.#row(entry, index, entries[0].score));
     this.#rows = new Map(entries.map(({ userId }, index) => [userId, rows[index]]));
-    for (let index = rows.length; index < RANKS; index += 1) rows.push(emptyRow(index));
+    for (let index = rows.length; index < this.#size; index += 1) rows.push(emptyRow(index));
     this.#list.replaceChildren(...rows);
   }
 
@@ -62,7 +62,7 @@ export class BoardView {
     row.classList.toggle("mine", userId === this.#userId);
     row.style.setProperty("--share", leading > 0 ? score / leading : 0);
     const [rank, name, , value] = row.children;
-    // Names are strangers' text: textContent, here and everywhere.
+    // Strangers chose the names: textContent, here and everywhere.
     rank.textContent = index + 1;
     name.firstChild.textContent = username;
     name.title = username;
@@ -71,7 +71,7 @@ export class BoardView {
     return row;
   }
 
-  /** Who rose, fell or came within the last seconds: so a busy board's marks do not flicker. */
+  /** Mark who rose, fell or came within the last seconds, so that marks of a busy board can be read. */
   #markMoves() {
     clearTimeout(this.#marksTimer);
     const since = Date.now() - MARKS_MS;
@@ -82,23 +82,22 @@ export class BoardView {
     this.#marksTimer = setTimeout(() => this.#markMoves(), this.#past[1].at - since);
   }
 
-  #boxes() {
+  #tops() {
     return new Map([...this.#rows].map(([id, row]) => [id, row.getBoundingClientRect().top]));
   }
 
-  /** First, last, invert, play: from where a row is seen now, also in the middle of a movement. */
-  #animate(before) {
+  /** Move each row from where it was seen (`tops` in px), also in the middle of a movement. */
+  #animate(tops) {
     if (this.#stillness.matches || document.hidden) return;
     for (const row of this.#rows.values()) row.getAnimations().forEach((one) => one.cancel());
     for (const [userId, row] of this.#rows) {
-      const from = before.get(userId);
-      const way = from === undefined ? 0 : from - row.getBoundingClientRect().top;
+      const from = tops.get(userId);
       if (from === undefined) enter(row);
-      else if (Math.abs(way) > 1) glide(row, way);
+      else glide(row, from - row.getBoundingClientRect().top);
     }
   }
 
-  /** Screen readers get one sentence now and then, not one for every change. */
+  /** Tell screen readers the changes of some seconds together. */
   #speakSoon(before) {
     this.#unspoken ??= before;
     this.#speakTimer ??= setTimeout(() => {
@@ -115,7 +114,7 @@ function newRow() {
   for (const part of ["rank", "name", "move", "score"]) {
     row.append(Object.assign(document.createElement("span"), { className: part }));
   }
-  row.children[1].append(document.createElement("bdi")); // what it holds cannot turn the line around
+  row.children[1].append(document.createElement("bdi")); // a name cannot turn the line around
   return row;
 }
 
@@ -131,12 +130,12 @@ function hidden(text) {
   return Object.assign(document.createElement("span"), { className: "hidden", textContent: text });
 }
 
-/** How many places each one rose (above 0) or fell; "new" for who was not there. */
+/** By user: how many ranks they rose (above 0) or fell; "new" for those who were not there. */
 function movements(before, after) {
-  const places = new Map(before.map(({ userId }, index) => [userId, index]));
+  const indexes = new Map(before.map(({ userId }, index) => [userId, index]));
   const moves = new Map();
   after.forEach(({ userId }, index) => {
-    const from = places.get(userId);
+    const from = indexes.get(userId);
     if (from === undefined) moves.set(userId, "new");
     else if (from !== index) moves.set(userId, from - index);
   });
@@ -162,24 +161,18 @@ function setMove(cell, move) {
   cell.append(sign, hidden(up ? "up " : "down "), String(Math.abs(move)));
 }
 
-function glide(row, way) {
-  const rises = way > 0;
-  row.animate(
-    [
-      { transform: `translateY(${way}px)`, zIndex: rises ? 1 : 0 },
-      { transform: "none", zIndex: rises ? 1 : 0 },
-    ],
-    { duration: MOVE_MS, easing: EASING },
-  );
+function glide(row, wayPx) {
+  const zIndex = wayPx > 0 ? 1 : 0; // who rises passes in front
+  const from = { transform: `translateY(${wayPx}px)`, zIndex };
+  if (Math.abs(wayPx) > 1) row.animate([from, { transform: "none", zIndex }], MOVEMENT);
 }
 
 function enter(row) {
-  row.animate(
-    [{ opacity: 0, transform: "translateX(2.5rem)" }, { opacity: 1, transform: "none" }],
-    { duration: MOVE_MS, easing: EASING },
-  );
+  const from = { opacity: 0, transform: "translateX(2.5rem)" };
+  row.animate([from, { opacity: 1, transform: "none" }], MOVEMENT);
 }
 
+/** A sentence for each of the highest three who rose or came. */
 function changes(before, after) {
   const moves = movements(before, after);
   const risen = after.filter(({ userId }) => moves.get(userId) === "new" || moves.get(userId) > 0);

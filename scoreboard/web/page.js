@@ -1,4 +1,4 @@
-/** The page: the client's board and state, drawn; the account beside it; a screen for a hall. */
+/** The page: the board and the client's state; the account beside them; a screen for a hall. */
 
 import { AccountView } from "./account-view.js";
 import { BoardView } from "./board-view.js";
@@ -29,7 +29,8 @@ const view = new BoardView($("rows"), $("spoken"));
 const account = new AccountView(session);
 const client = new ScoreboardClient({
   url: "api/leaderboard",
-  // None while it cannot be renewed: a board that is open to all needs none.
+  board: $("rows").dataset.board,
+  // No token while it cannot be renewed: a board that is open to all needs none.
   getToken: (rejected) => session.token(rejected).catch(() => null),
 });
 
@@ -54,7 +55,7 @@ setInterval(showFreshness, 1_000);
 // What the tests and the curious look at.
 globalThis.scoreboard = client;
 
-/** When it changed; and, when nobody says that it still holds, since when. */
+/** Say when the board changed, or when it was last known to be the newest if that is no longer so. */
 function showFreshness() {
   const { board, ageSeconds, state } = client;
   const offline = state.status === "offline";
@@ -92,7 +93,7 @@ function setWall(on) {
 }
 
 async function keepAwake() {
-  // Refused on plain HTTP, on low battery and in hidden tabs: then the screen may go dark.
+  // Refused on plain HTTP, on low battery and in hidden tabs: then the screen may turn dark.
   wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
   if (!root.classList.contains("wall")) wakeLock?.release(); // the wall was left meanwhile
 }
@@ -103,7 +104,7 @@ function leaveWall() {
   else setWall(false);
 }
 
-/** Pointer and button are out of the way until somebody moves or touches. */
+/** Show pointer and button for a moment, because somebody moved or touched. */
 function reveal() {
   root.classList.add("revealed");
   clearTimeout(revealTimer);

@@ -18,9 +18,10 @@ from tests.eventually import eventually
 PAGE = "<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>A page</title>"
 
 
-def board_event(version: int, *names: str, end: str = "\n") -> bytes:
+def board_event(version: int, *names: str, end: str = "\n", board_id: str | None = None) -> bytes:
     """A `score:update`; the score is the version, so that a test sees which board is shown."""
-    data = json.dumps({"topUsers": entries(version, *names), "timestamp": TIMESTAMP})
+    named = {"boardId": board_id} if board_id else {}
+    data = json.dumps({"topUsers": entries(version, *names), "timestamp": TIMESTAMP} | named)
     return f"id: {version}{end}event: score:update{end}data: {data}{end}{end}".encode()
 
 
@@ -39,6 +40,11 @@ class Asked:
 
     at: float
     headers: Mapping[str, str]
+    query: str
+
+    @classmethod
+    def by(cls, request: web.Request) -> Self:
+        return cls(time.monotonic(), request.headers.copy(), request.query_string)
 
 
 @dataclass
@@ -54,6 +60,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.version = 1
+        self.board_id: str | None = None  # what an answer names; none means main
         self.polls: list[Asked] = []
         self.streams: list[Asked] = []
         self.refuse_polls: Refusal | None = None
@@ -112,7 +119,7 @@ class FakeServer:
         return web.Response(body=self._client.body, content_type="text/javascript")
 
     async def _board(self, request: web.Request) -> web.Response:
-        self.polls.append(Asked(time.monotonic(), request.headers.copy()))
+        self.polls.append(Asked.by(request))
         if self.hang_polls:
             await self._hung.wait()
         if self.refuse_polls:
@@ -120,13 +127,12 @@ class FakeServer:
         tag = f'"{self.version}"'
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers={"ETag": tag})
-        return web.json_response(
-            {"version": self.version, "data": entries(self.version), "timestamp": TIMESTAMP},
-            headers={"ETag": tag},
-        )
+        document = {"version": self.version, "data": entries(self.version), "timestamp": TIMESTAMP}
+        named = {"boardId": self.board_id} if self.board_id else {}
+        return web.json_response(document | named, headers={"ETag": tag})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        self.streams.append(Asked(time.monotonic(), request.headers.copy()))
+        self.streams.append(Asked.by(request))
         if self.refuse_streams:
             refusal = self.refuse_streams
             return web.Response(status=refusal.status, headers=refusal.headers)

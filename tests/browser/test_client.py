@@ -21,6 +21,7 @@ FAST = {
     "requestSeconds": 30,
     "retrySeconds": 0.2,
     "retryMaxSeconds": 1,
+    "hiddenSeconds": 0.2,
     "shareTabs": False,
 }
 START = """async ([options, withToken]) => {
@@ -184,11 +185,11 @@ async def test_a_stream_of_another_type_is_none(fake: FakeServer, follow: Follow
 
 
 async def test_a_browser_without_streams_polls(fake: FakeServer, follow: Follow) -> None:
-    page = await follow(before="delete globalThis.ReadableStream")
+    page = await follow(before="delete Response.prototype.body")
     await until(page, "polling")
     fake.version = 2
     await until_version(page, 2)
-    assert fake.streams == []
+    assert "live" not in await page.evaluate("states")
 
 
 async def test_a_stream_that_falls_silent_is_given_up_and_opened_again(
@@ -394,7 +395,7 @@ async def test_a_leader_that_falls_silent_loses_its_place(fake: FakeServer, foll
     await until(leader, "live")
     # A frozen tab holds its lock, and says nothing.
     await leader.evaluate("BroadcastChannel.prototype.postMessage = () => {}")
-    other = await follow(shareTabs=True)
+    other = await follow(shareTabs=True, pulseSeconds=0.5)
     await until_version(other, 1)  # asked for by itself
     await until(other, "live", within_seconds=20)
     assert await other.evaluate("client.state.leads")
@@ -454,3 +455,38 @@ async def test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back(
     await until(page, "live")
     await until_version(page, 2)
     assert len(fake.polls) > polls
+
+
+# Other boards than main
+
+
+async def test_a_board_that_is_named_is_asked_for_by_name_and_no_other_is_shown(
+    fake: FakeServer, follow: Follow
+) -> None:
+    """A server that knows one board answers with that, whichever it is asked for."""
+    fake.opening = CONNECTED + board_event(1)
+    page = await follow(board="weekly")
+    await until(page, "offline")
+    await eventually(lambda: len(fake.streams) >= 2)
+    assert await page.evaluate("[client.board, client.state.reason]") == [None, "unavailable"]
+    fake.board_id, fake.opening = "weekly", CONNECTED + board_event(2, board_id="weekly")
+    await until(page, "live")
+    await until_version(page, 2)
+    await fake.push(board_event(3, board_id="weekly"))
+    await until_version(page, 3)
+    assert await page.evaluate("client.board.boardId") == "weekly"
+    assert {asked.query for asked in fake.polls + fake.streams} == {"board=weekly"}
+
+
+async def test_tabs_of_two_boards_do_not_hear_each_other(fake: FakeServer, follow: Follow) -> None:
+    main = await follow(shareTabs=True)
+    await until_version(main, 1)
+    assert await main.evaluate("client.board.boardId") == "main"
+    fake.board_id, fake.version = "weekly", 7
+    weekly = await follow(shareTabs=True, board="weekly")
+    await until_version(weekly, 7)
+    for page in (main, weekly):
+        await until(page, "live")
+        assert await page.evaluate("client.state.leads")
+    assert [asked.query for asked in fake.streams] == ["", "board=weekly"]
+    assert await main.evaluate("client.board.version") == 1

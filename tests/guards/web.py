@@ -9,7 +9,7 @@ from tests.guards.guard import Guard
 WEB: Final = (
     Guard(
         "a board that is numbered anew is shown",
-        "scoreboard/web/scoreboard-client.js",
+        "scoreboard/web/client/board.js",
         "return version > than || than - version > RENUMBERED;",
         "return version > than;",
         "tests/browser/test_client.py::test_a_board_that_is_numbered_anew_is_shown_on_every_way",
@@ -23,23 +23,23 @@ WEB: Final = (
     ),
     Guard(
         "a frozen tab is not waited for",
-        "scoreboard/web/scoreboard-client.js",
-        "expect(this.#greeted ? ANSWER_MS : GREETING_MS)",
-        "expect(this.#greeted ? 60_000 : GREETING_MS)",
+        "scoreboard/web/client/tabs.js",
+        "this.#metLeader ? 1000 * this.#options.answerSeconds : FIRST_NEWS_MS",
+        "this.#metLeader ? 60_000 : FIRST_NEWS_MS",
         "tests/browser/test_client.py::"
         "test_a_frozen_leader_loses_its_place_as_soon_as_somebody_looks_at_another_tab",
     ),
     Guard(
         "a tab that nobody sees holds no connection",
-        "scoreboard/web/scoreboard-client.js",
-        '    document.addEventListener("visibilitychange", this.#look);\n',
+        "scoreboard/web/client/tabs.js",
+        '    document.addEventListener("visibilitychange", this.#onVisibility);\n',
         "",
         "tests/browser/test_client.py::"
         "test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back",
     ),
     Guard(
         "a lock that is denied is not asked for again",
-        "scoreboard/web/scoreboard-client.js",
+        "scoreboard/web/client/tabs.js",
         "    if (!held) return this.#goAlone();\n",
         "",
         "tests/browser/test_denied.py::"
@@ -47,8 +47,8 @@ WEB: Final = (
     ),
     Guard(
         "a lock that nobody gives is given up",
-        "scoreboard/web/scoreboard-client.js",
-        "    if (this.#stealing) this.#goAlone();",
+        "scoreboard/web/client/tabs.js",
+        "    if (this.#takingLock) this.#goAlone();",
         "    if (false) this.#goAlone();",
         "tests/browser/test_denied.py::test_a_lock_that_is_never_given_is_given_up",
     ),
@@ -78,7 +78,7 @@ WEB: Final = (
     ),
     Guard(
         "clients that are sent away together return apart",
-        "scoreboard/web/scoreboard-client.js",
+        "scoreboard/web/client/feed.js",
         "const jitter = 1 + Math.random() / 2;",
         "const jitter = 1;",
         "tests/browser/test_client.py::test_retry_is_obeyed_and_spread",

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from scoreboard.api.assets import Assets, build
+from scoreboard.api.assets import Assets, build, join
 
 SOURCES = {
     "index.html": '<script src="./page.js"></script><link href="./style.css"><a href="./docs">',
@@ -58,3 +58,29 @@ def test_only_names_with_a_hash_have_another_version() -> None:
     assert assets.of_another_version("page.0123456789.js") == assets.plain["page.js"]
     assert assets.of_another_version("page.js") is None
     assert assets.of_another_version("gone.0123456789.js") is None
+
+
+MODULES = {
+    "entry.js": '// Zero.\nimport { a } from "./a.js";\nimport { b, c } from "./b.js";\n'
+    "export class D {}\n",
+    "a.js": 'import { b } from "./b.js";\n\nexport const a = b;\n',
+    "b.js": "/** One.\n * Two.\n */\nexport function b() {\n  // Three.\n}\n"
+    "export const c = '// export const'; // four\n",
+    "other.js": "export const e = 5;\n",
+}
+
+
+def test_modules_are_joined_with_the_exports_and_comments_of_one_alone() -> None:
+    assert [line for line in join(MODULES, "entry.js").splitlines() if line] == [
+        "function b() {",
+        "}",
+        "const c = '// export const'; // four",
+        "const a = b;",
+        "// Zero.",
+        "export class D {}",
+    ]
+
+
+def test_an_import_of_a_module_that_is_not_there_is_found_at_the_start() -> None:
+    with pytest.raises(KeyError, match=r"b\.js"):
+        join({name: text for name, text in MODULES.items() if name != "b.js"}, "entry.js")

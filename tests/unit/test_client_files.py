@@ -1,4 +1,4 @@
-"""The client's types and manual say what its code says."""
+"""The client's types and manual say what its code says, and its code what the server says."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-WEB = resources.files("scoreboard") / "web"
-CODE = (WEB / "scoreboard-client.js").read_text(encoding="utf-8")
-TYPES = (WEB / "scoreboard-client.d.ts").read_text(encoding="utf-8")
+from scoreboard.api import assets
+from scoreboard.model import BOARD_SIZE, MAIN
+
+ASSETS = assets.load()
+CODE = ASSETS.plain["scoreboard-client.js"].body.decode()
+TYPES = ASSETS.plain["scoreboard-client.d.ts"].body.decode()
+PAGE = ASSETS.page.body.decode()
+MODULES = [
+    path.read_text("utf-8")
+    for path in (resources.files("scoreboard") / "web" / "client").iterdir()
+    if path.name.endswith(".js")
+]
 MANUAL = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
 
 
@@ -36,7 +45,8 @@ def test_the_options_are_those_of_the_code_in_types_and_manual() -> None:
         r"^\| `(\w+)` \| `?([^|`]+?)`? \|", MANUAL.partition("| option |")[2].partition("\n\n")[0]
     )
     assert [name for name, _ in code] == types == [name for name, _ in manual]
-    assert dict(manual) | {"getToken": "null"} == {name: value.strip('"') for name, value in code}
+    defaults = {name: value.strip('"') for name, value in code}
+    assert dict(manual) | {"getToken": "null", "board": "MAIN"} == defaults
 
 
 def test_the_members_are_those_of_the_code() -> None:
@@ -65,3 +75,24 @@ def test_the_events_states_and_reasons_are_those_of_the_code() -> None:
 def test_its_version_is_the_one_in_its_address() -> None:
     [major] = found(r'^export const VERSION = "(\d+)\.\d+\.\d+";$', CODE)
     assert f"/client/v{major}/scoreboard-client.js" in MANUAL
+
+
+def test_the_client_and_the_page_know_the_servers_board_and_its_size() -> None:
+    assert found(r'^const MAIN = "(.+)";$', CODE) == [MAIN]
+    assert found(r'data-board="(.+?)"', PAGE) == [MAIN]
+    assert found(r'<li class="row .*class="rank">(\d+)<', PAGE) == [
+        str(rank) for rank in range(1, BOARD_SIZE + 1)
+    ]
+    assert f">Top {BOARD_SIZE}</h1>" in PAGE
+
+
+def test_all_modules_of_the_client_are_served_as_one() -> None:
+    """Once each: of two declarations of one name no browser takes the second."""
+    declaration = r"^(?:export )?(?:async )?(?:class|function|const) (\w+)"
+    declared = [name for module in MODULES for name in found(declaration, module)]
+    assert len(declared) == len(set(declared)) > 20
+    assert sorted(found(declaration, CODE)) == sorted(declared)
+    assert found(r"^(?:import|export) .*?(\w+)(?= =| extends)", CODE) == [
+        "VERSION",
+        "ScoreboardClient",
+    ]

@@ -8,8 +8,10 @@ export interface Entry {
   readonly score: number;
 }
 
-/** The whole top 10 as of one version, highest first. Frozen. */
+/** A whole board as of one version, best entry first. Frozen. */
 export interface Board {
+  /** Which board it is. Versions are compared between boards of one id only. */
+  readonly boardId: string;
   readonly version: number;
   readonly entries: readonly Entry[];
   /** When it changed, as `2024-12-09T14:30:45Z`. */
@@ -49,6 +51,8 @@ export interface State {
 export interface Options {
   /** Where the board is, relative to the page; the stream is `/stream` beneath it. */
   url?: string;
+  /** Which board to follow. Default "main"; another one is asked for by `?board=`. */
+  board?: string;
   /**
    * Answers an access token or null, before every request. `rejected` is the token that the server
    * just refused: renew it.
@@ -68,6 +72,12 @@ export interface Options {
   retrySeconds?: number;
   /** The longest such wait, unless the server asks for more. Default 60. */
   retryMaxSeconds?: number;
+  /** How often the tab that streams tells the others that it lives, if nothing else does. Default 5. */
+  pulseSeconds?: number;
+  /** How long a tab that somebody looks at waits for an answer of the tab that streams. Default 2. */
+  answerSeconds?: number;
+  /** How long a tab on its own keeps its connection while nobody sees it. Default 3. */
+  hiddenSeconds?: number;
 }
 
 export interface ScoreboardClientEventMap {

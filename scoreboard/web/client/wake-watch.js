@@ -1,0 +1,28 @@
+/** Notices that somebody looks at the page again, or that the machine slept. */
+
+const TICK_MS = 2_000;
+const SLEEP_MS = 10_000;
+
+/** Call `onWake(slept)` from now on; if it slept, connections may be dead unnoticed. Returns what ends this. */
+export function watchForWakes(onWake) {
+  const watching = new AbortController();
+  const { signal } = watching;
+  const isVisible = () => document.visibilityState === "visible";
+  let seenAt = Date.now();
+  addEventListener("online", () => onWake(true), { signal });
+  addEventListener("pageshow", ({ persisted }) => persisted && onWake(true), { signal });
+  document.addEventListener("visibilitychange", () => {
+    seenAt = Date.now();
+    if (isVisible()) onWake(false);
+  }, { signal });
+  const timer = setInterval(() => {
+    // In sleep timers stand still and the clock does not. (In hidden tabs timers are slowed down.)
+    const slept = Date.now() - seenAt > SLEEP_MS;
+    seenAt = Date.now();
+    if (slept && isVisible()) onWake(true);
+  }, TICK_MS);
+  return () => {
+    watching.abort();
+    clearInterval(timer);
+  };
+}
