@@ -3,15 +3,12 @@
  * so that a reload stays logged in and all tabs agree (docs/client.md says why).
  */
 
-const KEY = "scoreboard.session";
-const TURN = "scoreboard.turn"; // whose turn it is to renew, where there are no locks
-const SPARE_MS = 10_000; // renew before the server's clock says so
-const ANSWER_MS = 15_000; // well within the server's grace for an answer that was lost
-const LOCK_MS = 8_000; // longer than the server takes for an answer
-// What an access token is refused with that was good once: a new one is asked for, once.
-const ENDED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
+const KEPT_KEY = "scoreboard.session";
+const TURN_KEY = "scoreboard.turn"; // which tab may renew, where there are no locks
+// The codes that refuse an access token which was good once: a new one is asked for, once.
+const TOKEN_ENDED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
 
-/** A refusal: the API's code and message, and what is wrong by field. */
+/** A refusal: the API's code and message, and what is wrong with which field. */
 export class Refusal extends Error {
   constructor(status, document, retryAfter) {
     super(document.message ?? "The server cannot be reached. Try again shortly.");
@@ -23,18 +20,24 @@ export class Refusal extends Error {
   }
 }
 
-/** Event `change`: somebody logged in or out, here or in another tab. */
+/** Who is logged in. Event `change`: somebody logged in or out, here or in another tab. */
 export class Session extends EventTarget {
+  #seconds;
   #access = null; // {token, expiresAt}
-  #kept = null;
-  #stores = true; // until the storage is denied
-  #locks = true; // until locks are
+  #kept = null; // {refreshToken, userId, username}
+  #hasStorage = true; // until it is denied
+  #hasLocks = true; // until they are denied
   #renewing = null;
 
-  constructor() {
+  /**
+   * A token is renewed `spareSeconds` before its end by this clock. `answerSeconds` are well within the
+   * server's grace for an answer that was lost; `lockSeconds` are more than an answer takes.
+   */
+  constructor({ spareSeconds = 10, answerSeconds = 15, lockSeconds = 8 } = {}) {
     super();
+    this.#seconds = { spareSeconds, answerSeconds, lockSeconds };
     this.#kept = this.#newest();
-    addEventListener("storage", ({ key }) => (key === KEY || key === null) && this.#sync());
+    addEventListener("storage", ({ key }) => (key === KEPT_KEY || key === null) && this.#sync());
   }
 
   /** `{userId, username}` or null. */
@@ -42,12 +45,12 @@ export class Session extends EventTarget {
     return this.#kept && { userId: this.#kept.userId, username: this.#kept.username };
   }
 
-  register(fields) {
-    return this.#enter("register", fields);
+  async register(fields) {
+    this.#accept(await send("api/auth/register", fields));
   }
 
-  logIn(fields) {
-    return this.#enter("login", fields);
+  async logIn(fields) {
+    this.#accept(await send("api/auth/login", fields));
   }
 
   async logOut() {
@@ -71,20 +74,22 @@ export class Session extends EventTarget {
   async token(rejected = null) {
     if (!this.#kept) return null;
     const { token, expiresAt } = this.#access ?? {};
-    if (token && token !== rejected && Date.now() < expiresAt - SPARE_MS) return token;
+    const usableUntil = expiresAt - this.#seconds.spareSeconds * 1000;
+    if (token && token !== rejected && Date.now() < usableUntil) return token;
     this.#renewing ??= this.#renew().finally(() => (this.#renewing = null));
     await this.#renewing;
     return this.#access?.token ?? null;
   }
 
-  /** Call the API as this user. A token that ran out on the way is renewed once. Whoever logs in here
-   *  meanwhile is somebody else: nothing is done in that name, and the answer is not for them. */
+  /** Call the API as this user; returns its document, or raises a Refusal. A token that ended meanwhile
+   *  is renewed once. If somebody else logs in meanwhile, nothing is done in their name, and they do
+   *  not get the answer. */
   async call(path, body) {
     const caller = this.user;
     const token = await this.token();
     this.#expect(caller);
     const answer = await send(path, body, token).catch(async (refusal) => {
-      const renewed = token && ENDED.includes(refusal.code) ? await this.token(token) : null;
+      const renewed = token && TOKEN_ENDED.includes(refusal.code) ? await this.token(token) : null;
       this.#expect(caller);
       if (!renewed) throw refusal;
       return send(path, body, renewed);
@@ -99,20 +104,17 @@ export class Session extends EventTarget {
     throw new Refusal(401, { code: "left", message }, null);
   }
 
-  async #enter(how, fields) {
-    this.#accept(await send(`api/auth/${how}`, fields));
-  }
-
-  /** One tab at a time; the one behind finds the newer token in the storage. */
+  /** Get the next tokens, one tab at a time; the tab behind finds the newer token in the storage. */
   #renew() {
     const exchange = async () => {
       const kept = this.#newest();
       if (!kept) return this.#sync();
       const body = { refreshToken: kept.refreshToken };
-      // With a token that is good it is a user's request, whom no flood from this address keeps out.
+      // With a good token it is the request of a user, whom no flood from this address keeps out.
       const access = this.#access?.token;
-      const answer = await send("api/auth/refresh", body, access, ANSWER_MS).catch((refusal) => refusal);
-      // Who logged out meanwhile stays so. (A tab without locks was given the same successor.)
+      const { answerSeconds } = this.#seconds;
+      const answer = await send("api/auth/refresh", body, access, answerSeconds).catch((refusal) => refusal);
+      // Who logged out meanwhile stays logged out. (A tab without locks was given the same successor.)
       const newest = this.#newest()?.refreshToken;
       if (newest !== kept.refreshToken && newest !== answer.refreshToken) return this.#sync();
       if (!(answer instanceof Refusal)) return this.#accept(answer);
@@ -120,29 +122,30 @@ export class Session extends EventTarget {
       if (answer.status !== 401) throw answer;
       return this.#keep(null);
     };
-    return this.#alone(exchange);
+    return this.#oneTabAtATime(exchange);
   }
 
-  /** One tab at a time. The server answers a second one with the same token, and ends the log-in at
-   *  a third. Locks that are denied (a sandboxed frame, blocked cookies) or never given are not asked
-   *  for again. Of those who go on without, one at a time meets the one that has the lock. */
-  async #alone(work) {
+  /** The server answers a second tab with the same token, and ends the log-in at a third. Locks that
+   *  are denied (a sandboxed frame, blocked cookies) or never given are not asked for again. Of the
+   *  tabs that go on without them, one at a time meets the tab that has the lock. */
+  async #oneTabAtATime(work) {
     let begun = false;
     const begin = () => {
       begun = true;
       return work();
     };
-    if (this.#locks) {
+    if (this.#hasLocks) {
       try {
-        const signal = AbortSignal.timeout(LOCK_MS);
+        const signal = AbortSignal.timeout(this.#seconds.lockSeconds * 1000);
         const done = await navigator.locks.request("scoreboard.refresh", { signal }, begin);
         if (begun) return done;
       } catch (failure) {
         if (begun) throw failure;
       }
-      this.#locks = false; // there are none on plain HTTP either
+      this.#hasLocks = false; // there are none on plain HTTP either
     }
-    return this.#stores ? inTurn(work) : work();
+    const turnMs = this.#seconds.answerSeconds * 1000;
+    return this.#hasStorage ? inTurn(work, turnMs) : work();
   }
 
   #accept({ accessToken, expiresIn, refreshToken, userId, username }) {
@@ -154,18 +157,18 @@ export class Session extends EventTarget {
     const changed = this.#kept?.userId !== kept?.userId;
     this.#kept = kept;
     if (!kept) this.#access = null;
-    this.#stores = write(kept);
+    this.#hasStorage = write(kept);
     if (changed) this.dispatchEvent(new Event("change"));
   }
 
-  /** What all tabs agree on; without a storage, what this one knows. */
+  /** What all tabs agree on; without a storage, what this tab knows. */
   #newest() {
-    const found = this.#stores ? read() : undefined;
-    this.#stores = found !== undefined;
-    return this.#stores ? found : this.#kept;
+    const found = this.#hasStorage ? read() : undefined;
+    this.#hasStorage = found !== undefined;
+    return this.#hasStorage ? found : this.#kept;
   }
 
-  /** Another tab wrote: its word is newer than ours. */
+  /** Take over what another tab wrote, which is newer. */
   #sync() {
     const before = this.#kept?.userId;
     this.#kept = this.#newest();
@@ -175,43 +178,43 @@ export class Session extends EventTarget {
   }
 }
 
-/** A lock of our own, for plain HTTP, where browsers have none: whoever finds the turn free writes a
- *  name there, and works if it stands there still at two looks, a moment apart. (Tabs see each other's
- *  writes late on a busy machine.) A turn ends by itself, because a tab may be closed in the
- *  middle of it. */
-async function inTurn(work) {
+/** A lock of our own, for plain HTTP, where browsers have none: a tab that finds the turn free writes
+ *  a name there, and works if that still stands there at two looks, a moment apart. (Tabs see each
+ *  other's writes late on a busy machine.) A turn ends by itself after `turnMs`, because a tab may be
+ *  closed in the middle of it. */
+async function inTurn(work, turnMs) {
   const name = `${Math.random()}`;
-  const patientUntil = Date.now() + 4 * ANSWER_MS;
-  let looks = Number(isMine(name));
+  const patientUntil = Date.now() + 4 * turnMs;
+  let looks = Number(isMine(name, turnMs));
   while (looks < 2 && Date.now() < patientUntil) {
     await new Promise((resume) => setTimeout(resume, 60 + 60 * Math.random()));
-    looks = isMine(name) ? looks + 1 : 0;
+    looks = isMine(name, turnMs) ? looks + 1 : 0;
   }
   try {
     return await work();
   } finally {
-    if (turn().holder === name) store(TURN, null);
+    if (turn().holder === name) store(TURN_KEY, null);
   }
 }
 
-/** Whether the turn is ours; asks for it if it is free. Where none can be kept, everybody's is. */
-function isMine(name) {
+/** Whether the turn is ours; takes it if it is free. Where no turn can be kept, every tab has it. */
+function isMine(name, turnMs) {
   const { holder, since } = turn();
   if (holder === name) return true;
-  const free = !(Math.abs(Date.now() - since) <= ANSWER_MS); // one that nobody can read is free
-  return free && !store(TURN, `${name} ${Date.now()}`);
+  const free = !(Math.abs(Date.now() - since) <= turnMs); // a turn that nobody can read is free
+  return free && !store(TURN_KEY, `${name} ${Date.now()}`);
 }
 
 function turn() {
-  const [holder, since] = (stored(TURN) ?? " 0").split(" ");
+  const [holder, since] = (stored(TURN_KEY) ?? " 0").split(" ");
   return { holder, since: Number(since) };
 }
 
-async function send(path, body, token, withinMs) {
+async function send(path, body, token, withinSeconds) {
   const headers = { Accept: "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
-  const signal = withinMs ? AbortSignal.timeout(withinMs) : null;
+  const signal = withinSeconds ? AbortSignal.timeout(withinSeconds * 1000) : null;
   const request = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal };
   const response = await fetch(path, request).catch(() => null);
   if (!response) throw new Refusal(0, {}, null);
@@ -220,9 +223,9 @@ async function send(path, body, token, withinMs) {
   throw new Refusal(response.status, document, response.headers.get("Retry-After"));
 }
 
-/** What is kept, null if nothing of ours is; undefined where storage is closed to us. */
+/** Returns what is kept; null if nothing of ours is; undefined where storage is closed to us. */
 function read() {
-  const text = stored(KEY);
+  const text = stored(KEPT_KEY);
   if (text === undefined) return undefined;
   try {
     const kept = JSON.parse(text);
@@ -232,10 +235,10 @@ function read() {
   }
 }
 
-/** Whether it could. Where storage is closed to us, a tab stays logged in until it is closed. */
+/** Returns whether it is kept. If storage is closed to us, a tab stays logged in until it is closed. */
 function write(kept) {
-  if (store(KEY, kept && JSON.stringify(kept))) return true;
-  store(KEY, null); // no room: an older token there would be used again, which ends the log-in
+  if (store(KEPT_KEY, kept && JSON.stringify(kept))) return true;
+  store(KEPT_KEY, null); // no room: an older token there would be used again, which ends the log-in
   return false;
 }
 
@@ -247,7 +250,7 @@ function stored(key) {
   }
 }
 
-/** Keep a text, or with null no text. Answers whether it is kept: some say nothing. */
+/** Keep a text, or with null no text. Returns whether it is kept: some storages drop it silently. */
 function store(key, text) {
   try {
     if (text === null) localStorage.removeItem(key);

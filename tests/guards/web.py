@@ -93,7 +93,7 @@ WEB: Final = (
     Guard(
         "tabs without locks renew one after the other",
         "scoreboard/web/session.js",
-        "    return this.#stores ? inTurn(work) : work();\n",
+        "    return this.#hasStorage ? inTurn(work, turnMs) : work();\n",
         "    return work();\n",
         "tests/browser/test_account.py"
         "::test_tabs_without_locks_take_turns_to_renew_and_stay_logged_in",
