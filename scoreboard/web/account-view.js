@@ -1,4 +1,4 @@
-/** The card beside the board: register, log in, submit an action, my score and rank, my password. */
+/** The card beside the board: register, log in, submit an action, score and rank, change the password. */
 
 import { ordinal, points } from "./board-view.js";
 
@@ -32,20 +32,20 @@ export class AccountView {
     $("change").addEventListener("submit", (event) => this.#changePassword(event));
     $("leave-everywhere").addEventListener("click", () => this.#leaveEverywhere());
     for (const button of document.querySelectorAll("[data-mode]")) {
-      button.addEventListener("click", () => this.#change(button.dataset.mode));
+      button.addEventListener("click", () => this.#switch(button.dataset.mode));
     }
     $("log-in-instead").addEventListener("click", () => {
-      this.#change("login");
+      this.#switch("login");
       $("password").focus();
     });
     session.addEventListener("change", () => this.#draw(true));
     this.#draw(false);
   }
 
-  /** A new board: my row on it is my standing; beyond it somebody has to be asked. */
+  /** Take the entries of a new board. A user who is not among them learns the standing by asking. */
   see(entries) {
     this.#entries = entries;
-    if (this.#session.user && !this.#standOnBoard()) this.#askLater();
+    if (this.#session.user && !this.#showStandingOnBoard()) this.#askSoon();
   }
 
   #draw(changed) {
@@ -62,23 +62,23 @@ export class AccountView {
     if (changed && hadFocus) $("you").focus({ preventScroll: true });
     this.#catalogue.reset();
     if (!user) {
-      this.#choose(changed ? "login" : "register");
+      this.#setMode(changed ? "login" : "register");
       return;
     }
     $("me").textContent = $("whose").value = user.username;
     $("my-score").textContent = $("my-rank").textContent = "–";
     this.#catalogue.load().catch(complain);
-    this.#standOnBoard();
+    this.#showStandingOnBoard();
     this.#ask();
   }
 
-  /** As asked for by a click: what was answered in the other mode is no longer of interest. */
-  #change(mode) {
-    this.#choose(mode);
+  /** Switch by a click: the answer to what was tried in the other mode goes away. */
+  #switch(mode) {
+    this.#setMode(mode);
     say("", "");
   }
 
-  #choose(mode) {
+  #setMode(mode) {
     this.#mode = mode;
     const { title, name, button, secret } = MODES[mode];
     const registers = mode === "register";
@@ -95,56 +95,34 @@ export class AccountView {
     showErrors({}, ENTER);
   }
 
-  async #enter(event) {
-    event.preventDefault();
+  #enter(event) {
     const fields = Object.fromEntries(new FormData(event.target));
     fields.username = fields.username.trim(); // keyboards of phones put a space after a word
-    $("enter-button").disabled = true;
-    showErrors({}, ENTER);
-    say("", "");
-    try {
-      await (this.#mode === "register" ? this.#session.register(fields) : this.#session.logIn(fields));
-      event.target.reset();
-    } catch (refusal) {
-      showErrors(refusal.errors, ENTER);
+    const registers = this.#mode === "register";
+    const enter = () => (registers ? this.#session.register(fields) : this.#session.logIn(fields));
+    return sendForm(event, ENTER, enter, (refusal) => {
       complain(refusal);
       $("log-in-instead").hidden = refusal.code !== "account_taken";
-    } finally {
-      $("enter-button").disabled = false;
-    }
+    });
   }
 
-  async #changePassword(event) {
-    event.preventDefault();
+  #changePassword(event) {
     const { currentPassword, newPassword } = Object.fromEntries(new FormData(event.target));
-    $("change-button").disabled = true;
-    showErrors({}, CHANGE);
-    say("", "");
-    try {
+    const change = async () => {
       await this.#session.changePassword({ currentPassword, newPassword });
-      event.target.reset();
       $("account").open = false;
       say("The password is changed. You are logged out everywhere else.", "good");
-    } catch (refusal) {
+    };
+    return sendForm(event, CHANGE, change, (refusal) => {
       if (refusal.code === "bad_credentials") showErrors({ currentPassword: refusal.message }, CHANGE);
-      else {
-        showErrors(refusal.errors, CHANGE);
-        if (this.#session.user) complain(refusal);
-      }
-    } finally {
-      $("change-button").disabled = false;
-    }
+      else this.#complain(refusal);
+    });
   }
 
   async #leaveEverywhere() {
     $("leave-everywhere").disabled = true;
-    try {
-      await this.#session.logOutEverywhere();
-    } catch (refusal) {
-      if (this.#session.user) complain(refusal);
-    } finally {
-      $("leave-everywhere").disabled = false;
-    }
+    await this.#session.logOutEverywhere().catch((refusal) => this.#complain(refusal));
+    $("leave-everywhere").disabled = false;
   }
 
   async #submit({ actionId }, button) {
@@ -160,25 +138,30 @@ export class AccountView {
       if (refusal.code === "already_granted") {
         this.#catalogue.done(actionId);
         const when = new Date(refusal.grant.grantedAt).toLocaleDateString("en", { dateStyle: "medium" });
-        say(`${actionId} counted already, on ${when}. Each counts once.`, "");
-      } else if (this.#session.user) complain(refusal); // else it was said that the log-in ended
+        say(`${actionId} counted already, on ${when}. Each action counts once.`, "");
+      } else this.#complain(refusal);
     }
   }
 
-  #standOnBoard() {
+  /** Say what was refused, unless the log-in ended with it, which was said already. */
+  #complain(refusal) {
+    if (this.#session.user) complain(refusal);
+  }
+
+  #showStandingOnBoard() {
     const index = this.#entries.findIndex(({ userId }) => userId === this.#session.user?.userId);
     if (index < 0) return false;
-    this.#stand(this.#entries[index].score, ordinal(index + 1));
+    this.#showStanding(this.#entries[index].score, ordinal(index + 1));
     return true;
   }
 
-  #stand(score, rank) {
+  #showStanding(score, rank) {
     $("my-score").textContent = points(score);
     $("my-rank").textContent = rank;
   }
 
-  /** Others' changes may have moved us: ask, though not for each of them. */
-  #askLater() {
+  /** Changes of other users may have moved this one: ask, though not for each change. */
+  #askSoon() {
     const left = this.#askedAt + ASK_MS - Date.now();
     this.#askTimer ??= setTimeout(() => this.#ask(), Math.max(0, left));
   }
@@ -190,17 +173,17 @@ export class AccountView {
     try {
       const { data } = await this.#session.call("api/me");
       // The answer may be older than the board that is drawn by now.
-      if (data.userId === this.#session.user?.userId && !this.#standOnBoard()) {
+      if (data.userId === this.#session.user?.userId && !this.#showStandingOnBoard()) {
         const beyond = data.rankAbove ? `> ${points(data.rankAbove)}` : "–";
-        this.#stand(data.score, data.rank ? ordinal(data.rank) : beyond);
+        this.#showStanding(data.score, data.rank ? ordinal(data.rank) : beyond);
       }
     } catch {
-      this.#askLater(); // the board's state says already what is wrong
+      this.#askSoon(); // the board's state says already what is wrong
     }
   }
 }
 
-/** The actions, a page at a time. */
+/** The list of actions, loaded page by page. */
 class Catalogue {
   #onChosen;
   #next = "";
@@ -209,7 +192,7 @@ class Catalogue {
 
   constructor(onChosen) {
     this.#onChosen = onChosen;
-    $("filter").addEventListener("input", () => this.#sift());
+    $("filter").addEventListener("input", () => this.#filter());
     $("more").addEventListener("click", () => this.load().catch(complain));
   }
 
@@ -229,7 +212,7 @@ class Catalogue {
     for (const action of data) this.#add(action);
     this.#next = next ?? "";
     $("more").hidden = !next;
-    this.#sift();
+    this.#filter();
   }
 
   done(actionId) {
@@ -256,7 +239,7 @@ class Catalogue {
     if (this.#done.has(action.actionId)) this.done(action.actionId);
   }
 
-  #sift() {
+  #filter() {
     const wanted = $("filter").value.trim().toLowerCase();
     for (const [actionId, button] of this.#buttons) {
       button.parentElement.hidden = !actionId.toLowerCase().includes(wanted);
@@ -264,8 +247,27 @@ class Catalogue {
   }
 }
 
-function showErrors(errors = {}, form) {
-  const wrong = Object.entries(form).filter(([member, field]) => {
+/** Send a form with its button disabled. What is refused is shown at its fields, and `onRefused` told. */
+async function sendForm(event, fields, send, onRefused) {
+  event.preventDefault();
+  const button = event.target.querySelector(".primary");
+  button.disabled = true;
+  showErrors({}, fields);
+  say("", "");
+  try {
+    await send();
+    event.target.reset();
+  } catch (refusal) {
+    showErrors(refusal.errors, fields);
+    onRefused(refusal);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** Show each member's errors at the field that holds it, and go to the first such field. */
+function showErrors(errors = {}, fields) {
+  const wrong = Object.entries(fields).filter(([member, field]) => {
     $(`${field}-error`).textContent = [errors[member] ?? []].flat().join(" ");
     $(field).ariaInvalid = errors[member] ? "true" : "false";
     return errors[member];
