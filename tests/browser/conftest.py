@@ -2,7 +2,8 @@
 it breaks something.
 
 These tests share one loop, because a browser belongs to the loop that started it and takes a second
-to start; each has its own profile, servers and instances.
+to start. Each has its own profile; a test that changes nothing in an instance, or only what belongs
+to users of its own, shares one with its file (`instance`), any other starts its own (`start`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from playwright.async_api import (
 
 from tests.browser.chromium import ARGUMENTS, ChromiumMissingError, provide_chromium
 from tests.browser.fake_server import FakeServer
-from tests.instances import PATIENCE, Start, starting_instances
+from tests.instances import PATIENCE, Instance, Start, starting_instances
+from tests.world import add_actions
 
 OpenPage = Callable[..., Awaitable[Page]]
 
@@ -123,6 +125,18 @@ async def start(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterat
     """Start an instance, as tests/service does; keyword arguments are settings."""
     async with starting_instances(database_url, redis_url, amqp_url, **PATIENCE) as start_one:
         yield start_one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def instance(
+    shared_database_url: str, shared_redis_url: str, shared_amqp_url: str
+) -> AsyncIterator[Instance]:
+    """The instance that the tests of a file share, with an action `run`."""
+    add_actions(shared_database_url, {"run": 50})
+    async with starting_instances(
+        shared_database_url, shared_redis_url, shared_amqp_url, **PATIENCE
+    ) as start_one:
+        yield await start_one()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

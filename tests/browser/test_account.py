@@ -11,7 +11,7 @@ from playwright.async_api import BrowserContext, Page, Response, Route, expect
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.test_page import PASSWORD, register, until_live, violations
 from tests.eventually import eventually
-from tests.instances import Start
+from tests.instances import Instance, Start
 from tests.world import add_actions, grants, sql
 
 OTHER_PASSWORD = "lantern over quiet water"
@@ -117,10 +117,10 @@ async def test_what_one_user_asked_for_is_never_done_as_the_next_one(
 
 
 async def test_what_is_wrong_with_a_change_of_password_is_said_at_the_field(
-    start: Start, open_page: OpenPage, console: Console
+    instance: Instance, open_page: OpenPage, console: Console
 ) -> None:
     console.expects_network_errors = True
-    page = await open_page((await start()).url)
+    page = await open_page(instance.url)
     await register(page, "ada")
     await change_password(page, "not the password", OTHER_PASSWORD)
     await expect(page.locator("#current-error")).to_have_text("The current password is wrong.")
@@ -180,23 +180,21 @@ async def test_a_log_out_everywhere_reaches_every_browser(
     assert sql(database_url, "SELECT count(*) FROM refresh_families") == [(0,)]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing_where_the_password_is_changed(
-    start: Start, open_page: OpenPage, scheme: str
+    instance: Instance, open_page: OpenPage
 ) -> None:
-    instance = await start()
-    page = await open_page(instance.url, color_scheme=scheme, reduced_motion="reduce")
-    await register(page, "ada")
+    page = await open_page(instance.url, reduced_motion="reduce")
+    await register(page, "mary")
     await page.get_by_text("Password and log-ins").click()
     await expect(page.locator("#change")).to_be_visible()
     assert await violations(page) == []
 
 
 async def test_a_password_is_changed_from_the_keyboard(
-    start: Start, open_page: OpenPage, database_url: str
+    instance: Instance, open_page: OpenPage
 ) -> None:
-    page = await open_page((await start()).url)
-    await register(page, "ada")
+    page = await open_page(instance.url)
+    await register(page, "grace")
     await page.get_by_text("Password and log-ins").focus()
     await page.keyboard.press("Enter")
     for text in (PASSWORD, OTHER_PASSWORD):
@@ -256,12 +254,11 @@ async def test_tabs_without_locks_take_turns_to_renew_and_stay_logged_in(
 
 
 async def test_a_tab_that_was_closed_while_it_renewed_holds_up_no_other(
-    start: Start, open_page: OpenPage, context: BrowserContext
+    instance: Instance, open_page: OpenPage, context: BrowserContext
 ) -> None:
     await without_locks(context)
-    instance = await start()
     page = await open_page(instance.url)
-    await register(page, "ada")
+    await register(page, "eve")
     for turn in ("`gone ${Date.now() - 14_000}`", "'nobody can read this'"):
         await page.evaluate(f"localStorage['scoreboard.turn'] = {turn}")
         await page.reload()
