@@ -1,4 +1,5 @@
 /** Draws boards: rows of fixed height, and which of them moved. */
+
 const MOVEMENT = { duration: 650, easing: "cubic-bezier(.2, .8, .2, 1)" };
 const MARKS_MS = 10_000;
 const SPEAK_MS = 4_000;

@@ -5,16 +5,8 @@ import { BoardView } from "./board-view.js";
 import { ScoreboardClient } from "./scoreboard-client.js";
 import { Session } from "./session.js";
 
-const STATES = {
-  connecting: "Connecting",
-  live: "Live",
-  polling: "Polling",
-  offline: "Offline",
-};
-const REASONS = {
-  forbidden: "Log-in needed",
-  limited: "Waiting",
-};
+const STATES = { connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline" };
+const REASONS = { forbidden: "Log-in needed", limited: "Waiting" };
 const NO_BOARD = {
   unreachable: "cannot be reached; trying again",
   unavailable: "out of order; trying again",

@@ -457,6 +457,29 @@ async def test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back(
     assert len(fake.polls) > polls
 
 
+# A tab that leads, as the release before boards had names wrote to the others.
+EARLIER_RELEASE = """() => {
+    const name = `scoreboard:${location.origin}/api/leaderboard`;
+    navigator.locks.request(name, () => new Promise(() => {}));
+    const channel = new BroadcastChannel(name);
+    const board = { version: 7, entries: [], timestamp: "2024-12-09T14:30:45Z" };
+    const news = { board, status: "live", reason: "", confirmedAt: Date.now(), limitMs: 60_000 };
+    channel.onmessage = ({ data: { wanted } }) => wanted && channel.postMessage({ news });
+}"""
+
+
+async def test_tabs_of_an_earlier_release_and_of_this_one_understand_each_other(
+    fake: FakeServer, follow: Follow
+) -> None:
+    """While a new release is rolled out, a browser may have both."""
+    page = await follow(shareTabs=True, before=EARLIER_RELEASE)
+    await until_version(page, 7)
+    await until(page, "live")
+    assert await page.evaluate("[client.board.boardId, client.state.leads]") == ["main", False]
+    assert await page.evaluate("Object.isFrozen(client.board.entries)")
+    assert fake.streams == []
+
+
 # Other boards than main
 
 

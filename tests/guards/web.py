@@ -98,4 +98,12 @@ WEB: Final = (
         "tests/browser/test_account.py"
         "::test_tabs_without_locks_take_turns_to_renew_and_stay_logged_in",
     ),
+    Guard(
+        "a board that was not asked for is not shown",
+        "scoreboard/web/client/feed.js",
+        "const asked = board?.boardId === this.#options.board;",
+        "const asked = Boolean(board);",
+        "tests/browser/test_client.py"
+        "::test_a_board_that_is_named_is_asked_for_by_name_and_no_other_is_shown",
+    ),
 )

@@ -48,19 +48,17 @@ export class EventParser {
 
 /** Learns how long this server's silences are: its heartbeat is a setting that it does not announce. */
 export class Heartbeats {
-  #lastAt = 0;
-  #intervals = 0;
+  #count = 0;
+  #lastAt = Date.now();
   #longestMs = 0;
 
   /** Note a heartbeat. Returns the silence to allow in ms, once two intervals are known. */
   note() {
-    const now = Date.now();
-    if (this.#lastAt) {
-      this.#intervals += 1;
-      this.#longestMs = Math.max(this.#longestMs, now - this.#lastAt);
-    }
-    this.#lastAt = now;
-    if (this.#intervals < 2) return undefined;
+    const intervalMs = Date.now() - this.#lastAt;
+    this.#lastAt += intervalMs;
+    this.#count += 1;
+    if (this.#count > 1) this.#longestMs = Math.max(this.#longestMs, intervalMs);
+    if (this.#count < 3) return undefined;
     return Math.min(Math.max(2.5 * this.#longestMs, SILENCE_FLOOR_MS), SILENCE_CEILING_MS);
   }
 }

@@ -4,7 +4,7 @@ import { MAIN, makeBoard } from "./board.js";
 import { EventParser, Heartbeats, SILENCE_CEILING_MS, isEventStream } from "./event-stream.js";
 import { Attempt, LONGEST_MS, Pause } from "./timers.js";
 
-// What a stream is closed with when another one can be opened at once, with a new token.
+// The codes of `closing` after which another stream can be opened at once, with a new token.
 const TOKEN_ENDED = ["expired_token", "revoked_token"];
 
 export class Feed {
