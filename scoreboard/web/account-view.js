@@ -98,9 +98,7 @@ export class AccountView {
   #enter(event) {
     const fields = Object.fromEntries(new FormData(event.target));
     fields.username = fields.username.trim(); // keyboards of phones put a space after a word
-    const registers = this.#mode === "register";
-    const enter = () => (registers ? this.#session.register(fields) : this.#session.logIn(fields));
-    return sendForm(event, ENTER, enter, (refusal) => {
+    return sendForm(event, ENTER, () => this.#session.enter(this.#mode, fields), (refusal) => {
       complain(refusal);
       $("log-in-instead").hidden = refusal.code !== "account_taken";
     });

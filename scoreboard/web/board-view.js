@@ -68,7 +68,7 @@ export class BoardView {
     name.firstChild.textContent = username;
     name.title = username;
     value.textContent = points(score);
-    value.append(hidden(" points"));
+    value.append(span("hidden", " points"));
     return row;
   }
 
@@ -112,9 +112,7 @@ export class BoardView {
 function newRow() {
   const row = document.createElement("li");
   row.className = "row";
-  for (const part of ["rank", "name", "move", "score"]) {
-    row.append(Object.assign(document.createElement("span"), { className: part }));
-  }
+  row.append(...["rank", "name", "move", "score"].map((part) => span(part)));
   row.children[1].append(document.createElement("bdi")); // a name cannot turn the line around
   return row;
 }
@@ -127,8 +125,8 @@ function emptyRow(index) {
   return row;
 }
 
-function hidden(text) {
-  return Object.assign(document.createElement("span"), { className: "hidden", textContent: text });
+function span(className, textContent = "") {
+  return Object.assign(document.createElement("span"), { className, textContent });
 }
 
 /** By user: how many ranks they rose (above 0) or fell; "new" for those who were not there. */
@@ -155,11 +153,9 @@ function setMove(cell, move) {
     return;
   }
   const up = move > 0;
-  const sign = document.createElement("span");
-  sign.textContent = `${up ? "▲" : "▼"} `;
-  sign.ariaHidden = "true";
+  const sign = Object.assign(span("", up ? "▲ " : "▼ "), { ariaHidden: "true" });
   cell.classList.add(up ? "up" : "down");
-  cell.append(sign, hidden(up ? "up " : "down "), String(Math.abs(move)));
+  cell.append(sign, span("hidden", up ? "up " : "down "), String(Math.abs(move)));
 }
 
 function glide(row, wayPx) {

@@ -45,12 +45,9 @@ export class Session extends EventTarget {
     return this.#kept && { userId: this.#kept.userId, username: this.#kept.username };
   }
 
-  async register(fields) {
-    this.#accept(await send("api/auth/register", fields));
-  }
-
-  async logIn(fields) {
-    this.#accept(await send("api/auth/login", fields));
+  /** Register or log in; `how` is the API's name for it: `register` or `login`. */
+  async enter(how, fields) {
+    this.#accept(await send(`api/auth/${how}`, fields));
   }
 
   async logOut() {

@@ -43,6 +43,7 @@ export class ScoreboardClient extends EventTarget {
   constructor(options = {}) {
     super();
     const chosen = { ...DEFAULTS, ...options };
+    chosen.board ??= MAIN; // a page of an earlier release names none
     chosen.url = new URL(chosen.url, location.href).href.replace(/\/$/, "");
     this.#feed = new Feed(chosen, {
       currentBoard: () => this.#board,

@@ -14,6 +14,7 @@ const FIRST_NEWS_MS = 700; // a leader that is awake has answered a new tab by t
 const NEWS_SLACK_MS = 10_000;
 
 export class Tabs {
+  /** Whether this tab talks to the server. */
   leads = false;
   #name;
   #options;
