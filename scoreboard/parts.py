@@ -14,6 +14,7 @@ from scoreboard.accounts.access import AccessTokens, longest_life_seconds
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader, Revocations
+from scoreboard.bus.broker import Pace
 from scoreboard.bus.bus import Bus, LocalBus
 from scoreboard.bus.messages import PURPOSE as BUS_PURPOSE
 from scoreboard.bus.messages import Messages
@@ -35,6 +36,7 @@ from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
 from scoreboard.live.hub import Hub
 from scoreboard.live.relay import Relay
+from scoreboard.model import MAIN
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
@@ -90,11 +92,11 @@ def assemble(settings: Settings) -> Parts:
 
     def redis_connected() -> None:
         """It may have come back with an older board, and may be trusted once it has settled."""
-        relay.hurry()
-        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, relay.hurry)
+        relay.compare_now()
+        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, relay.compare_now)
 
     def redis_changed() -> None:
-        health.hurry("redis")
+        health.probe_now("redis")
         redis_connected()
 
     redis = Redis(
@@ -115,11 +117,11 @@ def assemble(settings: Settings) -> Parts:
     )
     hub = Hub(
         metrics,
+        spans,
+        on_newer=board.notice,
         push_interval_seconds=settings.push_interval_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         stuck_after_seconds=settings.stuck_after_seconds,
-        tracing=spans,
-        on_newer=board.notice,
     )
     relay = Relay(
         questions,
@@ -127,7 +129,7 @@ def assemble(settings: Settings) -> Parts:
         metrics,
         interval_seconds=settings.reconcile_seconds,
     )
-    bus = _bus(settings, metrics, spans, hub, relay.hurry)
+    bus = _bus(settings, metrics, spans, hub, relay.compare_now)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
     revoked = Revocations(longest_life_seconds(settings), metrics)
@@ -136,7 +138,7 @@ def assemble(settings: Settings) -> Parts:
     health = Health(
         settings.instance,
         settings.role,
-        lambda: hub.version,
+        lambda: hub.version(MAIN),
         _dependencies(settings, ledger, refusals, redis, bus),
         metrics,
     )
@@ -229,12 +231,12 @@ def _bus(
     return RabbitBus(
         settings.amqp_url,
         Messages(Signatures.by(settings, BUS_PURPOSE), settings.instance),
+        hub,
+        on_connected,
         metrics,
-        publish_timeout_seconds=settings.publish_timeout_seconds,
+        spans,
         publishes=settings.takes_submissions,
-        hub=hub,
-        on_connected=on_connected,
-        tracing=spans,
+        pace=Pace(settings.publish_timeout_seconds),
     )
 
 

@@ -22,6 +22,7 @@ from scoreboard.app import create_app, make_runner
 from scoreboard.configuration.settings import Settings
 from scoreboard.configuration.sources import load
 from scoreboard.live.relay import Relay
+from scoreboard.model import MAIN
 from tests.eventually import eventually
 
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
@@ -228,7 +229,7 @@ async def hears_by_the_bus_alone(instance: Instance, monkeypatch: pytest.MonkeyP
     async def reconcile(_: Relay) -> None: ...
 
     await eventually(lambda: instance.app[keys.BUS].connected)
-    await eventually(lambda: instance.app[keys.HUB].version >= 0)
+    await eventually(lambda: instance.app[keys.HUB].version(MAIN) >= 0)
     monkeypatch.setattr(Relay, "reconcile", reconcile)
 
 

@@ -29,7 +29,7 @@ from scoreboard.errors import (
 )
 from scoreboard.keys import ACCESS, BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
 from scoreboard.live.stream import Admission, End, follow
-from scoreboard.model import Board
+from scoreboard.model import MAIN, Board
 
 
 @Operation(
@@ -118,7 +118,7 @@ def _open(
     settings = request.app[SETTINGS]
     return follow(
         request,
-        request.app[HUB],
+        request.app[HUB].channel(MAIN),
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
         stuck_after_seconds=settings.stuck_after_seconds,
         admission=admission,

@@ -11,16 +11,17 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import AMQPError as AiormqError
 
-from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.connections.cancellation import raise_if_cancelled, unless_set
 from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.bus")
@@ -40,9 +41,25 @@ _BROKER_ERRORS: Final = (
     asyncio.InvalidStateError,
 )
 
-# What is done with a connection. It tells the side when boards get through and when they are
-# blocked, and raises when the connection is of no more use.
-Work = Callable[[AbstractConnection, "Side"], Awaitable[None]]
+# What is done with a connection, until it is lost. It tells the side when boards get through and
+# when they are blocked, and raises when the connection is of no more use.
+Work = Callable[[AbstractConnection, "Side"], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the bus waits, and how often it looks after itself."""
+
+    publish_timeout_seconds: float  # for the confirm of a message
+    # Between two assertions of the binding: somebody may delete it, or the exchange, in the
+    # management UI.
+    assert_seconds: float = 5.0
+    # Without a board to publish, until a probe is published.
+    probe_seconds: float = 5.0
+    # Between two looks whether the broker is blocked. A confirm takes a millisecond; one that takes
+    # as long as this may never come.
+    look_seconds: float = 0.5
+    flush_seconds: float = 1.0  # at an end, for all confirms
 
 
 class Side:
@@ -68,9 +85,10 @@ class Side:
             began = time.monotonic()
             try:
                 async with self._connection(broker) as connection:
-                    await work(connection, self)
-            # Who waits for a broker that was silent for too long gets a cancellation from aiormq
-            # that nobody asked for; unnoticed it would end this side for good.
+                    await unless_set(_loss_of(connection), work(connection, self))
+                    raise ConnectionError("the connection was closed")
+            # A task that waits for a broker which was silent for too long gets a cancellation from
+            # aiormq that nobody asked for; unnoticed it would end this side for good.
             except (*_BROKER_ERRORS, asyncio.CancelledError) as error:
                 raise_if_cancelled()
                 self._note_lost(error)
@@ -130,14 +148,6 @@ class Side:
             log.warning("scoreboard.bus.lost", side=self._name, error=why)
 
 
-async def open_channel(
-    connection: AbstractConnection, *, publisher_confirms: bool
-) -> AbstractChannel:
-    """Open a channel, within the time that connecting may take."""
-    async with asyncio.timeout(CONNECT_SECONDS):
-        return await connection.channel(publisher_confirms=publisher_confirms)
-
-
 def is_blocked(connection: AbstractConnection) -> bool:
     """Whether the broker has said that it reads nothing more of this connection, because its
     memory or its disk is nearly full. The driver shows that nowhere but in `ready`, which waits
@@ -154,11 +164,10 @@ def is_blocked(connection: AbstractConnection) -> bool:
     return True
 
 
-def lost(connection: AbstractConnection, *wakes: asyncio.Event) -> asyncio.Event:
-    """An event that is set when the connection closes, whoever closes it; `wakes` are set with it.
-    (`is_closed` may still be false by then.)
+def _loss_of(connection: AbstractConnection) -> asyncio.Event:
+    """An event that is set when the connection closes, whoever closes it. (`is_closed` may still be
+    false by then.)
     """
     event = asyncio.Event()
-    for each in (event, *wakes):
-        connection.close_callbacks.add(lambda *_, each=each: each.set())
+    connection.close_callbacks.add(lambda *_: event.set())
     return event

@@ -1,8 +1,8 @@
 """How a board gets from the instance that made it to all others, and what may not be expected.
 
 A bus promises little, so that nobody has to wait for it: `publish` neither waits nor fails. In
-return a board may come late, twice or not at all, and a newer one replaces an older one that still
-waits. Whoever hears of a board compares its version; the relay re-reads what got lost.
+return a board may come late, twice or not at all, and a newer one replaces an older one of its id
+that still waits. Whoever hears of a board compares its version; the relay re-reads what got lost.
 
 `LocalBus` is for a single instance, `bus.rabbit` for several.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from scoreboard.model import Board, Origin
+from scoreboard.model import Board, BoardId, Origin
 
 
 class Bus(Protocol):
@@ -41,9 +41,10 @@ class Bus(Protocol):
 class Hears(Protocol):
     """Whoever hears of the boards of others: the hub."""
 
-    @property
-    def version(self) -> int:
-        """The version of the newest board that it has; a board that is not newer is none to it."""
+    def version(self, board_id: BoardId) -> int:
+        """The version of the newest board of this id that it has, -1 for none; a board that is not
+        newer is no news to it.
+        """
 
     def offer(self, board: Board, origin: Origin | None) -> None:
         """Take a board that came, if it is newer."""

@@ -5,7 +5,10 @@ update is rolled out: a header may be added, and none may change its meaning.
 
 Whoever may publish to the exchange can send anything, so a message is bounded before it is
 verified, verified before it is parsed, and parsed strictly. Of what the signature does not cover
-only the header `version` is read, to pass over what is no news.
+only the headers `board` and `version` are read, to pass over what is no news.
+
+`main` is not named, because instances of earlier releases read and send that board: a message that
+names no board is of `main`.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 
 from scoreboard.configuration.signatures import Signatures
-from scoreboard.model import BOARD_BYTES_MAX, Board, Origin
+from scoreboard.model import BOARD_BYTES_MAX, MAIN, Board, BoardId, Origin
+from scoreboard.operations.counted import MessageFault
 from scoreboard.operations.tracing import Attributes, is_valid
 
 EXCHANGE: Final = "scoreboard.events"
@@ -26,14 +30,11 @@ EVENT_TYPE: Final = "score:update"
 PROBE_TYPE: Final = "probe"
 PURPOSE: Final = "scoreboard bus"
 VERSION_HEADER: Final = "version"
+BOARD_HEADER: Final = "board"
 INSTANCE_HEADER: Final = "instance"
 BEGAN_HEADER: Final = "began"
 TRACE_HEADER: Final = "traceparent"
 SIGNATURE_HEADER: Final = "signature"
-
-# Why a message is dropped: longer than any board; without a signature, as version 0.1.0 sends them;
-# with one that is of none of our secrets; signed by us, and yet no board; a defect of ours.
-Fault = Literal["size", "unsigned", "signature", "malformed", "failed"]
 
 _WORD_CHARS_MAX: Final = 256
 
@@ -41,8 +42,8 @@ _WORD_CHARS_MAX: Final = 256
 class Refused(Exception):
     """A message is no board of ours."""
 
-    def __init__(self, fault: Fault) -> None:
-        self.fault: Fault = fault
+    def __init__(self, fault: MessageFault) -> None:
+        self.fault: MessageFault = fault
         super().__init__(fault)
 
 
@@ -68,9 +69,13 @@ class Messages:
     def write(self, board: Board, origin: Origin | None, trace: str | None) -> Message:
         """Make a message of a board; `trace` is the span that sends it."""
         headers: dict[str, Any] = {VERSION_HEADER: board.version, INSTANCE_HEADER: self.instance}
+        message_id = f"board-{board.version}"
+        if board.board_id != MAIN:
+            headers[BOARD_HEADER] = board.board_id
+            message_id = f"board-{board.board_id}-{board.version}"
         if origin is not None:
             headers |= _headers_of(origin, trace)
-        message = Message(EVENT_TYPE, f"board-{board.version}", headers, board.to_json())
+        message = Message(EVENT_TYPE, message_id, headers, board.to_json())
         headers[SIGNATURE_HEADER] = self._signatures.of(_signed(message))
         return message
 
@@ -103,11 +108,22 @@ class Messages:
         return self._signatures.verify(signature, content)
 
 
+def announced(message: Message) -> tuple[BoardId, int] | None:
+    """The board and the version that a message claims to bring, unverified; None if it claims none
+    in the way in which instances do.
+    """
+    board_id, version = message.headers.get(BOARD_HEADER, MAIN), message.headers.get(VERSION_HEADER)
+    if type(board_id) is not str or type(version) is not int:
+        return None
+    return BoardId(board_id), version
+
+
 def attributes_of(board: Board) -> Attributes:
     """What the span of a publication says of it."""
     return {
         "messaging.system": "rabbitmq",
         "messaging.destination.name": EXCHANGE,
+        "scoreboard.board": board.board_id,
         "scoreboard.version": board.version,
     }
 

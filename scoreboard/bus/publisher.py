@@ -1,4 +1,4 @@
-"""Publishes what the slot holds, until the broker confirms it.
+"""Publishes what the slots hold, until the broker confirms it.
 
 RabbitMQ tells nobody that it takes no messages (its memory or its disk is nearly full) before
 somebody publishes; then it confirms that one message and reads nothing more of that connection. So
@@ -13,18 +13,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
-from scoreboard.bus.broker import Side, is_blocked, lost
+from scoreboard.bus.broker import Pace, Side, is_blocked
+from scoreboard.bus.exchange import Exchange
 from scoreboard.bus.messages import EXCHANGE, Message, Messages, attributes_of
-from scoreboard.bus.slot import Slot
+from scoreboard.bus.slots import Slots
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.model import Board, Origin
 from scoreboard.operations.logs import Seldom
@@ -34,64 +35,49 @@ from scoreboard.operations.tracing import Tracing
 log = structlog.get_logger("scoreboard.bus")
 
 _MESSAGE_LIFE: Final = timedelta(minutes=1)
-# As often as the consumer asserts its binding.
-_PROBE_SECONDS: Final = 5.0
-# A confirm takes a millisecond. One that takes as long as this may never come.
-_LOOK_SECONDS: Final = 0.5
 
 
 class Publisher:
-    """The work of the side that publishes. `channel` opens one with confirms on a connection."""
+    """The work of the side that publishes."""
 
     def __init__(
         self,
-        slot: Slot,
+        exchange: Exchange,
+        slots: Slots,
         messages: Messages,
         metrics: Metrics,
         tracing: Tracing,
-        channel: Callable[[AbstractConnection], Awaitable[AbstractChannel]],
-        *,
-        timeout_seconds: float,
+        pace: Pace,
     ) -> None:
-        self._slot = slot
+        self._exchange = exchange
+        self._slots = slots
         self._messages = messages
         self._metrics = metrics
         self._tracing = tracing
-        self._channel = channel
-        self._timeout_seconds = timeout_seconds
+        self._pace = pace
         self._seldom = Seldom()
 
     async def work(self, connection: AbstractConnection, side: Side) -> None:
-        """Publish until the connection is lost."""
-        channel = await self._channel(connection)
+        """Publish until cancelled. Raises what the driver does, and TimeoutError without a
+        confirm.
+        """
+        channel = await self._exchange.channel(connection, publisher_confirms=True)
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-        ended = lost(connection, self._slot.filled)
-        probe_is_due = True
-        while not ended.is_set():
-            waiting = self._slot.take()
-            if waiting is None and not probe_is_due:
-                probe_is_due = not await self._a_board_comes()
-                continue
-            with _watched(connection, side, self._timeout_seconds) as deadline:
+        probe_after_seconds = 0.0
+        while True:
+            waiting = await self._slots.next(probe_after_seconds)
+            with self._watched(connection, side) as deadline:
                 if waiting is None:
                     await self._probe(exchange, deadline)
                 else:
                     await self._publish(exchange, deadline, *waiting)
             # Of each connection RabbitMQ reads one message before it blocks it, and confirms that.
-            probe_is_due = is_blocked(connection)
-            if probe_is_due:
+            if is_blocked(connection):
                 side.note_blocked()
+                probe_after_seconds = 0.0
             else:
                 side.note_up()
-        raise ConnectionError("the connection was closed")
-
-    async def _a_board_comes(self) -> bool:
-        """Answers whether one did before the next probe is due."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PROBE_SECONDS):
-                await self._slot.fill()
-                return True
-        return False
+                probe_after_seconds = self._pace.probe_seconds
 
     async def _publish(
         self,
@@ -100,8 +86,8 @@ class Publisher:
         board: Board,
         origin: Origin | None,
     ) -> None:
-        """Publish and wait for the confirm; without one, the board goes back unless a newer one
-        waits.
+        """Publish a board and wait for the confirm; without one, the board goes back into its
+        slot, unless a newer one waits there.
         """
         started = time.perf_counter()
         trace = None if origin is None else origin.trace
@@ -112,7 +98,7 @@ class Publisher:
                 message = self._messages.write(board, origin, span.trace)
                 confirmed = await self._send(exchange, deadline, message, board)
         except BaseException:
-            self._slot.put(board, origin)
+            self._slots.put(board, origin)
             self._metrics.publish_failures.inc()
             raise
         raise_if_cancelled()
@@ -121,7 +107,7 @@ class Publisher:
             self._metrics.publish_seconds.observe(time.perf_counter() - started)
 
     async def _probe(self, exchange: AbstractExchange, deadline: asyncio.Timeout) -> None:
-        """Publish what is no board, to see that it is taken."""
+        """Publish a message that is no board, to see that it is taken."""
         try:
             await self._send(exchange, deadline, self._messages.probe())
         except BaseException:
@@ -149,33 +135,30 @@ class Publisher:
             return False
         return True
 
+    @contextlib.contextmanager
+    def _watched(self, connection: AbstractConnection, side: Side) -> Iterator[asyncio.Timeout]:
+        """Give a deadline for what is published within; none while the broker says that it is
+        blocked. (Whether it is dead then, the heartbeat finds out.)
+        """
+        loop = asyncio.get_running_loop()
+        deadline = asyncio.timeout(self._pace.publish_timeout_seconds)
 
-@contextlib.contextmanager
-def _watched(
-    connection: AbstractConnection, side: Side, seconds: float
-) -> Iterator[asyncio.Timeout]:
-    """A deadline for what is published within; none while the broker says that it is blocked.
-    (That it is not dead then, the heartbeat sees to.)
-    """
-    loop = asyncio.get_running_loop()
-    deadline = asyncio.timeout(seconds)
+        def look() -> None:
+            if deadline.expired():
+                return
+            if is_blocked(connection):
+                deadline.reschedule(None)
+                side.note_blocked()
+            elif deadline.when() is None:  # no more: its confirm has as long as any
+                deadline.reschedule(loop.time() + self._pace.publish_timeout_seconds)
+            timers.append(loop.call_later(self._pace.look_seconds, look))
+            del timers[0]
 
-    def look() -> None:
-        if deadline.expired():
-            return
-        if is_blocked(connection):
-            deadline.reschedule(None)
-            side.note_blocked()
-        elif deadline.when() is None:  # no more: its confirm has as long as any
-            deadline.reschedule(loop.time() + seconds)
-        timers.append(loop.call_later(_LOOK_SECONDS, look))
-        del timers[0]
-
-    timers = [loop.call_later(_LOOK_SECONDS, look)]
-    try:
-        yield deadline
-    finally:
-        timers[0].cancel()
+        timers = [loop.call_later(self._pace.look_seconds, look)]
+        try:
+            yield deadline
+        finally:
+            timers[0].cancel()
 
 
 def _outgoing(message: Message, board: Board | None) -> aio_pika.Message:

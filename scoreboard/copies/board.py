@@ -20,7 +20,7 @@ from scoreboard.connections.redis import RedisUnavailable
 from scoreboard.copies.copy import Found, RedisCopy
 from scoreboard.copies.questions import Questions
 from scoreboard.copies.trust import Trust
-from scoreboard.model import LEAP_MAX, Board
+from scoreboard.model import LEAP_MAX, MAIN, Board
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 
@@ -151,7 +151,8 @@ class CachedBoard:
         except RedisUnavailable:
             self._looked = None  # there is nothing to mend while Redis is away
             return [] if self._latest is None else [self._latest]
-        self._metrics.board_version.labels("redis").set(found.board.version if found.board else -1)
+        shown = found.board.version if found.board else -1
+        self._metrics.show_version("redis", MAIN, shown)
         self._looked = generation, found.board, settled
         if found.board is not None:
             self._keep(found.board)

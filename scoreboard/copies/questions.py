@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Board
+from scoreboard.model import Board, BoardId
 
 _LOOK_SECONDS: Final = 0.1
 
@@ -40,8 +40,12 @@ class Questions:
         with self._asking():
             return await self._ledger.board()
 
-    async def lift(self, above: int) -> Board:
-        """Raise the board's version above this one, and read it. Raises LedgerUnavailable."""
+    async def boards(self) -> Sequence[Board]:
+        """Read every board as of now, in one question. Raises LedgerUnavailable."""
+        return [await self.board()]
+
+    async def lift(self, board_id: BoardId, above: int) -> Board:
+        """Raise a board's version above this one, and read it. Raises LedgerUnavailable."""
         with self._asking():
             return await self._ledger.lift(above)
 

@@ -1,8 +1,8 @@
-"""Who hears of it: the hub, its streams, and the relay.
+"""Who hears of it: the hub, its channels, their streams, and the relay.
 
 Before it: `scoring` and the bus, which hand over each new board. After it: the clients' sockets.
 
-    hub ─▶ stream
+    hub ─▶ channel (one board) ─▶ audience (its subscribers) ─▶ stream
     relay: compares the hub and the copy in Redis with the ledger, and mends what the bus lost
 
 It never decides what a score is, and it never waits for a subscriber.

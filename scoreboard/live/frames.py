@@ -17,7 +17,7 @@ from scoreboard.model import Board
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Some events, ready for the wire."""
+    """Some events as bytes: `plain`, and as one chunk of a chunked body."""
 
     plain: bytes
     chunked: bytes
@@ -41,9 +41,22 @@ def score_update(board: Board) -> bytes:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A board as a `score:update`, and the version that a subscriber has once it got this."""
+
+    version: int
+    frame: Frame
+
+    @classmethod
+    def of(cls, board: Board) -> Update:
+        """Encode a board. Raises TypeError, ValueError or OverflowError if it cannot be sent."""
+        return cls(board.version, Frame.of(score_update(board)))
+
+
 def opening(retry_seconds: tuple[float, float]) -> bytes:
-    """Encode what every stream begins with. `retry:` is drawn anew for each, so that clients who
-    lose one instance together do not come back together.
+    """Encode what every stream begins with. `retry:` is drawn anew for each stream, from this
+    range: clients that lose one instance together then do not come back together.
     """
     retry = round(random.uniform(*retry_seconds) * 1000)  # noqa: S311 - spreads load, keeps no secret
     return b"retry: %d\n" % retry + event(
@@ -58,5 +71,5 @@ def closing(code: str, message: str) -> bytes:
 
 # Code of the `closing` event after which clients forget the highest version that they have seen.
 RENUMBERED: Final = "renumbered"
-# Without an empty line: that ends an event, and some clients make one without data of it.
+# An empty line would end an event, and some clients make an event without data of that.
 HEARTBEAT: Final = Frame.of(b": heartbeat\n")

@@ -1,16 +1,16 @@
 """The relay keeps every copy on this instance level with the ledger.
 
-Boards arrive from the bus. Since a message can be lost (an instance killed between commit and
-publish, a broker that restarts), the relay also compares each copy with the ledger: every
-`interval_seconds`, and at once when the bus was connected anew. So no copy stays wrong for longer
-than that.
+Boards arrive from the bus. Because a message can be lost (an instance killed between commit and
+publish, a broker that restarts), the relay also compares each copy with the ledger, all boards in
+one question: every `interval_seconds`, and at once when the bus was connected anew. So no copy
+stays wrong for longer than that.
 
-    behind    it takes the ledger's board, unless that comes by itself within a moment: whoever
-              committed it is telling everybody
+    behind    it takes the ledger's board, unless that comes by itself within a moment, because
+              the instance that committed it tells everybody
     ahead, or another board under the same version
               the ledger went back (a backup, a promotion that lost commits), or somebody forged a
-              board. The ledger's version is lifted above the one that was shown, so nobody who saw
-              that one takes what is true for old
+              board. The ledger's version is lifted above the one that was shown, so that clients
+              which saw that one do not take the true board for an old one
     far ahead (LEAP_MAX)
               no history leads there: the copy begins anew, and its clients are told to forget
 
@@ -29,7 +29,8 @@ from typing import Protocol
 import structlog
 
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
+from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board, BoardId
+from scoreboard.operations.counted import Mend
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 
@@ -39,18 +40,18 @@ log = structlog.get_logger("scoreboard.relay")
 class Truth(Protocol):
     """Where boards come from."""
 
-    async def board(self) -> Board:
-        """Read the board. Raises LedgerUnavailable."""
+    async def boards(self) -> Sequence[Board]:
+        """Read every board, in one question. Raises LedgerUnavailable."""
 
-    async def lift(self, above: int) -> Board:
-        """Raise the board's version above this one, and read it. Raises LedgerUnavailable."""
+    async def lift(self, board_id: BoardId, above: int) -> Board:
+        """Raise a board's version above this one, and read it. Raises LedgerUnavailable."""
 
 
 class Copy(Protocol):
-    """Something that holds a board, and shows it."""
+    """Something that holds boards, and shows them."""
 
     async def held(self) -> Sequence[Board]:
-        """The boards that it may have shown."""
+        """The boards that it may have shown, perhaps two of one board."""
 
     def lags(self, board: Board) -> bool:
         """Whether it has an older one, and this one may be on its way to it."""
@@ -75,8 +76,8 @@ class Relay:
         self._due = asyncio.Event()
         self._seldom = Seldom()
 
-    def hurry(self) -> None:
-        """Compare now: something may have been missed."""
+    def compare_now(self) -> None:
+        """Do not wait for the interval: something may have been missed."""
         self._due.set()
 
     async def run(self) -> None:
@@ -89,39 +90,55 @@ class Relay:
         """Compare once, and mend each copy that is not as the ledger says."""
         held = [board for copy in self._copies.values() for board in await copy.held()]
         try:
-            truth = await self._truth.board()
-            ahead = _ahead(held, truth)
-            if ahead is not None:
-                truth = await self._overtake(ahead, held, truth)
+            truths = [await self._overtake(held, truth) for truth in await self._truth.boards()]
         except LedgerUnavailable:
             self._metrics.reconcile_failures.inc()
             return
-        self._metrics.board_version.labels("ledger").set(truth.version)
-        if any(copy.lags(truth) for copy in self._copies.values()):
+        for truth in truths:
+            self._metrics.show_version("ledger", truth.board_id, truth.version)
+        if any(copy.lags(truth) for copy in self._copies.values() for truth in truths):
             await asyncio.sleep(ON_ITS_WAY_SECONDS)
         for name, copy in self._copies.items():
-            if await copy.take(truth):
-                self._metrics.catch_ups.labels(name).inc()
-                log.debug("scoreboard.relay.catch_up", copy=name, version=truth.version)
+            for truth in truths:
+                if await copy.take(truth):
+                    self._note_catch_up(name, truth)
 
-    async def _overtake(self, shown: int, held: Sequence[Board], truth: Board) -> Board:
-        """Get beyond a version that was shown and that the ledger does not know."""
+    async def _overtake(self, held: Sequence[Board], truth: Board) -> Board:
+        """Get beyond a version that was shown and that the ledger does not know. Answers the
+        ledger's board from then on: the one that was read, if all that was shown is known.
+        """
+        shown = _ahead(held, truth)
+        if shown is None:
+            return truth
         if shown - truth.version > LEAP_MAX or shown + 1 >= VERSION_END:
-            self._note_divergence("renumbered", shown, truth.version)
+            self._note_divergence("renumbered", shown, truth)
             for copy in self._copies.values():
                 await copy.begin_anew(truth)
             return truth
-        # Whoever writes knows: a primary that was still answers reads, and commits nothing.
-        written = await self._truth.lift(above=truth.version)
+        # A write is answered by the primary alone: one that was still answers reads, and commits
+        # nothing.
+        written = await self._truth.lift(truth.board_id, above=truth.version)
         if written.version > truth.version + 1 and _ahead(held, written) is None:
             return written
-        self._note_divergence("lifted", shown, truth.version)
-        return await self._truth.lift(above=shown)
+        self._note_divergence("lifted", shown, truth)
+        return await self._truth.lift(truth.board_id, above=shown)
 
-    def _note_divergence(self, mended: str, shown: int, ledger: int) -> None:
+    def _note_catch_up(self, name: str, truth: Board) -> None:
+        self._metrics.catch_ups.labels(name).inc()
+        log.debug(
+            "scoreboard.relay.catch_up", copy=name, board=truth.board_id, version=truth.version
+        )
+
+    def _note_divergence(self, mended: Mend, shown: int, truth: Board) -> None:
         self._metrics.divergences.labels(mended).inc()
         if self._seldom.due(mended):
-            log.error("scoreboard.relay.diverged", mended=mended, shown=shown, ledger=ledger)
+            log.error(
+                "scoreboard.relay.diverged",
+                mended=mended,
+                board=truth.board_id,
+                shown=shown,
+                ledger=truth.version,
+            )
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -131,6 +148,10 @@ class Relay:
 
 
 def _ahead(held: Iterable[Board], truth: Board) -> int | None:
-    """The highest version that was shown with what the ledger does not say of it."""
-    unknown = [board.version for board in held if board.version >= truth.version and board != truth]
+    """The highest version of this board that was shown with what the ledger does not say of it."""
+    unknown = [
+        board.version
+        for board in held
+        if board.board_id == truth.board_id and board.version >= truth.version and board != truth
+    ]
     return max(unknown, default=None)

@@ -1,25 +1,24 @@
-"""One open stream: aiohttp-sse opens it, keeps it and closes it; the hub writes to it.
+"""One open stream: aiohttp-sse opens it, keeps it and closes it; its channel writes to it.
 
 The handler only waits. It is cancelled when the client leaves (the server runs with
-`handler_cancellation`), and returns when the hub ends the stream.
+`handler_cancellation`), and returns when the channel ends the stream.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import HttpVersion11, web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp_sse import EventSourceResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from scoreboard.live.channel import Channel
 from scoreboard.live.frames import Frame, closing, opening
-from scoreboard.live.hub import Hub
 from scoreboard.live.subscriber import Subscriber
 
 # What the kernel may hold of a stream that is not read, which it doubles for its own accounts: some
@@ -29,26 +28,9 @@ _KERNEL_BUFFER_BYTES: Final = 32 * 1024
 _NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
 
 
-class _Response(EventSourceResponse):
-    """aiohttp-sse's response without the task that pings: the hub sends heartbeats to all streams
-    in one walk. A future stands in for the task: `wait` awaits it, `stop_streaming` cancels it. Per
-    stream that saves 2 KiB and a timer.
-    """
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Open the stream. (aiohttp calls this once more at the end.)"""
-        opens = not self.prepared
-        writer = await super().prepare(request)
-        if opens and self._ping_task is not None:
-            self._ping_task.cancel()
-            stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._ping_task = stand_in  # type: ignore[assignment]
-        return writer
-
-
-class _Fate:
-    """How a connection ended. It takes the place of the request's body, of which nothing is left:
-    that is where aiohttp says it.
+class _ConnectionEnd:
+    """How a connection ended. It stands in for the request's body, which was read: aiohttp tells
+    the body of the error that ended the connection.
     """
 
     __slots__ = ("error",)
@@ -66,8 +48,8 @@ End = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a token that opened a stream allows: its life that is left, and within `watch` to hear
-    of its end before that.
+    """What a token that opened a stream allows: it lasts for so long, unless it ends before that.
+    Within the context that `watch` gives, it then ends the stream by what it was given.
     """
 
     lasts_seconds: float
@@ -76,45 +58,56 @@ class Admission:
 
 async def follow(
     request: web.Request,
-    hub: Hub,
+    channel: Channel,
     *,
     retry_seconds: tuple[float, float],
     stuck_after_seconds: float,
-    admission: Admission | None = None,
+    admission: Admission | None,
 ) -> web.StreamResponse:
-    """Serve a stream until the client leaves, the hub ends it, or what admitted it does (None when
-    no token was needed).
+    """Serve a stream of a board until the client leaves, the channel ends it, or what admitted it
+    does (None when no token was needed). Raises ConnectionResetError when the client has left
+    before.
     """
-    # The kernel's own limit (TCP_USER_TIMEOUT) is for who has vanished without a word while too
-    # little was sent for the hub to notice.
-    response = _Response(send_timeout=stuck_after_seconds * 2)
+    # The kernel's own limit (TCP_USER_TIMEOUT) finds a client that vanished without a word while
+    # too little was sent for the channel to notice.
+    response = EventSourceResponse(send_timeout=stuck_after_seconds * 2)
     # no-transform: a proxy that compresses also buffers.
     response.headers["Cache-Control"] = "no-cache, no-transform"
     await response.prepare(request)
-    subscriber = _subscriber(request, response, hub)
+    _send_no_pings(response)
+    subscriber = _subscriber(request, response, channel)
     _bound_kernel_buffer(subscriber.transport)
-    fate = _forget_opening(request, response)
+    end = _release_opening(request, response)
     async with response:
-        await response.write(_first_events(hub, retry_seconds))
-        admitted = None
+        await response.write(opening(retry_seconds) + channel.newest)
         try:
-            hub.join(subscriber)
-            admitted = None if admission is None else _admitted(admission, subscriber)
-            await response.wait()
+            channel.join(subscriber)
+            with nullcontext() if admission is None else _admitted(admission, subscriber):
+                await response.wait()
         finally:
-            if admitted is not None:
-                admitted.close()
-            hub.leave(subscriber, vanished=isinstance(fate.error, TimeoutError))
+            channel.leave(subscriber, vanished=isinstance(end.error, TimeoutError))
     return response
 
 
-def _subscriber(request: web.Request, response: EventSourceResponse, hub: Hub) -> Subscriber:
+def _send_no_pings(response: EventSourceResponse) -> None:
+    """End the task of aiohttp-sse that pings, because the hub sends heartbeats to all streams in
+    one walk. A future stands in for the task: `wait` awaits it, `stop_streaming` cancels it. That
+    saves 2 KiB and a timer for each stream.
+    """
+    response.stop_streaming()
+    stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    response._ping_task = stand_in  # type: ignore[assignment]
+
+
+def _subscriber(
+    request: web.Request, response: EventSourceResponse, channel: Channel
+) -> Subscriber:
     if request.transport is None:
         raise ConnectionResetError("the client left before its stream began")
     return Subscriber(
         request.transport,
         chunked=request.version >= HttpVersion11,
-        version=hub.version,
+        version=channel.version,
         end=response.stop_streaming,
     )
 
@@ -125,9 +118,9 @@ def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
 
 
-def _forget_opening(request: web.Request, response: EventSourceResponse) -> _Fate:
-    """Give back what was needed to open the stream and is not needed to keep it: the parser, the
-    header fields, the keep-alive timer. Per stream that saves 4 KiB.
+def _release_opening(request: web.Request, response: EventSourceResponse) -> _ConnectionEnd:
+    """Free what opens a stream and does not keep it: the parser, the header fields, the keep-alive
+    timer. That saves 4 KiB for each stream.
 
     The connection then ends with the stream. Clients send nothing more on it, and reconnect anyway.
     """
@@ -140,16 +133,13 @@ def _forget_opening(request: web.Request, response: EventSourceResponse) -> _Fat
     kept: Any = request
     kept._headers = _NO_HEADERS
     kept._message = kept._message._replace(headers=_NO_HEADERS, raw_headers=())
-    kept._payload = fate = _Fate()
-    return fate
+    kept._payload = end = _ConnectionEnd()
+    return end
 
 
-def _first_events(hub: Hub, retry_seconds: tuple[float, float]) -> bytes:
-    return opening(retry_seconds) + (b"" if hub.frame is None else hub.frame.plain)
-
-
-def _admitted(admission: Admission, subscriber: Subscriber) -> ExitStack:
-    """End the stream with its admission, until this is closed."""
+@contextmanager
+def _admitted(admission: Admission, subscriber: Subscriber) -> Iterator[None]:
+    """End the stream with its admission."""
 
     def end(code: str, message: str) -> None:
         subscriber.dismiss(Frame.of(closing(code, message)))
@@ -160,7 +150,8 @@ def _admitted(admission: Admission, subscriber: Subscriber) -> ExitStack:
         "expired_token",
         "The access token expired. Refresh it and reconnect.",
     )
-    admitted = ExitStack()
-    admitted.callback(expiry.cancel)
-    admitted.enter_context(admission.watch(end))
-    return admitted
+    try:
+        with admission.watch(end):
+            yield
+    finally:
+        expiry.cancel()

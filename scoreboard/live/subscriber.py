@@ -1,4 +1,4 @@
-"""One open stream, as the hub sees it: where to write, and what was written last."""
+"""One open stream, as its channel sees it: where to write, and what was written last."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from scoreboard.live.frames import Frame
 
 
 class Subscriber:
-    """One open stream. `end` makes its handler return; `version` is what was written to it last."""
+    """One open stream. `end` makes its handler return; `version` is that of the board that was
+    written to it last, or that it has otherwise. `behind_since` is by the loop's clock.
+    """
 
     __slots__ = ("_chunked", "behind_since", "end", "transport", "version")
 

@@ -60,8 +60,8 @@ class Part:
     _has_been_up: bool = False
     _due: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def hurry(self) -> None:
-        """Probe now: it may have changed."""
+    def probe_now(self) -> None:
+        """Do not wait for the next probe: it may have changed."""
         self._due.set()
 
     async def pause(self, seconds: float) -> None:
@@ -127,11 +127,11 @@ class Health:
             for part in self._parts:
                 tasks.create_task(self._watch(part))
 
-    def hurry(self, name: str) -> None:
+    def probe_now(self, name: str) -> None:
         """Probe this part now."""
         for part in self._parts:
             if part.name == name:
-                part.hurry()
+                part.probe_now()
 
     async def _watch(self, part: Part) -> None:
         while True:

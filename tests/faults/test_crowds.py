@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from scoreboard import keys
+from scoreboard.model import MAIN
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.world import add_actions, add_users, board_version, holding, sql, waiting_for_locks
@@ -94,7 +95,7 @@ async def test_a_crowd_that_holds_every_reader_keeps_nobody_else_waiting(
         sql(database_url, "UPDATE board SET version = version + 1, changed_at = now()")
         sql(database_url, f"DELETE FROM users WHERE user_id = '{other}'")
 
-        await eventually(lambda: one.app[keys.HUB].version == board_version(database_url))
+        await eventually(lambda: one.app[keys.HUB].version(MAIN) == board_version(database_url))
         await eventually(lambda: postgresql.up)
         async with one.client.get("/readyz") as response:
             assert response.status == 200

@@ -19,7 +19,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Grant, Submission
+from scoreboard.model import MAIN, Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
@@ -85,7 +85,7 @@ async def test_the_half_of_a_batch_that_was_committed_is_answered_so(
     assert isinstance(answers[2], ScoreboardError)
     assert isinstance(answers[3], LedgerUnavailable)
     assert (stuck, "swim") not in grants(database_url)
-    board = one.app[keys.HUB].board
+    board = one.app[keys.HUB].channel(MAIN).board
     assert board is not None  # and announced, though a part of the batch failed
     assert {ada, bob} <= {entry.user_id for entry in board.entries}
 

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from scoreboard import keys
+from scoreboard.model import MAIN
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
@@ -273,12 +274,12 @@ async def test_a_fresh_instance_without_postgresql_and_redis_answers_what_its_st
     fresh = await start(
         database_url=database_line.url, redis_url=redis_line.url, database_timeout_seconds=1.0
     )
-    await eventually(lambda: fresh.app[keys.HUB].version == 1)
+    await eventually(lambda: fresh.app[keys.HUB].version(MAIN) == 1)
 
     await database_line.proxy.cut()
     await redis_line.proxy.cut()
     assert await submits(one, user, "run")
-    await eventually(lambda: fresh.app[keys.HUB].version == 2)  # which RabbitMQ alone told it
+    await eventually(lambda: fresh.app[keys.HUB].version(MAIN) == 2)  # which RabbitMQ alone told it
 
     assert (await fresh.board())["version"] == 2
 

@@ -67,7 +67,7 @@ async def test_a_promotion_under_load_loses_nothing_that_was_acknowledged(
 
 def seen(instance: Instance) -> int:
     """The version that this instance compared its copies with last."""
-    return int(instance.metric("board_version", where="ledger"))
+    return int(instance.metric("board_version", where="ledger", board="main"))
 
 
 def forbid_writes(pair: PostgresPair) -> None:

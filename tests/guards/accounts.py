@@ -213,8 +213,8 @@ ACCOUNTS: Final = (
     Guard(
         "revoked: streams end",
         "scoreboard/live/stream.py",
-        "    admitted.enter_context(admission.watch(end))\n",
-        "",
+        "        with admission.watch(end):\n",
+        "        if True:\n",
         f"{REVOCATIONS}::test_a_user_deleted_by_hand_is_gone_as_well",
     ),
     Guard(

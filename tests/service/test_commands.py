@@ -765,7 +765,9 @@ class TestBoard:
         add_actions(database_url, {f"a{n}": n for n in range(1, 200)})
         users = add_users(database_url, 12)
         async with an_instance(environment) as instance:
-            await eventually(lambda: instance.metric("board_version", where="hub") >= 1)
+            await eventually(
+                lambda: instance.metric("board_version", where="hub", board="main") >= 1
+            )
 
             async def play(user: str) -> None:
                 for n in range(1, 200):

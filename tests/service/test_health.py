@@ -11,6 +11,7 @@ import pytest
 
 from scoreboard import keys
 from scoreboard.live.relay import Relay
+from scoreboard.model import MAIN
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line, a_line
@@ -134,4 +135,4 @@ async def test_an_instance_has_the_copy_to_show_before_it_has_asked_the_ledger(
 
     assert second.app[keys.HEALTH].state == "ready"
     stream = await second.open_stream()
-    await stream.until(first.app[keys.HUB].version)
+    await stream.until(first.app[keys.HUB].version(MAIN))

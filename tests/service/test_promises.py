@@ -13,7 +13,7 @@ from scoreboard import keys
 from scoreboard.bus.rabbit import RabbitBus
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import KEY
-from scoreboard.model import Board
+from scoreboard.model import MAIN, Board
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.proxy import TcpProxy
@@ -261,7 +261,7 @@ async def test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_
 
     one.app[keys.BOARD].store = lose  # type: ignore[method-assign]
     await one.submit(user, "run")
-    await eventually(lambda: two.app[keys.HUB].version == 2)
+    await eventually(lambda: two.app[keys.HUB].version(MAIN) == 2)
 
     assert (await two.board())["version"] == 2
 

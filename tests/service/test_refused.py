@@ -219,7 +219,8 @@ async def test_an_instance_for_streams_needs_no_more_rights_than_are_listed(
         assert (await writer.submit(user, "run"))[0] == 200
         await stream.until(2)
         assert (await one.board())["data"][0]["userId"] == user
-        await eventually(lambda: one.metric("board_version", where="ledger") == 2)
+        shown = {"where": "ledger", "board": "main"}
+        await eventually(lambda: one.metric("board_version", **shown) == 2)
         assert written.named("scoreboard.postgres.refused") == []
         await one.stop()
 

@@ -17,6 +17,7 @@ from scoreboard import keys
 from scoreboard.api import leaderboard
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.stream import follow
+from scoreboard.model import MAIN
 from tests.attacks.wire import connected
 from tests.eventually import eventually
 from tests.instances import Instance, Stream
@@ -122,7 +123,7 @@ async def test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody(
     [user] = add_users(database_url, 1)
     stalled = raw_stream(instance, GET, receive_buffer=4096)
     await eventually(lambda: len(hub) == 1)
-    [subscriber] = hub._subscribers
+    [subscriber] = hub.channel(MAIN).audience
     healthy = await instance.open_stream()
     # Fill up what the kernel takes, as a long night of boards would.
     subscriber.transport.write(FILLER)
@@ -147,10 +148,10 @@ async def test_a_slow_client_that_drains_gets_the_newest_board(
     [user] = add_users(database_url, 1)
     slow = raw_stream(instance, GET, receive_buffer=4096)
     await eventually(lambda: len(hub) == 1)
-    [subscriber] = hub._subscribers
+    [subscriber] = hub.channel(MAIN).audience
     subscriber.transport.write(FILLER)
     await play(instance, user, database_url, 10, "a")
-    await eventually(lambda: hub.version == 11 and subscriber in hub._behind)
+    await eventually(lambda: hub.version(MAIN) == 11 and subscriber.behind_since is not None)
 
     slow.setblocking(False)
     tail = b""

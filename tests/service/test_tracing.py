@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from scoreboard import keys
+from scoreboard.model import MAIN
 from scoreboard.operations.otlp import OtlpRecorder, OtlpSpan
 from scoreboard.operations.tracing import RecordedSpan
 from tests.collector import Collector, collecting
@@ -155,7 +156,7 @@ async def test_a_defect_right_behind_the_commit_takes_nobody_the_answer_or_the_b
         monkeypatch.setattr(instance.app[keys.METRICS].batch_seconds, "observe", fail)
     assert await submit(instance, user, "run") == 200
     assert (await instance.board())["version"] == 2
-    assert instance.app[keys.HUB].version == 2
+    assert instance.app[keys.HUB].version(MAIN) == 2
     assert instance.metric("announcements_failed_total") == 1
 
 

@@ -80,7 +80,7 @@ async def test_news_of_one_part_wait_for_no_other_and_for_no_pause(
     probing = asyncio.create_task(health.run())
     for away in (False, True, False):
         server.away = away
-        health.hurry("redis")
+        health.probe_now("redis")
         await eventually(lambda: part.up is not server.away)
     probing.cancel()
 

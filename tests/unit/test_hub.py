@@ -8,13 +8,16 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
+from scoreboard.errors import Overloaded
+from scoreboard.live import frames
 from scoreboard.live.frames import HEARTBEAT, Frame
 from scoreboard.live.hub import Hub
 from scoreboard.live.subscriber import Subscriber
-from scoreboard.model import LEAP_MAX, MAIN, Board, Entry, Origin
+from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Entry, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from tests.clock import jumping_clock, now
@@ -97,18 +100,24 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-@asynccontextmanager
-async def a_hub(metrics: Metrics, *clients: Client, tracing: Tracing = OFF) -> AsyncIterator[Hub]:
-    """A running hub with these subscribers."""
-    hub = Hub(
+def made_hub(metrics: Metrics, tracing: Tracing = OFF, **options: int) -> Hub:
+    return Hub(
         metrics,
+        tracing,
+        on_newer=lambda _: None,
         push_interval_seconds=PUSH_INTERVAL,
         heartbeat_seconds=HEARTBEAT_SECONDS,
         stuck_after_seconds=STUCK_AFTER,
-        tracing=tracing,
+        **options,
     )
+
+
+@asynccontextmanager
+async def a_hub(metrics: Metrics, *clients: Client, tracing: Tracing = OFF) -> AsyncIterator[Hub]:
+    """A running hub with these subscribers of the main board."""
+    hub = made_hub(metrics, tracing)
     for client in clients:
-        hub.join(client.subscriber)
+        hub.channel(MAIN).join(client.subscriber)
     running = asyncio.create_task(hub.run())
     try:
         await asyncio.sleep(0)
@@ -228,7 +237,7 @@ async def test_no_older_board_replaces_a_newer_one(metrics: Metrics) -> None:
             await asyncio.sleep(1)
 
     assert client.versions == [5, 6]
-    assert hub.version == 6
+    assert hub.version(MAIN) == 6
 
 
 @jumping_clock
@@ -255,8 +264,8 @@ async def test_whoever_joins_gets_the_newest_board_at_once_unless_it_has_it(
         hub.offer(a_board(3))
         await asyncio.sleep(1)
         new, level = Client(version=2), Client(version=3)
-        hub.join(new.subscriber)
-        hub.join(level.subscriber)
+        hub.channel(MAIN).join(new.subscriber)
+        hub.channel(MAIN).join(level.subscriber)
         await asyncio.sleep(1)
 
     assert new.timeline == [(1.0, 3)]
@@ -268,7 +277,7 @@ async def test_before_the_first_board_a_subscriber_hears_nothing(metrics: Metric
     client = Client()
     async with a_hub(metrics, client) as hub:
         await asyncio.sleep(5)
-        assert hub.version == -1
+        assert hub.version(MAIN) == -1
 
     assert client.transport.sent == []
 
@@ -288,7 +297,6 @@ async def test_http_1_1_gets_chunks_and_http_1_0_the_plain_bytes(metrics: Metric
 async def test_a_board_is_encoded_once_for_all(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scoreboard.live import hub as module
 
     encoded: list[int] = []
 
@@ -296,12 +304,12 @@ async def test_a_board_is_encoded_once_for_all(
         encoded.append(1)
         return b"data: x\n\n"
 
-    monkeypatch.setattr(module, "score_update", encode)
+    monkeypatch.setattr(frames, "score_update", encode)
     clients = [Client() for _ in range(50)]
     async with a_hub(metrics, *clients) as hub:
         hub.offer(a_board(1))
         await asyncio.sleep(1)
-        hub.join(Client().subscriber)
+        hub.channel(MAIN).join(Client().subscriber)
 
     assert len(encoded) == 1
 
@@ -461,8 +469,8 @@ async def test_subscribers_may_leave_and_join_during_a_push(metrics: Metrics) ->
         hub.offer(a_board(1))
         await eventually(lambda: clients[0].versions, every_seconds=0)
         assert not leaving.versions, "the push was over before anybody could leave"
-        hub.leave(leaving.subscriber)
-        hub.join(late.subscriber)
+        hub.channel(MAIN).leave(leaving.subscriber)
+        hub.channel(MAIN).join(late.subscriber)
         hub.offer(a_board(2))
         await asyncio.sleep(1)
 
@@ -482,8 +490,8 @@ async def test_one_that_leaves_while_it_is_behind_is_forgotten(metrics: Metrics)
         await asyncio.sleep(0.5)
         hub.offer(a_board(2))
         await asyncio.sleep(0.5)
-        hub.leave(slow.subscriber)
-        hub.leave(slow.subscriber)  # twice is once
+        hub.channel(MAIN).leave(slow.subscriber)
+        hub.channel(MAIN).leave(slow.subscriber)  # twice is once
         slow.transport.drain()
         await asyncio.sleep(2 * STUCK_AFTER)
 
@@ -535,6 +543,90 @@ async def test_a_hub_that_has_a_board_may_be_told_of_the_next(metrics: Metrics) 
         assert [hub.lags(a_board(version)) for version in (3, 4, 5)] == [False, False, True]
 
 
+# --- several boards
+
+
+WEEKLY, DAILY = BoardId("weekly"), BoardId("daily")
+
+
+def of(board_id: BoardId, version: int) -> Board:
+    return replace(a_board(version), board_id=board_id)
+
+
+@jumping_clock
+async def test_each_board_goes_to_those_who_listen_to_it(metrics: Metrics) -> None:
+    main, weekly = Client(), Client()
+    async with a_hub(metrics, main) as hub:
+        hub.channel(WEEKLY).join(weekly.subscriber)
+        hub.offer(a_board(7))
+        hub.offer(of(WEEKLY, 2))
+        await asyncio.sleep(1)
+        hub.offer(of(WEEKLY, 3))
+        await asyncio.sleep(1)
+        assert (len(hub), counted(metrics, "subscribers")) == (2, 2)
+        hub.close("shutting_down", "Bye.")
+
+    assert (main.timeline, weekly.timeline) == ([(0.0, 7)], [(0.0, 2), (1.0, 3)])
+    assert (main.ended, weekly.ended) == (True, True)
+    assert counted(metrics, "board_version", where="hub", board="main") == 7
+    assert counted(metrics, "board_version", where="hub", board="weekly") == 3
+    assert counted(metrics, "boards_conflated_total") == 0
+
+
+@jumping_clock
+async def test_versions_are_compared_within_one_board(metrics: Metrics) -> None:
+    async with a_hub(metrics) as hub:
+        hub.offer(a_board(900))
+        hub.offer(of(WEEKLY, 2))
+        hub.offer(of(WEEKLY, 1))
+        assert [hub.version(each) for each in (MAIN, WEEKLY, DAILY)] == [900, 2, -1]
+        assert await hub.held() == [a_board(900), of(WEEKLY, 2)]
+        assert [hub.lags(of(each, 3)) for each in (MAIN, WEEKLY, DAILY)] == [False, True, False]
+
+    assert counted(metrics, "boards_outdated_total") == 1
+
+
+@jumping_clock
+async def test_one_board_that_begins_anew_ends_no_stream_of_another(metrics: Metrics) -> None:
+    main, weekly = Client(), Client()
+    async with a_hub(metrics, main) as hub:
+        hub.channel(WEEKLY).join(weekly.subscriber)
+        hub.offer(a_board(9))
+        hub.offer(of(WEEKLY, 9))
+        await hub.begin_anew(of(WEEKLY, 1))
+        await asyncio.sleep(1)
+
+    assert (main.ended, weekly.ended) == (False, True)
+
+
+@jumping_clock
+async def test_the_slow_of_each_board_are_looked_after(metrics: Metrics) -> None:
+    slow = [Client(), Client()]
+    async with a_hub(metrics, slow[0]) as hub:
+        hub.channel(WEEKLY).join(slow[1].subscriber)
+        for client in slow:
+            client.transport.stuck = True
+        await asyncio.sleep(2 * HEARTBEAT_SECONDS + STUCK_AFTER + 1)
+
+    assert [client.transport.aborted for client in slow] == [True, True]
+
+
+@jumping_clock
+async def test_there_are_so_many_channels_and_no_more(metrics: Metrics) -> None:
+    """A board of one more is refused and counted; whoever listens is told to come later."""
+    hub = made_hub(metrics, channels_max=2)
+    hub.offer(of(WEEKLY, 1))
+    hub.offer(of(DAILY, 1))
+    assert not await hub.take(of(DAILY, 1))
+    with pytest.raises(Overloaded):
+        hub.channel(DAILY)
+    hub.offer(of(WEEKLY, 2))
+    hub.offer(a_board(3))
+
+    assert [hub.version(each) for each in (MAIN, WEEKLY, DAILY)] == [3, 2, -1]
+    assert counted(metrics, "boards_refused_total", reason="channels") == 2
+
+
 # --- what nobody should send
 
 
@@ -582,8 +674,8 @@ async def test_where_the_board_begins_anew_each_stream_ends_and_the_next_one_has
         hub.offer(a_board(9 + LEAP_MAX, 5))
         await asyncio.sleep(1)
         await hub.begin_anew(a_board(7))
-        hub.join(on_its_way.subscriber)
-        hub.join(after.subscriber)
+        hub.channel(MAIN).join(on_its_way.subscriber)
+        hub.channel(MAIN).join(after.subscriber)
         hub.offer(a_board(8))
         await asyncio.sleep(1)
 
@@ -613,14 +705,9 @@ async def test_a_push_that_a_defect_ended_is_done_again_when_the_hub_runs_again(
 ) -> None:
     """`app` runs a crashed task again; those who were not served yet must not wait for a change."""
     broken, later = Client(), Client()
-    hub = Hub(
-        metrics,
-        push_interval_seconds=PUSH_INTERVAL,
-        heartbeat_seconds=HEARTBEAT_SECONDS,
-        stuck_after_seconds=STUCK_AFTER,
-    )
-    hub.join(broken.subscriber)
-    hub.join(later.subscriber)
+    hub = made_hub(metrics)
+    hub.channel(MAIN).join(broken.subscriber)
+    hub.channel(MAIN).join(later.subscriber)
 
     def fail(data: object) -> None:
         broken.transport.write = working  # type: ignore[method-assign]
@@ -643,6 +730,6 @@ async def test_who_joins_after_the_farewell_gets_it_too(metrics: Metrics) -> Non
     client = Client()
     async with a_hub(metrics) as hub:
         hub.close("shutting_down", "Bye.")
-        hub.join(client.subscriber)
+        hub.channel(MAIN).join(client.subscriber)
     assert client.ended
     assert b"event: closing" in client.transport.sent[-1][1]

@@ -102,8 +102,14 @@ def test_only_the_borders_import_the_drivers() -> None:
             "connections.sentinels",
             "embedded.redis",
         },
-        "aio_pika": {"bus.broker", "bus.publisher", "bus.rabbit", "bus.rabbit_check"},
-        "aiormq": {"bus.broker", "bus.rabbit", "bus.rabbit_check"},
+        "aio_pika": {
+            "bus.broker",
+            "bus.consumer",
+            "bus.exchange",
+            "bus.publisher",
+            "bus.rabbit_check",
+        },
+        "aiormq": {"bus.broker", "bus.consumer", "bus.exchange", "bus.rabbit_check"},
         "opentelemetry": {"operations.otlp"},
     }
     for path in modules():

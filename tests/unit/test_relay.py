@@ -14,7 +14,7 @@ import pytest
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.relay import Relay
-from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board
+from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board, BoardId
 from scoreboard.operations.metrics import Metrics
 from tests.clock import jumping_clock, now
 from tests.samples import a_board, counted
@@ -25,20 +25,22 @@ INTERVAL = 1.0
 class FakeLedger:
     def __init__(self) -> None:
         self.current = a_board(1)
+        self.others: list[Board] = []
         self.away = False
         self.asked_at: list[float] = []
         self.lifted_above: list[int] = []
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def board(self) -> Board:
+    async def boards(self) -> Sequence[Board]:
         self.asked_at.append(now())
         await self.answers.wait()
         if self.away:
             raise LedgerUnavailable
-        return self.current
+        return [self.current, *self.others]
 
-    async def lift(self, above: int) -> Board:
+    async def lift(self, board_id: BoardId, above: int) -> Board:
+        assert board_id == self.current.board_id
         self.lifted_above.append(above)
         if self.current.version <= above:
             self.current = replace(self.current, version=above + 1)
@@ -97,7 +99,7 @@ async def test_only_a_copy_that_is_behind_gets_the_board() -> None:
     assert redis.versions == [1]
     assert counted(metrics, "catch_ups_total", copy="hub") == 1
     assert counted(metrics, "catch_ups_total", copy="redis") == 0
-    assert counted(metrics, "board_version", where="ledger") == 1
+    assert counted(metrics, "board_version", where="ledger", board="main") == 1
 
 
 @jumping_clock
@@ -137,7 +139,7 @@ async def test_instances_do_not_ask_in_step() -> None:
 
 
 @jumping_clock
-async def test_hurry_compares_at_once() -> None:
+async def test_it_compares_at_once_when_it_is_told_to() -> None:
     """The bus was connected anew: what it missed must not wait for the interval."""
     ledger, copy = FakeLedger(), FakeCopy(a_board(1))
     relay = a_relay(ledger, Metrics(), hub=copy)
@@ -145,14 +147,14 @@ async def test_hurry_compares_at_once() -> None:
     async with running(relay):
         await asyncio.sleep(0.3)
         ledger.current = a_board(2)
-        relay.hurry()
+        relay.compare_now()
         await asyncio.sleep(0.01)
         assert copy.versions == [1, 2]
         assert ledger.asked_at == [0.0, 0.3]
 
 
 @jumping_clock
-async def test_a_hurry_during_a_comparison_is_not_lost() -> None:
+async def test_a_word_during_a_comparison_is_not_lost() -> None:
     """The version may have been read before what was missed."""
     ledger = FakeLedger()
     relay = a_relay(ledger, Metrics())
@@ -160,7 +162,7 @@ async def test_a_hurry_during_a_comparison_is_not_lost() -> None:
 
     async with running(relay):
         await asyncio.sleep(0.2)
-        relay.hurry()
+        relay.compare_now()
         ledger.answers.set()
         await asyncio.sleep(0.1)
 
@@ -200,6 +202,47 @@ async def test_a_board_that_comes_by_itself_in_a_moment_is_no_mend() -> None:
     assert counted(metrics, "catch_ups_total", copy="redis") == 1
 
 
+# --- several boards
+
+
+@jumping_clock
+async def test_all_boards_are_compared_in_one_question() -> None:
+    ledger, metrics = FakeLedger(), Metrics()
+    weekly, daily = (replace(a_board(5), board_id=BoardId(name)) for name in ("weekly", "daily"))
+    ledger.others = [weekly, daily]
+    given: list[Board] = []
+
+    class Several(FakeCopy):
+        """It has another version of each board than the ledger: behind, level, none."""
+
+        async def held(self) -> Sequence[Board]:
+            return [a_board(1), replace(weekly, version=3)]
+
+        async def take(self, board: Board) -> bool:
+            given.append(board)
+            return board != a_board(1)
+
+    await a_relay(ledger, metrics, hub=Several()).reconcile()
+
+    assert given == [a_board(1), weekly, daily]
+    assert (len(ledger.asked_at), ledger.lifted_above) == (1, [])
+    assert counted(metrics, "catch_ups_total", copy="hub") == 2
+    assert counted(metrics, "board_version", where="ledger", board="weekly") == 5
+
+
+@jumping_clock
+async def test_a_version_of_one_board_says_nothing_of_another() -> None:
+    """Else the ledger of `main` would be lifted above the versions of busier boards."""
+    ledger, metrics = FakeLedger(), Metrics()
+    busy = replace(a_board(900), board_id=BoardId("weekly"))
+    ledger.others = [busy]
+
+    await a_relay(ledger, metrics, hub=FakeCopy(busy)).reconcile()
+
+    assert ledger.lifted_above == []
+    assert diverged(metrics, "lifted") == 0
+
+
 # --- a board that the ledger does not know
 
 
@@ -220,7 +263,7 @@ async def test_a_ledger_behind_what_was_shown_is_lifted_above_it() -> None:
     assert hub.boards[-1] == redis.boards[-1] == fresh.boards[-1] == ledger.current
     assert (hub.versions, redis.versions) == ([9, 10], [7, 10])
     assert (diverged(metrics, "lifted"), diverged(metrics, "renumbered")) == (1, 0)
-    assert counted(metrics, "board_version", where="ledger") == 10
+    assert counted(metrics, "board_version", where="ledger", board="main") == 10
 
 
 @jumping_clock
@@ -257,9 +300,9 @@ async def test_a_primary_that_was_and_still_answers_is_no_divergence() -> None:
     metrics, hub = Metrics(), FakeCopy(a_board(6))
 
     class Followed(FakeLedger):
-        async def lift(self, above: int) -> Board:
+        async def lift(self, board_id: BoardId, above: int) -> Board:
             self.current = a_board(6)
-            return await super().lift(above)
+            return await super().lift(board_id, above)
 
     ledger = Followed()
     await a_relay(ledger, metrics, hub=hub).reconcile()

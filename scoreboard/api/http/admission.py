@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Final
+
+from scoreboard.operations.counted import ConnectionRefusal
 
 # Files that are no connections of clients: our own to the servers, the log, the listening socket.
 FILES_KEPT: Final = 200
 _LEAST: Final = 16
 _FOR_OTHERS: Final = 100
-
-Refusal = Literal["address", "process"]
 
 
 class Admission:
@@ -44,7 +44,7 @@ class Admission:
         """How many are open."""
         return self._count
 
-    def enter(self, peer: str) -> Refusal | None:
+    def enter(self, peer: str) -> ConnectionRefusal | None:
         """Count a connection; or say why it may not be, and count nothing."""
         if self._count >= self._most:
             return "process"

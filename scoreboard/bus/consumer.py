@@ -1,0 +1,137 @@
+"""Hears the boards of all instances, and offers the hub those that are news.
+
+Each connection declares a fresh exclusive queue, because after a half-open connection the broker
+still holds the old name (docs/decisions/0004). What the gap lost, `on_connected` makes the relay
+re-read.
+
+Bounds: 64 messages in the queue, the oldest dropped first (any later board replaces them); they
+expire after a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+from aiormq.abc import DeliveredMessage
+
+from scoreboard.bus.broker import CONNECT_SECONDS, Pace, Side
+from scoreboard.bus.bus import Hears
+from scoreboard.bus.exchange import Exchange
+from scoreboard.bus.messages import (
+    INSTANCE_HEADER,
+    PROBE_TYPE,
+    Message,
+    Messages,
+    Refused,
+    announced,
+)
+from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.operations.counted import MessageFault
+from scoreboard.operations.logs import Seldom
+from scoreboard.operations.metrics import Metrics
+
+log = structlog.get_logger("scoreboard.bus")
+
+_QUEUE_LENGTH: Final = 64
+_SENDER_CHARS_MAX: Final = 64
+
+
+class Inbox:
+    """Reads messages, and offers `hub` each board that is newer than its own."""
+
+    def __init__(self, messages: Messages, hub: Hears, metrics: Metrics) -> None:
+        self._messages = messages
+        self._hub = hub
+        self._metrics = metrics
+        self._seldom = Seldom()
+
+    async def receive(self, delivered: DeliveredMessage) -> None:
+        """Read a message. What is no board of ours is counted and dropped; nothing is raised."""
+        properties = delivered.header.properties
+        if properties.message_type == PROBE_TYPE:
+            self._metrics.bus_probes_received.inc()
+            return
+        self._metrics.events_received.inc()
+        message = Message(
+            properties.message_type,
+            properties.message_id,
+            properties.headers or {},
+            delivered.body,
+        )
+        try:
+            if not self._is_outdated(message):
+                self._hub.offer(*self._messages.read(message))
+        except Refused as refusal:
+            self._note_refused(refusal.fault, message)
+        except Exception:  # of ours: aiormq would end its task without a word
+            self._metrics.events_refused.labels("failed").inc()
+            log.exception("scoreboard.bus.failed")
+
+    def _is_outdated(self, message: Message) -> bool:
+        """Whether it says itself that it is no news, as all do that this instance sent. To say so
+        proves nothing, and gains nobody anything.
+        """
+        said = announced(message)
+        outdated = said is not None and said[1] <= self._hub.version(said[0])
+        if outdated:
+            self._metrics.boards_outdated.inc()
+        return outdated
+
+    def _note_refused(self, fault: MessageFault, message: Message) -> None:
+        self._metrics.events_refused.labels(fault).inc()
+        if self._seldom.due(fault):
+            sender = message.headers.get(INSTANCE_HEADER)
+            known = sender[:_SENDER_CHARS_MAX] if isinstance(sender, str) else ""
+            log.warning("scoreboard.bus.refused", fault=fault, sender=known)
+
+
+class Consumer:
+    """The work of the side that consumes. `on_connected` is told of each connection, once boards
+    reach it.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        inbox: Inbox,
+        on_connected: Callable[[], None],
+        instance: str,
+        pace: Pace,
+    ) -> None:
+        self._exchange = exchange
+        self._inbox = inbox
+        self._on_connected = on_connected
+        self._instance = instance
+        self._assert_seconds = pace.assert_seconds
+        self._numbers = itertools.count(1)
+
+    async def work(self, connection: AbstractConnection, side: Side) -> None:
+        """Consume until cancelled. Raises what the driver does when the queue or its channel is
+        lost.
+        """
+        channel = await self._exchange.channel(connection, publisher_confirms=False)
+        queue = await self._fresh_queue(channel)
+        await self._exchange.bind(queue, channel)
+        # By aiormq: what aio-pika would make of a message first may fail, and nobody would hear it.
+        beneath = await channel.get_underlay_channel()
+        await beneath.basic_consume(queue.name, self._inbox.receive, no_ack=True, exclusive=True)
+        side.note_up()
+        self._on_connected()
+        while True:
+            await asyncio.sleep(self._assert_seconds)
+            await self._exchange.bind(queue, channel)
+            raise_if_cancelled()
+
+    async def _fresh_queue(self, channel: AbstractChannel) -> AbstractQueue:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await channel.declare_queue(
+                f"scoreboard.stream.{self._instance}.{next(self._numbers)}",
+                exclusive=True,
+                auto_delete=True,
+                arguments={"x-max-length": _QUEUE_LENGTH, "x-overflow": "drop-head"},
+            )

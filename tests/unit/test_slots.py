@@ -1,0 +1,82 @@
+"""The boards that wait to be published: which of them, in which order, and how many."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from scoreboard.bus.slots import Slots
+from scoreboard.model import Board, BoardId
+from scoreboard.operations.metrics import Metrics
+from scoreboard.operations.tracing import OFF
+from tests.clock import jumping_clock, now
+from tests.samples import a_board, counted
+
+
+def of(name: str, version: int) -> Board:
+    return replace(a_board(version), board_id=BoardId(name))
+
+
+async def taken(slots: Slots) -> list[Board]:
+    """All that wait, in their order."""
+    boards = []
+    while (waiting := await slots.next(0.0)) is not None:
+        boards.append(waiting[0])
+    return boards
+
+
+async def test_each_board_waits_with_its_newest_version_in_its_turn() -> None:
+    metrics = Metrics()
+    slots = Slots(metrics, OFF)
+    for board in (of("a", 7), of("b", 1), of("a", 9), of("b", 2), of("a", 8)):
+        slots.put(board, None)
+
+    assert await taken(slots) == [of("a", 9), of("b", 2)]
+    assert counted(metrics, "events_superseded_total") == 3
+
+
+async def test_a_board_that_changes_all_the_time_keeps_no_other_waiting() -> None:
+    slots = Slots(Metrics(), OFF)
+    slots.put(of("busy", 1), None)
+    slots.put(of("quiet", 1), None)
+    first, _ = await slots.next(0.0) or (None, None)
+    slots.put(of("busy", 2), None)
+    second, _ = await slots.next(0.0) or (None, None)
+
+    assert (first, second) == (of("busy", 1), of("quiet", 1))
+
+
+async def test_one_board_too_many_takes_the_place_of_the_one_that_has_waited_longest() -> None:
+    metrics = Metrics()
+    slots = Slots(metrics, OFF, slots_max=2)
+    for board in (of("a", 1), of("b", 1), of("a", 2), of("c", 1)):
+        slots.put(board, None)
+
+    assert await taken(slots) == [of("b", 1), of("c", 1)]
+    assert counted(metrics, "events_crowded_out_total") == 1
+
+
+@jumping_clock
+async def test_who_takes_waits_for_a_board_and_no_longer_than_it_says() -> None:
+    slots = Slots(Metrics(), OFF)
+    asyncio.get_running_loop().call_later(1.5, slots.put, a_board(1), None)
+
+    assert await slots.next(1.0) is None
+    assert (await slots.next(1.0), now()) == ((a_board(1), None), 1.5)
+
+
+async def test_all_is_published_once_the_next_is_asked_for_and_what_came_back_is_not() -> None:
+    slots = Slots(Metrics(), OFF)
+    slots.put(a_board(1), None)
+    assert slots.unconfirmed == 1
+    await slots.next(0.0)
+    emptied = asyncio.create_task(slots.emptied())
+    await asyncio.sleep(0)
+    assert (slots.unconfirmed, emptied.done()) == (1, False)  # under way
+
+    slots.put(a_board(1), None)  # without a confirm
+    assert slots.unconfirmed == 1
+    await slots.next(0.0)
+    await slots.next(0.0)
+    await emptied
+    assert slots.unconfirmed == 0
