@@ -118,7 +118,7 @@ def assemble(settings: Settings) -> Parts:
     hub = Hub(
         metrics,
         spans,
-        on_newer=board.notice,
+        on_newer={MAIN: board.notice},
         push_interval_seconds=settings.push_interval_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         stuck_after_seconds=settings.stuck_after_seconds,

@@ -44,7 +44,7 @@ class Questions:
         """Read every board as of now, in one question. Raises LedgerUnavailable."""
         return [await self.board()]
 
-    async def lift(self, board_id: BoardId, above: int) -> Board:
+    async def lift(self, above: int, board_id: BoardId) -> Board:
         """Raise a board's version above this one, and read it. Raises LedgerUnavailable."""
         with self._asking():
             return await self._ledger.lift(above)

@@ -14,7 +14,7 @@ the instance is overloaded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from scoreboard.errors import Overloaded
@@ -31,7 +31,7 @@ _TEND_SECONDS: Final = 0.1
 class Hub:
     """Keeps the channels. `run` does the pushing until it is cancelled.
 
-    `on_newer` is told of each board that is newer than the one before.
+    `on_newer` says, by the id of a board, who is told of each that is newer than the one before.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Hub:
         metrics: Metrics,
         tracing: Tracing,
         *,
-        on_newer: Callable[[Board], None],
+        on_newer: Mapping[BoardId, Callable[[Board], None]],
         push_interval_seconds: float,
         heartbeat_seconds: float,
         stuck_after_seconds: float,
@@ -144,7 +144,8 @@ class Hub:
             return None
 
     def _tell(self, board: Board) -> None:
-        self._on_newer(board)
+        if (told := self._on_newer.get(board.board_id)) is not None:
+            told(board)
         self._changed.set()
 
     async def _push_changes(self) -> None:

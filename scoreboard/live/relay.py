@@ -43,7 +43,7 @@ class Truth(Protocol):
     async def boards(self) -> Sequence[Board]:
         """Read every board, in one question. Raises LedgerUnavailable."""
 
-    async def lift(self, board_id: BoardId, above: int) -> Board:
+    async def lift(self, above: int, board_id: BoardId) -> Board:
         """Raise a board's version above this one, and read it. Raises LedgerUnavailable."""
 
 
@@ -117,11 +117,11 @@ class Relay:
             return truth
         # A write is answered by the primary alone: one that was still answers reads, and commits
         # nothing.
-        written = await self._truth.lift(truth.board_id, above=truth.version)
+        written = await self._truth.lift(truth.version, truth.board_id)
         if written.version > truth.version + 1 and _ahead(held, written) is None:
             return written
         self._note_divergence("lifted", shown, truth)
-        return await self._truth.lift(truth.board_id, above=shown)
+        return await self._truth.lift(shown, truth.board_id)
 
     def _note_catch_up(self, name: str, truth: Board) -> None:
         self._metrics.catch_ups.labels(name).inc()

@@ -344,6 +344,13 @@ LIVE: Final = (
         f"{HUB}::test_there_are_so_many_channels_and_no_more",
     ),
     Guard(
+        "a board is told to the copy of its own id",
+        "scoreboard/live/hub.py",
+        "        if (told := self._on_newer.get(board.board_id)) is not None:\n",
+        "        if (told := next(iter(self._on_newer.values()), None)) is not None:\n",
+        f"{HUB}::test_a_copy_is_told_of_the_newer_boards_of_its_id_alone",
+    ),
+    Guard(
         "a version of one board says nothing of another",
         "scoreboard/live/relay.py",
         "if board.board_id == truth.board_id and ",

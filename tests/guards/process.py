@@ -32,7 +32,7 @@ PROCESS: Final = (
     Guard(
         "an older copy is not served once the bus brought a newer board",
         "scoreboard/parts.py",
-        "        on_newer=board.notice,\n",
+        "        on_newer={MAIN: board.notice},\n",
         "",
         f"{PROMISES}::"
         "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",
@@ -40,7 +40,7 @@ PROCESS: Final = (
     Guard(
         "what an instance shows to its streams it also answers, when all else is away",
         "scoreboard/parts.py",
-        "        on_newer=board.notice,\n",
+        "        on_newer={MAIN: board.notice},\n",
         "",
         "tests/faults/test_outages.py"
         "::test_a_fresh_instance_without_postgresql_and_redis_answers_what_its_streams_show",

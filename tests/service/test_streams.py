@@ -266,7 +266,7 @@ async def test_a_stream_that_fails_after_its_head_is_closed_and_gets_no_second_h
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(instance.app[keys.HUB], "_deliver", fail)
+    monkeypatch.setattr(instance.app[keys.HUB].channel(MAIN), "join", fail)
     async with connected(instance) as wire:
         await wire.send(GET.replace(b"HTTP/1.1", b"HTTP/" + version.encode()))
         received = await wire.rest()

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -100,11 +100,16 @@ def metrics() -> Metrics:
     return Metrics()
 
 
-def made_hub(metrics: Metrics, tracing: Tracing = OFF, **options: int) -> Hub:
+def made_hub(
+    metrics: Metrics,
+    tracing: Tracing = OFF,
+    on_newer: Mapping[BoardId, Callable[[Board], None]] | None = None,
+    **options: int,
+) -> Hub:
     return Hub(
         metrics,
         tracing,
-        on_newer=lambda _: None,
+        on_newer=on_newer or {},
         push_interval_seconds=PUSH_INTERVAL,
         heartbeat_seconds=HEARTBEAT_SECONDS,
         stuck_after_seconds=STUCK_AFTER,
@@ -584,6 +589,18 @@ async def test_versions_are_compared_within_one_board(metrics: Metrics) -> None:
         assert [hub.lags(of(each, 3)) for each in (MAIN, WEEKLY, DAILY)] == [False, True, False]
 
     assert counted(metrics, "boards_outdated_total") == 1
+
+
+async def test_a_copy_is_told_of_the_newer_boards_of_its_id_alone(metrics: Metrics) -> None:
+    """Else a later release that has several boards would fill reads of `main` with another."""
+    told: list[Board] = []
+    hub = made_hub(metrics, on_newer={MAIN: told.append})
+    for board in (a_board(1), of(WEEKLY, 9), a_board(1), a_board(2)):
+        hub.offer(board)
+    await hub.take(a_board(3))
+    await hub.begin_anew(a_board(1))
+
+    assert told == [a_board(1), a_board(2), a_board(3), a_board(1)]
 
 
 @jumping_clock

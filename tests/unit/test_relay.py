@@ -39,7 +39,7 @@ class FakeLedger:
             raise LedgerUnavailable
         return [self.current, *self.others]
 
-    async def lift(self, board_id: BoardId, above: int) -> Board:
+    async def lift(self, above: int, board_id: BoardId) -> Board:
         assert board_id == self.current.board_id
         self.lifted_above.append(above)
         if self.current.version <= above:
@@ -300,9 +300,9 @@ async def test_a_primary_that_was_and_still_answers_is_no_divergence() -> None:
     metrics, hub = Metrics(), FakeCopy(a_board(6))
 
     class Followed(FakeLedger):
-        async def lift(self, board_id: BoardId, above: int) -> Board:
+        async def lift(self, above: int, board_id: BoardId) -> Board:
             self.current = a_board(6)
-            return await super().lift(board_id, above)
+            return await super().lift(above, board_id)
 
     ledger = Followed()
     await a_relay(ledger, metrics, hub=hub).reconcile()
