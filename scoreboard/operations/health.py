@@ -22,7 +22,6 @@ from scoreboard.timestamps import timestamp
 
 log = structlog.get_logger("scoreboard.health")
 
-_PROBE_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.02
 # What it means when a part is away: for one that takes submissions, and for one that only shows.
 _EFFECTS: Final = {
@@ -100,7 +99,9 @@ class Part:
 
 
 class Health:
-    """Probes the parts in the background, so that asking costs nothing and never waits."""
+    """Probes the parts in the background, every `probe_seconds`, so that asking costs nothing and
+    never waits. `version` answers that of the board which readiness needs, -1 without one.
+    """
 
     def __init__(
         self,
@@ -109,7 +110,10 @@ class Health:
         version: Callable[[], int],
         parts: Sequence[Part],
         metrics: Metrics,
+        *,
+        probe_seconds: float = 2.0,
     ) -> None:
+        self.probe_seconds = probe_seconds
         self._instance = instance
         self._role = role
         self._version = version
@@ -137,12 +141,12 @@ class Health:
         while True:
             await part.ask()
             self._metrics.part_up.labels(part.name).set(part.up)
-            await part.pause(_PROBE_SECONDS)
+            await part.pause(self.probe_seconds)
 
     async def _note_readiness(self) -> None:
         while True:
             self._metrics.ready.set(self.state == "ready")
-            await asyncio.sleep(_PROBE_SECONDS)
+            await asyncio.sleep(self.probe_seconds)
 
     def leave(self) -> None:
         """Say from now on that requests should go elsewhere."""

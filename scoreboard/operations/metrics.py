@@ -31,7 +31,6 @@ from scoreboard.operations.counted import (
     ServerMetrics,
     StreamMetrics,
 )
-from scoreboard.operations.declaring import Declaring
 
 # Prometheus asks every few seconds; one address may ask 600 times at once.
 _TEXTS_AT_ONCE: Final = 20
@@ -58,14 +57,7 @@ class Metrics(
         self.registry = CollectorRegistry()
         # Else each counter has a second series, the time when it was made, which nobody needs.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        declare = Declaring(self.registry)
-        EdgeMetrics.__init__(self, declare)
-        AccountMetrics.__init__(self, declare)
-        ScoringMetrics.__init__(self, declare)
-        BusMetrics.__init__(self, declare)
-        StreamMetrics.__init__(self, declare)
-        ServerMetrics.__init__(self, declare)
-        ProcessMetrics.__init__(self, declare)
+        super().__init__(self.registry)
         self._text, self._text_paid_until = b"", 0.0
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._versions: dict[tuple[Where, BoardId], Gauge] = {}

@@ -187,14 +187,16 @@ async def test_without_redis_everything_goes_on_and_the_copy_is_rebuilt_on_retur
 
 
 async def test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again(
-    start: Start, redis_line: Line, monkeypatch: pytest.MonkeyPatch
+    start: Start, redis_line: Line
 ) -> None:
     """Nobody waits for the next probe, nor for the next comparison."""
-    monkeypatch.setattr("scoreboard.operations.health._PROBE_SECONDS", 3600.0)
     instance = await start(redis_url=redis_line.url, reconcile_seconds=60)
+    health = instance.app[keys.HEALTH]
+    health.probe_seconds = 3600.0
+    health.probe_now("redis")
 
     def says_that_redis_is(up: bool) -> bool:
-        parts = instance.app[keys.HEALTH].report()["parts"]
+        parts = health.report()["parts"]
         return [part["up"] for part in parts if part["name"] == "redis"] == [up]
 
     for _ in range(3):

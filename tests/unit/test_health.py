@@ -69,14 +69,11 @@ async def test_metrics_say_which_part_is_up_and_whether_this_instance_can_serve(
     assert counted(metrics, "ready") == 0
 
 
-async def test_news_of_one_part_wait_for_no_other_and_for_no_pause(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("scoreboard.operations.health._PROBE_SECONDS", 3600.0)
+async def test_news_of_one_part_wait_for_no_other_and_for_no_pause() -> None:
     server = Server()
     hangs = Part("rabbitmq", "late", asyncio.Event().wait)
     part = Part("redis", "slower", server.probe)
-    health = Health("one", "all", lambda: 1, [hangs, part], Metrics())
+    health = Health("one", "all", lambda: 1, [hangs, part], Metrics(), probe_seconds=3600.0)
     probing = asyncio.create_task(health.run())
     for away in (False, True, False):
         server.away = away
