@@ -32,7 +32,7 @@ _BACKOFF_FIRST_SECONDS: Final = 0.1
 _BACKOFF_LAST_SECONDS: Final = 2.0
 
 # What aio-pika and aiormq raise when the broker is away, refuses, or closes on us.
-_BROKER_ERRORS: Final = (
+BROKER_ERRORS: Final = (
     AMQPError,
     AiormqError,
     OSError,
@@ -69,7 +69,7 @@ class Side:
         self, name: str, instance: str, addresses: Sequence[str], metrics: Metrics
     ) -> None:
         self._name = name
-        self._instance = instance
+        self._connection_name = f"scoreboard.{instance}.{name}"
         self._addresses = addresses
         self._metrics = metrics
         self._broker = ""
@@ -84,12 +84,11 @@ class Side:
         for broker in itertools.cycle(random.sample(self._addresses, len(self._addresses))):
             began = time.monotonic()
             try:
-                async with self._connection(broker) as connection:
-                    await unless_set(_loss_of(connection), work(connection, self))
-                    raise ConnectionError("the connection was closed")
+                async with connecting(broker, self._connection_name) as connection:
+                    await self._work_with(connection, broker, work)
             # A task that waits for a broker which was silent for too long gets a cancellation from
             # aiormq that nobody asked for; unnoticed it would end this side for good.
-            except (*_BROKER_ERRORS, asyncio.CancelledError) as error:
+            except (*BROKER_ERRORS, asyncio.CancelledError) as error:
                 raise_if_cancelled()
                 self._note_lost(error)
             if time.monotonic() - began > _BACKOFF_LAST_SECONDS:  # else it may never have worked
@@ -97,23 +96,14 @@ class Side:
             await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
             backoff = min(backoff * 2, _BACKOFF_LAST_SECONDS)
 
-    @contextlib.asynccontextmanager
-    async def _connection(self, broker: str) -> AsyncIterator[AbstractConnection]:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            connection = await aio_pika.connect(
-                broker,
-                heartbeat=_HEARTBEAT_SECONDS,
-                client_properties={"connection_name": f"scoreboard.{self._instance}.{self._name}"},
-            )
+    async def _work_with(self, connection: AbstractConnection, broker: str, work: Work) -> None:
         self._broker = broker.rpartition("@")[2]
         self._metrics.bus_connects.labels(self._name).inc()
         try:
-            yield connection
+            await unless_set(_loss_of(connection), work(connection, self))
         finally:
             self._note_down()
-            with contextlib.suppress(*_BROKER_ERRORS):
-                async with asyncio.timeout(1):  # a frozen broker answers no goodbye
-                    await connection.close()
+        raise ConnectionError("the connection was closed")
 
     def note_up(self) -> None:
         """A connection alone carries nothing: what is sent before a queue is bound is lost, and
@@ -146,6 +136,23 @@ class Side:
             self._is_lost = True
             why = str(error) or type(error).__name__
             log.warning("scoreboard.bus.lost", side=self._name, error=why)
+
+
+@contextlib.asynccontextmanager
+async def connecting(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+    """Connect, under a name that the management UI shows, and close at the end. Raises one of
+    BROKER_ERRORS.
+    """
+    async with asyncio.timeout(CONNECT_SECONDS):
+        connection = await aio_pika.connect(
+            url, heartbeat=_HEARTBEAT_SECONDS, client_properties={"connection_name": name}
+        )
+    try:
+        yield connection
+    finally:
+        with contextlib.suppress(*BROKER_ERRORS):
+            async with asyncio.timeout(1):  # a frozen broker answers no goodbye
+                await connection.close()
 
 
 def is_blocked(connection: AbstractConnection) -> bool:

@@ -1,8 +1,8 @@
 """Whether RabbitMQ is fit for an instance of some role: each broker reached, the exchange there and
-of the right kind, a queue to listen by, and for whoever publishes the right to do so.
+of the right kind, a queue to listen by, and for an instance that publishes the right to do so.
 
-Nothing that is tried reaches an instance: the message that is published says that it is somebody
-else's, which RabbitMQ refuses after it has looked at the rights.
+Nothing that is tried reaches an instance: the message that is published claims another sender,
+which RabbitMQ refuses after it has looked at the rights.
 """
 
 from __future__ import annotations
@@ -16,24 +16,21 @@ from urllib.parse import urlsplit
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.exceptions import AMQPError
-from aiormq.exceptions import AMQPError as AiormqError
 from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
 )
 
+from scoreboard.bus.broker import BROKER_ERRORS, CONNECT_SECONDS, connecting
 from scoreboard.bus.bus import addresses
 from scoreboard.bus.messages import EXCHANGE
 from scoreboard.connections.findings import Finding
 from scoreboard.connections.hints import RABBIT, in_words
 
 PART: Final = "rabbitmq"
-_SECONDS: Final = 5.0
 _BLOCKED_SECONDS: Final = 2.0
 _NOBODY: Final = "scoreboard.check"
-_ERRORS: Final = (AMQPError, AiormqError, OSError, TimeoutError, RuntimeError)
 _RIGHTS: Final = "Give its user the rights of docs/operations.md."
 
 
@@ -46,29 +43,17 @@ async def findings(url: str, *, publishes: bool) -> list[Finding]:
 async def _broker(url: str, publishes: bool) -> list[Finding]:
     where = _place(url)
     try:
-        async with asyncio.timeout(2 * _SECONDS), _connection(url) as connection:
+        async with asyncio.timeout(2 * CONNECT_SECONDS), connecting(url, _NOBODY) as connection:
             found = [Finding(PART, "connection", "ok", f"RabbitMQ at {where}.")]
             found.append(await _exchange(connection))
             found.append(await _queue(connection))
             if publishes:
                 found.append(await _publishing(connection))
             return found
-    except _ERRORS as error:
+    except BROKER_ERRORS as error:
         words = _words(error)
         what = f"RabbitMQ at {where} cannot be used: {words}."
         return [Finding(PART, "connection", "wrong", what, RABBIT.to_do(words, url))]
-
-
-@contextlib.asynccontextmanager
-async def _connection(url: str) -> AsyncIterator[AbstractConnection]:
-    async with asyncio.timeout(_SECONDS):
-        connection = await aio_pika.connect(url, client_properties={"connection_name": _NOBODY})
-    try:
-        yield connection
-    finally:
-        with contextlib.suppress(*_ERRORS):
-            async with asyncio.timeout(1):
-                await connection.close()
 
 
 async def _exchange(connection: AbstractConnection) -> Finding:
@@ -146,12 +131,12 @@ async def _is_blocked(connection: AbstractConnection) -> bool:
 @contextlib.asynccontextmanager
 async def _channel(connection: AbstractConnection) -> AsyncIterator[AbstractChannel]:
     """One for each trial, because a refusal ends it."""
-    async with asyncio.timeout(_SECONDS):
+    async with asyncio.timeout(CONNECT_SECONDS):
         channel = await connection.channel(publisher_confirms=True)
         try:
             yield channel
         finally:
-            with contextlib.suppress(*_ERRORS):
+            with contextlib.suppress(*BROKER_ERRORS):
                 await channel.close()
 
 

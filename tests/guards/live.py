@@ -28,9 +28,9 @@ LIVE: Final = (
     Guard(
         "an instance is called connected once boards reach it",
         "scoreboard/bus/broker.py",
-        "                    await unless_set(_loss_of(connection), work(connection, self))\n",
-        "                    self.note_up()\n"
-        "                    await unless_set(_loss_of(connection), work(connection, self))\n",
+        "            await unless_set(_loss_of(connection), work(connection, self))\n",
+        "            self.note_up()\n"
+        "            await unless_set(_loss_of(connection), work(connection, self))\n",
         "tests/integration/test_bus.py::test_it_is_not_connected_before_its_queue_is_bound",
     ),
     Guard(
@@ -263,8 +263,8 @@ LIVE: Final = (
     Guard(
         "a cancellation that nobody asked for ends no side of the bus",
         "scoreboard/bus/broker.py",
-        "            except (*_BROKER_ERRORS, asyncio.CancelledError) as error:\n",
-        "            except _BROKER_ERRORS as error:\n",
+        "            except (*BROKER_ERRORS, asyncio.CancelledError) as error:\n",
+        "            except BROKER_ERRORS as error:\n",
         "tests/integration/test_bus.py::"
         "test_a_broker_that_falls_silent_while_a_board_is_under_way_ends_no_side",
     ),
