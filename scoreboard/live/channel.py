@@ -1,4 +1,4 @@
-"""One board on this instance: the newest of it that came, and those who listen.
+"""One board on this instance: its newest version that came, and its subscribers.
 
 A board is encoded once, and before it is taken: one that cannot be sent never becomes the one to
 send.
@@ -50,9 +50,8 @@ class Refusals:
 
 
 class Channel:
-    """One board, `None` before the first came, and its audience.
-
-    `has_news` says that a board came which was not pushed yet.
+    """One board and its audience. `board` is the newest that came, `has_news` says that it was not
+    pushed yet.
     """
 
     def __init__(
@@ -82,8 +81,9 @@ class Channel:
         return b"" if self.audience.update is None else self.audience.update.frame.plain
 
     def offer(self, board: Board, origin: Origin | None) -> bool:
-        """Take a board, whoever made it, unless the one that we have is as new, or this one so far
-        ahead that no history leads there. Answers whether it was taken.
+        """Take a board, whoever made it, unless the one that we have is as new, or this one is so
+        far ahead that no history leads there. Without an origin nobody times its way. Answers
+        whether it was taken.
         """
         if self.board is not None and board.version - self.board.version > LEAP_MAX:
             self._refusals.note(board, "leap")
@@ -109,8 +109,8 @@ class Channel:
         return True
 
     def begin_anew(self, board: Board) -> bool:
-        """Take the ledger's board though it is older: whoever has seen the one that we had is told
-        to forget it. The stream ends, and the next one begins with this.
+        """Take the ledger's board though it is older. Subscribers are told to forget the one that
+        we had: their streams end, and the next ones begin with this. Answers whether it was taken.
         """
         if self.version <= board.version:
             return False
@@ -120,9 +120,9 @@ class Channel:
         return is_taken
 
     def join(self, subscriber: Subscriber) -> None:
-        """Add a subscriber; it gets the newest board now, unless it has it."""
+        """Add a subscriber; it gets the newest board now, unless it has that."""
         self.audience.join(subscriber)
-        # It was on its way in when the others were told.
+        # It may have been on its way in when the others were told.
         if self._farewell is not None:
             subscriber.dismiss(self._farewell)
         elif subscriber.version - self.version > LEAP_MAX:

@@ -1,14 +1,14 @@
 """The hub hands each new board to every subscriber of this instance without waking anybody.
 
-It keeps one channel for each board that somebody listens to or that came, and walks them by its own
+It keeps one channel for each board that came or that has subscribers, and walks them by its own
 timers: no task and no queue belongs to a subscriber.
 
 Bursts are conflated: the first change goes out at once, later ones at most every
 `push_interval_seconds`, and the last one always. All boards keep one rhythm: what has changed on
 any of them goes out in the same walk.
 
-Bound: `CHANNELS_MAX` channels. A board for one more is refused and counted, a listener is told that
-the instance is overloaded.
+Bound: `CHANNELS_MAX` channels. A board of one more is refused and counted, and its subscribers are
+told that the instance is overloaded.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Hub:
         return sum(len(channel.audience) for channel in self._channels.values())
 
     def channel(self, board_id: BoardId) -> Channel:
-        """The channel of a board, for whoever listens. Raises Overloaded when there is no room for
+        """The channel of a board, made if it is new. Raises Overloaded when there is no room for
         one more.
         """
         channel = self._channels.get(board_id)
@@ -86,9 +86,7 @@ class Hub:
         return -1 if channel is None else channel.version
 
     def offer(self, board: Board, origin: Origin | None = None) -> None:
-        """Take a board that came, if it is newer and there is a way that leads to it. Without an
-        origin nobody times its way.
-        """
+        """Take a board that came, if it is newer (`Channel.offer`)."""
         channel = self._channel_for(board)
         if channel is not None and channel.offer(board, origin):
             self._tell(board)
