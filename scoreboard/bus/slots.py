@@ -51,12 +51,13 @@ class Slots:
         self._waiting[board.board_id] = (board, origin)
 
     async def next(self, within_seconds: float) -> tuple[Board, Origin | None] | None:
-        """Take out the board that has waited longest; None if none comes in time. What was taken
-        before is published by now.
+        """Take out the board that has waited longest; None if none comes in time, at once if there
+        is no time. What was taken before is published by now.
         """
         self._under_way = None
         if not self._waiting:
             self._emptied.set()
+        if not self._waiting and within_seconds > 0:
             self._filled.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within_seconds):
