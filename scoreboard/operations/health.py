@@ -64,7 +64,7 @@ class Part:
         self._due.set()
 
     async def pause(self, seconds: float) -> None:
-        """Wait for as long, or until somebody is in a hurry."""
+        """Wait for as long, or until `probe_now`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._due.wait()
