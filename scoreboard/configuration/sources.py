@@ -20,12 +20,7 @@ from marshmallow import ValidationError
 
 from scoreboard.configuration import handed_over, service_links
 from scoreboard.configuration.handed_over import Unreadable
-from scoreboard.configuration.settings import (
-    Settings,
-    SettingsError,
-    SettingsSchema,
-    may_have_lines,
-)
+from scoreboard.configuration.settings import DECLARED, Settings, SettingsError, checked
 
 PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long as the hash's output
@@ -54,22 +49,21 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     environ = os.environ if environ is None else environ
     default = config_directory() / "default.toml"
     values = _from_toml(default)
-    known, origins = set(values), dict.fromkeys(values, f", in {default}")
+    origins = dict.fromkeys(values, f", in {default}")
     if extra := handed_over.unmarked(environ.get(f"{PREFIX}CONFIG", "")):
         named = _from_toml(Path(extra))
         values |= named
         origins |= dict.fromkeys(named, f", in {extra}")
-    variables, names = _from_environment(environ, known)
+    variables, names = _from_environment(environ)
     values |= variables
     origins |= {key: f" ({name})" for key, name in names.items()}
     given = {key: value for key, value in overrides.items() if value is not None}
     values |= given
     origins |= {key: f" (--{key.replace('_', '-')})" for key in given}
     try:
-        settings: Settings = SettingsSchema().load(values)
+        return checked(values)
     except ValidationError as error:
         raise SettingsError(_explain(error, origins)) from error
-    return settings
 
 
 def ignored_variables(environ: Mapping[str, str] | None = None) -> str:
@@ -155,9 +149,7 @@ def _from_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
-def _from_environment(
-    environ: Mapping[str, str], known: set[str]
-) -> tuple[dict[str, Any], dict[str, str]]:
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Answer the values, and the variable that each came by."""
     plain: dict[str, Any] = {}
     from_files: dict[str, Any] = {}
@@ -172,7 +164,7 @@ def _from_environment(
             continue
         if name in told_of_others:
             continue
-        if key not in known and key.removesuffix("_file") in known:
+        if key not in DECLARED and key.removesuffix("_file") in DECLARED:
             key = key.removesuffix("_file")
             from_files[key] = _from_file(name, key, Path(text))
             names.setdefault(key, name)
@@ -190,7 +182,7 @@ def _from_file(name: str, key: str, path: Path) -> str:
         text = handed_over.value(handed_over.content(path)).strip()
         if not text and key in _NEVER_EMPTY:
             raise Unreadable("it is empty")
-        if not may_have_lines(key) and (lines := handed_over.line_count(text)) > 1:
+        if not DECLARED[key].lines and (lines := handed_over.line_count(text)) > 1:
             raise Unreadable(f"it has {lines} lines, and the value is one")
     except Unreadable as error:
         raise SettingsError(f"{name} names {path}, which cannot be used: {error}.") from error
