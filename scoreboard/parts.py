@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from scoreboard.accounts.access import AccessTokens, longest_life_seconds
+from scoreboard.account_parts import make_access_tokens, make_accounts
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
-from scoreboard.accounts.revocations import RevocationReader, Revocations
+from scoreboard.accounts.revocations import RevocationReader
 from scoreboard.bus.bus import Bus, LocalBus
 from scoreboard.bus.messages import PURPOSE as BUS_PURPOSE
 from scoreboard.bus.messages import Messages
@@ -108,7 +109,7 @@ def assemble(settings: Settings) -> Parts:
         on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )
     ledger = Ledger(writers, watch)
-    copy = RedisCopy(redis, Signatures.by(settings, COPY_PURPOSE))
+    copy = RedisCopy(redis, Signatures(settings.secrets, COPY_PURPOSE))
     questions = Questions(ledger)
     board = CachedBoard(
         copy, questions, metrics, noticed_seconds=settings.reconcile_seconds + REST_SECONDS
@@ -130,8 +131,8 @@ def assemble(settings: Settings) -> Parts:
     bus = _bus(settings, metrics, spans, hub, relay.hurry)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
-    revoked = Revocations(longest_life_seconds(settings), metrics)
-    access = AccessTokens(settings, revoked)
+    access = make_access_tokens(settings, metrics)
+    revoked = access.revocations
     limiter = RateLimiter(redis, metrics, board.vouched)
     health = Health(
         settings.instance,
@@ -158,7 +159,7 @@ def assemble(settings: Settings) -> Parts:
         standings=Standings(queries),
         passwords=passwords,
         access=access,
-        accounts=Accounts(queries, access, passwords, settings, metrics),
+        accounts=make_accounts(settings, queries, access, passwords, metrics),
         revocations=RevocationReader(
             watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
         ),
@@ -228,7 +229,7 @@ def _bus(
         return LocalBus()
     return RabbitBus(
         settings.amqp_url,
-        Messages(Signatures.by(settings, BUS_PURPOSE), settings.instance),
+        Messages(Signatures(settings.secrets, BUS_PURPOSE), settings.instance),
         metrics,
         publish_timeout_seconds=settings.publish_timeout_seconds,
         publishes=settings.takes_submissions,

@@ -6,7 +6,7 @@ again: then two parties hold it. The one exception is in `refresh` (docs/decisio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.revocations import Revocation
-from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import InvalidRefreshToken, Unavailable
@@ -61,16 +60,23 @@ class Families:
     """
 
     def __init__(
-        self, postgres: Postgres, access: AccessTokens, settings: Settings, metrics: Metrics
+        self,
+        postgres: Postgres,
+        access: AccessTokens,
+        metrics: Metrics,
+        *,
+        secrets: Iterable[str],
+        lifetime_seconds: int,
+        family_seconds: int,
+        grace_seconds: int,
     ) -> None:
         self._postgres = postgres
         self._access = access
         self._metrics = metrics
-        secrets = (settings.jwt_secret, *settings.jwt_previous_secrets)
-        self._tokens = refresh.RefreshTokens(filter(None, secrets))
-        self._lifetime_seconds = settings.refresh_token_seconds
-        self._family_seconds = settings.refresh_family_seconds
-        self._grace_seconds = settings.refresh_grace_seconds
+        self._tokens = refresh.RefreshTokens(secrets)
+        self._lifetime_seconds = lifetime_seconds
+        self._family_seconds = family_seconds
+        self._grace_seconds = grace_seconds
 
     async def opened_by(
         self, statement: str, parameters: Mapping[str, Any], *, ends_access: bool = False

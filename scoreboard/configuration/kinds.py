@@ -111,9 +111,7 @@ def parsed(parse: Callable[[str], Any], default: str, meaning: str) -> Any:
     return _declare(default, meaning, _Parsed(parse))
 
 
-def listed(
-    meaning: str, *, entry: Callable[[str], Any] | None = None, secret: bool = False
-) -> Any:
+def listed(meaning: str, *, entry: Callable[[str], Any] | None = None, secret: bool = False) -> Any:
     """Declare a list of texts, which `entry` turns into values. There are none by default."""
     kind = _Listed(_Parsed(entry) if entry else fields.String())
     return _declare([], meaning, kind, lines=True, secret=secret)

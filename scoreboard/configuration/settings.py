@@ -230,8 +230,9 @@ class Settings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets that sign what is ours: today's first, then the earlier ones."""
-        return tuple(filter(None, (self.jwt_secret, *self.jwt_previous_secrets)))
+        """The secrets of what we sign: today's, then the earlier ones; none without today's."""
+        every = (self.jwt_secret, *self.jwt_previous_secrets)
+        return tuple(filter(None, every)) if self.jwt_secret else ()
 
     @property
     def takes_submissions(self) -> bool:
