@@ -52,11 +52,7 @@ class Revocations:
     token from before can be alive.
     """
 
-    def __init__(
-        self,
-        kept_seconds: float,
-        metrics: Metrics | None = None,
-    ) -> None:
+    def __init__(self, kept_seconds: float, metrics: Metrics | None = None) -> None:
         self.kept_seconds: Final = kept_seconds + CLOCKS_APART_SECONDS
         self._metrics = metrics
         self._users: OrderedDict[str, Revocation] = OrderedDict()  # by reading, the oldest first

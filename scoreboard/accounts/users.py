@@ -25,12 +25,7 @@ log = structlog.get_logger("scoreboard.accounts")
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
 # The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
 _TAKEN: Final = frozenset(
-    {
-        "users_username_key",
-        "users_email_key",
-        "idx_users_username_key",
-        "idx_users_username_lower",
-    }
+    {"users_username_key", "users_email_key", "idx_users_username_key", "idx_users_username_lower"}
 )
 _ID_PREFIX: Final = "id:"
 
