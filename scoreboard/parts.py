@@ -23,7 +23,8 @@ from scoreboard.configuration.settings import WATCH_CONNECTIONS, Settings
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.redis import REST_SECONDS, Redis
+from scoreboard.connections.redis import Redis
+from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.connections.refusals import Refusals
 from scoreboard.connections.session import Failure
 from scoreboard.copies.board import CachedBoard

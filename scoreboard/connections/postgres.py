@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final
 
 from scoreboard.connections.hosts import Hosts
-from scoreboard.connections.lending import Lending
+from scoreboard.connections.lending import REST_SECONDS, Lending
 from scoreboard.connections.refusals import ROW_GONE, PostgresRefused
 from scoreboard.connections.session import ConnectionLost, Failure, NotConnected, Row, Session
 from scoreboard.connections.session_settings import SessionSettings
@@ -35,7 +35,7 @@ class Postgres:
     left before its answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - half of them are callbacks
         self,
         url: str | Hosts,
         *,
@@ -46,6 +46,7 @@ class Postgres:
         on_failure: Callable[[Failure], None] = lambda _: None,
         on_refusal: Callable[[PostgresRefused], None] = lambda _: None,
         on_abandoned: Callable[[], None] = lambda: None,
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
         """Prepare the sessions. Pools that are given the same `Hosts` look for the primary
         together. Raises ValueError on an address that cannot be read.
@@ -56,7 +57,7 @@ class Postgres:
             Session(hosts, settings, name, timeout_seconds, on_failure, on_refusal)
             for _ in range(sessions)
         ]
-        self._lending = Lending(made, on_wait, on_failure)
+        self._lending = Lending(made, on_wait, on_failure, rest_seconds)
         self._timeout_seconds = timeout_seconds
         self._on_failure = on_failure
         self._on_refusal = on_refusal

@@ -382,7 +382,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "somebody looks whether Redis is back",
-        "scoreboard/connections/redis.py",
+        "scoreboard/connections/redis_presence.py",
         "        if self._looking is None or self._looking.done():\n",
         "        if False:\n",
         f"{REDIS_FAULTS}::test_its_return_is_found_though_nobody_asks",

@@ -53,7 +53,7 @@ SESSIONS: Final = (
         "nobody tries again at once when no connection could be made",
         "scoreboard/connections/lending.py",
         "        self._resting = asyncio.get_running_loop()"
-        ".call_later(_REST_SECONDS, self._go_on)\n",
+        ".call_later(self._rest_seconds, self._go_on)\n",
         "",
         f"{LOSSES}::test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once",
     ),
