@@ -26,7 +26,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
 from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.connections.refusals import Refusals
-from scoreboard.connections.session import Failure
+from scoreboard.connections.server import Failure
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy

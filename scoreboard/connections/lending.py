@@ -13,7 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from scoreboard.connections.session import Failure, NotConnected, Session
+from scoreboard.connections.server import Failure, NotConnected
+from scoreboard.connections.session import Session
 from scoreboard.errors import LedgerUnavailable
 
 REST_SECONDS: Final = 0.5

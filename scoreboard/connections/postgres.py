@@ -19,8 +19,8 @@ from typing import Any, Final
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.lending import REST_SECONDS, Lending
 from scoreboard.connections.refusals import ROW_GONE, PostgresRefused
-from scoreboard.connections.session import ConnectionLost, Failure, NotConnected, Row, Session
-from scoreboard.connections.session_settings import SessionSettings
+from scoreboard.connections.server import Failure, NotConnected, Server
+from scoreboard.connections.session import ConnectionLost, Row, Session
 
 # Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
 # this.
@@ -52,15 +52,10 @@ class Postgres:
         together. Raises ValueError on an address that cannot be read.
         """
         hosts = url if isinstance(url, Hosts) else Hosts(url)
-        settings = SessionSettings.of(hosts.urls[0], _deadlines(timeout_seconds))
-        made = [
-            Session(hosts, settings, name, timeout_seconds, on_failure, on_refusal)
-            for _ in range(sessions)
-        ]
+        self._server = Server(hosts, _deadlines(timeout_seconds), name, on_failure, on_refusal)
+        made = [Session(self._server, timeout_seconds) for _ in range(sessions)]
         self._lending = Lending(made, on_wait, on_failure, rest_seconds)
         self._timeout_seconds = timeout_seconds
-        self._on_failure = on_failure
-        self._on_refusal = on_refusal
         self._on_abandoned = on_abandoned
         self._running: set[asyncio.Task[None]] = set()
 
@@ -210,9 +205,7 @@ class Postgres:
 
     def refused(self, refusal: PostgresRefused) -> PostgresRefused:
         """Count and log a refusal that only its caller could tell from what a client causes."""
-        self._on_failure("refused")
-        self._on_refusal(refusal)
-        return refusal
+        return self._server.refused(refusal)
 
     def close(self) -> None:
         """Close every connection, and end what is under way."""

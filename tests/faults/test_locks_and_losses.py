@@ -16,7 +16,7 @@ import uvloop
 from scoreboard import keys
 from scoreboard.connections import lending as module
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import NotConnected
+from scoreboard.connections.server import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Grant, Submission
