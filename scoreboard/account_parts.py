@@ -24,7 +24,7 @@ def make_access_tokens(
     foreign_seconds = settings.foreign_token_seconds
     kept_seconds = longest_life_seconds(lifetime_seconds, foreign_seconds)
     return AccessTokens(
-        Revocations(kept_seconds, metrics),
+        Revocations(kept_seconds, metrics or Metrics()),
         secrets=settings.secrets,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,

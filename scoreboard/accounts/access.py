@@ -204,7 +204,5 @@ class AccessTokens:
 
 
 def longest_life_seconds(own_seconds: int, foreign_seconds: int) -> int:
-    """How long after a revocation a token from before can be alive, by the lives of our tokens and
-    of other issuers'.
-    """
+    """How long a token can be alive: the longest life of ours and of other issuers' tokens."""
     return max(own_seconds + ISSUED_AHEAD_SECONDS, foreign_seconds + LEEWAY_SECONDS)

@@ -41,9 +41,7 @@ def issuer_of(claims: Mapping[str, Any]) -> str | None:
 
 
 def is_over(claims: Mapping[str, Any], now: float) -> bool:
-    """Whether a token has ended, if it says so in the right form: somebody who kept tokens that
-    were good once can send them over and over.
-    """
+    """Whether a token says that it has ended: who kept a good one can send it over and over."""
     end = claims.get("exp")
     return isinstance(end, int | float) and not isinstance(end, bool) and 0 <= end <= now
 
@@ -64,9 +62,7 @@ def _canonical(value: object) -> str:
 
 
 def checked_end(claims: Mapping[str, Any], now: float, issued_ahead_seconds: int) -> float:
-    """Check `nbf`, `iat` and `exp`, and return the last, in seconds since 1970. Raises ExpiredToken
-    too.
-    """
+    """Check `nbf`, `iat` and `exp`, and return when the token ends. Raises ExpiredToken too."""
     expires_at = moment(claims["exp"])
     for claim, ahead_seconds in (("nbf", LEEWAY_SECONDS), ("iat", issued_ahead_seconds)):
         if claim in claims and moment(claims[claim]) > now + ahead_seconds:

@@ -117,9 +117,7 @@ class Accounts:
         raise BadCredentials(_NOT_THE_CURRENT_ONE)
 
     async def log_out_everywhere(self, user_id: str) -> int:
-        """End all families and access tokens of a user, and say how many families there were.
-        Raises UnknownUser.
-        """
+        """End all log-ins and access tokens of a user; count the log-ins. Raises UnknownUser."""
         families = await self._families.end_all("end_families", {"user_id": user_id})
         if families is None:
             raise UnknownUser
@@ -141,9 +139,7 @@ class Accounts:
         return families
 
     async def revoke(self, login: str) -> int:
-        """End all log-ins and access tokens of a user, and say how many log-ins there were. Raises
-        UnknownUser.
-        """
+        """The same for the user whom this login means. Raises UnknownUser."""
         account = await self.users.known(login)
         return await self.log_out_everywhere(account.user_id)
 
@@ -154,9 +150,7 @@ class Accounts:
     async def _authenticated(
         self, login: str, password: str, path: Path, may_guess: MayGuess
     ) -> tuple[Account, str]:
-        """Find who this is. An unknown login, a wrong password, and one guess too many are the same
-        work and answer.
-        """
+        """Find who this is. All that is refused takes the same work and gets the same answer."""
         account, password_hash = await self.users.find_with_hash(login) or (None, None)
         if not await may_guess(None if account is None else account.user_id):
             password_hash = None

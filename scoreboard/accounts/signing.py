@@ -26,9 +26,7 @@ class SigningKeys:
         )
 
     def candidates(self, named: object) -> Iterable[str]:
-        """The secret of this name; all of them where none has it, because another issuer names its
-        key in its own way, or not at all.
-        """
+        """The secret of this name. Another issuer has its own names or none: then each secret."""
         known = self._secrets.get(named) if isinstance(named, str) else None
         return self._secrets.values() if known is None else [known]
 

@@ -160,10 +160,11 @@ class _Issuers(fields.Field):
             value = self._from_json(value) if value.strip() else {}
         if not isinstance(value, Mapping):
             raise ValidationError(self._FORM)
-        return {
-            self._checked_name(name, number): self._secrets(secrets, number)
-            for number, (name, secrets) in enumerate(value.items(), 1)
-        }
+        for number, name in enumerate(value, 1):
+            if not name.strip():
+                raise ValidationError(f"entry {number}: an issuer needs a name, its `iss`")
+        every = enumerate(value.items(), 1)
+        return {name: self._secrets(secrets, number) for number, (name, secrets) in every}
 
     def _from_json(self, document: str) -> Any:
         try:
@@ -175,11 +176,6 @@ class _Issuers(fields.Field):
         if len(dict(pairs)) < len(pairs):
             raise ValidationError("an issuer is named twice; give all of its secrets in one list")
         return dict(pairs)
-
-    def _checked_name(self, name: str, number: int) -> str:
-        if not name.strip():
-            raise ValidationError(f"entry {number}: an issuer needs a name, its `iss`")
-        return name
 
     def _secrets(self, secrets: Any, number: int) -> tuple[str, ...]:
         listed = [secrets] if isinstance(secrets, str) else secrets

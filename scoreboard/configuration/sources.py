@@ -199,9 +199,7 @@ def _is_text(text: str) -> bool:
 
 
 def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
-    """Say each mistake in a line, and where it stands, without repeating a value: it may be a
-    secret.
-    """
+    """Say each mistake and where it stands, and no value, because it may be a secret."""
     lines = ["The configuration cannot be used:"]
     messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
     for key, problem in sorted(messages.items()):

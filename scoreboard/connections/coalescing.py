@@ -115,28 +115,20 @@ class Coalescer(Generic[Item, Result]):
         """
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
-        while self._waiting and len(batch) < self._batch_max:
-            waiting = self._waiting.popleft()
+        while (self._waiting or self._left) and len(batch) < self._batch_max:
+            is_in_line = bool(self._waiting)
+            waiting = (self._waiting if is_in_line else self._left).popleft()
             _, future, until = waiting
-            if future.done():
+            if is_in_line and future.done():
                 self._left.append(waiting)
             elif now > until:
-                self._refuse(future)
-            else:
-                batch.append(waiting)
-        while self._left and len(batch) < self._batch_max:
-            waiting = self._left.popleft()
-            _, future, until = waiting
-            if now > until:
                 self._refuse(future)
             else:
                 batch.append(waiting)
         return batch
 
     def _make_room(self) -> None:
-        """For one who waits, an item goes whose caller has left. Raises Overloaded if there is
-        none.
-        """
+        """Drop an item whose caller has left. Raises Overloaded if there is none."""
         if not self._left:
             self._on_overload()
             raise Overloaded

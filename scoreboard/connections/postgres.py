@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.lending import REST_SECONDS, Lending
@@ -25,6 +25,9 @@ from scoreboard.connections.session import ConnectionLost, Row, Session
 # Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
 # this.
 _IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
+
+
+Result = TypeVar("Result")
 
 
 class Postgres:
@@ -81,7 +84,7 @@ class Postgres:
 
         Whoever leaves within closes its connection: a transaction ends with who began it.
         """
-        session = await self._connected()
+        session = await self._lend(self._connected)
         with self._giving_back(session):
             yield session
 
@@ -90,38 +93,38 @@ class Postgres:
 
         Raises LedgerUnavailable, StatementRefused.
         """
-        return await self._ask(statement, parameters, repeats=False)
+        return await self._lend(
+            lambda session: self._answered(session, statement, parameters, repeats=False)
+        )
 
     async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement that changes nothing. When the connection is lost before the answer, it
         is asked once more, by a new one. Raises LedgerUnavailable.
         """
-        return await self._ask(statement, parameters, repeats=True)
+        return await self._lend(
+            lambda session: self._answered(session, statement, parameters, repeats=True)
+        )
 
-    async def _connected(self) -> Session:
-        until = self._deadline()
+    async def _lend(self, use: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Use a session; another one while no connection could be made, so that nothing was sent,
+        and others are open.
+        """
+        until = asyncio.get_running_loop().time() + self._timeout_seconds
         while True:
             session = await self._lending.take(until)
             try:
-                await session.connect()
-            except BaseException as error:
-                self._give_back(session, error)
-                if not self._may_have_another(error):
+                return await use(session)
+            except NotConnected:
+                if not self._lending.has_open:
                     raise
-            else:
-                return session
 
-    async def _ask(
-        self, statement: str, parameters: Mapping[str, Any] | None, *, repeats: bool
-    ) -> list[Row]:
-        until = self._deadline()
-        while True:
-            session = await self._lending.take(until)
-            try:
-                return await self._answered(session, statement, parameters, repeats=repeats)
-            except NotConnected as error:
-                if not self._may_have_another(error):
-                    raise
+    async def _connected(self, session: Session) -> Session:
+        try:
+            await session.connect()
+        except BaseException as error:
+            self._give_back(session, error)
+            raise
+        return session
 
     async def _answered(
         self,
@@ -189,13 +192,6 @@ class Postgres:
             self._lending.rest()
         session.settle()
         self._lending.give_back(session)
-
-    def _may_have_another(self, error: BaseException) -> bool:
-        """Whether no connection could be made, so that nothing was sent, and others are open."""
-        return isinstance(error, NotConnected) and self._lending.has_open
-
-    def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._timeout_seconds
 
     def lacks(self, table: str) -> PostgresRefused:
         """The refusal to raise where a table has no row that always has one: a statement that reads

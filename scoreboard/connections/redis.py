@@ -143,9 +143,7 @@ class Redis:
             log.warning("scoreboard.redis.malformed", what=what, values=values)
 
     async def load(self, lua: str) -> None:
-        """Give Redis a script to keep, as `script` does after a restart. Raises
-        RedisUnavailable.
-        """
+        """Give Redis a script to keep, as after a restart. Raises RedisUnavailable."""
         await self._ask(lambda: self._client.script_load(lua))
 
     async def ask_sentinels(self) -> dict[str, str]:
@@ -170,9 +168,7 @@ class Redis:
         await self._ask(self._client.ping)
 
     async def close(self) -> None:
-        """Close every connection, whatever one says as it goes: by TLS a server has to answer that,
-        and may hang.
-        """
+        """Close every connection, whatever one says: a server that ends TLS may hang."""
         await self._presence.close()
         ends: list[Any] = [self._client, *([self._sentinels] if self._sentinels else [])]
         await asyncio.gather(*(end.aclose() for end in ends), return_exceptions=True)

@@ -32,9 +32,7 @@ _WAIT: Final = 0.2
 
 
 class Presence:
-    """Whether Redis is `away`, and whether it `is_silent`: the latest try was a wait. `on_change`
-    is told of each change from away to back, or the other way.
-    """
+    """`away`: nobody was reached. `is_silent`: the latest try was a wait."""
 
     def __init__(
         self,
@@ -56,9 +54,7 @@ class Presence:
         self._looking: asyncio.Task[None] | None = None
 
     async def until_back(self, patience_seconds: float) -> bool:
-        """Return once Redis answers, or has been away for so long. Answers whether it came back
-        meanwhile: then it is worth another try.
-        """
+        """Return whether Redis came back, at the latest once it has been away for so long."""
         left = self._away_since + patience_seconds - _now()
         if not self.away or left <= 0:
             return False

@@ -136,9 +136,7 @@ class PostgresRefused(LedgerUnavailable):
 
 
 def refusal_of(error: BaseException) -> PostgresRefused | None:
-    """What PostgreSQL said, if this error is its answer to a statement; None if it gave none, or
-    one that passes.
-    """
+    """The refusal that answered a statement; None if there was none, or one that passes."""
     sqlstate = error.pgcode if isinstance(error, psycopg2.Error) else None
     if not sqlstate or sqlstate in _PASSING or sqlstate.startswith("08"):
         return None

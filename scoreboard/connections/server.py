@@ -39,9 +39,7 @@ class NotAdmitted(NotConnected, PostgresRefused):
 
 
 class UnfitServer(NotAdmitted):
-    """A setting that sessions rely on cannot be set; the message says which, and what to do. No
-    waiting mends that.
-    """
+    """A setting that sessions rely on cannot be set, and no waiting mends that."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("", " ".join(problems))
@@ -69,9 +67,7 @@ class Server:
         self._on_refusal = on_refusal
 
     async def connect(self) -> tuple[Connection, int]:
-        """Connect to the first host that takes writes, beginning with the one that did last; answer
-        the connection and the host's number. Raises NotConnected.
-        """
+        """Connect to the first host that takes writes, and number it. Raises NotConnected."""
         refusal: NotConnected | None = None
         for host in self.hosts.in_turn():
             try:

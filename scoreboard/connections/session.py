@@ -81,9 +81,7 @@ class Session:
 
     @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
-        """Within, a lost connection is an error: a new one would know nothing of the
-        transaction.
-        """
+        """Within, a lost connection is an error: a new one knows nothing of the transaction."""
         self._pinned = True
         try:
             yield
