@@ -160,9 +160,7 @@ class AccessTokens:
         return Identity(read.user_of(claims), expires_at, read.reading_of(claims))
 
     def _foreign(self, claims: Mapping[str, Any]) -> Identity:
-        """Hold another issuer to a largest life, counted from when it was issued, which must be
-        told: what is revoked is revoked for as long.
-        """
+        """Hold another issuer to a largest life from `iat`, because revocations are forgotten."""
         expires_at = read.checked_end(claims, self._clock(), LEEWAY_SECONDS)
         if expires_at > read.moment(claims.get("iat")) + self._foreign_seconds:
             raise InvalidToken

@@ -113,7 +113,7 @@ class Families:
             successor = next(iter(successors.values()))
         elif rotation.outcome == "graced" and rotation.newest_hash is not None:
             self._metrics.refresh_graces.inc()
-            log.info("scoreboard.accounts.refresh_grace", **_who(rotation))
+            log.info("scoreboard.accounts.refresh_grace", **_log_fields(rotation))
             successor = successors[bytes(rotation.newest_hash)]
         else:
             raise self._refusal(rotation)
@@ -131,9 +131,7 @@ class Families:
             log.info("scoreboard.accounts.logged_out", family_id=family_id, user_id=user_id)
 
     async def end_all(self, statement: str, parameters: Mapping[str, Any]) -> int | None:
-        """Run a statement that ends all families of a user and the access tokens, and say how many
-        families there were; None if there is no such user.
-        """
+        """Run a statement that ends all tokens of a user; count the families, None for nobody."""
         rows = await self._postgres.fetch(SQL[statement], parameters)
         if not rows:
             return None
@@ -178,7 +176,7 @@ class Families:
             return Unavailable()
         if rotation.outcome == "reused":
             self._metrics.refresh_reuses.inc()
-            log.warning("scoreboard.accounts.refresh_reuse", **_who(rotation))
+            log.warning("scoreboard.accounts.refresh_reuse", **_log_fields(rotation))
             self._end_access(rotation.user_id, rotation.reading)
         return InvalidRefreshToken()
 
@@ -198,5 +196,5 @@ class Families:
         return reading
 
 
-def _who(rotation: _Rotation) -> dict[str, str]:
+def _log_fields(rotation: _Rotation) -> dict[str, str]:
     return {"family_id": rotation.family_id, "user_id": rotation.user_id}

@@ -32,10 +32,10 @@ class Declaration:
     lines: bool
 
 
-def _declare(
+def declare(
     default: Any, meaning: str, kind: fields.Field, *, lines: bool = False, secret: bool = False
 ) -> Any:
-    """Make a field of `Settings`, whose representation does not show what is `secret`."""
+    """Declare a setting of any kind. The representation of `Settings` shows no `secret` one."""
     kind.required = True  # config/default.toml has every key
     declaration = Declaration(default, kind, meaning, lines)
     return field(repr=not secret, metadata={Declaration: declaration})
@@ -46,26 +46,17 @@ def text(
 ) -> Any:
     """Declare a text, of this form if one is given; `problem` says what it has to be."""
     check = validate.Regexp(pattern, error=problem) if pattern else None
-    return _declare(default, meaning, fields.String(validate=check), secret=secret)
+    return declare(default, meaning, fields.String(validate=check), secret=secret)
 
 
 def one_of(default: str, meaning: str, *words: str) -> Any:
     """Declare one of these words."""
-    return _declare(default, meaning, fields.String(validate=validate.OneOf(words)))
-
-
-def place(default: str, meaning: str) -> Any:
-    """Declare where to listen: an address, or a name."""
-    problem = (
-        "is empty: write 127.0.0.1 for programs on this machine, 0.0.0.0 or :: for everybody "
-        "who reaches it"
-    )
-    return text(default, meaning, pattern=r"\s*\S", problem=problem)
+    return declare(default, meaning, fields.String(validate=validate.OneOf(words)))
 
 
 def address(meaning: str) -> Any:
     """Declare the address of a server. A password may be in it."""
-    return _declare("", meaning, fields.String(validate=_check_address), secret=True)
+    return declare("", meaning, fields.String(validate=_check_address), secret=True)
 
 
 def _check_address(url: str) -> None:
@@ -82,7 +73,7 @@ def whole(default: int, meaning: str, *, least: int = 1, most: int | None = None
         validate=validate.Range(least, most, error=words),
         error_messages={"invalid": words, "too_large": words},
     )
-    return _declare(default, meaning, kind)
+    return declare(default, meaning, kind)
 
 
 def seconds(default: float, meaning: str, *, least: float | None = None) -> Any:
@@ -92,34 +83,23 @@ def seconds(default: float, meaning: str, *, least: float | None = None) -> Any:
         validate=validate.Range(least or 0, min_inclusive=least is not None, error=words),
         error_messages=dict.fromkeys(("invalid", "special", "too_large"), words),
     )
-    return _declare(default, meaning, kind)
-
-
-def share(default: float, meaning: str) -> Any:
-    """Declare a number from 0 to 1."""
-    return _declare(default, meaning, fields.Float(validate=validate.Range(0, 1)))
-
-
-def yes_or_no(default: bool, meaning: str) -> Any:
-    """Declare a switch."""
-    kind = fields.Boolean(error_messages={"invalid": "must be true or false"})
-    return _declare(default, meaning, kind)
+    return declare(default, meaning, kind)
 
 
 def parsed(parse: Callable[[str], Any], default: str, meaning: str) -> Any:
     """Declare a text that `parse` turns into a value, or refuses by a ValueError in our words."""
-    return _declare(default, meaning, _Parsed(parse))
+    return declare(default, meaning, _Parsed(parse))
 
 
 def listed(meaning: str, *, entry: Callable[[str], Any] | None = None, secret: bool = False) -> Any:
     """Declare a list of texts, which `entry` turns into values. There are none by default."""
     kind = _Listed(_Parsed(entry) if entry else fields.String())
-    return _declare([], meaning, kind, lines=True, secret=secret)
+    return declare([], meaning, kind, lines=True, secret=secret)
 
 
 def issuers(meaning: str) -> Any:
     """Declare issuers by name, each with its secrets. There are none by default."""
-    return _declare({}, meaning, _Issuers(), lines=True, secret=True)
+    return declare({}, meaning, _Issuers(), lines=True, secret=True)
 
 
 class _Parsed(fields.Field):

@@ -16,22 +16,22 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
 from marshmallow import Schema
+from marshmallow.fields import Boolean, Float
+from marshmallow.validate import Range
 
 from scoreboard.configuration.kinds import (
     Declaration,
     address,
+    declare,
     issuers,
     listed,
     network,
     one_of,
     origin,
     parsed,
-    place,
     seconds,
-    share,
     text,
     whole,
-    yes_or_no,
 )
 
 # Sessions of PostgreSQL for what an instance itself has to know: the board, whether PostgreSQL is
@@ -75,8 +75,12 @@ _life: Final = partial(whole, least=1, most=_LIFE_MAX)
 class Settings:
     """All that can be set. Field names are the keys."""
 
-    host: str = place(
-        "127.0.0.1", "Name or address to listen on; 0.0.0.0 or :: is every address of this machine."
+    host: str = text(
+        "127.0.0.1",
+        "Name or address to listen on; 0.0.0.0 or :: is every address of this machine.",
+        pattern=r"\s*\S",
+        problem="is empty: write 127.0.0.1 for programs on this machine, 0.0.0.0 or :: for "
+        "everybody who reaches it",
     )
     port: int = whole(8080, "Port to listen on; 0 takes a free one.", least=0, most=65535)
     role: str = one_of(
@@ -136,8 +140,10 @@ class Settings:
         least=0,
         most=_LIFE_MAX,
     )
-    require_token_to_read: bool = yes_or_no(
-        False, "Close the board and the stream to clients without a token."
+    require_token_to_read: bool = declare(
+        False,
+        "Close the board and the stream to clients without a token.",
+        Boolean(error_messages={"invalid": "must be true or false"}),
     )
 
     rate_limit_per_ip: Rate = parsed(
@@ -223,9 +229,10 @@ class Settings:
         pattern=r"(https?://\S+)?$",
         problem="must be empty or an http(s) address",
     )
-    trace_sample_ratio: float = share(
+    trace_sample_ratio: float = declare(
         0.1,
         "Share of requests that are traced, 0 to 1; one with a traceparent says itself whether.",
+        Float(validate=Range(0, 1)),
     )
 
     @property

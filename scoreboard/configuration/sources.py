@@ -27,6 +27,10 @@ MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long a
 _BLOCK_BYTES: Final = 64
 # An empty one of these is a file that somebody has still to fill.
 _NEVER_EMPTY: Final = frozenset({"database_url", "redis_url", "jwt_secret"})
+_EXAMPLES: Final = {
+    "database_url": "postgresql://user:password@localhost:5432/scoreboard",
+    "redis_url": "redis://localhost:6379/0",
+}
 _GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
@@ -80,7 +84,11 @@ def ignored_variables(environ: Mapping[str, str] | None = None) -> str:
 
 def require_servers(settings: Settings) -> None:
     """Check what a server cannot start without. Raises SettingsError with what to set."""
-    servers = _missing_servers(settings)
+    servers = [
+        f"{PREFIX}{key.upper()} is not set, e.g. {example}"
+        for key, example in _EXAMPLES.items()
+        if not getattr(settings, key)
+    ]
     secrets = _bad_secrets(settings)
     if not servers and not secrets:
         return
@@ -92,17 +100,6 @@ def require_servers(settings: Settings) -> None:
             "Or let Scoreboard bring its own servers, for a try: scoreboard serve --embedded"
         )
     raise SettingsError("\n".join(lines))
-
-
-def _missing_servers(settings: Settings) -> list[str]:
-    missing = []
-    if not settings.database_url:
-        missing.append(
-            "SCOREBOARD_DATABASE_URL is not set, e.g. postgresql://user:password@localhost:5432/scoreboard"
-        )
-    if not settings.redis_url:
-        missing.append("SCOREBOARD_REDIS_URL is not set, e.g. redis://localhost:6379/0")
-    return missing
 
 
 def _bad_secrets(settings: Settings) -> list[str]:
@@ -133,9 +130,7 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, int, str]]:
 
 
 def _key(secret: str) -> bytes:
-    """The key that HMAC SHA-256 makes of a secret (RFC 2104): a long one is hashed first, a short
-    one is filled up with zeros. So two secrets can be one key.
-    """
+    """The key that HMAC makes of a secret (RFC 2104), so that two secrets can be one key."""
     text = secret.encode()
     return (hashlib.sha256(text).digest() if len(text) > _BLOCK_BYTES else text).rstrip(b"\0")
 

@@ -110,9 +110,7 @@ class Coalescer(Generic[Item, Result]):
             self._busy -= 1
 
     def _take(self) -> list[_Waiting[Item, Result]]:
-        """The next batch: those who wait, then as many of those who have left as there is room
-        for; without those that have waited too long.
-        """
+        """The next batch: those who wait, then those who have left, and nobody who is late."""
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
         while (self._waiting or self._left) and len(batch) < self._batch_max:

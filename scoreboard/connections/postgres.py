@@ -106,9 +106,7 @@ class Postgres:
         )
 
     async def _lend(self, use: Callable[[Session], Awaitable[Result]]) -> Result:
-        """Use a session; another one while no connection could be made, so that nothing was sent,
-        and others are open.
-        """
+        """Use a session; while it cannot connect, so that nothing was sent, an open one."""
         until = asyncio.get_running_loop().time() + self._timeout_seconds
         while True:
             session = await self._lending.take(until)

@@ -33,9 +33,7 @@ _TEXT_CHARS_MAX: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What Redis refuses with these `words`, what that means, and what mends it. What `passes` is
-    nothing for an operator.
-    """
+    """What Redis refuses with these `words`; what `passes` is nothing for an operator."""
 
     words: tuple[str, ...]
     meaning: str

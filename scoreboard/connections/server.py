@@ -81,9 +81,7 @@ class Server:
         raise refusal or NotConnected
 
     def is_left_behind(self, connection: Connection) -> bool:
-        """Whether this leads to a replica, or to what was the primary once. Of a single host
-        whatever it can do is taken.
-        """
+        """Whether this leads to a replica. Of a single host whatever it can do is taken."""
         status = connection.raw.info.parameter_status
         return len(self._dsns) > 1 and any(status(sign) == "on" for sign in _READ_ONLY_SIGNS)
 

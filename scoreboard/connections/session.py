@@ -137,9 +137,7 @@ class Session:
             raise LedgerUnavailable
 
     async def roll_back(self) -> None:
-        """Run ROLLBACK, unless what was refused came before BEGIN: a PREPARE, or what could not
-        even be sent. Raises LedgerUnavailable.
-        """
+        """Run ROLLBACK, unless what was refused came before BEGIN. Raises LedgerUnavailable."""
         connection = self._connection
         if connection is None or not _is_idle(connection):
             await self.run("ROLLBACK")
