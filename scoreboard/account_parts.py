@@ -20,16 +20,15 @@ def make_access_tokens(
     settings: Settings, metrics: Metrics | None = None, clock: Callable[[], float] = time.time
 ) -> AccessTokens:
     """Make what issues and verifies access tokens, and knows which of them were revoked."""
-    lifetime_seconds = settings.access_token_seconds
-    foreign_seconds = settings.foreign_token_seconds
-    kept_seconds = longest_life_seconds(lifetime_seconds, foreign_seconds)
+    life_seconds, foreign_seconds = settings.access_token_seconds, settings.foreign_token_seconds
+    kept_seconds = longest_life_seconds(life_seconds, foreign_seconds)
     return AccessTokens(
         Revocations(kept_seconds, metrics or Metrics()),
         secrets=settings.secrets,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         trusted_issuers=settings.jwt_trusted_issuers,
-        lifetime_seconds=lifetime_seconds,
+        lifetime_seconds=life_seconds,
         foreign_seconds=foreign_seconds,
         clock=clock,
     )
