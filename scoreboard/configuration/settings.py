@@ -41,9 +41,9 @@ WATCH_CONNECTIONS: Final = 2
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
 # Ten years: what is longer is a mistake, and PostgreSQL knows no such times.
-_LIFE_MAX: Final = 10 * 365 * 24 * 3600
+_LIFE_MAX_SECONDS: Final = 10 * 365 * 24 * 3600
 # The deadlines of PostgreSQL are whole milliseconds, in which 0 means none.
-_DATABASE_TIMEOUT_MIN: Final = 0.01
+_DATABASE_TIMEOUT_MIN_SECONDS: Final = 0.01
 
 
 class SettingsError(Exception):
@@ -68,7 +68,7 @@ class Rate:
         return cls(int(count), _SECONDS_PER[period])
 
 
-_life: Final = partial(whole, least=1, most=_LIFE_MAX)
+_life: Final = partial(whole, least=1, most=_LIFE_MAX_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ class Settings:
         "How long a replaced refresh token answers with its successor, once (two tabs, a lost "
         "answer).",
         least=0,
-        most=_LIFE_MAX,
+        most=_LIFE_MAX_SECONDS,
     )
     require_token_to_read: bool = declare(
         False,
@@ -191,7 +191,7 @@ class Settings:
     batch_max: int = whole(200, "Submissions in one transaction.")
     waiting_max: int = whole(5000, "Submissions that may wait; more get 503.")
     database_timeout_seconds: float = seconds(
-        5.0, "Longest wait for PostgreSQL.", least=_DATABASE_TIMEOUT_MIN
+        5.0, "Longest wait for PostgreSQL.", least=_DATABASE_TIMEOUT_MIN_SECONDS
     )
     redis_timeout_seconds: float = seconds(0.5, "Longest wait for Redis.")
     publish_timeout_seconds: float = seconds(5.0, "Longest wait for RabbitMQ's confirm.")

@@ -334,13 +334,6 @@ ACCOUNTS: Final = (
         "tests/unit/test_cli.py::TestWords",
     ),
     Guard(
-        "one algorithm, whatever a token asks for",
-        "scoreboard/accounts/access.py",
-        "            algorithms=[ALGORITHM],\n",
-        '            algorithms=[ALGORITHM, "HS512"],\n',
-        "tests/attacks/test_tokens.py::test_no_forgery_submits_anything",
-    ),
-    Guard(
         "passwords take turns by network",
         "scoreboard/accounts/passwords.py",
         "        await self._turns.take(path)\n",
