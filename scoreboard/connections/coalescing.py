@@ -113,11 +113,10 @@ class Coalescer(Generic[Item, Result]):
         """The next batch: those who wait, then those who have left, and nobody who is late."""
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
-        while (self._waiting or self._left) and len(batch) < self._batch_max:
-            is_in_line = bool(self._waiting)
-            waiting = (self._waiting if is_in_line else self._left).popleft()
+        while (queue := self._waiting or self._left) and len(batch) < self._batch_max:
+            waiting = queue.popleft()
             _, future, until = waiting
-            if is_in_line and future.done():
+            if queue is self._waiting and future.done():
                 self._left.append(waiting)
             elif now > until:
                 self._refuse(future)

@@ -196,7 +196,7 @@ SESSIONS: Final = (
         "batches: what was left behind is dropped when it is late",
         "scoreboard/connections/coalescing.py",
         "            elif now > until:\n",
-        "            elif is_in_line and now > until:\n",
+        "            elif queue is self._waiting and now > until:\n",
         f"{COALESCING}::test_what_was_left_behind_is_dropped_like_any_other_when_it_is_late",
     ),
     Guard(
