@@ -1,4 +1,5 @@
-"""Writes the tables of docs/ that the code knows best: `make docs`, or `python -m docs.generate`.
+"""Writes config/default.toml and the tables of docs/ from the code: `make docs`, or
+`python -m docs.generate`.
 
 A table stands in its page between two comments, `<!-- table: NAME -->` and `<!-- end -->`; all
 around it is written by hand. `tests/unit/test_docs.py` compares the pages with the code.
@@ -6,9 +7,10 @@ around it is written by hand. `tests/unit/test_docs.py` compares the pages with 
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-import tomllib
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +21,13 @@ from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.openapi import error_kinds
 from scoreboard.app import create_app
 from scoreboard.cli import declared
-from scoreboard.configuration.settings import SettingsSchema
-from scoreboard.configuration.sources import PREFIX, config_directory, load
+from scoreboard.configuration.settings import DECLARED
+from scoreboard.configuration.sources import PREFIX, load
 from scoreboard.fitness import statements as fitness
 from scoreboard.operations.metrics import Metrics
 
 DOCS: Final = Path(__file__).resolve().parent
+DEFAULT_TOML: Final = DOCS.parent / "config" / "default.toml"
 _TABLE: Final = re.compile(
     r"(?P<begin><!-- table: (?P<name>\w+) -->\n).*?(?P<end>^<!-- end -->$)",
     re.DOTALL | re.MULTILINE,
@@ -32,21 +35,32 @@ _TABLE: Final = re.compile(
 # In the words of `api.docs.descriptions.Authorization`.
 _TOKEN: Final = {"none": "none", "optional": "if a setting asks for it", "required": "required"}
 
+_HEAD: Final = (
+    "The default of every setting, made from scoreboard/configuration/settings.py by `make docs`. "
+    "A file that SCOREBOARD_CONFIG names, and a variable SCOREBOARD_<KEY>, go before this one; a "
+    "key that is not listed here stops the start. docs/configuration.md has more on all of it."
+)
 _SHOWN: Final = ("api", "stream")  # `all` is as `api`
 
 
 def settings_table() -> str:
-    """Every key of config/default.toml with its variable, its default and its meaning."""
-    path = config_directory() / "default.toml"
-    defaults = tomllib.loads(path.read_text(encoding="utf-8"))
-    fields = SettingsSchema().fields
+    """Every setting with its variable, its default and its meaning."""
     return _table(
         ("key", "variable", "default", "meaning"),
         (
-            (_code(key), _code(PREFIX + key.upper()), _value(default), _meaning(fields[key]))
-            for key, default in defaults.items()
+            (_code(key), _code(PREFIX + key.upper()), _value(declared.default), declared.meaning)
+            for key, declared in DECLARED.items()
         ),
     )
+
+
+def default_toml() -> str:
+    """The text of config/default.toml."""
+    settings = [
+        f"{_comment(declared.meaning)}{key} = {json.dumps(declared.default)}\n"
+        for key, declared in DECLARED.items()
+    ]
+    return "\n".join([_comment(_HEAD), *settings])
 
 
 def endpoints_table() -> str:
@@ -136,11 +150,10 @@ def tables_of(page: str) -> list[str]:
 
 
 def main() -> None:
-    """Renew every page of docs/, and name those that changed."""
-    for path in sorted(DOCS.rglob("*.md")):
-        before = path.read_text(encoding="utf-8")
-        after = renewed(before)
-        if after != before:
+    """Renew config/default.toml and every page of docs/, and name those that changed."""
+    texts = {path: renewed(path.read_text(encoding="utf-8")) for path in DOCS.rglob("*.md")}
+    for path, after in sorted({**texts, DEFAULT_TOML: default_toml()}.items()):
+        if after != path.read_text(encoding="utf-8"):
             path.write_text(after, encoding="utf-8")
             sys.stdout.write(f"{path.relative_to(DOCS.parent)} is renewed.\n")
 
@@ -165,9 +178,9 @@ def _value(default: Any) -> str:
     return _code(str(default).lower() if isinstance(default, bool) else str(default))
 
 
-def _meaning(field: Any) -> str:
-    description: str = field.metadata["description"]
-    return description
+def _comment(text: str) -> str:
+    lines = textwrap.wrap(text, 98, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {line}\n" for line in lines)
 
 
 def _metric_row(metric: MetricWrapperBase) -> tuple[str, str, str, str]:

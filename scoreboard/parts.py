@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from scoreboard.accounts.access import AccessTokens, longest_life_seconds
+from scoreboard.account_parts import make_access_tokens, make_accounts
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
-from scoreboard.accounts.revocations import RevocationReader, Revocations
+from scoreboard.accounts.revocations import RevocationReader
 from scoreboard.bus.broker import Pace
 from scoreboard.bus.bus import Bus, LocalBus
 from scoreboard.bus.messages import PURPOSE as BUS_PURPOSE
@@ -23,9 +24,10 @@ from scoreboard.configuration.settings import WATCH_CONNECTIONS, Settings
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.redis import REST_SECONDS, Redis
+from scoreboard.connections.redis import Redis
+from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.connections.refusals import Refusals
-from scoreboard.connections.session import Failure
+from scoreboard.connections.server import Failure
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
@@ -110,7 +112,7 @@ def assemble(settings: Settings) -> Parts:
         on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
     )
     ledger = Ledger(writers, watch)
-    copy = RedisCopy(redis, Signatures.by(settings, COPY_PURPOSE))
+    copy = RedisCopy(redis, Signatures(settings.secrets, COPY_PURPOSE))
     questions = Questions(ledger)
     board = CachedBoard(
         copy, questions, metrics, noticed_seconds=settings.reconcile_seconds + REST_SECONDS
@@ -132,8 +134,8 @@ def assemble(settings: Settings) -> Parts:
     bus = _bus(settings, metrics, spans, hub, relay.compare_now)
     submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
-    revoked = Revocations(longest_life_seconds(settings), metrics)
-    access = AccessTokens(settings, revoked)
+    access = make_access_tokens(settings, metrics)
+    revoked = access.revocations
     limiter = RateLimiter(redis, metrics, board.vouched)
     health = Health(
         settings.instance,
@@ -160,7 +162,7 @@ def assemble(settings: Settings) -> Parts:
         standings=Standings(queries),
         passwords=passwords,
         access=access,
-        accounts=Accounts(queries, access, passwords, settings, metrics),
+        accounts=make_accounts(settings, queries, access, passwords, metrics),
         revocations=RevocationReader(
             watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
         ),
@@ -230,7 +232,7 @@ def _bus(
         return LocalBus()
     return RabbitBus(
         settings.amqp_url,
-        Messages(Signatures.by(settings, BUS_PURPOSE), settings.instance),
+        Messages(Signatures(settings.secrets, BUS_PURPOSE), settings.instance),
         hub,
         on_connected,
         metrics,

@@ -5,14 +5,16 @@ Before it: the edge (`api`), which brings a password or a token, and the operato
 it deletes no user (then scores fall, which is the ledger's to do); never stores a password or a
 refresh token but as a hash, and never logs one, nor an access token or an e-mail address.
 
-    registry      the accounts themselves: register, log in, change the password
+    registry      the accounts themselves: register, log in, change the password, log out
     listing       all of them, for operators, with what there is to mend
-    users         found under whatever spelling, and what is kept of them
+    users         who is registered: added, found under any spelling, given another address
     newcomers     keys for users whom an older version registers while this one is rolled out
     names         which names and addresses are good, and the keys that users are found by
     ids           what the id of a user looks like
     families      log-ins: refresh tokens that replace each other, and when it ends with them
     access        short-lived tokens that any instance verifies without asking anybody
+    claims        what such a token says
+    signing       the secrets of one issuer, and what they have signed
     revocations   whose access tokens ended before their time
     passwords     argon2id, off the event loop
     blocklist     passwords that nobody may choose

@@ -51,9 +51,7 @@ def _folded(text: str) -> str:
 
 
 def _is_a_row(text: str) -> bool:
-    """Whether each character is the one before, or the next, or the previous: 11111111, abcdefgh,
-    987654321.
-    """
+    """Whether each character follows from the one before: 11111111, abcdefgh, 987654321."""
     return {ord(b) - ord(a) for a, b in pairwise(text)} in ({0}, {1}, {-1})
 
 

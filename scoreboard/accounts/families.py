@@ -6,7 +6,7 @@ again: then two parties hold it. The one exception is in `refresh` (docs/decisio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.revocations import Revocation
-from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import InvalidRefreshToken, Unavailable
@@ -61,16 +60,23 @@ class Families:
     """
 
     def __init__(
-        self, postgres: Postgres, access: AccessTokens, settings: Settings, metrics: Metrics
+        self,
+        postgres: Postgres,
+        access: AccessTokens,
+        metrics: Metrics,
+        *,
+        secrets: Iterable[str],
+        lifetime_seconds: int,
+        family_seconds: int,
+        grace_seconds: int,
     ) -> None:
         self._postgres = postgres
         self._access = access
         self._metrics = metrics
-        secrets = (settings.jwt_secret, *settings.jwt_previous_secrets)
-        self._tokens = refresh.RefreshTokens(filter(None, secrets))
-        self._lifetime_seconds = settings.refresh_token_seconds
-        self._family_seconds = settings.refresh_family_seconds
-        self._grace_seconds = settings.refresh_grace_seconds
+        self._tokens = refresh.RefreshTokens(secrets)
+        self._lifetime_seconds = lifetime_seconds
+        self._family_seconds = family_seconds
+        self._grace_seconds = grace_seconds
 
     async def opened_by(
         self, statement: str, parameters: Mapping[str, Any], *, ends_access: bool = False
@@ -107,7 +113,7 @@ class Families:
             successor = next(iter(successors.values()))
         elif rotation.outcome == "graced" and rotation.newest_hash is not None:
             self._metrics.refresh_graces.inc()
-            log.info("scoreboard.accounts.refresh_grace", **_who(rotation))
+            log.info("scoreboard.accounts.refresh_grace", **_log_fields(rotation))
             successor = successors[bytes(rotation.newest_hash)]
         else:
             raise self._refusal(rotation)
@@ -125,9 +131,7 @@ class Families:
             log.info("scoreboard.accounts.logged_out", family_id=family_id, user_id=user_id)
 
     async def end_all(self, statement: str, parameters: Mapping[str, Any]) -> int | None:
-        """Run a statement that ends all families of a user and the access tokens, and say how many
-        families there were; None if there is no such user.
-        """
+        """Run a statement that ends all tokens of a user; count the families, None for nobody."""
         rows = await self._postgres.fetch(SQL[statement], parameters)
         if not rows:
             return None
@@ -172,7 +176,7 @@ class Families:
             return Unavailable()
         if rotation.outcome == "reused":
             self._metrics.refresh_reuses.inc()
-            log.warning("scoreboard.accounts.refresh_reuse", **_who(rotation))
+            log.warning("scoreboard.accounts.refresh_reuse", **_log_fields(rotation))
             self._end_access(rotation.user_id, rotation.reading)
         return InvalidRefreshToken()
 
@@ -192,5 +196,5 @@ class Families:
         return reading
 
 
-def _who(rotation: _Rotation) -> dict[str, str]:
+def _log_fields(rotation: _Rotation) -> dict[str, str]:
     return {"family_id": rotation.family_id, "user_id": rotation.user_id}

@@ -45,9 +45,7 @@ class Sought:
 
 
 async def everybody(postgres: Postgres, sought: Sought | None = None) -> AsyncIterator[Listed]:
-    """Read all users in the order of their keys, or those who are sought. Raises
-    LedgerUnavailable.
-    """
+    """Read all users, or those who are sought, by key. Raises LedgerUnavailable."""
     sought = sought or Sought()
     left = math.inf if sought.limit is None else sought.limit
     await _give_all_keys(postgres)
@@ -83,9 +81,7 @@ async def marked(postgres: Postgres, ending: str) -> AsyncIterator[Account]:
 
 
 async def clashes(postgres: Postgres) -> list[Listed]:
-    """Read those who share a name or a mailbox with somebody who had it first. Raises
-    LedgerUnavailable.
-    """
+    """Read those whose name or mailbox somebody had first. Raises LedgerUnavailable."""
     await _give_all_keys(postgres)
     rows = await postgres.read(SQL["list_suspects"])
     found = [(row, _clashes(row)) for row in rows]

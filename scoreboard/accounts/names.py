@@ -233,9 +233,7 @@ def _key_of(found: email_validator.ValidatedEmail) -> str:
 
 
 def login_key(login: str) -> str:
-    """Return one key for all that may be typed to log in under one name, or with one address.
-    Only addresses have an `@`.
-    """
+    """Return one key for all spellings of a login. Only addresses have an `@`."""
     return email_key(login) if "@" in login else username_key(login)
 
 

@@ -23,9 +23,7 @@ _AT_ONCE: Final = 100
 
 
 async def give_keys(postgres: Postgres) -> int:
-    """Give keys to the oldest of those who have none, and say to how many. Raises
-    LedgerUnavailable.
-    """
+    """Give keys to the oldest without one, and count them. Raises LedgerUnavailable."""
     rows = await postgres.read(SQL["users_without_key"], {"limit": _AT_ONCE})
     for user_id, username, email in rows:
         await _give_address(postgres, user_id, email)

@@ -1,25 +1,19 @@
-"""The accounts: register, log in, change the password, and what operators do with them."""
+"""The accounts: register, log in, change the password, log out."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
-from scoreboard.accounts import newcomers
-from scoreboard.accounts.access import AccessTokens
-from scoreboard.accounts.blocklist import BlockList
 from scoreboard.accounts.families import Families, TokenPair
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.turns import Path
-from scoreboard.accounts.users import NOBODY, Account, Users, new_user, refusing_taken
-from scoreboard.configuration.settings import Settings
+from scoreboard.accounts.users import NOBODY, Account, Users, refusing_taken
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import Row
-from scoreboard.errors import BadCredentials, InvalidPayload, ScoreboardError, UnknownUser
-from scoreboard.operations.metrics import Metrics
+from scoreboard.errors import BadCredentials, ScoreboardError, UnknownUser
 
 log = structlog.get_logger("scoreboard.accounts")
 
@@ -34,26 +28,18 @@ async def _always(_: str | None) -> bool:
 
 
 class Accounts:
-    """Who is registered, and who is logged in.
+    """Who may log in, and who is logged in. `users` says who is registered.
 
     Everything here raises Unavailable (often as LedgerUnavailable) when PostgreSQL is away.
     """
 
     def __init__(
-        self,
-        postgres: Postgres,
-        access: AccessTokens,
-        passwords: Passwords,
-        settings: Settings,
-        metrics: Metrics | None = None,
+        self, postgres: Postgres, users: Users, families: Families, passwords: Passwords
     ) -> None:
         self._postgres = postgres
+        self.users: Final = users
+        self._families = families
         self._passwords = passwords
-        self._users = Users(postgres)
-        self._blocklist = BlockList()
-        self._families = Families(postgres, access, settings, metrics or Metrics())
-
-    # For clients
 
     async def register(
         self, username: str, email: str, password: str, path: Path = ()
@@ -62,7 +48,7 @@ class Accounts:
 
         Raises AccountTaken, InvalidPayload, Overloaded.
         """
-        user = await self._new_user(username, email, password, path)
+        user = await self.users.new_row(username, email, password, path)
         with refusing_taken():
             pair = await self._families.opened_by("register", user)
         if pair is None:  # which the statement rules out
@@ -82,8 +68,10 @@ class Accounts:
         # rehashed the same password.
         for _ in range(2):
             account, password_hash = await self._authenticated(login, password, path, may_guess)
-            pair = await self._open_family(account, password_hash)
+            verified = {"user_id": account.user_id, "password_hash": password_hash}
+            pair = await self._families.opened_by("open_family", verified)
             if pair is not None:
+                log.info("scoreboard.accounts.logged_in", user_id=account.user_id)
                 await self._rehash_if_needed(account, password_hash, password, path)
                 return pair
         raise BadCredentials
@@ -114,7 +102,7 @@ class Accounts:
             if not rows:
                 raise UnknownUser
             [(username, email, password_hash)] = rows
-            self._check_password(new, username, email, member="newPassword")
+            self.users.check_password(new, username, email, member="newPassword")
             if not await self._passwords.verify(password_hash, current, path):
                 log.info("scoreboard.accounts.password_refused", user_id=user_id)
                 raise BadCredentials(_NOT_THE_CURRENT_ONE)
@@ -129,41 +117,19 @@ class Accounts:
         raise BadCredentials(_NOT_THE_CURRENT_ONE)
 
     async def log_out_everywhere(self, user_id: str) -> int:
-        """End all families and access tokens of a user, and say how many families there were.
-        Raises UnknownUser.
-        """
+        """End all log-ins and access tokens of a user; count the log-ins. Raises UnknownUser."""
         families = await self._families.end_all("end_families", {"user_id": user_id})
         if families is None:
             raise UnknownUser
         log.info("scoreboard.accounts.revoked", user_id=user_id, families=families)
         return families
 
-    # For operators
-
-    async def create(self, username: str, email: str, password: str) -> Account:
-        """Add a user without logging them in. Raises AccountTaken, InvalidPayload, Overloaded."""
-        account = await self._users.create(await self._new_user(username, email, password))
-        log.info("scoreboard.accounts.registered", user_id=account.user_id)
-        return account
-
-    async def find(self, login: str) -> Account | None:
-        """Find whom this login means, as `Users.find` does."""
-        return await self._users.find(login)
-
-    async def known(self, login: str) -> Account:
-        """Find whom this login means, as `Users.known` does. Raises UnknownUser."""
-        return await self._users.known(login)
-
-    async def set_email(self, login: str, email: str) -> Account:
-        """Give a user another address, as `Users.set_email` does."""
-        return await self._users.set_email(login, email)
-
     async def set_password(self, login: str, password: str) -> int:
         """Change a password, end all log-ins and access tokens of its user, and say how many
         log-ins there were. Raises UnknownUser, InvalidPayload, Overloaded.
         """
-        account = await self.known(login)
-        self._check_password(password, account.username, account.email)
+        account = await self.users.known(login)
+        self.users.check_password(password, account.username, account.email)
         password_hash = await self._passwords.hash(password)
         parameters = {"user_id": account.user_id, "password_hash": password_hash}
         families = await self._families.end_all("set_password", parameters)
@@ -173,25 +139,19 @@ class Accounts:
         return families
 
     async def revoke(self, login: str) -> int:
-        """End all log-ins and access tokens of a user, and say how many log-ins there were. Raises
-        UnknownUser.
-        """
-        account = await self.known(login)
+        """The same for the user whom this login means. Raises UnknownUser."""
+        account = await self.users.known(login)
         return await self.log_out_everywhere(account.user_id)
 
     async def purge(self) -> int:
         """Delete what has expired, as `Families.purge` does."""
         return await self._families.purge()
 
-    # Passwords
-
     async def _authenticated(
         self, login: str, password: str, path: Path, may_guess: MayGuess
     ) -> tuple[Account, str]:
-        """Find who this is. An unknown login, a wrong password, and one guess too many are the same
-        work and answer.
-        """
-        account, password_hash = await self._users.find_with_hash(login) or (None, None)
+        """Find who this is. All that is refused takes the same work and gets the same answer."""
+        account, password_hash = await self.users.find_with_hash(login) or (None, None)
         if not await may_guess(None if account is None else account.user_id):
             password_hash = None
         verified = await self._passwords.verify(password_hash, password, path)
@@ -199,13 +159,6 @@ class Accounts:
             log.info("scoreboard.accounts.log_in_refused", user_id=account and account.user_id)
             raise BadCredentials
         return account, password_hash
-
-    async def _open_family(self, account: Account, password_hash: str) -> TokenPair | None:
-        verified = {"user_id": account.user_id, "password_hash": password_hash}
-        pair = await self._families.opened_by("open_family", verified)
-        if pair is not None:
-            log.info("scoreboard.accounts.logged_in", user_id=account.user_id)
-        return pair
 
     async def _rehash_if_needed(
         self, account: Account, old_hash: str, password: str, path: Path = ()
@@ -215,27 +168,8 @@ class Accounts:
         try:
             new_hash = await self._passwords.hash(password, path)
             hashes = {"password_hash": old_hash, "new_hash": new_hash}
-            await self._fetch("rehash", {"user_id": account.user_id} | hashes)
+            await self._postgres.fetch(SQL["rehash"], {"user_id": account.user_id} | hashes)
         except ScoreboardError as error:  # the next log-in will do it; this one has succeeded
             log.warning(
                 "scoreboard.accounts.not_rehashed", user_id=account.user_id, reason=error.code
             )
-
-    def _check_password(
-        self, password: str, username: str, email: str, member: str = "password"
-    ) -> None:
-        problem = self._blocklist.problem(password, username, email)
-        if problem is not None:
-            raise InvalidPayload({member: [problem]})
-
-    async def _new_user(
-        self, username: str, email: str, password: str, path: Path = ()
-    ) -> dict[str, Any]:
-        user = new_user(username, email)
-        self._check_password(password, user["username"], user["email_given"])
-        password_hash = await self._passwords.hash(password, path)
-        await newcomers.give_keys(self._postgres)
-        return user | {"password_hash": password_hash}
-
-    async def _fetch(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return await self._postgres.fetch(SQL[name], parameters)

@@ -37,9 +37,7 @@ Refused = Callable[[NotAuthorized], None]
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Tokens of this user that were issued at an earlier reading are not good any more; of one who
-    is deleted, none is.
-    """
+    """Tokens from before this reading have ended; of a deleted user, all have."""
 
     reading: int
     deleted: bool = False
@@ -52,11 +50,7 @@ class Revocations:
     token from before can be alive.
     """
 
-    def __init__(
-        self,
-        kept_seconds: float,
-        metrics: Metrics | None = None,
-    ) -> None:
+    def __init__(self, kept_seconds: float, metrics: Metrics) -> None:
         self.kept_seconds: Final = kept_seconds + CLOCKS_APART_SECONDS
         self._metrics = metrics
         self._users: OrderedDict[str, Revocation] = OrderedDict()  # by reading, the oldest first
@@ -91,9 +85,7 @@ class Revocations:
                 del self._watchers[user_id]
 
     def take(self, found: Mapping[str, Revocation]) -> None:
-        """Remember these, by user and with the oldest first, and not too many; end what has to
-        end.
-        """
+        """Remember these, the oldest first, and not too many; end what has to end."""
         for user_id, revocation in found.items():
             known = self._users.get(user_id)
             if known is not None and known.reading > revocation.reading:
@@ -118,14 +110,12 @@ class Revocations:
         if reading <= self._everybody_before:
             return
         self._everybody_before = reading
-        if self._metrics is not None:
-            self._metrics.revocations_forgotten.inc()
+        self._metrics.revocations_forgotten.inc()
         for user_id in list(self._watchers):
             self._tell(user_id)
 
     def _count(self) -> None:
-        if self._metrics is not None:
-            self._metrics.revocations_remembered.set(len(self._users))
+        self._metrics.revocations_remembered.set(len(self._users))
 
     def _tell(self, user_id: str) -> None:
         watchers = self._watchers.get(user_id, {})

@@ -12,7 +12,10 @@ from typing import Any, Final
 import structlog
 
 from scoreboard.accounts import names, newcomers
+from scoreboard.accounts.blocklist import BlockList
+from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
+from scoreboard.accounts.turns import Path
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, StatementRefused
 from scoreboard.errors import AccountTaken, InvalidPayload, UnknownUser
@@ -22,12 +25,7 @@ log = structlog.get_logger("scoreboard.accounts")
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
 # The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
 _TAKEN: Final = frozenset(
-    {
-        "users_username_key",
-        "users_email_key",
-        "idx_users_username_key",
-        "idx_users_username_lower",
-    }
+    {"users_username_key", "users_email_key", "idx_users_username_key", "idx_users_username_lower"}
 )
 _ID_PREFIX: Final = "id:"
 
@@ -45,12 +43,43 @@ class Account:
 class Users:
     """Who is registered. Everything here raises LedgerUnavailable when PostgreSQL is away."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, passwords: Passwords) -> None:
         self._postgres = postgres
+        self._passwords = passwords
+        self._blocklist = BlockList()
 
-    async def create(self, user: Mapping[str, Any]) -> Account:
-        """Add a user, a row of `new_user`. Raises AccountTaken."""
-        return Account(*(await self._change("create", user))[0])
+    async def create(self, username: str, email: str, password: str) -> Account:
+        """Add a user without logging them in. Raises AccountTaken, InvalidPayload, Overloaded."""
+        user = await self.new_row(username, email, password)
+        account = Account(*(await self._change("create", user))[0])
+        log.info("scoreboard.accounts.registered", user_id=account.user_id)
+        return account
+
+    async def new_row(
+        self, username: str, email: str, password: str, path: Path = ()
+    ) -> dict[str, str]:
+        """Make the row of a new user, by columns. `path` is where the request comes from
+        (`passwords`). Raises InvalidPayload, Overloaded.
+        """
+        shown, address = good_username(username), _good_email(email)
+        self.check_password(password, shown, address.given)
+        password_hash = await self._passwords.hash(password, path)
+        await newcomers.give_keys(self._postgres)
+        return {
+            "username": shown,
+            "username_key": names.username_key(shown),
+            "email": address.key,
+            "email_given": address.given,
+            "password_hash": password_hash,
+        }
+
+    def check_password(
+        self, password: str, username: str, email: str, member: str = "password"
+    ) -> None:
+        """Raise InvalidPayload, about this member, unless this user may choose this password."""
+        problem = self._blocklist.problem(password, username, email)
+        if problem is not None:
+            raise InvalidPayload({member: [problem]})
 
     async def find(self, login: str) -> Account | None:
         """Find whose user name (in any spelling), e-mail address or `id:<userId>` this is."""
@@ -106,17 +135,6 @@ class Users:
 
     async def _read(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
         return await self._postgres.read(SQL[name], parameters)
-
-
-def new_user(username: str, email: str) -> dict[str, str]:
-    """Make a user's row, but for the password. Raises InvalidPayload."""
-    shown, address = good_username(username), _good_email(email)
-    return {
-        "username": shown,
-        "username_key": names.username_key(shown),
-        "email": address.key,
-        "email_given": address.given,
-    }
 
 
 def good_username(text: str) -> str:

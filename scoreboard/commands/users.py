@@ -12,7 +12,7 @@ from typing import Final
 
 from marshmallow import ValidationError
 
-from scoreboard.accounts.access import AccessTokens
+from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
@@ -36,6 +36,7 @@ from scoreboard.console.servers import (
 from scoreboard.demo import accounts as demo_players
 from scoreboard.errors import InvalidPayload, UnknownUser
 from scoreboard.model import Board
+from scoreboard.operations.metrics import Metrics
 from scoreboard.unicode import escaped
 
 _LOGIN: Final = (
@@ -131,7 +132,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
     async def create() -> Account:
         async with _open_accounts(configuration.load()) as accounts:
-            return await accounts.create(**new, password=password)
+            return await accounts.users.create(**new, password=password)
 
     account = asyncio.run(create())
     text = f"Registered {escaped(account.username)} as {account.user_id}."
@@ -142,7 +143,7 @@ def _create(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     async def find() -> Account:
         async with _open_accounts(configuration.load()) as accounts:
-            return await accounts.known(arguments.login)
+            return await accounts.users.known(arguments.login)
 
     account = asyncio.run(find())
     document = user_list.document_of(account)
@@ -170,7 +171,7 @@ async def _give_name(found: Settings, login: str, username: str) -> tuple[Accoun
         open_redis(found) as redis,
         open_cached_board(found, redis, ledger) as cached,
     ):
-        account = await accounts.known(login)
+        account = await accounts.users.known(login)
         with refusing_taken():
             known, board = await ledger.rename_user(account.user_id, new, username_key(new))
         if not known:
@@ -183,8 +184,8 @@ async def _give_name(found: Settings, login: str, username: str) -> tuple[Accoun
 def _set_email(arguments: argparse.Namespace) -> int:
     async def change() -> Account:
         async with _open_accounts(configuration.load()) as accounts:
-            account = await accounts.set_email(arguments.login, arguments.email)
-            return await accounts.known(f"id:{account.user_id}")
+            account = await accounts.users.set_email(arguments.login, arguments.email)
+            return await accounts.users.known(f"id:{account.user_id}")
 
     account = asyncio.run(change())
     text = f"{escaped(account.username)} has another e-mail address."
@@ -237,7 +238,7 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> tuple[Accoun
         open_redis(found) as redis,
         open_cached_board(found, redis, ledger) as cached,
     ):
-        account = await accounts.known(login)
+        account = await accounts.users.known(login)
         if not certain:
             raise CommandFailed(
                 f"This deletes {escaped(account.username)} ({account.user_id}) with score and "
@@ -256,7 +257,7 @@ async def _open_accounts(found: Settings) -> AsyncIterator[Accounts]:
     passwords = Passwords()
     try:
         async with open_postgres(found) as postgres:
-            yield Accounts(postgres, AccessTokens(found), passwords, found)
+            yield make_accounts(found, postgres, make_access_tokens(found), passwords, Metrics())
     finally:
         passwords.close()
 

@@ -40,9 +40,7 @@ class Unreadable(Exception):
 
 
 def content(path: Path, bytes_max: int = SMALL_BYTES) -> bytes:
-    """Read a file, or a pipe until whoever writes into it is done. Raises Unreadable, also when
-    nothing comes from a pipe for 10 s.
-    """
+    """Read a file, or a pipe to its end. Raises Unreadable, also when it is silent for 10 s."""
     try:
         # A pipe that nobody writes into would else keep us here.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -71,9 +69,7 @@ def _content(descriptor: int, bytes_max: int) -> bytes:
 
 
 def _part(descriptor: int, *, waits_for_first: bool) -> bytes:
-    """Read what comes next; nothing at the end. A pipe seems to have ended before anybody opened it
-    to write.
-    """
+    """Read what comes next. A pipe seems to have ended before anybody opened it to write."""
     while True:
         try:
             part = os.read(descriptor, _PART_BYTES)
@@ -115,9 +111,7 @@ def _too_large(bytes_max: int) -> Unreadable:
 
 
 def decoded(found: bytes) -> str:
-    """Read it as text, by the mark that it begins with, and without that mark. Raises
-    Unreadable.
-    """
+    """Read it as text by the mark at its beginning, which is left out. Raises Unreadable."""
     mark, encoding = next(
         ((mark, encoding) for mark, encoding in _ENCODINGS if found.startswith(mark)),
         (b"", "utf-8"),

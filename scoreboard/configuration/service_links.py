@@ -61,15 +61,8 @@ def _is_place(text: str, name: re.Match[str]) -> bool:
     )
 
 
-def _is_protocol(text: str, name: re.Match[str]) -> bool:
-    return text == name["protocol"].lower()
-
-
-def _is_link(text: str, _: re.Match[str]) -> bool:
-    """As Docker writes it: `/who-is-told/by-what-name`."""
-    return bool(re.fullmatch(r"/[\w.-]+/[\w.-]+", text, re.ASCII))
-
-
+# As Docker writes it: `/who-is-told/by-what-name`.
+_LINK: Final = re.compile(r"/[\w.-]+/[\w.-]+", re.ASCII)
 _SHAPES: Final[tuple[tuple[re.Pattern[str], Callable[[str, re.Match[str]], bool]], ...]] = (
     (re.compile(rf"{_OWNER}SERVICE_HOST"), _is_address),
     (re.compile(rf"{_OWNER}SERVICE_PORT(?:_[A-Z0-9_]+)?"), _is_port),
@@ -77,8 +70,8 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], Callable[[str, re.Match[str]], bool]
     (re.compile(rf"{_OWNER}{_PORT}(?:_START)?"), _is_place),
     (re.compile(rf"{_OWNER}{_PORT}_ADDR"), _is_address),
     (re.compile(rf"{_OWNER}{_PORT}_PORT(?:_START|_END)?"), _is_port),
-    (re.compile(rf"{_OWNER}{_PORT}_PROTO"), _is_protocol),
+    (re.compile(rf"{_OWNER}{_PORT}_PROTO"), lambda text, name: text == name["protocol"].lower()),
     # Docker alone: where a range of ports ends, and who is linked.
     (re.compile(rf"{_OWNER}PORT_[0-9]{{1,5}}_(?P<protocol>TCP|UDP|SCTP)_END"), _is_place),
-    (re.compile(rf"{_OWNER}NAME"), _is_link),
+    (re.compile(rf"{_OWNER}NAME"), lambda text, _: bool(_LINK.fullmatch(text))),
 )

@@ -12,8 +12,6 @@ import hmac
 from collections.abc import Iterable
 from typing import Final
 
-from scoreboard.configuration.settings import Settings
-
 _HASH: Final = "sha256"
 _SALT: Final = b"scoreboard"
 
@@ -24,12 +22,7 @@ class Signatures:
     """
 
     def __init__(self, secrets: Iterable[str], purpose: str) -> None:
-        self._keys = [_derived(secret, purpose) for secret in secrets if secret]
-
-    @classmethod
-    def by(cls, settings: Settings, purpose: str) -> Signatures:
-        """The signatures of an instance that is set so."""
-        return cls((settings.jwt_secret, *settings.jwt_previous_secrets), purpose)
+        self._keys = [_derived(secret, purpose) for secret in secrets]
 
     def of(self, content: bytes) -> str:
         """Sign: 64 hexadecimal digits, or nothing without a secret."""

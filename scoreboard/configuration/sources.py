@@ -20,18 +20,17 @@ from marshmallow import ValidationError
 
 from scoreboard.configuration import handed_over, service_links
 from scoreboard.configuration.handed_over import Unreadable
-from scoreboard.configuration.settings import (
-    Settings,
-    SettingsError,
-    SettingsSchema,
-    may_have_lines,
-)
+from scoreboard.configuration.settings import DECLARED, Settings, SettingsError, checked
 
 PREFIX: Final = "SCOREBOARD_"
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long as the hash's output
 _BLOCK_BYTES: Final = 64
 # An empty one of these is a file that somebody has still to fill.
 _NEVER_EMPTY: Final = frozenset({"database_url", "redis_url", "jwt_secret"})
+_EXAMPLES: Final = {
+    "database_url": "postgresql://user:password@localhost:5432/scoreboard",
+    "redis_url": "redis://localhost:6379/0",
+}
 _GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
@@ -54,22 +53,21 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     environ = os.environ if environ is None else environ
     default = config_directory() / "default.toml"
     values = _from_toml(default)
-    known, origins = set(values), dict.fromkeys(values, f", in {default}")
+    origins = dict.fromkeys(values, f", in {default}")
     if extra := handed_over.unmarked(environ.get(f"{PREFIX}CONFIG", "")):
         named = _from_toml(Path(extra))
         values |= named
         origins |= dict.fromkeys(named, f", in {extra}")
-    variables, names = _from_environment(environ, known)
+    variables, names = _from_environment(environ)
     values |= variables
     origins |= {key: f" ({name})" for key, name in names.items()}
     given = {key: value for key, value in overrides.items() if value is not None}
     values |= given
     origins |= {key: f" (--{key.replace('_', '-')})" for key in given}
     try:
-        settings: Settings = SettingsSchema().load(values)
+        return checked(values)
     except ValidationError as error:
         raise SettingsError(_explain(error, origins)) from error
-    return settings
 
 
 def ignored_variables(environ: Mapping[str, str] | None = None) -> str:
@@ -86,7 +84,11 @@ def ignored_variables(environ: Mapping[str, str] | None = None) -> str:
 
 def require_servers(settings: Settings) -> None:
     """Check what a server cannot start without. Raises SettingsError with what to set."""
-    servers = _missing_servers(settings)
+    servers = [
+        f"{PREFIX}{key.upper()} is not set, e.g. {example}"
+        for key, example in _EXAMPLES.items()
+        if not getattr(settings, key)
+    ]
     secrets = _bad_secrets(settings)
     if not servers and not secrets:
         return
@@ -98,17 +100,6 @@ def require_servers(settings: Settings) -> None:
             "Or let Scoreboard bring its own servers, for a try: scoreboard serve --embedded"
         )
     raise SettingsError("\n".join(lines))
-
-
-def _missing_servers(settings: Settings) -> list[str]:
-    missing = []
-    if not settings.database_url:
-        missing.append(
-            "SCOREBOARD_DATABASE_URL is not set, e.g. postgresql://user:password@localhost:5432/scoreboard"
-        )
-    if not settings.redis_url:
-        missing.append("SCOREBOARD_REDIS_URL is not set, e.g. redis://localhost:6379/0")
-    return missing
 
 
 def _bad_secrets(settings: Settings) -> list[str]:
@@ -139,9 +130,7 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, int, str]]:
 
 
 def _key(secret: str) -> bytes:
-    """The key that HMAC SHA-256 makes of a secret (RFC 2104): a long one is hashed first, a short
-    one is filled up with zeros. So two secrets can be one key.
-    """
+    """The key that HMAC makes of a secret (RFC 2104), so that two secrets can be one key."""
     text = secret.encode()
     return (hashlib.sha256(text).digest() if len(text) > _BLOCK_BYTES else text).rstrip(b"\0")
 
@@ -155,9 +144,7 @@ def _from_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
-def _from_environment(
-    environ: Mapping[str, str], known: set[str]
-) -> tuple[dict[str, Any], dict[str, str]]:
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Answer the values, and the variable that each came by."""
     plain: dict[str, Any] = {}
     from_files: dict[str, Any] = {}
@@ -172,7 +159,7 @@ def _from_environment(
             continue
         if name in told_of_others:
             continue
-        if key not in known and key.removesuffix("_file") in known:
+        if key not in DECLARED and key.removesuffix("_file") in DECLARED:
             key = key.removesuffix("_file")
             from_files[key] = _from_file(name, key, Path(text))
             names.setdefault(key, name)
@@ -190,7 +177,7 @@ def _from_file(name: str, key: str, path: Path) -> str:
         text = handed_over.value(handed_over.content(path)).strip()
         if not text and key in _NEVER_EMPTY:
             raise Unreadable("it is empty")
-        if not may_have_lines(key) and (lines := handed_over.line_count(text)) > 1:
+        if not DECLARED[key].lines and (lines := handed_over.line_count(text)) > 1:
             raise Unreadable(f"it has {lines} lines, and the value is one")
     except Unreadable as error:
         raise SettingsError(f"{name} names {path}, which cannot be used: {error}.") from error
@@ -207,9 +194,7 @@ def _is_text(text: str) -> bool:
 
 
 def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
-    """Say each mistake in a line, and where it stands, without repeating a value: it may be a
-    secret.
-    """
+    """Say each mistake and where it stands, and no value, because it may be a secret."""
     lines = ["The configuration cannot be used:"]
     messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
     for key, problem in sorted(messages.items()):

@@ -46,9 +46,7 @@ class UnfitDatabase(MigrationError):
 
 @contextlib.contextmanager
 def connected(database_url: str) -> Iterator[Any]:
-    """Lend one that waits for locks for ever. What PostgreSQL refuses within comes out as
-    MigrationError too.
-    """
+    """Lend one that waits for locks for ever. What PostgreSQL refuses is a MigrationError."""
     with _refused(database_url):
         settings, dsn = session(database_url, lock_seconds=0)
         connection = _opened(dsn, database_url)

@@ -110,33 +110,22 @@ class Coalescer(Generic[Item, Result]):
             self._busy -= 1
 
     def _take(self) -> list[_Waiting[Item, Result]]:
-        """The next batch: those who wait, then as many of those who have left as there is room
-        for; without those that have waited too long.
-        """
+        """The next batch: those who wait, then those who have left, and nobody who is late."""
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
-        while self._waiting and len(batch) < self._batch_max:
-            waiting = self._waiting.popleft()
+        while (queue := self._waiting or self._left) and len(batch) < self._batch_max:
+            waiting = queue.popleft()
             _, future, until = waiting
-            if future.done():
+            if queue is self._waiting and future.done():
                 self._left.append(waiting)
             elif now > until:
-                self._refuse(future)
-            else:
-                batch.append(waiting)
-        while self._left and len(batch) < self._batch_max:
-            waiting = self._left.popleft()
-            _, future, until = waiting
-            if now > until:
                 self._refuse(future)
             else:
                 batch.append(waiting)
         return batch
 
     def _make_room(self) -> None:
-        """For one who waits, an item goes whose caller has left. Raises Overloaded if there is
-        none.
-        """
+        """Drop an item whose caller has left. Raises Overloaded if there is none."""
         if not self._left:
             self._on_overload()
             raise Overloaded

@@ -38,9 +38,7 @@ class Connection(aiopg.Connection):
         return closed
 
     def catch_up(self) -> None:
-        """Read what came while nobody used it. If that was the end of the session, it is closed
-        from here on, and nothing is sent into the void.
-        """
+        """Read what came while nobody used it, be it the end: nothing is sent after that."""
         for _ in range(_LOOKS_MAX):
             if self.closed or not self._has_more():
                 return

@@ -20,9 +20,7 @@ CONNECT_SECONDS: Final = 3  # for all hosts together
 
 
 class Hosts:
-    """One address per host, numbered as they were named. Raises ValueError on an address that
-    cannot be read.
-    """
+    """One address per host, numbered as they were named. Raises ValueError on a bad address."""
 
     def __init__(self, url: str) -> None:
         self.urls = _one_for_each_host(url)
@@ -58,9 +56,7 @@ def problem(url: str) -> str:
 
 
 def primary(url: str) -> str:
-    """The address for libpq itself, which then takes the first of several hosts that takes writes.
-    Raises ValueError.
-    """
+    """The address for libpq, which finds the primary by itself. Raises ValueError."""
     if len(_one_for_each_host(url)) == 1:
         return url
     dsn: str = make_dsn(url, target_session_attrs="read-write")

@@ -13,10 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from scoreboard.connections.session import Failure, NotConnected, Session
+from scoreboard.connections.server import Failure, NotConnected
+from scoreboard.connections.session import Session
 from scoreboard.errors import LedgerUnavailable
 
-_REST_SECONDS: Final = 0.5
+REST_SECONDS: Final = 0.5
 
 
 class Lending:
@@ -29,6 +30,7 @@ class Lending:
         sessions: Iterable[Session],
         on_wait: Callable[[float], None],
         on_failure: Callable[[Failure], None],
+        rest_seconds: float,
     ) -> None:
         self.sessions = list(sessions)
         self._free = self.sessions.copy()
@@ -38,6 +40,7 @@ class Lending:
         self._resting: asyncio.TimerHandle | None = None
         self._on_wait = on_wait
         self._on_failure = on_failure
+        self._rest_seconds = rest_seconds
 
     @property
     def waiting(self) -> int:
@@ -83,7 +86,7 @@ class Lending:
     def rest(self) -> None:
         """No connection could be made: try none for a moment."""
         self.rouse()
-        self._resting = asyncio.get_running_loop().call_later(_REST_SECONDS, self._go_on)
+        self._resting = asyncio.get_running_loop().call_later(self._rest_seconds, self._go_on)
 
     def rouse(self) -> None:
         """Rest no longer."""

@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from scoreboard.connections.hosts import Hosts
-from scoreboard.connections.lending import Lending
+from scoreboard.connections.lending import REST_SECONDS, Lending
 from scoreboard.connections.refusals import ROW_GONE, PostgresRefused
-from scoreboard.connections.session import ConnectionLost, Failure, NotConnected, Row, Session
-from scoreboard.connections.session_settings import SessionSettings
+from scoreboard.connections.server import Failure, NotConnected, Server
+from scoreboard.connections.session import ConnectionLost, Row, Session
 
 # Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
 # this.
 _IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
+
+
+Result = TypeVar("Result")
 
 
 class Postgres:
@@ -35,7 +38,7 @@ class Postgres:
     left before its answer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - half of them are callbacks
         self,
         url: str | Hosts,
         *,
@@ -46,20 +49,16 @@ class Postgres:
         on_failure: Callable[[Failure], None] = lambda _: None,
         on_refusal: Callable[[PostgresRefused], None] = lambda _: None,
         on_abandoned: Callable[[], None] = lambda: None,
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
         """Prepare the sessions. Pools that are given the same `Hosts` look for the primary
         together. Raises ValueError on an address that cannot be read.
         """
         hosts = url if isinstance(url, Hosts) else Hosts(url)
-        settings = SessionSettings.of(hosts.urls[0], _deadlines(timeout_seconds))
-        made = [
-            Session(hosts, settings, name, timeout_seconds, on_failure, on_refusal)
-            for _ in range(sessions)
-        ]
-        self._lending = Lending(made, on_wait, on_failure)
+        self._server = Server(hosts, _deadlines(timeout_seconds), name, on_failure, on_refusal)
+        made = [Session(self._server, timeout_seconds) for _ in range(sessions)]
+        self._lending = Lending(made, on_wait, on_failure, rest_seconds)
         self._timeout_seconds = timeout_seconds
-        self._on_failure = on_failure
-        self._on_refusal = on_refusal
         self._on_abandoned = on_abandoned
         self._running: set[asyncio.Task[None]] = set()
 
@@ -85,7 +84,7 @@ class Postgres:
 
         Whoever leaves within closes its connection: a transaction ends with who began it.
         """
-        session = await self._connected()
+        session = await self._lend(self._connected)
         with self._giving_back(session):
             yield session
 
@@ -94,38 +93,36 @@ class Postgres:
 
         Raises LedgerUnavailable, StatementRefused.
         """
-        return await self._ask(statement, parameters, repeats=False)
+        return await self._lend(
+            lambda session: self._answered(session, statement, parameters, repeats=False)
+        )
 
     async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement that changes nothing. When the connection is lost before the answer, it
         is asked once more, by a new one. Raises LedgerUnavailable.
         """
-        return await self._ask(statement, parameters, repeats=True)
+        return await self._lend(
+            lambda session: self._answered(session, statement, parameters, repeats=True)
+        )
 
-    async def _connected(self) -> Session:
-        until = self._deadline()
+    async def _lend(self, use: Callable[[Session], Awaitable[Result]]) -> Result:
+        """Use a session; while it cannot connect, so that nothing was sent, an open one."""
+        until = asyncio.get_running_loop().time() + self._timeout_seconds
         while True:
             session = await self._lending.take(until)
             try:
-                await session.connect()
-            except BaseException as error:
-                self._give_back(session, error)
-                if not self._may_have_another(error):
+                return await use(session)
+            except NotConnected:
+                if not self._lending.has_open:
                     raise
-            else:
-                return session
 
-    async def _ask(
-        self, statement: str, parameters: Mapping[str, Any] | None, *, repeats: bool
-    ) -> list[Row]:
-        until = self._deadline()
-        while True:
-            session = await self._lending.take(until)
-            try:
-                return await self._answered(session, statement, parameters, repeats=repeats)
-            except NotConnected as error:
-                if not self._may_have_another(error):
-                    raise
+    async def _connected(self, session: Session) -> Session:
+        try:
+            await session.connect()
+        except BaseException as error:
+            self._give_back(session, error)
+            raise
+        return session
 
     async def _answered(
         self,
@@ -194,13 +191,6 @@ class Postgres:
         session.settle()
         self._lending.give_back(session)
 
-    def _may_have_another(self, error: BaseException) -> bool:
-        """Whether no connection could be made, so that nothing was sent, and others are open."""
-        return isinstance(error, NotConnected) and self._lending.has_open
-
-    def _deadline(self) -> float:
-        return asyncio.get_running_loop().time() + self._timeout_seconds
-
     def lacks(self, table: str) -> PostgresRefused:
         """The refusal to raise where a table has no row that always has one: a statement that reads
         it finds nothing, and PostgreSQL does not call that an error.
@@ -209,9 +199,7 @@ class Postgres:
 
     def refused(self, refusal: PostgresRefused) -> PostgresRefused:
         """Count and log a refusal that only its caller could tell from what a client causes."""
-        self._on_failure("refused")
-        self._on_refusal(refusal)
-        return refusal
+        return self._server.refused(refusal)
 
     def close(self) -> None:
         """Close every connection, and end what is under way."""

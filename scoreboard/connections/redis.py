@@ -21,12 +21,8 @@ then asked for the primary with each connection, and what they name is asked whe
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import math
-import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Context
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import structlog
 from redis.asyncio import Redis as Client
@@ -34,6 +30,7 @@ from redis.asyncio import Redis as Client
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.connections.redis_answers import RedisReports, failing_of, refusal_in
 from scoreboard.connections.redis_pool import pool_of
+from scoreboard.connections.redis_presence import PAUSE_MIN_SECONDS, SOON_SECONDS, Presence
 from scoreboard.connections.sentinels import sentinels
 
 log = structlog.get_logger("scoreboard.redis")
@@ -45,16 +42,6 @@ Failure = Literal["no_answer", "resting", "ended", "refused", "defect"]
 # answer of a script; or a key of another type, about which a command complained.
 Malformed = Literal["limit", "streams", "answer", "type"]
 Script = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
-
-# Between two looks whether it is back. Where nobody listens, a look costs next to nothing.
-_PAUSE_MIN_SECONDS: Final = 0.01
-_PAUSE_MAX_SECONDS: Final = 0.25
-# Whoever is silent again so soon answers pings alone, and is left alone for longer. Whoever refuses
-# again so soon does so on new connections too.
-_SOON_SECONDS: Final = 1.0
-REST_SECONDS: Final = 0.5
-# A try that took this part of the deadline was a wait.
-_WAIT: Final = 0.2
 
 
 class RedisUnavailable(Exception):
@@ -73,7 +60,7 @@ class Redis:
     `generation` counts; `on_change` that Redis is away, or back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - half of them are callbacks
         self,
         url: str,
         *,
@@ -84,45 +71,34 @@ class Redis:
         on_malformed: Callable[[Malformed, int], None] = lambda _, __: None,
         on_connected: Callable[[], None] = lambda: None,
         on_change: Callable[[], None] = lambda: None,
+        pause_min_seconds: float = PAUSE_MIN_SECONDS,
     ) -> None:
         self.generation = 0
         self._on_failure = on_failure
         self._on_repeat = on_repeat
         self._on_malformed = on_malformed
         self._on_connected = on_connected
-        self._on_change = on_change
         self._told_of: set[Malformed] = set()
         self._reports = RedisReports()
         self._timeout_seconds = timeout_seconds
-        self._away = False
-        self._away_since = -math.inf
-        self._back = asyncio.Event()
-        self._looking: asyncio.Task[None] | None = None
-        self._is_silent = False  # the latest try was a wait
-        self._back_at = -math.inf
         named = sentinels(url)
         self._primary = named.primary if named else ""
         self._pool, self._sentinels = pool_of(
             url, named, timeout_seconds=timeout_seconds, name=name, on_connected=self._connected
         )
         self._client = Client.from_pool(self._pool)  # which closes the pool with itself
+        self._presence = Presence(
+            self._client.ping, timeout_seconds, self._reports, on_change, pause_min_seconds
+        )
 
     @property
     def away(self) -> bool:
         """Whether nobody could be reached, and was not since."""
-        return self._away
+        return self._presence.away
 
     async def until_back(self, patience_seconds: float) -> bool:
-        """Return once Redis answers, or has been away for so long. Answers whether it came back
-        meanwhile: then it is worth another try.
-        """
-        left = self._away_since + patience_seconds - self._now()
-        if not self._away or left <= 0:
-            return False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(left):
-                await self._back.wait()
-        return not self._away
+        """Wait as `Presence.until_back` does, and answer whether it is worth another try."""
+        return await self._presence.until_back(patience_seconds)
 
     @property
     def refused(self) -> str:
@@ -167,9 +143,7 @@ class Redis:
             log.warning("scoreboard.redis.malformed", what=what, values=values)
 
     async def load(self, lua: str) -> None:
-        """Give Redis a script to keep, as `script` does after a restart. Raises
-        RedisUnavailable.
-        """
+        """Give Redis a script to keep, as after a restart. Raises RedisUnavailable."""
         await self._ask(lambda: self._client.script_load(lua))
 
     async def ask_sentinels(self) -> dict[str, str]:
@@ -194,12 +168,8 @@ class Redis:
         await self._ask(self._client.ping)
 
     async def close(self) -> None:
-        """Close every connection, whatever one says as it goes: by TLS a server has to answer that,
-        and may hang.
-        """
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        """Close every connection, whatever one says: a server that ends TLS may hang."""
+        await self._presence.close()
         ends: list[Any] = [self._client, *([self._sentinels] if self._sentinels else [])]
         await asyncio.gather(*(end.aclose() for end in ends), return_exceptions=True)
 
@@ -208,11 +178,11 @@ class Redis:
     async def _ask(
         self, call: Callable[[], Awaitable[Any]], *, repeatable: bool = True, urgent: bool = False
     ) -> Any:
-        if self._away and (self._is_silent or not urgent):
-            self._keep_looking()
+        if self._presence.away and (self._presence.is_silent or not urgent):
+            self._presence.keep_looking()
             self._on_failure("resting")
             raise RedisUnavailable("Redis failed a moment ago")
-        began, era = self._now(), self._pool.era
+        began, era = _now(), self._pool.era
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 try:
@@ -228,7 +198,7 @@ class Redis:
             await self._fail(error, began, era)
             raise RedisUnavailable(str(error)) from error
         raise_if_cancelled()
-        self._be_back()
+        self._presence.be_back()
         return answer
 
     async def _give_up(self, error: Exception, era: int, *, repeatable: bool) -> None:
@@ -236,7 +206,7 @@ class Redis:
         Raises `error` if that is not so, and RedisUnavailable if nothing else is wrong.
         """
         was_refused = refusal_in(str(error)) is not None
-        is_new = self._now() - self._pool.renewed_at < _SOON_SECONDS
+        is_new = _now() - self._pool.renewed_at < SOON_SECONDS
         if failing_of(error) != "ended" or (was_refused and is_new):
             raise error
         raise_if_cancelled()
@@ -263,66 +233,14 @@ class Redis:
         else:
             self._on_failure("no_answer")
             if era == self._pool.era:  # else it was known before, and may be over
-                self._note_try(began)
+                self._presence.note_try(began)
                 await self._pool.give_up(era)
-                self._be_away(error)
+                self._presence.be_away(error)
 
     def _connected(self) -> None:
         self.generation += 1
         self._on_connected()
 
-    # Away, and back
 
-    def _be_away(self, error: Exception) -> None:
-        """Log the change, not every failure; and look until Redis is back."""
-        if self._away:
-            return
-        self._away, self._away_since = True, self._now()
-        self._back.clear()
-        log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
-        self._keep_looking()
-        self._on_change()
-
-    def _keep_looking(self) -> None:
-        if self._looking is None or self._looking.done():
-            # In a context of its own: it works for all, not for the one who came first.
-            self._looking = asyncio.create_task(self._look(), context=Context())
-
-    def _be_back(self) -> None:
-        if not self._away:
-            return
-        self._away = False
-        self._back.set()
-        self._back_at = self._now()
-        log.info("scoreboard.redis.back")
-        self._on_change()
-
-    async def _look(self) -> None:
-        """Ask until somebody has had an answer, be it a refusal."""
-        was_back = self._now() - self._back_at < _SOON_SECONDS
-        pause = REST_SECONDS if was_back and self._is_silent else _PAUSE_MIN_SECONDS
-        while True:
-            await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
-            if not self._away:
-                return
-            began = self._now()
-            try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._client.ping()
-            except Exception as error:
-                raise_if_cancelled()
-                self._reports.note(error)
-                if failing_of(error) == "refused":
-                    self._be_back()
-            else:
-                self._be_back()
-            self._note_try(began)
-            pause = min(2 * pause, _PAUSE_MAX_SECONDS)
-
-    def _note_try(self, began: float) -> None:
-        """Keep whether this try was a wait: nobody is made to wait for the next one."""
-        self._is_silent = self._now() - began > self._timeout_seconds * _WAIT
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -7,8 +7,6 @@ and it does not heal by itself, so somebody has to be told.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -19,6 +17,7 @@ from redis.exceptions import TimeoutError as NoTime
 
 from scoreboard.connections.hints import REDIS
 from scoreboard.connections.redis_pool import NotConnected
+from scoreboard.connections.reports import Reports
 
 log = structlog.get_logger("scoreboard.redis")
 
@@ -29,16 +28,12 @@ log = structlog.get_logger("scoreboard.redis")
 # defect   Redis did not say this, or we asked what it does not know
 Failing = Literal["away", "ended", "refused", "type", "defect"]
 
-_LOG_AGAIN_SECONDS: Final = 60.0
-_RECENT_SECONDS: Final = 60.0
 _TEXT_CHARS_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What Redis refuses with these `words`, what that means, and what mends it. What `passes` is
-    nothing for an operator.
-    """
+    """What Redis refuses with these `words`; what `passes` is nothing for an operator."""
 
     words: tuple[str, ...]
     meaning: str
@@ -110,10 +105,7 @@ _REFUSALS: Final = (
         passes=True,
     ),
     Refusal(
-        ("BUSY",),
-        "a script does not end",
-        "Somebody's script does not end: SCRIPT KILL.",
-        "away",
+        ("BUSY",), "a script does not end", "Somebody's script does not end: SCRIPT KILL.", "away"
     ),
     Refusal(
         ("in a cluster node", "cluster is down", "CROSSSLOT", "same slot"),
@@ -153,15 +145,8 @@ def failing_of(error: Exception) -> Failing:
     return "defect"
 
 
-class RedisReports:
-    """Logs what Redis refuses and what is a defect of ours, each once a minute; remembers the
-    latest refusal.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._next: dict[str, float] = {}
-        self._latest: tuple[float, str] | None = None
+class RedisReports(Reports):
+    """Logs what Redis refuses, and what is a defect of ours."""
 
     def note(self, error: Exception) -> bool:
         """Say whether this is a refusal that somebody has to mend, and log it."""
@@ -169,8 +154,8 @@ class RedisReports:
         refusal = refusal_in(text)
         if refusal is None or refusal.passes:
             return False
-        self._latest = (self._clock(), refusal.meaning)
-        if self._is_due(refusal.meaning):
+        self.remember(refusal.meaning)
+        if self.is_due(refusal.meaning):
             log.error(
                 "scoreboard.redis.refused", error=text, meaning=refusal.meaning, to_do=refusal.to_do
             )
@@ -178,23 +163,8 @@ class RedisReports:
 
     def note_defect(self, error: Exception) -> None:
         """Log it with its traceback: requests may meet it without end."""
-        if self._is_due(type(error).__name__):
+        if self.is_due(type(error).__name__):
             log.error("scoreboard.redis.defect", exc_info=error)
-
-    @property
-    def recent(self) -> str:
-        """What the latest refusal meant, "" if it is longer than a minute ago."""
-        if self._latest is None or self._clock() - self._latest[0] >= _RECENT_SECONDS:
-            return ""
-        return self._latest[1]
-
-    def _is_due(self, what: str) -> bool:
-        """`what` is one of a few words."""
-        now = self._clock()
-        if now < self._next.get(what, now):
-            return False
-        self._next[what] = now + _LOG_AGAIN_SECONDS
-        return True
 
 
 def to_do(said: str, url: str = "") -> str:

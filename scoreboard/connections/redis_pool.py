@@ -39,9 +39,7 @@ class NotConnected(Exception):
 
 
 class Pool(BlockingConnectionPool):
-    """`era` counts how often all connections were given up, the last time at `renewed_at`, by the
-    loop's clock.
-    """
+    """`era` counts how often all connections were given up, last at `renewed_at` (loop's clock)."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -92,9 +90,7 @@ class Pool(BlockingConnectionPool):
             await connection.disconnect(nowait=True)
 
     async def release(self, connection: Any) -> None:
-        """Take a connection back. One that is not used again is not waited for: by TLS a server
-        has to answer a farewell.
-        """
+        """Take a connection back. A server has to answer a farewell by TLS: do not wait for it."""
         if connection.should_reconnect():
             await connection.disconnect(nowait=True)
         await super().release(connection)
@@ -106,9 +102,7 @@ class Pool(BlockingConnectionPool):
 
 
 class _PrimaryPool(SentinelConnectionPool, Pool):
-    """A pool whose connections lead to the primary that Sentinel names: what redis-py has for each
-    of the two, in one.
-    """
+    """redis-py's pool for Sentinel, and ours, in one."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]

@@ -7,16 +7,14 @@ line may quote data: a statement's text holds its parameters.
 
 from __future__ import annotations
 
-import math
 import re
-import time
-from collections.abc import Callable
 from typing import Final
 
 import psycopg2
 import structlog
 
 from scoreboard.connections.hints import POSTGRES
+from scoreboard.connections.reports import Reports
 from scoreboard.errors import LedgerUnavailable
 
 log = structlog.get_logger("scoreboard.postgres")
@@ -79,10 +77,7 @@ _MEANINGS: Final = {
     "28": ("it does not let this role in", "Mend the role, its password or pg_hba.conf."),
     "3D": ("the database is missing", "Create it, or mend SCOREBOARD_DATABASE_URL."),
     "3F": ("the schema is missing", "Create it, or mend the search_path in the address."),
-    "42": (
-        "something is missing in the schema",
-        _RESTORE,
-    ),
+    "42": ("something is missing in the schema", _RESTORE),
     "42501": ("a right is missing", "Grant it; scoreboard check names all that are missing."),
     "42703": ("a column is missing", _RESTORE),
     "42883": ("a function is missing", _RESTORE),
@@ -103,24 +98,8 @@ _WHO_AND_WHERE: Final = ("28", "3D", "42501")
 _UNFORESEEN: Final = ("it refused", "Look at its log.")
 
 # Of a refusal while connecting libpq tells the message alone: the severity, in whatever language,
-# a colon and two spaces come before it. Of these the SQLSTATE is known by their words.
+# a colon and two spaces come before it.
 _OF_SERVER: Final = re.compile(r"(?:\A|failed: )[^:\n]{1,40}:  (?P<text>\S[^\n]*)")
-_KNOWN: Final = tuple(
-    (re.compile(words), sqlstate)
-    for words, sqlstate in (
-        ("^the database system is|^terminating connection", "57P03"),
-        ("authentication failed|^password is", "28P01"),
-        ("pg_hba.conf|^role .* (does not exist|is not permitted)", "28000"),
-        ("^database .* does not exist", "3D000"),
-        ("too many (clients|connections)|remaining connection slots", "53300"),
-        ("^permission denied", "42501"),
-        ("^unrecognized configuration parameter|unsupported startup parameter", "42704"),
-    )
-)
-
-_LOG_AGAIN_SECONDS: Final = 60.0
-_RECENT_SECONDS: Final = 60.0
-_TEXTS_MAX: Final = 50
 
 
 class PostgresRefused(LedgerUnavailable):
@@ -147,9 +126,8 @@ class PostgresRefused(LedgerUnavailable):
     @property
     def to_do(self) -> str:
         """What mends it, in a sentence."""
-        by_words = POSTGRES.to_do(self.text)
-        if self.sqlstate.startswith(_WHO_AND_WHERE) and by_words != POSTGRES.to_do(""):
-            return by_words
+        if self.sqlstate.startswith(_WHO_AND_WHERE) and POSTGRES.row(self.text):
+            return POSTGRES.to_do(self.text)
         return self._known()[1]
 
     def _known(self) -> tuple[str, str]:
@@ -158,9 +136,7 @@ class PostgresRefused(LedgerUnavailable):
 
 
 def refusal_of(error: BaseException) -> PostgresRefused | None:
-    """What PostgreSQL said, if this error is its answer to a statement; None if it gave none, or
-    one that passes.
-    """
+    """The refusal that answered a statement; None if there was none, or one that passes."""
     sqlstate = error.pgcode if isinstance(error, psycopg2.Error) else None
     if not sqlstate or sqlstate in _PASSING or sqlstate.startswith("08"):
         return None
@@ -192,7 +168,8 @@ def refusal_to_connect(error: BaseException) -> PostgresRefused | None:
     if found is None:
         return None
     text = _one_line(found["text"])
-    sqlstate = next((state for words, state in _KNOWN if words.search(text)), "")
+    row = POSTGRES.row(text)
+    sqlstate = row.sqlstate if row else ""
     return None if sqlstate in _PASSING else PostgresRefused(sqlstate or _NOT_LET_IN, text)
 
 
@@ -200,33 +177,17 @@ def _one_line(text: str) -> str:
     return next(iter(text.splitlines()), "")[:300]
 
 
-class Refusals:
-    """Logs refusals, each once a minute, and remembers the latest."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._logged: dict[str, float] = {}
-        self._latest: tuple[float, str] = (-math.inf, "")
+class Refusals(Reports):
+    """Logs what PostgreSQL refuses."""
 
     def note(self, refusal: PostgresRefused) -> None:
         """PostgreSQL refused."""
-        now = self._clock()
-        self._latest = (now, refusal.meaning)
-        if now - self._logged.get(str(refusal), -math.inf) < _LOG_AGAIN_SECONDS:
-            return
-        if len(self._logged) >= _TEXTS_MAX:
-            self._logged.clear()
-        self._logged[str(refusal)] = now
-        log.error(
-            "scoreboard.postgres.refused",
-            sqlstate=refusal.sqlstate,
-            error=refusal.text,
-            meaning=refusal.meaning,
-            to_do=refusal.to_do,
-        )
-
-    @property
-    def recent(self) -> str:
-        """What the latest refusal meant, "" if it is longer than a minute ago."""
-        at, meaning = self._latest
-        return meaning if self._clock() - at < _RECENT_SECONDS else ""
+        self.remember(refusal.meaning)
+        if self.is_due(str(refusal)):
+            log.error(
+                "scoreboard.postgres.refused",
+                sqlstate=refusal.sqlstate,
+                error=refusal.text,
+                meaning=refusal.meaning,
+                to_do=refusal.to_do,
+            )

@@ -125,9 +125,7 @@ class SessionSettings:
         return later + SQL["read_settings"], {"names": list(self._expected())}
 
     def problems(self, rows: Sequence[tuple[str, str, str]]) -> list[str]:
-        """Sentences on the settings that are not as they should be, and what to do about them.
-        `rows` hold name, value and source of what was read back.
-        """
+        """Sentences on what is not as it should be; `rows` hold name, value and source."""
         found = {name: (value, source) for name, value, source in rows}
         wrong = {
             name: _said(name, *found.get(name, ("unknown", "")), wanted)

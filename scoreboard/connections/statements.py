@@ -17,9 +17,7 @@ _HEADER: Final = re.compile(r"(?:\A|(?<=\n\n))-- (?P<name>[a-z_]+): .+$", re.MUL
 
 
 def load(package: str, file: str = "queries.sql") -> dict[str, str]:
-    """Return the statements of a package's SQL file, by name. Raises ValueError on a repeated
-    name.
-    """
+    """Return the statements of a SQL file, by name. Raises ValueError on a repeated name."""
     text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
     headers = list(_HEADER.finditer(text))
     ends = [header.start() for header in headers[1:]] + [len(text)]

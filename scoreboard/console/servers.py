@@ -111,7 +111,7 @@ def copy_in(redis: Redis, settings: Settings) -> RedisCopy:
     """The copy in Redis. Without a secret (only the service needs one) nobody can say who made it;
     and one that is stored counts for nothing until an instance has replaced it, within a second.
     """
-    signatures = Signatures.by(settings, PURPOSE) if settings.jwt_secret else None
+    signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
     return RedisCopy(redis, signatures)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from scoreboard.connections.redis import REST_SECONDS
+from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.model import ON_ITS_WAY_SECONDS
 
 # For so long after Redis is back, another instance may still answer 200 to what it did not store:

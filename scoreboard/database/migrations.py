@@ -34,7 +34,7 @@ from scoreboard.connections.blocking import (
 from scoreboard.connections.hints import POSTGRES
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
-from scoreboard.connections.session import NotConnected, UnfitServer
+from scoreboard.connections.server import NotConnected, UnfitServer
 from scoreboard.connections.session_settings import (
     PUBLIC,
     SQL,

@@ -16,7 +16,7 @@ import uvloop
 from scoreboard import keys
 from scoreboard.connections import lending as module
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import NotConnected
+from scoreboard.connections.server import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, Grant, Submission
@@ -160,10 +160,11 @@ async def test_an_operators_command_does_not_hold_all_grants_up(database_url: st
 
 
 async def test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once(
-    database_line: Line, monkeypatch: pytest.MonkeyPatch
+    database_line: Line,
 ) -> None:
-    monkeypatch.setattr(module, "_REST_SECONDS", 3.0)
-    postgres = Postgres(database_line.url, sessions=1, timeout_seconds=5.0, name="test.rest")
+    postgres = Postgres(
+        database_line.url, sessions=1, timeout_seconds=5.0, name="test.rest", rest_seconds=3.0
+    )
     await database_line.proxy.cut()
     with pytest.raises(LedgerUnavailable):
         await postgres.fetch("SELECT 1")

@@ -18,7 +18,8 @@ import uvloop
 
 from scoreboard.connections.connection import Connection
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import ConnectionLost, NotConnected, StatementRefused
+from scoreboard.connections.server import NotConnected
+from scoreboard.connections.session import ConnectionLost, StatementRefused
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Grant, Submission

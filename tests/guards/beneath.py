@@ -192,14 +192,14 @@ BENEATH: Final = (
     Guard(
         "what nobody signed is not given to a parser of tokens",
         "scoreboard/accounts/access.py",
-        "        if not _is_signed_by_one_of(keys.values(), token):\n",
+        "        if not keys.have_signed(token):\n",
         "        if False:\n",
         f"{_COST}::test_what_nobody_signed_is_not_parsed_whether_its_address_is_refused_or_not",
     ),
     Guard(
         "a token that was good once is not given to a parser of tokens",
         "scoreboard/accounts/access.py",
-        "        if _is_over(told, self._clock()):\n",
+        "        if read.is_over(unverified, self._clock()):\n",
         "        if False:\n",
         "tests/unit/test_access_tokens.py::"
         "test_a_token_that_was_good_once_is_not_given_to_a_parser",

@@ -131,14 +131,14 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "every host of PostgreSQL is tried",
-        "scoreboard/connections/session.py",
-        "        for host in self._hosts.in_turn():\n",
-        "        for host in self._hosts.in_turn()[:1]:\n",
+        "scoreboard/connections/server.py",
+        "        for host in self.hosts.in_turn():\n",
+        "        for host in self.hosts.in_turn()[:1]:\n",
         f"{PROMOTION}::test_what_an_asynchronous_promotion_lost_is_overtaken_by_the_ledger",
     ),
     Guard(
         "a server that takes no writes any more is left",
-        "scoreboard/connections/session.py",
+        "scoreboard/connections/server.py",
         "        return len(self._dsns) > 1 and any(",
         "        return False and any(",
         f"{PROMOTION}::"
@@ -275,7 +275,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "what was set is read back",
-        "scoreboard/connections/session.py",
+        "scoreboard/connections/server.py",
         "        if problems:\n",
         "        if False:\n",
         f"{SETTINGS}::test_foreign_keys_that_are_switched_off_are_refused",
@@ -382,7 +382,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "somebody looks whether Redis is back",
-        "scoreboard/connections/redis.py",
+        "scoreboard/connections/redis_presence.py",
         "        if self._looking is None or self._looking.done():\n",
         "        if False:\n",
         f"{REDIS_FAULTS}::test_its_return_is_found_though_nobody_asks",

@@ -246,8 +246,8 @@ SCORING: Final = (
     ),
     Guard(
         "whoever has been without Redis for long waits for nothing",
-        "scoreboard/connections/redis.py",
-        "        left = self._away_since + patience_seconds - self._now()\n",
+        "scoreboard/connections/redis_presence.py",
+        "        left = self._away_since + patience_seconds - _now()\n",
         "        left = patience_seconds\n",
         f"{IN_DOUBT}::test_whoever_has_been_without_redis_for_long_is_not_waited_for",
     ),

@@ -53,7 +53,7 @@ SESSIONS: Final = (
         "nobody tries again at once when no connection could be made",
         "scoreboard/connections/lending.py",
         "        self._resting = asyncio.get_running_loop()"
-        ".call_later(_REST_SECONDS, self._go_on)\n",
+        ".call_later(self._rest_seconds, self._go_on)\n",
         "",
         f"{LOSSES}::test_while_nobody_can_connect_those_who_wait_hear_of_it_at_once",
     ),
@@ -74,8 +74,8 @@ SESSIONS: Final = (
     Guard(
         "who could not connect goes on with a session that is open",
         "scoreboard/connections/postgres.py",
-        "        return isinstance(error, NotConnected) and self._lending.has_open\n",
-        "        return False\n",
+        "                if not self._lending.has_open:\n",
+        "                if True:\n",
         f"{POOLS}::test_sessions_that_are_open_go_on_while_no_connection_can_be_made",
     ),
     Guard(
@@ -195,8 +195,8 @@ SESSIONS: Final = (
     Guard(
         "batches: what was left behind is dropped when it is late",
         "scoreboard/connections/coalescing.py",
-        "            if now > until:\n",
-        "            if False:\n",
+        "            elif now > until:\n",
+        "            elif queue is self._waiting and now > until:\n",
         f"{COALESCING}::test_what_was_left_behind_is_dropped_like_any_other_when_it_is_late",
     ),
     Guard(

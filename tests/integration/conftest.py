@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import TokenPair
 from scoreboard.accounts.passwords import Passwords
@@ -18,6 +19,7 @@ from scoreboard.accounts.registry import Accounts
 from scoreboard.configuration.settings import Settings
 from scoreboard.configuration.sources import load
 from scoreboard.connections.postgres import Postgres
+from scoreboard.operations.metrics import Metrics
 from tests.integration.account_world import PASSWORD, SECRET, Database, MakeAccounts
 from tests.servers.installation import PROMTOOL, ProgramsMissingError, provide
 
@@ -81,7 +83,7 @@ def instance(postgres: Postgres, passwords: Passwords, settings: Settings) -> Ma
 
     def make(**overrides: Any) -> Accounts:
         its_own = load({}, **{"jwt_secret": SECRET} | overrides)
-        return Accounts(postgres, AccessTokens(its_own), passwords, its_own)
+        return make_accounts(its_own, postgres, make_access_tokens(its_own), passwords, Metrics())
 
     return make
 
@@ -89,14 +91,14 @@ def instance(postgres: Postgres, passwords: Passwords, settings: Settings) -> Ma
 @pytest.fixture
 def access(settings: Settings) -> AccessTokens:
     """What `accounts` tells of revocations."""
-    return AccessTokens(settings)
+    return make_access_tokens(settings)
 
 
 @pytest.fixture
 def accounts(
     postgres: Postgres, passwords: Passwords, settings: Settings, access: AccessTokens
 ) -> Accounts:
-    return Accounts(postgres, access, passwords, settings)
+    return make_accounts(settings, postgres, access, passwords, Metrics())
 
 
 @pytest.fixture

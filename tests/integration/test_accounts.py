@@ -8,6 +8,7 @@ import argon2
 import pytest
 from structlog.testing import capture_logs
 
+from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import TokenPair
@@ -48,7 +49,7 @@ async def test_registering_makes_a_user_and_logs_them_in(
     pair = await accounts.register("Ada", "Ada@Example.ORG", PASSWORD)
     assert pair.username == "Ada"
     assert pair.expires_in == 900
-    assert AccessTokens(settings).verify(pair.access_token).user_id == pair.user_id
+    assert make_access_tokens(settings).verify(pair.access_token).user_id == pair.user_id
     assert (await accounts.refresh(pair.refresh_token)).user_id == pair.user_id
     row = database.run(
         "SELECT user_id::text, username, username_key, email, email_given FROM users"
@@ -83,7 +84,7 @@ async def test_neither_passwords_nor_tokens_are_stored(
 async def test_a_name_or_address_that_somebody_has_is_taken(
     accounts: Accounts, ada: TokenPair, database: Database, username: str, email: str
 ) -> None:
-    for add in (accounts.register, accounts.create):
+    for add in (accounts.register, accounts.users.create):
         with pytest.raises(AccountTaken):
             await add(username, email, PASSWORD)
     assert database.one("SELECT count(*) FROM users") == 1
@@ -233,7 +234,7 @@ async def test_a_rehash_never_undoes_a_change_of_password(
 ) -> None:
     weak = argon2.PasswordHasher(1, 1024, 1).hash(PASSWORD)
     database.run("UPDATE users SET password_hash = %(weak)s", weak=weak)
-    account = await accounts.find("Ada")
+    account = await accounts.users.find("Ada")
     assert account is not None
     await accounts.set_password("Ada", OTHER_PASSWORD)
     await accounts._rehash_if_needed(account, weak, PASSWORD)
@@ -365,7 +366,7 @@ async def test_a_password_that_is_tried_first_or_is_a_name_cannot_be_chosen(
     member = "password"
     for attempt in (
         accounts.register("Ada-Lovelace", "ada.lovelace@example.org", password),
-        accounts.create("Ada-Lovelace", "ada.lovelace@example.org", password),
+        accounts.users.create("Ada-Lovelace", "ada.lovelace@example.org", password),
     ):
         with pytest.raises(InvalidPayload) as refusal:
             await attempt
@@ -395,16 +396,16 @@ async def test_who_has_such_a_password_from_before_logs_in_as_ever(
 async def test_a_created_user_can_log_in_and_has_no_family_before(
     accounts: Accounts, database: Database
 ) -> None:
-    account = await accounts.create("Ada", "Ada@example.org", PASSWORD)
-    assert await accounts.find("ada") == account
-    assert await accounts.find("ada@EXAMPLE.org") == account
+    account = await accounts.users.create("Ada", "Ada@example.org", PASSWORD)
+    assert await accounts.users.find("ada") == account
+    assert await accounts.users.find("ada@EXAMPLE.org") == account
     assert database.one("SELECT count(*) FROM refresh_families") == 0
     assert (await accounts.log_in("Ada", PASSWORD)).user_id == account.user_id
 
 
 async def test_nobody_is_found_where_nobody_is(accounts: Accounts, ada: TokenPair) -> None:
     for login in ("", "nobody", "nobody@example.org", "Ada%", "\x00", "\ud800"):
-        assert await accounts.find(login) is None
+        assert await accounts.users.find(login) is None
 
 
 async def test_a_new_password_replaces_the_old_one_and_ends_all_families(
@@ -445,7 +446,7 @@ async def test_everything_says_that_the_database_is_away(
     passwords: Passwords, settings: Settings
 ) -> None:
     postgres = Postgres("postgresql://127.0.0.1:1/none", sessions=1, timeout_seconds=1, name="test")
-    accounts = Accounts(postgres, AccessTokens(settings), passwords, settings)
+    accounts = make_accounts(settings, postgres, make_access_tokens(settings), passwords, Metrics())
     for attempt in (
         accounts.register("Ada", "ada@example.org", PASSWORD),
         accounts.log_in("Ada", PASSWORD),
@@ -461,7 +462,7 @@ async def test_a_wait_for_a_lock_ends_with_a_request_to_try_again(
     database_url: str, database: Database, passwords: Passwords, settings: Settings, ada: TokenPair
 ) -> None:
     hasty = Postgres(database_url, sessions=1, timeout_seconds=0.5, name="test")
-    accounts = Accounts(hasty, AccessTokens(settings), passwords, settings)
+    accounts = make_accounts(settings, hasty, make_access_tokens(settings), passwords, Metrics())
     held = database.in_the_middle_of("SELECT FROM refresh_families FOR UPDATE")
     with held, pytest.raises(Unavailable):
         await accounts.refresh(ada.refresh_token)
@@ -493,7 +494,7 @@ async def test_neither_passwords_nor_addresses_nor_tokens_are_logged_or_shown(
         await refused_change(accounts, ada.user_id, "wrong one")
         await accounts.change_password(ada.user_id, OTHER_PASSWORD, PASSWORD)
         await accounts.purge()
-        shown = [repr(ada), repr(second), repr(await accounts.find("ada"))]
+        shown = [repr(ada), repr(second), repr(await accounts.users.find("ada"))]
     assert all(entry["event"].startswith("scoreboard.accounts.") for entry in logs)
     assert len(logs) == 10
     text = str(logs) + str(shown)

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from scoreboard.account_parts import make_access_tokens
 from scoreboard.accounts import families, refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import GRACES_IN_A_ROW_MAX, TokenPair
@@ -77,7 +78,7 @@ async def test_each_refresh_gives_a_successor_and_a_fresh_access_token(
     pair = ada
     for _ in range(4):
         pair = await accounts.refresh(pair.refresh_token)
-        assert AccessTokens(settings).verify(pair.access_token).user_id == ada.user_id
+        assert make_access_tokens(settings).verify(pair.access_token).user_id == ada.user_id
         seen.add(pair.refresh_token)
     assert len(seen) == 5
     assert (pair.username, pair.expires_in) == ("Ada", 900)
@@ -255,11 +256,9 @@ async def test_after_years_of_refreshing_a_token_of_the_first_day_still_ends_its
 
 
 async def test_a_reuse_ends_the_access_tokens_of_the_user_and_no_other_log_in(
-    instance: MakeAccounts, settings: Settings, ada: TokenPair, database: Database
+    accounts: Accounts, access: AccessTokens, ada: TokenPair, database: Database
 ) -> None:
     """The thief has one, too. Honest clients refresh theirs, and go on."""
-    accounts = instance()
-    access = accounts._families._access
     phone = await accounts.log_in("Ada", PASSWORD)
     thief = await accounts.refresh(ada.refresh_token)
     assert access.verify(thief.access_token)
@@ -556,7 +555,7 @@ async def test_of_many_who_refresh_at_once_two_are_answered_alike_and_a_third_en
 ) -> None:
     """Over several instances, whatever the order: PostgreSQL decides."""
     instances = [accounts, instance(), instance()]
-    await accounts.create("Ada", "ada@example.org", PASSWORD)
+    await accounts.users.create("Ada", "ada@example.org", PASSWORD)
     for _ in range(4):
         pair = await accounts.log_in("Ada", PASSWORD)
         outcomes = await asyncio.gather(
@@ -608,7 +607,7 @@ async def test_a_log_out_that_meets_a_refresh_under_way_ends_its_successor_too(
 async def test_refreshing_and_logging_out_at_once_always_ends_logged_out(
     accounts: Accounts, database: Database
 ) -> None:
-    await accounts.create("Ada", "ada@example.org", PASSWORD)
+    await accounts.users.create("Ada", "ada@example.org", PASSWORD)
     for _ in range(5):
         pair = await accounts.log_in("Ada", PASSWORD)
         await asyncio.gather(
@@ -782,7 +781,7 @@ async def test_purges_of_several_instances_at_once_neither_fail_nor_count_twice(
     accounts: Accounts, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(families, "_PURGE_BATCH", 7)
-    account = await accounts.create("Ada", "ada@example.org", PASSWORD)
+    account = await accounts.users.create("Ada", "ada@example.org", PASSWORD)
     database.run(
         "WITH families AS (INSERT INTO refresh_families (user_id)"
         " SELECT %(user_id)s FROM generate_series(1, 50) RETURNING family_id)"

@@ -291,8 +291,8 @@ async def test_another_amqp_is_named() -> None:
 
 @pytest.mark.parametrize("kind", [hints.POSTGRES, hints.REDIS, hints.RABBIT])
 def test_every_hint_can_be_said_and_says_where(kind: hints.Hints) -> None:
-    for _, to_do in kind.rows:
-        said = to_do.format(variable=kind.variable, server=kind.server)
+    for row in kind.rows:
+        said = row.to_do.format(variable=kind.variable, server=kind.server)
         assert "{" not in said
         assert said.endswith((".", ")"))
     assert kind.to_do("") == f"Start it, or set {kind.variable} to where it runs."

@@ -12,14 +12,15 @@ import psycopg2
 import pytest
 from structlog.testing import capture_logs
 
+from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts import listing, names
-from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.configuration.sources import load
 from scoreboard.connections.postgres import Postgres
 from scoreboard.database.migrations import migrate
 from scoreboard.errors import AccountTaken
+from scoreboard.operations.metrics import Metrics
 from scoreboard.scoring.catalogue import Catalogue
 from tests.world import add_actions, sql
 
@@ -40,7 +41,7 @@ def accounts(postgres: Postgres, passwords: Passwords) -> Accounts:
 
 def accounts_of(postgres: Postgres, passwords: Passwords) -> Accounts:
     settings = load({}, jwt_secret=SECRET)
-    return Accounts(postgres, AccessTokens(settings), passwords, settings)
+    return make_accounts(settings, postgres, make_access_tokens(settings), passwords, Metrics())
 
 
 @pytest.fixture(params=LOCALES)
@@ -73,15 +74,15 @@ async def test_in_every_locale_a_name_is_one_and_found_in_every_case(
         "IRMAK": ("ırmak", "irmak", "Irmak"),
     }
     for number, (name, others) in enumerate(users.items()):
-        user = await accounts.create(name, f"{number}@münchen.example", PASSWORD)
+        user = await accounts.users.create(name, f"{number}@münchen.example", PASSWORD)
         assert user.username == name
         for other in others:
-            assert await accounts.find(other) == user
+            assert await accounts.users.find(other) == user
             with pytest.raises(AccountTaken):
-                await accounts.create(other, f"other{number}@example.org", PASSWORD)
-        assert await accounts.find(f"{number}@XN--mnchen-3ya.example") == user
+                await accounts.users.create(other, f"other{number}@example.org", PASSWORD)
+        assert await accounts.users.find(f"{number}@XN--mnchen-3ya.example") == user
         with pytest.raises(AccountTaken):
-            await accounts.create(f"new{number}", f"{number}@MÜNCHEN.example", PASSWORD)
+            await accounts.users.create(f"new{number}", f"{number}@MÜNCHEN.example", PASSWORD)
     listed = [user.account.username async for user in listing.everybody(postgres)]
     assert listed == ["IRMAK", "Jürgen", "Анна"]
 
@@ -98,7 +99,7 @@ async def test_users_are_listed_in_the_order_of_their_names_page_by_page(
 ) -> None:
     monkeypatch.setattr(listing, "_PAGE", 2)
     for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
-        await accounts.create(name, f"{name}@example.org", PASSWORD)
+        await accounts.users.create(name, f"{name}@example.org", PASSWORD)
     listed = [user.account.username async for user in listing.everybody(postgres)]
     assert listed == ["Alpha", "Bravo", "charlie", "delta", "echo"]
 
@@ -125,7 +126,7 @@ async def test_who_comes_by_an_older_version_beside_this_one_is_found_in_every_s
     [user] = as_an_older_version_does(database_url, ("Jürgen", "jürgen@münchen.example"))
     assert keys(database_url) == {user: None}
     for login in ("JÜRGEN", "Jürgen", "JÜRGEN@xn--mnchen-3ya.example", "jürgen@münchen.example"):
-        found = await accounts.find(login)
+        found = await accounts.users.find(login)
         assert found is not None
         assert found.user_id == user
         assert found.email == "jürgen@münchen.example"
@@ -154,7 +155,9 @@ async def test_two_who_have_one_name_are_each_found_by_their_own_spelling(
         ("\u110f\u110f", "kieuk@example.org"),  # today it would be shown in letters of one piece
     )
     with capture_logs() as logs:
-        assert [user.user_id for user in filter(None, [await accounts.find("Élan")])] == [first]
+        assert [user.user_id for user in filter(None, [await accounts.users.find("Élan")])] == [
+            first
+        ]
     warned = {entry["event"] for entry in logs if entry["log_level"] == "warning"}
     assert warned == {
         "scoreboard.accounts.name_in_two_spellings",
@@ -174,7 +177,7 @@ async def test_two_who_have_one_name_are_each_found_by_their_own_spelling(
         f"id:{second}": second,
         f"id:{third.upper()}": third,
     }.items():
-        found = await accounts.find(login)
+        found = await accounts.users.find(login)
         assert found is not None, login
         assert found.user_id == user_id, login
     assert keys(database_url) == {
@@ -198,22 +201,22 @@ async def test_two_who_have_one_name_are_each_found_by_their_own_spelling(
 async def test_an_id_that_is_none_and_a_name_that_looks_like_one_find_nobody(
     accounts: Accounts,
 ) -> None:
-    user = await accounts.create("ada", "ada@example.org", PASSWORD)
+    user = await accounts.users.create("ada", "ada@example.org", PASSWORD)
     for login in ("id:", "id:ada", f"id:{uuid.uuid4()}", f"id: {user.user_id}\0"):
-        assert await accounts.find(login) is None
-    assert await accounts._users.find_with_hash(f"id:{user.user_id}") is None  # nobody logs in so
+        assert await accounts.users.find(login) is None
+    assert await accounts.users.find_with_hash(f"id:{user.user_id}") is None  # nobody logs in so
 
 
 async def test_an_address_is_changed_and_found_in_its_new_form_alone(accounts: Accounts) -> None:
-    user = await accounts.create("ada", "ada@example.org", PASSWORD)
-    await accounts.create("bob", "bob@example.org", PASSWORD)
+    user = await accounts.users.create("ada", "ada@example.org", PASSWORD)
+    await accounts.users.create("bob", "bob@example.org", PASSWORD)
     with pytest.raises(AccountTaken):
-        await accounts.set_email("ada", "BOB@example.org")
-    await accounts.set_email("ada", "Ada@München.example")
-    found = await accounts.find("ada@xn--mnchen-3ya.example")
+        await accounts.users.set_email("ada", "BOB@example.org")
+    await accounts.users.set_email("ada", "Ada@München.example")
+    found = await accounts.users.find("ada@xn--mnchen-3ya.example")
     assert found is not None
     assert (found.user_id, found.email) == (user.user_id, "Ada@München.example")
-    assert await accounts.find("ada@example.org") is None
+    assert await accounts.users.find("ada@example.org") is None
 
 
 # Actions of an older version

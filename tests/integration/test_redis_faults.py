@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from typing import Any
 
 import pytest
 import redis
@@ -44,7 +45,7 @@ class Told:
 
 @asynccontextmanager
 async def client_of(
-    url: str, timeout_seconds: float = PATIENT
+    url: str, timeout_seconds: float = PATIENT, **options: Any
 ) -> AsyncIterator[tuple[Redis, Told]]:
     told = Told()
     client = Redis(
@@ -54,6 +55,7 @@ async def client_of(
         on_failure=lambda reason: told.failures.update([reason]),
         on_repeat=told.repeat,
         on_change=told.change,
+        **options,
     )
     try:
         yield client, told
@@ -189,11 +191,10 @@ async def test_its_return_is_found_though_nobody_asks(
 
 
 async def test_what_is_urgent_is_tried_while_redis_is_away_and_finds_it_first(
-    redis_url: str, redis_under_fault: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, redis_under_fault: RedisServer
 ) -> None:
     """Others may have reached it already, and trust what it holds."""
-    monkeypatch.setattr("scoreboard.connections.redis._PAUSE_MIN_SECONDS", 3600.0)
-    async with client_of(redis_url) as (client, _):
+    async with client_of(redis_url, pause_min_seconds=3600.0) as (client, _):
         copy = RedisCopy(client, None)
         redis_under_fault.kill()
         with pytest.raises(RedisUnavailable):

@@ -11,7 +11,7 @@ import pytest
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
-from scoreboard.connections.session import NotAdmitted
+from scoreboard.connections.server import NotAdmitted
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Grant, Submission

@@ -15,7 +15,7 @@ import pytest
 
 from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import UnfitServer
+from scoreboard.connections.server import UnfitServer
 from scoreboard.database.migrations import migrate, pending
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Grant, Submission

@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreboard import keys, unicode
+from scoreboard.account_parts import make_access_tokens
 from scoreboard.accounts import names, refresh
-from scoreboard.accounts.access import AccessTokens, Identity
+from scoreboard.accounts.access import Identity
 from scoreboard.api.http.addresses import client_networks
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.limits import _one_spelling
@@ -51,12 +52,12 @@ def asking(name: str, value: str) -> web.Request:
     """A request with this header field, to an application that knows tokens."""
     app = web.Application()
     app[keys.SETTINGS] = test_settings()
-    app[keys.ACCESS] = AccessTokens(app[keys.SETTINGS])
+    app[keys.ACCESS] = make_access_tokens(app[keys.SETTINGS])
     return make_mocked_request("GET", "/", headers={name: value}, app=app)
 
 
 @examples(60)
-@given(authorizations(AccessTokens(test_settings()).issue(USER)))
+@given(authorizations(make_access_tokens(test_settings()).issue(USER)))
 def test_any_authorization_speaks_for_the_tokens_user_or_for_nobody(value: str) -> None:
     with suppress(NotAuthorized):
         found = identity(asking("Authorization", value))

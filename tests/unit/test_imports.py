@@ -90,6 +90,7 @@ def test_only_the_borders_import_the_drivers() -> None:
             "connections.connection",
             "connections.hosts",
             "connections.refusals",
+            "connections.server",
             "connections.session",
             "connections.session_settings",
             "database.migrations",

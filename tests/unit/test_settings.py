@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import fields
 from ipaddress import ip_network
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from scoreboard.configuration.settings import Rate, Settings, SettingsError, SettingsSchema
+from docs import generate
+from scoreboard.configuration.settings import DECLARED, Rate, Settings, SettingsError
 from scoreboard.configuration.sources import config_directory, load, require_servers
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -27,13 +28,19 @@ def refusal(environ: dict[str, str]) -> str:
     return str(refused.value)
 
 
-def test_the_shipped_defaults_are_valid_and_name_every_setting() -> None:
-    defaults = tomllib.loads((config_directory() / "default.toml").read_text(encoding="utf-8"))
+def test_the_defaults_are_as_they_are_declared() -> None:
+    text = generate.DEFAULT_TOML.read_text(encoding="utf-8")
 
-    assert isinstance(load({}), Settings)
-    assert (
-        set(defaults) == {field.name for field in fields(Settings)} == set(SettingsSchema().fields)
-    )
+    assert text == generate.default_toml(), "renew it: make docs (or python -m docs.generate)"
+    assert tomllib.loads(text) == {key: declared.default for key, declared in DECLARED.items()}
+
+
+def test_a_default_is_of_the_type_that_is_declared() -> None:
+    settings = load({})
+
+    for key, kind in get_type_hints(Settings).items():
+        value = getattr(settings, key)
+        assert type(value) is kind or isinstance(value, dict | tuple), key
 
 
 def test_every_shipped_configuration_can_be_used() -> None:

@@ -1,0 +1,99 @@
+"""What the claims of an access token say: whose it is, and from when until when it is good.
+
+Everything here raises InvalidToken where a claim does not have its form.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from scoreboard.accounts import ids
+from scoreboard.errors import ExpiredToken, InvalidToken
+
+# How far the clocks of issuers may differ. It never lengthens a life: `exp` has no leeway.
+LEEWAY_SECONDS: Final = 10
+# A time after the year 9999 is a mistake or a trick.
+_LAST_MOMENT: Final = 253_402_300_800
+# The claim of ours that says at which reading of the revocation clock a token was issued.
+READING: Final = "asOf"
+
+
+def unverified(token: str) -> Mapping[str, Any]:
+    """Read what a token says, before it is known whether anybody signed that."""
+    try:
+        payload = token.split(".")[1]
+        claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError) as error:
+        raise InvalidToken from error
+    return claims if isinstance(claims, dict) else {}
+
+
+def issuer_of(claims: Mapping[str, Any]) -> str | None:
+    """The issuer that a token names."""
+    issuer = claims.get("iss")
+    if issuer is not None and not isinstance(issuer, str):
+        raise InvalidToken
+    return issuer
+
+
+def is_over(claims: Mapping[str, Any], now: float) -> bool:
+    """Whether a token says that it has ended: who kept a good one can send it over and over."""
+    end = claims.get("exp")
+    return isinstance(end, int | float) and not isinstance(end, bool) and 0 <= end <= now
+
+
+def user_of(claims: Mapping[str, Any]) -> str:
+    """Read the user from `userId`, else from `sub`. A token with both must mean the same user."""
+    users = {_canonical(claims[claim]) for claim in ("userId", "sub") if claim in claims}
+    if len(users) != 1:
+        raise InvalidToken
+    return users.pop()
+
+
+def _canonical(value: object) -> str:
+    user_id = ids.canonical(value) if isinstance(value, str) else None
+    if user_id is None:
+        raise InvalidToken
+    return user_id
+
+
+def checked_end(claims: Mapping[str, Any], now: float, issued_ahead_seconds: int) -> float:
+    """Check `nbf`, `iat` and `exp`, and return when the token ends. Raises ExpiredToken too."""
+    expires_at = moment(claims["exp"])
+    for claim, ahead_seconds in (("nbf", LEEWAY_SECONDS), ("iat", issued_ahead_seconds)):
+        if claim in claims and moment(claims[claim]) > now + ahead_seconds:
+            raise InvalidToken
+    if expires_at <= now:
+        raise ExpiredToken
+    return expires_at
+
+
+def reading_of(claims: Mapping[str, Any]) -> int:
+    """Read at which reading of the revocation clock a token of ours was issued."""
+    reading = claims.get(READING)
+    if reading is None:  # the release before did not say it
+        return reading_at_issue(claims)
+    if isinstance(reading, bool) or not isinstance(reading, int):
+        raise InvalidToken
+    return reading
+
+
+def reading_at_issue(claims: Mapping[str, Any]) -> int:
+    """The beginning of the second in which a token says that it was issued. So a token that was
+    issued in the very second of a revocation does not outlive it.
+    """
+    return int(moment(claims["iat"]) * 1000) if "iat" in claims else 0
+
+
+def moment(value: object) -> float:
+    """Read a time, in seconds since 1970."""
+    # JSON as Python reads it has NaN and Infinity; neither is between these bounds.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidToken
+    if not 0 <= value < _LAST_MOMENT:
+        raise InvalidToken
+    return float(value)
