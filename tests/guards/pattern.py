@@ -22,12 +22,12 @@ def statements(text: str) -> list[ast.stmt]:
 
 
 def names(text: str) -> set[str]:
-    """The names that the text (expression or statements) mentions, except for holes."""
-    return {
-        node.id
-        for node in ast.walk(ast.parse(_spell(text)))
-        if isinstance(node, ast.Name) and _hole(node) is None
-    }
+    """The names that the text takes from around it: no holes, and nothing that it binds itself."""
+    tree = ast.parse(_spell(text))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and _hole(node) is None]
+    bound = {node.id for node in found if isinstance(node.ctx, ast.Store)}
+    bound |= {name.name for name in ast.walk(tree) if isinstance(name, ast.alias)}
+    return {node.id for node in found} - bound
 
 
 def match(pattern: ast.AST, node: ast.AST) -> dict[str, ast.AST] | None:
