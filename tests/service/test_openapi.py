@@ -37,6 +37,16 @@ OF_NO_ROUTE = {
 
 
 @pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    return shared_database_url
+
+
+@pytest.fixture
 def app() -> web.Application:
     return make_app()
 
@@ -264,8 +274,9 @@ async def test_an_answer_is_as_documented(
 
 
 async def test_an_instance_that_is_not_ready_answers_as_documented(
-    instance: Instance, document: dict[str, Any]
+    start: Start, document: dict[str, Any]
 ) -> None:
+    instance = await start()
     instance.app[keys.HEALTH].leave()
     async with instance.client.get("/readyz") as response:
         documented = document["paths"]["/readyz"]["get"]["responses"]["503"]
