@@ -23,6 +23,7 @@ from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, Scor
 from tests.document import codes_of, examples_of, make_app, media_types_of, operations_of, resolved
 from tests.eventually import eventually
 from tests.instances import Instance
+from tests.service.conftest import Start
 
 # For people, not for programs.
 PAGES = re.compile(r"^/$|^/(assets|client)/|^/docs(/|$)")
@@ -39,11 +40,6 @@ OF_NO_ROUTE = {
 @pytest.fixture
 def instance(shared_instance: Instance) -> Instance:
     return shared_instance
-
-
-@pytest.fixture
-def database_url(shared_database_url: str) -> str:
-    return shared_database_url
 
 
 @pytest.fixture
