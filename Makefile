@@ -28,7 +28,8 @@ help: ## list the verbs
 run: venv-run ## serve on http://127.0.0.1:8080 with embedded servers (SCOREBOARD_*_URL replaces a part)
 	'$(VENV)/bin/scoreboard' serve --embedded
 
-test: venv ## every test, on every core, against real servers, with coverage
+test: venv ## every test, on every core, with coverage: a quarter of an hour on two cores
+	@echo 'Every test, against real servers: a quarter of an hour on two cores. A part: PYTEST=tests/unit'
 	$(IN) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 \
 		--cov --cov-report=term $(PYTEST)

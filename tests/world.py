@@ -33,13 +33,16 @@ def holding(database_url: str, statement: str) -> Iterator[Any]:
 
 
 def add_users(database_url: str, count: int, prefix: str = "player") -> list[str]:
-    """Register users without passwords; user ids ascend with the names' numbers. `prefix` is in
-    lower case, so that a name is its own key.
+    """Register users without passwords; user ids ascend with the names' numbers, which go on where
+    an earlier call ended. `prefix` is in lower case, so that a name is its own key.
     """
+    [(before,)] = sql(
+        database_url, "SELECT count(*) FROM users WHERE username ~ %s", (rf"^{prefix}\d+$",)
+    )
     ids = sorted(str(uuid.uuid4()) for _ in range(count))
     rows = [
         (user_id, f"{prefix}{n}", f"{prefix}{n}", f"{prefix}{n}@example.org")
-        for n, user_id in enumerate(ids)
+        for n, user_id in enumerate(ids, before)
     ]
     with (
         closing(psycopg2.connect(database_url)) as connection,
@@ -56,11 +59,12 @@ def add_users(database_url: str, count: int, prefix: str = "player") -> list[str
 
 
 def add_actions(database_url: str, points: dict[str, int]) -> None:
-    """Put actions into the catalogue."""
+    """Put actions into the catalogue; one that is there already gets these points."""
     for action_id, value in points.items():
         sql(
             database_url,
-            "INSERT INTO actions (action_id, points) VALUES (%s, %s)",
+            "INSERT INTO actions (action_id, points) VALUES (%s, %s)"
+            " ON CONFLICT (action_id) DO UPDATE SET points = EXCLUDED.points",
             (action_id, value),
         )
 

@@ -35,6 +35,16 @@ UNKEYED = {
 AT_THE_TIME = {"Date"}
 
 
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    return shared_database_url
+
+
 @pytest.mark.parametrize("host", ["", "poisoned.example", "poisoned.example:6666"])
 async def test_nothing_that_a_client_writes_is_in_what_others_get(
     instance: Instance, host: str

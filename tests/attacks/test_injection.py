@@ -30,6 +30,16 @@ STATEMENTS = (
 PASSWORD = "a password for this test"
 
 
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    return shared_database_url
+
+
 async def answer(instance: Instance, method: str, path: str, **kwargs: Any) -> int:
     async with instance.client.request(method, path, **kwargs) as response:
         text = await response.text()

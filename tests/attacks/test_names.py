@@ -14,6 +14,16 @@ from tests.world import sql
 PASSWORD = "correct horse battery staple"
 
 
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    return shared_database_url
+
+
 async def answer(instance: Instance, username: str, email: str) -> tuple[int, dict[str, Any]]:
     body = {"username": username, "email": email, "password": PASSWORD}
     async with instance.client.post("/api/auth/register", json=body) as response:

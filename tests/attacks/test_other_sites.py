@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.attacks.conftest import Start
 from tests.instances import Instance
@@ -15,6 +16,16 @@ GUEST = "https://guest.example"
 STRANGER = "https://stranger.example"
 PUBLIC = ("/api/leaderboard", "/api/actions", "/api/leaderboard/stream", "/api/scoreboard/stream")
 PASSWORD = "a password for this test"
+
+
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    return shared_database_url
 
 
 async def headers_of(

@@ -15,13 +15,14 @@ from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
 from tests.guards.environment import ENVIRONMENT
+from tests.guards.guard import AnyGuard
 from tests.guards.live import LIVE
 from tests.guards.process import PROCESS
 from tests.guards.scoring import SCORING
 from tests.guards.sessions import SESSIONS
 from tests.guards.web import WEB
 
-GUARDS: Final = (
+GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
     *LIVE,
     *BENEATH,

@@ -1,6 +1,6 @@
 """Shows that each guard is one: without it, the test that names it fails.
 
-    python -m tests.guards [--jobs N] [words in the guard's name]
+    python -m tests.guards [--jobs N] [words in the guard's name or marker]
 
 For each guard, the sources are copied, the guard is taken out of the copy, and its test runs there.
 A test that still passes proves nothing about its guard, and the run fails. It takes a quarter of an
@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.guards import GUARDS
-from tests.guards.guard import Guard
+from tests.guards.change import NoPlaceError
+from tests.guards.guard import AnyGuard, Marked
 from tests.guards.loan import Loan
-from tests.guards.trial import Verdict, is_there_once, snapshot, try_one
+from tests.guards.trial import ROOT, Verdict, snapshot, try_one
 from tests.machine import cores
 from tests.servers.given import ENVIRONMENT, given_url
 
@@ -31,15 +32,17 @@ SAID: Final = 2_000
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Try the guards whose names hold all of these words; the exit status says whether all were."""
+    """Try the guards that have all of these words; the exit status says whether all were proven."""
     parser = argparse.ArgumentParser(prog="python -m tests.guards", description="Try the guards.")
     parser.add_argument("--jobs", type=int, default=cores(), help="how many at once (%(default)s)")
-    parser.add_argument("words", nargs="*", help="words in the guards' names; none means all")
+    parser.add_argument("words", nargs="*", help="words in the names or markers; none means all")
     asked = parser.parse_args(arguments)
-    chosen = [guard for guard in GUARDS if all(word in guard.name for word in asked.words)]
+    chosen = [guard for guard in GUARDS if all(word in _called(guard) for word in asked.words)]
     for guard in chosen:
-        if not is_there_once(guard):
-            parser.exit(2, f"{guard.name}: its text is not (once) in {guard.file}; mend the list\n")
+        try:
+            guard.take_out(ROOT)
+        except NoPlaceError as error:
+            parser.exit(2, f"{guard.name}: {error}; mend the list, or the marker\n")
     try:
         proven = asyncio.run(_prove(chosen, asked.jobs))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -49,7 +52,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if proven == len(chosen) else 1
 
 
-async def _prove(chosen: Sequence[Guard], jobs: int) -> int:
+def _called(guard: AnyGuard) -> str:
+    """The sentence, and the marker if it has one."""
+    return f"{guard.name} {guard.marker}" if isinstance(guard, Marked) else guard.name
+
+
+async def _prove(chosen: Sequence[AnyGuard], jobs: int) -> int:
     """Try these, so many at once, and report each as it is done; how many are proven."""
     task = asyncio.current_task()
     assert task is not None

@@ -1,9 +1,18 @@
-"""What a guard is, and the test files that several of them name."""
+"""What a guard is, and the test files that several of them name.
+
+A guard in Python has a marker in the source (`# guard: a-short-name`) and is taken out of the
+syntax tree: `Marked`. A guard in another language is a text: `Guard`.
+"""
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+from tests.guards.change import Change, NoPlaceError
+from tests.guards.markers import anchor_at, markers
 
 LEDGER: Final = "tests/integration/test_ledger.py"
 NEIGHBOURS: Final = "tests/integration/test_neighbours.py"
@@ -40,3 +49,36 @@ class Guard:
     text: str
     without: str
     test: str
+
+    def take_out(self, root: Path) -> tuple[Path, str]:
+        """The file, beneath `root`, and what is in it without the guard. Raises NoPlaceError."""
+        source = (root / self.file).read_text(encoding="utf-8")
+        if source.count(self.text) != 1:
+            raise NoPlaceError(f"its text is not (once) in {self.file}")
+        return Path(self.file), source.replace(self.text, self.without)
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What protects something, at the `marker`; the `change` that takes it out; its test."""
+
+    name: str
+    marker: str
+    change: Change
+    test: str
+
+    def take_out(self, root: Path) -> tuple[Path, str]:
+        """The file, beneath `root`, and what is in it without the guard. Raises NoPlaceError."""
+        places = markers(root).get(self.marker, [])
+        if len(places) != 1:
+            raise NoPlaceError(f"the marker {self.marker} is there {len(places)} times")
+        ((file, line),) = places
+        tree = ast.parse((root / file).read_text(encoding="utf-8"))
+        before = ast.dump(tree)
+        self.change.make(anchor_at(tree, line))
+        if ast.dump(tree) == before:
+            raise NoPlaceError("the change changes nothing")
+        return file, ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+
+
+AnyGuard = Guard | Marked

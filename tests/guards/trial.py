@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.guards.guard import Guard
+from tests.guards.guard import AnyGuard
 from tests.guards.loan import Loan
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -40,16 +40,11 @@ TEST_SECONDS: Final = 40
 class Verdict:
     """What came of a guard's trial; `output` is all that pytest said."""
 
-    guard: Guard
+    guard: AnyGuard
     noticed: bool
     outcome: str
     output: str
     seconds: float
-
-
-def is_there_once(guard: Guard) -> bool:
-    """Whether what the guard is made of can be taken out."""
-    return (ROOT / guard.file).read_text(encoding="utf-8").count(guard.text) == 1
 
 
 def snapshot(directory: Path) -> Path:
@@ -66,12 +61,13 @@ def snapshot(directory: Path) -> Path:
     return directory
 
 
-async def try_one(guard: Guard, sources: Path, room: Path, loan: Loan | None) -> Verdict:
+async def try_one(guard: AnyGuard, sources: Path, room: Path, loan: Loan | None) -> Verdict:
     """Run the guard's test without it, in a copy at `room`, on the servers that are lent."""
     began = time.monotonic()
     try:
         shutil.copytree(sources, room)
-        _take_out(guard, room / guard.file)
+        file, without = guard.take_out(sources)
+        (room / file).write_text(without, encoding="utf-8")
         lent = await asyncio.to_thread(loan.lend) if loan else {}
         status, output = await _run(guard.test, room, lent)
     finally:
@@ -83,11 +79,6 @@ async def try_one(guard: Guard, sources: Path, room: Path, loan: Loan | None) ->
         output=output,
         seconds=time.monotonic() - began,
     )
-
-
-def _take_out(guard: Guard, file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace(guard.text, guard.without), encoding="utf-8")
 
 
 async def _run(test: str, directory: Path, lent: dict[str, str]) -> tuple[int | None, str]:

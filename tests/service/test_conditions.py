@@ -21,6 +21,16 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 LONG_AGO, FAR_AHEAD = "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
 
 
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    return shared_database_url
+
+
 async def ask(instance: Instance, path: str, *fields: str, method: str = "GET") -> Reply:
     """Send a request of these fields, each on a line of its own."""
     lines = (f"{method} {path} HTTP/1.1", "Host: test", *fields, "", "")

@@ -15,6 +15,16 @@ from tests.world import add_actions, add_users, sql
 JSON = {"Content-Type": "application/json"}
 
 
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    return shared_database_url
+
+
 async def send(
     instance: Instance, method: str, path: str, **kwargs: Any
 ) -> tuple[int, dict[str, Any]]:

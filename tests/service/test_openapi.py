@@ -23,6 +23,7 @@ from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, Scor
 from tests.document import codes_of, examples_of, make_app, media_types_of, operations_of, resolved
 from tests.eventually import eventually
 from tests.instances import Instance
+from tests.service.conftest import Start
 
 # For people, not for programs.
 PAGES = re.compile(r"^/$|^/(assets|client)/|^/docs(/|$)")
@@ -34,6 +35,11 @@ OF_NO_ROUTE = {
     MalformedRequest.code,
     "range_not_satisfiable",
 }
+
+
+@pytest.fixture
+def instance(shared_instance: Instance) -> Instance:
+    return shared_instance
 
 
 @pytest.fixture
@@ -264,8 +270,9 @@ async def test_an_answer_is_as_documented(
 
 
 async def test_an_instance_that_is_not_ready_answers_as_documented(
-    instance: Instance, document: dict[str, Any]
+    start: Start, document: dict[str, Any]
 ) -> None:
+    instance = await start()
     instance.app[keys.HEALTH].leave()
     async with instance.client.get("/readyz") as response:
         documented = document["paths"]["/readyz"]["get"]["responses"]["503"]
