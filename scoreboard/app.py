@@ -1,4 +1,4 @@
-"""The application: the parts (`parts`) behind their routes, started, kept running and ended.
+"""The application: the parts (`parts`) behind their routes, started and ended (`lifetime`).
 
 Start: the parts, a look at PostgreSQL (`fitness`), background tasks; connections are made when they
 are needed.
@@ -14,13 +14,11 @@ import gc
 import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
 
-from scoreboard import keys
-from scoreboard.accounts.registry import Accounts
 from scoreboard.api.docs.pages import add_docs
 from scoreboard.api.http import limits, middleware, tracing
 from scoreboard.api.http.connection import Runner
@@ -35,27 +33,24 @@ from scoreboard.connections.cancellation import unless_set
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.fitness import statements as fitness
 from scoreboard.operations.endings import ending_signals
-from scoreboard.operations.metrics import Metrics
-from scoreboard.parts import Parts, assemble
+from scoreboard.parts import PARTS, Parts
 
 log = structlog.get_logger("scoreboard.app")
 
 # Longer than the 60 s after which most load balancers drop an idle connection.
 _KEEPALIVE_SECONDS: Final = 75.0
-_PURGE_SECONDS: Final = 3600.0
-_CRASH_PAUSE_SECONDS: Final = 1.0
 _COLLECT_AFTER: Final = 20_000  # objects made and not freed; Python's default is 700
 
 
 def create_app(settings: Settings) -> web.Application:
     """Build the application; nothing is connected before it starts."""
-    parts = assemble(settings)
+    parts = Parts(settings)
     traced = [tracing.trace] if parts.tracing.on else []
     app = web.Application(
         middlewares=[middleware.observe, *traced, middleware.envelope, limits.limit],
         client_max_size=BODY_MAX_BYTES,
     )
-    _publish_parts(app, parts)
+    app[PARTS] = parts
     app[ANSWERS] = BoardAnswers(settings)
     add_routes(app.router, settings)
     add_docs(app)
@@ -96,7 +91,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _allow_files()
     app = create_app(settings)
-    health = app[keys.HEALTH]
+    health = app[PARTS].health
     runner = make_runner(app, settings)
     try:
         await unless_set(stop, runner.setup())
@@ -164,47 +159,12 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
 
 @contextlib.asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
-    """Start the background tasks; at the end finish what was accepted, then stop them."""
+    """Look at PostgreSQL, learn what has to be known before anybody is served, then run."""
     await fitness.require(parts.settings.database_url, parts.settings.role)
     await _learn_revocations(parts)
     await _show_copy(parts)
-    work: dict[str, Callable[[], Awaitable[None]]] = {
-        "hub": parts.hub.run,
-        "relay": parts.relay.run,
-        "revocations": parts.revocations.run,
-        "bus": parts.bus.run,
-        "streams": parts.streams.run,
-        "user_streams": parts.user_streams.run,
-        "health": parts.health.run,
-        "vitals": parts.vitals.run,
-    }
-    if parts.settings.takes_submissions:  # a stream instance may delete nothing
-        work["purge"] = lambda: _purge(parts.accounts)
-    tasks = [
-        asyncio.create_task(_keep_running(name, run, parts.metrics), name=name)
-        for name, run in work.items()
-    ]
-    try:
+    async with parts.lifetime.begun():
         yield
-    finally:
-        await parts.submissions.close()
-        await parts.bus.flush()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await _disconnect(parts)
-
-
-async def _disconnect(parts: Parts) -> None:
-    """Close every part, also when another one could not be closed: the last pushed is the first."""
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(parts.tracing.close)
-        stack.push_async_callback(parts.redis.close)
-        stack.callback(parts.passwords.close)
-        for pool in (parts.watch, parts.queries, parts.writers):
-            stack.push_async_callback(pool.finish)
-        for part in (parts.user_streams, parts.streams, parts.limiter, parts.board):
-            stack.push_async_callback(part.close)
 
 
 async def _farewell(parts: Parts) -> None:
@@ -213,20 +173,6 @@ async def _farewell(parts: Parts) -> None:
     parts.hub.close(
         "shutting_down", "This instance is shutting down. Reconnect: another one will answer."
     )
-
-
-async def _keep_running(name: str, run: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
-    """Run a background task again when a defect of ours ended it; it is logged and counted."""
-    crashes = metrics.task_crashes.labels(
-        name
-    )  # shown as 0 from the start: a rise from there is seen
-    while True:
-        try:
-            return await run()
-        except Exception:
-            crashes.inc()
-            log.exception("scoreboard.app.task_crashed", task=name)
-            await asyncio.sleep(_CRASH_PAUSE_SECONDS)
 
 
 async def _learn_revocations(parts: Parts) -> None:
@@ -248,32 +194,3 @@ async def _show_copy(parts: Parts) -> None:
     """
     for board in await parts.board.held():
         parts.hub.offer(board)
-
-
-async def _purge(accounts: Accounts) -> None:
-    while True:
-        await asyncio.sleep(_PURGE_SECONDS)
-        with contextlib.suppress(LedgerUnavailable):  # then the next hour's finds more
-            await accounts.purge()
-
-
-def _publish_parts(app: web.Application, parts: Parts) -> None:
-    found: dict[web.AppKey[Any], Any] = {
-        keys.SETTINGS: parts.settings,
-        keys.METRICS: parts.metrics,
-        keys.TRACING: parts.tracing,
-        keys.ACCESS: parts.access,
-        keys.ACCOUNTS: parts.accounts,
-        keys.SUBMISSIONS: parts.submissions,
-        keys.CATALOGUE: parts.catalogue,
-        keys.STANDINGS: parts.standings,
-        keys.BOARD: parts.board,
-        keys.BUS: parts.bus,
-        keys.HUB: parts.hub,
-        keys.LIMITER: parts.limiter,
-        keys.STREAMS: parts.streams,
-        keys.USER_STREAMS: parts.user_streams,
-        keys.HEALTH: parts.health,
-    }
-    for key, part in found.items():
-        app[key] = part

@@ -1,19 +1,20 @@
-"""What one process is made of: every part is made here, with the collaborators that it needs.
+"""What one process is made of: every part is made here, once, with the collaborators that it needs.
 
-`app` puts them behind the routes, starts and ends them.
+What a part runs in the background, and what closes it, stands beside it (`lifetime`). Handlers find
+all parts under one key: `request.app[PARTS].hub`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, get_args
 
+from aiohttp import web
+
 from scoreboard.account_parts import make_access_tokens, make_accounts
-from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
-from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader
 from scoreboard.bus.broker import Pace
 from scoreboard.bus.bus import Bus, LocalBus
@@ -33,7 +34,9 @@ from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
 from scoreboard.copies.questions import Questions
 from scoreboard.copies.trust import SETTLE_SECONDS
+from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.lifetime import Lifetime
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
 from scoreboard.live.hub import Hub
@@ -49,167 +52,189 @@ from scoreboard.scoring.submit import Submissions
 
 # A comparison that comes a moment too early brings no trust.
 _SETTLED_SECONDS: Final = SETTLE_SECONDS + 0.1
+_PURGE_SECONDS: Final = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that one process is made of."""
+    """Everything that one process is made of; nothing is connected before `lifetime` begins."""
 
-    settings: Settings
-    metrics: Metrics
-    tracing: Tracing
-    writers: Postgres
-    queries: Postgres
-    watch: Postgres
-    redis: Redis
-    ledger: Ledger
-    board: CachedBoard
-    bus: Bus
-    hub: Hub
-    relay: Relay
-    submissions: Submissions
-    catalogue: Catalogue
-    standings: Standings
-    passwords: Passwords
-    access: AccessTokens
-    accounts: Accounts
-    revocations: RevocationReader
-    limiter: RateLimiter
-    streams: StreamLimiter
-    user_streams: StreamLimiter
-    health: Health
-    vitals: Vitals
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.lifetime = Lifetime(self.metrics)
+        self.tracing = _tracing(settings, self.metrics)
+        self.lifetime.close(self.tracing.close)
+        # Each of these uses what was made before it.
+        self._make_connections()
+        self._make_boards()
+        self._make_scoring()
+        self._make_accounts()
+        self._make_limits()
+        self._make_operations()
 
+    def _make_connections(self) -> None:
+        settings = self.settings
+        self.refusals, hosts = Refusals(), Hosts(settings.database_url)
+        self.writers = self._postgres(hosts, settings.ledger_connections, "ledger")
+        self.queries = self._postgres(hosts, settings.query_connections, "queries")
+        # A crowd of clients, and what holds it up, keeps nobody waiting here: promise 5, readiness
+        # and the end of access tokens do not depend on how many ask for their standing.
+        self.watch = self._postgres(hosts, WATCH_CONNECTIONS, "watch")
+        metrics = self.metrics
+        self.redis = Redis(
+            settings.redis_url,
+            timeout_seconds=settings.redis_timeout_seconds,
+            name=f"scoreboard.{settings.instance}",
+            on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
+            on_repeat=metrics.redis_repeats.inc,
+            on_connected=self._redis_connected,
+            on_change=self._redis_changed,
+            on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
+        )
+        self.lifetime.close(self.redis.close)
 
-def assemble(settings: Settings) -> Parts:
-    """Make the parts, each with the collaborators that it needs."""
-    metrics = Metrics()
-    spans = _tracing(settings, metrics)
-    hosts, refusals = Hosts(settings.database_url), Refusals()
-    writers = _postgres(hosts, settings, settings.ledger_connections, "ledger", metrics, refusals)
-    queries = _postgres(hosts, settings, settings.query_connections, "queries", metrics, refusals)
-    # A crowd of clients, and what holds it up, keeps nobody waiting here: promise 5, readiness and
-    # the end of access tokens do not depend on how many ask for their standing.
-    watch = _postgres(hosts, settings, WATCH_CONNECTIONS, "watch", metrics, refusals)
+    def _make_boards(self) -> None:
+        """The board: its truth, its copies, and who is told of it."""
+        settings, metrics = self.settings, self.metrics
+        self.ledger = Ledger(self.writers, self.watch)
+        copy = RedisCopy(self.redis, Signatures(settings.secrets, COPY_PURPOSE))
+        questions = Questions(self.ledger)
+        noticed_seconds = settings.reconcile_seconds + REST_SECONDS
+        self.board = CachedBoard(copy, questions, metrics, noticed_seconds=noticed_seconds)
+        self.lifetime.close(self.board.close)
+        self.hub = Hub(
+            metrics,
+            self.tracing,
+            push_interval_seconds=settings.push_interval_seconds,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            stuck_after_seconds=settings.stuck_after_seconds,
+            on_newer={MAIN: self.board.notice},
+        )
+        self.lifetime.run("hub", self.hub.run)
+        self.relay = Relay(
+            questions,
+            {"hub": self.hub, "redis": self.board},
+            metrics,
+            interval_seconds=settings.reconcile_seconds,
+        )
+        self.lifetime.run("relay", self.relay.run)
+        self.bus = self._bus()
+        self.lifetime.run("bus", self.bus.run)
+        self.lifetime.close(self.bus.flush)
 
-    def redis_connected() -> None:
-        """It may have come back with an older board, and may be trusted once it has settled."""
-        relay.compare_now()
-        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, relay.compare_now)
+    def _make_scoring(self) -> None:
+        self.submissions = Submissions(
+            self.ledger,
+            self.board,
+            self.hub.offer,
+            self.bus,
+            self.metrics,
+            self.settings,
+            self.tracing,
+        )
+        self.lifetime.close(self.submissions.close)
+        self.catalogue = Catalogue(self.queries)
+        self.standings = Standings(self.queries)
 
-    def redis_changed() -> None:
-        health.probe_now("redis")
-        redis_connected()
+    def _make_accounts(self) -> None:
+        settings, metrics = self.settings, self.metrics
+        self.passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
+        self.lifetime.close(self.passwords.close)
+        self.access = make_access_tokens(settings, metrics)
+        revoked = self.access.revocations
+        self.revocations = RevocationReader(
+            self.watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
+        )
+        self.lifetime.run("revocations", self.revocations.run)
+        self.accounts = make_accounts(settings, self.queries, self.access, self.passwords, metrics)
+        if settings.takes_submissions:  # a stream instance may delete nothing
+            self.lifetime.run("purge", self._purge)
 
-    redis = Redis(
-        settings.redis_url,
-        timeout_seconds=settings.redis_timeout_seconds,
-        name=f"scoreboard.{settings.instance}",
-        on_failure=lambda reason: metrics.redis_failures.labels(reason).inc(),
-        on_repeat=metrics.redis_repeats.inc,
-        on_connected=redis_connected,
-        on_change=redis_changed,
-        on_malformed=lambda what, values: metrics.redis_malformed.labels(what).inc(values),
-    )
-    ledger = Ledger(writers, watch)
-    copy = RedisCopy(redis, Signatures(settings.secrets, COPY_PURPOSE))
-    questions = Questions(ledger)
-    board = CachedBoard(
-        copy, questions, metrics, noticed_seconds=settings.reconcile_seconds + REST_SECONDS
-    )
-    hub = Hub(
-        metrics,
-        spans,
-        on_newer={MAIN: board.notice},
-        push_interval_seconds=settings.push_interval_seconds,
-        heartbeat_seconds=settings.heartbeat_seconds,
-        stuck_after_seconds=settings.stuck_after_seconds,
-    )
-    relay = Relay(
-        questions,
-        {"hub": hub, "redis": board},
-        metrics,
-        interval_seconds=settings.reconcile_seconds,
-    )
-    bus = _bus(settings, metrics, spans, hub, relay.compare_now)
-    submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
-    passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
-    access = make_access_tokens(settings, metrics)
-    revoked = access.revocations
-    limiter = RateLimiter(redis, metrics, board.vouched)
-    health = Health(
-        settings.instance,
-        settings.role,
-        lambda: hub.version(MAIN),
-        _dependencies(settings, ledger, refusals, redis, bus),
-        metrics,
-    )
-    return Parts(
-        settings=settings,
-        metrics=metrics,
-        tracing=spans,
-        writers=writers,
-        queries=queries,
-        watch=watch,
-        redis=redis,
-        ledger=ledger,
-        board=board,
-        bus=bus,
-        hub=hub,
-        relay=relay,
-        submissions=submissions,
-        catalogue=Catalogue(queries),
-        standings=Standings(queries),
-        passwords=passwords,
-        access=access,
-        accounts=make_accounts(settings, queries, access, passwords, metrics),
-        revocations=RevocationReader(
-            watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
-        ),
-        limiter=limiter,
-        streams=StreamLimiter(
+    def _make_limits(self) -> None:
+        settings, metrics, redis = self.settings, self.metrics, self.redis
+        self.limiter = RateLimiter(redis, metrics, self.board.vouched)
+        self.lifetime.close(self.limiter.close)
+        self.streams = StreamLimiter(
             redis, settings.instance, "address", settings.streams_per_ip, metrics
-        ),
-        user_streams=StreamLimiter(
+        )
+        self.lifetime.close(self.streams.close)
+        self.lifetime.run("streams", self.streams.run)
+        self.user_streams = StreamLimiter(
             redis, settings.instance, "user", settings.streams_per_user, metrics
-        ),
-        health=health,
-        vitals=_vitals(
-            settings, metrics, {"ledger": writers, "queries": queries, "watch": watch}, redis
-        ),
-    )
+        )
+        self.lifetime.close(self.user_streams.close)
+        self.lifetime.run("user_streams", self.user_streams.run)
+
+    def _make_operations(self) -> None:
+        settings, metrics = self.settings, self.metrics
+        self.health = Health(
+            settings.instance,
+            settings.role,
+            lambda: self.hub.version(MAIN),
+            _dependencies(settings, self.ledger, self.refusals, self.redis, self.bus),
+            metrics,
+        )
+        self.lifetime.run("health", self.health.run)
+        metrics.subscribers_max.set(settings.subscribers_max if settings.serves_streams else 0)
+        self.vitals = Vitals(
+            metrics,
+            instance=settings.instance,
+            role=settings.role,
+            postgres={"ledger": self.writers, "queries": self.queries, "watch": self.watch},
+            redis=self.redis,
+        )
+        self.lifetime.run("vitals", self.vitals.run)
+
+    def _postgres(self, hosts: Hosts, sessions: int, pool: str) -> Postgres:
+        settings, metrics = self.settings, self.metrics
+        failures = {
+            reason: metrics.postgres_failures.labels(pool, reason) for reason in get_args(Failure)
+        }
+        made = Postgres(
+            hosts,
+            sessions=sessions,
+            timeout_seconds=settings.database_timeout_seconds,
+            name=f"scoreboard.{settings.instance}.{pool}",
+            on_wait=metrics.postgres_wait_seconds.labels(pool).observe,
+            on_failure=lambda reason: failures[reason].inc(),
+            on_refusal=self.refusals.note,
+            on_abandoned=metrics.postgres_abandoned.labels(pool).inc,
+        )
+        self.lifetime.close(made.finish)
+        return made
+
+    def _bus(self) -> Bus:
+        settings = self.settings
+        if not settings.amqp_url:
+            return LocalBus()
+        return RabbitBus(
+            settings.amqp_url,
+            Messages(Signatures(settings.secrets, BUS_PURPOSE), settings.instance),
+            self.hub,
+            self.relay.compare_now,
+            self.metrics,
+            self.tracing,
+            publishes=settings.takes_submissions,
+            pace=Pace(settings.publish_timeout_seconds),
+        )
+
+    def _redis_connected(self) -> None:
+        """It may have come back with an older board, and may be trusted once it has settled."""
+        self.relay.compare_now()
+        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self.relay.compare_now)
+
+    def _redis_changed(self) -> None:
+        self.health.probe_now("redis")
+        self._redis_connected()
+
+    async def _purge(self) -> None:
+        while True:
+            await asyncio.sleep(_PURGE_SECONDS)
+            with contextlib.suppress(LedgerUnavailable):  # then the next hour's finds more
+                await self.accounts.purge()
 
 
-def _postgres(
-    hosts: Hosts,
-    settings: Settings,
-    sessions: int,
-    pool: str,
-    metrics: Metrics,
-    refusals: Refusals,
-) -> Postgres:
-    failures = {
-        reason: metrics.postgres_failures.labels(pool, reason) for reason in get_args(Failure)
-    }
-    return Postgres(
-        hosts,
-        sessions=sessions,
-        timeout_seconds=settings.database_timeout_seconds,
-        name=f"scoreboard.{settings.instance}.{pool}",
-        on_wait=metrics.postgres_wait_seconds.labels(pool).observe,
-        on_failure=lambda reason: failures[reason].inc(),
-        on_refusal=refusals.note,
-        on_abandoned=metrics.postgres_abandoned.labels(pool).inc,
-    )
-
-
-def _vitals(
-    settings: Settings, metrics: Metrics, postgres: dict[str, Postgres], redis: Redis
-) -> Vitals:
-    metrics.subscribers_max.set(settings.subscribers_max if settings.serves_streams else 0)
-    return Vitals(
-        metrics, instance=settings.instance, role=settings.role, postgres=postgres, redis=redis
-    )
+PARTS: Final = web.AppKey("parts", Parts)
 
 
 def _tracing(settings: Settings, metrics: Metrics) -> Tracing:
@@ -219,27 +244,6 @@ def _tracing(settings: Settings, metrics: Metrics) -> Tracing:
 
     recorder = OtlpRecorder(settings.otlp_endpoint, settings.instance, settings.role, metrics)
     return Tracing(recorder, settings.trace_sample_ratio)
-
-
-def _bus(
-    settings: Settings,
-    metrics: Metrics,
-    spans: Tracing,
-    hub: Hub,
-    on_connected: Callable[[], None],
-) -> Bus:
-    if not settings.amqp_url:
-        return LocalBus()
-    return RabbitBus(
-        settings.amqp_url,
-        Messages(Signatures(settings.secrets, BUS_PURPOSE), settings.instance),
-        hub,
-        on_connected,
-        metrics,
-        spans,
-        publishes=settings.takes_submissions,
-        pace=Pace(settings.publish_timeout_seconds),
-    )
 
 
 def _dependencies(

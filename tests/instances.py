@@ -15,7 +15,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from scoreboard import keys
 from scoreboard.api.http.listening import listening_sockets
 from scoreboard.api.http.site import Site
 from scoreboard.app import create_app, make_runner
@@ -23,6 +22,7 @@ from scoreboard.configuration.settings import Settings
 from scoreboard.configuration.sources import load
 from scoreboard.live.relay import Relay
 from scoreboard.model import MAIN
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
@@ -171,7 +171,7 @@ class Instance:
 
     def token(self, user_id: str) -> str:
         """An access token for this user."""
-        return self.app[keys.ACCESS].issue(user_id)
+        return self.app[PARTS].access.issue(user_id)
 
     def bearer(self, user_id: str) -> dict[str, str]:
         """The header that speaks for this user."""
@@ -197,7 +197,7 @@ class Instance:
 
     def metric(self, name: str, **labels: str) -> float:
         """A counter or gauge of this instance, 0 if it was never set."""
-        value = self.app[keys.METRICS].registry.get_sample_value(f"scoreboard_{name}", labels)
+        value = self.app[PARTS].metrics.registry.get_sample_value(f"scoreboard_{name}", labels)
         return value or 0.0
 
 
@@ -228,8 +228,8 @@ async def hears_by_the_bus_alone(instance: Instance, monkeypatch: pytest.MonkeyP
 
     async def reconcile(_: Relay) -> None: ...
 
-    await eventually(lambda: instance.app[keys.BUS].connected)
-    await eventually(lambda: instance.app[keys.HUB].version(MAIN) >= 0)
+    await eventually(lambda: instance.app[PARTS].bus.connected)
+    await eventually(lambda: instance.app[PARTS].hub.version(MAIN) >= 0)
     monkeypatch.setattr(Relay, "reconcile", reconcile)
 
 

@@ -34,7 +34,7 @@ from scoreboard.errors import (
     LedgerUnavailable,
     Unavailable,
 )
-from scoreboard.keys import ACCOUNTS, SETTINGS
+from scoreboard.parts import PARTS
 
 _REGISTRATION: Final = RegistrationSchema()
 _LOGIN: Final = LoginSchema()
@@ -60,7 +60,7 @@ async def register(request: web.Request) -> web.Response:
     """Make an account and log it in."""
     body = await read_json(request, _REGISTRATION)
     await limit_registration(request)
-    tokens = await request.app[ACCOUNTS].register(
+    tokens = await request.app[PARTS].accounts.register(
         body["username"], body["email"], body["password"], _path(request)
     )
     return _tokens(tokens, status=201)
@@ -79,7 +79,7 @@ async def log_in(request: web.Request) -> web.Response:
     body = await read_json(request, _LOGIN)
     login = body["username"]
     await limit_log_in(request, login)
-    tokens = await request.app[ACCOUNTS].log_in(
+    tokens = await request.app[PARTS].accounts.log_in(
         login, body["password"], _path(request), partial(may_guess, request, login)
     )
     return _tokens(tokens)
@@ -97,7 +97,7 @@ async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""
     body = await read_json(request, _REFRESH)
     await limit_refresh(request, body["refresh_token"])
-    return _tokens(await request.app[ACCOUNTS].refresh(body["refresh_token"]))
+    return _tokens(await request.app[PARTS].accounts.refresh(body["refresh_token"]))
 
 
 @Operation(
@@ -112,7 +112,7 @@ async def log_out(request: web.Request) -> web.Response:
     """End the log-in that this refresh token belongs to. An unknown token is logged out already."""
     body = await read_json(request, _REFRESH)
     await limit_refresh(request, body["refresh_token"])
-    await request.app[ACCOUNTS].log_out(body["refresh_token"])
+    await request.app[PARTS].accounts.log_out(body["refresh_token"])
     return reply({"success": True, "message": "Logged out"})
 
 
@@ -128,7 +128,7 @@ async def log_out_everywhere(request: web.Request) -> web.Response:
     """End every log-in of the bearer of the token, this one too, and all access tokens that are
     out. It takes no body.
     """
-    await request.app[ACCOUNTS].log_out_everywhere(own_identity(request).user_id)
+    await request.app[PARTS].accounts.log_out_everywhere(own_identity(request).user_id)
     return reply({"success": True, "message": "Logged out everywhere"})
 
 
@@ -148,7 +148,7 @@ async def change_password(request: web.Request) -> web.Response:
     user = own_identity(request)
     body = await read_json(request, _PASSWORD_CHANGE)
     await limit_guesses(request, user.user_id)
-    tokens = await request.app[ACCOUNTS].change_password(
+    tokens = await request.app[PARTS].accounts.change_password(
         user.user_id, body["current_password"], body["new_password"], _path(request)
     )
     return _tokens(tokens)
@@ -156,7 +156,7 @@ async def change_password(request: web.Request) -> web.Response:
 
 def _path(request: web.Request) -> tuple[str, ...]:
     """Where the request comes from: passwords take turns by network."""
-    return client_path(request, request.app[SETTINGS].trusted_proxies)
+    return client_path(request, request.app[PARTS].settings.trusted_proxies)
 
 
 def _tokens(tokens: TokenPair, status: int = 200) -> web.Response:

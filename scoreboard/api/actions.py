@@ -29,8 +29,8 @@ from scoreboard.errors import (
     UnknownAction,
     UnknownUser,
 )
-from scoreboard.keys import CATALOGUE, SUBMISSIONS
 from scoreboard.model import Submission
+from scoreboard.parts import PARTS
 from scoreboard.timestamps import timestamp
 
 _SCHEMA: Final = SubmissionSchema()
@@ -69,7 +69,7 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
     query = read_query(request, _PAGE)
     limit = query["limit"]
     # One more than asked for tells whether there is a next page.
-    found = await request.app[CATALOGUE].list(query["after"], limit + 1)
+    found = await request.app[PARTS].catalogue.list(query["after"], limit + 1)
     page = found[:limit]
     document = {
         "success": True,
@@ -101,7 +101,7 @@ async def submit(request: web.Request) -> web.Response:
     user = identity(request)
     body = await read_json(request, _SCHEMA)
     submission = Submission(user.user_id, body["action_id"], traceparent(request))
-    grant = await request.app[SUBMISSIONS].submit(submission)
+    grant = await request.app[PARTS].submissions.submit(submission)
     return reply(
         {
             "success": True,

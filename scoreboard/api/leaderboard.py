@@ -27,9 +27,9 @@ from scoreboard.errors import (
     PreconditionFailed,
     TooManyStreams,
 )
-from scoreboard.keys import ACCESS, BOARD, HUB, METRICS, SETTINGS, STREAMS, USER_STREAMS
 from scoreboard.live.stream import Admission, End, follow
 from scoreboard.model import MAIN, Board
+from scoreboard.parts import PARTS
 
 
 @Operation(
@@ -57,7 +57,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     reader(request)
     board, age_seconds = board_seen(request), None
     if board is None:
-        reading = await request.app[BOARD].read()
+        reading = await request.app[PARTS].board.read()
         board, age_seconds = reading.board, reading.age_seconds
     known = is_known(request, str(board.version))
     if age_seconds is not None:
@@ -77,48 +77,48 @@ async def read(request: web.Request) -> web.StreamResponse:
 async def stream(request: web.Request) -> web.StreamResponse:
     """`connected`, the board as it is, then each newer one."""
     user = reader(request)
-    app, settings = request.app, request.app[SETTINGS]
-    if len(app[STREAMS]) >= settings.subscribers_max:
-        app[METRICS].streams_refused.labels("instance").inc()
+    parts = request.app[PARTS]
+    if len(parts.streams) >= parts.settings.subscribers_max:
+        parts.metrics.streams_refused.labels("instance").inc()
         raise Overloaded(
             "This instance serves as many streams as it may. Try again: another one may have room."
         )
-    networks = client_networks(request, settings.trusted_proxies)
-    await app[STREAMS].enter(networks)
+    networks = client_networks(request, parts.settings.trusted_proxies)
+    await parts.streams.enter(networks)
     try:
         return await (_open(request) if user is None else _open_to(user, request))
     finally:
-        app[STREAMS].leave(networks)
+        parts.streams.leave(networks)
 
 
 async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
     """Open a stream that needs a token: it is the user's, whatever the address, and ends with the
     token, or when that is revoked.
     """
-    app, holders = request.app, [(user.user_id, 1)]
+    parts, holders = request.app[PARTS], [(user.user_id, 1)]
 
     def watch(end: End) -> AbstractContextManager[None]:
         def on_refused(refusal: NotAuthorized) -> None:
-            app[METRICS].streams_revoked.inc()
+            parts.metrics.streams_revoked.inc()
             end(refusal.code, refusal.message)
 
-        return app[ACCESS].revocations.watch(user.user_id, user.reading, on_refused)
+        return parts.access.revocations.watch(user.user_id, user.reading, on_refused)
 
-    await app[USER_STREAMS].enter(holders)
+    await parts.user_streams.enter(holders)
     try:
         lasts_seconds = max(0.0, user.expires_at - time.time())
         return await _open(request, Admission(lasts_seconds, watch))
     finally:
-        app[USER_STREAMS].leave(holders)
+        parts.user_streams.leave(holders)
 
 
 def _open(
     request: web.Request, admission: Admission | None = None
 ) -> Coroutine[Any, Any, web.StreamResponse]:
-    settings = request.app[SETTINGS]
+    parts, settings = request.app[PARTS], request.app[PARTS].settings
     return follow(
         request,
-        request.app[HUB].channel(MAIN),
+        parts.hub.channel(MAIN),
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
         stuck_after_seconds=settings.stuck_after_seconds,
         admission=admission,

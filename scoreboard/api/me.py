@@ -9,7 +9,7 @@ from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import reply
 from scoreboard.api.schemas.leaderboard import MeSchema
 from scoreboard.errors import LedgerUnavailable, UnknownUser
-from scoreboard.keys import STANDINGS
+from scoreboard.parts import PARTS
 
 
 @Operation(
@@ -22,7 +22,7 @@ from scoreboard.keys import STANDINGS
 )
 async def read(request: web.Request) -> web.Response:
     """Your name, score and rank, as of now and from no cache."""
-    standing = await request.app[STANDINGS].of(identity(request).user_id)
+    standing = await request.app[PARTS].standings.of(identity(request).user_id)
     return reply(
         {
             "success": True,

@@ -8,13 +8,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.replies import reply
 from scoreboard.api.schemas.operations import LivenessSchema, ReadinessSchema
-from scoreboard.keys import HEALTH, METRICS, SETTINGS
+from scoreboard.parts import PARTS
 
 
 @Operation("isAlive", "Is it alive?", tag="Operations", answers={200: Answer(LivenessSchema())})
 async def healthz(request: web.Request) -> web.Response:
     """Am I alive? Asks nobody else, so that an outage elsewhere restarts nothing."""
-    return reply({"alive": True, "instance": request.app[SETTINGS].instance})
+    return reply({"alive": True, "instance": request.app[PARTS].settings.instance})
 
 
 @Operation(
@@ -28,7 +28,7 @@ async def healthz(request: web.Request) -> web.Response:
 )
 async def readyz(request: web.Request) -> web.Response:
     """Can I serve, and which part is away since when?"""
-    report = request.app[HEALTH].report()
+    report = request.app[PARTS].health.report()
     if report["ready"]:
         return reply(report)
     return reply(report, status=503, headers={"Retry-After": "1"})
@@ -48,5 +48,5 @@ async def readyz(request: web.Request) -> web.Response:
 )
 async def metrics(request: web.Request) -> web.Response:
     """The counters, for Prometheus."""
-    body = request.app[METRICS].text()
+    body = request.app[PARTS].metrics.text()
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -14,10 +14,10 @@ import pytest
 from aio_pika.abc import AbstractExchange
 from redis.asyncio import Redis
 
-from scoreboard import keys
 from scoreboard.bus.messages import EXCHANGE
 from scoreboard.copies.copy import KEY
 from scoreboard.model import LEAP_MAX, MAIN, Board, Entry
+from scoreboard.parts import PARTS
 from tests.attacks.conftest import Start
 from tests.commands import command
 from tests.eventually import eventually
@@ -100,7 +100,7 @@ async def scene(
     add_actions(database_url, {"run": 50})
     urls = {"SCOREBOARD_DATABASE_URL": database_url, "SCOREBOARD_REDIS_URL": redis_url}
     for instance in (one, two):
-        await eventually(lambda: instance.app[keys.BUS].connected)  # noqa: B023 - called at once
+        await eventually(lambda: instance.app[PARTS].bus.connected)  # noqa: B023 - called at once
     streams = [await instance.open_stream() for instance in (one, two)]
     async with await aio_pika.connect(amqp_url) as connection, Redis.from_url(redis_url) as client:
         exchange = await (await connection.channel()).get_exchange(EXCHANGE)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from structlog.testing import capture_logs
 
-from scoreboard import keys
+from scoreboard.parts import PARTS
 from tests.attacks.wire import connected
 from tests.instances import Instance
 from tests.properties.strategies import examples, requests
@@ -24,7 +24,7 @@ def failures(instance: Instance) -> list[str]:
     """Every series of answers with a status from 500 on, and of background tasks that ended."""
     samples = [
         sample
-        for metric in instance.app[keys.METRICS].registry.collect()
+        for metric in instance.app[PARTS].metrics.registry.collect()
         for sample in metric.samples
     ]
     return [

@@ -15,8 +15,8 @@ import pytest
 from aio_pika.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused
 
-from scoreboard import keys
 from scoreboard.bus.messages import EXCHANGE
+from scoreboard.parts import PARTS
 from tests.broker import Broker
 from tests.deployment.files import DOCKER, rabbit_hash
 from tests.eventually import eventually
@@ -80,11 +80,11 @@ async def test_instances_need_no_more_rights(
 
         # One that somebody deletes is made by those who may, and waited for by the others.
         for instance in (api, other):
-            instance.app[keys.METRICS].bus_connects.clear()
+            instance.app[PARTS].metrics.bus_connects.clear()
         Broker(own_rabbit_server, least_urls["api"]).close_connections()
         Broker(own_rabbit_server, least_urls["api"]).delete_exchange()
         await eventually(lambda: other.metric("bus_connects_total", side="consume") >= 1)
-        buses = api.app[keys.BUS], other.app[keys.BUS]
+        buses = api.app[PARTS].bus, other.app[PARTS].bus
         await eventually(lambda: all(bus.connected for bus in buses), within_seconds=20.0)
         assert (await api.submit(users[1], "run"))[0] == 200
         await stream.until(version + 2)

@@ -9,8 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from scoreboard import keys
 from scoreboard.model import MAIN
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.world import add_actions, add_users, board_version, holding, sql, waiting_for_locks
@@ -85,17 +85,17 @@ async def test_a_crowd_that_holds_every_reader_keeps_nobody_else_waiting(
     add_actions(database_url, {"run": 5})
     assert (await one.submit(user, "run"))[0] == 200
     sql(database_url, "CREATE TABLE held ()")
-    health = one.app[keys.HEALTH]
+    health = one.app[PARTS].health
     [postgresql] = [part for part in health._parts if part.name == "postgresql"]
     with holding(database_url, "LOCK TABLE actions IN ACCESS EXCLUSIVE MODE"):
         crowd = [asyncio.create_task(ask(one, "/api/actions", "GET")) for _ in range(200)]
         await eventually(lambda: waiting_for_locks(database_url) == 4)
-        await eventually(lambda: one.app[keys.STANDINGS]._postgres.waiting > 150)
+        await eventually(lambda: one.app[PARTS].standings._postgres.waiting > 150)
         postgresql.up = False
         sql(database_url, "UPDATE board SET version = version + 1, changed_at = now()")
         sql(database_url, f"DELETE FROM users WHERE user_id = '{other}'")
 
-        await eventually(lambda: one.app[keys.HUB].version(MAIN) == board_version(database_url))
+        await eventually(lambda: one.app[PARTS].hub.version(MAIN) == board_version(database_url))
         await eventually(lambda: postgresql.up)
         async with one.client.get("/readyz") as response:
             assert response.status == 200

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from scoreboard import keys
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
@@ -121,7 +121,7 @@ async def test_an_instance_killed_at_each_step_of_a_submission_leaves_nothing_ha
     add_actions(database_url, {"run": 5})
     stream = await other.open_stream()
     await stream.until(1)
-    await eventually(lambda: other.app[keys.BUS].connected)
+    await eventually(lambda: other.app[PARTS].bus.connected)
     step.stop(lines)
 
     submitting = asyncio.create_task(_submit(other, mortal, user))

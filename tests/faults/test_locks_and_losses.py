@@ -13,13 +13,13 @@ import psycopg2
 import pytest
 import uvloop
 
-from scoreboard import keys
 from scoreboard.connections import lending as module
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.server import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, Grant, Submission
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
@@ -29,7 +29,7 @@ from tests.world import add_actions, add_users, grants, holding, sql, waiting_fo
 
 async def submit_together(instance: Instance, *pairs: tuple[str, str]) -> list[Any]:
     """As one batch: they are joined in one turn of the loop."""
-    submit = instance.app[keys.SUBMISSIONS].submit
+    submit = instance.app[PARTS].submissions.submit
     submissions = [Submission(user, action) for user, action in pairs]
     return await asyncio.gather(*map(submit, submissions), return_exceptions=True)
 
@@ -85,7 +85,7 @@ async def test_the_half_of_a_batch_that_was_committed_is_answered_so(
     assert isinstance(answers[2], ScoreboardError)
     assert isinstance(answers[3], LedgerUnavailable)
     assert (stuck, "swim") not in grants(database_url)
-    board = one.app[keys.HUB].channel(MAIN).board
+    board = one.app[PARTS].hub.channel(MAIN).board
     assert board is not None  # and announced, though a part of the batch failed
     assert {ada, bob} <= {entry.user_id for entry in board.entries}
 
@@ -234,7 +234,7 @@ async def test_a_stream_that_joins_after_the_farewell_ends_as_well(
     await one.board()
     redis_line.proxy.delay(0.2)
     opening = asyncio.create_task(one.open_stream())
-    await eventually(lambda: one.app[keys.STREAMS]._leases._running)
+    await eventually(lambda: one.app[PARTS].streams._leases._running)
 
     async with asyncio.timeout(20):  # far below what open streams may take
         await one.runner.cleanup()

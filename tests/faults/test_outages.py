@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 import redis
 
-from scoreboard import keys
 from scoreboard.model import MAIN
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
@@ -191,7 +191,7 @@ async def test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_agai
 ) -> None:
     """Nobody waits for the next probe, nor for the next comparison."""
     instance = await start(redis_url=redis_line.url, reconcile_seconds=60)
-    health = instance.app[keys.HEALTH]
+    health = instance.app[PARTS].health
     health.probe_seconds = 3600.0
     health.probe_now("redis")
 
@@ -276,12 +276,14 @@ async def test_a_fresh_instance_without_postgresql_and_redis_answers_what_its_st
     fresh = await start(
         database_url=database_line.url, redis_url=redis_line.url, database_timeout_seconds=1.0
     )
-    await eventually(lambda: fresh.app[keys.HUB].version(MAIN) == 1)
+    await eventually(lambda: fresh.app[PARTS].hub.version(MAIN) == 1)
 
     await database_line.proxy.cut()
     await redis_line.proxy.cut()
     assert await submits(one, user, "run")
-    await eventually(lambda: fresh.app[keys.HUB].version(MAIN) == 2)  # which RabbitMQ alone told it
+    await eventually(
+        lambda: fresh.app[PARTS].hub.version(MAIN) == 2
+    )  # which RabbitMQ alone told it
 
     assert (await fresh.board())["version"] == 2
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from scoreboard import keys
 from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.parts import PARTS
 from tests.commands import command
 from tests.deployment.files import DOCKER
 from tests.eventually import eventually
@@ -80,7 +80,7 @@ async def test_when_the_primary_fails_the_service_goes_on_and_follows_the_promot
 def uses_redis(instance: Instance) -> bool:
     """Whether readiness says so; a part is asked every two seconds."""
     [part] = [
-        part for part in instance.app[keys.HEALTH].report()["parts"] if part["name"] == "redis"
+        part for part in instance.app[PARTS].health.report()["parts"] if part["name"] == "redis"
     ]
     return bool(part["up"])
 

@@ -19,7 +19,7 @@ import psycopg2
 import pytest
 import redis
 
-from scoreboard import keys
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line
@@ -170,7 +170,7 @@ async def test_while_postgresql_is_frozen_what_is_said_of_the_other_parts_is_not
     with frozen(postgres_under_fault):
         await redis_line.proxy.cut()
         await eventually(lambda: _are_up(instance, redis=False))
-        up = instance.app[keys.HEALTH]
+        up = instance.app[PARTS].health
         assert up.state == "ready"
         await redis_line.proxy.heal()
         await eventually(lambda: _are_up(instance, redis=True))
@@ -217,5 +217,5 @@ async def test_promise_4_holds_while_redis_fails_and_rabbitmq_is_away(
 
 
 async def _until_trusted(instance: Instance) -> None:
-    board, redis_client = instance.app[keys.BOARD], instance.app[keys.LIMITER]._redis
+    board, redis_client = instance.app[PARTS].board, instance.app[PARTS].limiter._redis
     await eventually(lambda: board._trust.holds(redis_client.generation), within_seconds=15.0)

@@ -20,7 +20,7 @@ CONNECTIONS: Final = (
     Guard(
         "a Redis that came back is compared again once it has settled",
         "scoreboard/parts.py",
-        "        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, relay.compare_now)\n",
+        "        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self.relay.compare_now)\n",
         "        pass\n",
         "tests/faults/test_outages.py::"
         "test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
@@ -419,7 +419,7 @@ CONNECTIONS: Final = (
     Guard(
         "readiness knows at once that Redis is back",
         "scoreboard/parts.py",
-        '        health.probe_now("redis")\n',
+        '        self.health.probe_now("redis")\n',
         "        pass\n",
         f"{OUTAGES}::test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
     ),

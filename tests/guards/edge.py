@@ -244,7 +244,7 @@ EDGE: Final = (
     Guard(
         "a token that we did not make has no family",
         "scoreboard/api/http/limits.py",
-        "    family = request.app[ACCOUNTS].family_of(refresh_token)\n",
+        "    family = request.app[PARTS].accounts.family_of(refresh_token)\n",
         "    family = refresh_token\n",
         f"{LIMITS}::test_tokens_of_nobody_cost_the_neighbours_nothing",
     ),
@@ -307,7 +307,7 @@ EDGE: Final = (
     Guard(
         "streams of a user are counted whatever the address",
         "scoreboard/api/leaderboard.py",
-        "    await app[USER_STREAMS].enter(holders)\n",
+        "    await parts.user_streams.enter(holders)\n",
         "",
         f"{OTHER_SITES}::test_one_user_cannot_hold_streams_without_end_from_ever_new_addresses",
     ),
@@ -344,8 +344,8 @@ EDGE: Final = (
     Guard(
         "a stream counts against its instance from the moment that it is let in",
         "scoreboard/api/leaderboard.py",
-        "if len(app[STREAMS]) >=",
-        "if len(app[HUB]) >=",
+        "if len(parts.streams) >=",
+        "if len(parts.hub) >=",
         f"{STREAMS}::test_of_many_streams_at_once_an_instance_opens_as_many_as_it_may",
     ),
     Guard(

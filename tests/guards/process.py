@@ -32,7 +32,7 @@ PROCESS: Final = (
     Guard(
         "an older copy is not served once the bus brought a newer board",
         "scoreboard/parts.py",
-        "        on_newer={MAIN: board.notice},\n",
+        "            on_newer={MAIN: self.board.notice},\n",
         "",
         f"{PROMISES}::"
         "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",
@@ -40,7 +40,7 @@ PROCESS: Final = (
     Guard(
         "what an instance shows to its streams it also answers, when all else is away",
         "scoreboard/parts.py",
-        "        on_newer={MAIN: board.notice},\n",
+        "            on_newer={MAIN: self.board.notice},\n",
         "",
         "tests/faults/test_outages.py"
         "::test_a_fresh_instance_without_postgresql_and_redis_answers_what_its_streams_show",
@@ -54,10 +54,9 @@ PROCESS: Final = (
     ),
     Guard(
         "accepted submissions are finished at the end",
-        "scoreboard/app.py",
-        "        await parts.submissions.close()\n",
-        "        for task in list(parts.submissions._batches._running):\n"
-        "            task.cancel()\n",
+        "scoreboard/parts.py",
+        "        self.lifetime.close(self.submissions.close)\n",
+        "",
         "tests/service/test_shutdown.py::"
         "test_submissions_whose_client_left_are_finished_at_the_end",
     ),

@@ -109,15 +109,15 @@ SESSIONS: Final = (
     Guard(
         "a crowd keeps neither the relay nor readiness waiting",
         "scoreboard/parts.py",
-        "    ledger = Ledger(writers, watch)\n",
-        "    ledger = Ledger(writers, queries)\n",
+        "        self.ledger = Ledger(self.writers, self.watch)\n",
+        "        self.ledger = Ledger(self.writers, self.queries)\n",
         f"{CROWDS}::test_a_crowd_that_holds_every_reader_keeps_nobody_else_waiting",
     ),
     Guard(
         "a crowd does not keep access tokens alive",
         "scoreboard/parts.py",
-        "            watch, revoked, metrics",
-        "            queries, revoked, metrics",
+        "            self.watch, revoked, metrics",
+        "            self.queries, revoked, metrics",
         f"{CROWDS}::test_a_crowd_that_holds_every_reader_keeps_nobody_else_waiting",
     ),
     Guard(

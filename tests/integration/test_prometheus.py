@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from prometheus_client import generate_latest
 
-from scoreboard.parts import assemble
+from scoreboard.parts import Parts
 from tests.instances import test_settings
 from tests.unit.test_alerts import ALERT_TESTS, ALERTS, expressions
 
@@ -68,7 +68,7 @@ def test_prometheus_can_read_every_query_of_the_dashboard(promtool: Path, tmp_pa
 
 async def test_names_follow_the_conventions(promtool: Path) -> None:
     """The parts are made and never started, so that every series with known labels is there."""
-    parts = assemble(test_settings(database_url="postgresql://localhost", redis_url="redis://x"))
+    parts = Parts(test_settings(database_url="postgresql://localhost", redis_url="redis://x"))
     parts.vitals.look()
     text = generate_latest(parts.metrics.registry)
     assert b"scoreboard_build_info" in text

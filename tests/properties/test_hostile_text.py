@@ -10,6 +10,7 @@ import re
 import unicodedata
 from contextlib import suppress
 from dataclasses import fields
+from functools import cache
 from ipaddress import ip_network
 
 import pytest
@@ -18,7 +19,7 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard import keys, unicode
+from scoreboard import unicode
 from scoreboard.account_parts import make_access_tokens
 from scoreboard.accounts import names, refresh
 from scoreboard.accounts.access import Identity
@@ -30,6 +31,7 @@ from scoreboard.api.schemas.accounts import LoginSchema, RegistrationSchema
 from scoreboard.configuration.settings import Rate, Settings, SettingsError
 from scoreboard.configuration.sources import PREFIX, load
 from scoreboard.errors import NotAuthorized
+from scoreboard.parts import PARTS, Parts
 from tests.instances import test_settings
 from tests.properties.strategies import (
     authorizations,
@@ -48,11 +50,17 @@ VALUES = {field.name for field in fields(Settings)}
 USER = "0190c1c4-9d3b-4a1e-8c55-0123456789ab"
 
 
+@cache
+def _parts() -> Parts:
+    return Parts(
+        test_settings(database_url="postgresql://localhost", redis_url="redis://localhost")
+    )
+
+
 def asking(name: str, value: str) -> web.Request:
     """A request with this header field, to an application that knows tokens."""
     app = web.Application()
-    app[keys.SETTINGS] = test_settings()
-    app[keys.ACCESS] = make_access_tokens(app[keys.SETTINGS])
+    app[PARTS] = _parts()
     return make_mocked_request("GET", "/", headers={name: value}, app=app)
 
 

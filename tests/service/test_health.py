@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from scoreboard import keys
 from scoreboard.live.relay import Relay
 from scoreboard.model import MAIN
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.lines import Line, a_line
 from tests.servers import RabbitServer
 from tests.world import add_actions, add_users, board_version
 
-PARTS = ("postgresql", "redis", "rabbitmq")
+NAMES = ("postgresql", "redis", "rabbitmq")
 
 
 @pytest.fixture
 async def lines(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[dict[str, Line]]:
     """The line to each server, by its part."""
     async with a_line(database_url) as one, a_line(redis_url) as two, a_line(amqp_url) as three:
-        yield dict(zip(PARTS, (one, two, three), strict=True))
+        yield dict(zip(NAMES, (one, two, three), strict=True))
 
 
 async def probed(instance: Instance) -> tuple[int, int, dict[str, Any]]:
@@ -45,16 +45,16 @@ async def test_an_outage_of_every_server_takes_no_instance_away_and_each_says_si
     start: Start, lines: dict[str, Line], role: str
 ) -> None:
     """Else an orchestrator would restart them all, and a load balancer would have nobody."""
-    urls = (lines[part].url for part in PARTS)
+    urls = (lines[part].url for part in NAMES)
     settings = dict(zip(("database_url", "redis_url", "amqp_url"), urls, strict=True))
     instance = await start(role=role, **settings)
 
     async def is_up(*names: str) -> bool:
         return await up(instance) == set(names)
 
-    await eventually(lambda: is_up(*PARTS), within_seconds=15)
+    await eventually(lambda: is_up(*NAMES), within_seconds=15)
     await instance.board()  # known from here on, whatever becomes of the servers
-    await eventually(lambda: instance.app[keys.HEALTH].report()["ready"])
+    await eventually(lambda: instance.app[PARTS].health.report()["ready"])
     before = datetime.now(UTC).replace(microsecond=0)
     for line in lines.values():
         await line.proxy.cut()
@@ -124,7 +124,7 @@ async def test_an_instance_has_the_copy_to_show_before_it_has_asked_the_ledger(
 ) -> None:
     """It may start in the place of another one while a table is locked."""
     first = await start()
-    await eventually(lambda: first.app[keys.HEALTH].state == "ready")
+    await eventually(lambda: first.app[PARTS].health.state == "ready")
     await first.board()  # which leaves it in Redis
 
     async def waits_for_a_lock(_: Relay) -> None:
@@ -133,6 +133,6 @@ async def test_an_instance_has_the_copy_to_show_before_it_has_asked_the_ledger(
     monkeypatch.setattr(Relay, "reconcile", waits_for_a_lock)
     second = await start()
 
-    assert second.app[keys.HEALTH].state == "ready"
+    assert second.app[PARTS].health.state == "ready"
     stream = await second.open_stream()
-    await stream.until(first.app[keys.HUB].version(MAIN))
+    await stream.until(first.app[PARTS].hub.version(MAIN))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scoreboard import keys
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.world import add_actions, add_users, sql
@@ -132,7 +132,7 @@ async def test_whatever_can_be_read_is_answered_to_head_with_the_same_head_and_n
     instance: Instance, path: str
 ) -> None:
     """Monitors and `curl -I` ask so. A byte of a body would be read as the next answer's."""
-    await eventually(lambda: instance.app[keys.HEALTH].report()["ready"])
+    await eventually(lambda: instance.app[PARTS].health.report()["ready"])
     async with instance.client.get(path) as read:
         await read.read()
     reader, writer = await asyncio.open_connection(*instance.runner.addresses[0][:2])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scoreboard import keys
 from scoreboard.embedded.redis import imitated_redis
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, starting_instances
 from tests.world import add_actions, add_users
@@ -30,4 +30,4 @@ async def test_on_the_imitation_nothing_is_answered_as_if_redis_were_away(
 
 
 def all_are_up(instance: Instance) -> bool:
-    return all(part["up"] for part in instance.app[keys.HEALTH].report()["parts"])
+    return all(part["up"] for part in instance.app[PARTS].health.report()["parts"])

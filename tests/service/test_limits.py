@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis.asyncio
 
-from scoreboard import keys
+from scoreboard.parts import PARTS
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users
@@ -199,14 +199,14 @@ async def test_a_token_of_the_release_before_counts_against_its_address_and_work
 
 async def counts(instance: Instance, pattern: str) -> int:
     """How many keys in Redis are like this."""
-    url = instance.app[keys.SETTINGS].redis_url
+    url = instance.app[PARTS].settings.redis_url
     async with redis.asyncio.Redis.from_url(url) as admin:
         return len(await admin.keys(pattern))
 
 
 async def test_garbage_under_the_keys_of_one_client_costs_nobody_anything(start: Start) -> None:
     instance = await start(rate_limit_per_ip="3/hour")
-    async with redis.asyncio.Redis.from_url(instance.app[keys.SETTINGS].redis_url) as admin:
+    async with redis.asyncio.Redis.from_url(instance.app[PARTS].settings.redis_url) as admin:
         await admin.lpush("limit:ip:127.0.0.1", "garbage")
         await admin.set("streams:address:127.0.0.1", "garbage")
     stream = await instance.open_stream()

@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from scoreboard import keys
 from scoreboard.copies.board import CachedBoard
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Start
 from tests.logs import Written, written
@@ -47,7 +47,7 @@ async def test_a_failure_says_whose_request_it_was(
     async def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(type(instance.app[keys.SUBMISSIONS]), "submit", fail)
+    monkeypatch.setattr(type(instance.app[PARTS].submissions), "submit", fail)
     async with instance.client.post(
         "/api/actions", json={"actionId": "run"}, headers=instance.bearer(user) | HEADERS
     ) as response:
@@ -104,7 +104,7 @@ async def test_a_log_that_cannot_be_written_costs_no_request(
     assert [entry["userId"] for entry in board["data"]] == [user]
     assert all(
         sample.value == 0
-        for family in instance.app[keys.METRICS].task_crashes.collect()
+        for family in instance.app[PARTS].metrics.task_crashes.collect()
         for sample in family.samples
     )
     lost = "log_lines_dropped_total"

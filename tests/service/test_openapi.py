@@ -14,12 +14,13 @@ from marshmallow import Schema
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from openapi_spec_validator import validate
 
-from scoreboard import __version__, errors, keys
+from scoreboard import __version__, errors
 from scoreboard.api import accounts, actions
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.pages import DOCUMENT
 from scoreboard.api.schemas.leaderboard import ScoreUpdateSchema
 from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, ScoreboardError
+from scoreboard.parts import PARTS
 from tests.document import codes_of, examples_of, make_app, media_types_of, operations_of, resolved
 from tests.eventually import eventually
 from tests.instances import Instance
@@ -260,7 +261,7 @@ async def test_an_error_is_answered_as_its_example_shows(
 async def test_an_answer_is_as_documented(
     instance: Instance, document: dict[str, Any], path: str
 ) -> None:
-    await eventually(lambda: instance.app[keys.HEALTH].report()["ready"])
+    await eventually(lambda: instance.app[PARTS].health.report()["ready"])
     async with instance.client.get(path) as response:
         documented = document["paths"][path]["get"]["responses"]["200"]
         schema = documented["content"][response.content_type]["schema"]
@@ -273,7 +274,7 @@ async def test_an_instance_that_is_not_ready_answers_as_documented(
     start: Start, document: dict[str, Any]
 ) -> None:
     instance = await start()
-    instance.app[keys.HEALTH].leave()
+    instance.app[PARTS].health.leave()
     async with instance.client.get("/readyz") as response:
         documented = document["paths"]["/readyz"]["get"]["responses"]["503"]
         assert response.status == 503

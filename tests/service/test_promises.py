@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from scoreboard import keys
 from scoreboard.bus.rabbit import RabbitBus
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import KEY
 from scoreboard.model import MAIN, Board
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.proxy import TcpProxy
@@ -81,7 +81,7 @@ async def test_commits_are_synchronous_whatever_the_server_defaults_to(
     sql(database_url, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     instance = await start(instance="sync")
     await instance.board()
-    writers = instance.app[keys.SUBMISSIONS]._ledger._writers  # type: ignore[attr-defined]
+    writers = instance.app[PARTS].submissions._ledger._writers  # type: ignore[attr-defined]
     assert await writers.fetch("SHOW synchronous_commit") == [("on",)]
 
 
@@ -127,7 +127,7 @@ async def test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new(
         writer = await start(redis_url=f"redis://127.0.0.1:{slow_line.port}{redis.path}")
         await eventually(lambda: _redis_version(redis_url, 1))
         reader = await start(reconcile_seconds=60.0)
-        writer.app[keys.BUS].publish = lambda *_: None  # type: ignore[method-assign]
+        writer.app[PARTS].bus.publish = lambda *_: None  # type: ignore[method-assign]
         [user] = add_users(database_url, 1)
         add_actions(database_url, {f"a{n}": 1 for n in range(10)})
         await eventually(lambda: _reads_the_copy(reader))
@@ -156,8 +156,8 @@ async def test_a_grant_that_changes_no_board_is_answered_once_the_one_that_it_sa
             reconcile_seconds=60.0,
         )
         other, reader = await start(reconcile_seconds=60.0), await start(reconcile_seconds=60.0)
-        slow.app[keys.BUS].publish = lambda *_: None  # type: ignore[method-assign]
-        other.app[keys.BUS].publish = lambda *_: None  # type: ignore[method-assign]
+        slow.app[PARTS].bus.publish = lambda *_: None  # type: ignore[method-assign]
+        other.app[PARTS].bus.publish = lambda *_: None  # type: ignore[method-assign]
         *first, tenth, late = add_users(database_url, 11)
         add_actions(database_url, {"one": 1, "four": 4, "five": 5})
         for user in first:
@@ -179,7 +179,7 @@ async def test_a_grant_that_changes_no_board_is_answered_once_the_one_that_it_sa
 
 async def _reads_the_copy(instance: Instance) -> bool:
     def reads_from_ledger() -> float:
-        [metric] = instance.app[keys.METRICS].board_reads_from_ledger.collect()
+        [metric] = instance.app[PARTS].metrics.board_reads_from_ledger.collect()
         return sum(each.value for each in metric.samples if each.name.endswith("_total"))
 
     before = reads_from_ledger()
@@ -217,7 +217,7 @@ async def test_a_board_that_was_never_published_reaches_the_other_instances_with
     add_actions(database_url, {"run": 50})
     stream = await two.open_stream()
     await stream.until(1)
-    bus = one.app[keys.BUS]
+    bus = one.app[PARTS].bus
     assert isinstance(bus, RabbitBus)
     bus.publish = lambda board, origin=None: None  # type: ignore[method-assign]
 
@@ -234,7 +234,7 @@ async def test_a_board_that_redis_never_got_is_there_within_two_seconds(
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
     await one.board()
-    board = one.app[keys.BOARD]
+    board = one.app[PARTS].board
     assert isinstance(board, CachedBoard)
 
     async def lose(board: Board) -> bool:
@@ -253,15 +253,15 @@ async def test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_
     one, two = await start(reconcile_seconds=60.0), await start(reconcile_seconds=60.0)
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
-    await eventually(lambda: two.app[keys.BUS].connected and one.app[keys.BUS].connected)
+    await eventually(lambda: two.app[PARTS].bus.connected and one.app[PARTS].bus.connected)
     assert (await two.board())["version"] == 1
 
     async def lose(board: Board) -> bool:
         return False
 
-    one.app[keys.BOARD].store = lose  # type: ignore[method-assign]
+    one.app[PARTS].board.store = lose  # type: ignore[method-assign]
     await one.submit(user, "run")
-    await eventually(lambda: two.app[keys.HUB].version(MAIN) == 2)
+    await eventually(lambda: two.app[PARTS].hub.version(MAIN) == 2)
 
     assert (await two.board())["version"] == 2
 
@@ -288,7 +288,7 @@ async def test_a_client_that_hangs_up_changes_nothing_about_its_grant(
         % (instance.token(user).encode(), len(body), body)
     )
     await writer.drain()
-    await eventually(lambda: instance.app[keys.SUBMISSIONS]._batches._running, every_seconds=0)
+    await eventually(lambda: instance.app[PARTS].submissions._batches._running, every_seconds=0)
     writer.transport.abort()
     del reader
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from scoreboard import keys
 from scoreboard.connections.blocking import DatabaseRefuses, UnfitDatabase
 from scoreboard.fitness import statements as fitness
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.logs import Written, written
@@ -201,7 +201,7 @@ async def test_an_instance_needs_no_more_rights_than_are_listed(
     tokens = await post("/api/auth/password", change, bearer)
     await post("/api/auth/logout", {"refreshToken": tokens["refreshToken"]})
     await post("/api/auth/logout-all", {}, tokens["accessToken"])
-    await one.app[keys.ACCOUNTS].purge()
+    await one.app[PARTS].accounts.purge()
     assert written.named("scoreboard.postgres.refused") == []
     await one.stop()
 

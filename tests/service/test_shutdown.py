@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from scoreboard import keys
 from scoreboard.api.http.site import AT_ONCE
+from scoreboard.copies.board import CachedBoard
 from scoreboard.model import Grant, Submission
+from scoreboard.parts import PARTS
 from tests.attacks.wire import connected
 from tests.eventually import eventually
 from tests.instances import Instance, test_settings
@@ -129,13 +130,13 @@ async def test_a_client_that_reads_nothing_holds_the_end_up_no_longer_than_was_s
 async def test_a_part_that_cannot_be_closed_leaves_no_other_open(
     start: Start, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def fail(_: CachedBoard) -> None:
+        raise RuntimeError("no end in sight")
+
+    monkeypatch.setattr(CachedBoard, "close", fail)
     instance = await start()
     await instance.board()  # connected
 
-    async def fail() -> None:
-        raise RuntimeError("no end in sight")
-
-    monkeypatch.setattr(instance.app[keys.BOARD], "close", fail)
     with pytest.raises(RuntimeError, match="no end in sight"):
         await instance.runner.cleanup()
 
@@ -193,7 +194,7 @@ async def test_who_came_in_a_moment_before_the_end_is_heard(start: Start) -> Non
 
 def _accepted(instance: Instance) -> list[Submission]:
     """The submissions that stand in a batch or wait for one, from now on."""
-    submissions, accepted = instance.app[keys.SUBMISSIONS], list[Submission]()
+    submissions, accepted = instance.app[PARTS].submissions, list[Submission]()
     submit = submissions.submit
 
     async def counted(submission: Submission) -> Grant:

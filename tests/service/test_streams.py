@@ -13,11 +13,11 @@ import httpx_sse
 import pytest
 from aiohttp import web
 
-from scoreboard import keys
 from scoreboard.api import leaderboard
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.stream import follow
 from scoreboard.model import MAIN
+from scoreboard.parts import PARTS
 from tests.attacks.wire import connected
 from tests.eventually import eventually
 from tests.instances import Instance, Stream
@@ -80,7 +80,7 @@ async def test_a_client_that_leaves_as_its_stream_begins_is_no_error_of_ours(
     with caplog.at_level(logging.ERROR), contextlib.closing(raw_stream(instance, GET)):
         await eventually(lambda: instance.metric("http_requests_total", status="499", **route) == 1)
     assert caplog.messages == []
-    assert len(instance.app[keys.STREAMS]) == 0
+    assert len(instance.app[PARTS].streams) == 0
     monkeypatch.undo()
     async with instance.client.get("/api/leaderboard") as response:
         assert response.status == 200
@@ -105,7 +105,7 @@ async def test_an_http_1_0_client_gets_a_stream_without_chunks(instance: Instanc
 
 
 async def test_a_client_that_leaves_is_forgotten_at_once(instance: Instance) -> None:
-    hub = instance.app[keys.HUB]
+    hub = instance.app[PARTS].hub
     clients = [raw_stream(instance, GET) for _ in range(10)]
     await eventually(lambda: len(hub) == 10)
     for client in clients:
@@ -119,7 +119,7 @@ async def test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody(
     """Without the look at the write buffer its memory grows with every board."""
     # The kernel gives up after twice this: time enough for the first board that is skipped.
     instance = await start(push_interval_seconds=0.0, stuck_after_seconds=3.0)
-    hub = instance.app[keys.HUB]
+    hub = instance.app[PARTS].hub
     [user] = add_users(database_url, 1)
     stalled = raw_stream(instance, GET, receive_buffer=4096)
     await eventually(lambda: len(hub) == 1)
@@ -144,7 +144,7 @@ async def test_a_slow_client_that_drains_gets_the_newest_board(
     start: Start, database_url: str
 ) -> None:
     instance = await start(push_interval_seconds=0.0, stuck_after_seconds=30.0)
-    hub = instance.app[keys.HUB]
+    hub = instance.app[PARTS].hub
     [user] = add_users(database_url, 1)
     slow = raw_stream(instance, GET, receive_buffer=4096)
     await eventually(lambda: len(hub) == 1)
@@ -202,7 +202,7 @@ async def test_of_many_streams_at_once_an_instance_opens_as_many_as_it_may(start
         *(instance.open_stream() for _ in range(30)), return_exceptions=True
     )
     assert sum(isinstance(answer, Stream) for answer in answers) == 5
-    assert len(instance.app[keys.HUB]) == 5
+    assert len(instance.app[PARTS].hub) == 5
     assert instance.metric("streams_refused_total", reason="instance") == 25
 
 
@@ -266,7 +266,7 @@ async def test_a_stream_that_fails_after_its_head_is_closed_and_gets_no_second_h
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(instance.app[keys.HUB].channel(MAIN), "join", fail)
+    monkeypatch.setattr(instance.app[PARTS].hub.channel(MAIN), "join", fail)
     async with connected(instance) as wire:
         await wire.send(GET.replace(b"HTTP/1.1", b"HTTP/" + version.encode()))
         received = await wire.rest()
@@ -277,5 +277,5 @@ async def test_a_stream_that_fails_after_its_head_is_closed_and_gets_no_second_h
     assert b"success" not in received
     assert not received.endswith(b"0\r\n\r\n")  # a client knows that something is missing
     await eventually(lambda: instance.metric("http_broken_off_total") == 1)
-    assert len(instance.app[keys.HUB]) == 0
+    assert len(instance.app[PARTS].hub) == 0
     assert instance.metric("subscribers") == 0

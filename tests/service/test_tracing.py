@@ -16,10 +16,10 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from scoreboard import keys
 from scoreboard.model import MAIN
 from scoreboard.operations.otlp import OtlpRecorder, OtlpSpan
 from scoreboard.operations.tracing import RecordedSpan
+from scoreboard.parts import PARTS
 from tests.collector import Collector, collecting
 from tests.eventually import eventually
 from tests.instances import Instance, Start, hears_by_the_bus_alone
@@ -153,10 +153,10 @@ async def test_a_defect_right_behind_the_commit_takes_nobody_the_answer_or_the_b
     monkeypatch.setattr(OtlpRecorder, "span", span)
     monkeypatch.setattr(OtlpSpan, "end", lambda each: (fail if each in marked else end)(each))
     if where == "the measuring":
-        monkeypatch.setattr(instance.app[keys.METRICS].batch_seconds, "observe", fail)
+        monkeypatch.setattr(instance.app[PARTS].metrics.batch_seconds, "observe", fail)
     assert await submit(instance, user, "run") == 200
     assert (await instance.board())["version"] == 2
-    assert instance.app[keys.HUB].version(MAIN) == 2
+    assert instance.app[PARTS].hub.version(MAIN) == 2
     assert instance.metric("announcements_failed_total") == 1
 
 

@@ -24,8 +24,8 @@ from scoreboard.api.http.heads import QUEUE_MAX, Parser, settled
 from scoreboard.api.http.middleware import HEADERS_OF_DATA
 from scoreboard.api.http.replies import BODY_MAX_BYTES, refusal
 from scoreboard.errors import ScoreboardError
-from scoreboard.keys import METRICS, SETTINGS
 from scoreboard.operations.metrics import Metrics
+from scoreboard.parts import PARTS
 
 log = structlog.get_logger("scoreboard.http")
 
@@ -74,8 +74,8 @@ class _Server(web.Server):
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,
         )
-        settings = app[SETTINGS]
-        self._metrics = app[METRICS]
+        settings = app[PARTS].settings
+        self._metrics = app[PARTS].metrics
         self._admission = Admission(
             per_address=settings.connections_per_ip,
             most=connections_max(settings.connections_max),

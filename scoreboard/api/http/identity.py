@@ -8,7 +8,7 @@ from aiohttp import web
 
 from scoreboard.accounts.access import Identity
 from scoreboard.errors import InvalidToken, NotAuthorized
-from scoreboard.keys import ACCESS, SETTINGS
+from scoreboard.parts import PARTS
 
 # What verifying gave, so that limits and handler verify once.
 _VERIFIED: Final[web.RequestKey[Identity | NotAuthorized]] = web.RequestKey("verified")
@@ -53,7 +53,7 @@ def known_user(request: web.Request) -> str | None:
 
 def reader(request: web.Request) -> Identity | None:
     """Check that this client may read. Raises as `identity` when readers need a token."""
-    return identity(request) if request.app[SETTINGS].require_token_to_read else None
+    return identity(request) if request.app[PARTS].settings.require_token_to_read else None
 
 
 def _verified(request: web.Request) -> Identity | NotAuthorized:
@@ -70,7 +70,7 @@ def _verify(request: web.Request) -> Identity | NotAuthorized:
     if scheme.lower() != _SCHEME or not token.strip():
         return InvalidToken("Write the header as: Authorization: Bearer <token>")
     try:
-        return request.app[ACCESS].verify(token.strip())
+        return request.app[PARTS].access.verify(token.strip())
     except NotAuthorized as refusal:
         # Its traceback leads here and so to the request, which is about to keep it: a circle, and
         # the collector takes longer for it than the token took.

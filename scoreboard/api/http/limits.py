@@ -26,9 +26,9 @@ from scoreboard.api.http.replies import is_shared
 from scoreboard.api.http.tracing import span_of_call
 from scoreboard.configuration.settings import Rate
 from scoreboard.errors import RateLimited
-from scoreboard.keys import ACCOUNTS, LIMITER, METRICS, SETTINGS
 from scoreboard.limits.checks import Allowance, Check, check_of, tightest
 from scoreboard.model import Board
+from scoreboard.parts import PARTS
 
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead.
@@ -46,7 +46,8 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     is prepared.
     """
     with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        request[_ALLOWANCE] = allowance = await request.app[LIMITER].check(_of_caller(request))
+        allowance = await request.app[PARTS].limiter.check(_of_caller(request))
+        request[_ALLOWANCE] = allowance
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
     if not allowance.allowed:
@@ -78,7 +79,7 @@ def board_seen(request: web.Request) -> Board | None:
 
 async def limit_registration(request: web.Request) -> None:
     """Count a registration against its address. Raises RateLimited."""
-    rate = request.app[SETTINGS].rate_limit_accounts_per_ip
+    rate = request.app[PARTS].settings.rate_limit_accounts_per_ip
     await _count(request, _of_address(request, "accounts", rate))
 
 
@@ -86,7 +87,7 @@ async def limit_log_in(request: web.Request, login: str) -> None:
     """Count a log-in against its address, and against the name or e-mail address that it gives,
     from whatever address. Raises RateLimited.
     """
-    settings = request.app[SETTINGS]
+    settings = request.app[PARTS].settings
     by_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
     by_login = check_of("login", _one_spelling(login), settings.rate_limit_logins_per_user)
     await _count(request, (*by_address, by_login))
@@ -97,8 +98,8 @@ async def limit_refresh(request: web.Request, refresh_token: str) -> None:
     none, and counts against its address: nobody's tokens cost the neighbours behind that address
     nothing. Raises RateLimited.
     """
-    settings = request.app[SETTINGS]
-    family = request.app[ACCOUNTS].family_of(refresh_token)
+    settings = request.app[PARTS].settings
+    family = request.app[PARTS].accounts.family_of(refresh_token)
     if family is None:
         checks = _of_address(request, "tokens", settings.rate_limit_accounts_per_ip)
     else:
@@ -127,10 +128,10 @@ async def limit_guesses(request: web.Request, user_id: str) -> None:
 
 
 async def _guess(request: web.Request, key: str) -> Allowance:
-    rate = request.app[SETTINGS].rate_limit_logins_per_user
+    rate = request.app[PARTS].settings.rate_limit_logins_per_user
     allowance = await _ask(request, [check_of("guesses", key, rate)])
     if not allowance.allowed:
-        request.app[METRICS].limited.labels("guesses").inc()
+        request.app[PARTS].metrics.limited.labels("guesses").inc()
     return allowance
 
 
@@ -147,7 +148,7 @@ def _one_spelling(login: str) -> str:
 
 
 def _of_caller(request: web.Request) -> tuple[Check, ...]:
-    settings = request.app[SETTINGS]
+    settings = request.app[PARTS].settings
     if request.path in _OPERATIONS:
         return _of_address(request, "operations", settings.rate_limit_per_ip)
     if (user := identity_or_none(request)) is None:
@@ -157,7 +158,7 @@ def _of_caller(request: web.Request) -> tuple[Check, ...]:
 
 
 def _of_address(request: web.Request, name: str, rate: Rate) -> tuple[Check, ...]:
-    address = client_address(request, request.app[SETTINGS].trusted_proxies)
+    address = client_address(request, request.app[PARTS].settings.trusted_proxies)
     return _of_networks(name, address, rate)
 
 
@@ -180,12 +181,12 @@ async def _count(request: web.Request, checks: Sequence[Check]) -> None:
 
 async def _ask(request: web.Request, checks: Sequence[Check]) -> Allowance:
     with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        allowance = await request.app[LIMITER].check(checks)
+        allowance = await request.app[PARTS].limiter.check(checks)
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
     return allowance
 
 
 def _refuse(request: web.Request, allowance: Allowance) -> None:
-    request.app[METRICS].limited.labels(allowance.check.name).inc()
+    request.app[PARTS].metrics.limited.labels(allowance.check.name).inc()
     raise RateLimited

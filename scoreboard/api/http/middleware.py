@@ -27,9 +27,9 @@ from scoreboard.errors import (
     RateLimited,
     ScoreboardError,
 )
-from scoreboard.keys import METRICS, SETTINGS
 from scoreboard.operations.logs import SUBJECT
 from scoreboard.operations.tracing import trace_id
+from scoreboard.parts import PARTS
 
 log = structlog.get_logger("scoreboard.http")
 
@@ -82,7 +82,7 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
         # comes before that it would log as ours, with a traceback.
         raise asyncio.CancelledError from error
     except Exception:
-        request.app[METRICS].http_failures.inc()
+        request.app[PARTS].metrics.http_failures.inc()
         log.exception("scoreboard.http.failed", path=request.rel_url.raw_path)
         return _answer(request, ScoreboardError())
 
@@ -100,7 +100,7 @@ def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
             # loop after the other. Of new ones a turn takes no more than `site.AT_ONCE`.
             response.force_close()
         return response
-    request.app[METRICS].http_broken_off.inc()
+    request.app[PARTS].metrics.http_broken_off.inc()
     if request.transport is not None:
         request.transport.abort()
     return _BrokenOff(status=error.status)
@@ -108,7 +108,7 @@ def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
 
 def _is_of_its_client(request: web.Request) -> bool:
     """Whether nobody else's requests come by this connection, as they do by a proxy's."""
-    return is_direct(request, request.app[SETTINGS].trusted_proxies)
+    return is_direct(request, request.app[PARTS].settings.trusted_proxies)
 
 
 class _BrokenOff(web.StreamResponse):
@@ -169,8 +169,9 @@ def _count(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else _UNMATCHED
     method = request.method if request.method in _METHODS else "other"
-    request.app[METRICS].answered(method, route, status, seconds)
-    if request.app[SETTINGS].log_level == "debug":  # structlog takes 8 µs to find out by itself
+    parts = request.app[PARTS]
+    parts.metrics.answered(method, route, status, seconds)
+    if parts.settings.log_level == "debug":  # structlog takes 8 µs to find out by itself
         log.debug(
             "scoreboard.http.request",
             method=method,

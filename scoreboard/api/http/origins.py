@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from scoreboard.keys import SETTINGS
+from scoreboard.parts import PARTS
 
 _PUBLIC: Final = frozenset(
     {"/api/leaderboard", "/api/leaderboard/stream", "/api/scoreboard/stream", "/api/actions"}
@@ -36,7 +36,7 @@ _READ: Final = "Age, ETag, Retry-After"
 
 def allow_origins(app: web.Application) -> None:
     """Let the origins of the settings in; without any, nothing is added to any request."""
-    allowed = frozenset(app[SETTINGS].allowed_origins)
+    allowed = frozenset(app[PARTS].settings.allowed_origins)
     if not allowed:
         return
     origins = _Origins(allowed)

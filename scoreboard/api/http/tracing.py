@@ -8,8 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
-from scoreboard.keys import TRACING
 from scoreboard.operations.tracing import OFF, Attributes, Span, is_valid
+from scoreboard.parts import PARTS
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The span of this request, while it is recorded.
@@ -33,7 +33,7 @@ async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
         "scoreboard.request_id": request[REQUEST_ID],
     }
     name = f"scoreboard.http {request.method} {route}"
-    with request.app[TRACING].first_span(name, _given(request), attributes) as span:
+    with request.app[PARTS].tracing.first_span(name, _given(request), attributes) as span:
         if span.trace is not None:
             request[_TRACE] = span.trace
         response = await handler(request)
@@ -50,7 +50,7 @@ def span_of_call(request: web.Request, name: str, attributes: Attributes) -> Spa
     trace = request.get(_TRACE)
     if trace is None or request.method != "POST":
         return _NOT_RECORDED
-    return request.app[TRACING].span(name, trace, kind="client", attributes=attributes)
+    return request.app[PARTS].tracing.span(name, trace, kind="client", attributes=attributes)
 
 
 def traceparent(request: web.Request) -> str | None:
