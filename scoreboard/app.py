@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[PARTS] = parts
     app[ANSWERS] = BoardAnswers(settings)
-    add_routes(app.router, settings)
+    add_routes(app, settings)
     add_docs(app)
     app.on_response_prepare.append(middleware.write_headers)
     app.on_response_prepare.append(limits.write_limits)

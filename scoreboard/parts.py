@@ -152,7 +152,7 @@ class Parts:
 
     def _make_limits(self) -> None:
         settings, metrics, redis = self.settings, self.metrics, self.redis
-        self.limiter = RateLimiter(redis, metrics, self.board.vouched)
+        self.limiter = RateLimiter(redis, metrics)
         self.lifetime.close(self.limiter.close)
         self.streams = StreamLimiter(
             redis, settings.instance, "address", settings.streams_per_ip, metrics

@@ -16,7 +16,7 @@ from scoreboard.api.docs.events import EVENTS, stream_answer
 from scoreboard.api.http.addresses import client_networks
 from scoreboard.api.http.etags import is_known
 from scoreboard.api.http.identity import reader
-from scoreboard.api.http.limits import board_seen
+from scoreboard.api.http.limits import seen_beside
 from scoreboard.api.http.prepared import Prepared
 from scoreboard.api.schemas.leaderboard import LeaderboardSchema
 from scoreboard.configuration.settings import Settings
@@ -55,9 +55,11 @@ async def read(request: web.Request) -> web.StreamResponse:
     board for certain. No cache keeps it.
     """
     reader(request)
-    board, age_seconds = board_seen(request), None
+    boards, seen = request.app[PARTS].board, seen_beside(request)
+    board = None if seen is None else boards.vouched(seen.value, seen.generation)
+    age_seconds = None
     if board is None:
-        reading = await request.app[PARTS].board.read()
+        reading = await boards.read()
         board, age_seconds = reading.board, reading.age_seconds
     known = is_known(request, str(board.version))
     if age_seconds is not None:

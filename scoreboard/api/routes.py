@@ -1,46 +1,60 @@
-"""The whole API on one screen."""
+"""The whole API on one screen: each route, and what it needs of that which stands before it."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from scoreboard.api import accounts, actions, leaderboard, me, operations, pages
+from scoreboard.api.http.needs import USUAL, Needs, add_route
 from scoreboard.configuration.settings import Settings
+from scoreboard.copies.copy import VERSION_FIELD
+from scoreboard.limits.checks import HashField
+
+_PUBLIC: Final = Needs(other_sites=True)
+_BOARD: Final = Needs(other_sites=True, also=HashField(*VERSION_FIELD))
+# A stream's span would end when its client leaves.
+_STREAM: Final = Needs(other_sites=True, traced=False)
+# Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
+# orchestrator believe that the instance is dead. Their spans would fill the store.
+_PROBE: Final = Needs(limit="operations", traced=False)
 
 
-def add_routes(router: web.UrlDispatcher, settings: Settings) -> None:
+def add_routes(app: web.Application, settings: Settings) -> None:
     """Add the routes of this process's role."""
     if settings.takes_submissions:
-        _add_read(router, "/api/actions", actions.catalogue)
-        router.add_post("/api/actions", actions.submit)
-        _add_read(router, "/api/me", me.read)
-        router.add_post("/api/auth/register", accounts.register)
-        router.add_post("/api/auth/login", accounts.log_in)
-        router.add_post("/api/auth/refresh", accounts.refresh)
-        router.add_post("/api/auth/logout", accounts.log_out)
-        router.add_post("/api/auth/logout-all", accounts.log_out_everywhere)
-        router.add_post("/api/auth/password", accounts.change_password)
+        _add_read(app, "/api/actions", actions.catalogue, _PUBLIC)
+        add_route(app, "POST", "/api/actions", actions.submit)
+        _add_read(app, "/api/me", me.read)
+        add_route(app, "POST", "/api/auth/register", accounts.register)
+        add_route(app, "POST", "/api/auth/login", accounts.log_in)
+        add_route(app, "POST", "/api/auth/refresh", accounts.refresh)
+        add_route(app, "POST", "/api/auth/logout", accounts.log_out)
+        add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
+        add_route(app, "POST", "/api/auth/password", accounts.change_password)
 
-    _add_read(router, "/api/leaderboard", leaderboard.read)
+    _add_read(app, "/api/leaderboard", leaderboard.read, _BOARD)
     if settings.serves_streams:
-        router.add_get("/api/leaderboard/stream", leaderboard.stream, allow_head=False)
+        add_route(app, "GET", "/api/leaderboard/stream", leaderboard.stream, _STREAM)
         # The same under its older name (docs/decisions/0002).
-        router.add_get("/api/scoreboard/stream", leaderboard.stream, allow_head=False)
+        add_route(app, "GET", "/api/scoreboard/stream", leaderboard.stream, _STREAM)
 
-    pages.add_pages(router)
+    pages.add_pages(app.router)
 
-    _add_read(router, "/healthz", operations.healthz)
-    _add_read(router, "/readyz", operations.readyz)
-    _add_read(router, "/metrics", operations.metrics)
+    _add_read(app, "/healthz", operations.healthz, _PROBE)
+    _add_read(app, "/readyz", operations.readyz, _PROBE)
+    _add_read(app, "/metrics", operations.metrics, _PROBE)
 
 
-def _add_read(router: web.UrlDispatcher, path: str, handler: Handler) -> None:
+def _add_read(app: web.Application, path: str, handler: Handler, needs: Needs = USUAL) -> None:
     """Add what may be asked for with HEAD as well, as monitors, caches and `curl -I` do."""
 
     async def head(request: web.Request) -> web.StreamResponse:
         return await handler(request)
 
-    router.add_get(path, handler, allow_head=False)
-    # By a function of its own, because the OpenAPI document says of each handler what GET does.
-    router.add_head(path, head)
+    add_route(app, "GET", path, handler, needs)
+    # By a function of its own, because the OpenAPI document says of each handler what GET does. It
+    # has the same needs: a cache renews by HEAD what it holds for one site, and keeps for whom.
+    add_route(app, "HEAD", path, head, needs)

@@ -117,12 +117,15 @@ class CachedBoard:
         """
         return await self._reads.join(None)
 
-    def vouched(self, version: bytes | None) -> Board | None:
-        """The board to show, if Redis has just said that its copy bears this version, may be
-        trusted, and we hold one as new: then it need not send it. To be asked in the same turn.
+    def vouched(self, version: bytes | None, generation: int) -> Board | None:
+        """The board to show, if the copy, of which Redis said in this generation of its connections
+        that it bears this version, may be trusted, and we hold one as new: then it need not be
+        read.
         """
         board = self._latest
-        if board is None or version is None or not self._trust.holds(self._copy.generation):
+        if board is None or version is None:
+            return None
+        if generation != self._copy.generation or not self._trust.holds(generation):
             return None
         if version == b"%d" % board.version:
             return board

@@ -17,6 +17,7 @@ from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.model import BOARD_BYTES_MAX, VERSION_END, Board
 
 KEY: Final = "leaderboard"
+VERSION_FIELD: Final = (KEY, "version")
 PURPOSE: Final = "scoreboard copy"
 
 # What is wrong with what lies there: no hash; fields that are too long; no signature, or one that

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from multidict import istr
 
 from scoreboard.configuration.settings import Rate
-from scoreboard.model import Board
 
 # Case folded once, not with every answer.
 _LIMIT: Final = istr("RateLimit-Limit")
@@ -51,15 +50,31 @@ class Check:
 check_of = lru_cache(maxsize=_CHECKS_MAX)(Check)
 
 
+class HashField(NamedTuple):
+    """A field of a hash in Redis."""
+
+    key: str
+    name: str
+
+
+class Seen(NamedTuple):
+    """What a hash had in a field: None for nothing, for no hash and for a text that is too long.
+    `generation` is that of Redis' connections when it answered (`connections.redis`).
+    """
+
+    value: bytes | None
+    generation: int
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The answer, in the terms of the RateLimit header fields; `board` is the one that Redis held
-    when it answered, if that is known to be so.
+    """The answer, in the terms of the RateLimit header fields; `seen` is what was read beside it,
+    if that was asked for and Redis answered.
     """
 
     check: Check
     left_us: int
-    board: Board | None = None
+    seen: Seen | None = None
 
     @property
     def allowed(self) -> bool:

@@ -78,9 +78,9 @@ CACHES: Final = (
     ),
     Guard(
         "an answer for one site says so to HEAD as well",
-        "scoreboard/api/http/origins.py",
-        'frozenset({"GET", "HEAD", "OPTIONS"})',
-        'frozenset({"GET", "OPTIONS"})',
+        "scoreboard/api/routes.py",
+        'add_route(app, "HEAD", path, head, needs)',
+        'add_route(app, "HEAD", path, head)',
         f"{_CONDITIONS}::test_an_answer_for_one_site_says_so_however_it_is_asked_for",
     ),
 )

@@ -72,8 +72,8 @@ EDGE: Final = (
     Guard(
         "limits go on without Redis",
         "scoreboard/limits/rates.py",
-        "[us for checks in requests for us in self._local.left_us(checks)]",
-        "[check.burst_us for checks in requests for check in checks]",
+        "[us for request in requests for us in self._local.left_us(request.checks)]",
+        "[check.burst_us for request in requests for check in request.checks]",
         "tests/service/test_limits.py::test_limits_go_on_per_instance_while_redis_is_away",
     ),
     Guard(
@@ -167,7 +167,7 @@ EDGE: Final = (
     Guard(
         "a version of many megabytes in Redis is not read",
         "scoreboard/limits/rates.py",
-        "and version <= {_VERSION_CHARS_MAX} then",
+        "and value <= {_FIELD_CHARS_MAX} then",
         "then",
         "tests/integration/test_board_copy.py"
         "::test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_a_limit",

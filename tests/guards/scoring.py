@@ -275,9 +275,17 @@ SCORING: Final = (
     Guard(
         "a check vouches only for a copy that was compared",
         "scoreboard/copies/board.py",
-        "if board is None or version is None or not self._trust.holds(self._copy.generation):",
-        "if board is None or version is None:",
+        "self._copy.generation or not self._trust.holds(generation):\n",
+        "self._copy.generation:\n",
         "tests/integration/test_board_copy.py",
+    ),
+    Guard(
+        "a check vouches for nothing that was said over connections that failed since",
+        "scoreboard/copies/board.py",
+        "if generation != self._copy.generation or not",
+        "if not",
+        "tests/integration/test_board_copy.py"
+        "::test_what_redis_said_over_connections_that_failed_since_vouches_for_nothing",
     ),
     Guard(
         "a store that a comparison meets takes no trust away",

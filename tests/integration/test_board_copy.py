@@ -14,9 +14,9 @@ import pytest
 from scoreboard.configuration.settings import Rate
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.copies.copy import KEY, PURPOSE, RedisCopy
+from scoreboard.copies.copy import KEY, PURPOSE, VERSION_FIELD, RedisCopy
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.limits.checks import Check
+from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.rates import RateLimiter
 from scoreboard.model import LEAP_MAX, Board, Submission
 from tests.eventually import eventually
@@ -275,7 +275,8 @@ async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_
 
     limiter = RateLimiter(one.redis, one.metrics)
     check = Check("ip", "anybody", Rate(1000, 60))
-    await limiter.check([check])
+    version_field = HashField(*VERSION_FIELD)
+    await limiter.check([check], also=version_field)
     ours, readers = [], []
     for version in range(5, 10):  # in one of them nothing else kept Redis from its work
         await one.board.store(a_board(version))
@@ -285,7 +286,7 @@ async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_
         readers.append(await seconds_in("hget") - before)
 
         before = await seconds_in("evalsha")
-        await limiter.check([check])
+        await limiter.check([check], also=version_field)
         await one.board.store(a_board(version + 1))
         ours.append(await seconds_in("evalsha") - before)
         assert (await one.copy.read()).board == a_board(version + 1)
@@ -398,11 +399,13 @@ async def test_a_copy_of_another_history_at_the_start_is_forgotten(
 
 async def seen_by_a_check(instance: Instance) -> Board | None:
     """Count a request, as every request is; the board that is known from it without a read."""
-    limiter = RateLimiter(instance.redis, instance.metrics, instance.board.vouched)
+    limiter = RateLimiter(instance.redis, instance.metrics)
+    check = Check("ip", "somebody", Rate(1000, 1))
     try:
-        return (await limiter.check([Check("ip", "somebody", Rate(1000, 1))])).board
+        seen = (await limiter.check([check], also=HashField(*VERSION_FIELD))).seen
     finally:
         await limiter.close()
+    return None if seen is None else instance.board.vouched(seen.value, seen.generation)
 
 
 async def test_a_check_brings_the_board_along_and_saves_the_read(
@@ -442,6 +445,20 @@ async def test_a_redis_that_came_back_vouches_for_nothing_before_it_was_compared
 
     assert await seen_by_a_check(one) is None
     assert counted(one.metrics, "rate_limit_checks_local_total") == 0  # Redis said it
+
+
+async def test_what_redis_said_over_connections_that_failed_since_vouches_for_nothing(
+    one: Instance, database_url: str
+) -> None:
+    truth = await play(one, database_url)
+    await one.trust()
+    version, generation = b"%d" % truth.version, one.redis.generation
+    assert one.board.vouched(version, generation) == truth
+
+    one.redis.generation += 1
+    assert one.board.vouched(version, generation) is None
+    await one.trust()
+    assert one.board.vouched(version, generation) is None
 
 
 async def _answers(instance: Instance) -> bool:

@@ -90,10 +90,10 @@ async def test_while_redis_is_about_to_get_our_board_that_one_is_shown_and_the_l
     patient.board.notice(newer)
     reads = patient.ledger.reads
 
-    assert patient.board.vouched(b"1") == newer
+    assert patient.vouched(b"1") == newer
     assert await patient.read() == newer
-    assert patient.board.vouched(b"%d" % (newer.version + 1)) is None
-    assert patient.board.vouched(b"-1") is patient.board.vouched(b"one") is None
+    assert patient.vouched(b"%d" % (newer.version + 1)) is None
+    assert patient.vouched(b"-1") is patient.vouched(b"one") is None
     assert patient.ledger.reads == reads
 
 
@@ -136,7 +136,7 @@ async def test_a_store_that_a_comparison_meets_takes_no_trust_and_counts_as_no_m
     asked = patient.reads_from_ledger("unconfirmed")
     newer = await play(other, database_url)
     async with comparing(patient) as comparison:
-        assert patient.board.vouched(b"1") is not None
+        assert patient.vouched(b"1") is not None
         await patient.read()
         await other.board.store(newer)
         assert not comparison.done()
@@ -144,7 +144,7 @@ async def test_a_store_that_a_comparison_meets_takes_no_trust_and_counts_as_no_m
 
     assert patient.reads_from_ledger("unconfirmed") == asked
     assert counted(patient.metrics, "catch_ups_total", copy="redis") == mended
-    assert patient.board.vouched(b"%d" % newer.version) == newer
+    assert patient.vouched(b"%d" % newer.version) == newer
     assert in_doubt(patient) == 0
 
 
@@ -166,10 +166,10 @@ async def test_a_trusted_copy_keeps_its_trust_while_the_comparison_stores(
     monkeypatch.setattr(patient.copy, "store", slow_store)
     comparing = asyncio.create_task(patient.reconcile())
     await storing.wait()
-    assert patient.board.vouched(b"%d" % held.version) is not None
+    assert patient.vouched(b"%d" % held.version) is not None
     go_on.set()
     await comparing
-    assert patient.board.vouched(b"%d" % (held.version + 3)) is not None
+    assert patient.vouched(b"%d" % (held.version + 3)) is not None
 
 
 async def test_a_grant_does_not_wait_until_a_silent_ledger_shows_the_board_that_it_has_seen(

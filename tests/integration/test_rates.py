@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from scoreboard.configuration.settings import Rate
 from scoreboard.connections.redis import Redis, RedisUnavailable, Script
 from scoreboard.limits import local_rates, rates
-from scoreboard.limits.checks import Check
+from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.local_rates import LocalRates
 from scoreboard.limits.rates import RateLimiter
 from scoreboard.operations.metrics import Metrics
@@ -130,10 +130,10 @@ async def test_the_script_answers_as_the_algorithm_in_memory_does(
                     *(n for each in checks for n in (each.interval_us, each.burst_us)),
                 )
             ]
-            *left, version, malformed = await script_on_clock(
-                [*keys, "no board"], [*numbers, *divmod(clock.now_us, SECOND)]
+            *left, malformed = await script_on_clock(
+                keys, [0, *numbers, *divmod(clock.now_us, SECOND)]
             )
-            assert (version, malformed) == (None, 0)
+            assert malformed == 0
             assert left == [us for checks in asked for us in local.left_us(checks)]
 
 
@@ -229,6 +229,33 @@ async def test_the_requests_of_one_call_are_decided_one_after_the_other(redis_ur
         )
 
     assert [answer.allowed for answer in answers] == [False, True, True, False]
+    assert client.calls == 1
+
+
+async def test_a_field_is_read_beside_for_whoever_wants_it_and_for_nobody_else(
+    redis_url: str,
+) -> None:
+    async with connected(redis_url) as client, redis.asyncio.Redis.from_url(redis_url) as admin:
+        await admin.hset("one", "version", "7")
+        await admin.hset("two", mapping={"version": "8", "size": "9" * 17})
+        limiter = RateLimiter(client, Metrics())
+        await limiter.check([check("warm")])
+        client.calls = 0
+        wanted = [
+            None,
+            HashField("one", "version"),
+            HashField("two", "version"),
+            HashField("one", "version"),
+            HashField("two", "size"),
+            HashField("three", "version"),
+        ]
+        answers = await asyncio.gather(
+            *(limiter.check([check(), check(name="user")], also=field) for field in wanted)
+        )
+
+    seen = [answer.seen and answer.seen.value for answer in answers]
+    assert seen == [None, b"7", b"8", b"7", None, None]
+    assert [answer.allowed for answer in answers] == [True] * 5 + [False]
     assert client.calls == 1
 
 

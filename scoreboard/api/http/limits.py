@@ -22,17 +22,14 @@ from scoreboard.accounts import names
 from scoreboard.api.http.addresses import client_address, networks_of
 from scoreboard.api.http.heads import FOUND
 from scoreboard.api.http.identity import identity_or_none
+from scoreboard.api.http.needs import Needs, needs_of
 from scoreboard.api.http.replies import is_shared
 from scoreboard.api.http.tracing import span_of_call
 from scoreboard.configuration.settings import Rate
 from scoreboard.errors import RateLimited
-from scoreboard.limits.checks import Allowance, Check, check_of, tightest
-from scoreboard.model import Board
+from scoreboard.limits.checks import Allowance, Check, Seen, check_of, tightest
 from scoreboard.parts import PARTS
 
-# Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
-# orchestrator believe that the instance is dead.
-_OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
 _REDIS: Final = {"db.system.name": "redis"}
 
@@ -46,7 +43,9 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     is prepared.
     """
     with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        allowance = await request.app[PARTS].limiter.check(_of_caller(request))
+        needs = needs_of(request)
+        checks = _of_caller(request, needs)
+        allowance = await request.app[PARTS].limiter.check(checks, also=needs.also)
         request[_ALLOWANCE] = allowance
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
@@ -66,12 +65,12 @@ async def write_limits(request: web.Request, response: web.StreamResponse) -> No
         response.headers.update(allowance.headers())
 
 
-def board_seen(request: web.Request) -> Board | None:
-    """The board that Redis held when this request was counted, if that is known: at least as new as
-    any that was stored before the request came.
+def seen_beside(request: web.Request) -> Seen | None:
+    """What the route wanted to be read beside the limits (`Needs.also`), as Redis had it when this
+    request was counted; None while Redis is away.
     """
     allowance = request.get(_ALLOWANCE)
-    return None if allowance is None else allowance.board
+    return None if allowance is None else allowance.seen
 
 
 # What the body tells; for handlers, once they have read it
@@ -147,9 +146,9 @@ def _one_spelling(login: str) -> str:
 # Checks
 
 
-def _of_caller(request: web.Request) -> tuple[Check, ...]:
+def _of_caller(request: web.Request, needs: Needs) -> tuple[Check, ...]:
     settings = request.app[PARTS].settings
-    if request.path in _OPERATIONS:
+    if needs.limit == "operations":
         return _of_address(request, "operations", settings.rate_limit_per_ip)
     if (user := identity_or_none(request)) is None:
         return _of_address(request, "ip", settings.rate_limit_per_ip)

@@ -13,14 +13,10 @@ from typing import Final
 
 from aiohttp import web
 
+from scoreboard.api.http.needs import Needs, add_route, needs_of, paths_for_other_sites
 from scoreboard.parts import PARTS
 
-_PUBLIC: Final = frozenset(
-    {"/api/leaderboard", "/api/leaderboard/stream", "/api/scoreboard/stream", "/api/actions"}
-)
 _ANY: Final = "*"
-# HEAD too: a cache that renews what it holds by it would forget whose answer that is.
-_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # What the JavaScript client sends and reads beyond what every page may; and what other clients of
 # streams send: the last two, which nobody here reads. A browser that hears no to one of them sends
 # nothing at all, and the client that has seen an event would never come back.
@@ -40,9 +36,8 @@ def allow_origins(app: web.Application) -> None:
     if not allowed:
         return
     origins = _Origins(allowed)
-    paths = {route.resource.canonical for route in app.router.routes() if route.resource}
-    for path in sorted(paths & _PUBLIC):
-        app.router.add_options(path, origins.preflight)
+    for path in paths_for_other_sites(app):
+        add_route(app, "OPTIONS", path, origins.preflight, Needs(other_sites=True))
     app.on_response_prepare.append(origins.write)
 
 
@@ -58,7 +53,7 @@ class _Origins:
 
     async def write(self, request: web.Request, response: web.StreamResponse) -> None:
         """Say on an answer who may read it, refusals included (an `on_response_prepare` signal)."""
-        if request.path not in _PUBLIC or request.method not in _METHODS:
+        if not needs_of(request).other_sites:
             return
         if _ANY in self._allowed:
             response.headers["Access-Control-Allow-Origin"] = _ANY

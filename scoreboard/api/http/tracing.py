@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
+from scoreboard.api.http.needs import needs_of
 from scoreboard.operations.tracing import OFF, Attributes, Span, is_valid
 from scoreboard.parts import PARTS
 
@@ -16,14 +17,12 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 _TRACE: Final = web.RequestKey("trace", str)
 _HEADER: Final = istr("traceparent")
 _NOT_RECORDED: Final = OFF.span("", None)
-# Probes would fill the store, and a stream's span would end when its client leaves.
-_UNTRACED: Final = ("/healthz", "/readyz", "/metrics", "/stream")
 
 
 @web.middleware
 async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Record the request, if it is to be. Without a collector the application does without this."""
-    if request.path.endswith(_UNTRACED):
+    if not needs_of(request).traced:
         return await handler(request)
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unmatched"
