@@ -32,7 +32,7 @@ from scoreboard.console.failure import CommandFailed
 from scoreboard.console.reports import report_failure, wanted
 from scoreboard.console.terminal import note
 from scoreboard.embedded import EmbeddedServerError
-from scoreboard.errors import ScoreboardError
+from scoreboard.errors import InvalidPayload, ScoreboardError
 from scoreboard.operations import logs
 from scoreboard.processes import streams
 
@@ -71,8 +71,8 @@ def run(argv: Sequence[str]) -> int:
         report_failure(str(failure), _code(failure), as_json=as_json)
         return 1
     except ScoreboardError as refusal:
-        details = refusal.details if as_json else {}
-        report_failure(explain(refusal), refusal.code, as_json=as_json, **details)
+        errors = {"errors": refusal.errors} if isinstance(refusal, InvalidPayload) else {}
+        report_failure(explain(refusal), refusal.code, as_json=as_json, **errors)
         return 1
     except SettingsError as mistake:
         report_failure(str(mistake), "invalid_settings", as_json=as_json)
@@ -139,6 +139,6 @@ def _declare() -> tuple[Parser, Commands]:
 
 def explain(refusal: ScoreboardError) -> str:
     """Put a refusal's message and what it says of each field into one line."""
-    errors = refusal.details.get("errors", {})
+    errors = refusal.errors if isinstance(refusal, InvalidPayload) else {}
     fields = [f"{field}: {' '.join(map(str, problems))}" for field, problems in errors.items()]
     return " ".join(fields) or refusal.message

@@ -1,6 +1,6 @@
 """Every refusal and failure that a client can meet, each with its status, machine code and message.
 
-A handler raises one of these; `api.http.middleware` turns it into the one error envelope. Its
+A handler raises one of these; `api.http.refusals` writes it as the one error envelope. Its
 `message` is written for the person who reads it and says what to do; its `code` is for programs and
 never changes.
 """
@@ -11,31 +11,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-from scoreboard.timestamps import timestamp
-
 
 class ScoreboardError(Exception):
-    """What every error of ours has in common.
-
-    `details` are further members of the JSON answer, `headers` further HTTP headers.
-    """
+    """What every error of ours has in common."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     # Whether the connection ends with the answer: a body may follow, or what nobody can read.
     closes: ClassVar[bool] = False
+    retry_after_seconds: ClassVar[int | None] = None
     message: str = "Something went wrong on our side. It has been logged; try again later."
 
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        details: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+    def __init__(self, message: str | None = None) -> None:
         self.message = message or type(self).message
-        self.details: dict[str, Any] = dict(details or {})
-        self.headers: dict[str, str] = dict(headers or {})
         super().__init__(self.message)
 
 
@@ -50,7 +38,8 @@ class InvalidPayload(ScoreboardError):
     message = "The request body is not valid; see errors."
 
     def __init__(self, errors: Mapping[str, Any], message: str | None = None) -> None:
-        super().__init__(message, details={"errors": dict(errors)})
+        super().__init__(message)
+        self.errors = dict(errors)
 
 
 class MalformedBody(ScoreboardError):
@@ -94,15 +83,8 @@ class AlreadyGranted(ScoreboardError):
     message = "This action was already granted to you; it counts once."
 
     def __init__(self, action_id: str, points: int, granted_at: datetime) -> None:
-        super().__init__(
-            details={
-                "grant": {
-                    "actionId": action_id,
-                    "points": points,
-                    "grantedAt": timestamp(granted_at),
-                }
-            }
-        )
+        super().__init__()
+        self.action_id, self.points, self.granted_at = action_id, points, granted_at
 
 
 class ScoreOutOfRange(ScoreboardError):
@@ -117,9 +99,7 @@ class ScoreOutOfRange(ScoreboardError):
 
 
 class BadCredentials(ScoreboardError):
-    """Unknown user, wrong password, or one guess too many: the same answer for all, so that none of
-    them can be told.
-    """
+    """Unknown user, wrong password, one guess too many: nobody is told which of them it was."""
 
     status = 401
     code = "bad_credentials"
@@ -142,9 +122,6 @@ class NotAuthorized(ScoreboardError):
     status = 403
     code = "not_authorized"
     message = "Send an access token: Authorization: Bearer <token>. POST /api/auth/login gives one."
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message, headers={"WWW-Authenticate": 'Bearer realm="scoreboard"'})
 
 
 class InvalidToken(NotAuthorized):
@@ -186,11 +163,15 @@ class NotFound(ScoreboardError):
 
 
 class MethodNotAllowed(ScoreboardError):
-    """The path exists, with other methods."""
+    """The path exists, with other methods; `allowed` names them, with commas between them."""
 
     status = 405
     code = "method_not_allowed"
     message = "This path does not take that method; see the Allow header."
+
+    def __init__(self, allowed: str = "") -> None:
+        super().__init__(f"This path takes {allowed}." if allowed else None)
+        self.allowed = allowed
 
 
 class BodyTooSlow(ScoreboardError):
@@ -234,11 +215,6 @@ class UnsupportedMediaType(ScoreboardError):
     code = "unsupported_media_type"
     message = "Send the body as JSON, with Content-Type: application/json."
 
-    def __init__(self) -> None:
-        # What is taken instead (RFC 9110, 15.5.16).
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
-        super().__init__(headers=headers)
-
 
 class UnsupportedEncoding(UnsupportedMediaType):
     """The body is packed in a way that is not known here, or more than once."""
@@ -264,7 +240,8 @@ class RangeNotSatisfiable(ScoreboardError):
     message = "The file ends before that range; Content-Range has its length."
 
     def __init__(self, length_bytes: int) -> None:
-        super().__init__(headers={"Content-Range": f"bytes */{length_bytes}"})
+        super().__init__()
+        self.length_bytes = length_bytes
 
 
 class RateLimited(ScoreboardError):
@@ -272,20 +249,17 @@ class RateLimited(ScoreboardError):
 
     status = 429
     code = "rate_limited"
+    retry_after_seconds = 1  # unless the limit gives a longer time
     message = "Too many requests. Try again after the time that Retry-After gives."
 
 
 class TooManyStreams(ScoreboardError):
-    """An address or a user holds as many open streams as it may; a new one is refused, none is
-    evicted.
-    """
+    """An address or a user holds as many streams as it may; the new one is refused, none ended."""
 
     status = 429
     code = "too_many_streams"
+    retry_after_seconds = 10
     message = "Too many open streams. Close one, or poll GET /api/leaderboard."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Retry-After": "10"})
 
 
 # 503: a part is away; try again
@@ -297,10 +271,7 @@ class Unavailable(ScoreboardError):
     status = 503
     code = "unavailable"
     message = "The service cannot answer just now. Try again shortly."
-    retry_after_seconds: ClassVar[int] = 1
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message, headers={"Retry-After": str(self.retry_after_seconds)})
+    retry_after_seconds = 1
 
 
 class LedgerUnavailable(Unavailable):

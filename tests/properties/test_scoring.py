@@ -160,7 +160,7 @@ class Game:
         self.compare_settlement(settlement, changed=self.model.version > version)
         for (_, action), verdict in settlement.verdicts.items():
             if isinstance(verdict, AlreadyGranted):
-                assert verdict.details["grant"]["actionId"] == action
+                assert verdict.action_id == action
 
     def compare_settlement(self, settlement: Settlement, *, changed: bool) -> None:
         if not changed:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from scoreboard.api.http.encodings import encoding_of, unpacked
+from scoreboard.api.http.refusals import headers_of
 from scoreboard.errors import BodyTooLarge, MalformedBody, UnsupportedEncoding
 from tests.properties.strategies import examples
 
@@ -54,7 +55,7 @@ def test_a_body_without_one_is_not_packed() -> None:
 def test_any_other_is_refused_with_those_that_are_known(lines: list[str]) -> None:
     with pytest.raises(UnsupportedEncoding) as refused:
         named(*lines)
-    assert refused.value.headers["Accept-Encoding"] == "gzip, deflate"
+    assert headers_of(refused.value)["Accept-Encoding"] == "gzip, deflate"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ _ERRORS_OF_BODIES: Final[_Errors] = (
 )
 # The limiter stands before every route, and is itself a queue that can be full or closed.
 _ERRORS_OF_ALL: Final[_Errors] = (
-    errors.RateLimited(headers={"Retry-After": "1"}),
+    errors.RateLimited,
     errors.Overloaded,
     errors.ShuttingDown,
     ScoreboardError,

@@ -18,7 +18,8 @@ from marshmallow import Schema
 from scoreboard import __version__, errors
 from scoreboard.api.docs.descriptions import Answer, Operation, example_of, operation_of
 from scoreboard.api.docs.headers import HEADERS, HEADERS_OF_ALL, PARAMETERS
-from scoreboard.api.http.replies import JSON, refusal
+from scoreboard.api.http.refusals import headers_of, refusal
+from scoreboard.api.http.replies import JSON
 from scoreboard.api.schemas.errors import ErrorSchema
 from scoreboard.errors import ScoreboardError
 
@@ -192,7 +193,9 @@ def _refusal(together: Collection[ScoreboardError]) -> dict[str, Any]:
     codes = {"type": "string", "enum": [error.code for error in together]}
     return {
         "description": "\n".join(f"- `{error.code}`: {_text(error.message)}" for error in together),
-        "headers": _named(*HEADERS_OF_ALL, *(name for error in together for name in error.headers)),
+        "headers": _named(
+            *HEADERS_OF_ALL, *(name for error in together for name in headers_of(error))
+        ),
         "content": {
             JSON: {
                 "schema": {"allOf": ["Error", {"properties": {"code": codes}}]},

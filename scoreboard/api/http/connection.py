@@ -22,7 +22,8 @@ from scoreboard.api.http.addresses import peer_networks
 from scoreboard.api.http.admission import Admission, connections_max
 from scoreboard.api.http.heads import QUEUE_MAX, Parser, settled
 from scoreboard.api.http.middleware import HEADERS_OF_DATA
-from scoreboard.api.http.replies import BODY_MAX_BYTES, refusal
+from scoreboard.api.http.refusals import refusal
+from scoreboard.api.http.replies import BODY_MAX_BYTES
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations.metrics import Metrics
 from scoreboard.parts import PARTS

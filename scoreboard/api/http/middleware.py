@@ -17,7 +17,8 @@ from multidict import istr
 from scoreboard.api.http.addresses import is_direct
 from scoreboard.api.http.heads import WAITS_FOR_CONTINUE
 from scoreboard.api.http.identity import known_user
-from scoreboard.api.http.replies import CACHE_CONTROL, is_shared, refusal
+from scoreboard.api.http.refusals import refusal
+from scoreboard.api.http.replies import CACHE_CONTROL, is_shared
 from scoreboard.api.http.tracing import REQUEST_ID, traceparent
 from scoreboard.errors import (
     BodyTooLarge,
@@ -55,7 +56,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, and count how it ended; at level debug also log it."""
     started = time.perf_counter()
     request[REQUEST_ID] = _request_id(request)
-    subject = SUBJECT.set(partial(_facts, request))
+    SUBJECT.set(partial(_facts, request))  # for this request: aiohttp gives each a task of its own
     status = 499  # nginx's word for a client that left before the answer
     try:
         response = await handler(request)
@@ -63,7 +64,6 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
     finally:
         _count(request, status, time.perf_counter() - started)
-        SUBJECT.reset(subject)  # the connection's task goes on, and would keep the request
 
 
 @web.middleware
@@ -74,8 +74,6 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except ScoreboardError as error:
         return _answer(request, error)
     except web.HTTPException as error:
-        if error.status < 400:
-            raise
         return _answer(request, _from_aiohttp(error))
     except ConnectionResetError as error:
         # The client has left, which aiohttp is about to tell us by a cancellation. An error that
@@ -137,8 +135,7 @@ def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
     if isinstance(error, web.HTTPNotFound):
         return NotFound()
     if isinstance(error, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(error.allowed_methods))
-        return MethodNotAllowed(f"This path takes {allowed}.", headers={"Allow": allowed})
+        return MethodNotAllowed(", ".join(sorted(error.allowed_methods)))
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return BodyTooLarge()
     return MalformedBody(error.reason) if error.status < 500 else ScoreboardError()

@@ -21,7 +21,6 @@ from scoreboard.errors import (
     InvalidPayload,
     MalformedBody,
     MalformedRequest,
-    ScoreboardError,
     UnsupportedMediaType,
 )
 
@@ -110,15 +109,6 @@ def reply(
     return web.Response(
         body=orjson.dumps(document), status=status, content_type=JSON, headers=headers
     )
-
-
-def refusal(error: ScoreboardError) -> web.Response:
-    """Answer with the one error envelope."""
-    document = {"success": False, "message": error.message, "code": error.code, **error.details}
-    response = reply(document, status=error.status, headers=error.headers)
-    if error.closes:
-        response.force_close()
-    return response
 
 
 def is_shared(headers: Mapping[str, str]) -> bool:
