@@ -12,9 +12,8 @@ import asyncio
 import contextlib
 import gc
 import resource
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -34,6 +33,7 @@ from scoreboard.errors import LedgerUnavailable
 from scoreboard.fitness import statements as fitness
 from scoreboard.operations.endings import ending_signals
 from scoreboard.parts import PARTS, Parts
+from scoreboard.processes.lifeline import Lifeline
 
 log = structlog.get_logger("scoreboard.app")
 
@@ -62,29 +62,15 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
-Attend = Callable[[Sequence[socket.socket]], None]
-
-
-class Supervisor(Protocol):
-    """Who hands this process its sockets, where several have one port (`processes.lifeline`)."""
-
-    async def serve(self, attend: Attend, becomes_ready: Callable[[], Awaitable[None]]) -> None:
-        """Tell it that we are up, and then that we are ready; attend the sockets that it hands us,
-        until cancelled.
-        """
-
-    def leave(self) -> None:
-        """Tell it that we let nobody in any more."""
-
-
 async def serve(
     settings: Settings,
-    on_listening: Callable[[str], None] = lambda _: None,
+    on_listening: Callable[[str], None],
     *,
-    supervisor: Supervisor | None = None,
+    supervisor: Lifeline | None = None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or the end of the terminal; then end in order. Raises OSError
-    when somebody else has the port.
+    """Serve until SIGTERM, SIGINT or the end of the terminal; then end in order. `on_listening` is
+    told the address. Where several processes have one port, `supervisor` hands us its sockets.
+    Raises OSError when somebody else has the port.
     """
     stop = asyncio.Event()
     for number in ending_signals():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from scoreboard.operations.tracing import Attributes, Kind
+from scoreboard.operations.tracing import Attributes, Kind, Span
 
 
-class FakeSpan:
+class FakeSpan(Span):
     """A span that can be looked at."""
 
     def __init__(self, name: str, parent: str | None, kind: Kind, attributes: Attributes) -> None:
@@ -16,14 +16,11 @@ class FakeSpan:
         self.parent = parent
         self.kind = kind
         self.attributes: dict[str, Any] = dict(attributes)
-        self.trace = f"{(parent or '')[:36]}{id(self):016x}-01"
+        super().__init__(f"{(parent or '')[:36]}{id(self):016x}-01")
         self.failed = self.ended = False
 
     def note(self, attributes: Attributes) -> None:
         self.attributes |= attributes
-
-    def event(self, name: str) -> None:
-        pass
 
     def fail(self, reason: str) -> None:
         self.failed = True

@@ -10,7 +10,7 @@ from aiohttp import web
 from scoreboard.accounts.families import TokenPair
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.addresses import client_path
-from scoreboard.api.http.identity import own_identity
+from scoreboard.api.http.identity import identity
 from scoreboard.api.http.limits import (
     limit_guesses,
     limit_log_in,
@@ -128,7 +128,7 @@ async def log_out_everywhere(request: web.Request) -> web.Response:
     """End every log-in of the bearer of the token, this one too, and all access tokens that are
     out. It takes no body.
     """
-    await request.app[PARTS].accounts.log_out_everywhere(own_identity(request).user_id)
+    await request.app[PARTS].accounts.log_out_everywhere(identity(request, ours=True).user_id)
     return reply({"success": True, "message": "Logged out everywhere"})
 
 
@@ -145,7 +145,7 @@ async def change_password(request: web.Request) -> web.Response:
     """Exchange the password for another one. Every log-in and every access token from before ends;
     the answer has the tokens to go on with.
     """
-    user = own_identity(request)
+    user = identity(request, ours=True)
     body = await read_json(request, _PASSWORD_CHANGE)
     await limit_guesses(request, user.user_id)
     tokens = await request.app[PARTS].accounts.change_password(

@@ -15,7 +15,7 @@ from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.docs.events import EVENTS, stream_answer
 from scoreboard.api.http.addresses import client_networks
 from scoreboard.api.http.etags import is_known
-from scoreboard.api.http.identity import reader
+from scoreboard.api.http.identity import identity
 from scoreboard.api.http.limits import seen_beside
 from scoreboard.api.http.prepared import Prepared
 from scoreboard.api.schemas.leaderboard import LeaderboardSchema
@@ -54,7 +54,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     An answer with the field `Age` could not be confirmed: so many seconds ago it was the newest
     board for certain. No cache keeps it.
     """
-    reader(request)
+    _reader(request)
     boards, seen = request.app[PARTS].board, seen_beside(request)
     board = None if seen is None else boards.vouched(seen.value, seen.generation)
     age_seconds = None
@@ -78,7 +78,7 @@ async def read(request: web.Request) -> web.StreamResponse:
 )
 async def stream(request: web.Request) -> web.StreamResponse:
     """`connected`, the board as it is, then each newer one."""
-    user = reader(request)
+    user = _reader(request)
     parts = request.app[PARTS]
     if len(parts.streams) >= parts.settings.subscribers_max:
         parts.metrics.streams_refused.labels("instance").inc()
@@ -91,6 +91,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
         return await (_open(request) if user is None else _open_to(user, request))
     finally:
         parts.streams.leave(networks)
+
+
+def _reader(request: web.Request) -> Identity | None:
+    """The user, if reading needs a token. Raises as `identity`."""
+    return identity(request) if request.app[PARTS].settings.require_token_to_read else None
 
 
 async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:

@@ -15,13 +15,19 @@ _KEYS_MAX: Final = 100_000
 class LocalRates:
     """The same algorithm as the script's (`rates`), for one instance.
 
-    Of more keys than `keys_max` the least recently seen is forgotten first. A refusal is seen as
-    well: who is refused and keeps asking is not forgotten, and begins no new quota.
+    Of more keys than `keys_max` the least recently seen is forgotten first, and `on_forget` told if
+    that lost anything. A refusal is seen as well: a client that is refused and keeps asking is not
+    forgotten, and begins no new quota.
     """
 
     def __init__(
-        self, keys_max: int = _KEYS_MAX, *, on_forget: Callable[[], None] = lambda: None
+        self,
+        on_forget: Callable[[], None],
+        *,
+        keys_max: int = _KEYS_MAX,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        self._clock_ns = clock_ns
         self._arrivals: OrderedDict[str, int] = OrderedDict()
         self._keys_max = keys_max
         self._on_forget = on_forget
@@ -34,7 +40,7 @@ class LocalRates:
         """Count one request against all of its checks, or against none when one refuses. Returns
         what is left of each burst, in microseconds, as the script does.
         """
-        now = time.monotonic_ns() // 1000
+        now = self._clock_ns() // 1000
         arrivals = [self._present(check, now) + check.interval_us for check in checks]
         left = [
             check.burst_us - (arrival - now)

@@ -97,7 +97,7 @@ class RateLimiter:
         self._redis = redis
         self._script = redis.script(_GCRA, repeatable=False)  # it would charge twice
         self._refusals = StandingRefusals()
-        self._local = LocalRates(on_forget=metrics.limit_keys_forgotten.inc)
+        self._local = LocalRates(metrics.limit_keys_forgotten.inc)
         self._metrics = metrics
         self._requests: Coalescer[_Request, Allowance] = Coalescer(
             self._ask,

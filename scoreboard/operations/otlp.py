@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from scoreboard import __version__
 from scoreboard.operations.metrics import Metrics
-from scoreboard.operations.tracing import Attributes, Kind
+from scoreboard.operations.tracing import Attributes, Kind, Span
 
 log = structlog.get_logger("scoreboard.tracing")
 
@@ -46,15 +46,15 @@ _KINDS: Final[dict[Kind, api.SpanKind]] = {
 }
 
 
-class OtlpSpan:
-    """A span of OpenTelemetry's."""
+class OtlpSpan(Span):
+    """A span that OpenTelemetry records."""
 
-    __slots__ = ("_span", "trace")
+    __slots__ = ("_span",)
 
     def __init__(self, span: api.Span) -> None:
         self._span = span
         context = span.get_span_context()
-        self.trace = f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+        super().__init__(f"00-{context.trace_id:032x}-{context.span_id:016x}-01")
 
     def note(self, attributes: Attributes) -> None:
         """Say more about it."""

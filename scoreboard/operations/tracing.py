@@ -21,44 +21,6 @@ _VALID: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-
 _NOTHING: Final[Attributes] = {}
 
 
-class RecordedSpan(Protocol):
-    """What `operations.otlp` makes of a span."""
-
-    @property
-    def trace(self) -> str:
-        """Its traceparent."""
-
-    def note(self, attributes: Attributes) -> None:
-        """Say more about it."""
-
-    def event(self, name: str) -> None:
-        """Mark this moment."""
-
-    def fail(self, reason: str) -> None:
-        """Mark it as failed."""
-
-    def end(self) -> None:
-        """It is over."""
-
-
-class Recorder(Protocol):
-    """Makes spans and sends them."""
-
-    def span(
-        self,
-        name: str,
-        parent: str | None,
-        kind: Kind,
-        links: Iterable[str],
-        attributes: Attributes,
-        began: float | None,
-    ) -> RecordedSpan:
-        """Begin a span; without a parent it is the first of its trace."""
-
-    async def close(self) -> None:
-        """Send what was recorded, but do not wait long."""
-
-
 def is_valid(trace: str) -> bool:
     """Whether this is a traceparent."""
     return _VALID.fullmatch(trace) is not None
@@ -75,33 +37,26 @@ def trace_id(trace: str) -> str:
 
 
 class Span:
-    """A stretch of a trace. One that is not recorded only hands on the trace that it was given."""
+    """A stretch of a trace. This one is not recorded: it only hands on the trace that it was given.
+    Those of `operations.otlp` are recorded.
+    """
 
-    __slots__ = ("_recorded", "trace")
+    __slots__ = ("trace",)
 
-    def __init__(self, trace: str | None, recorded: RecordedSpan | None = None) -> None:
-        self.trace = trace if recorded is None else recorded.trace
-        self._recorded = recorded
+    def __init__(self, trace: str | None) -> None:
+        self.trace = trace  # its traceparent
 
     def note(self, attributes: Attributes) -> None:
         """Say more about it."""
-        if self._recorded is not None:
-            self._recorded.note(attributes)
 
     def event(self, name: str) -> None:
         """Mark this moment."""
-        if self._recorded is not None:
-            self._recorded.event(name)
 
     def fail(self, reason: str) -> None:
         """Mark it as failed."""
-        if self._recorded is not None:
-            self._recorded.fail(reason)
 
     def end(self) -> None:
         """It is over."""
-        if self._recorded is not None:
-            self._recorded.end()
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +67,24 @@ class Span:
         if error is not None:
             self.fail(type(error).__name__)  # not its text: that may quote what nobody should read
         self.end()
+
+
+class Recorder(Protocol):
+    """Makes spans that are recorded, and sends them."""
+
+    def span(
+        self,
+        name: str,
+        parent: str | None,
+        kind: Kind,
+        links: Iterable[str],
+        attributes: Attributes,
+        began: float | None,
+    ) -> Span:
+        """Begin a span; without a parent it is the first of its trace."""
+
+    async def close(self) -> None:
+        """Send what was recorded, but do not wait long."""
 
 
 class Tracing:
@@ -134,7 +107,7 @@ class Tracing:
             return Span(given)
         if not is_sampled(given) and (given or random.random() >= self._sample_ratio):  # noqa: S311
             return Span(given)
-        return Span(given, self._recorder.span(name, given, "server", (), attributes, None))
+        return self._recorder.span(name, given, "server", (), attributes, None)
 
     def span(
         self,
@@ -151,7 +124,7 @@ class Tracing:
         """
         if self._recorder is None or not is_sampled(parent):
             return Span(parent)
-        return Span(parent, self._recorder.span(name, parent, kind, links, attributes, began))
+        return self._recorder.span(name, parent, kind, links, attributes, began)
 
     async def close(self) -> None:
         """Send what was recorded, but do not wait long."""

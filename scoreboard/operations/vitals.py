@@ -15,35 +15,17 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 from scoreboard import __version__
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.redis import Redis
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 
 _LOOK_SECONDS: Final = 1.0
 _FILES: Final = "/proc/self/fd"
 _MEMORY: Final = "/proc/self/statm"
-
-
-class Pool(Protocol):
-    """Connections that are lent."""
-
-    @property
-    def in_use(self) -> int:
-        """How many carry something, right now."""
-
-    @property
-    def idle(self) -> int:
-        """How many carry nothing, right now."""
-
-
-class WaitedForPool(Pool, Protocol):
-    """One whose callers wait when all are lent."""
-
-    @property
-    def waiting(self) -> int:
-        """How many wait, right now."""
 
 
 class Vitals:
@@ -55,8 +37,8 @@ class Vitals:
         *,
         instance: str,
         role: str,
-        postgres: Mapping[str, WaitedForPool],
-        redis: Pool,
+        postgres: Mapping[str, Postgres],
+        redis: Redis,
     ) -> None:
         self._metrics = metrics
         self._postgres = postgres

@@ -161,7 +161,7 @@ ACCOUNTS: Final = (
     Guard(
         "another issuer does not manage accounts",
         "scoreboard/api/http/identity.py",
-        "    if found.foreign:\n",
+        "    if ours and found.foreign:\n",
         "    if False:\n",
         f"{TOKENS}::test_another_issuer_speaks_for_a_user_and_does_not_manage_the_account",
     ),

@@ -115,26 +115,23 @@ def steps() -> st.SearchStrategy[list[tuple[int, Requests]]]:
 async def test_the_script_answers_as_the_algorithm_in_memory_does(
     script_on_clock: Script, limits: list[Rate], steps: list[tuple[int, Requests]]
 ) -> None:
-    clock, local, prefix = Clock(), LocalRates(), next(_numbers)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(local_rates, "time", clock)
-        for pause, requests in steps:
-            clock.now_us += pause
-            asked = [[Check("ip", f"{prefix}:{k}", limits[k]) for k in keys] for keys in requests]
-            keys = [each.redis_key for checks in asked for each in checks]
-            numbers = [
-                number
-                for checks in asked
-                for number in (
-                    len(checks),
-                    *(n for each in checks for n in (each.interval_us, each.burst_us)),
-                )
-            ]
-            *left, malformed = await script_on_clock(
-                keys, [0, *numbers, *divmod(clock.now_us, SECOND)]
+    clock, prefix = Clock(), next(_numbers)
+    local = LocalRates(lambda: None, clock_ns=clock.monotonic_ns)
+    for pause, requests in steps:
+        clock.now_us += pause
+        asked = [[Check("ip", f"{prefix}:{k}", limits[k]) for k in keys] for keys in requests]
+        keys = [each.redis_key for checks in asked for each in checks]
+        numbers = [
+            number
+            for checks in asked
+            for number in (
+                len(checks),
+                *(n for each in checks for n in (each.interval_us, each.burst_us)),
             )
-            assert malformed == 0
-            assert left == [us for checks in asked for us in local.left_us(checks)]
+        ]
+        *left, malformed = await script_on_clock(keys, [0, *numbers, *divmod(clock.now_us, SECOND)])
+        assert malformed == 0
+        assert left == [us for checks in asked for us in local.left_us(checks)]
 
 
 async def test_what_redis_keeps_of_a_limit_ends_by_itself(redis_url: str) -> None:

@@ -18,7 +18,7 @@ from structlog.typing import EventDict
 
 from scoreboard.model import MAIN
 from scoreboard.operations.otlp import OtlpRecorder, OtlpSpan
-from scoreboard.operations.tracing import RecordedSpan
+from scoreboard.operations.tracing import Span
 from scoreboard.parts import PARTS
 from tests.collector import Collector, collecting
 from tests.eventually import eventually
@@ -120,7 +120,7 @@ async def test_a_submission_that_cannot_be_traced_is_granted_as_ever(
     add_actions(database_url, {"run": 50})
     record = OtlpRecorder.span
 
-    def fail(recorder: OtlpRecorder, name: str, *about: Any) -> RecordedSpan:
+    def fail(recorder: OtlpRecorder, name: str, *about: Any) -> Span:
         if name == "scoreboard.submission":
             raise RuntimeError("a defect")
         return record(recorder, name, *about)
@@ -139,7 +139,7 @@ async def test_a_defect_right_behind_the_commit_takes_nobody_the_answer_or_the_b
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
     record, end = OtlpRecorder.span, OtlpSpan.end
-    marked: list[RecordedSpan] = []
+    marked: list[Span] = []
 
     def fail(*_: object) -> None:
         raise RuntimeError("a defect")

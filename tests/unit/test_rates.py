@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreboard.configuration.settings import Rate
-from scoreboard.limits import local_rates
 from scoreboard.limits.checks import Allowance, Check
 from scoreboard.limits.local_rates import LocalRates
 from tests.properties.strategies import examples
@@ -29,10 +28,18 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(local_rates, "time", SimpleNamespace(monotonic_ns=clock.monotonic_ns))
-    return clock
+def clock() -> Clock:
+    return Clock()
+
+
+def nobody() -> None:
+    """Is told what was forgotten."""
+
+
+def rates_on(
+    clock: Clock, on_forget: Callable[[], None] = nobody, *, keys_max: int = 1000
+) -> LocalRates:
+    return LocalRates(on_forget, keys_max=keys_max, clock_ns=clock.monotonic_ns)
 
 
 def check(count: int = 5, seconds: int = 60, key: str = "somebody", name: str = "ip") -> Check:
@@ -45,7 +52,7 @@ def ask(local: LocalRates, question: Check) -> Allowance:
 
 
 def test_the_whole_quota_may_be_used_at_once_and_not_one_more(clock: Clock) -> None:
-    local = LocalRates()
+    local = rates_on(clock)
 
     answers = [ask(local, check(count=5)) for _ in range(6)]
 
@@ -54,7 +61,7 @@ def test_the_whole_quota_may_be_used_at_once_and_not_one_more(clock: Clock) -> N
 
 
 def test_after_the_time_that_is_given_one_more_passes_and_only_one(clock: Clock) -> None:
-    local = LocalRates()
+    local = rates_on(clock)
     for _ in range(5):
         ask(local, check())
     refused = ask(local, check())
@@ -68,7 +75,7 @@ def test_after_the_time_that_is_given_one_more_passes_and_only_one(clock: Clock)
 
 def test_a_refused_request_uses_nothing_up(clock: Clock) -> None:
     """Else a client that keeps asking would never get in again."""
-    local = LocalRates()
+    local = rates_on(clock)
     for _ in range(100):
         ask(local, check())
 
@@ -78,7 +85,7 @@ def test_a_refused_request_uses_nothing_up(clock: Clock) -> None:
 
 
 def test_each_name_and_key_counts_for_itself(clock: Clock) -> None:
-    local = LocalRates()
+    local = rates_on(clock)
 
     assert ask(local, check(count=1)).allowed
     assert not ask(local, check(count=1)).allowed
@@ -91,7 +98,7 @@ def test_each_name_and_key_counts_for_itself(clock: Clock) -> None:
 def test_no_span_of_time_sees_more_than_the_rate_and_one_quota(
     clock: Clock, rate: Rate, pauses: list[int]
 ) -> None:
-    local, question = LocalRates(), Check("ip", "somebody", rate)
+    local, question = rates_on(clock), Check("ip", "somebody", rate)
     passed: list[int] = []
 
     for pause in pauses:
@@ -105,7 +112,7 @@ def test_no_span_of_time_sees_more_than_the_rate_and_one_quota(
 
 
 def test_a_request_that_one_check_refuses_uses_up_nothing_of_the_others(clock: Clock) -> None:
-    local = LocalRates()
+    local = rates_on(clock)
     address, user = check(count=3), check(count=1, name="user")
 
     refused = [min(local.left_us([address, user])) < 0 for _ in range(10)]
@@ -117,7 +124,7 @@ def test_a_request_that_one_check_refuses_uses_up_nothing_of_the_others(clock: C
 def test_the_least_recently_seen_is_forgotten_first(clock: Clock) -> None:
     """A flood of addresses must not cost memory without bound."""
     forgotten: list[int] = []
-    local = LocalRates(keys_max=2, on_forget=lambda: forgotten.append(1))
+    local = rates_on(clock, lambda: forgotten.append(1), keys_max=2)
     for key in ("a", "b", "a", "c"):
         assert ask(local, check(count=2, key=key)).allowed
     assert forgotten == [1]
@@ -128,7 +135,7 @@ def test_the_least_recently_seen_is_forgotten_first(clock: Clock) -> None:
 
 def test_who_is_being_refused_is_not_forgotten(clock: Clock) -> None:
     """Else a flood of others would give whoever keeps asking a new quota again and again."""
-    local = LocalRates(keys_max=10)
+    local = rates_on(clock, keys_max=10)
     passed = 0
     for number in range(100):
         passed += ask(local, check(count=2)).allowed
@@ -138,7 +145,7 @@ def test_who_is_being_refused_is_not_forgotten(clock: Clock) -> None:
 
 
 def test_many_networks_of_one_request_are_bounded_too(clock: Clock) -> None:
-    local = LocalRates(keys_max=10)
+    local = rates_on(clock, keys_max=10)
     for number in range(100):
         local.left_us([check(key=f"{number}/{width}") for width in range(3)])
         assert len(local) <= 10
@@ -146,7 +153,7 @@ def test_many_networks_of_one_request_are_bounded_too(clock: Clock) -> None:
 
 def test_what_is_forgotten_when_it_was_over_is_no_loss(clock: Clock) -> None:
     forgotten: list[int] = []
-    local = LocalRates(keys_max=2, on_forget=lambda: forgotten.append(1))
+    local = rates_on(clock, lambda: forgotten.append(1), keys_max=2)
     for key in ("a", "b", "c"):
         ask(local, check(key=key))
         clock.now_us += 12 * SECOND
@@ -155,7 +162,7 @@ def test_what_is_forgotten_when_it_was_over_is_no_loss(clock: Clock) -> None:
 
 
 def test_the_header_fields_of_an_answer(clock: Clock) -> None:
-    local = LocalRates()
+    local = rates_on(clock)
 
     assert ask(local, check(count=2)).headers() == {
         "RateLimit-Limit": "2",
@@ -174,7 +181,7 @@ def test_the_header_fields_of_an_answer(clock: Clock) -> None:
 
 
 def test_nobody_is_told_to_retry_after_0_seconds(clock: Clock) -> None:
-    local = LocalRates()
+    local = rates_on(clock)
     ask(local, check(count=1, seconds=1))
     clock.now_us += SECOND - 1
 
@@ -183,7 +190,7 @@ def test_nobody_is_told_to_retry_after_0_seconds(clock: Clock) -> None:
 
 @pytest.mark.parametrize("rate", [Rate(3_000_000, 1), Rate(7, 1), Rate(1, 3600), Rate(1000, 60)])
 def test_odd_rates_round_to_microseconds_and_never_to_zero(clock: Clock, rate: Rate) -> None:
-    local, question = LocalRates(), Check("ip", "somebody", rate)
+    local, question = rates_on(clock), Check("ip", "somebody", rate)
 
     assert question.interval_us >= 1
     assert ask(local, question).remaining == rate.count - 1

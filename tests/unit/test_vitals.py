@@ -7,9 +7,12 @@ import errno
 import os
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.redis import Redis
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.vitals import Vitals
 from tests.eventually import eventually
@@ -31,7 +34,13 @@ def metrics() -> Metrics:
 
 
 def vitals_of(metrics: Metrics, **postgres: Pool) -> Vitals:
-    return Vitals(metrics, instance="one", role="api", postgres=postgres, redis=Pool(3, 5))
+    return Vitals(
+        metrics,
+        instance="one",
+        role="api",
+        postgres=cast("dict[str, Postgres]", postgres),
+        redis=cast("Redis", Pool(3, 5)),
+    )
 
 
 def test_who_uses_the_pools_is_shown_by_pool(metrics: Metrics) -> None:

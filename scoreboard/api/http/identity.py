@@ -15,22 +15,15 @@ _VERIFIED: Final[web.RequestKey[Identity | NotAuthorized]] = web.RequestKey("ver
 _SCHEME: Final = "bearer"
 
 
-def identity(request: web.Request) -> Identity:
-    """The user of the bearer token. Raises NotAuthorized and what is one: InvalidToken,
-    ExpiredToken, RevokedToken, UnknownUser.
+def identity(request: web.Request, *, ours: bool = False) -> Identity:
+    """The user of the bearer token. With `ours` only a token that we gave out is taken: others may
+    speak for a user, but not manage the account. Raises NotAuthorized and what is one:
+    InvalidToken, ExpiredToken, RevokedToken, UnknownUser.
     """
     found = _verified(request)
     if isinstance(found, NotAuthorized):
         raise found
-    return found
-
-
-def own_identity(request: web.Request) -> Identity:
-    """The same, of a token that we gave out: others may speak for a user, but not manage the
-    account.
-    """
-    found = identity(request)
-    if found.foreign:
+    if ours and found.foreign:
         raise InvalidToken(
             "This takes a token that was given out here only. POST /api/auth/login gives one."
         )
@@ -49,11 +42,6 @@ def known_user(request: web.Request) -> str | None:
     """The user of the bearer token if it was verified already; asks nothing."""
     found = request.get(_VERIFIED)
     return found.user_id if isinstance(found, Identity) else None
-
-
-def reader(request: web.Request) -> Identity | None:
-    """Check that this client may read. Raises as `identity` when readers need a token."""
-    return identity(request) if request.app[PARTS].settings.require_token_to_read else None
 
 
 def _verified(request: web.Request) -> Identity | NotAuthorized:
