@@ -162,7 +162,7 @@ async def _farewell(parts: Parts) -> None:
 
 
 async def _learn_revocations(parts: Parts) -> None:
-    """Know whose access tokens have ended before the first one is taken. Raises
+    """Learn whose access tokens have ended, before the first one is taken. Raises
     LedgerUnavailable.
     """
     try:
@@ -175,8 +175,8 @@ async def _learn_revocations(parts: Parts) -> None:
 
 
 async def _show_copy(parts: Parts) -> None:
-    """Have the board that lies in Redis to show, until the ledger was asked: it may be busy, or
-    locked, and whoever starts in the place of another one had a board.
+    """Show the board that lies in Redis until the ledger was asked: it may be busy or locked, and
+    an instance that starts in the place of another one must not show less than that one did.
     """
     for board in await parts.board.held():
         parts.hub.offer(board)

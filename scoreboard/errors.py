@@ -68,7 +68,7 @@ class UnknownAction(ScoreboardError):
 
 
 class ActionDisabled(ScoreboardError):
-    """Operators have switched the action off; whoever has it keeps it."""
+    """Operators have switched the action off; users that have it keep it."""
 
     status = 400
     code = "action_disabled"

@@ -94,7 +94,7 @@ class Parts:
         self.lifetime.close(self.redis.close)
 
     def _make_boards(self) -> None:
-        """The board: its truth, its copies, and who is told of it."""
+        """The board: the ledger, its copies, and the ways by which they hear of it."""
         settings, metrics = self.settings, self.metrics
         self.ledger = Ledger(self.writers, self.watch)
         copy = RedisCopy(self.redis, Signatures(settings.secrets, COPY_PURPOSE))

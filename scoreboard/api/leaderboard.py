@@ -99,8 +99,8 @@ def _reader(request: web.Request) -> Identity | None:
 
 
 async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
-    """Open a stream that needs a token: it is the user's, whatever the address, and ends with the
-    token, or when that is revoked.
+    """Open a stream that needs a token: it counts as the user's, from any address, and ends with
+    the token, or when that is revoked.
     """
     parts, holders = request.app[PARTS], [(user.user_id, 1)]
 
@@ -143,7 +143,7 @@ class BoardAnswers:
         self._made: dict[bool, Prepared] = {}
 
     def of(self, board: Board, known: bool) -> Prepared:
-        """The answer to who has this version already, or has not."""
+        """The answer to a client; `known`: it has this version already."""
         if board is not self._board and board != self._board:
             self._board, self._made = board, {}
         made = self._made.get(known)

@@ -23,8 +23,8 @@ _CHECKS_MAX: Final = 20_000  # as many users and networks as are worth 400 bytes
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question: may `key` do one more thing at this rate? Made by `check_of`, because whoever
-    asks once asks again, and working this out takes longer than finding it.
+    """One question: may `key` do one more thing at this rate? Made by `check_of`, because the same
+    client asks again, and to find a check takes less time than to make it.
     """
 
     name: str

@@ -196,7 +196,7 @@ class StreamLimiter:
         released = list(self._released)
         for start in range(0, len(released), _BATCH_MAX):
             batch = tuple(released[start : start + _BATCH_MAX])
-            self._released.difference_update(batch)  # who leaves meanwhile is for the next time
+            self._released.difference_update(batch)  # later ones are for the next time
             taken = False
             try:
                 with contextlib.suppress(Overloaded, ShuttingDown):

@@ -1,6 +1,6 @@
-"""Limits for floods: whoever was refused a moment ago costs as little as an answer can cost.
+"""Limits for floods: a client that was refused a moment ago costs as little as an answer can cost.
 
-A limit that refuses goes on to refuse until the time that it gives. Until then Redis is not asked.
+A limit that refuses goes on refusing until the time that it gives. Until then Redis is not asked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _KEPT_MAX: Final = 10_000  # past that, those refused the longest ago are asked 
 
 
 class StandingRefusals:
-    """The refusals of this process that hold still."""
+    """The refusals of this process that have not ended yet."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -35,7 +35,7 @@ class StandingRefusals:
             self._ends.popitem(last=False)
 
     def of(self, checks: Sequence[Check]) -> Allowance | None:
-        """The refusal that one of these meets now, if that is known without asking."""
+        """The refusal that one of these checks meets now; None where Redis has to be asked."""
         if not self._ends:
             return None
         now = self._clock()

@@ -81,7 +81,7 @@ class OtlpRecorder:
     def __init__(self, endpoint: str, instance: str, role: str, metrics: Metrics) -> None:
         resource = Resource.create(
             {
-                # By role, for what a trace store shows of a span is its service's name and colour.
+                # By role, because a trace store shows of a span its service's name and colour.
                 "service.name": "scoreboard" if role == "all" else f"scoreboard-{role}",
                 "service.version": __version__,
                 "service.instance.id": instance,
@@ -196,7 +196,7 @@ class Outbox(SpanProcessor):
         self._under_way = len(spans)
         try:
             sent = self._exporter.export(spans) is SpanExportResult.SUCCESS
-        except Exception:  # whatever it was: the next ones may do better
+        except Exception:  # of any kind: the next spans may do better
             sent = False
         if self._abandoned:
             return  # they were counted as dropped

@@ -27,7 +27,7 @@ def is_valid(trace: str) -> bool:
 
 
 def is_sampled(trace: str | None) -> TypeGuard[str]:
-    """Whether whoever began this trace wants it recorded: the lowest bit of the flags."""
+    """Whether the caller that began this trace wants it recorded: the lowest bit of the flags."""
     return trace is not None and int(trace[-2:], 16) & 1 == 1
 
 

@@ -1,5 +1,5 @@
 """What cannot be counted where it happens, and is looked at once a second instead: what the process
-uses, how late its loop is, who uses the pools, what of its log was lost.
+uses, how late its loop is, how the pools are used, what of its log was lost.
 
 prometheus_client's own collector of the process would show, of several workers, only the one that
 answers the scrape.

@@ -1,8 +1,8 @@
-"""Who is calling, by address: trusted proxy hops only, and the networks that one customer may hold.
+"""Where a request comes from: trusted proxy hops only, and the networks of one customer.
 
 An IPv4 address is one client. An IPv6 customer is given a network: a phone a /64, a household a
-/56, a company a /48 (RIPE-690, 4.2). Nobody outside can tell which, so an IPv6 address is counted
-under all three (docs/decisions/0019).
+/56, a company a /48 (RIPE-690, 4.2). Nobody outside can tell which of them it is, so an IPv6
+address is counted under all three (docs/decisions/0019).
 
 aiohttp-remotes either trusts any peer or refuses requests without the header, health checks
 included; so the few lines stand here.
@@ -27,7 +27,7 @@ _WITH_PORT: Final = re.compile(r"^(?:\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+):
 # networks at full use within a household's /56, and four households within a /48. A customer who
 # holds a whole /48 gets sixteen clients' limits, not those of its 65,536 networks.
 _WIDTHS: Final = ((64, 1), (56, 4), (48, 16))
-# IPv6 addresses whose last 32 bits are the IPv4 address of who calls: IPv4-compatible (RFC 4291),
+# IPv6 addresses whose last 32 bits are the IPv4 address of the client: IPv4-compatible (RFC 4291),
 # IPv4-translated (RFC 2765) and NAT64 (RFC 6052).
 _ENDS_IN_IPV4: Final = (
     IPv6Network("::/96"),
@@ -130,7 +130,7 @@ def _prefix(address: int, length: int) -> str:
 
 
 def _ipv4_within(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address of a client that is translated or tunnelled: whoever has one has 2^80
+    """The IPv4 address of a client that is translated or tunnelled: a client that has one has 2^80
     addresses of 6to4 (RFC 3056) besides, and some of Teredo (RFC 4380), and is one client with all.
 
     Only for counting. A hop is not trusted for an address that is written into another one.

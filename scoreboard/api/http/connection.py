@@ -37,7 +37,7 @@ HEAD_SECONDS: Final = 15.0
 # How long a client may take nothing of an answer that waits for it; the kernel counts. (Streams
 # have a shorter time of their own, and are counted when it is over.)
 UNREAD_SECONDS: Final = 30.0
-# At the end: whoever came in so short a time ago may have a request on its way, and is waited for.
+# At the end: a client that connected so short a time ago may have a request on its way.
 _NEWCOMER_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.01
 # What the kernel may hold, which it doubles for its own accounts. Of what we do not read yet: a
@@ -57,7 +57,7 @@ class Runner(web.AppRunner):
         return _Server(await super()._make_server(), self.app)
 
     async def cleanup(self) -> None:
-        """End what aiohttp ends, but let those who came in last ask first: it would close them."""
+        """End what aiohttp ends, after the newest clients were heard: it would close them."""
         for site in list(self.sites):
             await site.stop()
         if isinstance(self.server, _Server):
@@ -84,8 +84,8 @@ class _Server(web.Server):
         )
 
     async def hear_newcomers(self) -> None:
-        """Wait for the first request of each who has just come in, for a moment. (To look costs
-        requests nothing; an event would.)
+        """Wait a moment for the first request of each client that has just connected. (To look
+        costs requests nothing; an event would.)
         """
         while any(_is_newcomer(each) for each in self.connections):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
@@ -141,7 +141,7 @@ class _Connection(RequestHandler):
         super().connection_made(transport)
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
-        # It closes whoever is waited for. Once a request was answered, aiohttp moves the time on.
+        # It closes a connection whose time is over. After each answer aiohttp moves the time on.
         self._next_keepalive_close_time = end = self._loop.time() + HEAD_SECONDS
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
         _bound_kernel(transport.get_extra_info("socket"))

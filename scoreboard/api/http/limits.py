@@ -57,8 +57,8 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def write_limits(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the RateLimit fields on every answer that is for this client alone (an
-    `on_response_prepare` signal).
+    """Put the RateLimit fields on each answer that no cache may share (an `on_response_prepare`
+    signal).
     """
     allowance = request.get(_ALLOWANCE)
     if allowance is not None and not is_shared(response.headers):
@@ -84,7 +84,7 @@ async def limit_registration(request: web.Request) -> None:
 
 async def limit_log_in(request: web.Request, login: str) -> None:
     """Count a log-in against its address, and against the name or e-mail address that it gives,
-    from whatever address. Raises RateLimited.
+    which all addresses share. Raises RateLimited.
     """
     settings = request.app[PARTS].settings
     by_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
@@ -93,9 +93,9 @@ async def limit_log_in(request: web.Request, login: str) -> None:
 
 
 async def limit_refresh(request: web.Request, refresh_token: str) -> None:
-    """Count a refresh or a log-out against the token's family. One that is not of our making has
-    none, and counts against its address: nobody's tokens cost the neighbours behind that address
-    nothing. Raises RateLimited.
+    """Count a refresh or a log-out against the token's family. A token that we did not make has
+    none. It counts against the address, apart from log-ins: made-up tokens cost the neighbours
+    behind that address nothing. Raises RateLimited.
     """
     settings = request.app[PARTS].settings
     family = request.app[PARTS].accounts.family_of(refresh_token)
@@ -107,8 +107,8 @@ async def limit_refresh(request: web.Request, refresh_token: str) -> None:
 
 
 async def may_guess(request: web.Request, login: str, user_id: str | None) -> bool:
-    """Count a log-in against the user whom it means, by name and by e-mail address together; None
-    for nobody. Where this says no, the password must be called wrong, whatever it is.
+    """Count a log-in against the user that it means (None for nobody): by name and by e-mail
+    address together. Where this says no, the password must be called wrong, also a right one.
 
     To say so with 429 would tell strangers which name and which e-mail address are one user's.
     """
@@ -116,9 +116,9 @@ async def may_guess(request: web.Request, login: str, user_id: str | None) -> bo
 
 
 async def limit_guesses(request: web.Request, user_id: str) -> None:
-    """Count a password that this user, who is known already, gives once more. Apart from
-    `may_guess`: who has no token of this user must not keep them from a new password. Raises
-    RateLimited.
+    """Count a password that this user gives once more, with a token. It is counted apart from
+    `may_guess`, because a stranger without a token must not keep the user from a new password.
+    Raises RateLimited.
     """
     allowance = await _guess(request, f"own:{user_id}")
     if not allowance.allowed:
@@ -137,7 +137,7 @@ async def _guess(request: web.Request, key: str) -> Allowance:
 def _one_spelling(login: str) -> str:
     """One key for all spellings of a login that may mean one user, as the registry knows them.
 
-    A digest, so that keys are short whatever is written, and no e-mail address lies in Redis.
+    A digest, so that all keys are short, and no e-mail address lies in Redis.
     """
     key = names.login_key(login).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(key, digest_size=16).hexdigest()

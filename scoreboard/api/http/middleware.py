@@ -40,7 +40,7 @@ _HARMLESS_ID: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _SERVER: Final = istr("Server")
 _TYPE_OPTIONS: Final = istr("X-Content-Type-Options")
 _POLICY: Final = istr("Content-Security-Policy")
-# Answers are data; the few pages say themselves what they may load and who may keep them.
+# Answers are data. The few pages say themselves what they may load, and what caches may do.
 HEADERS_OF_DATA: Final = {
     _SERVER: "scoreboard",  # aiohttp's own names the versions of Python and aiohttp
     _TYPE_OPTIONS: "nosniff",

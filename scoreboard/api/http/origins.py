@@ -1,8 +1,8 @@
 """Which other sites' pages may read what is public (CORS).
 
 None, unless `allowed_origins` names them. They may read the board, its stream and the catalogue,
-and nothing that writes: a token is sent by whoever has it and never by a browser on its own, so
-there are no credentials to allow, and no page can act for a visitor who did not give it a token.
+and nothing that writes. A browser never sends a token on its own, so there are no credentials to
+allow, and no page can act for a visitor who did not give it a token.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol
 """
@@ -48,11 +48,11 @@ class _Origins:
         self._allowed = allowed
 
     async def preflight(self, _: web.Request) -> web.Response:
-        """What a browser asks before it sends more than a plain request; `write` adds for whom."""
+        """What a browser asks before it sends more than a plain request; `write` adds whose."""
         return web.Response(status=204, headers=_ASKED)
 
     async def write(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Say on an answer who may read it, refusals included (an `on_response_prepare` signal)."""
+        """Name the origins that may read the answer (an `on_response_prepare` signal)."""
         if not needs_of(request).other_sites:
             return
         if _ANY in self._allowed:

@@ -45,9 +45,9 @@ class Prepared:
             and "Origin" not in request.headers
         ):
             return _Response(self, request)
-        # aiohttp knows what else a head needs: of this client, of another site, of HTTP/1.0. And
+        # aiohttp knows what a head needs for this client, for another site and for HTTP/1.0, and
         # that HEAD has no body.
-        return self._as_aiohttp_does_it()
+        return self._unprepared()
 
     async def encoded(self, request: web.Request) -> bytes:
         """Head and body, as they are for everybody."""
@@ -58,8 +58,8 @@ class Prepared:
         return self._encoded
 
     async def _encode(self, request: web.Request) -> bytes:
-        """Let everybody add fields who adds them to any answer, and write down what came of it."""
-        answer = self._as_aiohttp_does_it()
+        """Build the answer as aiohttp does, with the fields that signals add; return its bytes."""
+        answer = self._unprepared()
         await request.app.on_response_prepare.send(request, answer)
         answer.headers["Date"] = formatdate(usegmt=True)
         if self._body is not None:
@@ -68,7 +68,7 @@ class Prepared:
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
         return "\r\n".join([*lines, "", ""]).encode("ascii") + (self._body or b"")
 
-    def _as_aiohttp_does_it(self) -> web.Response:
+    def _unprepared(self) -> web.Response:
         kind = None if self._body is None else JSON
         return web.Response(
             status=self.status, headers=self.headers, body=self._body, content_type=kind
@@ -105,8 +105,8 @@ class _Response(web.StreamResponse):
         if not self._written:
             self._written = True
             await writer.write(await self._answer.encoded(self._request))
-            # `write` alone waits for nobody with less than 64 KiB, so whoever sends request after
-            # request and reads nothing would have the answers pile up here.
+            # `write` alone does not wait for less than 64 KiB, so the answers to a client that
+            # sends request after request and reads nothing would pile up here.
             await writer.drain()
         return writer
 

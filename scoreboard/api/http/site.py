@@ -26,7 +26,7 @@ _REST_SECONDS: Final = 0.05
 
 
 class Site(web.BaseSite):
-    """Lets in who comes by the sockets that it attends."""
+    """Accepts the clients that connect to the sockets that it attends."""
 
     def __init__(self, runner: web.AppRunner) -> None:
         super().__init__(runner)
@@ -49,11 +49,11 @@ class Site(web.BaseSite):
         self._server = self._entrance  # type: ignore[assignment] # of which aiohttp uses these two members
 
     def attend(self, sockets: Sequence[socket.socket]) -> None:
-        """Let in who comes by these sockets, which are ours from here on, and by no other ones."""
+        """Accept the clients of these sockets, which are ours from here on, and of no others."""
         self._entrance.attend(sockets)
 
     async def stop(self) -> None:
-        """Let in who waits, and nobody after that; aiohttp ends those who are in."""
+        """Accept the clients that wait, and none after that; aiohttp ends those that are in."""
         await super().stop()
         await self._entrance.wait_closed()
 
@@ -69,7 +69,7 @@ class _Server:
         self.sockets: list[socket.socket] = []
 
     def attend(self, sockets: Sequence[socket.socket]) -> None:
-        """Let in who comes by these, and by no others."""
+        """Accept the clients of these sockets, and of no others."""
         for listening in self.sockets:
             self._loop.remove_reader(listening)
             listening.close()
@@ -94,7 +94,7 @@ class _Server:
             await asyncio.wait(self._entering)
 
     def _accept(self, listening: socket.socket) -> bool:
-        """Take some of those who wait. Answers whether there may be more."""
+        """Accept some of the clients that wait. Returns whether there may be more."""
         for _ in range(AT_ONCE):
             try:
                 connection, _ = listening.accept()
