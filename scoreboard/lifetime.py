@@ -1,7 +1,5 @@
-"""What runs in the background, and what is closed at the end: one list, in one order.
-
-A part is added to it where it is made (`parts`). Tasks begin in that order. The end goes the other
-way, because a part uses those that were made before it.
+"""What runs in the background, and what is closed at the end: one list, in the order in which parts
+are made (`parts`). The end goes the other way, because a part uses those that were made before it.
 """
 
 from __future__ import annotations

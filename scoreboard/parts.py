@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Final, get_args
+from collections.abc import Callable
+from typing import Any, Final, get_args
 
 from aiohttp import web
 
@@ -171,7 +171,7 @@ class Parts:
             settings.instance,
             settings.role,
             lambda: self.hub.version(MAIN),
-            _dependencies(settings, self.ledger, self.refusals, self.redis, self.bus),
+            self._servers(),
             metrics,
         )
         self.lifetime.run("health", self.health.run)
@@ -218,6 +218,25 @@ class Parts:
             pace=Pace(settings.publish_timeout_seconds),
         )
 
+    def _servers(self) -> list[Part]:
+        """What readiness tells of, each with what it refused of late."""
+        writes, bus = self.settings.takes_submissions, self.bus
+
+        async def bus_is_connected() -> None:
+            if not bus.connected:
+                raise ConnectionError(bus.refused)
+
+        def part(name: str, probe: Callable[[], Any], refused: Callable[[], str]) -> Part:
+            return Part(name, effect(name, takes_submissions=writes), probe, refused)
+
+        parts = [
+            part("postgresql", self.ledger.version, lambda: self.refusals.recent),
+            part("redis", self.redis.ping, lambda: self.redis.refused),
+        ]
+        if isinstance(bus, RabbitBus):
+            parts.append(part("rabbitmq", bus_is_connected, lambda: bus.refused))
+        return parts
+
     def _redis_connected(self) -> None:
         """It may have come back with an older board, and may be trusted once it has settled."""
         self.relay.compare_now()
@@ -244,28 +263,3 @@ def _tracing(settings: Settings, metrics: Metrics) -> Tracing:
 
     recorder = OtlpRecorder(settings.otlp_endpoint, settings.instance, settings.role, metrics)
     return Tracing(recorder, settings.trace_sample_ratio)
-
-
-def _dependencies(
-    settings: Settings, ledger: Ledger, refusals: Refusals, redis: Redis, bus: Bus
-) -> list[Part]:
-    async def bus_is_connected() -> None:
-        if not bus.connected:
-            raise ConnectionError(bus.refused)
-
-    probes: dict[str, Callable[[], Awaitable[object]]] = {
-        "postgresql": ledger.version,
-        "redis": redis.ping,
-    }
-    if isinstance(bus, RabbitBus):
-        probes["rabbitmq"] = bus_is_connected
-    writes = settings.takes_submissions
-    parts = {
-        name: Part(name, effect(name, takes_submissions=writes), probe)
-        for name, probe in probes.items()
-    }
-    parts["postgresql"].refused = lambda: refusals.recent
-    parts["redis"].refused = lambda: redis.refused
-    if "rabbitmq" in parts:
-        parts["rabbitmq"].refused = lambda: bus.refused
-    return list(parts.values())

@@ -122,7 +122,8 @@ async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
 def _open(
     request: web.Request, admission: Admission | None = None
 ) -> Coroutine[Any, Any, web.StreamResponse]:
-    parts, settings = request.app[PARTS], request.app[PARTS].settings
+    parts = request.app[PARTS]
+    settings = parts.settings
     return follow(
         request,
         parts.hub.channel(MAIN),

@@ -27,7 +27,7 @@ from scoreboard.api.http.replies import is_shared
 from scoreboard.api.http.tracing import span_of_call
 from scoreboard.configuration.settings import Rate
 from scoreboard.errors import RateLimited
-from scoreboard.limits.checks import Allowance, Check, Seen, check_of, tightest
+from scoreboard.limits.checks import Allowance, Check, HashField, Seen, check_of, tightest
 from scoreboard.parts import PARTS
 
 _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
@@ -42,13 +42,8 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     Raises RateLimited, and what was found. The answer's headers are set in `write_limits`, when it
     is prepared.
     """
-    with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        needs = needs_of(request)
-        checks = _of_caller(request, needs)
-        allowance = await request.app[PARTS].limiter.check(checks, also=needs.also)
-        request[_ALLOWANCE] = allowance
-        if not allowance.allowed:
-            span.note({"scoreboard.limit": allowance.check.name})
+    needs = needs_of(request)
+    request[_ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), needs.also)
     if not allowance.allowed:
         _refuse(request, allowance)
     if (wrong := request.get(FOUND)) is not None:
@@ -178,9 +173,11 @@ async def _count(request: web.Request, checks: Sequence[Check]) -> None:
         _refuse(request, allowance)
 
 
-async def _ask(request: web.Request, checks: Sequence[Check]) -> Allowance:
+async def _ask(
+    request: web.Request, checks: Sequence[Check], also: HashField | None = None
+) -> Allowance:
     with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        allowance = await request.app[PARTS].limiter.check(checks)
+        allowance = await request.app[PARTS].limiter.check(checks, also=also)
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
     return allowance
