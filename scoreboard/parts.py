@@ -32,7 +32,7 @@ from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
 from scoreboard.copies.questions import Questions
-from scoreboard.copies.trust import SETTLE_SECONDS
+from scoreboard.copies.trust import SETTLE_SECONDS, Trust
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
@@ -115,7 +115,11 @@ def assemble(settings: Settings) -> Parts:
     copy = RedisCopy(redis, Signatures(settings.secrets, COPY_PURPOSE))
     questions = Questions(ledger)
     board = CachedBoard(
-        copy, questions, metrics, noticed_seconds=settings.reconcile_seconds + REST_SECONDS
+        copy,
+        questions,
+        metrics,
+        Trust(),
+        noticed_seconds=settings.reconcile_seconds + REST_SECONDS,
     )
     hub = Hub(
         metrics,
@@ -132,7 +136,7 @@ def assemble(settings: Settings) -> Parts:
         interval_seconds=settings.reconcile_seconds,
     )
     bus = _bus(settings, metrics, spans, hub, relay.compare_now)
-    submissions = Submissions(ledger, board, hub.offer, bus, metrics, settings, spans)
+    submissions = Submissions(ledger, {MAIN: board}, hub, bus, metrics, settings, spans)
     passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
     access = make_access_tokens(settings, metrics)
     revoked = access.revocations

@@ -15,13 +15,13 @@ from scoreboard.accounts import queries
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Session, StatementRefused, TransactionAborted
-from scoreboard.ledger import ledger
+from scoreboard.ledger import queries as ledger
 from scoreboard.scoring import catalogue, standing
 
 # What only commands of operators run, as the owner of the tables.
 OF_OPERATORS: Final = frozenset(
     {
-        *("lock_scores", "correct_scores", "renew_board", "renumber_board", "delete_user"),
+        *("lock_scores", "correct_scores", "renew_board"),
         *("compare_scores", "compare_tenth", "load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
         *("list_all_actions", "find_action", "count_grants", "disable_action", "enable_action"),
