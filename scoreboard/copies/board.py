@@ -156,9 +156,11 @@ class CachedBoard:
 
     def lags(self, board: Board) -> bool:
         """Whether Redis had an older one when `held` looked, and may be given this one by whoever
-        committed it.
+        committed it: a copy that is trusted lost nothing.
         """
-        return self._look is not None and self._trust.lags(self._look, board)
+        look = self._look
+        is_older = look and look.board and look.board.version < board.version
+        return look is not None and bool(is_older) and self._trust.holds(look.generation)
 
     async def take(self, board: Board) -> bool:
         """Put the ledger's board, read after `held`, in the place of an older one, and trust the
@@ -197,21 +199,13 @@ class CachedBoard:
         await self._questions.close()
 
     async def _read_for_all(self, readers: Sequence[None]) -> list[Reading | Exception]:
-        doubt = await self._doubt()
+        doubt: Doubt | None = "away"
+        with contextlib.suppress(RedisUnavailable):
+            doubt = self._trust.doubt(await self._find(), self._copy.generation)
         if doubt is None and self._trust.latest is not None:
             return [Reading(self._trust.latest)] * len(readers)
         self._metrics.board_reads_from_ledger.labels(doubt).inc()
         return [await self._read_truth()] * len(readers)
-
-    async def _doubt(self) -> Doubt | None:
-        """Look at the copy. Why no board should be shown before the ledger was asked; None when the
-        newest that we know may.
-        """
-        try:
-            found = await self._find()
-        except RedisUnavailable:
-            return "away"
-        return self._trust.doubt(found, self._copy.generation)
 
     async def _find(self) -> Found:
         """Look at the copy, and know of its board. What is no board of ours is counted, and now and

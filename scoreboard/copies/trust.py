@@ -111,16 +111,6 @@ class Trust:
             return True
         return time.monotonic() - self._doubted[1] >= self._settle_seconds
 
-    def lags(self, look: Look, board: Board) -> bool:
-        """Whether Redis had an older board than this, which may be on its way there from whoever
-        committed it: a copy that is trusted lost nothing.
-        """
-        return (
-            look.board is not None
-            and look.board.version < board.version
-            and self.holds(look.generation)
-        )
-
     def begin(self, look: Look, generation: int) -> None:
         """Trust the generation of this look, if it had settled and no other has begun since: Redis
         has the ledger's board.

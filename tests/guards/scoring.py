@@ -34,8 +34,8 @@ SCORING: Final = (
     Guard(
         "outages: without Redis the ledger is read",
         "scoreboard/copies/board.py",
-        '        except RedisUnavailable:\n            return "away"\n',
-        "        except ZeroDivisionError:\n            return 'away'\n",
+        "        with contextlib.suppress(RedisUnavailable):\n            doubt =",
+        "        with contextlib.nullcontext():\n            doubt =",
         f"{UNDER_LOAD}::test_redis_fails_in_every_way_under_load_and_no_submission_is_refused",
     ),
     Guard(
