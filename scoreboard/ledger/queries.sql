@@ -208,8 +208,8 @@ corrected AS (
 SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
 
 -- renew_board: gives the board a version above every copy's and the tenth score of today
--- One that leapt by more than `leap` (null: however far) comes down first, to what play could have reached: a change
--- of the board takes a row of the ledger at least, so what was shown before the leap is hardly higher.
+-- A version that leapt by more than `leap` comes down first (null: none does), to what play could have reached: a
+-- change of the board takes a row of the ledger at least, so what was shown before the leap is hardly higher.
 UPDATE board
 SET
     version = 1 + greatest(

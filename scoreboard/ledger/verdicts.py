@@ -75,14 +75,18 @@ def verdict_of(row: Row) -> Verdict | None:
 
 
 def may_be_granted_before(verdict: Verdict | None) -> bool:
-    """Whoever submits a disabled action again has to hear of the grant, as of any other."""
+    """Whether a grant from before is to be looked for. A disabled action may have one too, and who
+    submits it again has to hear of it.
+    """
     return verdict is None or isinstance(verdict, ActionDisabled)
 
 
 def under_former_ids(
     renamed: Mapping[Key, Key], verdicts: Mapping[Key, Verdict]
 ) -> dict[Key, Verdict]:
-    """The verdicts on keys with former ids; of several that mean one action, one is granted."""
+    """Give keys with former ids the verdicts on the `renamed` ones; of several that mean one
+    action, one is granted.
+    """
     found: dict[Key, Verdict] = {}
     granted: set[Key] = set()
     for key, present in renamed.items():
