@@ -107,9 +107,10 @@ class Submissions:
             for board_id, version in settlement.seen.items():
                 board = settlement.boards.get(board_id)
                 with self._failing_no_reply(board):
-                    if board is not None:
+                    if board is None:
+                        await self._copies[board_id].reach(version)
+                    else:
                         await self._announce(board, batch[0].began, spans)
-                    await self._copies[board_id].reach(version)
             with self._failing_no_reply():
                 spans.end(answers)
         return answers

@@ -128,8 +128,8 @@ SCORING: Final = (
     Guard(
         "the reply waits for the board that its grant was too low for",
         "scoreboard/scoring/submit.py",
-        "                    await self._copies[board_id].reach(version)\n",
-        "                    pass\n",
+        "                        await self._copies[board_id].reach(version)\n",
+        "                        pass\n",
         f"{PROMISES}::test_a_grant_that_changes_no_board_is_answered_once_the_one_that_it_saw_can_be"
         "_read",
     ),
