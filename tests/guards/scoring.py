@@ -421,7 +421,7 @@ SCORING: Final = (
         "scoreboard/ledger/batch.py",
         "        except LedgerUnavailable as error:\n"
         "            return dict.fromkeys(refused, error)\n",
-        "        except ZeroDivisionError as error:\n            raise error\n",
+        "        except LedgerUnavailable:\n            raise\n",
         f"{LOSSES}::test_a_lock_right_behind_the_commit_takes_no_neighbours_200",
     ),
     Guard(

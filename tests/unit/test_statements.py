@@ -10,7 +10,6 @@ import pytest
 
 import scoreboard
 from scoreboard.connections import statements
-from scoreboard.model import BOARD_SIZE
 
 _VERB = re.compile(r"(--[^\n]*\n)*(SELECT|PREPARE|EXECUTE|INSERT|UPDATE|DELETE|SET|LOCK|WITH)\b")
 
@@ -78,11 +77,3 @@ def test_the_ranking_rule_and_the_size_are_words_in_every_statement(file: Path) 
     text = file.read_text(encoding="utf-8")
 
     assert not re.search(r"\bscore DESC|updated_at, |\b(LIMIT|OFFSET|=) (9|10)\b", text)
-
-
-def test_the_page_and_the_client_show_as_many_ranks_as_a_board_has() -> None:
-    web = Path(scoreboard.__file__).parent / "web"
-    scripts = [file.read_text(encoding="utf-8") for file in web.rglob("*.js")]
-    sizes = [int(size) for text in scripts for size in re.findall(r"const RANKS = (\d+);", text)]
-
-    assert set(sizes) == {BOARD_SIZE}
