@@ -147,15 +147,11 @@ class Board:
         if len(text) > BOARD_BYTES_MAX:
             raise ValueError(f"not a board: {len(text)} bytes")
         document = orjson.loads(text)
-        board_id = _board_id(document.pop("boardId")) if _names_a_board(document) else MAIN
+        board_id = _board_id(document.pop("boardId", MAIN)) if type(document) is dict else MAIN
         document = _object(document, _BOARD_MEMBERS)
         version = _whole(document["version"], VERSION_END - 1)
         entries = _entries(document["topUsers"])
         return cls(board_id, version, _moment(document["timestamp"]), entries)
-
-
-def _names_a_board(value: Any) -> bool:
-    return type(value) is dict and "boardId" in value
 
 
 def _board_id(value: Any) -> BoardId:

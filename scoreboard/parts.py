@@ -33,7 +33,7 @@ from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
 from scoreboard.copies.questions import Questions
-from scoreboard.copies.trust import SETTLE_SECONDS
+from scoreboard.copies.trust import SETTLE_SECONDS, Trust
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.lifetime import Lifetime
@@ -100,7 +100,7 @@ class Parts:
         copy = RedisCopy(self.redis, Signatures(settings.secrets, COPY_PURPOSE))
         questions = Questions(self.ledger)
         noticed_seconds = settings.reconcile_seconds + REST_SECONDS
-        self.board = CachedBoard(copy, questions, metrics, noticed_seconds=noticed_seconds)
+        self.board = CachedBoard(copy, questions, metrics, Trust(), noticed_seconds=noticed_seconds)
         self.lifetime.close(self.board.close)
         self.hub = Hub(
             metrics,
@@ -125,8 +125,8 @@ class Parts:
     def _make_scoring(self) -> None:
         self.submissions = Submissions(
             self.ledger,
-            self.board,
-            self.hub.offer,
+            {MAIN: self.board},
+            self.hub,
             self.bus,
             self.metrics,
             self.settings,

@@ -2,27 +2,36 @@
 
 A statement begins, after an empty line, with `-- name:` and what it is for:
 
-    -- top: the first ten of the ranking
-    SELECT …
+    -- top: the first of the ranking
+    SELECT … ORDER BY {ranking}
+
+What several statements say alike is a word in braces, which whoever loads them explains.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
 # After an empty line only: a comment inside a statement may read `-- reused: …` as well.
 _HEADER: Final = re.compile(r"(?:\A|(?<=\n\n))-- (?P<name>[a-z_]+): .+$", re.MULTILINE)
+_WORD: Final = re.compile(r"\{(\w+)\}")
+_NO_WORDS: Final[Mapping[str, str]] = {}
 
 
-def load(package: str, file: str = "queries.sql") -> dict[str, str]:
-    """Return the statements of a SQL file, by name. Raises ValueError on a repeated name."""
+def load(
+    package: str, file: str = "queries.sql", *, words: Mapping[str, str] = _NO_WORDS
+) -> dict[str, str]:
+    """Return the statements of a package's SQL file, by name, with SQL in the place of each of
+    `words`. Raises ValueError on a repeated name, KeyError on a word that is none of these.
+    """
     text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
     headers = list(_HEADER.finditer(text))
     ends = [header.start() for header in headers[1:]] + [len(text)]
     statements = {
-        header["name"]: text[header.end() : end].strip()
+        header["name"]: _WORD.sub(lambda word: words[word[1]], text[header.end() : end].strip())
         for header, end in zip(headers, ends, strict=True)
     }
     if len(statements) != len(headers):

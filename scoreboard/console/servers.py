@@ -22,6 +22,7 @@ from scoreboard.console.terminal import first_line, note, sentence
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import PURPOSE, RedisCopy
 from scoreboard.copies.questions import Questions
+from scoreboard.copies.trust import Trust
 from scoreboard.database import migrations
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
@@ -89,7 +90,9 @@ async def open_cached_board(
     settings: Settings, redis: Redis, ledger: Ledger
 ) -> AsyncIterator[CachedBoard]:
     """Lend the board's copy; what it stores is stored before this ends."""
-    board = CachedBoard(copy_in(redis, settings), Questions(ledger), Metrics())
+    board = CachedBoard(
+        copy_in(redis, settings), Questions(ledger), Metrics(), Trust(), noticed_seconds=0.0
+    )
     try:
         yield board
     finally:

@@ -1,7 +1,7 @@
-"""The board's copy in Redis, and whether it may be believed.
+"""The copy of each board in Redis, and whether it may be believed.
 
     board        what a read shows: the copy, or the ledger's answer, or the newest that is at hand
-    trust        whether the copy has missed a board that somebody was told of
+    trust        whether the copy may be believed: it has missed no board that somebody was told of
     questions    what the ledger was asked and has not answered
     copy         the copy itself: signed, stored if newer, read
 

@@ -1,6 +1,7 @@
-"""The board's copy in Redis, as it lies there: read and judged, never believed.
+"""The copy of a board in Redis, as it lies there: read and judged, never believed.
 
-Key `leaderboard`, a hash: `version`, `board` as JSON, and the board's `signature`. A newer version
+Key `leaderboard` for `main`, `leaderboard:{board}` for others; a hash: `version`, `board` as JSON,
+and the board's `signature`. A newer version
 wins inside Redis, so it does not matter in which order instances write; what is no version loses.
 
 Whoever can write to Redis can put anything there: another type, half a gigabyte, a board of their
@@ -14,14 +15,14 @@ from typing import Any, Final, Literal
 
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.model import BOARD_BYTES_MAX, VERSION_END, Board
+from scoreboard.model import BOARD_BYTES_MAX, MAIN, VERSION_END, Board, BoardId
 
 KEY: Final = "leaderboard"
 VERSION_FIELD: Final = (KEY, "version")
 PURPOSE: Final = "scoreboard copy"
 
 # What is wrong with what lies there: no hash; fields that are too long; no signature, or one that
-# is not ours; ours, and yet no board; a version too far ahead of all others (`CachedBoard`).
+# is not ours; ours, and yet no board, or another one; a version too far ahead (`Trust`).
 Fault = Literal["kind", "size", "unsigned", "signature", "malformed", "leap"]
 
 _VERSION_CHARS_MAX: Final = len(str(VERSION_END))
@@ -89,13 +90,23 @@ class Found:
         return "no board" if self.board is None else f"version {self.board.version}"
 
 
+def key_of(board_id: BoardId) -> str:
+    """The key under which Redis has this board."""
+    return KEY if board_id == MAIN else f"{KEY}:{board_id}"
+
+
 class RedisCopy:
-    """Reads, stores and drops the copy. Without `signatures`, for commands of an operator who gave
-    no secret, any board is read, and one that is stored is replaced by the instances.
+    """Reads, stores and drops the copy of one board. Without `signatures`, for commands of an
+    operator who gave no secret, any board is read, and one that is stored is replaced by the
+    instances.
     """
 
-    def __init__(self, redis: Redis, signatures: Signatures | None) -> None:
+    def __init__(
+        self, redis: Redis, signatures: Signatures | None, board_id: BoardId = MAIN
+    ) -> None:
         self._redis = redis
+        self.board_id = board_id
+        self._key = key_of(board_id)
         self._signatures = signatures
         self._run_read = redis.script(_READ)
         self._run_store = redis.script(_STORE, urgent=True)
@@ -110,7 +121,7 @@ class RedisCopy:
 
     async def read(self) -> Found:
         """Look at what is there. Raises RedisUnavailable."""
-        match await self._run_read([KEY], []):
+        match await self._run_read([self._key], []):
             case [b"missing"]:
                 return Found()
             case [b"kind"]:
@@ -128,7 +139,7 @@ class RedisCopy:
         text = board.to_json()
         signature = b"" if self._signatures is None else self._signatures.of(text).encode()
         fields = [b"%d" % board.version, text, signature]
-        answer = await self._run_store([KEY], fields)
+        answer = await self._run_store([self._key], fields)
         if answer not in (0, 1):
             raise RedisUnavailable("Redis answers a script as no Redis does")
         return bool(answer)
@@ -139,7 +150,7 @@ class RedisCopy:
 
     async def drop(self) -> None:
         """Take away what is there, whatever it is. Raises RedisUnavailable."""
-        await self._run_drop([KEY], [])
+        await self._run_drop([self._key], [])
 
     def _known(self, fields: list[bytes | None]) -> Found:
         if self._seen is None or self._seen[0] != fields:
@@ -149,7 +160,7 @@ class RedisCopy:
     def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
         claimed = int(version) if version and version.isdigit() else VERSION_END
         board, fault = self._opened(text, signature or b"")
-        if board is not None and board.version != claimed:
+        if board is not None and (board.version != claimed or board.board_id != self.board_id):
             board, fault = None, "malformed"
         return Found(board, fault, claimed if claimed < VERSION_END else None)
 

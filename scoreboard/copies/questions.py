@@ -1,4 +1,4 @@
-"""Questions about the board, put to the ledger; and since when it owes an answer.
+"""Questions about one board, put to the ledger; and since when it owes an answer.
 
 A PostgreSQL that is frozen, or whose table somebody has locked, is not away: it takes a question
 and says nothing. Whoever has a board at hand then waits for it only for a moment, which is counted
@@ -16,7 +16,7 @@ from typing import Final
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Board, BoardId
+from scoreboard.model import MAIN, Board, BoardId
 
 _LOOK_SECONDS: Final = 0.1
 
@@ -26,8 +26,9 @@ class Questions:
     them.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, board_id: BoardId = MAIN) -> None:
         self._ledger = ledger
+        self._board_id = board_id
         # When each question was asked that has no answer yet, oldest first.
         self._open: dict[object, float] = {}
         self._failing_since: float | None = None  # the first one that failed since the last answer
@@ -38,7 +39,7 @@ class Questions:
     async def board(self) -> Board:
         """Read the board as of now. Raises LedgerUnavailable."""
         with self._asking():
-            return await self._ledger.board()
+            return await self._ledger.board(self._board_id)
 
     async def boards(self) -> Sequence[Board]:
         """Read every board as of now, in one question. Raises LedgerUnavailable."""
@@ -47,7 +48,7 @@ class Questions:
     async def lift(self, above: int, board_id: BoardId) -> Board:
         """Raise a board's version above this one, and read it. Raises LedgerUnavailable."""
         with self._asking():
-            return await self._ledger.lift(above)
+            return await self._ledger.lift(above, board_id)
 
     @property
     def silent_seconds(self) -> float:

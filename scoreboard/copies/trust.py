@@ -1,31 +1,99 @@
-"""Whether the copy in Redis may be shown: it has missed no board that somebody was told of."""
+"""May the copy of a board in Redis be believed? Only if it has missed none that somebody was told
+of.
+
+Pure reckoning, without a call: by which connection Redis was asked, what was found there, and which
+boards this instance has heard of. docs/consistency.md has the table of all cases, below promise 4.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from scoreboard.connections.redis_presence import REST_SECONDS
-from scoreboard.model import ON_ITS_WAY_SECONDS
+from scoreboard.copies.copy import Found
+from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, Board
 
 # For so long after Redis is back, another instance may still answer 200 to what it did not store:
 # its last call hung (half a second, as shipped), and it rests after that.
 SETTLE_SECONDS: Final = 2 * REST_SECONDS
 
+# Why nothing that is at hand may be shown before the ledger was asked: Redis does not answer, has
+# nothing, has no board of ours, was not compared since, or has an older board than we know.
+Doubt = Literal["away", "missing", "refused", "unconfirmed", "older"]
 
-class Trust:
-    """Goes by the generation of Redis' connections, which moves when Redis may have lost boards, or
-    instances have lost Redis (`connections.redis`). One that was compared with the ledger is
-    trusted; all others are in doubt, and may be trusted again once they have settled.
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a comparison found in Redis: in which generation, which board, and whether the
+    generation had settled before.
     """
 
-    def __init__(self, settle_seconds: float = SETTLE_SECONDS) -> None:
+    generation: int
+    board: Board | None
+    has_settled: bool
+
+
+class Trust:
+    """Knows the `latest` board that this instance has heard of, whoever told it, and whether the
+    copy may be shown beside it.
+
+    It goes by the generation of Redis' connections, which moves when Redis may have lost boards, or
+    instances have lost Redis (`connections.redis`). One that was compared with the ledger is
+    trusted: Redis has at least what was acknowledged in it, so any board of ours that is as new
+    will do. All others are in doubt, and may be trusted again once they have settled.
+    """
+
+    def __init__(
+        self,
+        *,
+        settle_seconds: float = SETTLE_SECONDS,
+        on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
+    ) -> None:
+        self.latest: Board | None = None
         self._settle_seconds = settle_seconds
+        self._on_its_way_seconds = on_its_way_seconds
         self._generation = -1
         # A generation that is not trusted, and when it was noticed.
         self._doubted = (-1, 0.0)
         # The version that Redis was found without though we know it, and since when.
         self._awaited = (-1, 0.0)
+
+    def hear_of(self, board: Board) -> None:
+        """Know of a board, unless the one that we know is as new."""
+        if self.latest is None or board.version > self.latest.version:
+            self.latest = board
+
+    def checked(self, found: Found) -> Found:
+        """Find fault with a version that no history leads to from the one that we know."""
+        board, latest = found.board, self.latest
+        if board is not None and latest is not None and board.version - latest.version > LEAP_MAX:
+            return Found(fault="leap", claimed=found.claimed)
+        return found
+
+    def vouched(self, version: bytes | None, generation: int) -> Board | None:
+        """The board to show, if Redis has just said that its copy bears this version, may be
+        trusted, and we know a board as new.
+        """
+        board = self.latest
+        if board is None or version is None or not self.holds(generation):
+            return None
+        if version == b"%d" % board.version:
+            return board
+        is_older = version.isdigit() and self._is_on_its_way(board.version, int(version))
+        return board if is_older else None
+
+    def doubt(self, found: Found, generation: int) -> Doubt | None:
+        """Why the latest board may not be shown, though this was found in Redis; None if it may.
+        The board that was found was heard of.
+        """
+        if found.board is None or self.latest is None:
+            return "missing" if found.fault is None else "refused"
+        if not self.holds(generation):
+            return "unconfirmed"
+        latest, version = self.latest.version, found.board.version
+        return None if version >= latest or self._is_on_its_way(latest, version) else "older"
 
     def holds(self, generation: int) -> bool:
         """Whether what Redis holds in this generation is at least what was acknowledged."""
@@ -43,15 +111,20 @@ class Trust:
             return True
         return time.monotonic() - self._doubted[1] >= self._settle_seconds
 
-    def begin(self, generation: int) -> None:
-        """Trust this generation: it was compared, and Redis has the ledger's board."""
-        self._generation = generation
+    def begin(self, look: Look, generation: int) -> None:
+        """Trust the generation of this look, if it had settled and no other has begun since: Redis
+        has the ledger's board.
+        """
+        if look.has_settled and generation == look.generation:  # else one was made meanwhile
+            self._generation = generation
 
-    def end(self) -> None:
-        """Trust no generation before the next comparison."""
-        self._generation, self._awaited = -1, (-1, 0.0)
+    def begin_anew(self, board: Board) -> None:
+        """Know this board alone, though it is older, and trust no generation before the next
+        comparison.
+        """
+        self.latest, self._generation, self._awaited = board, -1, (-1, 0.0)
 
-    def is_on_its_way(self, latest: int, version: int) -> bool:
+    def _is_on_its_way(self, latest: int, version: int) -> bool:
         """Whether the version that we know is about to be in Redis, which has this older one: one
         of us is storing it, and nobody was told yet. If that takes longer, somebody does not reach
         Redis, and may have told of more than we know.
@@ -62,4 +135,4 @@ class Trust:
         if version >= awaited:  # what was missing last time has come
             since = time.monotonic()
             self._awaited = latest, since
-        return time.monotonic() - since < ON_ITS_WAY_SECONDS
+        return time.monotonic() - since < self._on_its_way_seconds

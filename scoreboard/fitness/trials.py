@@ -15,16 +15,16 @@ from scoreboard.accounts import queries
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Session, StatementRefused, TransactionAborted
-from scoreboard.ledger import ledger
+from scoreboard.ledger import queries as ledger
 from scoreboard.scoring import catalogue, standing
 
 # What only commands of operators run, as the owner of the tables.
 OF_OPERATORS: Final = frozenset(
     {
-        *("lock_scores", "correct_scores", "renew_board", "renumber_board", "delete_user"),
+        *("lock_scores", "correct_scores", "renew_board"),
         *("compare_scores", "compare_tenth", "load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
-        *("list_all_actions", "find_action", "count_grants", "disable_action", "enable_action"),
+        *("find_action", "count_grants", "disable_action", "enable_action"),
         *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
         *("hold_action", "give_action_id", "leave_action_id"),
         *("present_ids", "find_decomposed"),

@@ -1,5 +1,5 @@
--- The statements of the ledger. The ranking rule stands in `raise_board`, `read_board` and idx_scores_score_desc:
--- highest score first, then whoever reached it first, then user_id.
+-- The statements of the ledger. `{ranking}` and `{size}` stand in `queries.py`: the ranking rule, over whatever is
+-- called `ranked`, and how many entries a board has.
 
 -- grant: grants a batch in one statement; a row for each submission says what became of it
 EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
@@ -135,16 +135,16 @@ OR scores.user_id IS NOT NULL AND user_id NOT IN (SELECT user_id FROM free_score
 -- taken after that, so it holds all that was committed under a lower version.
 SELECT version FROM board FOR UPDATE;
 WITH top AS MATERIALIZED (
-    SELECT user_id, score, updated_at
-    FROM scores
-    ORDER BY score DESC, updated_at, user_id
-    LIMIT 10
+    SELECT ranked.user_id, ranked.score, ranked.updated_at
+    FROM scores AS ranked
+    ORDER BY {ranking}
+    LIMIT {size}
 ),
 raised AS (
     UPDATE board
     SET
         version = version + 1,
-        tenth_score = (SELECT CASE WHEN count(*) = 10 THEN min(score) END FROM top),
+        tenth_score = (SELECT CASE WHEN count(*) = {size} THEN min(score) END FROM top),
         changed_at = clock_timestamp()
     WHERE EXISTS (SELECT FROM top WHERE top.user_id = ANY (%(user_ids)s::uuid[]))
     RETURNING version, changed_at
@@ -152,36 +152,38 @@ raised AS (
 SELECT
     coalesce(raised.version, board.version),
     coalesce(raised.changed_at, board.changed_at),
-    top.user_id::text,
+    ranked.user_id::text,
     users.username,
-    top.score,
+    ranked.score,
     raised.version IS NOT NULL AS is_raised
 FROM board
-CROSS JOIN top
+CROSS JOIN top AS ranked
 LEFT JOIN raised ON TRUE
-JOIN users ON users.user_id = top.user_id
-ORDER BY top.score DESC, top.updated_at, top.user_id
+JOIN users ON users.user_id = ranked.user_id
+ORDER BY {ranking}
 
--- read_board: reads version and top 10 from one snapshot
-SELECT board.version, board.changed_at, top.user_id::text, top.username, top.score
+-- read_board: reads version and entries of a board from one snapshot; no row if there is no such board
+SELECT board.version, board.changed_at, ranked.user_id::text, ranked.username, ranked.score
 FROM board
 LEFT JOIN (
-    SELECT scores.user_id, users.username, scores.score, scores.updated_at
-    FROM (SELECT * FROM scores ORDER BY score DESC, updated_at, user_id LIMIT 10) AS scores
-    JOIN users ON users.user_id = scores.user_id
-) AS top ON TRUE
-ORDER BY top.score DESC, top.updated_at, top.user_id
+    SELECT top.user_id, users.username, top.score, top.updated_at
+    FROM (SELECT * FROM scores AS ranked ORDER BY {ranking} LIMIT {size}) AS top
+    JOIN users ON users.user_id = top.user_id
+) AS ranked ON TRUE
+WHERE %(board_id)s = 'main'
+ORDER BY {ranking}
 
 -- lift_board: gives the board a version above one that was shown, unless it has one already
 -- One statement, so it waits for the row like everybody who raises it, and looks again once it has it.
-UPDATE board SET version = %(above)s + 1, changed_at = clock_timestamp() WHERE version <= %(above)s
+UPDATE board
+SET version = %(above)s + 1, changed_at = clock_timestamp()
+WHERE %(board_id)s = 'main' AND version <= %(above)s
 
--- read_version: reads the version alone
-SELECT version FROM board
+-- read_version: reads the version of a board alone
+SELECT version FROM board WHERE %(board_id)s = 'main'
 
 -- lock_scores: keeps every grant out until the end of the transaction, and waits for those under way
--- Needed wherever a score may fall or is computed anew: the stale tenth score that `grant` compares with is
--- safe only while scores rise.
+-- `Ledger.fall` begins with it: the stale tenth score that `grant` compares with is safe only while scores rise.
 -- Whoever queues for this lock stops every grant that comes after, so it does not queue for long.
 SET LOCAL lock_timeout = '2s';
 LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE
@@ -206,11 +208,17 @@ corrected AS (
 SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
 
 -- renew_board: gives the board a version above every copy's and the tenth score of today
+-- A version that leapt by more than `leap` comes down first (null: none does), to what play could have reached: a
+-- change of the board takes a row of the ledger at least, so what was shown before the leap is hardly higher.
 UPDATE board
 SET
-    version = greatest(version, %(above)s) + 1,
-    tenth_score = (SELECT score FROM scores ORDER BY score DESC, updated_at, user_id OFFSET 9 LIMIT 1),
+    version = 1 + greatest(
+        CASE WHEN board.version - played.version > %(leap)s THEN played.version ELSE board.version END,
+        %(above)s
+    ),
+    tenth_score = (SELECT ranked.score FROM scores AS ranked ORDER BY {ranking} OFFSET {size} - 1 LIMIT 1),
     changed_at = clock_timestamp()
+FROM (SELECT coalesce(max(ledger_id), 0) + 1 AS version FROM ledger) AS played
 
 -- rename_user: gives a user another name
 UPDATE users
@@ -218,18 +226,7 @@ SET username = %(username)s, username_key = %(username_key)s, updated_at = now()
 WHERE user_id = %(user_id)s::uuid
 RETURNING user_id::text
 
--- renumber_board: gives a board whose version leapt one that play could have reached; no row if it did not leap
--- A change of the board takes a row of the ledger at least, so what was shown before the leap is hardly higher.
-UPDATE board
-SET version = honest.version, changed_at = clock_timestamp()
-FROM (SELECT coalesce(max(ledger_id), 0) + 1 AS version FROM ledger) AS honest
-WHERE board.version - honest.version > %(leap)s
-RETURNING board.version
-
--- delete_user: removes a user with score and ledger rows
-DELETE FROM users WHERE user_id = %(user_id)s::uuid RETURNING user_id::text
-
--- delete_users: removes several
+-- delete_users: removes users with scores and ledger rows
 DELETE FROM users WHERE user_id = ANY (%(user_ids)s::uuid[]) RETURNING user_id::text
 
 -- compare_scores: counts the users whose score differs from the sum of their ledger rows, with examples
@@ -243,7 +240,7 @@ LIMIT 20
 -- compare_tenth: reads the tenth score as kept and as it is
 SELECT
     board.tenth_score,
-    (SELECT score FROM scores ORDER BY score DESC, updated_at, user_id OFFSET 9 LIMIT 1)
+    (SELECT ranked.score FROM scores AS ranked ORDER BY {ranking} OFFSET {size} - 1 LIMIT 1)
 FROM board
 
 -- hold_action: holds an action for a rename, and says how it is; no row if there is none

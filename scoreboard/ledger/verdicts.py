@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from scoreboard.connections.session import Row
 from scoreboard.errors import (
     ActionDisabled,
     AlreadyGranted,
+    LedgerUnavailable,
     ScoreboardError,
     ScoreOutOfRange,
     UnknownAction,
     UnknownUser,
 )
-from scoreboard.model import Board, Grant
+from scoreboard.model import Board, BoardId, Grant, Submission
 
 Verdict = Grant | ScoreboardError
 Key = tuple[str, str]  # a user, and an action
@@ -22,19 +23,40 @@ Key = tuple[str, str]  # a user, and an action
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a batch: a verdict for each submission, the board if the top 10 changed, and
-    the highest version that the batch has `seen` committed, by whomever.
+    """What became of a batch: a verdict for each submission; the `boards` that changed, by id; and
+    the highest version of each board that the batch has `seen` committed, by whomever.
     """
 
     verdicts: dict[Key, Verdict]
-    board: Board | None = None
-    seen: int = 0
+    boards: dict[BoardId, Board] = field(default_factory=dict)
+    seen: dict[BoardId, int] = field(default_factory=dict)
 
     def __or__(self, other: Settlement) -> Settlement:
-        """Join two settlements; the newer board is the one to announce."""
-        boards = [board for board in (self.board, other.board) if board is not None]
-        newest = max(boards, key=lambda board: board.version, default=None)
-        return Settlement(self.verdicts | other.verdicts, newest, max(self.seen, other.seen))
+        """Join two settlements; of each board the newer one is to be announced."""
+        boards, seen = dict(self.boards), dict(self.seen)
+        for board_id, board in other.boards.items():
+            present = boards.get(board_id)
+            if present is None or present.version < board.version:
+                boards[board_id] = board
+        for board_id, version in other.seen.items():
+            seen[board_id] = max(version, seen.get(board_id, version))
+        return Settlement(self.verdicts | other.verdicts, boards, seen)
+
+    def answers(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
+        """Answer each submission of the batch, in its order: the same one twice is granted to the
+        first.
+        """
+        answered: dict[Key, Grant] = {}
+        answers: list[Grant | Exception] = []
+        for submission in batch:
+            # One that is missing is a defect of ours, and its outcome unknown.
+            verdict = self.verdicts.get(submission.key) or LedgerUnavailable()
+            if (first := answered.get(submission.key)) is not None:
+                verdict = AlreadyGranted(first.action_id, first.points, first.granted_at)
+            elif isinstance(verdict, Grant):
+                answered[submission.key] = verdict
+            answers.append(verdict)
+        return answers
 
 
 def verdict_of(row: Row) -> Verdict | None:
@@ -53,14 +75,18 @@ def verdict_of(row: Row) -> Verdict | None:
 
 
 def may_be_granted_before(verdict: Verdict | None) -> bool:
-    """Whoever submits a disabled action again has to hear of the grant, as of any other."""
+    """Whether a grant from before is to be looked for. A disabled action may have one too, and who
+    submits it again has to hear of it.
+    """
     return verdict is None or isinstance(verdict, ActionDisabled)
 
 
 def under_former_ids(
     renamed: Mapping[Key, Key], verdicts: Mapping[Key, Verdict]
 ) -> dict[Key, Verdict]:
-    """The verdicts on keys with former ids; of several that mean one action, one is granted."""
+    """Give keys with former ids the verdicts on the `renamed` ones; of several that mean one
+    action, one is granted.
+    """
     found: dict[Key, Verdict] = {}
     granted: set[Key] = set()
     for key, present in renamed.items():

@@ -97,10 +97,9 @@ class Catalogue:
         added = sum(is_new for (is_new,) in rows)
         return Loaded(added, len(rows) - added, len(points) - len(rows))
 
-    async def list(self, after: str = "", limit: int = PAGE) -> list[Action]:
+    async def list(self, after: str = "", limit: int = PAGE) -> Sequence[Action]:
         """A page of what can be granted, in the order of action ids, from behind `after`."""
-        rows = await self._postgres.read(SQL["list_actions"], {"after": after, "limit": limit})
-        return _actions(rows)
+        return await self.list_all(Sought(disabled=False), after, limit)
 
     async def list_all(
         self, sought: Sought, after: str = "", limit: int = PAGE
@@ -108,7 +107,7 @@ class Catalogue:
         """The same of all that are sought, disabled ones included."""
         wanted = {"part": sought.part, "disabled": sought.disabled}
         rows = await self._postgres.read(
-            SQL["list_all_actions"], {"after": after, "limit": limit} | wanted
+            SQL["list_actions"], {"after": after, "limit": limit} | wanted
         )
         return _actions(rows)
 

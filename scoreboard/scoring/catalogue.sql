@@ -33,15 +33,8 @@ FROM former_action_ids
 WHERE former_id = ANY (%(action_ids)s::text[])
 OR former_id IS NOT NFC NORMALIZED AND normalize(former_id, NFC) = ANY (%(action_ids)s::text[])
 
--- list_actions: reads what can be granted in the order of code points, from after one action
+-- list_actions: reads actions with a part in their ids, in some state, in the order of code points, from after one
 -- Not in the order of the database's locale, which differs from place to place (idx_actions_in_order).
-SELECT action_id, points, disabled_at
-FROM actions
-WHERE action_id COLLATE "C" > %(after)s AND disabled_at IS NULL
-ORDER BY action_id COLLATE "C"
-LIMIT %(limit)s
-
--- list_all_actions: reads actions in the same order, also disabled ones, with a part in their ids, in some state
 SELECT action_id, points, disabled_at
 FROM actions
 WHERE action_id COLLATE "C" > %(after)s

@@ -9,8 +9,9 @@ from typing import Final
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import UnknownUser
+from scoreboard.ledger.queries import RANKING
 
-SQL: Final = statements.load("scoreboard.scoring", "standing.sql")
+SQL: Final = statements.load("scoreboard.scoring", "standing.sql", words={"ranking": RANKING})
 
 # A rank is counted from the top, so a bound on it bounds the cost: at most 1000 index entries,
 # among ten million users as among a hundred thousand.

@@ -1,4 +1,4 @@
--- The statements of standings and places.
+-- The statements of standings and places. `{ranking}` is the rule of the ledger (`ledger/queries.py`).
 
 -- read_standing: reads a user's name, score and rank; no rank past the first %(ranks)s, and none without a score
 -- The rank is looked for from the top of idx_scores_score_desc, so it costs at most that many index entries,
@@ -7,9 +7,9 @@ SELECT users.user_id::text, users.username, scores.score, ranked.rank
 FROM users
 LEFT JOIN scores ON scores.user_id = users.user_id
 LEFT JOIN (
-    SELECT user_id, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
-    FROM scores
-    ORDER BY score DESC, updated_at, user_id
+    SELECT ranked.user_id, row_number() OVER (ORDER BY {ranking}) AS rank
+    FROM scores AS ranked
+    ORDER BY {ranking}
     LIMIT %(ranks)s
 ) AS ranked ON ranked.user_id = users.user_id
 WHERE users.user_id = %(user_id)s::uuid
@@ -21,13 +21,13 @@ FROM board
 LEFT JOIN (
     SELECT ranked.rank, ranked.user_id, users.username, ranked.score, ranked.updated_at
     FROM (
-        SELECT user_id, score, updated_at, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
-        FROM scores
+        SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
+        FROM scores AS ranked
     ) AS ranked
     JOIN users ON users.user_id = ranked.user_id
     WHERE ranked.rank > %(after)s
     AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
-    ORDER BY ranked.score DESC, ranked.updated_at, ranked.user_id
+    ORDER BY {ranking}
     LIMIT %(limit)s
 ) AS found ON TRUE
 ORDER BY found.rank
@@ -42,8 +42,8 @@ WITH named AS MATERIALIZED (
 found AS (
     SELECT ranked.rank, ranked.user_id, named.username, ranked.score, ranked.updated_at
     FROM (
-        SELECT user_id, score, updated_at, row_number() OVER (ORDER BY score DESC, updated_at, user_id) AS rank
-        FROM scores
+        SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
+        FROM scores AS ranked
     ) AS ranked
     JOIN named ON named.user_id = ranked.user_id
     WHERE ranked.rank > %(after)s

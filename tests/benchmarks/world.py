@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 import psycopg2
 
 from scoreboard.database.migrations import migrate
-from scoreboard.ledger.ledger import SQL
+from scoreboard.ledger.queries import SQL
 from tests.servers import PostgresServer
 from tests.world import sql
 
@@ -85,7 +85,7 @@ def fill(url: str, users: int) -> None:
         {";".join(definition for _, definition in indexes)};
         """,
     )
-    sql(url, SQL["renew_board"], {"above": 0})
+    sql(url, SQL["renew_board"], {"above": 0, "leap": None})
     settle_down(url)
 
 

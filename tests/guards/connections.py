@@ -79,7 +79,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a submission that nobody could foresee to be refused is named, and no 500",
-        "scoreboard/ledger/ledger.py",
+        "scoreboard/ledger/batch.py",
         "        return self._writers.refused(PostgresRefused(refusal.sqlstate, what))\n",
         "        return ScoreboardError()\n",
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
@@ -93,7 +93,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "nothing is granted while the board has no row",
-        "scoreboard/ledger/ledger.py",
+        "scoreboard/ledger/batch.py",
         "            if not rows:  # one for each",
         "            if False:  # one for each",
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
@@ -184,7 +184,7 @@ CONNECTIONS: Final = (
     ),
     Guard(
         "a refusal costs no connection",
-        "scoreboard/ledger/ledger.py",
+        "scoreboard/ledger/transaction.py",
         "        except (StatementRefused, TransactionAborted, PostgresRefused):\n",
         "        except (StatementRefused, TransactionAborted):\n",
         f"{REFUSED}::test_a_refusal_costs_no_connection_and_ends_when_its_cause_does",

@@ -166,9 +166,9 @@ SESSIONS: Final = (
     ),
     Guard(
         "resets: a batch that was not committed is granted by another session",
-        "scoreboard/ledger/ledger.py",
-        "        except ConnectionLost:\n",
-        "        except ZeroDivisionError:\n",
+        "scoreboard/ledger/batch.py",
+        "isinstance(error, ConnectionLost | TransactionAborted)",
+        "isinstance(error, TransactionAborted)",
         f"{RESETS}::test_a_batch_whose_session_ends_before_its_commit_is_granted_by_another",
     ),
     Guard(

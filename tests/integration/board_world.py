@@ -18,7 +18,7 @@ from scoreboard.copies.questions import Questions
 from scoreboard.copies.trust import Trust
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.live.relay import Relay
-from scoreboard.model import Board, Submission
+from scoreboard.model import MAIN, ON_ITS_WAY_SECONDS, Board, BoardId, Submission
 from scoreboard.operations.metrics import Metrics
 from tests.proxy import TcpProxy
 from tests.samples import counted
@@ -44,9 +44,9 @@ class CountedLedger(Ledger):
 
     reads = 0
 
-    async def board(self) -> Board:
+    async def board(self, board_id: BoardId = MAIN) -> Board:
         self.reads += 1
-        return await super().board()
+        return await super().board(board_id)
 
 
 @dataclass
@@ -96,13 +96,14 @@ async def an_instance(
     settle_seconds: float = 0.0,
     timeout_seconds: float = TIMEOUT_SECONDS,
     noticed_seconds: float = 0.0,
+    on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
 ) -> AsyncIterator[Instance]:
     client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
     postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
     ledger, metrics = CountedLedger(postgres, postgres), Metrics()
     questions = Questions(ledger)
     copy = CountedCopy(client, SIGNATURES)
-    trust = Trust(settle_seconds)
+    trust = Trust(settle_seconds=settle_seconds, on_its_way_seconds=on_its_way_seconds)
     board = CachedBoard(copy, questions, metrics, trust, noticed_seconds=noticed_seconds)
     try:
         yield Instance(board, copy, client, ledger, questions, metrics)

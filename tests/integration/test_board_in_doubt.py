@@ -81,20 +81,20 @@ async def test_a_trusted_copy_is_shown_while_a_comparison_waits_for_a_silent_led
 
 
 async def test_while_redis_is_about_to_get_our_board_that_one_is_shown_and_the_ledger_not_asked(
-    patient: Instance, database_url: str, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, database_url: str
 ) -> None:
     """Whoever was told 200 was told of what Redis has; the newer one is no secret."""
-    monkeypatch.setattr(trust, "ON_ITS_WAY_SECONDS", 60.0)
-    await patient.trust()
-    newer = await play(patient, database_url)
-    patient.board.notice(newer)
-    reads = patient.ledger.reads
+    async with an_instance(redis_url, database_url, on_its_way_seconds=ENDLESS) as reader:
+        await reader.trust()
+        newer = await play(reader, database_url)
+        reader.board.notice(newer)
+        reads = reader.ledger.reads
 
-    assert patient.vouched(b"1") == newer
-    assert await patient.read() == newer
-    assert patient.vouched(b"%d" % (newer.version + 1)) is None
-    assert patient.vouched(b"-1") is patient.vouched(b"one") is None
-    assert patient.ledger.reads == reads
+        assert reader.vouched(b"1") == newer
+        assert await reader.read() == newer
+        assert reader.vouched(b"%d" % (newer.version + 1)) is None
+        assert reader.vouched(b"-1") is reader.vouched(b"one") is None
+        assert reader.ledger.reads == reads
 
 
 async def test_a_board_that_redis_does_not_get_in_time_makes_the_ledger_be_asked(
@@ -293,7 +293,7 @@ async def test_while_the_ledger_is_silent_the_newest_board_at_hand_is_shown_and_
 ) -> None:
     async with (
         through_proxy(redis_url) as (proxy, url),
-        an_instance(url, database_url, timeout_seconds=ENDLESS) as instance,
+        an_instance(url, database_url, timeout_seconds=ENDLESS, on_its_way_seconds=0.0) as instance,
     ):
         truth = await play(instance, database_url)
         await instance.trust()
@@ -306,7 +306,6 @@ async def test_while_the_ledger_is_silent_the_newest_board_at_hand_is_shown_and_
                 await admin.hdel("leaderboard", "signature")
             case "older":
                 await plant(admin, replace(truth, version=truth.version - 1))
-                instance.board._trust._awaited = (truth.version, 0.0)
             case "unconfirmed":
                 await instance.redis._client.connection_pool.disconnect()
         with holding(database_url, LOCK):

@@ -19,7 +19,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.database import migrations
 from scoreboard.fitness import statements as fitness
 from scoreboard.fitness import trials
-from scoreboard.ledger import ledger
+from scoreboard.ledger import queries as ledger
 from scoreboard.scoring import catalogue, standing
 from tests.roles import Role, a_role
 from tests.world import sql

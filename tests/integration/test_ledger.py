@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.errors import (
     AlreadyGranted,
     LedgerUnavailable,
@@ -17,9 +18,10 @@ from scoreboard.errors import (
     UnknownAction,
     UnknownUser,
 )
-from scoreboard.ledger.ledger import SQL, Ledger
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.verdicts import Settlement
-from scoreboard.model import Board, Grant, Submission
+from scoreboard.model import MAIN, Board, BoardId, Grant, Submission
 from tests.eventually import eventually
 from tests.world import (
     add_actions,
@@ -227,11 +229,11 @@ async def test_the_board_is_returned_with_a_new_version_when_the_top_10_changed(
     below = await ledger.grant([Submission(users[10], "low")])
     into = await ledger.grant([Submission(users[10], "top")])
 
-    assert below.board is None
-    assert into.board is not None
-    assert into.board.version == before + 1 == board_version(database_url)
-    assert into.board.entries[0].user_id == users[10]
-    assert [(e.user_id, e.score) for e in into.board.entries] == ranking(database_url)
+    assert not below.boards
+    assert MAIN in into.boards
+    assert into.boards[MAIN].version == before + 1 == board_version(database_url)
+    assert into.boards[MAIN].entries[0].user_id == users[10]
+    assert [(e.user_id, e.score) for e in into.boards[MAIN].entries] == ranking(database_url)
 
 
 async def test_a_tie_with_the_tenth_does_not_change_the_board(
@@ -246,7 +248,7 @@ async def test_a_tie_with_the_tenth_does_not_change_the_board(
         [Submission(users[0], "mid")]
     )  # the lowest user id, but the last to reach 5
 
-    assert late.board is None
+    assert not late.boards
     assert users[0] not in [user for user, _ in ranking(database_url)]
 
 
@@ -259,8 +261,8 @@ async def test_versions_follow_commit_order_and_miss_no_commit(database_url: str
     async def play(ledger: Ledger, user: str) -> None:
         for n in range(12):
             settlement = await ledger.grant([Submission(user, f"a{n}")])
-            assert settlement.board is not None
-            boards.append(settlement.board)
+            assert MAIN in settlement.boards
+            boards.append(settlement.boards[MAIN])
 
     async with a_ledger(database_url) as one, a_ledger(database_url) as two:
         await asyncio.gather(*(play(one if n % 2 else two, user) for n, user in enumerate(users)))
@@ -309,10 +311,10 @@ async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_ten
         cursor.execute(SQL["lock_scores"])
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "small")]))
         await eventually(lambda: waits_for_lock(database_url))
-        cursor.execute(SQL["delete_user"], {"user_id": users[0]})
-        cursor.execute(SQL["renew_board"], {"above": 0})
+        cursor.execute(SQL["delete_users"], {"user_ids": [users[0]]})
+        cursor.execute(SQL["renew_board"], {"above": 0, "leap": None})
         other.commit()
-    board = (await granting).board
+    board = (await granting).boards.get(MAIN)
 
     assert board is not None
     assert board.entries[-1].user_id == users[10]
@@ -336,8 +338,8 @@ async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waite
         other.commit()
     settlement = await granting
 
-    assert settlement.board is None
-    assert settlement.seen == board_version(database_url)
+    assert not settlement.boards
+    assert settlement.seen[MAIN] == board_version(database_url)
 
 
 async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
@@ -357,10 +359,21 @@ async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "two")]))
         await eventually(lambda: waits_for_lock(database_url))
         other.commit()
-    board = (await granting).board
+    board = (await granting).boards.get(MAIN)
 
     assert board is not None
     assert (board.entries[0].user_id, board.entries[0].score) == (users[10], 120)
+
+
+async def test_a_board_that_there_is_not_is_not_read_as_another(ledger: Ledger) -> None:
+    before = await ledger.version()
+
+    for ask in (ledger.board, ledger.version):
+        with pytest.raises(PostgresRefused):
+            await ask(BoardId("weekly"))
+    with pytest.raises(PostgresRefused):
+        await ledger.lift(900, BoardId("weekly"))
+    assert await ledger.version() == before
 
 
 async def test_rebuild_repairs_scores_and_goes_above_every_known_version(
@@ -402,7 +415,7 @@ async def test_a_ledger_that_went_back_is_lifted_above_what_was_shown_and_only_o
             two.grant([Submission(users[1], "run")]),
         )
         assert board_version(database_url) in (951, 952, 953)
-        assert all(not isinstance(each, Settlement) or each.board for each in settlements)
+        assert all(not isinstance(each, Settlement) or each.boards for each in settlements)
         assert (await one.lift(950)).version == board_version(database_url)
 
 

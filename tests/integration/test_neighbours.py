@@ -13,7 +13,8 @@ import pytest
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, Session
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
-from scoreboard.ledger.ledger import SQL, Ledger
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.verdicts import Verdict
 from scoreboard.model import Grant, Submission
 from tests.eventually import eventually

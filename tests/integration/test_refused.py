@@ -12,7 +12,7 @@ import pytest
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.server import NotAdmitted
-from scoreboard.errors import LedgerUnavailable
+from scoreboard.errors import LedgerUnavailable, UnknownAction
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Grant, Submission
 from tests.roles import Role, a_role
@@ -122,6 +122,17 @@ async def test_what_a_grant_is_refused_for_is_told_and_counted_apart(
     assert [str(told) for told in watched.refusals] == [f"{text} ({sqlstate})"]
     if "ledger" not in broken:
         assert grants(role.owner_url) == []  # else a score is raised that nobody was told of
+
+
+async def test_an_unknown_action_is_no_refusal_of_postgresql(watched: Watched, role: Role) -> None:
+    """Anybody with a token can submit one; an operator would be told that a row is gone."""
+    [user] = add_users(role.owner_url, 1)
+
+    verdicts = (await watched.ledger.grant([Submission(user, "nothing")])).verdicts
+
+    assert isinstance(verdicts[user, "nothing"], UnknownAction)
+    assert not watched.failures
+    assert not watched.refusals
 
 
 async def test_a_refusal_costs_no_connection_and_ends_when_its_cause_does(

@@ -14,6 +14,7 @@ import pytest
 from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.database import migrations
 from scoreboard.database.migrations import migrate, pending, roll_back
+from scoreboard.ledger.queries import RANKING
 from tests.world import sql
 
 Row = tuple[object, ...]
@@ -358,6 +359,16 @@ def test_the_ranking_index_keeps_the_seeds_name(database_url: str) -> None:
 
     assert "idx_scores_score_desc" in names
     assert "idx_ledger_action_id" in names
+
+
+def test_the_ranking_index_has_the_order_of_the_ranking_rule(database_url: str) -> None:
+    [definition] = [
+        str(definition)
+        for _, name, definition in schema(database_url)["indexes"]
+        if name == "idx_scores_score_desc"
+    ]
+
+    assert f"({RANKING.replace('ranked.', '')})" in definition
 
 
 def test_there_is_one_row_for_the_board_and_never_a_second(database_url: str) -> None:

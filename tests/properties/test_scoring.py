@@ -17,7 +17,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import AlreadyGranted, ScoreOutOfRange, UnknownAction, UnknownUser
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.verdicts import Settlement, Verdict
-from scoreboard.model import BOARD_SIZE, Board, Grant, Submission
+from scoreboard.model import BOARD_SIZE, MAIN, Board, Grant, Submission
 from scoreboard.scoring.catalogue import Catalogue
 from tests.properties.strategies import (
     ACTIONS,
@@ -164,11 +164,11 @@ class Game:
 
     def compare_settlement(self, settlement: Settlement, *, changed: bool) -> None:
         if not changed:
-            assert settlement.board is None
+            assert not settlement.boards
             return
-        assert settlement.board is not None
-        assert settlement.board.version == self.model.version
-        assert shown(settlement.board) == self.model.top()
+        assert MAIN in settlement.boards
+        assert settlement.boards[MAIN].version == self.model.version
+        assert shown(settlement.boards[MAIN]) == self.model.top()
 
     async def remove(self, user: str) -> None:
         existed = self.model.remove(user)

@@ -10,7 +10,7 @@ import pytest
 
 from scoreboard.errors import AlreadyGranted
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Grant, Submission
+from scoreboard.model import MAIN, Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.integration.test_ledger import a_ledger
@@ -116,8 +116,8 @@ async def test_several_former_ids_in_one_batch_are_granted_once(
     granted = [isinstance(settled.verdicts[key], Grant) for key in keys]
     assert granted == [True, False, True, False]
     assert scores(database_url) == ledger_sums(database_url) == {user: 5, other: 5}
-    assert settled.board is not None
-    assert settled.board.version == board_version(database_url)
+    assert MAIN in settled.boards
+    assert settled.boards[MAIN].version == board_version(database_url)
 
 
 async def test_a_rename_amid_submissions_grants_each_user_once_and_fails_nobody(

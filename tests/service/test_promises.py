@@ -81,7 +81,7 @@ async def test_commits_are_synchronous_whatever_the_server_defaults_to(
     sql(database_url, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     instance = await start(instance="sync")
     await instance.board()
-    writers = instance.app[PARTS].submissions._ledger._writers  # type: ignore[attr-defined]
+    writers = instance.app[PARTS].submissions._ledger._writers
     assert await writers.fetch("SHOW synchronous_commit") == [("on",)]
 
 

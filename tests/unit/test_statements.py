@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,28 @@ def test_a_name_that_stands_twice_is_refused(package: Path) -> None:
         load(package, "-- one: first\nSELECT 1\n\n-- one: again\nSELECT 2\n")
 
 
+def test_a_word_stands_for_the_sql_that_is_given_for_it(package: Path) -> None:
+    (package / "queries.sql").write_text("-- top: the first\nSELECT '{}' ORDER BY {rule}\n")
+
+    assert statements.load(package.name, words={"rule": "a"}) == {"top": "SELECT '{}' ORDER BY a"}
+    with pytest.raises(KeyError, match="rule"):
+        statements.load(package.name)
+
+
 SHIPPED = sorted(Path(scoreboard.__file__).parent.rglob("*.sql"))
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_every_shipped_statement_begins_as_sql(file: Path) -> None:
-    found = statements.load(f"scoreboard.{file.parent.name}", file.name)
+    found = statements.load(f"scoreboard.{file.parent.name}", file.name, words=defaultdict(str))
 
     assert found
     for name, text in found.items():
         assert _VERB.match(text), f"{name} begins with {text[:40]!r}"
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_the_ranking_rule_and_the_size_are_words_in_every_statement(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+
+    assert not re.search(r"\bscore DESC|updated_at, |\b(LIMIT|OFFSET|=) (9|10)\b", text)

@@ -1,0 +1,184 @@
+"""A batch of submissions on its way through PostgreSQL, over one session.
+
+One transaction of two or three round trips, if all goes well:
+
+    BEGIN; grant             the ledger rows and the scores; who reaches the board?
+    lock; raise the version  only when somebody does
+    COMMIT
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import structlog
+
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
+from scoreboard.connections.session import (
+    ConnectionLost,
+    ConstraintRefused,
+    Session,
+    StatementRefused,
+    TransactionAborted,
+)
+from scoreboard.errors import (
+    AlreadyGranted,
+    LedgerUnavailable,
+    ScoreboardError,
+    ScoreOutOfRange,
+    UnknownAction,
+    UnknownUser,
+)
+from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.transaction import transaction
+from scoreboard.ledger.verdicts import (
+    Key,
+    Settlement,
+    Verdict,
+    may_be_granted_before,
+    under_former_ids,
+    verdict_of,
+)
+from scoreboard.model import MAIN, Board, BoardId
+
+log = structlog.get_logger("scoreboard.ledger")
+
+_OUT_OF_RANGE: Final = "22003"
+_FOREIGN_KEY: Final = "23503"
+_ACTION_KEY: Final = "ledger_action_id_fkey"
+_LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
+
+
+class Batch:
+    """Settles the submissions of a batch over `session`, which `writers` have lent."""
+
+    def __init__(self, session: Session, writers: Postgres) -> None:
+        self._session = session
+        self._writers = writers
+
+    async def settle(self, keys: list[Key]) -> Settlement:
+        """Grant these. When PostgreSQL refuses one that nobody could foresee, the batch is halved
+        until that one stands alone. What PostgreSQL rolled back, or what was lost before COMMIT was
+        sent, is tried once more, which is safe.
+
+        When PostgreSQL is lost on the way, what was granted stays granted, and the rest hear of it
+        at once instead of waiting out the same silence part by part.
+        """
+        settled = Settlement({})
+        parts: list[tuple[list[Key], LedgerUnavailable | None]] = [(keys, None)]
+        while parts:
+            part, undone_by = parts.pop()
+            try:
+                if isinstance(undone_by, TransactionAborted):
+                    reason = str(undone_by)
+                    log.warning("scoreboard.ledger.aborted", reason=reason, submissions=len(part))
+                    part, left_out = await self._without_locked(part)
+                    settled |= left_out
+                if part:
+                    settled |= await self._commit(part)
+            except StatementRefused as refusal:
+                if len(part) == 1:
+                    settled |= Settlement({part[0]: self._refused(refusal)})
+                else:
+                    half = len(part) // 2
+                    parts += [(part[half:], None), (part[:half], None)]
+            except LedgerUnavailable as error:
+                if undone_by is None and isinstance(error, ConnectionLost | TransactionAborted):
+                    parts.append((part, error))
+                    continue
+                rest = [*part, *(key for waiting, _ in parts for key in waiting)]
+                return settled | Settlement(dict.fromkeys(rest, error))
+        return settled
+
+    async def settle_renamed(self, found: Mapping[Key, Verdict]) -> Settlement:
+        """Grant what was submitted under a former id of an action, as that action.
+
+        Whoever submits while an action is renamed may be refused as unknown as well: the ledger row
+        that was there is under the new id. The action may be renamed on, or back, between our look
+        and the grant, so it is looked for again.
+        """
+        settled, unknown = Settlement({}), _unknown(found)
+        for _ in range(_LOOKS_MAX):
+            if not unknown:
+                return settled
+            try:
+                rows = await self._session.run(SQL["owners_of_ids"], _pairs(unknown))
+            except LedgerUnavailable as error:
+                return settled | Settlement(dict.fromkeys(unknown, error))
+            present: dict[str, str] = dict(rows)
+            owned = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
+            again = await self.settle(list(dict.fromkeys(owned.values())))
+            verdicts = under_former_ids(owned, again.verdicts)
+            settled |= Settlement(verdicts, again.boards, again.seen)
+            unknown = _unknown(verdicts)
+        # There is such an action, but it is renamed faster than granted.
+        return settled | Settlement(dict.fromkeys(unknown, LedgerUnavailable()))
+
+    async def _commit(self, keys: list[Key]) -> Settlement:
+        """Grant in one transaction. Raises StatementRefused, LedgerUnavailable."""
+        async with transaction(self._session) as begun:
+            rows = await begun.run(SQL["grant"], _pairs(keys), prepared=SQL["prepare_grant"])
+            if not rows:  # one for each submission, unless the board that they join is gone
+                raise self._writers.lacks("board")
+            boards: dict[BoardId, Board] = {}
+            seen = {MAIN: rows[0][-2]}
+            if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
+                boards, seen = await begun.raise_board(reaching)
+            verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
+        repeated = [key for key, verdict in verdicts.items() if may_be_granted_before(verdict)]
+        fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
+        return Settlement(fresh | await self._originals(repeated, fresh), boards, seen)
+
+    async def _originals(
+        self, refused: list[Key], otherwise: Mapping[Key, Verdict]
+    ) -> dict[Key, Verdict]:
+        """Answer the submissions that were granted before, and what they are `otherwise`. A new
+        statement, because it must see what the grant waited for; after COMMIT, so its failure is
+        not the batch's, whatever it is.
+        """
+        if not refused:
+            return {}
+        try:
+            rows = await self._session.run(SQL["original_grants"], _pairs(refused))
+        except LedgerUnavailable as error:
+            return dict.fromkeys(refused, error)
+        except Exception:
+            log.exception("scoreboard.ledger.originals_unread", submissions=len(refused))
+            return dict.fromkeys(refused, LedgerUnavailable())
+        # What is not found is an action that is disabled, or one that was renamed since, or it
+        # belonged to a user who was deleted: a second look tells (`settle_renamed`).
+        verdicts = {key: otherwise.get(key, UnknownAction()) for key in refused}
+        for user_id, action_id, points, granted_at in rows:
+            verdicts[user_id, action_id] = AlreadyGranted(action_id, points, granted_at)
+        return verdicts
+
+    async def _without_locked(self, keys: list[Key]) -> tuple[list[Key], Settlement]:
+        """Leave out those whose user somebody else holds: after a roll-back the others would wait
+        for that one in vain again. Raises LedgerUnavailable.
+        """
+        users = {"user_ids": [user for user, _ in keys]}
+        locked = {user for (user,) in await self._session.run(SQL["locked_users"], users)}
+        left_out = [key for key in keys if key[0] in locked]
+        free = [key for key in keys if key[0] not in locked]
+        return free, Settlement(dict.fromkeys(left_out, LedgerUnavailable()))
+
+    def _refused(self, refusal: StatementRefused) -> ScoreboardError:
+        """Say what a submission is refused for that stands alone."""
+        if isinstance(refusal, ConstraintRefused):
+            return refusal
+        if refusal.sqlstate == _OUT_OF_RANGE:
+            return ScoreOutOfRange()
+        if refusal.sqlstate == _FOREIGN_KEY:  # deleted between our look and the constraint's
+            return UnknownAction() if refusal.constraint == _ACTION_KEY else UnknownUser()
+        what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
+        return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
+
+
+def _pairs(keys: Collection[Key]) -> dict[str, list[str]]:
+    return {"user_ids": [user for user, _ in keys], "action_ids": [action for _, action in keys]}
+
+
+def _unknown(verdicts: Mapping[Key, Verdict]) -> list[Key]:
+    return [key for key, verdict in verdicts.items() if isinstance(verdict, UnknownAction)]
