@@ -205,18 +205,13 @@ def _content(name: str) -> bytes:
 
 
 def _report(name: str, found: ActionFile) -> str:
-    """Say first what ended the reading, for what follows it was not looked at."""
-    ending = [problem for problem in found.problems if problem.ends_reading]
-    others = [problem for problem in found.problems if not problem.ends_reading]
-    shown = [f"  {problem}" for problem in others[:_PROBLEMS_SHOWN]]
-    if len(others) > len(shown):
-        shown.append(f"  … and {len(others) - len(shown)} more")
-    heads = [f"{name}, {problem}." for problem in ending]
-    if others:
-        one, many = ("entry", "entries") if others[0].entry else ("line", "lines")
-        count = f"1 {one}" if len(others) == 1 else f"{len(others)} {many}"
-        heads.append(f"{count} of {name} must be mended.")
-    return "\n".join([f"Nothing was loaded: {' '.join(heads)}", *shown])
+    """Say what is wrong with a file: the first problems, and how many more there are."""
+    problems = found.problems
+    count = f"{len(problems)} place{'' if len(problems) == 1 else 's'}"
+    shown = [f"  {problem}" for problem in problems[:_PROBLEMS_SHOWN]]
+    if len(problems) > len(shown):
+        shown.append(f"  … and {len(problems) - len(shown)} more")
+    return "\n".join([f"Nothing was loaded: {count} of {name} must be mended.", *shown])
 
 
 @contextlib.contextmanager

@@ -491,7 +491,7 @@ class TestActionFile:
         listed = [{"actionId": each, "points": 1} for each in ("good", action_id)]
         for text in (f"{HEADER}good,1\n{action_id},5\n", json.dumps(listed)):
             [problem] = problems(text)
-            assert problem.startswith(("line 3: action id '", "entry 2 (line 1): action id '"))
+            assert problem.startswith(("line 3: action id '", "entry 2: action id '"))
             assert said in problem
             assert problem.isprintable()
 
@@ -502,7 +502,7 @@ class TestActionFile:
         ]
         twice = [{"actionId": spelling, "points": 1} for spelling in ("e\u0301", "\u00e9")]
         assert problems(json.dumps(twice)) == [
-            "entry 2 (line 1): action id '\\xe9' is entry 1 already, spelled 'e\\u0301'"
+            "entry 2: action id '\\xe9' is entry 1 already, spelled 'e\\u0301'"
         ]
         longest = "e\u0301" * 100
         assert points(f"{HEADER}{longest},1") == {"\u00e9" * 100: 1}
@@ -546,7 +546,7 @@ class TestActionFile:
             "line 3: it is not UTF-8 text: save it as UTF-8"
         ]
 
-    def test_every_bad_entry_of_a_json_list_is_reported_by_its_number_and_line(self) -> None:
+    def test_every_bad_entry_of_a_json_list_is_reported_by_its_number(self) -> None:
         elements: list[Any] = [
             {"actionId": "ok", "points": 1},
             {"actionId": "ok", "points": 1},
@@ -564,9 +564,7 @@ class TestActionFile:
         ]
         text = "[\n" + ",\n".join(map(json.dumps, elements)) + "\n]"
         reported = problems(text)
-        assert [line.split(":")[0] for line in reported] == [
-            f"entry {n} (line {n + 1})" for n in range(2, 13)
-        ]
+        assert [line.split(":")[0] for line in reported] == [f"entry {n}" for n in range(2, 13)]
         assert reported[0].endswith("action id 'ok' is entry 1 already")
 
     @pytest.mark.parametrize(
@@ -589,7 +587,7 @@ class TestActionFile:
     def test_no_content_makes_reading_fail(self, content: bytes) -> None:
         for form in ("csv", "json", None):
             found = action_file.read(content, form)
-            assert all(problem.line >= 1 for problem in found.problems)
+            assert all(problem.place.startswith(("line ", "entry ")) for problem in found.problems)
             assert len(found.points) == len(found.actions)
 
     @given(
@@ -624,7 +622,7 @@ class TestActionFile:
         file.write_text(HEADER + "".join(f"a{n},0\n" for n in range(60)))
         code, _, err = run("actions", "load", str(file))
         assert code == 1
-        assert "60 lines" in err
+        assert "60 places" in err
         assert err.count("points must be") == 50
         assert err.endswith("… and 10 more\n")
 
@@ -635,17 +633,14 @@ class TestActionFile:
             "line 4: action id 'ok ' has spaces at an end",
         ]
 
-    def test_broken_json_is_said_before_the_entries_that_were_read(
-        self, run: Run, tmp_path: Any
-    ) -> None:
+    def test_broken_json_is_named_by_its_line(self, run: Run, tmp_path: Path) -> None:
         file = tmp_path / "actions.json"
         file.write_text('[{"actionId": "a", "points": 0},\n{"actionId": "b" "points": 1}]')
         code, _, err = run("actions", "load", str(file))
         assert code == 1
         first, second = err.splitlines()
-        assert first.startswith(f"scoreboard: Nothing was loaded: {file}, line 2: not JSON: ")
-        assert first.endswith(f"1 entry of {file} must be mended.")
-        assert second.startswith("  entry 1 (line 1): points must be")
+        assert first == f"scoreboard: Nothing was loaded: 1 place of {file} must be mended."
+        assert second.startswith("  line 2: not JSON: ")
 
     def test_a_terminal_sees_how_far_the_reading_is(
         self, run: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
