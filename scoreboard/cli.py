@@ -1,7 +1,7 @@
 """The command `scoreboard`: what it can be asked, and what becomes of each failure.
 
 Exit codes: 0 done; 1 not done, and standard error says why and what to do; 2 asked in a way that
-cannot work (arguments, configuration); 130 ended by Ctrl-C (`__main__`).
+cannot work (arguments, configuration); 130 ended by Ctrl-C, which says nothing.
 """
 
 from __future__ import annotations
@@ -39,16 +39,24 @@ from scoreboard.processes import streams
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the process was started with, and end the process."""
+    try:
+        code = _run_and_finish(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _run_and_finish(argv: Sequence[str]) -> int:
     streams.mend()
     try:
-        code = run(sys.argv[1:] if argv is None else argv)
+        code = run(argv)
     except SystemExit as end:  # --help, arguments that are wrong, a signal
         code = end.code if isinstance(end.code, int) else 0
     try:
         streams.finish()
     except streams.OutputLost as lost:
         code = _answer_lost(lost)
-    sys.exit(code)
+    return code
 
 
 def run(argv: Sequence[str]) -> int:
