@@ -54,6 +54,11 @@ def add_to(commands: Commands) -> None:
     )
     is_file(file)
     load.add_argument("--format", choices=["csv", "json"], help="default: what FILE looks like")
+    _add_list(group)
+    action_changes.add_to(group)
+
+
+def _add_list(group: Commands) -> None:
     listing = group.add(
         "list",
         _list,
@@ -74,7 +79,6 @@ def add_to(commands: Commands) -> None:
         "--state", choices=list(_STATES), help="only actions that are granted, or that are not"
     )
     add_page(listing, "ACTION", "begin behind this action id")
-    action_changes.add_to(group)
 
 
 def read_file(name: str, form: str | None = None) -> ActionFile:

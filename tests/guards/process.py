@@ -336,7 +336,7 @@ PROCESS: Final = (
     Guard(
         "the imitation of Redis goes on after an error",
         "scoreboard/embedded/redis.py",
-        "server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)",
+        "server.RequestHandlerClass = _keeping_connections(server.RequestHandlerClass)",
         "pass",
         "tests/service/test_imitation.py",
     ),
