@@ -10,6 +10,7 @@ import functools
 import os
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -35,7 +36,8 @@ from scoreboard.console.terminal import (
 )
 from scoreboard.database import migrations
 from scoreboard.operations import logs
-from scoreboard.processes import lifeline, workers
+from scoreboard.processes import lifeline
+from scoreboard.processes.crew import bound_seats
 from scoreboard.processes.streams import OutputLost
 from scoreboard.processes.unwinding import (
     ended_by_signals,
@@ -44,6 +46,7 @@ from scoreboard.processes.unwinding import (
     leave_if_hung_up,
     to_its_end,
 )
+from scoreboard.processes.workers import Supervisor
 
 log = structlog.get_logger("scoreboard.serving")
 
@@ -161,8 +164,8 @@ def _supervise(
             f"only when it compares versions, every {found.reconcile_seconds:g} s."
         )
     with (
-        workers.seats(found.host, found.port, arguments.workers) as seats,
-        workers.metrics_directory() as directory,
+        bound_seats(found.host, found.port, arguments.workers) as seats,
+        tempfile.TemporaryDirectory(prefix="scoreboard-metrics-") as metrics_directory,
     ):
         port = seats[0][0].getsockname()[1]
         decided = {"host": found.host, "port": str(port), "role": found.role}
@@ -172,19 +175,19 @@ def _supervise(
                 "redis_url": found.redis_url,
                 "jwt_secret": found.jwt_secret,
             }
-        supervisor = workers.Supervisor(
+        supervisor = Supervisor(
             seats,
-            [*_this_program(), "serve", "--lifeline"],
-            {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()}
-            | {workers.METRICS_DIRECTORY: directory},
+            [*this_program(), "serve", "--lifeline"],
+            {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()},
             instance=found.instance,
+            metrics_directory=metrics_directory,
             end_seconds=found.drain_seconds + found.shutdown_seconds,
         )
         address = http_address(found.host, port)
         asyncio.run(to_its_end(supervisor.run(functools.partial(on_listening, address))))
 
 
-def _this_program() -> list[str]:
+def this_program() -> list[str]:
     """Start this program as it was started: `-m` alone looks for modules in the directory where we
     are, which is anybody's.
     """

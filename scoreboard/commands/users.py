@@ -1,4 +1,4 @@
-"""`scoreboard users`: accounts as operators see them. `user_changes` is what changes the board too."""
+"""`scoreboard users`: accounts as operators see them. What changes the board: `user_changes`."""
 
 from __future__ import annotations
 
