@@ -31,7 +31,7 @@ from scoreboard.console.arguments import ArgumentsRefused, Commands, Declared, P
 from scoreboard.console.failure import CommandFailed
 from scoreboard.console.reports import report_failure, wanted
 from scoreboard.console.terminal import note
-from scoreboard.embedded import EmbeddedServerError
+from scoreboard.embedded.home import EmbeddedServerError
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations import logs
 from scoreboard.processes import streams

@@ -16,13 +16,8 @@ from scoreboard.console.failure import CommandFailed
 from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import sentence
 from scoreboard.database import migrations
-from scoreboard.embedded import (
-    AlreadyRuns,
-    EmbeddedServerError,
-    EmbeddedUrls,
-    embedded_secret,
-    embedded_servers,
-)
+from scoreboard.embedded.home import AlreadyRuns, EmbeddedServerError, embedded_secret
+from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
 from scoreboard.scoring.catalogue import Catalogue, Sought
 
 _DEMO_ACTIONS: Final = "demo-actions.csv"

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from scoreboard.embedded import EmbeddedUrls, owner_only
+from scoreboard.embedded.home import owner_only
+from scoreboard.embedded.servers import EmbeddedUrls
 
 DIRECTORY: Final = Path(".scoreboard")
 _FILE: Final = DIRECTORY / "exports.sh"

@@ -6,18 +6,6 @@ here is stopped when the context ends; what a killed run has left behind, the ne
 
     servers ─▶ postgres, redis ─▶ process, home
 
-Before it: the command line, which asks for servers and gets their URLs. After it: those programs.
-It never changes what the service does with them: through these URLs it meets ordinary servers.
+Before it: `commands`, which ask for servers and get their URLs. After it: those programs. It never
+changes what the service does with them: through these URLs the service meets ordinary servers.
 """
-
-from scoreboard.embedded.home import AlreadyRuns, EmbeddedServerError, embedded_secret, owner_only
-from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
-
-__all__ = [
-    "AlreadyRuns",
-    "EmbeddedServerError",
-    "EmbeddedUrls",
-    "embedded_secret",
-    "embedded_servers",
-    "owner_only",
-]

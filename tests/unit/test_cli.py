@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import scoreboard
 from scoreboard import cli
-from scoreboard.commands import action_file, serving
+from scoreboard.commands import action_file, serving, welcome
 from scoreboard.commands.verification import Comparison
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections import sentinels
@@ -33,7 +33,7 @@ from scoreboard.console.reports import report_list
 from scoreboard.console.screen import Screen
 from scoreboard.console.terminal import note, program, say
 from scoreboard.demo.players import retry_after_seconds
-from scoreboard.embedded import EmbeddedUrls
+from scoreboard.embedded.servers import EmbeddedUrls
 from scoreboard.operations import logs
 from scoreboard.scoring.catalogue import Action
 from tests.properties.strategies import action_ids
@@ -207,7 +207,7 @@ class TestConfiguration:
         monkeypatch.setattr("sys.stdout", terminal)
         monkeypatch.setattr("sys.argv", [".venv/bin/scoreboard", "serve"])
         servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
-        serving._welcome(servers, "http://127.0.0.1:1")
+        welcome.show("http://127.0.0.1:1", servers)
         shown = terminal.getvalue()
         assert "Open http://127.0.0.1:1 to watch the board live." in shown.strip().splitlines()[0]
         assert ".venv/bin/scoreboard demo --url http://127.0.0.1:1" in shown
@@ -221,7 +221,7 @@ class TestConfiguration:
     ) -> None:
         logs.configure("info", "json", "web")
         servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
-        serving._welcome(servers, "http://[::]:1")  # where nobody can go
+        welcome.show("http://[::]:1", servers)  # where nobody can go
         structlog.reset_defaults()
         output = capsys.readouterr()
         assert output.out == ""
@@ -245,7 +245,7 @@ class TestConfiguration:
     )
     def test_why_it_cannot_listen_is_said_with_what_to_do(self, error: OSError, said: str) -> None:
         found = configuration.load({}, host="here", port=80)
-        assert said in serving._why_not_listening(found, error)
+        assert said in serving.why_not_listening(found, error)
 
     @pytest.mark.parametrize("host", ["", " "])
     def test_an_empty_host_is_refused_with_those_that_may_be_meant(
