@@ -30,25 +30,15 @@ _QUOTED_LINE: Final = "there are quotes around the whole line: leave them out"
 _SHOWN_CHARS: Final = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, and at which place: `line 3` (where a row of CSV begins, or where reading had
-    to end) or, in JSON, `entry 2`.
-    """
-
-    place: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.what}"
-
-
 @dataclass(slots=True)
 class ActionFile:
-    """What a file holds: its good actions and its problems, both in the order of the file."""
+    """What a file holds: its good actions, and a text for each problem, both in the order of the
+    file. A text begins with the place: `line 3` (where a row of CSV begins, or where reading had to
+    end) or, in JSON, `entry 2`.
+    """
 
     actions: list[Action] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def points(self) -> dict[str, int]:
@@ -86,7 +76,7 @@ def read(
     try:
         text = handed_over.decoded(content).lstrip(action_ids.BYTE_ORDER_MARK)
     except Unreadable as error:
-        return ActionFile(problems=[Problem(f"line {error.line}", str(error))])
+        return ActionFile(problems=[f"line {error.line}: {error}"])
     is_json = form == "json" or (form is None and text.lstrip().startswith(("[", "{")))
     return _judge(_json_rows(text) if is_json else _csv_rows(text), advance)
 
@@ -97,7 +87,7 @@ def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile
     reached = 0
     for row in rows:
         if mistake := row.mistake or _mistake(row, earlier):
-            found.problems.append(Problem(row.place, mistake))
+            found.problems.append(f"{row.place}: {mistake}")
         else:
             action_id = action_ids.composed(row.action_id)
             earlier[action_id] = row

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import math
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
+
+from tqdm import tqdm
 
 from scoreboard.commands import action_changes, action_file
 from scoreboard.commands.action_file import ActionFile
@@ -20,7 +20,7 @@ from scoreboard.console.arguments import Commands, add_page, is_file, text_to_st
 from scoreboard.console.failure import CommandFailed
 from scoreboard.console.reports import Report, report, report_list
 from scoreboard.console.servers import open_postgres
-from scoreboard.console.terminal import note, say
+from scoreboard.console.terminal import say
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loaded, Sought
 from scoreboard.timestamps import timestamp
@@ -84,8 +84,8 @@ def _add_list(group: Commands) -> None:
 def read_file(name: str, form: str | None = None) -> ActionFile:
     """Read a file of actions. Raises CommandFailed, with all that is bad, unless all are good."""
     content = _content(name)
-    with _progress("Checking", len(content), "B") as advance:
-        found = action_file.read(content, form, advance)
+    with _progress("Checking", len(content), "B") as bar:
+        found = action_file.read(content, form, bar.update)
     if found.problems:
         raise CommandFailed(_report(escaped(name), found))
     if not found.actions:
@@ -134,12 +134,12 @@ def loaded_text(loaded: Loaded) -> str:
 async def _put(found: ActionFile) -> Loaded:
     async with open_postgres(configuration.load()) as postgres:
         # One statement, so the bar can only say that it is under way and that it is done.
-        with _progress("Loading", len(found.actions), " actions") as advance:
+        with _progress("Loading", len(found.actions), " actions") as bar:
             try:
                 loaded = await Catalogue(postgres).load(found.points, found.disabled)
             except FormerIds as former:
                 raise CommandFailed(_report_former(former), "former_action_id") from former
-            advance(len(found.actions))
+            bar.update(len(found.actions))
     return loaded
 
 
@@ -218,17 +218,6 @@ def _report(name: str, found: ActionFile) -> str:
     return "\n".join([f"Nothing was loaded: {count} of {name} must be mended.", *shown])
 
 
-@contextlib.contextmanager
-def _progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
-    """Show a bar on standard error, if that is a terminal; yields what to call as it advances."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:  # it comes with the development tools; without it there is no bar
-        note(f"{what}…")
-        yield lambda _: None
-        return
-    with tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False) as bar:
-        yield bar.update
+def _progress(what: str, total: int, unit: str) -> tqdm[NoReturn]:
+    """A bar on standard error, if that is a terminal; `update` moves it on."""
+    return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=None)

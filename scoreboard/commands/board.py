@@ -232,10 +232,9 @@ def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[st
     if seen.fault is not None:
         remarks.append(f"Redis held {seen}; it was replaced.")
     elif seen.board is not None and seen.board.version > before:
-        unbelievable = seen.board.version - before > LEAP_MAX
-        why = "too far to have come from it; it was not believed" if unbelievable else ""
-        ahead = f"Redis held {seen}, ahead of the ledger's {before}"
-        remarks.append(f"{ahead}, {why}." if why else f"{ahead}.")
+        is_leap = seen.board.version - before > LEAP_MAX
+        why = ", too far to have come from it; it was not believed" if is_leap else ""
+        remarks.append(f"Redis held {seen}, ahead of the ledger's {before}{why}.")
     if after < before:
         remarks.append(
             f"The board is numbered anew, because its version was {before}; running instances tell "

@@ -79,7 +79,7 @@ class Terminal(io.StringIO):
 
 def problems(text: str | bytes, form: str | None = None) -> list[str]:
     content = text if isinstance(text, bytes) else text.encode()
-    return [str(problem) for problem in action_file.read(content, form).problems]
+    return action_file.read(content, form).problems
 
 
 def points(text: str | bytes, form: str | None = None) -> dict[str, int]:
@@ -581,7 +581,7 @@ class TestActionFile:
     def test_no_content_makes_reading_fail(self, content: bytes) -> None:
         for form in ("csv", "json", None):
             found = action_file.read(content, form)
-            assert all(problem.place.startswith(("line ", "entry ")) for problem in found.problems)
+            assert all(problem.startswith(("line ", "entry ")) for problem in found.problems)
             assert len(found.points) == len(found.actions)
 
     @given(
