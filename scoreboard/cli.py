@@ -76,7 +76,8 @@ def run(argv: Sequence[str]) -> int:
             note(refused.for_people)
         return 2
     except (CommandFailed, MigrationError, EmbeddedServerError) as failure:
-        report_failure(str(failure), _code(failure), as_json=as_json)
+        machine_code = getattr(failure, "code", "migration_failed")
+        report_failure(str(failure), machine_code, as_json=as_json)
         return 1
     except ScoreboardError as refusal:
         details = refusal.details if as_json else {}
@@ -103,13 +104,6 @@ def _say_what_is_ignored(arguments: argparse.Namespace) -> None:
     ignored = configuration.ignored_variables()
     if ignored and getattr(arguments, "lifeline", None) is None:
         note(f"scoreboard: {ignored}")
-
-
-def _code(failure: Exception) -> str:
-    """Say for programs which failure it is."""
-    if isinstance(failure, CommandFailed):
-        return failure.code
-    return "migration_failed" if isinstance(failure, MigrationError) else "embedded_server_failed"
 
 
 def make_parser() -> Parser:

@@ -7,9 +7,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final, NoReturn
-
-from tqdm import tqdm
+from typing import Any, Final
 
 from scoreboard.commands import action_changes, action_file
 from scoreboard.commands.action_file import ActionFile
@@ -218,6 +216,8 @@ def _report(name: str, found: ActionFile) -> str:
     return "\n".join([f"Nothing was loaded: {count} of {name} must be mended.", *shown])
 
 
-def _progress(what: str, total: int, unit: str) -> tqdm[NoReturn]:
+def _progress(what: str, total: int, unit: str) -> Any:
     """A bar on standard error, if that is a terminal; `update` moves it on."""
+    from tqdm import tqdm  # no other command waits for it
+
     return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=None)

@@ -46,29 +46,24 @@ def await_postgres(settings: Settings, seconds: float, *, may_embed: bool) -> No
     """
     url = database_url(settings)
     deadline = time.monotonic() + seconds
-    problem = _connection_problem(url)
-    if problem and seconds:
-        what, _, _ = first_line(problem).partition(": ")
-        why = first_line(problem).rpartition(": ")[2].strip()
-        note(f"scoreboard: {what} ({why}); waiting up to {seconds:g} s")
-    while problem:
+    is_told = not seconds
+    while True:
+        try:
+            return asyncio.run(migrations.require_answer(url))
+        except blocking.UnfitDatabase:
+            raise
+        except blocking.MigrationError as error:
+            problem = error
+        line = first_line(problem)
+        if not is_told:
+            is_told = True
+            what, why = line.partition(": ")[0], line.rpartition(": ")[2].strip()
+            note(f"scoreboard: {what} ({why}); waiting up to {seconds:g} s")
         if time.monotonic() > deadline:
-            away = not isinstance(problem, blocking.DatabaseRefuses)
-            advice = f" {_advice(problem, may_embed=may_embed)}" if away else ""
-            raise CommandFailed(f"{sentence(first_line(problem))}{advice}")
+            is_away = not isinstance(problem, blocking.DatabaseRefuses)
+            advice = f" {_advice(problem, may_embed=may_embed)}" if is_away else ""
+            raise CommandFailed(f"{sentence(line)}{advice}")
         time.sleep(_PAUSE_SECONDS)
-        problem = _connection_problem(url)
-
-
-def _connection_problem(url: str) -> blocking.MigrationError | None:
-    """Why PostgreSQL does not let us in; None when it does. The rest is judged by `app`."""
-    try:
-        asyncio.run(migrations.require_answer(url))
-    except blocking.UnfitDatabase:
-        raise
-    except blocking.MigrationError as error:
-        return error
-    return None
 
 
 def _advice(problem: blocking.MigrationError, *, may_embed: bool) -> str:

@@ -32,6 +32,8 @@ _PLAIN_PATH: Final = re.compile(r"[\w./+@-]+")
 class EmbeddedServerError(Exception):
     """An embedded server cannot run here; the message says why and what to do."""
 
+    code = "embedded_server_failed"
+
 
 class AlreadyRuns(EmbeddedServerError):
     """Another process runs the embedded servers of this directory."""
