@@ -20,13 +20,16 @@ ENVIRONMENT = test -f .make/environment || { \
 	sh .make/environment
 IN = sh .make/in '$(VENV)'
 
-.PHONY: help run test unit guards soak lint format types audit bench docs lock venv venv-run clean
+.PHONY: help run check test unit guards soak lint format types audit bench docs lock venv venv-run clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
+	@echo "A first change, step by step: CONTRIBUTING.md"
 
 run: venv-run ## serve on http://127.0.0.1:8080 with embedded servers (SCOREBOARD_*_URL replaces a part)
 	'$(VENV)/bin/scoreboard' serve --embedded
+
+check: lint types unit ## what to run before each commit: lint, types and unit
 
 test: venv ## every test, on every core, with coverage: a quarter of an hour on two cores
 	@echo 'Every test, against real servers: a quarter of an hour on two cores. A part: PYTEST=tests/unit'

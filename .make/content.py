@@ -28,7 +28,7 @@ _PROGRAM: Final = """\
 unset PYTHONHOME PYTHONPATH
 exec "$(dirname -- "$0")/python" "$0" "$@"
 '''
-from scoreboard.__main__ import main
+from scoreboard.cli import main
 
 main()
 """

@@ -1,9 +1,9 @@
 """Scoreboard: grants each action to each user once and shows everybody the top 10 as it changes.
 
-Read it downhill. `api` is the edge; `accounts` says who is asking; `scoring` grants and keeps the
-score; `live` tells every client. `operations` sees inside, and `connections` holds the borders to
-PostgreSQL and Redis; both lie beneath all of them. `app` puts all together; `cli` is the way in, to
-what operators do (`commands`).
+Read it downhill: `commands` are the way in, `app` and `parts` put all together, `api` is the edge.
+Then `accounts` say who is asking, `scoring` submits, `ledger` grants, `copies`, `bus` and `live`
+tell every client. `operations`, `connections` and `configuration` lie beneath all of them. The
+docstring of each package says what comes before and after it, and what it never does.
 """
 
 __version__ = "0.1.0"

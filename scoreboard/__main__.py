@@ -1,22 +1,8 @@
-"""The way in: the command `scoreboard`, which `python -m scoreboard` is as well."""
+"""`python -m scoreboard` is the command `scoreboard`."""
 
 from __future__ import annotations
 
-import sys
-from typing import NoReturn
-
-
-def main() -> NoReturn:
-    """Run the command that the process was started with, and end the process. Ctrl-C ends it
-    without a word, also within the second in which the command's modules are imported.
-    """
-    try:
-        from scoreboard import cli
-
-        cli.main()
-    except KeyboardInterrupt:
-        sys.exit(130)
-
+from scoreboard.cli import main
 
 if __name__ == "__main__":
     main()

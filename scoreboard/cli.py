@@ -1,7 +1,7 @@
 """The command `scoreboard`: what it can be asked, and what becomes of each failure.
 
 Exit codes: 0 done; 1 not done, and standard error says why and what to do; 2 asked in a way that
-cannot work (arguments, configuration); 130 ended by Ctrl-C (`__main__`).
+cannot work (arguments, configuration); 130 ended by Ctrl-C, which says nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from scoreboard.console.arguments import ArgumentsRefused, Commands, Declared, P
 from scoreboard.console.failure import CommandFailed
 from scoreboard.console.reports import report_failure, wanted
 from scoreboard.console.terminal import note
-from scoreboard.embedded import EmbeddedServerError
+from scoreboard.embedded.home import EmbeddedServerError
 from scoreboard.errors import InvalidPayload, ScoreboardError
 from scoreboard.operations import logs
 from scoreboard.processes import streams
@@ -39,16 +39,24 @@ from scoreboard.processes import streams
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the process was started with, and end the process."""
+    try:
+        code = _run_and_finish(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def _run_and_finish(argv: Sequence[str]) -> int:
     streams.mend()
     try:
-        code = run(sys.argv[1:] if argv is None else argv)
+        code = run(argv)
     except SystemExit as end:  # --help, arguments that are wrong, a signal
         code = end.code if isinstance(end.code, int) else 0
     try:
         streams.finish()
     except streams.OutputLost as lost:
         code = _answer_lost(lost)
-    sys.exit(code)
+    return code
 
 
 def run(argv: Sequence[str]) -> int:
@@ -68,7 +76,8 @@ def run(argv: Sequence[str]) -> int:
             note(refused.for_people)
         return 2
     except (CommandFailed, MigrationError, EmbeddedServerError) as failure:
-        report_failure(str(failure), _code(failure), as_json=as_json)
+        machine_code = getattr(failure, "code", "migration_failed")
+        report_failure(str(failure), machine_code, as_json=as_json)
         return 1
     except ScoreboardError as refusal:
         errors = {"errors": refusal.errors} if isinstance(refusal, InvalidPayload) else {}
@@ -95,13 +104,6 @@ def _say_what_is_ignored(arguments: argparse.Namespace) -> None:
     ignored = configuration.ignored_variables()
     if ignored and getattr(arguments, "lifeline", None) is None:
         note(f"scoreboard: {ignored}")
-
-
-def _code(failure: Exception) -> str:
-    """Say for programs which failure it is."""
-    if isinstance(failure, CommandFailed):
-        return failure.code
-    return "migration_failed" if isinstance(failure, MigrationError) else "embedded_server_failed"
 
 
 def make_parser() -> Parser:

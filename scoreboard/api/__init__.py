@@ -1,6 +1,8 @@
 """The edge: HTTP in, HTTP out. Rate limit, token, schema, then one call inwards.
 
-`routes` is the whole API on one screen; each resource has one handler module; `middleware` gives
-every refusal the same envelope. After it come `accounts`, `scoring` and `live`. It decides nothing
-about scores.
+`routes` is the whole API on one screen; each resource has one handler module. `http` is what every
+request passes, `schemas` are the shapes of bodies, `docs` is the OpenAPI document.
+
+Before it: clients, through aiohttp. After it: `accounts`, `scoring` and `live`. It never decides
+anything about scores.
 """

@@ -1,16 +1,14 @@
-"""Reading a file of actions: CSV or JSON in, every mistake by its place, or the actions.
+"""Reads a file of actions: CSV or JSON comes in, actions come out, or every mistake with its place.
 
-Which ids are good is said in `scoring.action_ids`. Ids are composed here, so that two spellings of
-one id are one.
+`scoring.action_ids` says which ids are good. Ids are composed here, so that two spellings of one id
+are one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import dataclasses
 import io
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -26,86 +24,61 @@ from scoreboard.scoring.catalogue import Action
 POINTS_MAX: Final = 2_147_483_647  # the column is an integer
 _POINTS: Final = re.compile(r"0*([0-9]{1,10})", re.ASCII)
 _HEADERS: Final = ({"action_id", "points"}, {"actionId", "points"})
+_MEMBERS: Final = {"actionId", "points", "disabledAt"}
 _WANTED: Final = "the first line must be the header action_id,points"
 _QUOTED_LINE: Final = "there are quotes around the whole line: leave them out"
-_GAP: Final = re.compile(r"[ \t\r\n]*")
 _SHOWN_CHARS: Final = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong with a line, with an entry of JSON that begins there, or with the file from
-    there on.
-    """
-
-    line: int
-    what: str
-    entry: int = 0
-    ends_reading: bool = False
-
-    def __str__(self) -> str:
-        line = f"line {self.line}"
-        return f"{f'entry {self.entry} ({line})' if self.entry else line}: {self.what}"
 
 
 @dataclass(slots=True)
 class ActionFile:
-    """What a file holds: good actions in its order, and its problems, lowest line first."""
+    """What a file holds: its good actions, and a text for each problem, both in the order of the
+    file. A text begins with the place: `line 3` (where a row of CSV begins, or where reading had to
+    end) or, in JSON, `entry 2`.
+    """
 
     actions: list[Action] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def points(self) -> dict[str, int]:
-        """The actions as the catalogue takes them."""
+        """The points of each action by its id, as the catalogue takes them."""
         return {action.action_id: action.points for action in self.actions}
 
     @property
     def disabled(self) -> list[str]:
-        """Those that are to be switched off."""
+        """The ids of the actions that are to be disabled."""
         return [action.action_id for action in self.actions if action.disabled_at is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One action as the file spells it: `end` is how far it reaches; `mistake`, why it is none;
-    `entry`, which one of a JSON list it is.
+    """One action as the file spells it; `mistake` says why it is none.
+
+    `end` is the number of characters that are read once this row is.
     """
 
-    line: int
+    place: str
     end: int
     action_id: Any = None
     points: Any = None
     disabled_at: Any = None
     mistake: str = ""
-    entry: int = 0
-    ends_reading: bool = False
-
-    @property
-    def place(self) -> str:
-        return f"entry {self.entry}" if self.entry else f"on line {self.line}"
 
 
 def read(
     content: bytes, form: str | None = None, advance: Callable[[int], object] = lambda _: None
 ) -> ActionFile:
-    """Read `csv` or `json`; None takes what the content looks like.
+    """Read a file in the form `csv` or `json`; None means the form that the content looks like.
 
-    `advance` is told after each row how many characters further the reading is.
+    `advance` is called after each row with the number of characters that were read since.
     """
     try:
         text = handed_over.decoded(content).lstrip(action_ids.BYTE_ORDER_MARK)
     except Unreadable as error:
-        return ActionFile(problems=[Problem(error.line, str(error), ends_reading=True)])
-    return _judge(_rows(text, form or _looks_like(text)), advance)
-
-
-def _looks_like(text: str) -> str:
-    return "json" if text.lstrip().startswith(("[", "{")) else "csv"
-
-
-def _rows(text: str, form: str) -> Iterator[_Row]:
-    return _json_rows(text) if form == "json" else _csv_rows(text)
+        return ActionFile(problems=[f"line {error.line}: {error}"])
+    is_json = form == "json" or (form is None and text.lstrip().startswith(("[", "{")))
+    return _judge(_json_rows(text) if is_json else _csv_rows(text), advance)
 
 
 def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile:
@@ -114,7 +87,7 @@ def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile
     reached = 0
     for row in rows:
         if mistake := row.mistake or _mistake(row, earlier):
-            found.problems.append(Problem(row.line, mistake, row.entry, row.ends_reading))
+            found.problems.append(f"{row.place}: {mistake}")
         else:
             action_id = action_ids.composed(row.action_id)
             earlier[action_id] = row
@@ -125,7 +98,7 @@ def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile
 
 
 def _mistake(row: _Row, earlier: dict[str, _Row]) -> str:
-    """Say what keeps a row from being an action; nothing when it is one."""
+    """Say what is wrong with a row; an empty text: nothing."""
     mistakes = [
         _id_mistake(row.action_id, earlier),
         _points_mistake(row.points),
@@ -144,7 +117,8 @@ def _id_mistake(action_id: Any, earlier: dict[str, _Row]) -> str:
     if first is None:
         return ""
     spelling = "" if first.action_id == action_id else f", spelled {_shown(first.action_id)}"
-    return f"action id {_shown(action_id)} is {first.place} already{spelling}"
+    place = first.place.replace("line", "on line")
+    return f"action id {_shown(action_id)} is {place} already{spelling}"
 
 
 def _points_mistake(points: Any) -> str:
@@ -161,7 +135,7 @@ def _disabled_mistake(disabled_at: Any) -> str:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Read when an action was disabled; None if it says no time."""
+    """Read the time at which an action was disabled; None if the value is no time."""
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             return datetime.fromisoformat(value)
@@ -185,16 +159,16 @@ def _csv_rows(text: str) -> Iterator[_Row]:
     header = next(numbered, None)
     if header is None:
         return
-    names, line, end, mistake = header
+    names, place, end, mistake = header
     if mistake := mistake or _header_mistake(names):
-        yield _Row(line, end, mistake=mistake)
+        yield _Row(place, end, mistake=mistake)
         return
     points_at = [name.strip() for name in names].index("points")
-    for cells, line, end, mistake in numbered:
+    for cells, place, end, mistake in numbered:
         if mistake := mistake or _cells_mistake(cells):
-            yield _Row(line, end, mistake=mistake)
+            yield _Row(place, end, mistake=mistake)
         else:
-            yield _Row(line, end, cells[1 - points_at], _number(cells[points_at]))
+            yield _Row(place, end, cells[1 - points_at], _number(cells[points_at]))
 
 
 def _header_mistake(cells: list[str]) -> str:
@@ -217,12 +191,14 @@ def _is_header(cells: list[str]) -> bool:
     return len(cells) == 2 and {cell.strip() for cell in cells} in _HEADERS
 
 
-def _csv_cells(text: str) -> Iterator[tuple[list[str], int, int, str]]:
-    """Yield cells, the line they begin on, how far they reach, and why there are none."""
+def _csv_cells(text: str) -> Iterator[tuple[list[str], str, int, str]]:
+    """Yield the cells of a row, the line that it begins on, the number of characters read until its
+    end, and why there are no cells.
+    """
     source = io.StringIO(text, newline="")
     reader = csv.reader(iter(source.readline, ""), strict=True)
     while True:
-        line = reader.line_num + 1
+        place = f"line {reader.line_num + 1}"
         try:
             cells, mistake = next(reader), ""
         except StopIteration:
@@ -230,7 +206,7 @@ def _csv_cells(text: str) -> Iterator[tuple[list[str], int, int, str]]:
         except csv.Error as error:
             cells, mistake = [], f"not CSV: {error}"
         if cells or mistake:  # an empty line is nothing
-            yield cells, line, source.tell(), mistake
+            yield cells, place, source.tell(), mistake
 
 
 def _number(text: str) -> int | str:
@@ -242,90 +218,30 @@ def _number(text: str) -> int | str:
 # JSON
 
 
-class _NotJson(Exception):
-    """Where reading cannot go on, because it is no JSON or no list; the message says why."""
-
-
-class _Scanner:
-    """Reads JSON value by value and knows the line that it is on."""
-
-    def __init__(self, text: str) -> None:
-        self.position = 0
-        self.line = 1
-        self._text = text
-        self._decoder = json.JSONDecoder()
-
-    def at_end(self) -> bool:
-        """Say whether only white space is left."""
-        self.skip_gap()
-        return self.position == len(self._text)
-
-    def takes(self, character: str) -> bool:
-        """Go past this character if it comes next."""
-        self.skip_gap()
-        if not self._text.startswith(character, self.position):
-            return False
-        self._go_to(self.position + 1)
-        return True
-
-    def value(self) -> Any:
-        """Read whatever comes next."""
-        try:
-            value, end = self._decoder.raw_decode(self._text, self.position)
-        except json.JSONDecodeError as error:
-            self._go_to(max(error.pos, self.position))
-            raise _NotJson(f"not JSON: {error.msg.removesuffix(' starting at')}") from error
-        except (ValueError, RecursionError) as error:
-            raise _NotJson("not JSON: nested too deep, or a number of too many digits") from error
-        self._go_to(end)
-        return value
-
-    def skip_gap(self) -> None:
-        """Go past white space."""
-        gap = _GAP.match(self._text, self.position)
-        self._go_to(gap.end() if gap else self.position)
-
-    def _go_to(self, position: int) -> None:
-        self.line += self._text.count("\n", self.position, position)
-        self.position = position
-
-
 def _json_rows(text: str) -> Iterator[_Row]:
-    scanner = _Scanner(text)
     try:
-        yield from _json_elements(scanner)
-    except _NotJson as error:
-        yield _Row(scanner.line, len(text), mistake=str(error), ends_reading=True)
+        entries = json.loads(text)
+    except json.JSONDecodeError as error:
+        what = f"not JSON: {error.msg.removesuffix(' starting at')}"
+        yield _Row(f"line {error.lineno}", len(text), mistake=what)
+        return
+    except (ValueError, RecursionError):
+        what = "not JSON: nested too deep, or a number of too many digits"
+        yield _Row("line 1", len(text), mistake=what)
+        return
+    if not isinstance(entries, list):
+        what = 'a list is expected: [{"actionId": "daily-login", "points": 10}, …]'
+        yield _Row("line 1", len(text), mistake=what)
+        return
+    for number, entry in enumerate(entries, 1):
+        yield _json_row(entry, f"entry {number}", len(text) * number // len(entries))
 
 
-def _json_elements(scanner: _Scanner) -> Iterator[_Row]:
-    """Read a list element by element, because each must be known by its line."""
-    if not scanner.takes("["):
-        scanner.value()  # what is no JSON at all is said to be so
-        raise _NotJson('a list is expected: [{"actionId": "daily-login", "points": 10}, …]')
-    if not scanner.takes("]"):
-        yield from _json_members(scanner)
-    if not scanner.at_end():
-        raise _NotJson("not JSON: there is text after the list's end")
-
-
-def _json_members(scanner: _Scanner) -> Iterator[_Row]:
-    for entry in itertools.count(1):
-        scanner.skip_gap()
-        line = scanner.line
-        value = scanner.value()
-        yield dataclasses.replace(_json_row(value, line, scanner.position), entry=entry)
-        if scanner.takes("]"):
-            return
-        if not scanner.takes(","):
-            raise _NotJson("not JSON: a comma or ] is expected")
-
-
-def _json_row(value: Any, line: int, end: int) -> _Row:
-    if not isinstance(value, dict):
-        return _Row(line, end, mistake=f"an object is expected, not {_shown(value)}")
-    if unknown := value.keys() - {"actionId", "points", "disabledAt"}:
-        return _Row(line, end, mistake=f"there is no member {_shown(min(unknown))}")
-    if missing := {"actionId", "points"} - value.keys():
-        return _Row(line, end, mistake=f"{' and '.join(sorted(missing))} missing")
-    return _Row(line, end, value["actionId"], value["points"], value.get("disabledAt"))
+def _json_row(entry: Any, place: str, end: int) -> _Row:
+    if not isinstance(entry, dict):
+        return _Row(place, end, mistake=f"an object is expected, not {_shown(entry)}")
+    if unknown := entry.keys() - _MEMBERS:
+        return _Row(place, end, mistake=f"there is no member {_shown(min(unknown))}")
+    if missing := {"actionId", "points"} - entry.keys():
+        return _Row(place, end, mistake=f"{' and '.join(sorted(missing))} missing")
+    return _Row(place, end, entry["actionId"], entry["points"], entry.get("disabledAt"))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import math
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +18,7 @@ from scoreboard.console.arguments import Commands, add_page, is_file, text_to_st
 from scoreboard.console.failure import CommandFailed
 from scoreboard.console.reports import Report, report, report_list
 from scoreboard.console.servers import open_postgres
-from scoreboard.console.terminal import note, say
+from scoreboard.console.terminal import say
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loaded, Sought
 from scoreboard.timestamps import timestamp
@@ -54,6 +52,11 @@ def add_to(commands: Commands) -> None:
     )
     is_file(file)
     load.add_argument("--format", choices=["csv", "json"], help="default: what FILE looks like")
+    _add_list(group)
+    action_changes.add_to(group)
+
+
+def _add_list(group: Commands) -> None:
     listing = group.add(
         "list",
         _list,
@@ -74,14 +77,13 @@ def add_to(commands: Commands) -> None:
         "--state", choices=list(_STATES), help="only actions that are granted, or that are not"
     )
     add_page(listing, "ACTION", "begin behind this action id")
-    action_changes.add_to(group)
 
 
 def read_file(name: str, form: str | None = None) -> ActionFile:
     """Read a file of actions. Raises CommandFailed, with all that is bad, unless all are good."""
     content = _content(name)
-    with _progress("Checking", len(content), "B") as advance:
-        found = action_file.read(content, form, advance)
+    with _progress("Checking", len(content), "B") as bar:
+        found = action_file.read(content, form, bar.update)
     if found.problems:
         raise CommandFailed(_report(escaped(name), found))
     if not found.actions:
@@ -130,12 +132,12 @@ def loaded_text(loaded: Loaded) -> str:
 async def _put(found: ActionFile) -> Loaded:
     async with open_postgres(configuration.load()) as postgres:
         # One statement, so the bar can only say that it is under way and that it is done.
-        with _progress("Loading", len(found.actions), " actions") as advance:
+        with _progress("Loading", len(found.actions), " actions") as bar:
             try:
                 loaded = await Catalogue(postgres).load(found.points, found.disabled)
             except FormerIds as former:
                 raise CommandFailed(_report_former(former), "former_action_id") from former
-            advance(len(found.actions))
+            bar.update(len(found.actions))
     return loaded
 
 
@@ -205,31 +207,17 @@ def _content(name: str) -> bytes:
 
 
 def _report(name: str, found: ActionFile) -> str:
-    """Say first what ended the reading, for what follows it was not looked at."""
-    ending = [problem for problem in found.problems if problem.ends_reading]
-    others = [problem for problem in found.problems if not problem.ends_reading]
-    shown = [f"  {problem}" for problem in others[:_PROBLEMS_SHOWN]]
-    if len(others) > len(shown):
-        shown.append(f"  … and {len(others) - len(shown)} more")
-    heads = [f"{name}, {problem}." for problem in ending]
-    if others:
-        one, many = ("entry", "entries") if others[0].entry else ("line", "lines")
-        count = f"1 {one}" if len(others) == 1 else f"{len(others)} {many}"
-        heads.append(f"{count} of {name} must be mended.")
-    return "\n".join([f"Nothing was loaded: {' '.join(heads)}", *shown])
+    """Say what is wrong with a file: the first problems, and how many more there are."""
+    problems = found.problems
+    count = f"{len(problems)} place{'' if len(problems) == 1 else 's'}"
+    shown = [f"  {problem}" for problem in problems[:_PROBLEMS_SHOWN]]
+    if len(problems) > len(shown):
+        shown.append(f"  … and {len(problems) - len(shown)} more")
+    return "\n".join([f"Nothing was loaded: {count} of {name} must be mended.", *shown])
 
 
-@contextlib.contextmanager
-def _progress(what: str, total: int, unit: str) -> Iterator[Callable[[int], object]]:
-    """Show a bar on standard error, if that is a terminal; yields what to call as it advances."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:  # it comes with the development tools; without it there is no bar
-        note(f"{what}…")
-        yield lambda _: None
-        return
-    with tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False) as bar:
-        yield bar.update
+def _progress(what: str, total: int, unit: str) -> Any:
+    """A bar on standard error, if that is a terminal; `update` moves it on."""
+    from tqdm import tqdm  # no other command waits for it
+
+    return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=None)

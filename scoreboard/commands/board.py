@@ -34,6 +34,31 @@ _REBUILT: Final = Report(("corrected", "version", "remarks"))
 def add_to(commands: Commands) -> None:
     """Declare `board show|verify|rebuild`."""
     group = commands.group("board", "show the board, compare its copies, mend them")
+    _add_show(group)
+    group.add(
+        "verify",
+        _verify,
+        "compare the scores with the ledger and Redis with both; exit code 1 if they differ",
+        "scoreboard board verify || mail -s 'scoreboard differs' operators@example.org",
+        report=_AGREEMENT,
+    )
+    rebuild = group.add(
+        "rebuild",
+        _rebuild,
+        "compute every score anew from the ledger and renew the board everywhere",
+        "scoreboard board rebuild            grants wait meanwhile; nothing is lost",
+        "scoreboard board rebuild --renumber when the version comes near the largest one",
+        report=_REBUILT,
+    )
+    rebuild.add_argument(
+        "--renumber",
+        action="store_true",
+        help="bring a version that is far too high down to one that play can have reached; clients "
+        "are told to begin anew",
+    )
+
+
+def _add_show(group: Commands) -> None:
     show = group.add(
         "show",
         _show,
@@ -57,27 +82,6 @@ def add_to(commands: Commands) -> None:
     )
     show.add_argument(
         "--after", type=count, default=0, metavar="RANK", help="begin behind this rank"
-    )
-    group.add(
-        "verify",
-        _verify,
-        "compare the scores with the ledger and Redis with both; exit code 1 if they differ",
-        "scoreboard board verify || mail -s 'scoreboard differs' operators@example.org",
-        report=_AGREEMENT,
-    )
-    rebuild = group.add(
-        "rebuild",
-        _rebuild,
-        "compute every score anew from the ledger and renew the board everywhere",
-        "scoreboard board rebuild            grants wait meanwhile; nothing is lost",
-        "scoreboard board rebuild --renumber when the version comes near the largest one",
-        report=_REBUILT,
-    )
-    rebuild.add_argument(
-        "--renumber",
-        action="store_true",
-        help="bring a version that is far too high down to one that play can have reached; clients "
-        "are told to begin anew",
     )
 
 
@@ -228,10 +232,9 @@ def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[st
     if seen.fault is not None:
         remarks.append(f"Redis held {seen}; it was replaced.")
     elif seen.board is not None and seen.board.version > before:
-        unbelievable = seen.board.version - before > LEAP_MAX
-        why = "too far to have come from it; it was not believed" if unbelievable else ""
-        ahead = f"Redis held {seen}, ahead of the ledger's {before}"
-        remarks.append(f"{ahead}, {why}." if why else f"{ahead}.")
+        is_leap = seen.board.version - before > LEAP_MAX
+        why = ", too far to have come from it; it was not believed" if is_leap else ""
+        remarks.append(f"Redis held {seen}, ahead of the ledger's {before}{why}.")
     if after < before:
         remarks.append(
             f"The board is numbered anew, because its version was {before}; running instances tell "

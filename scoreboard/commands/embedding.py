@@ -1,4 +1,4 @@
-"""The servers that `scoreboard serve --embedded` brings along, and what it finds in them."""
+"""The servers that `scoreboard serve --embedded` brings along, and what it puts into them."""
 
 from __future__ import annotations
 
@@ -16,36 +16,32 @@ from scoreboard.console.failure import CommandFailed
 from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import sentence
 from scoreboard.database import migrations
-from scoreboard.embedded import (
-    EmbeddedServerError,
-    EmbeddedUrls,
-    embedded_secret,
-    embedded_servers,
-)
+from scoreboard.embedded.home import AlreadyRuns, EmbeddedServerError, embedded_secret
+from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
 from scoreboard.scoring.catalogue import Catalogue, Sought
 
 _DEMO_ACTIONS: Final = "demo-actions.csv"
 
 
 @contextlib.contextmanager
-def with_servers(found: Settings) -> Iterator[tuple[Settings, list[str]]]:
-    """Fill in what is not set, with the lines of shell after which other commands find it. What is
-    set stays untouched.
+def with_servers(given: Settings) -> Iterator[tuple[Settings, list[str]]]:
+    """Run a server for each address that is not set, while the context lasts; yields the settings
+    with these addresses, and the lines of shell after which other commands find the servers.
+
+    Raises EmbeddedServerError, CommandFailed, MigrationError.
     """
-    directory = exports.DIRECTORY
-    wanted = {"postgres": not found.database_url, "redis": not found.redis_url}
+    wanted = {"postgres": not given.database_url, "redis": not given.redis_url}
     with contextlib.ExitStack() as stack:
-        urls = EmbeddedUrls(None, None)
-        if any(wanted.values()):
-            with _files_that_fail_named():
+        with _failing_files_named():
+            urls = EmbeddedUrls(None, None)
+            if any(wanted.values()):
                 urls = stack.enter_context(_embedded_servers(**wanted))
-                stack.enter_context(exports.noted(urls))
-        with _files_that_fail_named():
-            secret = found.jwt_secret or embedded_secret(directory)
+                stack.enter_context(exports.kept(exports.lines(urls)))
+            secret = given.jwt_secret or embedded_secret(exports.DIRECTORY)
         complete = dataclasses.replace(
-            found,
-            database_url=found.database_url or urls.database_url or "",
-            redis_url=found.redis_url or urls.redis_url or "",
+            given,
+            database_url=given.database_url or urls.database_url or "",
+            redis_url=given.redis_url or urls.redis_url or "",
             jwt_secret=secret,
         )
         if urls.database_url:
@@ -59,8 +55,8 @@ def _embedded_servers(**wanted: bool) -> Iterator[EmbeddedUrls]:
     with contextlib.ExitStack() as stack:
         try:
             urls = stack.enter_context(embedded_servers(exports.DIRECTORY, **wanted))
-        except EmbeddedServerError as error:
-            shared = exports.of_a_running_instance()
+        except AlreadyRuns as error:
+            shared = exports.found()
             if not shared:
                 raise
             raise CommandFailed("\n".join([f"{error} To share them:", *shared])) from error
@@ -68,8 +64,8 @@ def _embedded_servers(**wanted: bool) -> Iterator[EmbeddedUrls]:
 
 
 @contextlib.contextmanager
-def _files_that_fail_named() -> Iterator[None]:
-    """Say of a file that cannot be used which one, and why. Raises EmbeddedServerError."""
+def _failing_files_named() -> Iterator[None]:
+    """Name a file that cannot be used, and say why. Raises EmbeddedServerError."""
     try:
         yield
     except OSError as error:

@@ -140,7 +140,7 @@ def _roll_back(found: Settings, newest: int, *, certain: bool) -> list[str]:
     Raises CommandFailed, with what would be lost, unless the operator is certain.
     """
     url = database_url(found)
-    applied = _applied(url)
+    applied = _state(found)["applied"][::-1]
     if newest > len(applied):
         number = f"Only {len(applied)} migrations are" if applied else "No migration is"
         raise CommandFailed(
@@ -156,12 +156,6 @@ def _roll_back(found: Settings, newest: int, *, certain: bool) -> list[str]:
         ]
         raise CommandFailed("\n".join(lines), "not_confirmed")
     return migrations.roll_back(url, newest)
-
-
-def _applied(url: str) -> list[str]:
-    """Name what is applied, newest first."""
-    missing = asyncio.run(migrations.pending(url))
-    return [name for name in reversed(migrations.names()) if name not in missing]
 
 
 async def _held(found: Settings) -> str:

@@ -10,33 +10,21 @@ import functools
 import os
 import socket
 import sys
-import time
+import tempfile
 from collections.abc import Callable
-from typing import Any, Final
-
-import structlog
+from typing import Final
 
 from scoreboard.api.http.listening import http_address
-from scoreboard.commands import embedding
+from scoreboard.commands import embedding, welcome
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
-from scoreboard.connections import blocking
-from scoreboard.connections.hints import POSTGRES
-from scoreboard.console import exports
 from scoreboard.console.arguments import Commands, count
 from scoreboard.console.failure import CommandFailed
-from scoreboard.console.servers import check_amqp_url, check_redis_url, database_url
-from scoreboard.console.terminal import (
-    first_line,
-    note,
-    program,
-    say,
-    sentence,
-)
-from scoreboard.database import migrations
+from scoreboard.console.servers import await_postgres, check_amqp_url, check_redis_url
+from scoreboard.console.terminal import note, sentence
 from scoreboard.operations import logs
-from scoreboard.processes import lifeline, workers
-from scoreboard.processes.streams import OutputLost
+from scoreboard.processes import lifeline
+from scoreboard.processes.crew import bound_seats
 from scoreboard.processes.unwinding import (
     ended_by_signals,
     heed_no_more,
@@ -44,24 +32,9 @@ from scoreboard.processes.unwinding import (
     leave_if_hung_up,
     to_its_end,
 )
-
-log = structlog.get_logger("scoreboard.serving")
+from scoreboard.processes.workers import Supervisor
 
 _WAIT_SECONDS: Final = 30.0
-_PAUSE_SECONDS: Final = 0.5
-
-_WELCOME: Final = """
-  Scoreboard runs. Open {address} to watch the board live.
-
-    players            {program} demo --url {address}
-    what it offers     {address}/docs
-    the board          curl {address}/api/leaderboard
-    its stream         curl -N {address}/api/leaderboard/stream
-    an account         curl {address}/api/auth/register -H 'Content-Type: application/json' \\
-      -d '{{"username": "ada", "email": "ada@example.org", "password": "analytical engine"}}'
-{servers}
-  Ctrl-C ends it.
-"""
 
 
 def add_to(commands: Commands) -> None:
@@ -115,38 +88,37 @@ def _serve(arguments: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         supervises = arguments.workers > 1 and arguments.lifeline is None
         stack.enter_context(ended_by_signals(leave_if_hung_up() if supervises else leave))
-        servers: list[str] = []
+        exports: list[str] = []
         if arguments.embedded:
-            found, servers = stack.enter_context(embedding.with_servers(found))
+            found, exports = stack.enter_context(embedding.with_servers(found))
         stack.callback(heed_no_more)  # the embedded servers are on their way out then
         configuration.require_servers(found)
         check_redis_url(found)
         check_amqp_url(found)
-        _await_postgres(database_url(found), arguments.wait, may_embed=not arguments.embedded)
-        on_listening = functools.partial(_welcome, servers if arguments.embedded else None)
+        await_postgres(found, arguments.wait, may_embed=not arguments.embedded)
+
+        def on_listening(address: str) -> None:
+            if arguments.embedded:
+                welcome.show(address, exports)
+
         try:
-            if arguments.lifeline is not None:
-                _listen(found, supervisor=stack.enter_context(lifeline.joined(arguments.lifeline)))
-            elif supervises:
+            if supervises:
                 _supervise(found, arguments, on_listening)
             else:
-                _listen(found, on_listening)
+                _listen(found, arguments.lifeline, on_listening)
         except OSError as error:
-            raise CommandFailed(_why_not_listening(found, error)) from error
+            raise CommandFailed(why_not_listening(found, error)) from error
     return 0
 
 
-def _listen(
-    found: Settings,
-    on_listening: Callable[[str], None] = lambda _: None,
-    *,
-    supervisor: lifeline.Lifeline | None = None,
-) -> None:
+def _listen(found: Settings, line: int | None, on_listening: Callable[[str], None]) -> None:
+    """Serve in this process. `line` is the file that joins a worker to its supervisor."""
     import uvloop
 
     from scoreboard import app  # brings aiohttp, which no other command has to wait for
 
-    uvloop.run(to_its_end(app.serve(found, on_listening, supervisor=supervisor)))
+    with contextlib.nullcontext() if line is None else lifeline.joined(line) as supervisor:
+        uvloop.run(to_its_end(app.serve(found, on_listening, supervisor=supervisor)))
 
 
 def _supervise(
@@ -161,8 +133,8 @@ def _supervise(
             f"only when it compares versions, every {found.reconcile_seconds:g} s."
         )
     with (
-        workers.seats(found.host, found.port, arguments.workers) as seats,
-        workers.metrics_directory() as directory,
+        bound_seats(found.host, found.port, arguments.workers) as seats,
+        tempfile.TemporaryDirectory(prefix="scoreboard-metrics-") as metrics_directory,
     ):
         port = seats[0][0].getsockname()[1]
         decided = {"host": found.host, "port": str(port), "role": found.role}
@@ -172,19 +144,19 @@ def _supervise(
                 "redis_url": found.redis_url,
                 "jwt_secret": found.jwt_secret,
             }
-        supervisor = workers.Supervisor(
+        supervisor = Supervisor(
             seats,
-            [*_this_program(), "serve", "--lifeline"],
-            {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()}
-            | {workers.METRICS_DIRECTORY: directory},
+            [*this_program(), "serve", "--lifeline"],
+            {f"{configuration.PREFIX}{key.upper()}": value for key, value in decided.items()},
             instance=found.instance,
+            metrics_directory=metrics_directory,
             end_seconds=found.drain_seconds + found.shutdown_seconds,
         )
         address = http_address(found.host, port)
         asyncio.run(to_its_end(supervisor.run(functools.partial(on_listening, address))))
 
 
-def _this_program() -> list[str]:
+def this_program() -> list[str]:
     """Start this program as it was started: `-m` alone looks for modules in the directory where we
     are, which is anybody's.
     """
@@ -192,7 +164,8 @@ def _this_program() -> list[str]:
     return [sys.executable, *([] if is_module else ["-P"]), "-m", "scoreboard"]
 
 
-def _why_not_listening(found: Settings, error: OSError) -> str:
+def why_not_listening(found: Settings, error: OSError) -> str:
+    """Say why the address cannot be listened on, and what to do."""
     host, port = found.host, found.port
     if error.errno == errno.EADDRINUSE:
         return (
@@ -214,77 +187,3 @@ def _why_not_listening(found: Settings, error: OSError) -> str:
             "process CAP_NET_BIND_SERVICE."
         )
     return f"Cannot listen on {host}, port {port}: {sentence(error.strerror or error)}"
-
-
-def _welcome(servers: list[str] | None, address: str) -> None:
-    """Say where everything is, to a person who is trying it out; to a log, where there is no
-    terminal.
-    """
-    if servers is None:
-        return
-    # A client cannot go everywhere; this machine is a part of it.
-    for everywhere in ("//0.0.0.0:", "//[::]:"):
-        address = address.replace(everywhere, "//127.0.0.1:")
-    if not sys.stdout.isatty():
-        log.info("scoreboard.serving.embedded", **_facts(servers, address))
-        return
-    others = [f"  Other commands ({program()} users list) need", *servers]
-    lines = "\n".join(["", *others, ""]) if servers else ""
-    with contextlib.suppress(OutputLost):  # it serves all the same
-        say(_WELCOME.format(address=address, program=program(), servers=lines))
-        sys.stdout.flush()
-
-
-def _facts(servers: list[str], address: str) -> dict[str, Any]:
-    return {
-        "address": address,
-        "players": f"{program()} demo --url {address}",
-        "offers": f"{address}/docs",
-        "board": f"{address}/api/leaderboard",
-        "stream": f"{address}/api/leaderboard/stream",
-        "account": f"POST {address}/api/auth/register with username, email and password",
-        "data": str(exports.DIRECTORY.resolve()),
-        "other_commands_need": [line.strip() for line in servers],
-        "end": f"Ctrl-C, or kill {os.getpid()}",
-    }
-
-
-# Waiting for PostgreSQL.
-
-
-def _await_postgres(url: str, seconds: float, *, may_embed: bool) -> None:
-    """Return when PostgreSQL answers. Raises CommandFailed: which one, where, what to do; and
-    UnfitDatabase at once when waiting does not help.
-    """
-    deadline = time.monotonic() + seconds
-    problem = _connection_problem(url)
-    if problem and seconds:
-        what, _, _ = first_line(problem).partition(": ")
-        why = first_line(problem).rpartition(": ")[2].strip()
-        note(f"scoreboard: {what} ({why}); waiting up to {seconds:g} s")
-    while problem:
-        if time.monotonic() > deadline:
-            away = not isinstance(problem, blocking.DatabaseRefuses)
-            advice = f" {_advice(problem, may_embed=may_embed)}" if away else ""
-            raise CommandFailed(f"{sentence(first_line(problem))}{advice}")
-        time.sleep(_PAUSE_SECONDS)
-        problem = _connection_problem(url)
-
-
-def _connection_problem(url: str) -> blocking.MigrationError | None:
-    """Why PostgreSQL does not let us in; None when it does. The rest is judged by `app`."""
-    try:
-        asyncio.run(migrations.require_answer(url))
-    except blocking.UnfitDatabase:
-        raise
-    except blocking.MigrationError as error:
-        return error
-    return None
-
-
-def _advice(problem: blocking.MigrationError, *, may_embed: bool) -> str:
-    if problem.to_do != POSTGRES.to_do(""):  # starting it is not what mends that
-        return problem.to_do
-    start = "Start PostgreSQL there, or set SCOREBOARD_DATABASE_URL to where it runs"
-    embed = "; `scoreboard serve --embedded`, without that variable, brings its own"
-    return f"{start}{embed if may_embed else ''}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from scoreboard.accounts import ids, listing
@@ -65,7 +65,7 @@ def _list(arguments: argparse.Namespace) -> int:
     sought = Sought(
         part=arguments.name,
         since=arguments.since,
-        wanted=_Wanted(arguments.problems, arguments.demo),
+        wanted=_wanted(arguments.problems, arguments.demo),
         limit=arguments.limit,
     )
 
@@ -83,20 +83,16 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-class _Wanted:
+def _wanted(only_problems: bool, only_demo: bool) -> Callable[[Listed], bool]:
     """What PostgreSQL does not judge: who has problems, who is a player of the demo."""
+    marks = demo_marks.kept() if only_demo else None
 
-    def __init__(self, only_problems: bool, only_demo: bool) -> None:
-        self._only_problems = only_problems
-        self._only_demo = only_demo
-        self._marks = demo_marks.kept() if only_demo else None
-
-    def __call__(self, user: Listed) -> bool:
-        if self._only_problems and not user.problems:
+    def is_wanted(user: Listed) -> bool:
+        if only_problems and not user.problems:
             return False
-        if not self._only_demo:
-            return True
-        return self._marks is not None and self._marks.made(user.account.email)
+        return not only_demo or (marks is not None and marks.made(user.account.email))
+
+    return is_wanted
 
 
 async def _key(postgres: Postgres, after: str) -> str:

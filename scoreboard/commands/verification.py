@@ -88,8 +88,8 @@ def _entry_differences(copy: Board, truth: Board) -> list[str]:
     """Compare rank by rank."""
     longest = max(len(copy.entries), len(truth.entries))
     return [
-        f"rank {rank + 1} under version {truth.version}: Redis has {_who(copy, rank)}, "
-        f"the ledger {_who(truth, rank)}"
+        f"rank {rank + 1} under version {truth.version}: Redis has {_entry_in_words(copy, rank)}, "
+        f"the ledger {_entry_in_words(truth, rank)}"
         for rank in range(longest)
         if _entry(copy, rank) != _entry(truth, rank)
     ]
@@ -99,7 +99,7 @@ def _entry(board: Board, rank: int) -> Entry | None:
     return board.entries[rank] if rank < len(board.entries) else None
 
 
-def _who(board: Board, rank: int) -> str:
+def _entry_in_words(board: Board, rank: int) -> str:
     entry = _entry(board, rank)
     if entry is None:
         return "nobody"

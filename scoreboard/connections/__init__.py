@@ -1,6 +1,5 @@
-"""Beneath everything: the borders to PostgreSQL and Redis, and the primitive that shares round
-trips.
+"""The borders to PostgreSQL and Redis, and the primitive that shares round trips.
 
-A driver's exceptions are caught in its one module here (RabbitMQ's in `bus.rabbit`) and leave as
-ours. Nothing here knows what a score is.
+Before it: every part that asks a server. After it: the drivers, whose exceptions are caught in one
+module here each (RabbitMQ's in `bus`) and leave as ours. It never knows what a score is.
 """

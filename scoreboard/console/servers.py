@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -10,7 +12,7 @@ from scoreboard.bus import bus
 from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections import blocking, hosts, sentinels
-from scoreboard.connections.hints import in_words
+from scoreboard.connections.hints import POSTGRES, in_words
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.connections.redis_answers import to_do
@@ -34,6 +36,43 @@ NAME: Final = "scoreboard.cli"
 # rows takes minutes, which the deadline of the service (5 s) would only make impossible.
 _PATIENCE_SECONDS: Final = 600.0
 _SESSIONS: Final = 2
+_PAUSE_SECONDS: Final = 0.5
+
+
+def await_postgres(settings: Settings, seconds: float, *, may_embed: bool) -> None:
+    """Return when PostgreSQL answers. Raises SettingsError; CommandFailed, which says which server
+    is away, where and what to do; and UnfitDatabase at once when waiting does not help.
+
+    `may_embed`: embedded servers are among what to do.
+    """
+    url = database_url(settings)
+    deadline = time.monotonic() + seconds
+    is_told = not seconds
+    while True:
+        try:
+            return asyncio.run(migrations.require_answer(url))
+        except blocking.UnfitDatabase:
+            raise
+        except blocking.MigrationError as error:
+            problem = error
+        line = first_line(problem)
+        if not is_told:
+            is_told = True
+            what, why = line.partition(": ")[0], line.rpartition(": ")[2].strip()
+            note(f"scoreboard: {what} ({why}); waiting up to {seconds:g} s")
+        if time.monotonic() > deadline:
+            is_away = not isinstance(problem, blocking.DatabaseRefuses)
+            advice = f" {_advice(problem, may_embed=may_embed)}" if is_away else ""
+            raise CommandFailed(f"{sentence(line)}{advice}")
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _advice(problem: blocking.MigrationError, *, may_embed: bool) -> str:
+    if problem.to_do != POSTGRES.to_do(""):  # starting it is not what mends that
+        return problem.to_do
+    start = "Start PostgreSQL there, or set SCOREBOARD_DATABASE_URL to where it runs"
+    embed = "; `scoreboard serve --embedded`, without that variable, brings its own"
+    return f"{start}{embed if may_embed else ''}."
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,6 @@ no name and no address that a stranger chooses makes an account one of the demo'
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import hmac
@@ -18,7 +17,7 @@ from typing import Final
 
 from scoreboard.console.failure import CommandFailed
 from scoreboard.console.terminal import note
-from scoreboard.embedded import owner_only
+from scoreboard.embedded.home import make_once
 from scoreboard.unicode import escaped
 
 ENDING: Final = "@scoreboard-demo.invalid"
@@ -84,8 +83,7 @@ def kept_or_new() -> Marks:
     try:
         file = key_file()
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not file.exists():
-            _make(file)
+        make_once(file, lambda: secrets.token_hex(_KEY_BYTES))
         return Marks(_key(file))
     except OSError as error:
         note(
@@ -94,16 +92,6 @@ def kept_or_new() -> Marks:
             "be written."
         )
         return Marks(secrets.token_bytes(_KEY_BYTES))
-
-
-def _make(file: Path) -> None:
-    """Write it in full under another name first: whoever comes second takes what is there."""
-    fresh = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    with open(fresh, "x", opener=owner_only) as new:
-        new.write(secrets.token_hex(_KEY_BYTES))
-    with contextlib.suppress(FileExistsError):
-        os.link(fresh, file)
-    fresh.unlink()
 
 
 def _key(file: Path) -> bytes:

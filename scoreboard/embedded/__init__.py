@@ -4,19 +4,8 @@ PostgreSQL keeps its data between runs, Redis keeps nothing: it only ever holds 
 on Unix sockets alone, so two checkouts cannot meet and nobody else's port is taken. What is started
 here is stopped when the context ends; what a killed run has left behind, the next one ends first.
 
-    servers ─▶ postgres, redis ─▶ process, wheel, home
-Before it: the command line, which asks for servers and gets their URLs. After it: those programs.
-It never changes what the service does with them: through these URLs it meets ordinary servers.
+    servers ─▶ postgres, redis ─▶ process, home
+
+Before it: `commands`, which ask for servers and get their URLs. After it: those programs. It never
+changes what the service does with them: through these URLs the service meets ordinary servers.
 """
-
-from scoreboard.embedded.failure import EmbeddedServerError
-from scoreboard.embedded.home import embedded_secret, owner_only
-from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
-
-__all__ = [
-    "EmbeddedServerError",
-    "EmbeddedUrls",
-    "embedded_secret",
-    "embedded_servers",
-    "owner_only",
-]

@@ -14,11 +14,9 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
-
-from scoreboard.embedded.failure import EmbeddedServerError
 
 # Under the package's name: a log line tells of the embedded servers, not of our files.
 logger = logging.getLogger(__package__)
@@ -29,6 +27,16 @@ _LONGEST_SOCKET_PATH: Final = 103
 POSTGRES_SOCKET: Final = ".s.PGSQL.5432"
 # Names that mean something to the shell-like syntax of `unix_socket_directories` are avoided.
 _PLAIN_PATH: Final = re.compile(r"[\w./+@-]+")
+
+
+class EmbeddedServerError(Exception):
+    """An embedded server cannot run here; the message says why and what to do."""
+
+    code = "embedded_server_failed"
+
+
+class AlreadyRuns(EmbeddedServerError):
+    """Another process runs the embedded servers of this directory."""
 
 
 def private_directory(directory: Path) -> Path:
@@ -60,7 +68,7 @@ def only_run(home: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
-            raise EmbeddedServerError(
+            raise AlreadyRuns(
                 f"Scoreboard already runs with its embedded servers in {home} (process {holder}). "
                 "Use that one or stop it first. A second instance beside it can share its "
                 "servers through SCOREBOARD_DATABASE_URL and SCOREBOARD_REDIS_URL."
@@ -94,14 +102,7 @@ def socket_directory(home: Path) -> Iterator[Path]:
 def embedded_secret(directory: Path) -> str:
     """Answer the checkout's own signing secret, made once, so that tokens survive a restart."""
     path = private_directory(directory) / "jwt-secret"
-    if not path.exists():
-        # Written in full under another name first: whoever comes second takes what is there.
-        fresh = path.with_name(f"jwt-secret.{secrets.token_hex(4)}")
-        with open(fresh, "x", opener=owner_only) as file:
-            file.write(secrets.token_urlsafe(48))
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
+    make_once(path, lambda: secrets.token_urlsafe(48))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
         logger.warning("others could read %s until now; delete it to have another secret", path)
@@ -111,3 +112,17 @@ def embedded_secret(directory: Path) -> str:
 def owner_only(path: str, flags: int) -> int:
     """Open a file that nobody else may ever read, not even before its mode could be changed."""
     return os.open(path, flags, 0o600)
+
+
+def make_once(path: Path, content: Callable[[], str]) -> None:
+    """Make a file that nobody else may read, unless it is there. It is written in full under
+    another name first: of two processes that make it, the second takes what is there.
+    """
+    if path.exists():
+        return
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with open(fresh, "x", opener=owner_only) as file:
+        file.write(content())
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, path)
+    fresh.unlink()

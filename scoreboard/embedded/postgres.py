@@ -22,10 +22,8 @@ from urllib.parse import quote
 
 import psycopg2
 
-from scoreboard.embedded.failure import EmbeddedServerError, failure_text
-from scoreboard.embedded.home import POSTGRES_SOCKET
-from scoreboard.embedded.process import STOP_SECONDS, running
-from scoreboard.embedded.wheel import wheel_files
+from scoreboard.embedded.home import POSTGRES_SOCKET, EmbeddedServerError
+from scoreboard.embedded.process import STOP_SECONDS, failure_text, running, wheel_files
 
 # Under the package's name: a log line tells of the embedded servers, not of our files.
 logger = logging.getLogger(__package__)

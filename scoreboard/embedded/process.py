@@ -1,8 +1,9 @@
-"""A server's process: who starts it waits for its first answer and sees to its orderly end."""
+"""A server's program, found in a wheel, and its process from the first answer to an orderly end."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -11,12 +12,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from scoreboard.embedded.failure import EmbeddedServerError, failure_text
-from scoreboard.embedded.home import owner_only
+from scoreboard.embedded.home import EmbeddedServerError, owner_only
 
 _START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.01
+
+
+def wheel_files(package: str, pattern: str) -> list[Path]:
+    """Find files that an installed package brings, without importing it; none if it is missing."""
+    spec = importlib.util.find_spec(package)
+    return list(Path(spec.origin).parent.glob(pattern)) if spec and spec.origin else []
+
+
+def failure_text(name: str, problem: str, output: str) -> str:
+    """Quote what the server wrote, because the cause is there, and add the two ways out."""
+    return (
+        f"The embedded {name} {problem}. It said:\n{output.strip()}\n"
+        "Removing the directory .scoreboard starts afresh and loses its data; setting "
+        "SCOREBOARD_DATABASE_URL and SCOREBOARD_REDIS_URL uses other servers instead."
+    )
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""The embedded Redis, which keeps nothing; where there is no program for it, an imitation.
+"""The embedded Redis, which keeps nothing; where there is no program of it, an imitation.
 
-It is spoken to in plain bytes: two commands need no driver.
+Two commands are all that is sent to it from here, so they are written in plain bytes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from scoreboard.embedded.failure import EmbeddedServerError
-from scoreboard.embedded.process import STOP_SECONDS, running
-from scoreboard.embedded.wheel import wheel_files
+from scoreboard.embedded.home import EmbeddedServerError
+from scoreboard.embedded.process import STOP_SECONDS, running, wheel_files
 
 # Under the package's name: a log line tells of the embedded servers, not of our files.
 logger = logging.getLogger(__package__)
@@ -72,7 +71,7 @@ def imitated_redis() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="scoreboard-redis-", dir="/tmp") as directory:
         path = f"{directory}/{_REDIS_SOCKET}"
         server = _on_a_unix_socket(TcpFakeServer)(path, server_type="redis")
-        server.RequestHandlerClass = _that_goes_on_after_errors(server.RequestHandlerClass)
+        server.RequestHandlerClass = _keeping_connections(server.RequestHandlerClass)
         thread = threading.Thread(target=server.serve_forever, name="imitated-redis", daemon=True)
         thread.start()
         try:
@@ -98,13 +97,14 @@ def _on_a_unix_socket(server: Any) -> Any:
     return OnSocket
 
 
-def _that_goes_on_after_errors(handler: Any) -> Any:
-    """The imitation hangs up after an error that it answers with. Redis goes on, and has to: that
-    a script is not there yet is an error, after which it is sent on the same connection.
+def _keeping_connections(handler: Any) -> Any:
+    """The imitation closes a connection after an answer that is an error. Redis keeps it, and we
+    rely on that: after the error that a script is not there yet, the script is sent on the same
+    connection.
     """
     from redis.exceptions import ResponseError  # as fakeredis raises what it would answer
 
-    class GoesOn(handler):  # type: ignore[misc]
+    class KeepsConnections(handler):  # type: ignore[misc]
         def setup(self) -> None:
             super().setup()
             read = self.current_client.read_response
@@ -117,7 +117,7 @@ def _that_goes_on_after_errors(handler: Any) -> Any:
 
             self.current_client.read_response = read_response
 
-    return GoesOn
+    return KeepsConnections
 
 
 def end_leftover_redis(sockets: Path) -> None:

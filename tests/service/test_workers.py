@@ -17,12 +17,14 @@ from typing import Any
 
 import psutil
 import pytest
+from prometheus_client import multiprocess
 
-from scoreboard.commands.serving import _this_program
+from scoreboard.commands.serving import this_program
 from scoreboard.console.failure import CommandFailed
-from scoreboard.processes import workers
+from scoreboard.processes.crew import bound_seats
+from scoreboard.processes.patience import Patience
 from scoreboard.processes.worker import Worker
-from scoreboard.processes.workers import METRICS_DIRECTORY, Supervisor
+from scoreboard.processes.workers import Supervisor
 from tests.eventually import eventually
 from tests.servers.ports import ReservedPort
 from tests.workers import PATIENCE, Group, environment_of, serving
@@ -162,7 +164,7 @@ def test_workers_load_no_modules_from_the_directory_where_they_are(
     monkeypatch.setattr(sys, "argv", ["/usr/bin/scoreboard", "serve"])
 
     started = subprocess.run(
-        [*_this_program(), "version"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*this_program(), "version"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
 
     assert (started.returncode, started.stderr) == (0, "")
@@ -187,17 +189,22 @@ class HeldStarts:
 class Run:
     """A supervisor in this process, whose two workers say that they are ready and serve nothing."""
 
-    def __init__(
-        self, directory: Path, says: str = "os.write(line, b'ur'); time.sleep(60)"
-    ) -> None:
+    def __init__(self, directory: Path, patience: Patience) -> None:
         self.words = directory / "says.py"
-        self.will(says)
+        self.will("os.write(line, b'ur'); time.sleep(60)")
         self.stack = ExitStack()
-        self.seats = self.stack.enter_context(workers.seats("127.0.0.1", 0, 2))
+        self.seats = self.stack.enter_context(bound_seats("127.0.0.1", 0, 2))
+        self.late_seconds = 0.0  # by which the supervisor's clock is ahead
         command = [sys.executable, "-c", f"import runpy; runpy.run_path({str(self.words)!r})"]
-        environment = {METRICS_DIRECTORY: str(directory)}
         self.supervisor = Supervisor(
-            self.seats, command, environment, instance="web", end_seconds=PATIENCE
+            self.seats,
+            command,
+            {},
+            instance="web",
+            metrics_directory=str(directory),
+            end_seconds=PATIENCE,
+            patience=patience,
+            clock=lambda: time.monotonic() + self.late_seconds,
         )
         self.listens = asyncio.Event()
         self.task = asyncio.create_task(self.supervisor.run(self.listens.set))
@@ -209,13 +216,13 @@ class Run:
 
     @property
     def workers(self) -> list[Worker]:
-        return self.supervisor._workers
+        return self.supervisor.workers
 
     def numbers(self) -> list[int]:
         return sorted(worker.number for worker in self.workers)
 
     def renew(self) -> None:
-        self.supervisor._hung_up(had_terminal=False)
+        self.supervisor.renew()
 
     def attended(self) -> list[int]:
         """Who is to let in who comes to each seat, by the process."""
@@ -223,16 +230,20 @@ class Run:
         return [found[seat] for seat in sorted(found)]
 
     async def end(self) -> None:
-        self.supervisor._stop()
+        self.supervisor.stop()
         with suppress(CommandFailed):
             await self.task
         self.stack.close()
 
 
 @pytest.fixture
-async def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
-    monkeypatch.setattr(workers, "_HEALTHY_SECONDS", 0.0)  # so that a dead one is replaced at once
-    run = Run(tmp_path)
+def patience() -> Patience:
+    return Patience(healthy_seconds=0.0)  # so that a dead one is replaced at once
+
+
+@pytest.fixture
+async def run(tmp_path: Path, patience: Patience) -> AsyncIterator[Run]:
+    run = Run(tmp_path, patience)
     await asyncio.wait_for(run.listens.wait(), PATIENCE)
     yield run
     await run.end()
@@ -278,7 +289,6 @@ async def test_the_seat_of_a_worker_that_died_is_attended_by_another_one_meanwhi
     await eventually(lambda: run.attended() == [second, second], within_seconds=PATIENCE)
     await eventually(lambda: [each.state for each in run.workers] == ["ready", "up"])
     run.workers[1].state = "ready"
-    run.supervisor._changed.set()
     await eventually(lambda: run.attended() == [run.workers[1].process.pid, second])
 
 
@@ -287,8 +297,6 @@ async def test_a_worker_that_somebody_tells_to_end_is_replaced_before_it_has_end
 ) -> None:
     leaving = run.workers[0]
     leaving.state = "leaving"
-
-    run.supervisor._changed.set()
 
     await eventually(lambda: len(run.workers) == 3, within_seconds=PATIENCE)
     assert leaving in run.workers
@@ -304,7 +312,6 @@ async def test_nobody_ends_who_is_not_succeeded_by_one_that_is_ready(run: Run) -
     assert run.attended() == [worker.process.pid for worker in before]
 
     run.workers[2].state = "ready"
-    run.supervisor._changed.set()
     await eventually(lambda: before[0] not in run.workers, within_seconds=PATIENCE)
     assert before[1] in run.workers
 
@@ -320,7 +327,7 @@ async def test_both_die_while_they_are_renewed_and_their_successors_stay(run: Ru
         worker.process.kill()
 
     await eventually(
-        lambda: len(run.workers) == 2 and not run.supervisor._renewal, within_seconds=PATIENCE
+        lambda: len(run.workers) == 2 and not run.supervisor.is_renewing, within_seconds=PATIENCE
     )
     assert successor in run.workers
     assert len(run.attended()) == 2
@@ -334,17 +341,15 @@ async def test_successors_that_die_are_given_up_after_a_few_and_the_older_ones_g
     run.will(f"open({str(attempts)!r}, 'a').write('.'); sys.exit(1)")
 
     run.renew()
-    await eventually(lambda: run.supervisor._renewal is None, within_seconds=PATIENCE)
+    await eventually(lambda: not run.supervisor.is_renewing, within_seconds=PATIENCE)
 
     assert run.workers == before
     assert attempts.read_text() == "..."
 
 
-async def test_a_successor_that_does_not_become_ready_is_given_up(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("patience", [Patience(ready_seconds=0.5)])
+async def test_a_successor_that_does_not_become_ready_is_given_up(run: Run) -> None:
     before = list(run.workers)
-    monkeypatch.setattr(workers, "_READY_SECONDS", 0.5)
     run.will("os.write(line, b'u'); time.sleep(60)")
 
     run.renew()
@@ -363,17 +368,17 @@ async def test_two_renewals_at_once_leave_workers_that_were_started_after_the_se
     run.renew()
 
     await eventually(
-        lambda: not run.supervisor._renewal and len(run.workers) == 2, within_seconds=PATIENCE
+        lambda: not run.supervisor.is_renewing and len(run.workers) == 2, within_seconds=PATIENCE
     )
     assert not set(run.workers) & set(before)
     assert {worker.generation for worker in run.workers} == {2}
 
 
-async def test_a_renewal_ends_a_crash_loop_at_once_when_its_cause_is_mended(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "_HEALTHY_SECONDS", PATIENCE)
-    monkeypatch.setattr(workers, "_BACKOFF_FIRST_SECONDS", PATIENCE)
+@pytest.mark.parametrize(
+    "patience",
+    [Patience(healthy_seconds=PATIENCE, pause_seconds=PATIENCE, pause_max_seconds=PATIENCE)],
+)
+async def test_a_renewal_ends_a_crash_loop_at_once_when_its_cause_is_mended(run: Run) -> None:
     run.will("sys.exit(1)")
     for worker in list(run.workers):
         worker.process.kill()
@@ -385,20 +390,6 @@ async def test_a_renewal_ends_a_crash_loop_at_once_when_its_cause_is_mended(
     await eventually(lambda: len(run.attended()) == 2, within_seconds=PATIENCE)
 
 
-async def test_a_crash_loop_of_many_hours_goes_on_as_slowly_as_before(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "_HEALTHY_SECONDS", PATIENCE)
-    run.supervisor._early_deaths = 2_000
-    before = list(run.workers)
-
-    before[0].process.kill()
-
-    await eventually(lambda: len(run.workers) == 1, within_seconds=PATIENCE)
-    assert run.supervisor._early_deaths == 2_001
-    assert run.supervisor._next_start > time.monotonic() + workers._BACKOFF_LAST_SECONDS / 2
-
-
 async def test_a_worker_that_is_told_to_renew_like_its_supervisor_goes_on(run: Run) -> None:
     """Somebody sends SIGHUP to all processes of this name, be it to one that has just begun."""
     before = list(run.workers)
@@ -407,7 +398,7 @@ async def test_a_worker_that_is_told_to_renew_like_its_supervisor_goes_on(run: R
     run.renew()
 
     await eventually(
-        lambda: not run.supervisor._renewal and len(run.workers) == 2, within_seconds=PATIENCE
+        lambda: not run.supervisor.is_renewing and len(run.workers) == 2, within_seconds=PATIENCE
     )
     assert not set(run.workers) & set(before)
 
@@ -426,7 +417,7 @@ async def test_a_renewal_does_not_wait_for_successors_that_an_earlier_one_has_st
     run.renew()
 
     await eventually(
-        lambda: not run.supervisor._renewal and len(run.workers) == 2, within_seconds=PATIENCE
+        lambda: not run.supervisor.is_renewing and len(run.workers) == 2, within_seconds=PATIENCE
     )
     assert not set(run.workers) & set(before)
 
@@ -440,14 +431,11 @@ async def test_a_worker_that_takes_long_to_end_takes_no_time_from_the_next_succe
         run.renew()
         await eventually(lambda: before[0].retiring, within_seconds=PATIENCE)
 
-    renewal = run.supervisor._renewal
-    assert renewal is not None
-    renewal._deadline = 0.0  # it has taken longer than a successor may
-    await eventually(lambda: not renewal.is_over, within_seconds=PATIENCE)
+    run.late_seconds = 50.0  # it has taken longer than a successor may
     before[0].process.kill()
 
     await eventually(
-        lambda: not run.supervisor._renewal and not set(run.workers) & set(before),
+        lambda: not run.supervisor.is_renewing and not set(run.workers) & set(before),
         within_seconds=PATIENCE,
     )
 
@@ -469,7 +457,7 @@ async def test_gauges_that_cannot_be_forgotten_cost_no_worker(
     def fail(*_: object) -> None:
         raise OSError("no such thing")
 
-    monkeypatch.setattr(workers, "_forget_gauges", fail)
+    monkeypatch.setattr(multiprocess, "mark_process_dead", fail)
     before = list(run.workers)
     before[0].process.kill()
 

@@ -128,6 +128,14 @@ def _packages(path: Path) -> Iterator[str]:
             yield (node.module or "").split(".")[0]
 
 
+@pytest.mark.parametrize("folder", FOLDERS[1:], ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_each_package_says_its_place_and_what_it_never_does(folder: Path) -> None:
+    text = (folder / "__init__.py").read_text(encoding="utf-8")
+    said = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
+    missing = [word for word in ("Before it:", "After it:", " never ") if word not in said]
+    assert not missing, f"the docstring of {folder.name} lacks {missing}"
+
+
 if __name__ == "__main__":
     for folder in FOLDERS:
         sys.stdout.write(f"{folder.relative_to(ROOT)}: {' '.join(downhill(folder))}\n")

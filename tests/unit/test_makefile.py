@@ -61,7 +61,7 @@ class Checkout:
         for folder in ("docs", "migrations", "scoreboard", "tests"):
             (directory / folder).mkdir()
         (directory / "scoreboard" / "__init__.py").touch()
-        (directory / "scoreboard" / "__main__.py").write_text(
+        (directory / "scoreboard" / "cli.py").write_text(
             "import alpha, sys\ndef main(): print('scoreboard', *sys.argv[1:])\n"
         )
         self.lock("alpha")

@@ -1,23 +1,15 @@
-"""No raw field of a request goes to a general parser, and what is private to aiohttp is used only
-where a record says so.
-"""
+"""No raw field of a request goes to a general parser."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
-
-from aiohttp import web
-from aiohttp.http import HttpRequestParser
-from aiohttp.web_protocol import RequestHandler
 
 import scoreboard
 from tests.attacks.fields import read_by_aiohttp, read_by_us
 
 ROOT = Path(scoreboard.__file__).parent
-RECORD = ROOT.parent / "docs" / "decisions" / "0016-bounds-beneath-aiohttp.md"
 
 # What aiohttp reads of a request with parsers made for anything: of e-mail (`content_type`), dates
 # (`parsedate` takes days past the end of time, and fails later), cookies, lists, host names,
@@ -67,24 +59,3 @@ def test_the_fields_that_are_attacked_are_all_that_are_read() -> None:
     assert {"Authorization", "Content-Type", "Content-Encoding", "Expect"} <= read_by_us()
     assert {"traceparent", "X-Request-ID", "X-Forwarded-For", "Origin"} <= read_by_us()
     assert {"Host", "Connection", "Content-Type", "Range", "Cookie"} <= read_by_aiohttp()
-
-
-def test_every_private_name_of_aiohttp_that_we_use_is_in_the_record() -> None:
-    rows = re.findall(r"^\| (`_.*?) \|", RECORD.read_text(encoding="utf-8"), re.MULTILINE)
-    assert private() == {name for row in rows for name in re.findall(r"`(_\w+)`", row)}
-
-
-def private() -> set[str]:
-    theirs = {
-        name
-        for kind in (RequestHandler, HttpRequestParser, web.AppRunner, web.Server, web.Request)
-        for name in (*dir(kind), *getattr(kind, "ATTRS", ()))
-    } | {"_kwargs", "_loop", "_ping_task"}  # the last of aiohttp-sse
-    used = {
-        node.attr if isinstance(node, ast.Attribute) else node.name
-        for path in ROOT.rglob("*.py")
-        if re.search(r"^from aiohttp", path.read_text(encoding="utf-8"), re.MULTILINE)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute | ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    return {name for name in used & theirs if name.startswith("_") and not name.startswith("__")}

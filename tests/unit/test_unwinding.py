@@ -53,7 +53,7 @@ def test_what_asks_again_does_not_interrupt_the_end(
 
     assert out == "servers have ended\nso have we\n"
     assert "race condition" not in err
-    assert code in (0, -signal.SIGINT)  # `__main__` makes 130 of a KeyboardInterrupt
+    assert code in (0, -signal.SIGINT)  # `cli` makes 130 of a KeyboardInterrupt
 
 
 def test_a_loop_that_closes_lets_no_signal_end_the_process() -> None:

@@ -1,0 +1,36 @@
+"""docs/private-names.md lists every private name of a library that we touch, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from tests.private_names import touched
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "private-names.md").read_text(encoding="utf-8")
+
+
+def test_every_private_name_that_is_touched_is_listed_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `(_\w+)` \| `\w+` \| ([\w, ]+) \|.*\| `test_\w+` \|$", PAGE, re.MULTILINE
+    )
+    listed = {(name, room) for name, rooms in rows for room in rooms.split(", ")}
+
+    assert touched() == listed, "add or remove rows of docs/private-names.md"
+
+
+@pytest.mark.parametrize(("library", "read"), re.findall(r"^## ([\w-]+) ([\d.]+)$", PAGE, re.M))
+def test_the_version_that_was_read_is_the_one_that_is_locked(library: str, read: str) -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    [locked] = re.findall(rf"^{re.escape(library)}(?:\[\w+\])?==([\d.]+)", lock, re.MULTILINE)
+
+    assert locked == read, "read docs/private-names.md and the library's source again"
+
+
+def test_what_a_stream_gives_back_is_aiohttps_own() -> None:
+    """They are only set: under another name each would go on holding its memory, unnoticed."""
+    assert {"_headers", "_message", "_payload"} <= vars(make_mocked_request("GET", "/")).keys()
