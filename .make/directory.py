@@ -57,7 +57,7 @@ def claimed(directory: Path) -> IO[str]:
     while True:
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            if not is_ours(directory) and any(directory.iterdir()):
+            if not is_ours(directory) and any(directory.iterdir()):  # guard: make-directory-without
                 by_hand = (directory / "pyvenv.cfg").exists()
                 raise FailedError(
                     f"{directory} is there and was not made by make, so it stays as it is. Take "
@@ -71,7 +71,7 @@ def claimed(directory: Path) -> IO[str]:
                 f"{directory} cannot become a virtual environment: {error.strerror}. Take a "
                 "directory where you may write:  make run VENV=/path/of/it"
             ) from error
-        _lock(mark, directory)
+        _lock(mark, directory)  # guard: make-two-once
         if _is_still_there(mark, directory):
             return mark
         mark.close()
@@ -90,7 +90,7 @@ def _refuse_if_of_another_user(directory: Path) -> None:
 def is_ours(directory: Path) -> bool:
     """Whether make made it."""
     # An earlier mark has a name that others may give to a file of theirs.
-    is_earlier = (directory / "pyvenv.cfg").is_file() and any(
+    is_earlier = (directory / "pyvenv.cfg").is_file() and any(  # guard: make-earlier-mark
         (directory / mark).is_file() for mark in _EARLIER_MARKS
     )
     return is_earlier or (directory / MARK).is_file()
@@ -134,7 +134,7 @@ def write_mark(mark: IO[str], holds: Installed) -> None:
 
 def remove_parts(directory: Path) -> None:
     """Remove what an environment consists of. Raises FailedError."""
-    for part in (*_PARTS, *_EARLIER_MARKS):
+    for part in (*_PARTS, *_EARLIER_MARKS):  # guard: make-no-part
         path = directory / part
         try:
             if path.is_dir() and not path.is_symlink():

@@ -55,7 +55,7 @@ def main() -> int:
     os.chdir(CHECKOUT)
     try:
         if verb == "clean":
-            _refuse_while_servers_run()  # whose data are removed next
+            _refuse_while_servers_run()  # whose data are removed next  # guard: make-clean-leaves
             for directory in dict.fromkeys(directories):
                 remove(Path(directory))
         else:
@@ -82,9 +82,10 @@ def make(directory: Path, verb: str, *, python_is_named: bool) -> None:
         why_anew = _why_anew(directory, holds, locks, python_is_named=python_is_named)
         if why_anew is not None or wanted not in holds.locks:
             if why_anew:
+                # guard: make-environment-not
                 _refuse_while_servers_run()  # by what is about to be removed
             started = time.monotonic()
-            write_mark(mark, Installed())
+            write_mark(mark, Installed())  # guard: make-environment-unfinished
             if why_anew is not None:
                 create(directory, why_anew, mark)
                 holds = Installed(THIS_PYTHON, THIS_BASE)

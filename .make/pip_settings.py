@@ -54,6 +54,6 @@ def _kept(listed: str) -> dict[str, str]:
         f"PIP_{name.upper().replace('-', '_')}": str(ast.literal_eval(value))
         for wanted in _SECTIONS
         for section, name, value in settings
-        if section == wanted and name in _KEPT
+        if section == wanted and name in _KEPT  # guard: make-pip-told
     }
     return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

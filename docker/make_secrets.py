@@ -52,7 +52,7 @@ SHOWN = 0o444  # what a server reads, under an account of its own
 
 def main() -> None:
     """Make what is missing, beneath the directory that the command names."""
-    os.umask(0o077)  # for directories, and for whatever openssl writes
+    os.umask(0o077)  # for directories, and for whatever openssl writes  # guard: openssl-writes
     root = Path(sys.argv[1])
     with alone_in(root):
         close(root)
@@ -90,10 +90,10 @@ def close(root: Path) -> None:
             "anybody may have done so, delete these, the key with its certificate, and run this "
             "again for new ones.\n"
         )
-    root.chmod(0o700)
+    root.chmod(0o700)  # guard: secrets-closed-before
     refuse_what_others_put(root)
     for left in (*root.glob(".*.new"), *root.glob("*/.*.new")):  # by one that was ended
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+        shutil.rmtree(left) if left.is_dir() else left.unlink()  # guard: ended-run-left
 
 
 def refuse_what_others_put(root: Path) -> None:
@@ -105,8 +105,9 @@ def refuse_what_others_put(root: Path) -> None:
     for directory in [path for path in found if path.is_dir() and not path.is_symlink()]:
         if directory.stat().st_uid in ours:
             # Who has it open already may write no more.
-            directory.chmod(directory.stat().st_mode & 0o755)
+            directory.chmod(directory.stat().st_mode & 0o755)  # guard: directory-secrets-open
             found += directory.iterdir()
+    # guard: password-somebody-else
     others = [path for path in found if path.lstat().st_uid not in ours or is_elsewhere_too(path)]
     if others:
         sys.exit(
@@ -116,7 +117,7 @@ def refuse_what_others_put(root: Path) -> None:
     taken = {root / "passwords" / name for name in (*PASSWORDS, PREVIOUS)}
     taken |= {root / "nginx" / name for name in ("key.pem", "certificate.pem")}
     links = [path for path in found if path.is_symlink() and (path.parent == root or path in taken)]
-    if links:
+    if links:  # guard: no-linked-directory
         sys.exit(
             f"These in {root} are links: {names_of(links, root)}. Their server would not see where "
             "they lead. Put the files themselves there."
@@ -224,7 +225,7 @@ def certificate(root: Path) -> str:
     new = root / ".certificate.new"
     new.mkdir()
     try:
-        openssl(*command, at=new)
+        openssl(*command, at=new)  # guard: half-certificate-never
         if not key.exists():
             write(key, (new / "key.pem").read_text(), SHOWN)
         write(made, (new / "certificate.pem").read_text(), SHOWN)
@@ -275,7 +276,7 @@ def show(root: Path) -> None:
 
 def hand_over(path: Path, root: Path, mode: int) -> None:
     """Say who may read it, and give it to the owner of the directory if it is root who made it."""
-    if path.is_symlink():  # it leads to what is none of ours
+    if path.is_symlink():  # it leads to what is none of ours  # guard: link-not-given
         return
     opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:

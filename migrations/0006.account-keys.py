@@ -31,7 +31,7 @@ COLUMNS = """
 ALTER TABLE users
 ADD COLUMN IF NOT EXISTS username_key TEXT COLLATE "C",
 ADD COLUMN IF NOT EXISTS email_given VARCHAR(255)
-"""
+"""  # guard: names-run-gives
 # Partial, because an index that a foreign key could refer to makes each change of a key wait for
 # the grants of its user.
 UNIQUE_KEYS = """
@@ -135,7 +135,7 @@ def write(cursor, rows):
         given.append(
             (
                 user_id,
-                own_key(key, user_id) if key in taken else key,
+                own_key(key, user_id) if key in taken else key,  # guard: names-registered-first
                 address if address != email and is_free(address, taken) else None,
             )
         )

@@ -75,12 +75,12 @@ async def serve(
     stop = asyncio.Event()
     for number in ending_signals():
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    _allow_files()
+    _allow_files()  # guard: instance-takes-many
     app = create_app(settings)
     health = app[PARTS].health
     runner = make_runner(app, settings)
     try:
-        await unless_set(stop, runner.setup())
+        await unless_set(stop, runner.setup())  # guard: start-waits-postgresql
         if stop.is_set():
             return
         site = Site(runner)
@@ -100,9 +100,9 @@ async def serve(
         log.info("scoreboard.app.stopping")
         if site.sockets:
             health.leave()
-            await asyncio.sleep(settings.drain_seconds)
+            await asyncio.sleep(settings.drain_seconds)  # guard: deploy-one-leaves
         else:  # our successor has them
-            health.be_succeeded()
+            health.be_succeeded()  # guard: worker-succeeded-says
     finally:
         if supervisor is not None:
             supervisor.leave()
@@ -134,21 +134,21 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     """
     return Runner(
         app,
-        handler_cancellation=True,
+        handler_cancellation=True,  # guard: client-leaves-noticed
         access_log=None,  # `middleware.observe` logs; aiohttp's own one halves the throughput
         keepalive_timeout=_KEEPALIVE_SECONDS,
         read_bufsize=BODY_MAX_BYTES,  # what is kept of a body until somebody reads it
         # aiohttp waits so long twice: for the handler, then for the answer to be read.
-        shutdown_timeout=settings.shutdown_seconds / 2,
+        shutdown_timeout=settings.shutdown_seconds / 2,  # guard: client-reads-nothing
     )
 
 
 @contextlib.asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
     """Look at PostgreSQL, learn what has to be known before anybody is served, then run."""
-    await fitness.require(parts.settings.database_url, parts.settings.role)
-    await _learn_revocations(parts)
-    await _show_copy(parts)
+    await fitness.require(parts.settings.database_url, parts.settings.role)  # guard: start-looks
+    await _learn_revocations(parts)  # guard: revoked-known-before
+    await _show_copy(parts)  # guard: start-shows-copy
     async with parts.lifetime.begun():
         yield
 
@@ -156,7 +156,7 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
 async def _farewell(parts: Parts) -> None:
     """End the streams first: a server that waits for them never stops."""
     parts.health.leave()
-    parts.hub.close(
+    parts.hub.close(  # guard: streams-end-first
         "shutting_down", "This instance is shutting down. Reconnect: another one will answer."
     )
 

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run_and_finish(argv: Sequence[str]) -> int:
-    streams.mend()
+    streams.mend()  # guard: answer-cannot-written
     try:
         code = run(argv)
     except SystemExit as end:  # --help, arguments that are wrong, a signal

@@ -167,6 +167,7 @@ def _object(value: Any, members: set[str]) -> dict[str, Any]:
 
 
 def _whole(value: Any, most: int) -> int:
+    # guard: whole-number-one
     if type(value) is not int or not 0 <= value <= most:  # True is an int to isinstance
         raise ValueError(f"not a whole number from 0 to {most}")
     return value

@@ -96,19 +96,19 @@ class Parts:
     def _make_boards(self) -> None:
         """The board: the ledger, its copies, and the ways by which they hear of it."""
         settings, metrics = self.settings, self.metrics
-        self.ledger = Ledger(self.writers, self.watch)
+        self.ledger = Ledger(self.writers, self.watch)  # guard: crowd-keeps-neither
         copy = RedisCopy(self.redis, Signatures(settings.secrets, COPY_PURPOSE))
         questions = Questions(self.ledger)
         noticed_seconds = settings.reconcile_seconds + REST_SECONDS
         self.board = CachedBoard(copy, questions, metrics, Trust(), noticed_seconds=noticed_seconds)
         self.lifetime.close(self.board.close)
-        self.hub = Hub(
+        self.hub = Hub(  # guard: instance-shows-streams
             metrics,
             self.tracing,
             push_interval_seconds=settings.push_interval_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
             stuck_after_seconds=settings.stuck_after_seconds,
-            on_newer={MAIN: self.board.notice},
+            on_newer={MAIN: self.board.notice},  # guard: older-copy-not
         )
         self.lifetime.run("hub", self.hub.run)
         self.relay = Relay(
@@ -132,7 +132,7 @@ class Parts:
             self.settings,
             self.tracing,
         )
-        self.lifetime.close(self.submissions.close)
+        self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
         self.catalogue = Catalogue(self.queries)
         self.standings = Standings(self.queries)
 
@@ -142,7 +142,7 @@ class Parts:
         self.lifetime.close(self.passwords.close)
         self.access = make_access_tokens(settings, metrics)
         revoked = self.access.revocations
-        self.revocations = RevocationReader(
+        self.revocations = RevocationReader(  # guard: crowd-not-keep
             self.watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
         )
         self.lifetime.run("revocations", self.revocations.run)
@@ -240,10 +240,11 @@ class Parts:
     def _redis_connected(self) -> None:
         """It may have come back with an older board, and may be trusted once it has settled."""
         self.relay.compare_now()
+        # guard: redis-came-back
         asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self.relay.compare_now)
 
     def _redis_changed(self) -> None:
-        self.health.probe_now("redis")
+        self.health.probe_now("redis")  # guard: readiness-knows-once
         self._redis_connected()
 
     async def _purge(self) -> None:

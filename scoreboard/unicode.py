@@ -110,7 +110,7 @@ def fold(text: str) -> str:
     for halves, whole in _DRAWN_TWICE:
         plain = plain.replace(halves, whole)
     plain = unicodedata.normalize("NFKD", _DROPPED.sub("", plain))
-    return unicodedata.normalize("NFKC", _without_soft_dots(plain))
+    return unicodedata.normalize("NFKC", _without_soft_dots(plain))  # guard: names-letters-drawn
 
 
 def _without_soft_dots(plain: str) -> str:
@@ -138,7 +138,7 @@ def escaped(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
+    return "".join(  # guard: names-terminal-gets
         json.dumps(character)[1:-1]
         if character not in ZERO_WIDTH_JOINERS and why_unseen(character)
         else character

@@ -27,7 +27,7 @@ ALGORITHM: Final = "HS256"
 TOKEN_CHARS_MAX: Final = 4096
 # `iat` only says when. A clock that is minutes ahead, or is set back, would else make an instance's
 # fresh tokens worthless at all others, or all that are out worthless at its own.
-ISSUED_AHEAD_SECONDS: Final = 900
+ISSUED_AHEAD_SECONDS: Final = 900  # guard: clocks-token-instance
 # Verifying takes about 100 µs, seeing that nobody signed it 5 to 10 µs, remembering 0.3 to 0.7 µs.
 # 10,000 of ours take 6 MB; of the largest that are accepted, about 45 MB. Past that the oldest
 # leaves, and costs its 100 µs once more.
@@ -112,7 +112,7 @@ class AccessTokens:
             del self._remembered[token]
             raise ExpiredToken
         refusal = self.revocations.refusal(identity.user_id, identity.reading)
-        if refusal is not None:
+        if refusal is not None:  # guard: revoked-asked-remembered
             raise refusal
         return identity
 
@@ -128,10 +128,10 @@ class AccessTokens:
         unverified = read.unverified(token)
         issuer = read.issuer_of(unverified)
         foreign = self._foreign_keys.get(issuer) if issuer is not None else None
-        keys = self._own_keys if foreign is None else foreign
-        if not keys.have_signed(token):
+        keys = self._own_keys if foreign is None else foreign  # guard: key-belongs-issuer
+        if not keys.have_signed(token):  # guard: nobody-signed-not
             raise InvalidToken
-        if read.is_over(unverified, self._clock()):
+        if read.is_over(unverified, self._clock()):  # guard: token-good-once
             raise ExpiredToken
         claims = self._signed_claims(token, keys)
         # A second reading of the claims, as they were signed, may find another issuer.
@@ -162,6 +162,7 @@ class AccessTokens:
     def _foreign(self, claims: Mapping[str, Any]) -> Identity:
         """Hold another issuer to a largest life from `iat`, because revocations are forgotten."""
         expires_at = read.checked_end(claims, self._clock(), LEEWAY_SECONDS)
+        # guard: foreign-token-largest
         if expires_at > read.moment(claims.get("iat")) + self._foreign_seconds:
             raise InvalidToken
         reading = read.reading_at_issue(claims)

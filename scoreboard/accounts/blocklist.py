@@ -37,12 +37,12 @@ class BlockList:
     def problem(self, password: str, username: str = "", email: str = "") -> str | None:
         """Say why this user may not choose this password; None when they may."""
         folded = _folded(password)
-        if folded in self._common or _is_a_row(folded):
+        if folded in self._common or _is_a_row(folded):  # guard: common-password-cannot
             return COMMON
         rest = folded
         for name in _names(username, email):
             rest = rest.replace(name, "")
-        return OWN_NAME if rest != folded and len(rest) < CHARS_MIN else None
+        return OWN_NAME if rest != folded and len(rest) < CHARS_MIN else None  # guard: nobodys-own
 
 
 def _folded(text: str) -> str:

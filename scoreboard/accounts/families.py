@@ -127,6 +127,7 @@ class Families:
             "token_hash": refresh.hash_of(token),
             "handle_hash": refresh.handle_hash_of(token),
         }
+        # guard: log-out-ends
         for family_id, user_id in await self._postgres.fetch(SQL["end_family"], hashes):
             log.info("scoreboard.accounts.logged_out", family_id=family_id, user_id=user_id)
 
@@ -182,7 +183,7 @@ class Families:
 
     def _pair(self, row: Row, refresh_token: str) -> TokenPair:
         user_id, username, reading = row
-        access_token = self._access.issue(user_id, self._present(reading))
+        access_token = self._access.issue(user_id, self._present(reading))  # guard: revoked-came
         expires_in = self._access.lifetime_seconds
         return TokenPair(access_token, refresh_token, expires_in, user_id, username)
 
@@ -191,7 +192,7 @@ class Families:
 
     def _present(self, reading: int | None) -> int:
         """The reading, unless the clock itself is gone: nobody could be revoked by such a token."""
-        if reading is None:
+        if reading is None:  # guard: revoked-no-token
             raise self._postgres.lacks("revocation_clock")
         return reading
 

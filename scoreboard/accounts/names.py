@@ -107,7 +107,7 @@ def username_problem(shown: str) -> str:
     if plain.startswith("-"):
         return "Do not begin with -, because options of commands begin so."
     # Ids are public, and operators copy them: one that is somebody's name would lead them astray.
-    if ids.canonical(plain):
+    if ids.canonical(plain):  # guard: names-nobody-called
         return "Do not choose a name like the id of a user."
     if not any(_is_letter(character) or _is_digit(character) for character in plain):
         return "Use at least one letter or digit."
@@ -133,7 +133,7 @@ def _problem_of_characters(plain: str) -> str:
 
 def _what_is_no_part_of_names(character: str) -> str:
     """Describe a character that no name may have. The answer is empty for one that names have."""
-    if why := unicode.why_unseen(character):
+    if why := unicode.why_unseen(character):  # guard: names-character-nobody
         return why
     if character in _SIGNS or any(is_it(character) for is_it in (_is_letter, _is_digit, _is_mark)):
         return ""
@@ -142,6 +142,7 @@ def _what_is_no_part_of_names(character: str) -> str:
 
 def _problem_of_mark(mark: str, base: str, marks: str) -> str:
     """Say what a mark must do, or must not, after this base and these marks."""
+    # guard: names-mark-stands
     if not base or not _is_letter(base) or _script(mark) not in ("COMBINING", _script(base)):
         return "must stand on a letter of its own script"
     if unicode.category(mark) == "Mc":  # it stands beside the letter, not above or below it

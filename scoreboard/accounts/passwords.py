@@ -80,6 +80,7 @@ class Passwords:
         tell who is registered. So does a stored text that is no hash (of a user without password).
         """
         known = password_hash if password_hash and _is_hash(password_hash) else self._nobodys_hash
+        # guard: unknown-user-costs
         return await self._on_a_thread(lambda: self._matches(known, password), path)
 
     def needs_rehash(self, password_hash: str) -> bool:
@@ -99,7 +100,7 @@ class Passwords:
 
     async def _on_a_thread(self, work: Callable[[], Result], path: Path) -> Result:
         loop = asyncio.get_running_loop()
-        await self._turns.take(path)
+        await self._turns.take(path)  # guard: passwords-take-turns
 
         def give_back(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -30,7 +30,7 @@ _SECRET_BYTES: Final = 16
 _SEAL_BYTES: Final = 4
 # 32 bytes as unpadded base64url, in the one way to write them: the last letter has two bits to
 # spare, and another spelling of a good token must not look like an older one.
-_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")  # guard: refresh-another
 # Keys of their own for each purpose, so that nothing computed here can ever pass for a signature.
 _SECRETS: Final = b"scoreboard refresh token secret"
 _SEALS: Final = b"scoreboard refresh token seal"
@@ -49,7 +49,7 @@ def hash_of(token: str) -> bytes:
 
 def handle_hash_of(token: str) -> bytes:
     """Compute what is stored of a token's handle: 96 random bits that only its holders know."""
-    return hashlib.sha256(_bytes(token)[:_HANDLE_BYTES]).digest()
+    return hashlib.sha256(_bytes(token)[:_HANDLE_BYTES]).digest()  # guard: refresh-token-kept
 
 
 class RefreshTokens:
@@ -68,7 +68,7 @@ class RefreshTokens:
         now, then what an instance with an earlier secret, or of the release before, made of it.
         """
         found = [keys.successor(token) for keys in self._keys]
-        found += [keys.earlier_successor(token) for keys in self._keys]
+        found += [keys.earlier_successor(token) for keys in self._keys]  # guard: refresh-release
         return {hash_of(successor): successor for successor in found}
 
     def family_of(self, text: str) -> str | None:

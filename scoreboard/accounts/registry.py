@@ -153,7 +153,8 @@ class Accounts:
         """Find who this is. All that is refused takes the same work and gets the same answer."""
         account, password_hash = await self.users.find_with_hash(login) or (None, None)
         if not await may_guess(None if account is None else account.user_id):
-            password_hash = None
+            # guard: guess-too-many
+            password_hash = None  # guard: past-limit-guesses
         verified = await self._passwords.verify(password_hash, password, path)
         if not verified or account is None or password_hash is None:
             log.info("scoreboard.accounts.log_in_refused", user_id=account and account.user_id)

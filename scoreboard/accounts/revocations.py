@@ -76,7 +76,7 @@ class Revocations:
         key = object()
         self._watchers[user_id][key] = (reading, on_refused)
         try:
-            self._tell(user_id)
+            self._tell(user_id)  # guard: revoked-stream-way
             yield
         finally:
             watchers = self._watchers[user_id]
@@ -96,7 +96,7 @@ class Revocations:
             self._tell(user_id)
         while len(self._users) > REMEMBERED_MAX:
             _, oldest = self._users.popitem(last=False)
-            self.overlook(oldest.reading)
+            self.overlook(oldest.reading)  # guard: revoked-too-many
         self._count()
 
     def forget_before(self, reading: int) -> None:
@@ -166,7 +166,7 @@ class RevocationReader:
             if len(rows) == REMEMBERED_MAX:  # there may be more
                 self._revocations.overlook(rows[-1][2])
             self._revocations.take({row[1]: Revocation(row[2], row[3]) for row in reversed(rows)})
-        self._revocations.forget_before(oldest)
+        self._revocations.forget_before(oldest)  # guard: revoked-forgotten-clock
         if oldest < self._oldest:  # its clock was set back, so too much may have been forgotten
-            self._after = 0
+            self._after = 0  # guard: revoked-leap-clock
         self._oldest = oldest

@@ -57,6 +57,7 @@ class Turns:
             if caller.waits:
                 self._queue.remove(caller)
             elif not turn.cancelled() and turn.exception() is None:
+                # guard: leaves-moment-turn
                 self.give_back()  # its turn came in the moment in which it left
             raise
 
@@ -135,6 +136,7 @@ class _Queue:
         """
         queue = self
         while queue.within:
+            # guard: newest-greediest-refused
             queue = max(queue.within.values(), key=lambda one: (one.waiting, one.newest()))
         return queue.callers[-1]
 

@@ -64,10 +64,10 @@ class Users:
         shown, address = good_username(username), _good_email(email)
         self.check_password(password, shown, address.given)
         password_hash = await self._passwords.hash(password, path)
-        await newcomers.give_keys(self._postgres)
+        await newcomers.give_keys(self._postgres)  # guard: names-nobody-takes
         return {
             "username": shown,
-            "username_key": names.username_key(shown),
+            "username_key": names.username_key(shown),  # guard: names-one-key
             "email": address.key,
             "email_given": address.given,
             "password_hash": password_hash,

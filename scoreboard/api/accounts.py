@@ -96,7 +96,7 @@ async def log_in(request: web.Request) -> web.Response:
 async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""
     body = await read_json(request, _REFRESH)
-    await limit_refresh(request, body["refresh_token"])
+    await limit_refresh(request, body["refresh_token"])  # guard: accounts-limit-own
     return _tokens(await request.app[PARTS].accounts.refresh(body["refresh_token"]))
 
 
@@ -147,7 +147,7 @@ async def change_password(request: web.Request) -> web.Response:
     """
     user = identity(request, ours=True)
     body = await read_json(request, _PASSWORD_CHANGE)
-    await limit_guesses(request, user.user_id)
+    await limit_guesses(request, user.user_id)  # guard: change-password-guess
     tokens = await request.app[PARTS].accounts.change_password(
         user.user_id, body["current_password"], body["new_password"], _path(request)
     )

@@ -62,7 +62,7 @@ async def read(request: web.Request) -> web.StreamResponse:
         reading = await boards.read()
         board, age_seconds = reading.board, reading.age_seconds
     known = is_known(request, str(board.version))
-    if age_seconds is not None:
+    if age_seconds is not None:  # guard: board-nobody-confirm
         return _in_doubt(board, known, age_seconds).response(request)
     return request.app[ANSWERS].of(board, known).response(request)
 
@@ -80,7 +80,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     """`connected`, the board as it is, then each newer one."""
     user = _reader(request)
     parts = request.app[PARTS]
-    if len(parts.streams) >= parts.settings.subscribers_max:
+    if len(parts.streams) >= parts.settings.subscribers_max:  # guard: stream-counts-against
         parts.metrics.streams_refused.labels("instance").inc()
         raise Overloaded(
             "This instance serves as many streams as it may. Try again: another one may have room."
@@ -111,7 +111,7 @@ async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
 
         return parts.access.revocations.watch(user.user_id, user.reading, on_refused)
 
-    await parts.user_streams.enter(holders)
+    await parts.user_streams.enter(holders)  # guard: streams-user-counted
     try:
         lasts_seconds = max(0.0, user.expires_at - time.time())
         return await _open(request, Admission(lasts_seconds, watch))

@@ -100,6 +100,7 @@ async def _answer(
     is none that a proxy writes.
     """
     if _takes_gzip(request):
+        # guard: compressed-tag-no
         file = File(asset.content_type, asset.gzipped, f"{asset.digest}.gzip", "gzip")
     else:
         file = File(asset.content_type, asset.body, asset.digest)

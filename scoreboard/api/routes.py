@@ -57,4 +57,4 @@ def _add_read(app: web.Application, path: str, handler: Handler, needs: Needs = 
     add_route(app, "GET", path, handler, needs)
     # By a function of its own, because the OpenAPI document says of each handler what GET does. It
     # has the same needs: a cache renews by HEAD what it holds, also the origin that may read it.
-    add_route(app, "HEAD", path, head, needs)
+    add_route(app, "HEAD", path, head, needs)  # guard: answer-one-site

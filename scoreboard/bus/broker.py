@@ -81,6 +81,7 @@ class Side:
         """Do the work, with one connection after the other, until cancelled."""
         backoff = _BACKOFF_FIRST_SECONDS
         self._note_down()
+        # guard: next-node-rabbitmq
         for broker in itertools.cycle(random.sample(self._addresses, len(self._addresses))):
             began = time.monotonic()
             try:
@@ -88,7 +89,7 @@ class Side:
                     await self._work_with(connection, broker, work)
             # A task that waits for a broker which was silent for too long gets a cancellation from
             # aiormq that nobody asked for; unnoticed it would end this side for good.
-            except (*BROKER_ERRORS, asyncio.CancelledError) as error:
+            except (*BROKER_ERRORS, asyncio.CancelledError) as error:  # guard: cancellation-nobody
                 raise_if_cancelled()
                 self._note_lost(error)
             if time.monotonic() - began > _BACKOFF_LAST_SECONDS:  # else it may never have worked
@@ -100,7 +101,7 @@ class Side:
         self._broker = broker.rpartition("@")[2]
         self._metrics.bus_connects.labels(self._name).inc()
         try:
-            await unless_set(_loss_of(connection), work(connection, self))
+            await unless_set(_loss_of(connection), work(connection, self))  # guard: instance-called
         finally:
             self._note_down()
         raise ConnectionError("the connection was closed")

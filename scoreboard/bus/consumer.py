@@ -68,6 +68,7 @@ class Inbox:
                 self._hub.offer(*self._messages.read(message))
         except Refused as refusal:
             self._note_refused(refusal.fault, message)
+        # guard: message-cannot-read
         except Exception:  # of ours: aiormq would end its task without a word
             self._metrics.events_refused.labels("failed").inc()
             log.exception("scoreboard.bus.failed")
@@ -124,7 +125,7 @@ class Consumer:
         self._on_connected()
         while True:
             await asyncio.sleep(self._assert_seconds)
-            await self._exchange.bind(queue, channel)
+            await self._exchange.bind(queue, channel)  # guard: binding-asserted-again
             raise_if_cancelled()
 
     async def _fresh_queue(self, channel: AbstractChannel) -> AbstractQueue:

@@ -29,9 +29,9 @@ class Exchange:
     ) -> AbstractChannel:
         """Open a channel, and make the exchange if we may. A refusal ends the channel."""
         channel = await _opened(connection, publisher_confirms)
-        try:
+        try:  # guard: may-make-exchange
             await self._declare(channel)
-        except ChannelAccessRefused:
+        except ChannelAccessRefused:  # guard: instance-whose-user
             if self._makes_it:
                 log.info("scoreboard.bus.exchange_of_others", exchange=EXCHANGE)
             self._makes_it = False

@@ -86,11 +86,12 @@ class Messages:
 
     def read(self, message: Message) -> tuple[Board, Origin | None]:
         """Make a board of a message. Raises Refused."""
-        if len(message.body) > BOARD_BYTES_MAX:
+        if len(message.body) > BOARD_BYTES_MAX:  # guard: message-bounded-before
             raise Refused("size")
         signature = message.headers.get(SIGNATURE_HEADER)
         if signature is None:
             raise Refused("unsigned")
+        # guard: message-believed-only
         if not isinstance(signature, str) or not self._is_ours(message, signature):
             raise Refused("signature")
         if message.kind != EVENT_TYPE:
@@ -112,6 +113,7 @@ def announced(message: Message) -> tuple[BoardId, int] | None:
     """The board and the version that a message claims to bring, unverified; None if it claims none
     in the way in which instances do.
     """
+    # guard: message-outdated-version
     board_id, version = message.headers.get(BOARD_HEADER, MAIN), message.headers.get(VERSION_HEADER)
     if type(board_id) is not str or type(version) is not int:
         return None
@@ -133,6 +135,7 @@ def _signed(message: Message) -> bytes:
     than words and whole numbers, which we never send.
     """
     headers = (INSTANCE_HEADER, BEGAN_HEADER, TRACE_HEADER)
+    # guard: read-message-signed
     values = [message.kind, message.message_id, *(message.headers.get(name) for name in headers)]
     if not all(map(_is_plain, values)):
         raise ValueError("a header that is neither a word nor a whole number")
@@ -149,7 +152,7 @@ def _headers_of(origin: Origin, trace: str | None) -> dict[str, str | int]:
     """Write down when its way began on a clock that others have too: Unix time, in milliseconds."""
     began = time.time() - (time.monotonic() - origin.began)
     headers: dict[str, str | int] = {BEGAN_HEADER: round(began * 1000)}
-    return headers if trace is None else headers | {TRACE_HEADER: trace}
+    return headers if trace is None else headers | {TRACE_HEADER: trace}  # guard: trace-goes-along
 
 
 def _origin_in(headers: Mapping[str, Any]) -> Origin | None:
@@ -157,7 +160,7 @@ def _origin_in(headers: Mapping[str, Any]) -> Origin | None:
     began, trace = headers.get(BEGAN_HEADER), headers.get(TRACE_HEADER)
     if not isinstance(began, int):
         return None
-    elapsed = max(0.0, time.time() - began / 1000)
+    elapsed = max(0.0, time.time() - began / 1000)  # guard: sender-whose-clock
     # What is no traceparent would fail whoever records it.
-    known = trace if isinstance(trace, str) and is_valid(trace) else None
+    known = trace if isinstance(trace, str) and is_valid(trace) else None  # guard: trace-none-costs
     return Origin("bus", time.monotonic() - elapsed, known)

@@ -63,16 +63,16 @@ class Publisher:
         """
         channel = await self._exchange.channel(connection, publisher_confirms=True)
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-        probe_after_seconds = 0.0
+        probe_after_seconds = 0.0  # guard: instance-called-connected
         while True:
             waiting = await self._slots.next(probe_after_seconds)
             with self._watched(connection, side) as deadline:
-                if waiting is None:
+                if waiting is None:  # guard: broker-asked-now
                     await self._probe(exchange, deadline)
                 else:
                     await self._publish(exchange, deadline, *waiting)
             # Of each connection RabbitMQ reads one message before it blocks it, and confirms that.
-            if is_blocked(connection):
+            if is_blocked(connection):  # guard: one-message-blocked
                 side.note_blocked()
                 probe_after_seconds = 0.0
             else:
@@ -128,7 +128,7 @@ class Publisher:
         try:
             async with deadline:
                 await exchange.publish(_outgoing(message, board), routing_key="", mandatory=False)
-        except DeliveryError as error:
+        except DeliveryError as error:  # guard: full-queue-somebody
             self._metrics.publish_failures.inc()
             if self._seldom.due("nacked"):
                 log.warning("scoreboard.bus.not_taken_by_all", error=str(error))
@@ -146,7 +146,7 @@ class Publisher:
         def look() -> None:
             if deadline.expired():
                 return
-            if is_blocked(connection):
+            if is_blocked(connection):  # guard: broker-takes-no
                 deadline.reschedule(None)
                 side.note_blocked()
             elif deadline.when() is None:  # no more: its confirm has as long as any

@@ -103,6 +103,7 @@ async def _pass_over(_: object) -> None:
 
 
 async def _publishing(connection: AbstractConnection) -> Finding:
+    # guard: check-publishes-reaches
     message = aio_pika.Message(b"", user_id=f"{_NOBODY}.{secrets.token_hex(8)}")
     try:
         async with _channel(connection) as channel:
@@ -113,7 +114,7 @@ async def _publishing(connection: AbstractConnection) -> Finding:
         return Finding(PART, "publishing", "wrong", what, _RIGHTS)
     except (ChannelPreconditionFailed, ChannelNotFoundEntity):
         pass  # it looked at the rights before
-    if await _is_blocked(connection):
+    if await _is_blocked(connection):  # guard: check-notices-broker
         what = "It takes no messages just now, because its memory or its disk is nearly full."
         return Finding(PART, "publishing", "wrong", what, "Look at its alarms, and make room.")
     return Finding(PART, "publishing", "ok", "Its user may publish.")

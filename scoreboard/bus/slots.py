@@ -38,14 +38,14 @@ class Slots:
         """Keep the newer of this board and the one of its id that waits."""
         self._emptied.clear()
         self._filled.set()
-        before = self._waiting.get(board.board_id)
+        before = self._waiting.get(board.board_id)  # guard: boards-several-ids
         if before is not None:
             self._metrics.events_superseded.inc()
-            if before[0].version >= board.version:
+            if before[0].version >= board.version:  # guard: board-waits-published
                 self._note_superseded(board, origin)
                 return
             self._note_superseded(*before)
-        elif len(self._waiting) >= self._slots_max:
+        elif len(self._waiting) >= self._slots_max:  # guard: boards-wait-published
             self._metrics.events_crowded_out.inc()
             self._note_superseded(*self._waiting.pop(next(iter(self._waiting))))
         self._waiting[board.board_id] = (board, origin)

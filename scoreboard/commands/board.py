@@ -207,7 +207,7 @@ def _believable(seen: Found, present: int) -> int:
     so much, whoever wrote it, and nothing else of it is believed.
     """
     ahead = 0 if seen.claimed is None else seen.claimed - present
-    return present + ahead if 0 < ahead <= LEAP_MAX else 0
+    return present + ahead if 0 < ahead <= LEAP_MAX else 0  # guard: rebuild-believes-no
 
 
 async def _replace(ledger: Ledger, copy: RedisCopy, version: int) -> bool:

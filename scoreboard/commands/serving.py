@@ -161,6 +161,7 @@ def this_program() -> list[str]:
     are, which is anybody's.
     """
     is_module = os.path.basename(sys.argv[0]) == "__main__.py"
+    # guard: workers-load-no
     return [sys.executable, *([] if is_module else ["-P"]), "-m", "scoreboard"]
 
 

@@ -63,7 +63,7 @@ def _content(descriptor: int, bytes_max: int) -> bytes:
     while part := _part(descriptor, waits_for_first=stat.S_ISFIFO(state.st_mode) and not parts):
         parts.append(part)
         size += len(part)
-        if size > bytes_max:
+        if size > bytes_max:  # guard: file-setting-bounded
             raise _too_large(bytes_max)
     return b"".join(parts)
 

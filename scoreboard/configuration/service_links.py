@@ -33,7 +33,7 @@ def ignored(environ: Mapping[str, str], prefix: str) -> frozenset[str]:
 
 def _is_told(name: str, text: str) -> bool:
     matches = ((shape.fullmatch(name), fits) for shape, fits in _SHAPES)
-    return any(fits(text, match) for match, fits in matches if match)
+    return any(fits(text, match) for match, fits in matches if match)  # guard: only-resembles
 
 
 def _is_address(text: str, _: re.Match[str]) -> bool:

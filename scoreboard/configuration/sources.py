@@ -110,7 +110,7 @@ def _bad_secrets(settings: Settings) -> list[str]:
         length = len(secret.encode())
         if 0 < length < MIN_SECRET_BYTES:
             bad.append(f"{place} has {length} bytes; at least {MIN_SECRET_BYTES} are needed")
-        if owners.setdefault(_key(secret), owner) != owner:
+        if owners.setdefault(_key(secret), owner) != owner:  # guard: no-two-issuers
             bad.append(f"{place} is a secret of another issuer too; each needs one of its own")
     if settings.jwt_issuer in settings.jwt_trusted_issuers:
         bad.append("SCOREBOARD_JWT_TRUSTED_ISSUERS names our own issuer, SCOREBOARD_JWT_ISSUER")
@@ -157,7 +157,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
         key = name.removeprefix(PREFIX).lower()
         if not name.startswith(PREFIX) or key == "config" or key.startswith("test_"):
             continue
-        if name in told_of_others:
+        if name in told_of_others:  # guard: kubernetes-tells-others
             continue
         if key not in DECLARED and key.removesuffix("_file") in DECLARED:
             key = key.removesuffix("_file")

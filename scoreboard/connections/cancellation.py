@@ -19,7 +19,7 @@ def is_cancelled() -> bool:
 
 def raise_if_cancelled() -> None:
     """Raise CancelledError when the current task was asked to end."""
-    if is_cancelled():
+    if is_cancelled():  # guard: lost-cancellation-still
         raise asyncio.CancelledError
 
 

@@ -80,7 +80,7 @@ class Coalescer(Generic[Item, Result]):
         self._waiting.append((item, future, loop.time() + self._waiting_seconds))
         if self._busy < self._concurrency:
             self._start()
-        return await future
+        return await future  # guard: commit-push-outlive
 
     async def close(self) -> None:
         """Take nothing more, and return when all that was accepted is finished."""
@@ -94,7 +94,7 @@ class Coalescer(Generic[Item, Result]):
         # A task starts in the loop's next turn, so all that arrives in this one shares the batch.
         self._busy += 1
         # In a context of its own: it works for all who wait, not for the one who came first.
-        task = asyncio.create_task(self._run(), context=Context())
+        task = asyncio.create_task(self._run(), context=Context())  # guard: many-requests-share
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -117,8 +117,8 @@ class Coalescer(Generic[Item, Result]):
             waiting = queue.popleft()
             _, future, until = waiting
             if queue is self._waiting and future.done():
-                self._left.append(waiting)
-            elif now > until:
+                self._left.append(waiting)  # guard: batches-left-behind
+            elif now > until:  # guard: batches-left-behind-dropped
                 self._refuse(future)
             else:
                 batch.append(waiting)
@@ -126,7 +126,7 @@ class Coalescer(Generic[Item, Result]):
 
     def _make_room(self) -> None:
         """Drop an item whose caller has left. Raises Overloaded if there is none."""
-        if not self._left:
+        if not self._left:  # guard: batches-left-behind-makes
             self._on_overload()
             raise Overloaded
         _, future, _ = self._left.popleft()
@@ -140,7 +140,7 @@ class Coalescer(Generic[Item, Result]):
     async def _settle(self, batch: list[_Waiting[Item, Result]]) -> None:
         try:
             results = await self._process([item for item, _, _ in batch])
-            if len(results) != len(batch):
+            if len(results) != len(batch):  # guard: batches-too-few
                 raise RuntimeError(f"{len(results)} results for {len(batch)} items")
         except Exception as error:  # each caller must hear of it, or it waits for ever
             results = [error] * len(batch)

@@ -45,7 +45,7 @@ class Connection(aiopg.Connection):
             self._advance()
 
     @staticmethod
-    def _ready(weak_self: Any) -> None:
+    def _ready(weak_self: Any) -> None:  # guard: outages-attempts-connect
         """The loop calls this when the socket can be used; and it is called again while there is
         more to read. libpq sees the end of a session one call after its last words, and uvloop
         makes one call after a reset and then no more: whoever waited would wait out the deadline.
@@ -54,7 +54,7 @@ class Connection(aiopg.Connection):
         if connection is None:
             return
         connection._advance()
-        if connection._has_more():
+        if connection._has_more():  # guard: resets-comes-behind
             # Behind who waits, and only then: an answer that came before the end still counts.
             asyncio.get_running_loop().call_soon(connection._ready, weak_self)
 
@@ -70,7 +70,7 @@ class Connection(aiopg.Connection):
         try:
             state = self.raw.poll()
             if not self._is_up:
-                self._follow()
+                self._follow()  # guard: resets-next-address
         except Exception as error:
             self._fail(error)
             return
@@ -86,6 +86,7 @@ class Connection(aiopg.Connection):
         """Whether there is something to read, be it the end."""
         if self._fileno is None:
             return False
+        # guard: resets-refusal-one
         socket = select.poll()  # not select(): it refuses files from 1024 on
         socket.register(self._fileno, select.POLLIN)
         return bool(socket.poll(0))
@@ -136,6 +137,7 @@ class Connection(aiopg.Connection):
         else:
             loop.remove_writer(self._fileno)
 
+    # guard: statement-timeout-not
     async def _poll(self, waiter: asyncio.Future[None], timeout: float) -> None:  # noqa: ASYNC109
         """Wait for an answer. aiopg makes a cancellation that nobody asked for of the server's
         statement_timeout (issue 537), and an error in the log.

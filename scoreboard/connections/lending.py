@@ -86,6 +86,7 @@ class Lending:
     def rest(self) -> None:
         """No connection could be made: try none for a moment."""
         self.rouse()
+        # guard: nobody-tries-again
         self._resting = asyncio.get_running_loop().call_later(self._rest_seconds, self._go_on)
 
     def rouse(self) -> None:
@@ -103,7 +104,7 @@ class Lending:
         except (TimeoutError, asyncio.CancelledError):
             # It may have been served in the very turn in which it left.
             if place.done() and not place.cancelled() and place.exception() is None:
-                self.give_back(place.result())
+                self.give_back(place.result())  # guard: session-lent-left
             raise
         finally:
             self._line.pop(place, None)
@@ -115,9 +116,9 @@ class Lending:
     def _serve(self) -> None:
         """Serve those who wait, as far as there are sessions."""
         while self._line:
-            place = next(iter(self._line))
+            place = next(iter(self._line))  # guard: sessions-lent-order
             if not place.done():
-                if self._is_hopeless():
+                if self._is_hopeless():  # guard: waits-session-hears
                     self._on_failure("resting")
                     place.set_exception(NotConnected())
                 elif (session := self._pick()) is not None:
@@ -134,4 +135,4 @@ class Lending:
         return self._free.pop() if self._free and self._resting is None else None
 
     def _is_hopeless(self) -> bool:
-        return self._resting is not None and not self.has_open
+        return self._resting is not None and not self.has_open  # guard: sessions-open-go

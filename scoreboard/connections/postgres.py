@@ -113,7 +113,7 @@ class Postgres:
             try:
                 return await use(session)
             except NotConnected:
-                if not self._lending.has_open:
+                if not self._lending.has_open:  # guard: not-connect-goes
                     raise
 
     async def _connected(self, session: Session) -> Session:
@@ -144,7 +144,7 @@ class Postgres:
             return await answer
         except asyncio.CancelledError:
             self._on_abandoned()
-            raise
+            raise  # guard: hanging-up-costs
 
     async def _run(
         self,
@@ -160,12 +160,13 @@ class Postgres:
         try:
             with self._giving_back(session):
                 await session.connect()
-                if answer.done():
+                if answer.done():  # guard: nothing-asked-left
                     return
                 try:
                     rows = await session.run(statement, parameters)
                 except ConnectionLost:
-                    if not repeats:
+                    # guard: resets-may-changed
+                    if not repeats:  # guard: resets-read-asked
                         raise
                     rows = await session.run(statement, parameters)
         except Exception as error:
@@ -188,7 +189,7 @@ class Postgres:
     def _give_back(self, session: Session, error: BaseException | None = None) -> None:
         if isinstance(error, NotConnected):
             self._lending.rest()
-        session.settle()
+        session.settle()  # guard: nobody-inherits-open
         self._lending.give_back(session)
 
     def lacks(self, table: str) -> PostgresRefused:
@@ -205,7 +206,7 @@ class Postgres:
         """Close every connection, and end what is under way."""
         self._lending.rouse()
         for task in self._running:
-            task.cancel()
+            task.cancel()  # guard: ends-pool-ends
         for session in self._lending.sessions:
             session.close()
 

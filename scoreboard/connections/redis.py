@@ -207,7 +207,8 @@ class Redis:
         """
         was_refused = refusal_in(str(error)) is not None
         is_new = _now() - self._pool.renewed_at < SOON_SECONDS
-        if failing_of(error) != "ended" or (was_refused and is_new):
+        # guard: one-stays-replica
+        if failing_of(error) != "ended" or (was_refused and is_new):  # guard: call-whose-connection
             raise error
         raise_if_cancelled()
         self.generation += 1
@@ -220,18 +221,20 @@ class Redis:
     async def _fail(self, error: Exception, began: float, era: int) -> None:
         """Judge how a call failed, count it, and say what has to be said."""
         failing = failing_of(error)
+        # guard: one-key-another
         if failing == "type":  # one key is not ours: all others may go on, and so may Redis
             self.note_malformed("type")
             return
         self.generation += 1
         is_refusal = self._reports.note(error)
-        if failing == "defect":
+        if failing == "defect":  # guard: mistake-no-outage
             self._on_failure("defect")
             self._reports.note_defect(error)
-        elif failing == "refused" or (failing == "ended" and is_refusal):
+        elif failing == "refused" or (failing == "ended" and is_refusal):  # guard: redis-refuses-up
             self._on_failure("refused")
         else:
             self._on_failure("no_answer")
+            # guard: wait-began-before
             if era == self._pool.era:  # else it was known before, and may be over
                 self._presence.note_try(began)
                 await self._pool.give_up(era)

@@ -57,7 +57,7 @@ try('HGET', board, 'version')
 try('HSET', board, field, '1')
 try('HDEL', board, field)
 return {failed, info('server') .. info('memory')}
-"""
+"""  # guard: check-writes-beside
 
 
 async def findings(url: str, board_key: str) -> list[Finding]:
@@ -100,7 +100,7 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
     return [
         Finding(PART, "connection", "ok", what),
         _version(version),
-        *_mode(info),
+        *_mode(info),  # guard: check-notices-node
         _commands([*failed, *refused]),
         _eviction(info),
     ]

@@ -64,9 +64,10 @@ class Pool(BlockingConnectionPool):
         made in this era too and leads to the same process, and this one was not ended in it.
         """
         latest, made_in = (process, self.era), self._made_in.get(connection)
-        is_same = process is not None and latest == self._latest
+        is_same = process is not None and latest == self._latest  # guard: one-more-connection
         self._latest, self._made_in[connection] = latest, self.era
-        return is_same and made_in != self.era
+        # guard: connection-redis-place
+        return is_same and made_in != self.era  # guard: pool-redis-grows
 
     async def get_connection(self, *arguments: Any, **options: Any) -> Any:
         """Lend a connection that is open, as far as is known. Raises NotConnected."""
@@ -80,7 +81,7 @@ class Pool(BlockingConnectionPool):
         calls that fail with one restart the first one does it: later ones would close what was
         made since.
         """
-        if era != self.era:
+        if era != self.era:  # guard: connections-redis-one
             return
         self.era += 1
         self.renewed_at = asyncio.get_running_loop().time()
@@ -98,7 +99,7 @@ class Pool(BlockingConnectionPool):
             # Last in line. A server closes what is idle for too long: redis-py would use the same
             # few again and again, until a busy moment finds that the others have ended.
             self._available_connections.remove(connection)
-            self._available_connections.insert(0, connection)
+            self._available_connections.insert(0, connection)  # guard: every-connection-redis
 
 
 class _PrimaryPool(SentinelConnectionPool, Pool):
@@ -114,7 +115,7 @@ class _PrimaryPool(SentinelConnectionPool, Pool):
         nobody uses are closed then.
         """
         try:
-            async with self._asking:
+            async with self._asking:  # guard: sentinels-asked-one
                 address: tuple[str, int] = await super().get_master_address()  # type: ignore[no-untyped-call]
         except MasterNotFoundError:  # its text has a page for each Sentinel, and no reason
             raise NoConnection(f"no Sentinel names a primary {self.service_name}") from None
@@ -126,7 +127,7 @@ class _PrimaryPool(SentinelConnectionPool, Pool):
         """Take a connection back. One that was in use when the primary changed is not used again:
         a primary that only hung answers for a while as if it still were one.
         """
-        if self.master_address != (connection.host, connection.port):
+        if self.master_address != (connection.host, connection.port):  # guard: connection-primary
             connection.mark_for_reconnect()
         await super().release(connection)
 
@@ -148,7 +149,7 @@ def pool_of(
         try:
             await connection.on_connect()
             if named is not None:
-                await _check_is_primary(connection)
+                await _check_is_primary(connection)  # guard: redis-replica-now
             process = await _process_of(connection)
         except _STRANGE_ANSWER as error:
             await connection.disconnect(nowait=True)
@@ -157,7 +158,7 @@ def pool_of(
             if not pool.is_one_more(connection, process):
                 on_connected()
 
-    options = {
+    options = {  # guard: end-connection-redis
         "max_connections": _CONNECTIONS,
         "timeout": timeout_seconds,
         "socket_timeout": None,  # `Redis` has the deadline; theirs makes a task for each call

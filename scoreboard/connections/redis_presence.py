@@ -55,7 +55,7 @@ class Presence:
 
     async def until_back(self, patience_seconds: float) -> bool:
         """Return whether Redis came back, at the latest once it has been away for so long."""
-        left = self._away_since + patience_seconds - _now()
+        left = self._away_since + patience_seconds - _now()  # guard: without-redis-long
         if not self.away or left <= 0:
             return False
         with contextlib.suppress(TimeoutError):
@@ -88,7 +88,7 @@ class Presence:
 
     def keep_looking(self) -> None:
         """Look, unless somebody does."""
-        if self._looking is None or self._looking.done():
+        if self._looking is None or self._looking.done():  # guard: somebody-looks-whether
             # In a context of its own: it works for all, not for the one who came first.
             self._looking = asyncio.create_task(self._look(), context=Context())
 

@@ -140,7 +140,7 @@ def refusal_of(error: BaseException) -> PostgresRefused | None:
     sqlstate = error.pgcode if isinstance(error, psycopg2.Error) else None
     if not sqlstate or sqlstate in _PASSING or sqlstate.startswith("08"):
         return None
-    is_telling = sqlstate[:2] in _TELLING and sqlstate != _SYNTAX
+    is_telling = sqlstate[:2] in _TELLING and sqlstate != _SYNTAX  # guard: refusal-only-names
     text = error.diag.message_primary if is_telling else ""  # type: ignore[attr-defined]
     return PostgresRefused(sqlstate, _one_line(text or "refused"))
 
@@ -152,14 +152,14 @@ def constraint_refusing(error: psycopg2.Error) -> str:
     if error.pgcode == _NUMBERS_USED_UP:
         return "a sequence has no more numbers"
     told = error.diag
-    is_ours = error.pgcode in _KEYS and told.constraint_name in CONSTRAINTS
+    is_ours = error.pgcode in _KEYS and told.constraint_name in CONSTRAINTS  # guard: key-not
     if is_ours or error.pgcode not in _NO_ROW_OF_OURS | _KEYS:
         return ""
     if told.constraint_name:
         return f"constraint {told.constraint_name} of {told.table_name or 'a type'}"
     if told.column_name:
         return f"column {told.column_name} of {told.table_name} has to have a value"
-    return "a constraint"
+    return "a constraint"  # guard: constraint-somebody-else-not
 
 
 def refusal_to_connect(error: BaseException) -> PostgresRefused | None:

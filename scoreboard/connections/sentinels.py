@@ -27,7 +27,7 @@ class Sentinels:
 
     def client(self, timeout_seconds: float) -> Sentinel:
         """A client that asks one after the other, so that all of them have their time."""
-        each = timeout_seconds / (len(self.addresses) + 1)
+        each = timeout_seconds / (len(self.addresses) + 1)  # guard: next-sentinel-asked
         return Sentinel(  # type: ignore[no-untyped-call]
             self.addresses,
             sentinel_kwargs={

@@ -69,7 +69,7 @@ class Server:
     async def connect(self) -> tuple[Connection, int]:
         """Connect to the first host that takes writes, and number it. Raises NotConnected."""
         refusal: NotConnected | None = None
-        for host in self.hosts.in_turn():
+        for host in self.hosts.in_turn():  # guard: every-host-postgresql
             try:
                 connection = await self._connect_to(host)
             except NotConnected as error:  # of several the one that says more
@@ -83,6 +83,7 @@ class Server:
     def is_left_behind(self, connection: Connection) -> bool:
         """Whether this leads to a replica. Of a single host whatever it can do is taken."""
         status = connection.raw.info.parameter_status
+        # guard: server-takes-no
         return len(self._dsns) > 1 and any(status(sign) == "on" for sign in _READ_ONLY_SIGNS)
 
     def refused(self, refusal: Refusal) -> Refusal:
@@ -111,7 +112,7 @@ class Server:
             self.failed("no_connection")
             await connection.close()
             raise NotConnected from ConnectionError("none of these hosts takes writes")
-        if problems:
+        if problems:  # guard: set-read-back
             await connection.close()
             raise self.refused(UnfitServer(problems))
         return connection

@@ -113,6 +113,7 @@ class Session:
                 if prepared is not None and prepared not in connection.prepared:
                     await cursor.execute(prepared, timeout=self._timeout_seconds)
                     connection.prepared.add(prepared)
+                # guard: outages-wait-postgresql
                 await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
                 rows = await cursor.fetchall() if cursor.description else []
         if not self._pinned and self._server.is_left_behind(connection):
@@ -130,16 +131,16 @@ class Session:
             connection.notices.clear()
         try:
             await self.run("COMMIT")
-        except ConnectionLost as lost:
+        except ConnectionLost as lost:  # guard: resets-batch-whose
             raise LedgerUnavailable from lost
-        if connection is not None and connection.notices:
+        if connection is not None and connection.notices:  # guard: commit-replica-not
             self._server.failed("no_answer")
             raise LedgerUnavailable
 
     async def roll_back(self) -> None:
         """Run ROLLBACK, unless what was refused came before BEGIN. Raises LedgerUnavailable."""
         connection = self._connection
-        if connection is None or not _is_idle(connection):
+        if connection is None or not _is_idle(connection):  # guard: nothing-rolled-back
             await self.run("ROLLBACK")
 
     def settle(self) -> None:
@@ -152,7 +153,7 @@ class Session:
             connection.closed or not _is_idle(connection) or self._server.is_left_behind(connection)
         ):
             if not is_cancelled():  # else its user left, and the server is not to blame
-                self._hosts.doubt(self._host)
+                self._hosts.doubt(self._host)  # guard: primary-commits-nothing
             self.close()
 
     def close(self) -> None:
@@ -162,12 +163,12 @@ class Session:
             discard(connection)
 
     async def _open(self) -> Connection:
-        if not self._pinned and self._host != self._hosts.present:
+        if not self._pinned and self._host != self._hosts.present:  # guard: all-sessions-follow
             self.close()  # another session found that the primary is elsewhere
         if self._connection is not None and not self._pinned:
-            self._connection.catch_up()
+            self._connection.catch_up()  # guard: resets-session-ended
         if self._connection is None or self._connection.closed:
-            if self._pinned:
+            if self._pinned:  # guard: lost-connection-not
                 raise ConnectionLost
             self.close()
             self._connection, self._host = await self._server.connect()
@@ -175,7 +176,7 @@ class Session:
 
     def _data_refused(self, error: psycopg2.Error) -> StatementRefused:
         sqlstate, constraint = error.pgcode or "", error.diag.constraint_name
-        if text := constraint_refusing(error):
+        if text := constraint_refusing(error):  # guard: constraint-somebody-else
             return self._server.refused(ConstraintRefused(sqlstate, constraint, text))
         return StatementRefused(sqlstate, constraint)
 
@@ -193,12 +194,13 @@ class Session:
         except (psycopg2.DataError, psycopg2.IntegrityError) as error:
             # Not `from error`: its text quotes the row that was refused, password hash and all, and
             # whoever logs the refusal would log its cause.
-            raise self._data_refused(error) from None
+            raise self._data_refused(error) from None  # guard: refusal-not-bring
         except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
             raise StatementRefused(_UNTRANSLATABLE, None) from error
         except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:
             raise_if_cancelled()
             refusal = refusal_of(error)
+            # guard: refusal-not-taken
             if refusal is not None:  # not `from error`: its text quotes the statement
                 raise self._server.refused(refusal) from None
             self._server.failed("no_answer")

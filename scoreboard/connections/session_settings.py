@@ -23,11 +23,11 @@ from scoreboard.connections import statements
 SQL: Final = statements.load("scoreboard.connections")
 PUBLIC: Final = "public"
 
-_SET: Final = {
+_SET: Final = {  # guard: commits-synchronous
     # Who waited for a lock has to see what it waited for: a new password, a raised board.
-    "default_transaction_isolation": "read committed",
+    "default_transaction_isolation": "read committed",  # guard: handed-down-transactions
     # A 200 is on the disk, and on the synchronous replica's.
-    "synchronous_commit": "on",
+    "synchronous_commit": "on",  # guard: handed-down-quiet
     # A commit that did not wait for the replica is a warning; a trigger's notice says nothing.
     "client_min_messages": "warning",
     # Rows that a policy hides from us are an error, not a board that lacks them.
@@ -43,7 +43,7 @@ _SET: Final = {
     # Compiling these statements takes longer than running them, and so does planning a small batch.
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
-}
+}  # guard: may-hear-no
 # What nobody but a superuser may set, or nobody at all once the database is made.
 _FOUND: Final = {"server_encoding": "UTF8", "session_replication_role": "origin"}
 _MENDS: Final = {
@@ -89,7 +89,7 @@ class SessionSettings:
     def of(cls, url: str, deadlines: Mapping[str, int]) -> SessionSettings:
         """Those of an address; `deadlines` are settings too, in ms (0: none). Raises ValueError."""
         named = schema_named(url)
-        own = {"search_path": f'"{named or PUBLIC}",pg_temp'}
+        own = {"search_path": f'"{named or PUBLIC}",pg_temp'}  # guard: handed-down-tables
         return cls(_SET | own | {name: str(value) for name, value in deadlines.items()})
 
     def dsn(self, url: str, name: str, connect_seconds: int) -> str:
@@ -105,11 +105,11 @@ class SessionSettings:
             *(f"-c {key}={_escaped(value)}" for key, value in self.wanted.items()),
         ]
         if "host" in parts:  # else PGHOSTADDR would lead elsewhere
-            parts.setdefault("hostaddr", "")
+            parts.setdefault("hostaddr", "")  # guard: handed-down-environment
         dsn: str = make_dsn(
             **{"target_session_attrs": "any"} | parts,
             application_name=name,
-            client_encoding="UTF8",
+            client_encoding="UTF8",  # guard: handed-down-sent
             connect_timeout=connect_seconds,
             keepalives_idle=_PEER_TIMEOUT_SECONDS,
             keepalives_interval=1,

@@ -28,7 +28,7 @@ log = structlog.get_logger("scoreboard.board")
 _WAITING_MAX: Final = 20_000
 # How long a read in doubt waits for a ledger that is silent, if it has a board at hand. A ledger
 # that is well answers within 3 ms, on a crowded machine within 100.
-PATIENCE_SECONDS: Final = 0.75
+PATIENCE_SECONDS: Final = 0.75  # guard: without-redis-slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class CachedBoard:
         that it bears this version, may be trusted, and we hold one as new: then it need not be
         read.
         """
-        if generation != self._copy.generation:
+        if generation != self._copy.generation:  # guard: check-vouches-nothing
             return None
         return self._trust.vouched(version, generation)
 
@@ -108,7 +108,7 @@ class CachedBoard:
         self._trust.hear_of(board)
         until = time.monotonic() + self._noticed_seconds
         is_stored = await self._is_stored(board)
-        while not is_stored and time.monotonic() < until:
+        while not is_stored and time.monotonic() < until:  # guard: redis-only-just
             if not await self._copy.until_back(self._noticed_seconds):
                 break
             is_stored = await self._is_stored(board)
@@ -116,7 +116,7 @@ class CachedBoard:
             self._metrics.cache_stores_failed.inc()
             # A Redis that is there and does not take the board (its memory is full, a right is
             # missing) must not show the older one.
-            with contextlib.suppress(RedisUnavailable):
+            with contextlib.suppress(RedisUnavailable):  # guard: redis-refuses-board
                 await self._copy.drop()
         self._note_stored(board)
         return is_stored
@@ -132,6 +132,7 @@ class CachedBoard:
             return
         board = self._trust.latest
         if board is None or board.version < version:
+            # guard: grant-waits-no
             board = await self._questions.within(PATIENCE_SECONDS, self._questions.board)
         if board is not None:
             await self.store(board)
@@ -147,7 +148,7 @@ class CachedBoard:
         has_settled = self._trust.has_settled(generation)
         try:
             found = await self._find()
-            if found.fault is not None:
+            if found.fault is not None:  # guard: no-board-taken
                 await self._copy.drop()
         except RedisUnavailable:
             self._look = None  # there is nothing to mend while Redis is away
@@ -155,6 +156,7 @@ class CachedBoard:
         version = found.board.version if found.board else -1
         self._metrics.show_version("redis", self._copy.board_id, version)
         self._look = Look(generation, found.board, has_settled)
+        # guard: every-board-reads
         return [board for board in (self._trust.latest, found.board) if board is not None]
 
     def lags(self, board: Board) -> bool:
@@ -177,7 +179,7 @@ class CachedBoard:
             return False
         changed = False
         if look.board != board:
-            try:
+            try:  # guard: store-comparison-meets
                 changed = await self._copy.store(board)
             except RedisUnavailable:
                 self._metrics.cache_stores_failed.inc()
@@ -190,7 +192,7 @@ class CachedBoard:
         ledger may have gone on since.
         """
         self._trust.begin_anew(board)
-        self._look, self._stored_version = None, -1
+        self._look, self._stored_version = None, -1  # guard: board-numbered-anew
         try:
             await self._copy.drop()
         except RedisUnavailable:
@@ -203,7 +205,7 @@ class CachedBoard:
 
     async def _read_for_all(self, readers: Sequence[None]) -> list[Reading | Exception]:
         doubt: Doubt | None = "away"
-        with contextlib.suppress(RedisUnavailable):
+        with contextlib.suppress(RedisUnavailable):  # guard: outages-without-redis
             doubt = self._trust.doubt(await self._find(), self._copy.generation)
         if doubt is None and self._trust.latest is not None:
             return [Reading(self._trust.latest)] * len(readers)
@@ -220,7 +222,7 @@ class CachedBoard:
             if self._seldom.due(found.fault):
                 log.warning("scoreboard.board.copy_refused", fault=found.fault)
         if found.board is not None:
-            self._trust.hear_of(found.board)
+            self._trust.hear_of(found.board)  # guard: shown-doubt-known
             self._note_stored(found.board)
         return found
 

@@ -40,14 +40,16 @@ if kind == 'hash' and (
 ) then kind = 'size' end
 """
 # Answers what is wrong, or "found" and the three fields, of which any may be missing.
+# guard: longer-board-stays
 _READ: Final = f"""{_KIND}
 if kind == 'none' then return {{'missing'}} end
 if kind == 'size' then return {{'size'}} end
 if kind ~= 'hash' then return {{'kind'}} end
 local fields = redis.call('HMGET', key, 'version', 'board', 'signature')
 return {{'found', fields[1], fields[2], fields[3]}}
-"""
+"""  # guard: key-another-type
 # A version is compared as a number, which Lua holds exactly as far as versions go.
+# guard: board-many-megabytes
 _STORE: Final = f"""{_KIND}
 if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
 local present = redis.call('HMGET', key, 'version', 'board', 'signature')
@@ -59,7 +61,7 @@ if version and string.find(version, '^%d+$') then
 end
 redis.call('HSET', key, 'version', ARGV[1], 'board', ARGV[2], 'signature', ARGV[3])
 return 1
-"""
+"""  # guard: older-board-never
 _DROP: Final = "return redis.call('UNLINK', KEYS[1])"
 
 
@@ -109,7 +111,7 @@ class RedisCopy:
         self._key = key_of(board_id)
         self._signatures = signatures
         self._run_read = redis.script(_READ)
-        self._run_store = redis.script(_STORE, urgent=True)
+        self._run_store = redis.script(_STORE, urgent=True)  # guard: board-stored-redis
         self._run_drop = redis.script(_DROP)
         # What was read or stored last, because it will be read again and again.
         self._seen: tuple[list[bytes | None], Found] | None = None
@@ -160,6 +162,7 @@ class RedisCopy:
     def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
         claimed = int(version) if version and version.isdigit() else VERSION_END
         board, fault = self._opened(text, signature or b"")
+        # guard: board-not-shown
         if board is not None and (board.version != claimed or board.board_id != self.board_id):
             board, fault = None, "malformed"
         return Found(board, fault, claimed if claimed < VERSION_END else None)
@@ -168,8 +171,9 @@ class RedisCopy:
         """Nothing is parsed before it is known to be ours."""
         if text is None:
             return None, "malformed"
-        if self._signatures is not None and not signature:
+        if self._signatures is not None and not signature:  # guard: copy-without-signature
             return None, "unsigned"
+        # guard: copy-believed-only
         if self._signatures is not None and not self._signatures.verify(signature, text):
             return None, "signature"
         try:

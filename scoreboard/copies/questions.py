@@ -71,12 +71,13 @@ class Questions:
         for so long: `ask` then goes on beside its caller. While it is silent one question is kept
         open, and whoever comes while that is open waits for nothing.
         """
-        is_silent = self.silent_seconds >= patience_seconds
+        is_silent = self.silent_seconds >= patience_seconds  # guard: silent-ledger-waited-once
         if is_silent and self._beside:
             return None
         task = self._start(ask)
         if is_silent:  # it may be back
-            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+            await asyncio.wait({task}, timeout=_LOOK_SECONDS)  # guard: ledger-away-looked
+        # guard: silent-ledger-waited
         while not task.done() and (left := patience_seconds - self.silent_seconds) > 0:
             await asyncio.wait({task}, timeout=left)
         return task.result() if task.done() else None

@@ -68,6 +68,7 @@ class Trust:
     def checked(self, found: Found) -> Found:
         """Find fault with a version that no history leads to from the one that we know."""
         board, latest = found.board, self.latest
+        # guard: version-no-history
         if board is not None and latest is not None and board.version - latest.version > LEAP_MAX:
             return Found(fault="leap", claimed=found.claimed)
         return found
@@ -77,10 +78,11 @@ class Trust:
         trusted, and we know a board as new.
         """
         board = self.latest
-        if board is None or version is None or not self.holds(generation):
+        if board is None or version is None or not self.holds(generation):  # guard: check-vouches
             return None
         if version == b"%d" % board.version:
             return board
+        # guard: check-vouches-board
         is_older = version.isdigit() and self._is_on_its_way(board.version, int(version))
         return board if is_older else None
 
@@ -90,7 +92,7 @@ class Trust:
         """
         if found.board is None or self.latest is None:
             return "missing" if found.fault is None else "refused"
-        if not self.holds(generation):
+        if not self.holds(generation):  # guard: copy-trusted-only
             return "unconfirmed"
         latest, version = self.latest.version, found.board.version
         return None if version >= latest or self._is_on_its_way(latest, version) else "older"
@@ -115,6 +117,7 @@ class Trust:
         """Trust the generation of this look, if it had settled and no other has begun since: Redis
         has the ledger's board.
         """
+        # guard: after-outage-redis
         if look.has_settled and generation == look.generation:  # else one was made meanwhile
             self._generation = generation
 
@@ -132,7 +135,8 @@ class Trust:
         if version >= latest:
             return False
         awaited, since = self._awaited
-        if version >= awaited:  # what was missing last time has come
+        if version >= awaited:  # what was missing last time has come  # guard: each-board-own
             since = time.monotonic()
             self._awaited = latest, since
-        return time.monotonic() - since < self._on_its_way_seconds
+        # guard: board-redis-not
+        return time.monotonic() - since < self._on_its_way_seconds  # guard: about-redis-may

@@ -84,7 +84,7 @@ def _apply(database_url: str) -> list[str]:
         with backend.lock():
             for migration in missing:
                 # Not yoyo's own `apply_one`: it writes the row in a transaction after this one.
-                with _transaction(backend, migration):
+                with _transaction(backend, migration):  # guard: migration-row-one
                     migration.process_steps(backend, "apply")
                     backend.mark_one(migration)
         return [migration.id for migration in missing]
@@ -173,7 +173,7 @@ def _require_our_schema(database_url: str, others: Sequence[tuple[Any, ...]]) ->
     """Refuse to find nothing where an address without a schema used to find the tables in the
     role's own: a second, empty set of them would look as if all were lost.
     """
-    if others and schema_named(database_url) is None:
+    if others and schema_named(database_url) is None:  # guard: tables-another-schema
         names = [str(name) for (name,) in others]
         raise UnfitDatabase(
             f"The database at {hosts.place(database_url)} has the tables in the schema "
@@ -199,7 +199,7 @@ def _to_apply(cursor: Any, database_url: str) -> list[str]:
     problem = schema.objects_problem(place, makes, done, found)
     if not problem and left:
         problem = schema.place_problem(place)
-    if problem:
+    if problem:  # guard: migrate-looks-whose
         raise UnfitDatabase(
             f"The database at {hosts.place(database_url)} cannot be migrated: {problem} Nothing "
             "was changed."
@@ -270,7 +270,7 @@ def _takes_lock(cursor: Any) -> bool:
 
 @contextlib.contextmanager
 def _backend(database_url: str) -> Iterator[Any]:
-    settings, dsn = session(database_url, LOCK_SECONDS)
+    settings, dsn = session(database_url, LOCK_SECONDS)  # guard: migration-not-queue
     # yoyo's own URL parser knows no socket directories, so it gets the parts as psycopg2 reads
     # them.
     arguments = parse_dsn(dsn)

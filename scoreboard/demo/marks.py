@@ -40,7 +40,7 @@ class Marks:
         """Whether this is an address that was made with the same key."""
         number, _, tag = address.removesuffix(ENDING).partition(".")
         is_ours = hmac.compare_digest(self._tag(number).encode(), tag.encode())
-        return address.endswith(ENDING) and is_ours
+        return address.endswith(ENDING) and is_ours  # guard: player-demo-known
 
     def _tag(self, number: str) -> str:
         digest = hmac.digest(self._key, f"scoreboard demo {number}".encode(), hashlib.sha256)

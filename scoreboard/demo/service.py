@@ -119,7 +119,7 @@ def _redirected(place: str, target: str) -> str:
     if not found or not there.removesuffix("/").endswith(_BOARD):
         shown = there[:_SHOWN_CHARACTERS] if there and "@" not in there else "another place"
         raise CommandFailed(f"{place} is no Scoreboard: it redirects to {shown}. {_SAY}")
-    if place.startswith("https:") and found.startswith("http:"):
+    if place.startswith("https:") and found.startswith("http:"):  # guard: nobody-led-tls
         raise CommandFailed(
             f"{place} redirects to {found}, which is not encrypted. If that is meant, name it with "
             "--url."
@@ -162,7 +162,7 @@ async def document_of(response: aiohttp.ClientResponse) -> dict[str, Any]:
     content = bytearray()
     async for part in response.content.iter_any():
         content += part
-        if len(content) > ANSWER_BYTES_MAX:
+        if len(content) > ANSWER_BYTES_MAX:  # guard: answer-without-end
             response.close()
             return {}
     try:

@@ -54,7 +54,7 @@ def private_directory(directory: Path) -> Path:
         raise EmbeddedServerError(
             f"{home} belongs to another user (id {found.st_uid}). Run as that user, or remove it."
         )
-    if found.st_mode & 0o077:
+    if found.st_mode & 0o077:  # guard: directory-embedded-servers
         home.chmod(0o700)
     return home
 

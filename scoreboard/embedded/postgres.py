@@ -51,7 +51,7 @@ def running_postgres(home: Path, sockets: Path) -> Iterator[str]:
     ]
     url = f"postgresql://{_DATABASE}@/{{}}?host={quote(str(sockets), safe='')}"
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
-    with (
+    with (  # guard: embedded-shell-says
         _nothing_said_of_another_server(),
         running("PostgreSQL", command, log, signal.SIGINT, lambda: _can_connect(url)),
     ):
@@ -119,7 +119,7 @@ def _harmless_for_a_shell(programs: Path) -> Iterator[Path]:
     and it looks through symbolic links for that place. So it is copied, and what it needs is linked
     around it as the wheel has it.
     """
-    if not _MEANS_SOMETHING_IN_QUOTES.search(str(programs)):
+    if not _MEANS_SOMETHING_IN_QUOTES.search(str(programs)):  # guard: embedded-no-shell
         yield programs / "initdb"
         return
     installation, package, packages = programs.parents[:3]

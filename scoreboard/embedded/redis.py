@@ -71,6 +71,7 @@ def imitated_redis() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="scoreboard-redis-", dir="/tmp") as directory:
         path = f"{directory}/{_REDIS_SOCKET}"
         server = _on_a_unix_socket(TcpFakeServer)(path, server_type="redis")
+        # guard: imitation-redis-goes
         server.RequestHandlerClass = _keeping_connections(server.RequestHandlerClass)
         thread = threading.Thread(target=server.serve_forever, name="imitated-redis", daemon=True)
         thread.start()

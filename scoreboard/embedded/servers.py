@@ -33,7 +33,7 @@ def embedded_servers(
         stack.enter_context(only_run(home))
         sockets = stack.enter_context(socket_directory(home))
         # First of all: a run that ends before it needs Redis takes the directory with it.
-        end_leftover_redis(sockets)
+        end_leftover_redis(sockets)  # guard: killed-runs-redis
         yield EmbeddedUrls(
             database_url=stack.enter_context(running_postgres(home, sockets)) if postgres else None,
             redis_url=stack.enter_context(running_redis(home, sockets)) if redis else None,

@@ -36,12 +36,12 @@ async def findings(
     Raises LedgerUnavailable.
     """
     found: list[Finding] = []
-    for look in (_rows, _triggers, _sequence, _additions):
+    for look in (_rows, _triggers, _sequence, _additions):  # guard: start-notices-sequence
         # Who waits for a table that somebody changes just now knows nothing of it.
-        with contextlib.suppress(TransactionAborted):
+        with contextlib.suppress(TransactionAborted):  # guard: start-goes-though
             found += await look(postgres, relations)
     if explains:
-        found += await _statements(postgres, role, user)
+        found += await _statements(postgres, role, user)  # guard: start-tries-every
     if all(finding.name == _ADDITIONS for finding in found):
         what = "PostgreSQL takes every statement; every row and trigger they rely on is there."
         return [Finding(PART, "statements", "ok", what), *found]

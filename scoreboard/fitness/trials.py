@@ -46,7 +46,7 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
     async with postgres.session() as session:
         # Who waits for a table that somebody changes just now knows nothing of it, and of the
         # statements after it would wait for each.
-        with contextlib.suppress(TransactionAborted):
+        with contextlib.suppress(TransactionAborted):  # guard: start-waits-one
             for name, text in _statements(role):
                 refusal = await _refusal(session, text)
                 if refusal is not None:

@@ -76,20 +76,21 @@ class Batch:
                     log.warning("scoreboard.ledger.aborted", reason=reason, submissions=len(part))
                     part, left_out = await self._without_locked(part)
                     settled |= left_out
-                if part:
+                if part:  # guard: action-nobody-knows
                     settled |= await self._commit(part)
             except StatementRefused as refusal:
-                if len(part) == 1:
+                if len(part) == 1:  # guard: bad-row-fails
                     settled |= Settlement({part[0]: self._refused(refusal)})
                 else:
                     half = len(part) // 2
                     parts += [(part[half:], None), (part[:half], None)]
             except LedgerUnavailable as error:
+                # guard: resets-batch-not
                 if undone_by is None and isinstance(error, ConnectionLost | TransactionAborted):
                     parts.append((part, error))
                     continue
                 rest = [*part, *(key for waiting, _ in parts for key in waiting)]
-                return settled | Settlement(dict.fromkeys(rest, error))
+                return settled | Settlement(dict.fromkeys(rest, error))  # guard: half-batch
         return settled
 
     async def settle_renamed(self, found: Mapping[Key, Verdict]) -> Settlement:
@@ -108,24 +109,27 @@ class Batch:
             except LedgerUnavailable as error:
                 return settled | Settlement(dict.fromkeys(unknown, error))
             present: dict[str, str] = dict(rows)
+            # guard: granted-under-former
             owned = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
             again = await self.settle(list(dict.fromkeys(owned.values())))
             verdicts = under_former_ids(owned, again.verdicts)
             settled |= Settlement(verdicts, again.boards, again.seen)
             unknown = _unknown(verdicts)
         # There is such an action, but it is renamed faster than granted.
+        # guard: action-renamed-meanwhile
         return settled | Settlement(dict.fromkeys(unknown, LedgerUnavailable()))
 
     async def _commit(self, keys: list[Key]) -> Settlement:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable."""
         async with transaction(self._session) as begun:
             rows = await begun.run(SQL["grant"], _pairs(keys), prepared=SQL["prepare_grant"])
+            # guard: nothing-granted-board
             if not rows:  # one for each submission, unless the board that they join is gone
                 raise self._writers.lacks("board")
             boards: dict[BoardId, Board] = {}
             seen = {MAIN: rows[0][-2]}
             if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
-                boards, seen = await begun.raise_board(reaching)
+                boards, seen = await begun.raise_board(reaching)  # guard: grant-ties-tenth
             verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
         repeated = [key for key, verdict in verdicts.items() if may_be_granted_before(verdict)]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
@@ -144,7 +148,7 @@ class Batch:
             rows = await self._session.run(SQL["original_grants"], _pairs(refused))
         except LedgerUnavailable as error:
             return dict.fromkeys(refused, error)
-        except Exception:
+        except Exception:  # guard: refusal-behind-commit
             log.exception("scoreboard.ledger.originals_unread", submissions=len(refused))
             return dict.fromkeys(refused, LedgerUnavailable())
         # What is not found is an action that is disabled, or one that was renamed since, or it
@@ -173,6 +177,7 @@ class Batch:
         if refusal.sqlstate == _FOREIGN_KEY:  # deleted between our look and the constraint's
             return UnknownAction() if refusal.constraint == _ACTION_KEY else UnknownUser()
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
+        # guard: submission-nobody-foresee
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
 
 

@@ -151,6 +151,6 @@ class Ledger:
     async def _kept(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Read rows of the board, which always has one. Raises PostgresRefused."""
         rows = await self._queries.read(SQL[name], parameters)
-        if not rows:
+        if not rows:  # guard: board-without-row
             raise self._queries.lacks("board")
         return rows

@@ -58,7 +58,7 @@ async def transaction(session: Session) -> AsyncIterator[Transaction]:
     with session.pinned():
         try:
             yield Transaction(session)
-        except (StatementRefused, TransactionAborted, PostgresRefused):
+        except (StatementRefused, TransactionAborted, PostgresRefused):  # guard: refusal-costs-no
             await session.roll_back()
             raise  # any other error leaves the transaction open, and the session is closed for it
         await session.commit()

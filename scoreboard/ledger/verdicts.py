@@ -54,7 +54,7 @@ class Settlement:
             if (first := answered.get(submission.key)) is not None:
                 verdict = AlreadyGranted(first.action_id, first.points, first.granted_at)
             elif isinstance(verdict, Grant):
-                answered[submission.key] = verdict
+                answered[submission.key] = verdict  # guard: second-two-equal
             answers.append(verdict)
         return answers
 
@@ -78,7 +78,7 @@ def may_be_granted_before(verdict: Verdict | None) -> bool:
     """Whether a grant from before is to be looked for. A disabled action may have one too, and who
     submits it again has to hear of it.
     """
-    return verdict is None or isinstance(verdict, ActionDisabled)
+    return verdict is None or isinstance(verdict, ActionDisabled)  # guard: grant-action-disabled
 
 
 def under_former_ids(
@@ -91,7 +91,7 @@ def under_former_ids(
     granted: set[Key] = set()
     for key, present in renamed.items():
         verdict = verdicts[present]
-        if isinstance(verdict, Grant) and present in granted:
+        if isinstance(verdict, Grant) and present in granted:  # guard: several-former-ids
             verdict = AlreadyGranted(verdict.action_id, verdict.points, verdict.granted_at)
         granted.add(present)
         found[key] = verdict

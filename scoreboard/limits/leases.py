@@ -36,6 +36,10 @@ _HASH_BYTES_MAX: Final = 2**20
 # what a killed instance held is forgotten when its lease ends. Writes down what this instance has
 # of every key. Answers 1 per stream that may open, 0 per one that may not; then how many keys and
 # fields were not ours: they are deleted.
+# guard: streams-redis-not
+# guard: hash-many-megabytes
+# guard: count-streams-too
+# guard: stream-refused-never
 _LEASE: Final = f"""
 local now = tonumber(redis.call('TIME')[1])
 local instance, lease = ARGV[1], tonumber(ARGV[2])
@@ -96,7 +100,7 @@ for k, key in ipairs(KEYS) do
 end
 answers[#answers + 1] = malformed
 return answers
-"""
+"""  # guard: garbage-under-key-streams
 _LEASE_SECONDS: Final = 60
 _RELEASE_SECONDS: Final = 1
 # While Redis is away; what comes on top ends with its lease, and is counted.
@@ -186,7 +190,7 @@ class StreamLimiter:
         """Give all places up: the clients of an instance that ends open their streams elsewhere."""
         self._released.update(self._open)
         self._open.clear()
-        await self._write_down()
+        await self._write_down()  # guard: instance-ends-gives
         await self._leases.close()
 
     async def _write_down(self) -> None:
@@ -203,7 +207,7 @@ class StreamLimiter:
                     taken = await self._leases.join(_Asked(batch))
             finally:
                 if not taken:
-                    self._released.update(batch)
+                    self._released.update(batch)  # guard: releases-wait-redis
             if not taken:
                 return
 

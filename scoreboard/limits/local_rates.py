@@ -46,11 +46,11 @@ class LocalRates:
             check.burst_us - (arrival - now)
             for check, arrival in zip(checks, arrivals, strict=True)
         ]
-        if min(left) >= 0:
+        if min(left) >= 0:  # guard: without-redis-too
             for check, arrival in zip(checks, arrivals, strict=True):
                 self._keep(check.redis_key, arrival, now)
         else:
-            self._see([check.redis_key for check in checks])
+            self._see([check.redis_key for check in checks])  # guard: being-refused-not
         return left
 
     def _present(self, check: Check, now: int) -> int:

@@ -35,6 +35,11 @@ _TIME_CHARS_MAX: Final = 20
 # is to be waited. Then the fields, and how many keys held something else than a time: those count
 # as absent, and are taken away. A key that may not be read is not absent: the script fails, and
 # each instance counts for itself. Time is Redis's own, so instances need not agree on it.
+# guard: garbage-under-key
+# guard: number-redis-too
+# guard: text-many-megabytes
+# guard: version-many-megabytes
+# guard: limit-redis-not
 _GCRA: Final = f"""
 local call, pcall, ceil = redis.call, redis.pcall, math.ceil
 local time = call('TIME')
@@ -78,7 +83,7 @@ for f = 1, fields do
 end
 left[#KEYS + 1] = malformed
 return left
-"""
+"""  # guard: request-one-limit
 
 
 # The checks of one request, and what is to be read beside them. (A class would cost it 0.5 µs.)
@@ -92,6 +97,7 @@ class RateLimiter:
 
     def __init__(self, redis: Redis, metrics: Metrics) -> None:
         self._redis = redis
+        # guard: counts-not-asked
         self._script = redis.script(_GCRA, repeatable=False)  # it would charge twice
         self._refusals = StandingRefusals()
         self._local = LocalRates(metrics.limit_keys_forgotten.inc)
@@ -110,6 +116,7 @@ class RateLimiter:
 
         Raises Overloaded when too many wait.
         """
+        # guard: redis-not-asked
         return self.refusal_of(checks) or await self._requests.join((checks, also))
 
     def refusal_of(self, checks: Sequence[Check]) -> Allowance | None:
@@ -131,7 +138,7 @@ class RateLimiter:
             # Remembered here, because the client may have hung up, and comes again. Our own counts
             # are not asked any more once Redis is back, so what they refuse is not kept.
             if answer is not None and not allowance.allowed:
-                self._refusals.remember(allowance)
+                self._refusals.remember(allowance)  # guard: refusal-remembered-though
             allowances.append(allowance)
         return allowances
 
@@ -162,6 +169,7 @@ class RateLimiter:
 
     def _left_here(self, requests: Sequence[_Request]) -> list[int]:
         self._metrics.limits_local.inc(sum(len(checks) for checks, _ in requests))
+        # guard: limits-go-without
         return [us for checks, _ in requests for us in self._local.left_us(checks)]
 
 

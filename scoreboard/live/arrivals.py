@@ -30,6 +30,7 @@ class Arrivals:
     def note(self, board: Board, origin: Origin) -> None:
         """A board has come; it waits for a push."""
         if len(self._on_their_way) < _TIMED_MAX:
+            # guard: boards-conflated-timed
             self._on_their_way.append((origin, self._span(board, origin)))
 
     @contextlib.contextmanager

@@ -115,7 +115,7 @@ class Audience:
         """Write the newest board to a subscriber that has an older one, if it can take it."""
         if self.update is None or subscriber.version >= self.update.version:
             return
-        if subscriber.has_unsent_bytes:
+        if subscriber.has_unsent_bytes:  # guard: subscriber-unsent-bytes
             self._metrics.deliveries_skipped.inc()
             self._fall_behind(subscriber)
             return
@@ -139,5 +139,5 @@ class Audience:
         self._metrics.subscribers_cut_off.inc()
         log.info("scoreboard.hub.cut_off", version=subscriber.version)
         self.leave(subscriber)
-        subscriber.transport.abort()
+        subscriber.transport.abort()  # guard: stuck-subscriber-cut
         subscriber.end()

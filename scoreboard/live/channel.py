@@ -85,6 +85,7 @@ class Channel:
         far ahead that no history leads there. Without an origin nobody times its way. Answers
         whether it was taken.
         """
+        # guard: version-no-history-not
         if self.board is not None and board.version - self.board.version > LEAP_MAX:
             self._refusals.note(board, "leap")
             return False
@@ -92,12 +93,12 @@ class Channel:
 
     def take(self, board: Board, origin: Origin | None = None) -> bool:
         """Take a board that is newer, however far ahead. Answers whether it was taken."""
-        if board.version <= self.version:
+        if board.version <= self.version:  # guard: hub-never-takes
             self._metrics.boards_outdated.inc()
             return False
         try:
             update = Update.of(board)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError):  # guard: board-cannot-sent
             self._refusals.note(board, "unencodable")
             return False
         if origin is not None:
@@ -123,9 +124,9 @@ class Channel:
         """Add a subscriber; it gets the newest board now, unless it has that."""
         self.audience.join(subscriber)
         # It may have been on its way in when the others were told.
-        if self._farewell is not None:
+        if self._farewell is not None:  # guard: streams-join-after
             subscriber.dismiss(self._farewell)
-        elif subscriber.version - self.version > LEAP_MAX:
+        elif subscriber.version - self.version > LEAP_MAX:  # guard: stream-way-when
             subscriber.dismiss(_BEGINS_ANEW)
 
     def leave(self, subscriber: Subscriber, *, vanished: bool = False) -> None:

@@ -72,4 +72,4 @@ def closing(code: str, message: str) -> bytes:
 # Code of the `closing` event after which clients forget the highest version that they have seen.
 RENUMBERED: Final = "renumbered"
 # An empty line would end an event, and some clients make an event without data of that.
-HEARTBEAT: Final = Frame.of(b": heartbeat\n")
+HEARTBEAT: Final = Frame.of(b": heartbeat\n")  # guard: heartbeat-ends-no

@@ -68,7 +68,7 @@ class Hub:
         """
         channel = self._channels.get(board_id)
         if channel is None:
-            if len(self._channels) >= self._channels_max:
+            if len(self._channels) >= self._channels_max:  # guard: channels-hub-bounded
                 raise Overloaded
             channel = self._channels[board_id] = Channel(
                 self._metrics,
@@ -142,7 +142,7 @@ class Hub:
             return None
 
     def _tell(self, board: Board) -> None:
-        if (told := self._on_newer.get(board.board_id)) is not None:
+        if (told := self._on_newer.get(board.board_id)) is not None:  # guard: board-told-copy
             told(board)
         self._changed.set()
 
@@ -153,7 +153,7 @@ class Hub:
             for channel in list(self._channels.values()):
                 if channel.has_news:
                     await channel.push()
-            await asyncio.sleep(self._push_interval_seconds)
+            await asyncio.sleep(self._push_interval_seconds)  # guard: last-burst-never
 
     async def _beat(self) -> None:
         while True:

@@ -88,6 +88,7 @@ class Relay:
 
     async def reconcile(self) -> None:
         """Compare once, and mend each copy that is not as the ledger says."""
+        # guard: copies-looked-before
         held = [board for copy in self._copies.values() for board in await copy.held()]
         try:
             truths = [await self._overtake(held, truth) for truth in await self._truth.boards()]
@@ -97,20 +98,22 @@ class Relay:
         for truth in truths:
             self._metrics.show_version("ledger", truth.board_id, truth.version)
         if any(copy.lags(truth) for copy in self._copies.values() for truth in truths):
-            await asyncio.sleep(ON_ITS_WAY_SECONDS)
+            await asyncio.sleep(ON_ITS_WAY_SECONDS)  # guard: way-given-moment
         for name, copy in self._copies.items():
             for truth in truths:
-                if await copy.take(truth):
+                # guard: outages-killed-instance
+                # guard: instances-compare-versions
+                if await copy.take(truth):  # guard: outages-without-rabbitmq
                     self._note_catch_up(name, truth)
 
     async def _overtake(self, held: Sequence[Board], truth: Board) -> Board:
         """Get beyond a version that was shown and that the ledger does not know. Answers the
         ledger's board from then on: the one that was read, if all that was shown is known.
         """
-        shown = _ahead(held, truth)
+        shown = _ahead(held, truth)  # guard: board-ledger-not
         if shown is None:
             return truth
-        if shown - truth.version > LEAP_MAX or shown + 1 >= VERSION_END:
+        if shown - truth.version > LEAP_MAX or shown + 1 >= VERSION_END:  # guard: no-version-no
             self._note_divergence("renumbered", shown, truth)
             for copy in self._copies.values():
                 await copy.begin_anew(truth)
@@ -118,6 +121,7 @@ class Relay:
         # A write is answered by the primary alone: one that was still answers reads, and commits
         # nothing.
         written = await self._truth.lift(truth.version, truth.board_id)
+        # guard: primary-no-ledger
         if written.version > truth.version + 1 and _ahead(held, written) is None:
             return written
         self._note_divergence("lifted", shown, truth)
@@ -149,9 +153,9 @@ class Relay:
 
 def _ahead(held: Iterable[Board], truth: Board) -> int | None:
     """The highest version of this board that was shown with what the ledger does not say of it."""
-    unknown = [
+    unknown = [  # guard: another-board-under
         board.version
         for board in held
         if board.board_id == truth.board_id and board.version >= truth.version and board != truth
-    ]
+    ]  # guard: version-one-board
     return max(unknown, default=None)

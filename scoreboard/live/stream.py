@@ -76,7 +76,7 @@ async def follow(
     await response.prepare(request)
     _send_no_pings(response)
     subscriber = _subscriber(request, response, channel)
-    _bound_kernel_buffer(subscriber.transport)
+    _bound_kernel_buffer(subscriber.transport)  # guard: slow-subscribers-kernel
     end = _release_opening(request, response)
     async with response:
         await response.write(opening(retry_seconds) + channel.newest)
@@ -85,6 +85,7 @@ async def follow(
             with nullcontext() if admission is None else _admitted(admission, subscriber):
                 await response.wait()
         finally:
+            # guard: slow-subscribers-one
             channel.leave(subscriber, vanished=isinstance(end.error, TimeoutError))
     return response
 
@@ -151,7 +152,7 @@ def _admitted(admission: Admission, subscriber: Subscriber) -> Iterator[None]:
         "The access token expired. Refresh it and reconnect.",
     )
     try:
-        with admission.watch(end):
+        with admission.watch(end):  # guard: revoked-streams-end
             yield
     finally:
         expiry.cancel()

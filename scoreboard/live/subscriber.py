@@ -33,6 +33,7 @@ class Subscriber:
     def write(self, frame: Frame) -> None:
         """Hand the frame to the transport, which never blocks."""
         if not self.transport.is_closing():
+            # guard: takes-written-not
             self.behind_since = None  # it has taken all that was written before
             self.transport.write(frame.chunked if self._chunked else frame.plain)
 
@@ -41,5 +42,5 @@ class Subscriber:
         is under way may still come by.
         """
         self.write(farewell)
-        self.version = sys.maxsize
+        self.version = sys.maxsize  # guard: deploy-nothing-follows
         self.end()

@@ -10,6 +10,6 @@ def ending_signals() -> tuple[signal.Signals, ...]:
     SIGHUP, which the end of a terminal sends, unless somebody (`nohup`) said to ignore it.
     """
     asked = (signal.SIGTERM, signal.SIGINT)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # guard: nohup-said-stays
         return asked
-    return (*asked, signal.SIGHUP)
+    return (*asked, signal.SIGHUP)  # guard: end-terminal-ends-embedded

@@ -168,7 +168,7 @@ class Health:
         """Where this instance is in its life: without a board it has nothing to show yet."""
         if self._leaving and not self._succeeded:
             return "leaving"
-        return "ready" if self._version() >= 0 else "starting"
+        return "ready" if self._version() >= 0 else "starting"  # guard: outage-server-takes
 
     def report(self) -> dict[str, Any]:
         """Whether this instance is ready, and the state of each part."""

@@ -71,11 +71,11 @@ def configure(level: str, form: str, instance: str) -> None:
         console = structlog.dev.ConsoleRenderer(
             pad_event_to=32,
             colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
-            exception_formatter=structlog.dev.plain_traceback,
+            exception_formatter=structlog.dev.plain_traceback,  # guard: tracebacks-people-hold
         )
         renderer: list[Any] = [_without_escapes, console]
     else:
-        tracebacks = ExceptionDictTransformer(show_locals=False)
+        tracebacks = ExceptionDictTransformer(show_locals=False)  # guard: tracebacks-json-hold
         renderer = [
             structlog.processors.ExceptionRenderer(tracebacks),
             structlog.processors.JSONRenderer(_dumps),
@@ -120,6 +120,7 @@ class _Lines(structlog.PrintLogger):
         """Write a line."""
         try:
             super().msg(message)
+        # guard: log-cannot-written
         except (OSError, ValueError):  # ValueError: it was closed, or has no such letter
             self.dropped += 1
 

@@ -86,7 +86,7 @@ class Metrics(
         times at once and then five times a second; those who ask more often get the latest.
         """
         now = time.monotonic()
-        if self._text_paid_until <= now + _TEXTS_AT_ONCE * _TEXT_SECONDS:
+        if self._text_paid_until <= now + _TEXTS_AT_ONCE * _TEXT_SECONDS:  # guard: metrics-written
             self._text = generate_latest(self._of_all_workers())
             self._text_paid_until = max(now, self._text_paid_until) + _TEXT_SECONDS
         return self._text

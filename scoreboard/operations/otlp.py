@@ -148,13 +148,13 @@ class Outbox(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Take a span, unless too many wait. Never raises: a span may end right after a COMMIT."""
-        if self._closed or len(self._waiting) >= _WAITING_MAX:
+        if self._closed or len(self._waiting) >= _WAITING_MAX:  # guard: spans-wait-bound
             self._drop(1, "closed" if self._closed else "full")
             return
         self._waiting.append(span)
         if not self._thread.is_alive():
             self._thread = self._sender()  # whatever ended one cannot start again
-            with contextlib.suppress(RuntimeError):  # no room for one just now
+            with contextlib.suppress(RuntimeError):  # no room for one just now  # guard: no-room
                 self._thread.start()
         if len(self._waiting) >= _BATCH_MAX:
             self._wake.set()
@@ -169,7 +169,7 @@ class Outbox(SpanProcessor):
         if self._thread.is_alive():
             self._thread.join(_LAST_SECONDS)
         self._abandoned = True
-        left, self._under_way = self._under_way, 0
+        left, self._under_way = self._under_way, 0  # guard: spans-under-way
         while spans := self._take():
             left += len(spans)
         self._drop(left, "closed")

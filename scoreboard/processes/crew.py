@@ -72,7 +72,7 @@ class Crew:
             return
         shares: dict[Worker, list[int]] = {each: [] for each in able}
         for seat, sockets in enumerate(self.seats):
-            sitting = [each for each in able if each.seat == seat]
+            sitting = [each for each in able if each.seat == seat]  # guard: seat-worker-died
             taker = sitting[-1] if sitting else min(able, key=lambda each: len(shares[each]))
             shares[taker].append(seat)
             for one in sockets:

@@ -67,7 +67,7 @@ class Lifeline:
         says nothing: it could not start.
         """
         asyncio.get_running_loop().remove_reader(self._line)
-        if self._is_up:
+        if self._is_up:  # guard: worker-cannot-start
             self._say(LEAVING)
 
     def _say(self, word: bytes) -> None:

@@ -46,7 +46,7 @@ class Pauses:
         is_early = lived_seconds < self._patience.healthy_seconds
         self._early_deaths = self._early_deaths + 1 if is_early else 0
         if is_early:
-            self._pause(2 ** min(self._early_deaths, _DOUBLED_MAX))
+            self._pause(2 ** min(self._early_deaths, _DOUBLED_MAX))  # guard: crash-loop-many
 
     def note_failure(self) -> None:
         """Note that the system gave us no process."""
@@ -71,7 +71,7 @@ class Renewal:
         self._ready_seconds = patience.ready_seconds
         self._attempts_left = patience.attempts
         self._clock = clock
-        self._deadline = math.inf
+        self._deadline = math.inf  # guard: time-worker-leaves
 
     def begin_attempt(self) -> None:
         """Note that a successor is started."""
@@ -84,4 +84,5 @@ class Renewal:
     @property
     def is_over(self) -> bool:
         """Whether the successor is to be given up."""
-        return self._attempts_left <= 0 or self._clock() > self._deadline
+        # guard: successor-not
+        return self._attempts_left <= 0 or self._clock() > self._deadline  # guard: successors-die

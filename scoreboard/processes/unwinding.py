@@ -39,7 +39,7 @@ def ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
 
 def leave(number: int, _: FrameType | None) -> NoReturn:
     """Unwind, once: a second signal would interrupt the servers' end, which the first one began."""
-    heed_no_more()
+    heed_no_more()  # guard: asks-again-not
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(0)
@@ -54,7 +54,7 @@ async def to_its_end(service: Coroutine[Any, Any, None]) -> None:
     finally:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
         for number in ending_signals():
-            asyncio.get_running_loop().remove_signal_handler(number)
+            asyncio.get_running_loop().remove_signal_handler(number)  # guard: loop-closes-lets
         heed_no_more()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

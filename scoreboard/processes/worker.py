@@ -57,7 +57,7 @@ class Worker:
         """Start one. `command` gets the number of the lifeline's file appended. Raises OSError."""
         ours, theirs = socket.socketpair()
         try:
-            with theirs, _without_hang_ups():
+            with theirs, _without_hang_ups():  # guard: worker-just-begun
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     str(theirs.fileno()),

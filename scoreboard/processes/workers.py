@@ -95,7 +95,7 @@ class Supervisor:
         """Replace every worker, one after the other."""
         self._generation += 1
         self._renewal = Renewal(self._patience, self._clock)
-        self._pauses.forgive()
+        self._pauses.forgive()  # guard: renewal-ends-pause
         self._changed.set()
 
     async def run(self, on_listening: Callable[[], None]) -> None:
@@ -139,7 +139,7 @@ class Supervisor:
                 log.error("scoreboard.workers.killed", worker=worker.number)
                 worker.kill()
         for seat in range(len(self._crew.seats)):
-            if self._may_start and not self._crew.holders(seat):
+            if self._may_start and not self._crew.holders(seat):  # guard: worker-renewal-started
                 await self._start(seat)
         if self._renewal is not None:
             await self._go_on_with(self._renewal)
@@ -154,10 +154,11 @@ class Supervisor:
                 self._renewal = None
                 log.info("scoreboard.workers.renewed", workers=len(staying))
             return
-        self._end_outdated(older)
+        self._end_outdated(older)  # guard: renewal-not-wait
         if any(worker.retiring for worker in self._crew.workers):
             return  # one at a time: each takes memory and connections
         for worker in older:
+            # guard: worker-ends-when
             if any(each.state == "ready" for each in self._crew.successors(worker)):
                 self._renewal = Renewal(self._patience, self._clock)
                 self._retire(worker)
@@ -224,7 +225,7 @@ class Supervisor:
 
     def _hung_up(self, had_terminal: bool) -> None:
         """Tell the end of our terminal, which ends us, from somebody who wants a renewal."""
-        if had_terminal and not has_terminal():
+        if had_terminal and not has_terminal():  # guard: end-terminal-ends
             self.stop()
         else:
             self.renew()
@@ -239,7 +240,7 @@ class Supervisor:
         code = await worker.process.wait()
         asyncio.get_running_loop().remove_reader(worker.line)
         worker.line.close()
-        self._crew.workers.remove(worker)
+        self._crew.workers.remove(worker)  # guard: gauges-cannot-forgotten
         self._changed.set()
         if not worker.retiring and not self._stopping:
             self._note_death(worker, code)

@@ -83,7 +83,7 @@ class Catalogue:
         Raises FormerIds, StatementRefused when a value does not fit its column.
         """
         older = await self._spellings()
-        action_ids = [older.get(action_id, action_id) for action_id in points]
+        action_ids = [older.get(action_id, action_id) for action_id in points]  # guard: no-action
         rows = await self._postgres.fetch(
             SQL["load_actions"],
             {
@@ -93,7 +93,7 @@ class Catalogue:
             },
         )
         if not rows and (former := await self.present_ids(action_ids)):
-            raise FormerIds(former)
+            raise FormerIds(former)  # guard: no-action-loaded
         added = sum(is_new for (is_new,) in rows)
         return Loaded(added, len(rows) - added, len(points) - len(rows))
 

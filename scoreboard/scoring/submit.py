@@ -90,7 +90,7 @@ class Submissions:
         try:
             return await self._batches.join(submission)
         except UnknownAction:
-            action_id = composed(submission.action_id)
+            action_id = composed(submission.action_id)  # guard: action-another-composition
             if action_id == submission.action_id:
                 raise
         return await self._batches.join(dataclasses.replace(submission, action_id=action_id))
@@ -102,16 +102,16 @@ class Submissions:
         with logs.about(spans.facts):
             settlement = await self._commit(batch, spans)
             answers = settlement.answers(batch)
-            with self._failing_no_reply():
+            with self._failing_no_reply():  # guard: defect-end-commits
                 spans.committed(answers)
             for board_id, version in settlement.seen.items():
                 board = settlement.boards.get(board_id)
                 with self._failing_no_reply(board):
                     if board is None:
-                        await self._copies[board_id].reach(version)
+                        await self._copies[board_id].reach(version)  # guard: reply-waits-board
                     else:
                         await self._announce(board, batch[0].began, spans)
-            with self._failing_no_reply():
+            with self._failing_no_reply():  # guard: nothing-behind-commit
                 spans.end(answers)
         return answers
 
@@ -135,7 +135,7 @@ class Submissions:
         self._hub.offer(board, origin)
         self._bus.publish(board, origin)
         with spans.storing(board) as span:
-            if not await self._copies[board.board_id].store(board):
+            if not await self._copies[board.board_id].store(board):  # guard: reply-waits-copy
                 span.fail("RedisUnavailable")
 
     @contextlib.contextmanager

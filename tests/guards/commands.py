@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.guard import Guard
+from tests.guards.change import Instead, Removed, Replaced
+from tests.guards.guard import Marked
 
 COMMANDS: Final = (
-    Guard(
+    Marked(
         "an answer without an end is not read to its end",
-        "scoreboard/demo/service.py",
-        "        if len(content) > ANSWER_BYTES_MAX:\n",
-        "        if len(content) > 2**40:\n",
+        "answer-without-end",
+        Instead("ANSWER_BYTES_MAX", "2 ** 40"),
         "tests/integration/test_service_address.py::test_an_answer_without_an_end_is_no_scoreboard",
     ),
-    Guard(
+    Marked(
         "nobody is led from TLS to none",
-        "scoreboard/demo/service.py",
-        'place.startswith("https:") and found.startswith("http:")',
-        "False",
+        "nobody-led-tls",
+        Removed(),
         "tests/integration/test_service_address.py::test_nobody_is_led_from_tls_to_none",
     ),
-    Guard(
+    Marked(
         "a file of a setting is bounded",
-        "scoreboard/configuration/handed_over.py",
-        "        if size > bytes_max:\n            raise _too_large(bytes_max)\n",
-        '        if size > 2**24:\n            return b""\n',
+        "file-setting-bounded",
+        Replaced("""if size > 2 ** 24:
+    return b''"""),
         "tests/unit/test_handed_over.py::test_what_is_no_ordinary_file_ends_the_reading",
     ),
-    Guard(
+    Marked(
         "a player of the demo is known by the tag and not by the domain",
-        "scoreboard/demo/marks.py",
-        "return address.endswith(ENDING) and is_ours",
-        "return address.endswith(ENDING)",
+        "player-demo-known",
+        Instead("is_ours", "True"),
         "tests/service/test_demo_players.py",
     ),
 )

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.guards.change import (
+    Always,
+    Entry,
+    Instead,
+    Keyword,
+    Never,
+    Removed,
+    Replaced,
+    Text,
+    Unwrapped,
+    Value,
+)
 from tests.guards.guard import (
     FAILOVER,
     OUTAGES,
@@ -14,235 +26,218 @@ from tests.guards.guard import (
     SECRETS,
     SETTINGS,
     Guard,
+    Marked,
 )
 
 CONNECTIONS: Final = (
-    Guard(
+    Marked(
         "a Redis that came back is compared again once it has settled",
-        "scoreboard/parts.py",
-        "        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self.relay.compare_now)\n",
-        "        pass\n",
+        "redis-came-back",
+        Removed(),
         "tests/faults/test_outages.py::"
         "test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
     ),
-    Guard(
+    Marked(
         "outages: a wait for PostgreSQL has a deadline",
-        "scoreboard/connections/session.py",
-        "parameters, timeout=self._timeout_seconds)",
-        "parameters, timeout=600.0)",
+        "outages-wait-postgresql",
+        Keyword("timeout", "600.0"),
         "tests/faults/test_outages.py"
         "::test_without_postgresql_writes_get_503_and_the_board_and_streams_go_on",
     ),
-    Guard(
+    Marked(
         "commits are synchronous",
-        "scoreboard/connections/session_settings.py",
-        '    "synchronous_commit": "on",\n',
-        "",
+        "commits-synchronous",
+        Entry("synchronous_commit"),
         f"{PROMISES}::test_commits_are_synchronous_whatever_the_server_defaults_to",
     ),
-    Guard(
+    Marked(
         "a lost cancellation still ends a task",
-        "scoreboard/connections/cancellation.py",
-        "    if is_cancelled():\n",
-        "    if False:\n",
+        "lost-cancellation-still",
+        Removed(),
         "tests/service/test_shutdown.py::test_an_instance_stops_at_whatever_moment_of_its_start",
     ),
-    Guard(
+    Marked(
         "commit and push outlive the client: the batch has its own task",
-        "scoreboard/connections/coalescing.py",
-        "        return await future\n",
-        "        try:\n            return await future\n        except asyncio.CancelledError:\n"
-        "            for task in self._running:\n                task.cancel()\n"
-        "            raise\n",
+        "commit-push-outlive",
+        Replaced("""try:
+    return await future
+except asyncio.CancelledError:
+    for task in self._running:
+        task.cancel()
+    raise"""),
         f"{PROMISES}::test_a_client_that_hangs_up_changes_nothing_about_its_grant",
     ),
-    Guard(
+    Marked(
         "a refusal does not bring the row that PostgreSQL quotes",
-        "scoreboard/connections/session.py",
-        "self._data_refused(error) from None",
-        "self._data_refused(error) from error",
+        "refusal-not-bring",
+        Instead("None", "error"),
         f"{SECRETS}[json]",
     ),
-    Guard(
+    Marked(
         "a constraint of somebody else is named, and no 500",
-        "scoreboard/connections/session.py",
-        "        if text := constraint_refusing(error):\n",
-        '        if text := "":\n',
+        "constraint-somebody-else",
+        Instead("constraint_refusing($error)", "''"),
         "tests/service/test_refused.py::test_a_constraint_of_somebody_else_is_503_and_named",
     ),
-    Guard(
+    Marked(
         "a constraint of somebody else is not told by what a trigger says",
-        "scoreboard/connections/refusals.py",
-        '    return "a constraint"\n',
-        "    return str(told.message_primary)\n",
+        "constraint-somebody-else-not",
+        Instead("'a constraint'", "str(told.message_primary)"),
         f"{REFUSED}::test_neither_a_statement_nor_what_a_trigger_says_is_repeated",
     ),
-    Guard(
+    Marked(
         "a submission that nobody could foresee to be refused is named, and no 500",
-        "scoreboard/ledger/batch.py",
-        "        return self._writers.refused(PostgresRefused(refusal.sqlstate, what))\n",
-        "        return ScoreboardError()\n",
+        "submission-nobody-foresee",
+        Value("ScoreboardError()"),
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
     ),
-    Guard(
+    Marked(
         "a start notices a sequence that is behind",
-        "scoreboard/fitness/contents.py",
-        "(_rows, _triggers, _sequence, _additions)",
-        "(_rows, _triggers, _additions)",
+        "start-notices-sequence",
+        Instead("(_rows, _triggers, _sequence, _additions)", "(_rows, _triggers, _additions)"),
         "tests/integration/test_fitness.py::test_what_was_broken_is_named",
     ),
-    Guard(
+    Marked(
         "nothing is granted while the board has no row",
-        "scoreboard/ledger/batch.py",
-        "            if not rows:  # one for each",
-        "            if False:  # one for each",
+        "nothing-granted-board",
+        Removed(),
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
     ),
-    Guard(
+    Marked(
         "a board without a row ends no task",
-        "scoreboard/ledger/ledger.py",
-        "        if not rows:\n            raise self._queries.lacks",
-        "        if False:\n            raise self._queries.lacks",
+        "board-without-row",
+        Removed(),
         "tests/service/test_refused.py"
         "::test_a_board_that_lost_its_row_is_named_and_goes_on_above_what_was_shown",
     ),
-    Guard(
+    Marked(
         "a start tries every statement",
-        "scoreboard/fitness/contents.py",
-        "        found += await _statements(postgres, role, user)\n",
-        "        pass\n",
+        "start-tries-every",
+        Removed(),
         "tests/integration/test_fitness.py::test_what_was_broken_is_named",
     ),
-    Guard(
+    Marked(
         "a start goes on though somebody changes a table whose rows it looks for",
-        "scoreboard/fitness/contents.py",
-        "contextlib.suppress(TransactionAborted)",
-        "contextlib.suppress(ZeroDivisionError)",
+        "start-goes-though",
+        Instead("TransactionAborted", "ZeroDivisionError"),
         "tests/integration/test_fitness.py"
         "::test_a_table_that_somebody_changes_just_now_is_not_called_missing",
     ),
-    Guard(
+    Marked(
         "a start waits for one table that somebody changes, and not for each",
-        "scoreboard/fitness/trials.py",
-        "contextlib.suppress(TransactionAborted)",
-        "contextlib.suppress(ZeroDivisionError)",
+        "start-waits-one",
+        Instead("TransactionAborted", "ZeroDivisionError"),
         "tests/integration/test_fitness.py"
         "::test_a_table_that_somebody_changes_just_now_is_not_called_missing",
     ),
-    Guard(
+    Marked(
         "every host of PostgreSQL is tried",
-        "scoreboard/connections/server.py",
-        "        for host in self.hosts.in_turn():\n",
-        "        for host in self.hosts.in_turn()[:1]:\n",
+        "every-host-postgresql",
+        Instead("$in_turn()", "$in_turn()[:1]"),
         f"{PROMOTION}::test_what_an_asynchronous_promotion_lost_is_overtaken_by_the_ledger",
     ),
-    Guard(
+    Marked(
         "a server that takes no writes any more is left",
-        "scoreboard/connections/server.py",
-        "        return len(self._dsns) > 1 and any(",
-        "        return False and any(",
+        "server-takes-no",
+        Instead("len(self._dsns) > 1", "False"),
         f"{PROMOTION}::"
         "test_a_promotion_under_load_loses_nothing_that_was_acknowledged[takes no writes]",
     ),
-    Guard(
+    Marked(
         "a primary that commits nothing is doubted",
-        "scoreboard/connections/session.py",
-        "                self._hosts.doubt(self._host)\n",
-        "                pass\n",
+        "primary-commits-nothing",
+        Removed(),
         f"{PROMOTION}::"
         "test_a_promotion_under_load_loses_nothing_that_was_acknowledged[was left alive]",
     ),
-    Guard(
+    Marked(
         "all sessions follow to the new primary",
-        "scoreboard/connections/session.py",
-        "        if not self._pinned and self._host != self._hosts.present:\n",
-        "        if False:\n",
+        "all-sessions-follow",
+        Removed(),
         f"{PROMOTION}::"
         "test_a_promotion_under_load_loses_nothing_that_was_acknowledged[was left alive]",
     ),
-    Guard(
+    Marked(
         "a commit that the replica has not is no grant",
-        "scoreboard/connections/session.py",
-        "        if connection is not None and connection.notices:\n",
-        "        if False:\n",
+        "commit-replica-not",
+        Removed(),
         f"{PROMOTION}::test_a_commit_that_gave_up_waiting_for_the_replica_is_not_acknowledged",
     ),
-    Guard(
+    Marked(
         "whoever may hear of no warning hears of that one",
-        "scoreboard/connections/session_settings.py",
-        '    "client_min_messages": "warning",\n',
-        "",
+        "may-hear-no",
+        Entry("client_min_messages"),
         "tests/integration/test_ledger.py::"
         "test_a_commit_is_doubted_for_a_warning_and_for_nothing_less",
     ),
-    Guard(
+    Marked(
         "a refusal is not taken for silence",
-        "scoreboard/connections/session.py",
-        "            if refusal is not None:  # not",
-        "            if False:  # not",
+        "refusal-not-taken",
+        Removed(),
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
     ),
-    Guard(
+    Marked(
         "a refusal costs no connection",
-        "scoreboard/ledger/transaction.py",
-        "        except (StatementRefused, TransactionAborted, PostgresRefused):\n",
-        "        except (StatementRefused, TransactionAborted):\n",
+        "refusal-costs-no",
+        Instead(
+            "(StatementRefused, TransactionAborted, PostgresRefused)",
+            "(StatementRefused, TransactionAborted)",
+        ),
         f"{REFUSED}::test_a_refusal_costs_no_connection_and_ends_when_its_cause_does",
     ),
-    Guard(
+    Marked(
         "of a refusal only what names no data is repeated",
-        "scoreboard/connections/refusals.py",
-        "    is_telling = sqlstate[:2] in _TELLING and sqlstate != _SYNTAX\n",
-        "    is_telling = True\n",
+        "refusal-only-names",
+        Value("True"),
         f"{REFUSED}::test_neither_a_statement_nor_what_a_trigger_says_is_repeated",
     ),
-    Guard(
+    Marked(
         "a start looks at what PostgreSQL gives this role",
-        "scoreboard/app.py",
-        "    await fitness.require(parts.settings.database_url, parts.settings.role)\n",
-        "",
+        "start-looks",
+        Removed(),
         "tests/service/test_refused.py::test_no_instance_starts_without_a_right_that_it_needs",
     ),
-    Guard(
+    Marked(
         "a check notices a node of Redis Cluster",
-        "scoreboard/connections/redis_check.py",
-        "        *_mode(info),\n",
-        "",
+        "check-notices-node",
+        Instead(
+            "[$finding, $version, *_mode($info), $commands, $eviction]",
+            "[$finding, $version, $commands, $eviction]",
+        ),
         "tests/service/test_check.py::test_a_node_of_redis_cluster_is_named",
     ),
-    Guard(
+    Marked(
         "a check notices a broker that takes no messages",
-        "scoreboard/bus/rabbit_check.py",
-        "    if await _is_blocked(connection):\n",
-        "    if False:\n",
+        "check-notices-broker",
+        Removed(),
         "tests/service/test_check.py::test_a_broker_that_takes_no_messages_or_no_queue_is_named",
     ),
-    Guard(
+    Marked(
         "what a check publishes reaches nobody",
-        "scoreboard/bus/rabbit_check.py",
-        ', user_id=f"{_NOBODY}.{secrets.token_hex(8)}")',
-        ")",
+        "check-publishes-reaches",
+        Keyword("user_id"),
         "tests/service/test_check.py::test_nothing_that_is_tried_reaches_an_instance",
     ),
-    Guard(
+    Marked(
         "what a check writes beside the board's copy is taken away",
-        "scoreboard/connections/redis_check.py",
-        "try('HDEL', board, field)\n",
-        "",
+        "check-writes-beside",
+        Text(
+            """try('HDEL', board, field)
+""",
+            "",
+        ),
         "tests/service/test_check.py::test_the_boards_copy_is_as_it_was_after_a_check",
     ),
-    Guard(
+    Marked(
         "handed down: transactions are read committed",
-        "scoreboard/connections/session_settings.py",
-        '    "default_transaction_isolation": "read committed",\n',
-        "",
+        "handed-down-transactions",
+        Entry("default_transaction_isolation"),
         f"{SETTINGS}::test_what_the_database_or_the_role_hands_down_changes_nothing",
     ),
-    Guard(
+    Marked(
         "handed down: what is sent is UTF-8",
-        "scoreboard/connections/session_settings.py",
-        '            client_encoding="UTF8",\n',
-        "",
+        "handed-down-sent",
+        Keyword("client_encoding"),
         f"{SETTINGS}::test_what_the_environment_hands_down_changes_nothing",
     ),
     Guard(
@@ -252,196 +247,172 @@ CONNECTIONS: Final = (
         "",
         f"{SETTINGS}::test_what_the_environment_hands_down_changes_nothing",
     ),
-    Guard(
+    Marked(
         "handed down: the environment leads nowhere but to the host of the address",
-        "scoreboard/connections/session_settings.py",
-        '            parts.setdefault("hostaddr", "")\n',
-        "            pass\n",
+        "handed-down-environment",
+        Removed(),
         f"{SETTINGS}::test_what_the_environment_hands_down_changes_nothing",
     ),
-    Guard(
+    Marked(
         "handed down: a quiet night ends no session",
-        "scoreboard/connections/session_settings.py",
-        '    "idle_session_timeout": "0",\n',
-        "",
+        "handed-down-quiet",
+        Entry("idle_session_timeout"),
         f"{SETTINGS}::test_what_the_database_or_the_role_hands_down_changes_nothing",
     ),
-    Guard(
+    Marked(
         "handed down: tables of the same name elsewhere are not ours",
-        "scoreboard/connections/session_settings.py",
-        '        own = {"search_path": f\'"{named or PUBLIC}",pg_temp\'}\n',
-        "        own: dict[str, str] = {}\n",
+        "handed-down-tables",
+        Replaced("own: dict[str, str] = {}"),
         f"{SETTINGS}::test_a_table_of_that_name_in_the_roles_own_schema_is_not_ours",
     ),
-    Guard(
+    Marked(
         "what was set is read back",
-        "scoreboard/connections/server.py",
-        "        if problems:\n",
-        "        if False:\n",
+        "set-read-back",
+        Removed(),
         f"{SETTINGS}::test_foreign_keys_that_are_switched_off_are_refused",
     ),
-    Guard(
+    Marked(
         "tables in another schema are not made a second time",
-        "scoreboard/database/migrations.py",
-        "    if others and schema_named(database_url) is None:\n",
-        "    if False:\n",
+        "tables-another-schema",
+        Removed(),
         f"{SETTINGS}::"
         "test_tables_that_an_older_version_put_into_the_roles_schema_are_not_made_anew",
     ),
-    Guard(
+    Marked(
         "a Redis that is a replica by now is not the primary",
-        "scoreboard/connections/redis_pool.py",
-        "                await _check_is_primary(connection)\n",
-        "                pass\n",
+        "redis-replica-now",
+        Removed(),
         f"{FAILOVER}::test_a_server_that_is_a_replica_by_now_is_not_taken_for_the_primary",
     ),
-    Guard(
+    Marked(
         "a connection to the primary that was is not used again",
-        "scoreboard/connections/redis_pool.py",
-        "        if self.master_address != (connection.host, connection.port):\n",
-        "        if False:\n",
+        "connection-primary",
+        Removed(),
         f"{FAILOVER}::test_a_connection_that_was_in_use_when_the_primary_changed_is_not_used_again",
     ),
-    Guard(
+    Marked(
         "Sentinels are asked by one caller at a time",
-        "scoreboard/connections/redis_pool.py",
-        "            async with self._asking:\n",
-        "            if True:\n",
+        "sentinels-asked-one",
+        Unwrapped(),
         f"{FAILOVER}::test_no_sentinel_is_forgotten_when_many_ask_and_the_first_one_hangs",
     ),
-    Guard(
+    Marked(
         "the next Sentinel is asked while there is time",
-        "scoreboard/connections/sentinels.py",
-        "        each = timeout_seconds / (len(self.addresses) + 1)\n",
-        "        each = timeout_seconds\n",
+        "next-sentinel-asked",
+        Instead("$timeout_seconds / (len(self.addresses) + 1)", "$timeout_seconds"),
         f"{FAILOVER}::test_a_sentinel_that_hangs_costs_a_moment_and_not_the_answer",
     ),
-    Guard(
+    Marked(
         "the end of a connection to Redis is looked for before it is used",
-        "scoreboard/connections/redis_pool.py",
-        "MaintNotificationsConfig(enabled=False)",
-        "MaintNotificationsConfig()",
+        "end-connection-redis",
+        Keyword("enabled"),
         f"{REDIS_FAULTS}::test_the_end_of_an_idle_connection_is_seen_before_it_is_used",
     ),
-    Guard(
+    Marked(
         "a call whose connection to Redis had ended is asked once more",
-        "scoreboard/connections/redis.py",
-        '        if failing_of(error) != "ended" or (was_refused and is_new):\n',
-        "        if True:\n",
+        "call-whose-connection",
+        Always(),
         f"{REDIS_FAULTS}::test_calls_go_on_when_all_connections_were_closed_and_nobody_has_seen_it",
     ),
-    Guard(
+    Marked(
         "what counts is not asked twice",
-        "scoreboard/limits/rates.py",
-        "repeatable=False",
-        "repeatable=True",
+        "counts-not-asked",
+        Keyword("repeatable", "True"),
         f"{REDIS_FAULTS}::test_what_counts_is_not_asked_twice_and_is_no_outage",
     ),
-    Guard(
+    Marked(
         "connections to Redis of one era are given up together",
-        "scoreboard/connections/redis_pool.py",
-        "        if era != self.era:\n",
-        "        if True:\n",
+        "connections-redis-one",
+        Always(),
         f"{REDIS_FAULTS}"
         "::test_one_connection_that_is_lost_without_a_word_costs_one_wait_and_not_one_each",
     ),
-    Guard(
+    Marked(
         "a pool of Redis that grows makes nobody doubt",
-        "scoreboard/connections/redis_pool.py",
-        "        return is_same and made_in != self.era\n",
-        "        return False\n",
+        "pool-redis-grows",
+        Value("False"),
         f"{REDIS_FAULTS}::test_a_pool_that_grows_makes_nobody_doubt_what_redis_holds",
     ),
-    Guard(
+    Marked(
         "a connection to Redis in the place of one that ended is a new one",
-        "scoreboard/connections/redis_pool.py",
-        " and made_in != self.era\n",
-        "\n",
+        "connection-redis-place",
+        Instead("$made_in != self.era", "True"),
         f"{REDIS_FAULTS}::test_a_pool_that_grows_makes_nobody_doubt_what_redis_holds",
     ),
-    Guard(
+    Marked(
         "one more connection to another Redis than the others is a new one",
-        "scoreboard/connections/redis_pool.py",
-        "latest == self._latest\n",
-        "latest[1] == self._latest[1]\n",
+        "one-more-connection",
+        Instead("$latest == self._latest", "$latest[1] == self._latest[1]"),
         f"{REDIS_FAULTS}::test_one_more_connection_to_another_redis_than_the_others_is_a_new_one",
     ),
-    Guard(
+    Marked(
         "every connection to Redis is used in its turn",
-        "scoreboard/connections/redis_pool.py",
-        "            self._available_connections.insert(0, connection)\n",
-        "            self._available_connections.append(connection)\n",
+        "every-connection-redis",
+        Instead(
+            "$available_connections.insert(0, $connection)",
+            "$available_connections.append($connection)",
+        ),
         f"{REDIS_FAULTS}::test_every_connection_is_used_in_its_turn",
     ),
-    Guard(
+    Marked(
         "a board is stored in a Redis that is away for us alone",
-        "scoreboard/copies/copy.py",
-        "redis.script(_STORE, urgent=True)",
-        "redis.script(_STORE)",
+        "board-stored-redis",
+        Keyword("urgent"),
         f"{REDIS_FAULTS}::test_what_is_urgent_is_tried_while_redis_is_away_and_finds_it_first",
     ),
-    Guard(
+    Marked(
         "somebody looks whether Redis is back",
-        "scoreboard/connections/redis_presence.py",
-        "        if self._looking is None or self._looking.done():\n",
-        "        if False:\n",
+        "somebody-looks-whether",
+        Removed(),
         f"{REDIS_FAULTS}::test_its_return_is_found_though_nobody_asks",
     ),
-    Guard(
+    Marked(
         "a wait that began before all connections were given up is no second outage",
-        "scoreboard/connections/redis.py",
-        "            if era == self._pool.era:",
-        "            if True:",
+        "wait-began-before",
+        Always(),
         f"{REDIS_FAULTS}"
         "::test_one_connection_that_is_lost_without_a_word_costs_one_wait_and_not_one_each",
     ),
-    Guard(
+    Marked(
         "one that stays a replica does not cost two connections a call",
-        "scoreboard/connections/redis.py",
-        " or (was_refused and is_new)",
-        "",
+        "one-stays-replica",
+        Instead("$was_refused and $is_new", "False"),
         f"{REDIS_FAULTS}::test_a_primary_that_became_a_replica_is_looked_for_anew_and_told",
     ),
-    Guard(
+    Marked(
         "a Redis that refuses is up",
-        "scoreboard/connections/redis.py",
-        '        elif failing == "refused" or (failing == "ended" and is_refusal):\n',
-        "        elif False:\n",
+        "redis-refuses-up",
+        Never(),
         f"{REDIS_FAULTS}::test_a_right_that_is_missing_is_told_and_stops_nothing_else",
     ),
-    Guard(
+    Marked(
         "a mistake of ours is no outage of Redis",
-        "scoreboard/connections/redis.py",
-        '        if failing == "defect":\n',
-        "        if False:\n",
+        "mistake-no-outage",
+        Never(),
         f"{REDIS_FAULTS}::test_a_mistake_of_ours_is_logged_with_its_traceback_and_is_no_outage",
     ),
-    Guard(
+    Marked(
         "readiness knows at once that Redis is back",
-        "scoreboard/parts.py",
-        '        self.health.probe_now("redis")\n',
-        "        pass\n",
+        "readiness-knows-once",
+        Removed(),
         f"{OUTAGES}::test_the_return_of_redis_is_known_at_once_and_its_copy_is_trusted_again",
     ),
-    Guard(
+    Marked(
         "what many requests share is not logged as one of them",
-        "scoreboard/connections/coalescing.py",
-        "asyncio.create_task(self._run(), context=Context())",
-        "asyncio.create_task(self._run())",
+        "many-requests-share",
+        Keyword("context"),
         "tests/unit/test_coalescing.py::test_a_batch_runs_in_a_context_of_its_own",
     ),
-    Guard(
+    Marked(
         "migrate looks whose a schema is before it touches anything",
-        "scoreboard/database/migrations.py",
-        "    if problem:\n        raise UnfitDatabase(\n",
-        "    if False:\n        raise UnfitDatabase(\n",
+        "migrate-looks-whose",
+        Removed(),
         "tests/integration/test_schema.py::test_what_another_application_has_made_is_left_as_it_is",
     ),
-    Guard(
+    Marked(
         "a key that is not ours is a refusal, and no clash of ours",
-        "scoreboard/connections/refusals.py",
-        "told.constraint_name in CONSTRAINTS",
-        "told.constraint_name != CONSTRAINTS",
+        "key-not",
+        Instead("$constraint_name in CONSTRAINTS", "$constraint_name != CONSTRAINTS"),
         "tests/service/test_refused.py::test_what_somebody_put_on_our_tables_is_503_and_named",
     ),
 )

@@ -4,74 +4,66 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.guard import Guard
+from tests.guards.change import Instead, Removed
+from tests.guards.guard import Guard, Marked
 
 _KUBERNETES: Final = "tests/deployment/test_kubernetes.py"
 _NGINX: Final = "tests/deployment/test_nginx_strangers.py"
 _SECRETS: Final = "tests/deployment/test_secrets.py"
 
 DEPLOYMENT: Final = (
-    Guard(
+    Marked(
         "secrets are closed before they are made",
-        "docker/make_secrets.py",
-        "    root.chmod(0o700)\n    refuse",
-        "    refuse",
+        "secrets-closed-before",
+        Removed(),
         f"{_SECRETS}::test_while_openssl_works_everything_is_closed",
     ),
-    Guard(
+    Marked(
         "whatever openssl writes is for nobody else",
-        "docker/make_secrets.py",
-        "    os.umask(0o077)",
-        "    os.umask(0)",
+        "openssl-writes",
+        Instead("63", "0"),
         f"{_SECRETS}::test_while_openssl_works_everything_is_closed",
     ),
-    Guard(
+    Marked(
         "a password that somebody else put there is not believed",
-        "docker/make_secrets.py",
-        "path.lstat().st_uid not in ours or is_elsewhere_too(path)]",
-        "is_elsewhere_too(path)]",
+        "password-somebody-else",
+        Instead("$path.lstat().st_uid not in $ours", "False"),
         f"{_SECRETS}::test_nothing_that_somebody_else_has_put_there_is_believed",
     ),
-    Guard(
+    Marked(
         "no linked directory is filled",
-        "docker/make_secrets.py",
-        "    if links:\n",
-        "    if False:\n",
+        "no-linked-directory",
+        Removed(),
         f"{_SECRETS}::test_no_linked_directory_is_filled_or_given_away",
     ),
-    Guard(
+    Marked(
         "who has a directory of secrets open cannot write there",
-        "docker/make_secrets.py",
-        "            directory.chmod(directory.stat().st_mode & 0o755)\n",
-        "",
+        "directory-secrets-open",
+        Removed(),
         f"{_SECRETS}::test_who_has_a_directory_open_cannot_write_there_any_more",
     ),
-    Guard(
+    Marked(
         "half of a certificate is never taken for one",
-        "docker/make_secrets.py",
-        "        openssl(*command, at=new)\n",
-        "        openssl(*command, at=made.parent)\n",
+        "half-certificate-never",
+        Instead("new", "made.parent"),
         f"{_SECRETS}::test_without_a_certificate_it_says_so_and_what_is_there_is_closed_and_whole",
     ),
-    Guard(
+    Marked(
         "what an ended run left is taken away",
-        "docker/make_secrets.py",
-        "        shutil.rmtree(left) if left.is_dir() else left.unlink()\n",
-        "        pass\n",
+        "ended-run-left",
+        Removed(),
         f"{_SECRETS}::test_half_a_file_of_a_run_that_was_ended_is_taken_for_nothing",
     ),
-    Guard(
+    Marked(
         "a link is not given away",
-        "docker/make_secrets.py",
-        "    if path.is_symlink():  # it leads to what is none of ours\n        return\n",
-        "",
+        "link-not-given",
+        Removed(),
         f"{_SECRETS}::test_a_link_is_followed_to_nothing_that_could_be_given_away",
     ),
-    Guard(
+    Marked(
         "the directory of the embedded servers is closed, whoever made it",
-        "scoreboard/embedded/home.py",
-        "    if found.st_mode & 0o077:\n        home.chmod(0o700)\n",
-        "",
+        "directory-embedded-servers",
+        Removed(),
         "tests/integration/test_embedded.py::test_what_others_could_read_is_closed",
     ),
     Guard(
@@ -247,18 +239,19 @@ DEPLOYMENT: Final = (
         "      ports: [{port: 5432}, {port: 6379}]\n",
         f"{_KUBERNETES}::test_the_job_reaches_postgresql_alone_and_is_reached_by_nobody",
     ),
-    Guard(
+    Marked(
         "what Kubernetes tells of others stops no start",
-        "scoreboard/configuration/sources.py",
-        "        if name in told_of_others:\n            continue\n",
-        "",
+        "kubernetes-tells-others",
+        Removed(),
         "tests/unit/test_service_links.py::test_what_is_told_of_others_sets_nothing",
     ),
-    Guard(
+    Marked(
         "what only resembles it is refused",
-        "scoreboard/configuration/service_links.py",
-        "    return any(fits(text, match) for match, fits in matches if match)\n",
-        "    return any(match for match, fits in matches)\n",
+        "only-resembles",
+        Instead(
+            "($fits($text, $match) for $other in $matches if $match)",
+            "($match for $other in $matches)",
+        ),
         "tests/unit/test_service_links.py::test_what_only_resembles_it_is_a_mistake",
     ),
     Guard(

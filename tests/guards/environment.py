@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.guard import Guard
+from tests.guards.change import Always, Instead, NotEntered, Removed
+from tests.guards.guard import Guard, Marked
 
 _MAKE: Final = "tests/unit/test_makefile.py"
 
@@ -16,75 +17,65 @@ ENVIRONMENT: Final = (
         "VENV ?= .venv\n",
         f"{_MAKE}::test_a_checkout_runs_whatever_its_path_and_its_caller_s_shell_hold",
     ),
-    Guard(
+    Marked(
         "make: a directory without its mark is somebody else's",
-        ".make/directory.py",
-        "if not is_ours(directory) and any(directory.iterdir()):",
-        "if False:",
+        "make-directory-without",
+        Removed(),
         f"{_MAKE}::test_a_directory_that_make_did_not_make_stays_as_it_is",
     ),
-    Guard(
+    Marked(
         "make: an earlier mark counts in a virtual environment only",
-        ".make/directory.py",
-        '(directory / "pyvenv.cfg").is_file() and any(',
-        "any(",
+        "make-earlier-mark",
+        Instead("($directory / 'pyvenv.cfg').is_file()", "True"),
         f"{_MAKE}::test_a_file_named_like_an_earlier_mark_makes_no_directory_ours",
     ),
-    Guard(
+    Marked(
         "make: what is no part of an environment stays in it",
-        ".make/directory.py",
-        "for part in (*_PARTS, *_EARLIER_MARKS):",
-        "for part in os.listdir(directory):",
+        "make-no-part",
+        Instead("(*_PARTS, *_EARLIER_MARKS)", "os.listdir(directory)"),
         f"{_MAKE}::test_what_a_killed_make_left_is_made_anew_and_what_is_not_of_it_stays",
     ),
-    Guard(
+    Marked(
         "make: an environment is unfinished while something is installed into it",
-        ".make/environment.py",
-        "            write_mark(mark, Installed())\n",
-        "",
+        "make-environment-unfinished",
+        Removed(),
         f"{_MAKE}::test_what_pip_could_not_finish_is_made_anew",
     ),
-    Guard(
+    Marked(
         "make: two at once take turns",
-        ".make/directory.py",
-        "        _lock(mark, directory)\n",
-        "",
+        "make-two-once",
+        Removed(),
         f"{_MAKE}::test_two_makes_at_once_make_one_environment",
     ),
-    Guard(
+    Marked(
         "make: pip is told from where to install, not what or where to",
-        ".make/pip_settings.py",
-        " and name in _KEPT",
-        "",
+        "make-pip-told",
+        Instead("$name in _KEPT", "True"),
         f"{_MAKE}::test_pip_is_told_whence_as_its_user_has_it_and_not_what_nor_where_to",
     ),
-    Guard(
+    Marked(
         "make: clean leaves the data of servers that run",
-        ".make/environment.py",
-        "            _refuse_while_servers_run()  # whose data are removed next\n",
-        "",
+        "make-clean-leaves",
+        Removed(),
         f"{_MAKE}::test_clean_leaves_the_data_of_servers_that_run",
     ),
-    Guard(
+    Marked(
         "make: an environment is not made anew beneath those who run in it",
-        ".make/environment.py",
-        "                _refuse_while_servers_run()  # by what is about to be removed\n",
-        "                pass\n",
+        "make-environment-not",
+        Removed(),
         f"{_MAKE}::test_it_is_not_made_anew_beneath_servers_that_run_in_it",
     ),
-    Guard(
+    Marked(
         "embedded: what a shell says of another PostgreSQL is not taken for this one",
-        "scoreboard/embedded/postgres.py",
-        "        _nothing_said_of_another_server(),\n",
-        "",
+        "embedded-shell-says",
+        NotEntered("_nothing_said_of_another_server()"),
         "tests/integration/test_embedded.py::"
         "test_what_a_shell_says_of_another_server_is_not_taken_for_this_one",
     ),
-    Guard(
+    Marked(
         "embedded: no shell reads the path of PostgreSQL's programs",
-        "scoreboard/embedded/postgres.py",
-        "if not _MEANS_SOMETHING_IN_QUOTES.search(str(programs)):",
-        "if True:",
+        "embedded-no-shell",
+        Always(),
         "tests/integration/test_embedded.py::"
         "test_programs_whose_path_means_something_to_a_shell_work",
     ),

@@ -26,7 +26,7 @@ _WITH_PORT: Final = re.compile(r"^(?:\[(?P<v6>[^\]]+)\](?::\d+)?|(?P<v4>[\d.]+):
 # Prefix lengths of IPv6, each with its share. Two bits of quota for eight bits of network: four
 # networks at full use within a household's /56, and four households within a /48. A customer who
 # holds a whole /48 gets sixteen clients' limits, not those of its 65,536 networks.
-_WIDTHS: Final = ((64, 1), (56, 4), (48, 16))
+_WIDTHS: Final = ((64, 1), (56, 4), (48, 16))  # guard: ipv6-customer-one
 # IPv6 addresses whose last 32 bits are the IPv4 address of the client: IPv4-compatible (RFC 4291),
 # IPv4-translated (RFC 2765) and NAT64 (RFC 6052).
 _ENDS_IN_IPV4: Final = (
@@ -61,7 +61,7 @@ def client_address(request: web.Request, trusted: Trusted) -> str:
     peer = request.remote or ""
     if trusted and (forwarded := request.headers.getall("X-Forwarded-For", None)):
         hops = ",".join(forwarded).rsplit(",", _HOPS_MAX)[-_HOPS_MAX:]
-        while hops and _is_trusted(peer, tuple(trusted)):
+        while hops and _is_trusted(peer, tuple(trusted)):  # guard: only-trusted-hops
             peer = hops.pop().strip()[:_ADDRESS_CHARS_MAX]
     return peer
 
@@ -76,7 +76,7 @@ def networks_of(address: str) -> tuple[Network, ...]:
     except ValueError:
         return _UNKNOWN
     if isinstance(parsed, IPv6Address):
-        parsed = _ipv4_within(parsed) or parsed
+        parsed = _ipv4_within(parsed) or parsed  # guard: ipv4-customer-makes
     if isinstance(parsed, IPv4Address):
         return (Network(str(parsed), 1),)
     return tuple(Network(_prefix(int(parsed), length), share) for length, share in _WIDTHS)
@@ -110,7 +110,7 @@ def _is_trusted(address: str, trusted: tuple[IPv4Network | IPv6Network, ...]) ->
         parsed = _parsed(address)
     except ValueError:
         return False
-    return any(parsed in network for network in trusted)
+    return any(parsed in network for network in trusted)  # guard: no-hop-trusted
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address:

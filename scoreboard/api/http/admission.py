@@ -47,11 +47,11 @@ class Admission:
     def enter(self, peer: str) -> ConnectionRefusal | None:
         """Count a connection; or say why it may not be, and count nothing."""
         if self._count >= self._most:
-            return "process"
+            return "process"  # guard: process-holds-many
         networks = self._networks_of(peer)
         for key, share in networks:
             if self._open.get(key, 0) >= min(self._per_address * share, self._most_of_one):
-                return "address"
+                return "address"  # guard: address-holds-many
         for key, _ in networks:
             self._open[key] = self._open.get(key, 0) + 1
         self._count += 1

@@ -61,7 +61,7 @@ class Runner(web.AppRunner):
         for site in list(self.sites):
             await site.stop()
         if isinstance(self.server, _Server):
-            await self.server.hear_newcomers()
+            await self.server.hear_newcomers()  # guard: came-moment-before
         await super().cleanup()
 
 
@@ -142,6 +142,7 @@ class _Connection(RequestHandler):
         if self._keepalive_handle is not None:
             self._keepalive_handle.cancel()
         # It closes a connection whose time is over. After each answer aiohttp moves the time on.
+        # guard: first-header-time
         self._next_keepalive_close_time = end = self._loop.time() + HEAD_SECONDS
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
         _bound_kernel(transport.get_extra_info("socket"))
@@ -158,7 +159,7 @@ class _Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Make room for another one."""
         if self._peer is not None:
-            self._admission.leave(self._peer)
+            self._admission.leave(self._peer)  # guard: connection-ends-makes
             self._metrics.connections.dec()
             self._peer = None
         super().connection_lost(exc)
@@ -197,6 +198,7 @@ def _bound_kernel(peer: socket.socket | None) -> None:
     if peer is None or peer.family == socket.AF_UNIX:
         return
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)  # guard: kernel-takes-little
     if _USER_TIMEOUT is not None:
+        # guard: unread-answer-time
         peer.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(UNREAD_SECONDS * 1000))

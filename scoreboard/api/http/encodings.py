@@ -45,12 +45,12 @@ def unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
         window = _RAW_WINDOW  # without zlib's frame, as some clients write it
     packed = zlib.decompressobj(window)
     try:
-        found = packed.decompress(body, most_bytes + 1)
+        found = packed.decompress(body, most_bytes + 1)  # guard: no-more-unpacked
     except zlib.error as error:
         raise MalformedBody(_BROKEN) from error
     if len(found) > most_bytes:
         raise BodyTooLarge
-    if not packed.eof or packed.unused_data:
+    if not packed.eof or packed.unused_data:  # guard: packed-body-whole
         raise MalformedBody(_BROKEN)
     return found
 

@@ -32,7 +32,7 @@ def is_known(request: web.Request, tag: str) -> bool:
     """
     headers = request.headers
     if IF_MATCH in headers and not _names(headers.getall(IF_MATCH), tag, weakly=False):
-        raise PreconditionFailed
+        raise PreconditionFailed  # guard: wants-another-answer
     if IF_NONE_MATCH not in headers:
         return False
     given = headers.getall(IF_NONE_MATCH)
@@ -45,15 +45,15 @@ def _names(lines: Sequence[str], tag: str, *, weakly: bool) -> bool:
     """Whether the tag is in the list; several lines of a field are one list. Linear, whatever
     stands there: a quoted text is a tag, and what stands between two of them is not judged.
     """
-    field = ",".join(lines)
+    field = ",".join(lines)  # guard: several-lines-none
     if field.strip() == "*":
         return True
-    if len(field) > _LONGEST or tag not in field:
+    if len(field) > _LONGEST or tag not in field:  # guard: list-tags-without
         return False
     parts = field.split('"')  # outside, inside, outside, …; the last one is not closed
     return any(
         named.startswith(tag)
-        and named[len(tag) :] in _ENDINGS
+        and named[len(tag) :] in _ENDINGS  # guard: tag-proxy-renamed
         and (weakly or not before.endswith("W/"))
-        for before, named in zip(parts[::2], parts[1:-1:2], strict=False)
+        for before, named in zip(parts[::2], parts[1:-1:2], strict=False)  # guard: tag-not-closed
     )

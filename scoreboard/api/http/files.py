@@ -20,7 +20,7 @@ from aiohttp.hdrs import IF_RANGE, METH_GET, METH_HEAD, RANGE
 from scoreboard.api.http.etags import is_known
 from scoreboard.errors import RangeNotSatisfiable
 
-_PIECE_BYTES: Final = 64 * 1024
+_PIECE_BYTES: Final = 64 * 1024  # guard: large-file-written
 # One range. More than one, or another unit, and the file is sent whole, as everybody may.
 _RANGE: Final = re.compile(r"bytes=(?P<first>[0-9]*)-(?P<last>[0-9]*)", re.IGNORECASE)
 _DIGITS: Final = 18  # a number with more of them lies behind the end of any file
@@ -81,7 +81,7 @@ def _part_asked_for(request: web.Request, file: File) -> range | None:
     asked = _RANGE.fullmatch(request.headers.get(RANGE, ""))
     if asked is None or request.method != METH_GET:
         return None
-    if request.headers.get(IF_RANGE, f'"{file.tag}"') != f'"{file.tag}"':
+    if request.headers.get(IF_RANGE, f'"{file.tag}"') != f'"{file.tag}"':  # guard: rest-another
         return None  # the client has the beginning of another file
     first, last, length = _number(asked["first"]), _number(asked["last"]), len(file.body)
     if first is None:

@@ -35,7 +35,7 @@ LINES_OF_A_READ_MAX: Final = 512
 CRUMBS_BYTES: Final = 8 * 1024
 CRUMBS_MAX: Final = 2
 # Whole requests that wait behind the one that is being answered.
-QUEUE_MAX: Final = 2
+QUEUE_MAX: Final = 2  # guard: few-requests-wait
 # The longest path of ours has some 60 characters, and three times as many percent-encoded.
 PATH_MAX_CHARS: Final = 512
 SEGMENTS_MAX: Final = 8
@@ -69,7 +69,7 @@ _MALFORMED: Final = RawRequestMessage(
 _Messages = Sequence[tuple[RawRequestMessage, StreamReader]]
 
 
-class BodyCut(RequestPayloadError, asyncio.TimeoutError):
+class BodyCut(RequestPayloadError, asyncio.TimeoutError):  # guard: body-cut-logged
     """The rest of a body cannot be told from what follows it.
 
     A TimeoutError, because that is what ends aiohttp's reading of a body that no handler read
@@ -117,7 +117,7 @@ class Parser(HttpRequestParser):
         body_max_bytes: int,
         on_malformed: Callable[[str], None],
     ) -> None:
-        super().__init__(
+        super().__init__(  # guard: only-body-read
             protocol,
             loop,
             body_max_bytes,
@@ -126,7 +126,7 @@ class Parser(HttpRequestParser):
             max_headers=protocol.max_headers,
             payload_exception=RequestPayloadError,
             auto_decompress=False,  # `encodings` does it: of bodies that are read, and of no others
-            max_msg_queue_size=QUEUE_MAX,
+            max_msg_queue_size=QUEUE_MAX,  # guard: requests-sent-ahead
         )
         self._on_malformed = on_malformed
         self._ended = False
@@ -148,7 +148,7 @@ class Parser(HttpRequestParser):
             return (), False, b""
         self._unfinished_bytes += len(data)
         try:
-            self._bound_chunks(data)
+            self._bound_chunks(data)  # guard: many-chunks-one
             messages: _Messages
             messages, upgraded, tail = super().feed_data(data)
             if messages:
@@ -158,7 +158,7 @@ class Parser(HttpRequestParser):
                 return messages, upgraded, tail
             else:
                 self._bound_crumbs(resumed=not data)
-        except HttpProcessingError as error:
+        except HttpProcessingError as error:  # guard: not-http-request
             return self._end(type(error).__name__)
         if messages:
             last, self._body = messages[-1]
@@ -177,11 +177,11 @@ class Parser(HttpRequestParser):
         for message, _ in messages:
             if message.version not in _VERSIONS:
                 raise UnknownVersion
-            if may_be_too_large and _bytes_of(message) > HEAD_MAX_BYTES:
+            if may_be_too_large and _bytes_of(message) > HEAD_MAX_BYTES:  # guard: head-one
                 raise HeadTooLarge
 
     def _bound(self) -> None:
-        if self._unfinished_bytes > HEAD_MAX_BYTES:
+        if self._unfinished_bytes > HEAD_MAX_BYTES:  # guard: head-one-bound
             raise HeadTooLarge
 
     def _bound_chunks(self, data: bytes) -> None:
@@ -204,14 +204,14 @@ class Parser(HttpRequestParser):
             self._crumbs = 0
         elif resumed:
             self._crumbs += 1
-            if self._crumbs > CRUMBS_MAX:
+            if self._crumbs > CRUMBS_MAX:  # guard: body-goes-crumbs
                 raise BodyInCrumbs
 
     def _end(self, reason: str) -> tuple[_Messages, bool, bytes]:
-        self._ended = True
+        self._ended = True  # guard: nothing-parsed-behind
         self._on_malformed(reason)
         if not self._body.is_eof():
-            self._body.set_exception(BodyCut())
+            self._body.set_exception(BodyCut())  # guard: body-cut-ends
         return [(_MALFORMED, EMPTY_PAYLOAD)], False, b""
 
 
@@ -221,7 +221,7 @@ def settled(message: RawRequestMessage) -> tuple[RawRequestMessage, dict[Any, An
         return message, {FOUND: MalformedRequest()}
     notes: dict[Any, Any] = {}
     path = message.path
-    if not path.startswith("/"):
+    if not path.startswith("/"):  # guard: host-target-not
         message = _without_authority(message)
     if len(path) > _SHORT_CHARS and not _could_be_ours(message.url.raw_path):
         message = message._replace(url=_NOWHERE)
@@ -238,7 +238,7 @@ def _bytes_of(message: RawRequestMessage) -> int:
 
 def _could_be_ours(path: str) -> bool:
     """The router takes a step for each slash, and each as long as what is left of the path."""
-    return len(path) <= PATH_MAX_CHARS and path.count("/") <= SEGMENTS_MAX
+    return len(path) <= PATH_MAX_CHARS and path.count("/") <= SEGMENTS_MAX  # guard: no-route-looked
 
 
 def _without_authority(message: RawRequestMessage) -> RawRequestMessage:
@@ -268,6 +268,6 @@ def _without_expectation(message: RawRequestMessage, *, closes: bool) -> RawRequ
     the client gets no word to send it, and what it sends next may be that body or a request.
     """
     headers = CIMultiDict(message.headers)
-    del headers[hdrs.EXPECT]
+    del headers[hdrs.EXPECT]  # guard: aiohttp-answers-no
     closes = message.should_close or (closes and message.method in _WITHOUT_BODY)
     return message._replace(headers=CIMultiDictProxy(headers), should_close=closes)

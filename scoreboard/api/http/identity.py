@@ -23,7 +23,7 @@ def identity(request: web.Request, *, ours: bool = False) -> Identity:
     found = _verified(request)
     if isinstance(found, NotAuthorized):
         raise found
-    if ours and found.foreign:
+    if ours and found.foreign:  # guard: another-issuer-not
         raise InvalidToken(
             "This takes a token that was given out here only. POST /api/auth/login gives one."
         )

@@ -83,6 +83,7 @@ async def limit_log_in(request: web.Request, login: str) -> None:
     """
     settings = request.app[PARTS].settings
     by_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
+    # guard: login-one-all
     by_login = check_of("login", _one_spelling(login), settings.rate_limit_logins_per_user)
     await _count(request, (*by_address, by_login))
 
@@ -93,8 +94,8 @@ async def limit_refresh(request: web.Request, refresh_token: str) -> None:
     behind that address nothing. Raises RateLimited.
     """
     settings = request.app[PARTS].settings
-    family = request.app[PARTS].accounts.family_of(refresh_token)
-    if family is None:
+    family = request.app[PARTS].accounts.family_of(refresh_token)  # guard: token-did-not
+    if family is None:  # guard: refreshes-counted-family
         checks = _of_address(request, "tokens", settings.rate_limit_accounts_per_ip)
     else:
         checks = (check_of("family", family, settings.rate_limit_per_family),)
@@ -107,7 +108,7 @@ async def may_guess(request: web.Request, login: str, user_id: str | None) -> bo
 
     To say so with 429 would tell strangers which name and which e-mail address are one user's.
     """
-    return (await _guess(request, user_id or _one_spelling(login))).allowed
+    return (await _guess(request, user_id or _one_spelling(login))).allowed  # guard: name-address
 
 
 async def limit_guesses(request: web.Request, user_id: str) -> None:
@@ -115,7 +116,7 @@ async def limit_guesses(request: web.Request, user_id: str) -> None:
     `may_guess`, because a stranger without a token must not keep the user from a new password.
     Raises RateLimited.
     """
-    allowance = await _guess(request, f"own:{user_id}")
+    allowance = await _guess(request, f"own:{user_id}")  # guard: guess-log-none
     if not allowance.allowed:
         request[_ALLOWANCE] = allowance
         raise RateLimited
@@ -135,7 +136,7 @@ def _one_spelling(login: str) -> str:
     A digest, so that all keys are short, and no e-mail address lies in Redis.
     """
     key = names.login_key(login).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(key, digest_size=16).hexdigest()
+    return hashlib.blake2b(key, digest_size=16).hexdigest()  # guard: no-e-mail
 
 
 # Checks
@@ -147,7 +148,9 @@ def _of_caller(request: web.Request, needs: Needs) -> tuple[Check, ...]:
         return _of_address(request, "operations", settings.rate_limit_per_ip)
     if (user := identity_or_none(request)) is None:
         return _of_address(request, "ip", settings.rate_limit_per_ip)
+    # guard: nobody-without-token
     of_address = _of_address(request, "ip_users", settings.rate_limit_per_ip)
+    # guard: users-address-together
     return (*of_address, check_of("user", user.user_id, settings.rate_limit_per_user))
 
 

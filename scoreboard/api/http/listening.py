@@ -33,7 +33,7 @@ def bound_sockets(host: str, port: int, *, shares_port: bool = False) -> list[so
             try:
                 one = _bound(family, address, port, shares_port=shares_port)
             except OSError as error:
-                if error.errno not in _NOT_HERE:
+                if error.errno not in _NOT_HERE:  # guard: address-kind-machine
                     raise
                 refusal = error
                 continue
@@ -59,7 +59,7 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
 def listen(one: socket.socket) -> None:
     """Let clients come to a bound socket, or to one that listens already. Raises OSError."""
     # For the connections that it will have: else they would keep the port while they end.
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # guard: port-whose-connections
     one.listen(BACKLOG)
 
 
@@ -95,11 +95,11 @@ def _bound(family: int, address: Address, port: int, *, shares_port: bool) -> so
         if shares_port:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # guard: ipv4-client-ipv4
         one.bind((address[0], port, *address[2:]))
         if shares_port:
             # Until it listens, SO_REUSEADDR would give the port to another program as well.
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # guard: port-workers-about
     except BaseException:
         one.close()
         raise

@@ -78,10 +78,10 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
     except ConnectionResetError as error:
         # The client has left, which aiohttp is about to tell us by a cancellation. An error that
         # comes before that it would log as ours, with a traceback.
-        raise asyncio.CancelledError from error
+        raise asyncio.CancelledError from error  # guard: client-leaves-stream
     except Exception:
         request.app[PARTS].metrics.http_failures.inc()
-        log.exception("scoreboard.http.failed", path=request.rel_url.raw_path)
+        log.exception("scoreboard.http.failed", path=request.rel_url.raw_path)  # guard: path-logged
         return _answer(request, ScoreboardError())
 
 
@@ -89,11 +89,12 @@ def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
     """Refuse. Within an answer that has begun, such as a stream, a second head would be read as
     part of the first one's body: there the connection is closed, which every client understands.
     """
-    if not request.writer.output_size:
+    if not request.writer.output_size:  # guard: answer-begun-gets
         response = refusal(error)
-        if WAITS_FOR_CONTINUE in request:
+        if WAITS_FOR_CONTINUE in request:  # guard: body-not-asked
             response.force_close()  # the client got no word to send the body, and may do so yet
-        if isinstance(error, RateLimited) and _is_of_its_client(request):
+        # guard: proxy-keeps
+        if isinstance(error, RateLimited) and _is_of_its_client(request):  # guard: refusal-limit
             # Else a thousand connections, each with its next request, make one long turn of the
             # loop after the other. Of new ones a turn takes no more than `site.AT_ONCE`.
             response.force_close()

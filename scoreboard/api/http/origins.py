@@ -20,7 +20,7 @@ _ANY: Final = "*"
 # What the JavaScript client sends and reads beyond what every page may; and what other clients of
 # streams send: the last two, which nobody here reads. A browser that hears no to one of them sends
 # nothing at all, and the client that has seen an event would never come back.
-_ASKED: Final = {
+_ASKED: Final = {  # guard: clients-streams-come
     "Access-Control-Allow-Methods": "GET",
     "Access-Control-Allow-Headers": (
         "Authorization, If-None-Match, traceparent, Last-Event-ID, Cache-Control"
@@ -59,7 +59,8 @@ class _Origins:
             response.headers["Access-Control-Allow-Origin"] = _ANY
         else:
             # A shared cache has to keep one answer per origin, that of no origin included.
-            response.headers.add("Vary", "Origin")
+            response.headers.add("Vary", "Origin")  # guard: cache-keeps-answer
+            # guard: origins-compared-whole
             if (origin := request.headers.get("Origin")) not in self._allowed:
                 return
             response.headers["Access-Control-Allow-Origin"] = str(origin)

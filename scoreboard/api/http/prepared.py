@@ -38,11 +38,11 @@ class Prepared:
     def response(self, request: web.Request) -> web.StreamResponse:
         """The answer to this request."""
         if (
-            self._is_shared
+            self._is_shared  # guard: answer-one-client
             and request.version == HttpVersion11
             and request.keep_alive
-            and request.method == METH_GET
-            and "Origin" not in request.headers
+            and request.method == METH_GET  # guard: head-gets-no
+            and "Origin" not in request.headers  # guard: another-sites-page
         ):
             return _Response(self, request)
         # aiohttp knows what a head needs for this client, for another site and for HTTP/1.0, and
@@ -107,7 +107,7 @@ class _Response(web.StreamResponse):
             await writer.write(await self._answer.encoded(self._request))
             # `write` alone does not wait for less than 64 KiB, so the answers to a client that
             # sends request after request and reads nothing would pile up here.
-            await writer.drain()
+            await writer.drain()  # guard: prepared-answers-nobody
         return writer
 
     async def write_eof(self, data: bytes = b"") -> None:

@@ -63,19 +63,19 @@ def _is_json(request: web.Request) -> bool:
     e-mail, which takes seconds for some fields and fails at others.)
     """
     given = request.headers.get(hdrs.CONTENT_TYPE, "")
-    return given[:_TYPE_MAX_CHARS].partition(";")[0].strip().lower() == JSON
+    return given[:_TYPE_MAX_CHARS].partition(";")[0].strip().lower() == JSON  # guard: content-type
 
 
 async def _body(request: web.Request) -> bytes:
     if request.content.is_eof():  # it came with the head, as most do: no need for a timer
         return await request.read()
-    if (request.content_length or 0) > BODY_MAX_BYTES:
+    if (request.content_length or 0) > BODY_MAX_BYTES:  # guard: no-body-asked
         raise BodyTooLarge
     try:
         if request.pop(WAITS_FOR_CONTINUE, False):
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer nothing is written yet
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(BODY_SECONDS):  # guard: body-time
             return await request.read()
     except BodyCut as error:
         raise MalformedRequest from error
@@ -97,7 +97,7 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     known = [field.data_key or name for name, field in schema.fields.items()]
     # Of two, a proxy on the way and this service might each take another one.
     twice = {name: ["Give it once."] for name in known if given[name] > 1}
-    if twice:
+    if twice:  # guard: parameter-query-given
         raise InvalidPayload(twice, _QUERY_NOT_VALID)
     return _loaded(schema, dict(pairs), _QUERY_NOT_VALID)
 
@@ -116,7 +116,7 @@ def is_shared(headers: Mapping[str, str]) -> bool:
     for. It then bears nothing of that client: neither the request id, which clients choose, nor
     what is left of a limit.
     """
-    return headers.get(CACHE_CONTROL, "").startswith("public")
+    return headers.get(CACHE_CONTROL, "").startswith("public")  # guard: caches-share-bears
 
 
 def _loaded(

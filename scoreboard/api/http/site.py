@@ -21,7 +21,7 @@ from scoreboard.operations.logs import Seldom
 log = structlog.get_logger("scoreboard.http")
 
 # Each takes about 0.1 ms, so all together are a small part of a turn that is busy.
-AT_ONCE: Final = 64
+AT_ONCE: Final = 64  # guard: turn-loop-lets
 _REST_SECONDS: Final = 0.05
 
 
@@ -55,7 +55,7 @@ class Site(web.BaseSite):
     async def stop(self) -> None:
         """Accept the clients that wait, and none after that; aiohttp ends those that are in."""
         await super().stop()
-        await self._entrance.wait_closed()
+        await self._entrance.wait_closed()  # guard: nobody-comes-after
 
 
 class _Server:
@@ -83,7 +83,7 @@ class _Server:
         socket, unless another process has it too.
         """
         for listening in self.sockets:
-            for _ in range(BACKLOG // AT_ONCE):
+            for _ in range(BACKLOG // AT_ONCE):  # guard: stands-queue-end
                 if not self._accept(listening):
                     break
         self.attend([])

@@ -35,7 +35,7 @@ class Number(fields.Integer):
     """
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, str) or not _NUMBER.fullmatch(value):
+        if not isinstance(value, str) or not _NUMBER.fullmatch(value):  # guard: number-query-digits
             raise self.make_error("invalid", input=value)
         return super()._deserialize(value, attr, data, **kwargs)
 
