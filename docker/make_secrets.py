@@ -1,15 +1,15 @@
-"""Makes the secrets of docker/compose.yaml, each once, as files that only their server is shown.
+"""Makes the secrets of docker/compose.yaml, each once, as files that only their server sees.
 
     python3 docker/make_secrets.py docker/secrets      # compose runs this by itself
 
-`passwords/` is where they come from: a file that is there is kept, so put one there to choose it,
-and delete one to have a new one. All else is written anew from these at each run, in a directory
-per server, which compose mounts into that server and no other. A certificate in `nginx/` is kept.
+The secrets come from `passwords/`. A file there is kept, so put one there to choose a secret, and
+delete one to get a new secret. Each run writes all other files again from these, in a directory per
+server, which compose mounts only into that server. A certificate in `nginx/` is kept.
 
-Nobody but the owner of the directory can read any of it, at no moment. A file is there once it is
-whole, however this ends; running it again goes on from there.
+Only the owner of the directory can read any of it, at every moment. A file appears only when it is
+whole, however a run ends; the next run goes on from there.
 
-It needs Python and, for the certificate, openssl; nothing of ours, for it runs before all else.
+It needs Python and, for the certificate, openssl. It needs nothing of ours, because it runs first.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ PASSWORDS = (
     "rabbitmq_scoreboard-stream",
     "redis",
 )
-# Tokens that these signed are still taken: one secret, or several with commas between them
+# Tokens signed with these are still accepted: one secret, or several with commas between them
 # (docs/operations.md, "Rotate secrets").
 PREVIOUS = "jwt_previous_secrets"
 # The names under which clients may reach nginx with a certificate of ours.
 NAMES = "DNS:localhost,DNS:nginx,IP:127.0.0.1"
-DAYS = 825  # the longest that browsers take
-KEPT = 0o600  # what is only here to make the rest from
-SHOWN = 0o444  # what a server reads, under an account of its own
+DAYS = 825  # the longest life that browsers accept
+KEPT = 0o600  # sources of the other files
+SHOWN = 0o444  # files that a server reads, under an account of its own
 
 
 def main() -> None:
     """Make what is missing, beneath the directory that the command names."""
-    os.umask(0o077)  # for directories, and for whatever openssl writes  # guard: openssl-writes
+    os.umask(0o077)  # for directories, and for openssl  # guard: openssl-writes
     root = Path(sys.argv[1])
     with alone_in(root):
         close(root)
@@ -74,7 +74,7 @@ def alone_in(root: Path) -> Iterator[None]:
         )
     directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(OSError):  # some file systems of containers know no locks
+        with contextlib.suppress(OSError):  # some file systems of containers have no locks
             fcntl.flock(directory, fcntl.LOCK_EX)
         yield
     finally:
@@ -92,7 +92,7 @@ def close(root: Path) -> None:
         )
     root.chmod(0o700)  # guard: secrets-closed-before
     refuse_what_others_put(root)
-    for left in (*root.glob(".*.new"), *root.glob("*/.*.new")):  # by one that was ended
+    for left in (*root.glob(".*.new"), *root.glob("*/.*.new")):  # of an interrupted run
         shutil.rmtree(left) if left.is_dir() else left.unlink()  # guard: ended-run-left
 
 
@@ -104,7 +104,7 @@ def refuse_what_others_put(root: Path) -> None:
     found = list(root.iterdir())
     for directory in [path for path in found if path.is_dir() and not path.is_symlink()]:
         if directory.stat().st_uid in ours:
-            # Who has it open already may write no more.
+            # A process that has it open already may write no more.
             directory.chmod(directory.stat().st_mode & 0o755)  # guard: directory-secrets-open
             found += directory.iterdir()
     # guard: password-somebody-else
@@ -188,7 +188,7 @@ def derived(given: dict[str, str], definitions: dict[str, Any]) -> dict[str, dic
         "rabbitmq": {"definitions.json": json.dumps(definitions, indent=2)},
         "redis": {"password.conf": f"requirepass {given['redis']}"},
         "scoreboard": instance,
-        # Instances that hold streams publish nothing: their user of RabbitMQ may not.
+        # Instances that hold streams publish nothing, because their user of RabbitMQ may not.
         "stream": instance | {"amqp_url": broker_url("scoreboard-stream", given)},
     }
 
@@ -276,7 +276,7 @@ def show(root: Path) -> None:
 
 def hand_over(path: Path, root: Path, mode: int) -> None:
     """Say who may read it, and give it to the owner of the directory if it is root who made it."""
-    if path.is_symlink():  # it leads to what is none of ours  # guard: link-not-given
+    if path.is_symlink():  # it leads to a file that is not ours  # guard: link-not-given
         return
     opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:

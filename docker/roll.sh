@@ -1,6 +1,6 @@
 #!/bin/sh
-# Replaces every instance by one of the image that compose.yaml names now, without a gap: for each role,
-# new ones come up beside the old ones and have to be healthy, then the old ones are told to end.
+# Replaces every instance by one of the image that compose.yaml names now, without a gap. For each role new
+# instances start beside the old ones; when they are healthy, the old ones are told to end.
 #
 #     TAG=0.2.0 docker compose -f docker/compose.yaml build api
 #     TAG=0.2.0 docker/roll.sh
