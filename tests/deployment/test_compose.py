@@ -174,7 +174,7 @@ def test_instances_get_no_address_that_is_nginx_s() -> None:
 
 def test_no_shipped_file_believes_a_network_in_which_others_are_too() -> None:
     """What is copied from here is what people run: an address, or a handful of them."""
-    paths = [ROOT / "README.md", ROOT / "scoreboard" / "settings.py"]
+    paths = [ROOT / "README.md", ROOT / "scoreboard" / "configuration" / "kinds.py"]
     for folder, pattern in (("docker", "*.yaml"), ("docker", "*.conf"), ("docs", "*.md")):
         paths += (ROOT / folder).rglob(pattern)
     paths += (ROOT / "config").glob("*.toml")
