@@ -29,18 +29,18 @@ def test_nobody_comes_in_after_the_end_who_was_on_the_way_in(
         place = site.Site(runner)
         await place.start()
         place.attend(listening_sockets("127.0.0.1", 0))
-        server, entrance = runner.server, place._entrance
+        server = runner.server
         assert server is not None
         for client in clients:
             client.connect(runner.addresses[0])
             client.sendall(GET)
         for _ in range(100):
-            if entrance._entering:
+            if place._entering:
                 break
             await asyncio.sleep(0)  # a turn of the loop, no more: they are in after two
-        assert entrance._entering
+        assert place._entering
         await runner.cleanup()
-        assert not entrance._entering
+        assert not place._entering
         await asyncio.sleep(0.1)
         assert not server.connections
         return [await asyncio.to_thread(_read, client) for client in clients]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -26,50 +26,34 @@ _REST_SECONDS: Final = 0.05
 
 
 class Site(web.BaseSite):
-    """Accepts the clients that connect to the sockets that it attends."""
+    """Accepts the clients that connect to the sockets that it attends, until it is stopped."""
 
     def __init__(self, runner: web.AppRunner) -> None:
         super().__init__(runner)
-        make_protocol: Any = runner.server
-        self._entrance = _Server(make_protocol)
+        self._make_protocol: Any = runner.server
+        self._loop = asyncio.get_running_loop()
+        self._seldom = Seldom()
+        self._entering: set[asyncio.Task[None]] = set()
+        self.sockets: list[socket.socket] = []
 
     @property
     def name(self) -> str:
         """The addresses of its sockets."""
         return ", ".join(http_address(*one.getsockname()[:2]) for one in self.sockets)
 
-    @property
-    def sockets(self) -> list[socket.socket]:
-        """The sockets that it attends, which listen."""
-        return self._entrance.sockets
-
     async def start(self) -> None:
         """Be ready to attend sockets."""
         await super().start()
-        self._server = self._entrance  # type: ignore[assignment] # of which aiohttp uses these two members
-
-    def attend(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept the clients of these sockets, which are ours from here on, and of no others."""
-        self._entrance.attend(sockets)
+        self._server = self  # type: ignore[assignment] # of which aiohttp uses `sockets` and `close`
 
     async def stop(self) -> None:
         """Accept the clients that wait, and none after that; aiohttp ends those that are in."""
         await super().stop()
-        await self._entrance.wait_closed()  # guard: nobody-comes-after
-
-
-class _Server:
-    """Lets connections in until it is closed."""
-
-    def __init__(self, make_protocol: Callable[[], asyncio.Protocol]) -> None:
-        self._make_protocol = make_protocol
-        self._loop = asyncio.get_running_loop()
-        self._seldom = Seldom()
-        self._entering: set[asyncio.Task[None]] = set()
-        self.sockets: list[socket.socket] = []
+        if self._entering:
+            await asyncio.wait(self._entering)  # guard: nobody-comes-after
 
     def attend(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept the clients of these sockets, and of no others."""
+        """Accept the clients of these sockets, which are ours from here on, and of no others."""
         for listening in self.sockets:
             self._loop.remove_reader(listening)
             listening.close()
@@ -87,11 +71,6 @@ class _Server:
                 if not self._accept(listening):
                     break
         self.attend([])
-
-    async def wait_closed(self) -> None:
-        """Wait for those that were on their way in."""
-        if self._entering:
-            await asyncio.wait(self._entering)
 
     def _accept(self, listening: socket.socket) -> bool:
         """Accept some of the clients that wait. Returns whether there may be more."""
