@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> web.Application:
     app.on_response_prepare.append(limits.write_limits)
     allow_origins(app)
     app.cleanup_ctx.append(lambda _: _running(parts))
-    app.on_shutdown.append(lambda _: _farewell(parts))
+    app.on_shutdown.append(lambda _: _say_farewell(parts))
     return app
 
 
@@ -145,38 +145,28 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
 
 @contextlib.asynccontextmanager
 async def _running(parts: Parts) -> AsyncIterator[None]:
-    """Look at PostgreSQL, learn what has to be known before anybody is served, then run."""
-    await fitness.require(parts.settings.database_url, parts.settings.role)  # guard: start-looks
-    await _learn_revocations(parts)  # guard: revoked-known-before
-    await _show_copy(parts)  # guard: start-shows-copy
-    async with parts.lifetime.begun():
-        yield
-
-
-async def _farewell(parts: Parts) -> None:
-    """End the streams first: a server that waits for them never stops."""
-    parts.health.leave()
-    parts.hub.close(  # guard: streams-end-first
-        "shutting_down", "This instance is shutting down. Reconnect: another one will answer."
-    )
-
-
-async def _learn_revocations(parts: Parts) -> None:
-    """Learn whose access tokens have ended, before the first one is taken. Raises
+    """Look at PostgreSQL, learn what has to be known before anybody is served, then run. Raises
     LedgerUnavailable.
     """
-    try:
+    await fitness.require(parts.settings.database_url, parts.settings.role)  # guard: start-looks
+    try:  # guard: revoked-known-before
         await parts.revocations.read()
     except LedgerUnavailable as error:
         raise LedgerUnavailable(
             "PostgreSQL did not say whose access tokens have ended, so none can be taken. "
             "Start again when it answers."
         ) from error
-
-
-async def _show_copy(parts: Parts) -> None:
-    """Show the board that lies in Redis until the ledger was asked: it may be busy or locked, and
-    an instance that starts in the place of another one must not show less than that one did.
-    """
-    for board in await parts.board.held():
+    # The ledger may be busy or locked, and an instance that starts in the place of another one
+    # must not show less than that one did.
+    for board in await parts.board.held():  # guard: start-shows-copy
         parts.hub.offer(board)
+    async with parts.lifetime.begun():
+        yield
+
+
+async def _say_farewell(parts: Parts) -> None:
+    """End the streams first: a server that waits for them never stops."""
+    parts.health.leave()
+    parts.hub.close(  # guard: streams-end-first
+        "shutting_down", "This instance is shutting down. Reconnect: another one will answer."
+    )

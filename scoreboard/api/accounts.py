@@ -7,42 +7,24 @@ from typing import Final
 
 from aiohttp import web
 
+from scoreboard import errors
 from scoreboard.accounts.families import TokenPair
 from scoreboard.api.docs.descriptions import Answer, Operation
-from scoreboard.api.http.addresses import client_path
+from scoreboard.api.http import limits
+from scoreboard.api.http.addresses import client_networks
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.limits import (
-    limit_guesses,
-    limit_log_in,
-    limit_refresh,
-    limit_registration,
-    may_guess,
-)
 from scoreboard.api.http.replies import read_json, reply
-from scoreboard.api.schemas.accounts import (
-    DoneSchema,
-    LoginSchema,
-    PasswordChangeSchema,
-    RefreshSchema,
-    RegistrationSchema,
-    TokensSchema,
-)
-from scoreboard.errors import (
-    AccountTaken,
-    BadCredentials,
-    InvalidRefreshToken,
-    LedgerUnavailable,
-    Unavailable,
-)
+from scoreboard.api.schemas import accounts as schemas
 from scoreboard.parts import PARTS
 
-_REGISTRATION: Final = RegistrationSchema()
-_LOGIN: Final = LoginSchema()
-_REFRESH: Final = RefreshSchema()
-_PASSWORD_CHANGE: Final = PasswordChangeSchema()
+_REGISTRATION: Final = schemas.RegistrationSchema()
+_LOGIN: Final = schemas.LoginSchema()
+_REFRESH: Final = schemas.RefreshSchema()
+_PASSWORD_CHANGE: Final = schemas.PasswordChangeSchema()
 _REFRESH_TOKEN: Final = {"refreshToken": "refreshToken"}
-_TOKENS: Final = Answer(
-    TokensSchema(),
+_TOKENS: Final = schemas.TokensSchema()
+_ANSWER: Final = Answer(
+    _TOKENS,
     headers=("Cache-Control",),
     links={"refreshTokens": _REFRESH_TOKEN, "logOut": _REFRESH_TOKEN},
 )
@@ -53,13 +35,13 @@ _TOKENS: Final = Answer(
     "Register",
     tag="Accounts",
     body=_REGISTRATION,
-    answers={201: _TOKENS},
-    errors=[AccountTaken, LedgerUnavailable, Unavailable],
+    answers={201: _ANSWER},
+    errors=[errors.AccountTaken, errors.LedgerUnavailable, errors.Unavailable],
 )
 async def register(request: web.Request) -> web.Response:
     """Make an account and log it in."""
     body = await read_json(request, _REGISTRATION)
-    await limit_registration(request)
+    await limits.count_registration(request)
     tokens = await request.app[PARTS].accounts.register(
         body["username"], body["email"], body["password"], _path(request)
     )
@@ -71,16 +53,16 @@ async def register(request: web.Request) -> web.Response:
     "Log in",
     tag="Accounts",
     body=_LOGIN,
-    answers={200: _TOKENS},
-    errors=[BadCredentials, LedgerUnavailable, Unavailable],
+    answers={200: _ANSWER},
+    errors=[errors.BadCredentials, errors.LedgerUnavailable, errors.Unavailable],
 )
 async def log_in(request: web.Request) -> web.Response:
     """Exchange name and password for tokens."""
     body = await read_json(request, _LOGIN)
     login = body["username"]
-    await limit_log_in(request, login)
+    await limits.count_log_in(request, login)
     tokens = await request.app[PARTS].accounts.log_in(
-        login, body["password"], _path(request), partial(may_guess, request, login)
+        login, body["password"], _path(request), partial(limits.may_guess, request, login)
     )
     return _tokens(tokens)
 
@@ -90,13 +72,13 @@ async def log_in(request: web.Request) -> web.Response:
     "Stay logged in",
     tag="Accounts",
     body=_REFRESH,
-    answers={200: _TOKENS},
-    errors=[InvalidRefreshToken, LedgerUnavailable, Unavailable],
+    answers={200: _ANSWER},
+    errors=[errors.InvalidRefreshToken, errors.LedgerUnavailable, errors.Unavailable],
 )
 async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""
     body = await read_json(request, _REFRESH)
-    await limit_refresh(request, body["refresh_token"])  # guard: accounts-limit-own
+    await limits.count_refresh(request, body["refresh_token"])  # guard: accounts-limit-own
     return _tokens(await request.app[PARTS].accounts.refresh(body["refresh_token"]))
 
 
@@ -105,13 +87,13 @@ async def refresh(request: web.Request) -> web.Response:
     "Log out",
     tag="Accounts",
     body=_REFRESH,
-    answers={200: Answer(DoneSchema())},
-    errors=[LedgerUnavailable, Unavailable],
+    answers={200: Answer(schemas.DoneSchema())},
+    errors=[errors.LedgerUnavailable, errors.Unavailable],
 )
 async def log_out(request: web.Request) -> web.Response:
     """End the log-in that this refresh token belongs to. An unknown token is logged out already."""
     body = await read_json(request, _REFRESH)
-    await limit_refresh(request, body["refresh_token"])
+    await limits.count_refresh(request, body["refresh_token"])
     await request.app[PARTS].accounts.log_out(body["refresh_token"])
     return reply({"success": True, "message": "Logged out"})
 
@@ -121,8 +103,8 @@ async def log_out(request: web.Request) -> web.Response:
     "Log out everywhere",
     tag="Accounts",
     authorization="required",
-    answers={200: Answer(DoneSchema())},
-    errors=[LedgerUnavailable, Unavailable],
+    answers={200: Answer(schemas.DoneSchema())},
+    errors=[errors.LedgerUnavailable, errors.Unavailable],
 )
 async def log_out_everywhere(request: web.Request) -> web.Response:
     """End every log-in of the bearer of the token, this one too, and all access tokens that are
@@ -138,8 +120,8 @@ async def log_out_everywhere(request: web.Request) -> web.Response:
     tag="Accounts",
     authorization="required",
     body=_PASSWORD_CHANGE,
-    answers={200: _TOKENS},
-    errors=[BadCredentials, LedgerUnavailable, Unavailable],
+    answers={200: _ANSWER},
+    errors=[errors.BadCredentials, errors.LedgerUnavailable, errors.Unavailable],
 )
 async def change_password(request: web.Request) -> web.Response:
     """Exchange the password for another one. Every log-in and every access token from before ends;
@@ -147,7 +129,7 @@ async def change_password(request: web.Request) -> web.Response:
     """
     user = identity(request, ours=True)
     body = await read_json(request, _PASSWORD_CHANGE)
-    await limit_guesses(request, user.user_id)  # guard: change-password-guess
+    await limits.count_guess(request, user.user_id)  # guard: change-password-guess
     tokens = await request.app[PARTS].accounts.change_password(
         user.user_id, body["current_password"], body["new_password"], _path(request)
     )
@@ -155,19 +137,11 @@ async def change_password(request: web.Request) -> web.Response:
 
 
 def _path(request: web.Request) -> tuple[str, ...]:
-    """Where the request comes from: passwords take turns by network."""
-    return client_path(request, request.app[PARTS].settings.trusted_proxies)
+    """The networks of the client, from the widest: passwords take turns by network."""
+    networks = client_networks(request, request.app[PARTS].settings.trusted_proxies)
+    return tuple(network.key for network in reversed(networks))
 
 
 def _tokens(tokens: TokenPair, status: int = 200) -> web.Response:
-    document = {
-        "success": True,
-        "accessToken": tokens.access_token,
-        "refreshToken": tokens.refresh_token,
-        "tokenType": "Bearer",
-        "expiresIn": tokens.expires_in,
-        "userId": tokens.user_id,
-        "username": tokens.username,
-    }
     # RFC 6749, 5.1: answers that hold tokens are not stored by anybody on the way.
-    return reply(document, status=status, headers={"Cache-Control": "no-store"})
+    return reply(_TOKENS.dump(tokens), status=status, headers={"Cache-Control": "no-store"})

@@ -8,6 +8,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from scoreboard import errors
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity
@@ -18,16 +19,6 @@ from scoreboard.api.schemas.actions import (
     GrantedSchema,
     PageSchema,
     SubmissionSchema,
-)
-from scoreboard.errors import (
-    ActionDisabled,
-    AlreadyGranted,
-    InvalidPayload,
-    LedgerUnavailable,
-    PreconditionFailed,
-    ScoreOutOfRange,
-    UnknownAction,
-    UnknownUser,
 )
 from scoreboard.model import Submission
 from scoreboard.parts import PARTS
@@ -51,12 +42,12 @@ _SHARED: Final = {"Cache-Control": "public, max-age=60"}
         ),
     },
     errors=[
-        InvalidPayload(
+        errors.InvalidPayload(
             {"limit": ["Must be greater than or equal to 1 and less than or equal to 1000."]},
             "The query is not valid; see errors.",
         ),
-        PreconditionFailed,
-        LedgerUnavailable,
+        errors.PreconditionFailed,
+        errors.LedgerUnavailable,
     ],
 )
 async def catalogue(request: web.Request) -> web.StreamResponse:
@@ -88,12 +79,12 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
     body=_SCHEMA,
     answers={200: Answer(GrantedSchema())},
     errors=[
-        AlreadyGranted("daily-login", 10, datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC)),
-        UnknownAction,
-        ActionDisabled,
-        ScoreOutOfRange,
-        UnknownUser,
-        LedgerUnavailable,
+        errors.AlreadyGranted("daily-login", 10, datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC)),
+        errors.UnknownAction,
+        errors.ActionDisabled,
+        errors.ScoreOutOfRange,
+        errors.UnknownUser,
+        errors.LedgerUnavailable,
     ],
 )
 async def submit(request: web.Request) -> web.Response:

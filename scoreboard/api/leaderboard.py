@@ -1,4 +1,4 @@
-"""GET /api/leaderboard and its stream."""
+"""GET /api/leaderboard and its stream, and GET /api/me: where the bearer of the token stands."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from scoreboard import errors
 from scoreboard.accounts.access import Identity
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.docs.events import EVENTS, stream_answer
@@ -18,18 +19,14 @@ from scoreboard.api.http.etags import is_known
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.limits import seen_beside
 from scoreboard.api.http.prepared import Prepared
-from scoreboard.api.schemas.leaderboard import LeaderboardSchema
+from scoreboard.api.http.replies import reply
+from scoreboard.api.schemas.leaderboard import LeaderboardSchema, MeSchema
 from scoreboard.configuration.settings import Settings
-from scoreboard.errors import (
-    LedgerUnavailable,
-    NotAuthorized,
-    Overloaded,
-    PreconditionFailed,
-    TooManyStreams,
-)
 from scoreboard.live.stream import Admission, End, follow
 from scoreboard.model import MAIN, Board
 from scoreboard.parts import PARTS
+
+_ME: Final = MeSchema()
 
 
 @Operation(
@@ -46,7 +43,7 @@ from scoreboard.parts import PARTS
             shared=True,
         ),
     },
-    errors=[PreconditionFailed, LedgerUnavailable],
+    errors=[errors.PreconditionFailed, errors.LedgerUnavailable],
 )
 async def read(request: web.Request) -> web.StreamResponse:
     """The top 10; 304 when the client has this version already.
@@ -73,7 +70,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     tag="Leaderboard",
     authorization="optional",
     answers={200: stream_answer()},
-    errors=[TooManyStreams],
+    errors=[errors.TooManyStreams],
     events=EVENTS,
 )
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -82,7 +79,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     parts = request.app[PARTS]
     if len(parts.streams) >= parts.settings.subscribers_max:  # guard: stream-counts-against
         parts.metrics.streams_refused.labels("instance").inc()
-        raise Overloaded(
+        raise errors.Overloaded(
             "This instance serves as many streams as it may. Try again: another one may have room."
         )
     networks = client_networks(request, parts.settings.trusted_proxies)
@@ -91,6 +88,20 @@ async def stream(request: web.Request) -> web.StreamResponse:
         return await (_open(request) if user is None else _open_to(user, request))
     finally:
         parts.streams.leave(networks)
+
+
+@Operation(
+    "readMe",
+    "Read your own standing",
+    tag="Leaderboard",
+    authorization="required",
+    answers={200: Answer(_ME, headers=("Cache-Control",))},
+    errors=[errors.UnknownUser, errors.LedgerUnavailable],
+)
+async def read_me(request: web.Request) -> web.Response:
+    """Your name, score and rank, as of now and from no cache."""
+    standing = await request.app[PARTS].standings.of(identity(request).user_id)
+    return reply(_ME.dump({"data": standing}), headers={"Cache-Control": "no-store"})
 
 
 def _reader(request: web.Request) -> Identity | None:
@@ -105,7 +116,7 @@ async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
     parts, holders = request.app[PARTS], [(user.user_id, 1)]
 
     def watch(end: End) -> AbstractContextManager[None]:
-        def on_refused(refusal: NotAuthorized) -> None:
+        def on_refused(refusal: errors.NotAuthorized) -> None:
             parts.metrics.streams_revoked.inc()
             end(refusal.code, refusal.message)
 

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from scoreboard.api import accounts, actions, leaderboard, me, operations, pages
+from scoreboard.api import accounts, actions, leaderboard, operations, pages
 from scoreboard.api.http.needs import USUAL, Needs, add_route
 from scoreboard.configuration.settings import Settings
 from scoreboard.copies.copy import VERSION_FIELD
@@ -27,7 +27,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     if settings.takes_submissions:
         _add_read(app, "/api/actions", actions.catalogue, _PUBLIC)
         add_route(app, "POST", "/api/actions", actions.submit)
-        _add_read(app, "/api/me", me.read)
+        _add_read(app, "/api/me", leaderboard.read_me)
         add_route(app, "POST", "/api/auth/register", accounts.register)
         add_route(app, "POST", "/api/auth/login", accounts.log_in)
         add_route(app, "POST", "/api/auth/refresh", accounts.refresh)

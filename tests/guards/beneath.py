@@ -147,7 +147,7 @@ BENEATH: Final = (
     Marked(
         "a proxy keeps its connection whomever a limit refuses",
         "proxy-keeps",
-        Instead("_is_of_its_client($request)", "True"),
+        Instead("is_direct($request, $trusted)", "True"),
         "tests/service/test_limits.py::test_a_refusal_ends_the_connection_unless_it_is_a_proxys",
     ),
     Marked(

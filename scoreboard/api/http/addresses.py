@@ -87,11 +87,6 @@ def client_networks(request: web.Request, trusted: Trusted) -> tuple[Network, ..
     return networks_of(client_address(request, trusted))
 
 
-def client_path(request: web.Request, trusted: Trusted) -> tuple[str, ...]:
-    """The keys of these networks, from the widest to the narrowest."""
-    return tuple(network.key for network in reversed(client_networks(request, trusted)))
-
-
 def peer_networks(peer: str, *, trusted: Trusted) -> tuple[Network, ...]:
     """The networks that a peer's connections are counted under; none for a trusted proxy, and for a
     peer without an address.

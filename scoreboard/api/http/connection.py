@@ -87,7 +87,7 @@ class _Server(web.Server):
         """Wait a moment for the first request of each client that has just connected. (To look
         costs requests nothing; an event would.)
         """
-        while any(_is_newcomer(each) for each in self.connections):  # noqa: ASYNC110
+        while any(isinstance(each, _Connection) and each.is_newcomer for each in self.connections):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
 
     def __call__(self) -> RequestHandler:
@@ -181,11 +181,6 @@ class _Connection(RequestHandler):
     def _count_malformed(self, reason: str) -> None:
         self._metrics.requests_malformed.inc()
         log.debug("scoreboard.http.malformed", reason=reason)
-
-
-def _is_newcomer(protocol: RequestHandler) -> bool:
-    """Whether it came a moment ago, and has not asked for anything yet."""
-    return isinstance(protocol, _Connection) and protocol.is_newcomer
 
 
 def _peer_of(transport: asyncio.BaseTransport) -> str:

@@ -45,7 +45,7 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     needs = needs_of(request)
     request[_ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), needs.also)
     if not allowance.allowed:
-        _refuse(request, allowance)
+        raise RateLimited
     if (wrong := request.get(FOUND)) is not None:
         raise wrong
     return await handler(request)
@@ -71,24 +71,24 @@ def seen_beside(request: web.Request) -> Seen | None:
 # What the body tells; for handlers, once they have read it
 
 
-async def limit_registration(request: web.Request) -> None:
+async def count_registration(request: web.Request) -> None:
     """Count a registration against its address. Raises RateLimited."""
     rate = request.app[PARTS].settings.rate_limit_accounts_per_ip
     await _count(request, _of_address(request, "accounts", rate))
 
 
-async def limit_log_in(request: web.Request, login: str) -> None:
+async def count_log_in(request: web.Request, login: str) -> None:
     """Count a log-in against its address, and against the name or e-mail address that it gives,
     which all addresses share. Raises RateLimited.
     """
     settings = request.app[PARTS].settings
-    by_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
+    of_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
     # guard: login-one-all
-    by_login = check_of("login", _one_spelling(login), settings.rate_limit_logins_per_user)
-    await _count(request, (*by_address, by_login))
+    of_login = check_of("login", _one_spelling(login), settings.rate_limit_logins_per_user)
+    await _count(request, (*of_address, of_login))
 
 
-async def limit_refresh(request: web.Request, refresh_token: str) -> None:
+async def count_refresh(request: web.Request, refresh_token: str) -> None:
     """Count a refresh or a log-out against the token's family. A token that we did not make has
     none. It counts against the address, apart from log-ins: made-up tokens cost the neighbours
     behind that address nothing. Raises RateLimited.
@@ -111,10 +111,10 @@ async def may_guess(request: web.Request, login: str, user_id: str | None) -> bo
     return (await _guess(request, user_id or _one_spelling(login))).allowed  # guard: name-address
 
 
-async def limit_guesses(request: web.Request, user_id: str) -> None:
-    """Count a password that this user gives once more, with a token. It is counted apart from
-    `may_guess`, because a stranger without a token must not keep the user from a new password.
-    Raises RateLimited.
+async def count_guess(request: web.Request, user_id: str) -> None:
+    """Count a password that this user gives once more, with a token: apart from `may_guess`,
+    because a stranger without a token must not keep the user from a new password. Raises
+    RateLimited.
     """
     allowance = await _guess(request, f"own:{user_id}")  # guard: guess-log-none
     if not allowance.allowed:
@@ -124,10 +124,7 @@ async def limit_guesses(request: web.Request, user_id: str) -> None:
 
 async def _guess(request: web.Request, key: str) -> Allowance:
     rate = request.app[PARTS].settings.rate_limit_logins_per_user
-    allowance = await _ask(request, [check_of("guesses", key, rate)])
-    if not allowance.allowed:
-        request.app[PARTS].metrics.limited.labels("guesses").inc()
-    return allowance
+    return await _ask(request, [check_of("guesses", key, rate)])
 
 
 def _one_spelling(login: str) -> str:
@@ -173,7 +170,7 @@ async def _count(request: web.Request, checks: Sequence[Check]) -> None:
     allowance = await _ask(request, checks)
     request[_ALLOWANCE] = tightest([request[_ALLOWANCE], allowance])
     if not allowance.allowed:
-        _refuse(request, allowance)
+        raise RateLimited
 
 
 async def _ask(
@@ -183,9 +180,5 @@ async def _ask(
         allowance = await request.app[PARTS].limiter.check(checks, also=also)
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
+            request.app[PARTS].metrics.limited.labels(allowance.check.name).inc()
     return allowance
-
-
-def _refuse(request: web.Request, allowance: Allowance) -> None:
-    request.app[PARTS].metrics.limited.labels(allowance.check.name).inc()
-    raise RateLimited

@@ -14,20 +14,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from multidict import istr
 
+from scoreboard import errors
 from scoreboard.api.http.addresses import is_direct
 from scoreboard.api.http.heads import WAITS_FOR_CONTINUE
 from scoreboard.api.http.identity import known_user
 from scoreboard.api.http.refusals import refusal
 from scoreboard.api.http.replies import CACHE_CONTROL, is_shared
 from scoreboard.api.http.tracing import REQUEST_ID, traceparent
-from scoreboard.errors import (
-    BodyTooLarge,
-    MalformedBody,
-    MethodNotAllowed,
-    NotFound,
-    RateLimited,
-    ScoreboardError,
-)
+from scoreboard.errors import RateLimited, ScoreboardError
 from scoreboard.operations.logs import SUBJECT
 from scoreboard.operations.tracing import trace_id
 from scoreboard.parts import PARTS
@@ -47,7 +41,6 @@ HEADERS_OF_DATA: Final = {
     CACHE_CONTROL: "no-store",
     _POLICY: "default-src 'none'; frame-ancestors 'none'",
 }
-_UNMATCHED: Final = "unmatched"  # one label for all paths that are not ours
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -93,8 +86,9 @@ def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
         response = refusal(error)
         if WAITS_FOR_CONTINUE in request:  # guard: body-not-asked
             response.force_close()  # the client got no word to send the body, and may do so yet
+        trusted = request.app[PARTS].settings.trusted_proxies
         # guard: proxy-keeps
-        if isinstance(error, RateLimited) and _is_of_its_client(request):  # guard: refusal-limit
+        if isinstance(error, RateLimited) and is_direct(request, trusted):  # guard: refusal-limit
             # Else a thousand connections, each with its next request, make one long turn of the
             # loop after the other. Of new ones a turn takes no more than `site.AT_ONCE`.
             response.force_close()
@@ -103,11 +97,6 @@ def _answer(request: web.Request, error: ScoreboardError) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return _BrokenOff(status=error.status)
-
-
-def _is_of_its_client(request: web.Request) -> bool:
-    """Whether nobody else's requests come by this connection, as they do by a proxy's."""
-    return is_direct(request, request.app[PARTS].settings.trusted_proxies)
 
 
 class _BrokenOff(web.StreamResponse):
@@ -134,12 +123,12 @@ async def write_headers(request: web.Request, response: web.StreamResponse) -> N
 def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
     """Say in our words what aiohttp's router and body reader refuse."""
     if isinstance(error, web.HTTPNotFound):
-        return NotFound()
+        return errors.NotFound()
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return MethodNotAllowed(", ".join(sorted(error.allowed_methods)))
+        return errors.MethodNotAllowed(", ".join(sorted(error.allowed_methods)))
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return BodyTooLarge()
-    return MalformedBody(error.reason) if error.status < 500 else ScoreboardError()
+        return errors.BodyTooLarge()
+    return errors.MalformedBody(error.reason) if error.status < 500 else ScoreboardError()
 
 
 def _request_id(request: web.Request) -> str:
@@ -165,7 +154,7 @@ def _facts(request: web.Request) -> dict[str, str]:
 
 def _count(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else _UNMATCHED
+    route = resource.canonical if resource is not None else "unmatched"  # any path that is not ours
     method = request.method if request.method in _METHODS else "other"
     parts = request.app[PARTS]
     parts.metrics.answered(method, route, status, seconds)

@@ -13,16 +13,9 @@ from aiohttp import hdrs, web
 from marshmallow import Schema, ValidationError
 from multidict import istr
 
+from scoreboard import errors
 from scoreboard.api.http.encodings import encoding_of, unpacked
 from scoreboard.api.http.heads import WAITS_FOR_CONTINUE, BodyCut
-from scoreboard.errors import (
-    BodyTooLarge,
-    BodyTooSlow,
-    InvalidPayload,
-    MalformedBody,
-    MalformedRequest,
-    UnsupportedMediaType,
-)
 
 BODY_MAX_BYTES: Final = 16 * 1024  # ten times the largest body that the schemas allow
 BODY_SECONDS: Final = 10.0  # 16 KiB over a line of a modem's speed take 3
@@ -43,7 +36,7 @@ async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
     (it was cut), MalformedBody (no UTF-8, no JSON, nested too deep), InvalidPayload.
     """
     if not _is_json(request):
-        raise UnsupportedMediaType
+        raise errors.UnsupportedMediaType
     encoding = encoding_of(request)
     body = await _body(request)
     if encoding is not None:
@@ -51,9 +44,9 @@ async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
     try:
         document = orjson.loads(body.removeprefix(_BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
-        raise MalformedBody from error
+        raise errors.MalformedBody from error
     if not isinstance(document, dict):
-        raise InvalidPayload({"_schema": ["Send a JSON object."]})
+        raise errors.InvalidPayload({"_schema": ["Send a JSON object."]})
     return _loaded(schema, document)
 
 
@@ -70,7 +63,7 @@ async def _body(request: web.Request) -> bytes:
     if request.content.is_eof():  # it came with the head, as most do: no need for a timer
         return await request.read()
     if (request.content_length or 0) > BODY_MAX_BYTES:  # guard: no-body-asked
-        raise BodyTooLarge
+        raise errors.BodyTooLarge
     try:
         if request.pop(WAITS_FOR_CONTINUE, False):
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -78,9 +71,9 @@ async def _body(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):  # guard: body-time
             return await request.read()
     except BodyCut as error:
-        raise MalformedRequest from error
+        raise errors.MalformedRequest from error
     except TimeoutError as error:
-        raise BodyTooSlow from error
+        raise errors.BodyTooSlow from error
 
 
 def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
@@ -88,7 +81,7 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     Raises InvalidPayload, which names each parameter that is wrong.
     """
     if len(request.rel_url.raw_query_string) > QUERY_MAX_CHARS:
-        raise InvalidPayload({"_schema": ["The query is too long."]}, _QUERY_NOT_VALID)
+        raise errors.InvalidPayload({"_schema": ["The query is too long."]}, _QUERY_NOT_VALID)
     # By aiohttp, what is no UTF-8 would be U+FFFD, which an action id may hold.
     pairs = parse_qsl(
         request.rel_url.raw_query_string, keep_blank_values=True, errors="surrogateescape"
@@ -98,7 +91,7 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     # Of two, a proxy on the way and this service might each take another one.
     twice = {name: ["Give it once."] for name in known if given[name] > 1}
     if twice:  # guard: parameter-query-given
-        raise InvalidPayload(twice, _QUERY_NOT_VALID)
+        raise errors.InvalidPayload(twice, _QUERY_NOT_VALID)
     return _loaded(schema, dict(pairs), _QUERY_NOT_VALID)
 
 
@@ -125,6 +118,6 @@ def _loaded(
     try:
         loaded: dict[str, Any] = schema.load(document)
     except ValidationError as error:
-        errors = error.normalized_messages()  # type: ignore[no-untyped-call]
-        raise InvalidPayload(errors, message) from error
+        wrong = error.normalized_messages()  # type: ignore[no-untyped-call]
+        raise errors.InvalidPayload(wrong, message) from error
     return loaded

@@ -93,7 +93,9 @@ class TokensSchema(Success):
     refresh_token = member(
         fields.String, "Works once; keep it secret.", "Zm9v…", data_key="refreshToken"
     )
-    token_type = member(fields.String, "Always `Bearer`.", "Bearer", data_key="tokenType")
+    token_type = member(
+        fields.String, "Always `Bearer`.", "Bearer", data_key="tokenType", dump_default="Bearer"
+    )
     expires_in = member(
         fields.Integer, "Seconds until the access token expires.", 900, data_key="expiresIn"
     )

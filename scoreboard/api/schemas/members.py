@@ -61,7 +61,7 @@ def member(field: type[fields.Field], description: str, example: Any = ..., **kw
 class Success(Schema):
     """An answer that is no error."""
 
-    success = member(fields.Boolean, "Always true.", True)
+    success = member(fields.Boolean, "Always true.", True, dump_default=True)
 
 
 def _printable(value: str) -> None:
