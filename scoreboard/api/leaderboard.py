@@ -60,7 +60,8 @@ async def read(request: web.Request) -> web.StreamResponse:
         board, age_seconds = reading.board, reading.age_seconds
     known = is_known(request, str(board.version))
     if age_seconds is not None:  # guard: board-nobody-confirm
-        return _in_doubt(board, known, age_seconds).response(request)
+        in_doubt = {"Cache-Control": "no-store", "Age": str(age_seconds)}  # RFC 9111, 5.1
+        return _prepared(board, known, in_doubt).response(request)
     return request.app[ANSWERS].of(board, known).response(request)
 
 
@@ -148,9 +149,12 @@ class BoardAnswers:
     """The answers of one application that show one board, encoded once, however many ask."""
 
     def __init__(self, settings: Settings) -> None:
-        self._headers = _cache_headers(
-            None if settings.require_token_to_read else settings.board_max_age_seconds
-        )
+        if settings.require_token_to_read:
+            self._headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+        else:  # browsers ask each time, and mostly get a 304; shared caches keep it for a moment
+            shared_seconds = settings.board_max_age_seconds
+            policy = f"public, max-age=0, s-maxage={shared_seconds}, must-revalidate"
+            self._headers = {"Cache-Control": policy}
         self._board: Board | None = None
         self._made: dict[bool, Prepared] = {}
 
@@ -167,13 +171,6 @@ class BoardAnswers:
 ANSWERS: Final = web.AppKey("board_answers", BoardAnswers)
 
 
-def _in_doubt(board: Board, known: bool, age_seconds: int) -> Prepared:
-    """The answer while nobody can say whether this is the newest board: it says since when (RFC
-    9111, 5.1), and no cache keeps it.
-    """
-    return _prepared(board, known, {"Cache-Control": "no-store", "Age": str(age_seconds)})
-
-
 def _prepared(board: Board, known: bool, headers: Mapping[str, str]) -> Prepared:
     headers = {"ETag": f'"{board.version}"', **headers}
     if known:
@@ -185,12 +182,3 @@ def _prepared(board: Board, known: bool, headers: Mapping[str, str]) -> Prepared
         "timestamp": board.timestamp,
     }
     return Prepared(200, headers, orjson.dumps(document))
-
-
-def _cache_headers(shared_seconds: float | None) -> dict[str, str]:
-    """Shared caches may keep the board for a moment; browsers ask each time, and mostly get a
-    304. None: only bearers of a token may read it.
-    """
-    if shared_seconds is None:
-        return {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    return {"Cache-Control": f"public, max-age=0, s-maxage={shared_seconds}, must-revalidate"}

@@ -15,21 +15,23 @@ from scoreboard.api.schemas.leaderboard import (
 from scoreboard.live.frames import HEARTBEAT, closing, opening, score_update
 from scoreboard.model import MAIN, Board, Entry
 
-CONNECTED: Final = Event("connected", ConnectedSchema(), "The stream is open.")
-SCORE_UPDATE: Final = Event(
-    "score:update",
-    ScoreUpdateSchema(),
-    "The top 10: once at the beginning, then whenever it changed. `id` is the board's version and "
-    "never goes back in a stream; during a burst some versions are left out, never the last one.",
+EVENTS: Final = (
+    Event("connected", ConnectedSchema(), "The stream is open."),
+    Event(
+        "score:update",
+        ScoreUpdateSchema(),
+        "The top 10: once at the beginning, then whenever it changed. `id` is the board's version "
+        "and never goes back in a stream; during a burst some versions are left out, never the "
+        "last one.",
+    ),
+    Event(
+        "closing",
+        ClosingSchema(),
+        "The server ends the stream: `shutting_down`, reconnect and another instance answers; "
+        "`expired_token` or `revoked_token`, refresh the token first; `unknown_user`, the user was "
+        "deleted; `renumbered`, forget the highest id and reconnect.",
+    ),
 )
-CLOSING: Final = Event(
-    "closing",
-    ClosingSchema(),
-    "The server ends the stream: `shutting_down`, reconnect and another instance answers; "
-    "`expired_token` or `revoked_token`, refresh the token first; `unknown_user`, the user was "
-    "deleted; `renumbered`, forget the highest id and reconnect.",
-)
-EVENTS: Final = (CONNECTED, SCORE_UPDATE, CLOSING)
 
 _NOTES: Final = """\
 Server-sent events (WHATWG HTML, 9.2), each with one line of JSON as its data:
@@ -68,7 +70,7 @@ def _transcript() -> str:
         changed_at=datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC),
         entries=(Entry(entry["userId"], entry["username"], entry["score"]),),
     )
-    farewell = example_of(CLOSING.data)
+    farewell = example_of(ClosingSchema())
     frames = [
         opening((3.0, 3.0)),
         score_update(board),

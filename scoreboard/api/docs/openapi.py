@@ -85,11 +85,9 @@ def build(app: web.Application) -> dict[str, Any]:
 
 def error_kinds() -> list[type[ScoreboardError]]:
     """Every error that a client may meet, in the order of statuses and codes."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    return sorted(
-        (kind for kind in kinds if issubclass(kind, ScoreboardError)),
-        key=lambda kind: (kind.status, kind.code),
-    )
+    classes = (each for each in vars(errors).values() if isinstance(each, type))
+    kinds = [each for each in classes if issubclass(each, ScoreboardError)]
+    return sorted(kinds, key=lambda kind: (kind.status, kind.code))
 
 
 class _Plugin(MarshmallowPlugin):

@@ -21,7 +21,7 @@ import orjson
 from aiohttp import web
 
 from scoreboard.api.docs import openapi
-from scoreboard.api.http.files import File, send
+from scoreboard.api.http.files import File, policy_of_page, send
 from scoreboard.api.http.replies import JSON
 from scoreboard.errors import NotFound
 
@@ -103,21 +103,8 @@ def _shipped(path: Path) -> File:
 
 
 def _policy(html: str) -> str:
-    """Allow the inline scripts of this page by their hashes, and otherwise our own files alone. The
-    icons of Swagger UI's style sheet are `data:` URLs.
-    """
+    """Allow the inline scripts of this page by their hashes."""
     scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
     inline = "".join(f" 'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src 'self'{inline}",
-            "style-src 'self'",
-            "img-src 'self' data:",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
+    return policy_of_page(scripts=f"'self'{inline}", forms="'none'")

@@ -13,9 +13,7 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
-from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from scoreboard.api.http.addresses import peer_networks
@@ -94,16 +92,10 @@ class _Server(web.Server):
         return _Connection(self, self._metrics, self._admission, **self._kwargs)
 
 
-def _request(
-    make: Any,
-    message: RawRequestMessage,
-    payload: StreamReader,
-    protocol: RequestHandler,
-    writer: AbstractStreamWriter,
-    task: asyncio.Task[None],
-) -> web.BaseRequest:
+def _request(make: Any, message: RawRequestMessage, *others: Any) -> web.BaseRequest:
+    """Make a request, by aiohttp's `make`, of the message as routes and handlers should see it."""
     message, notes = settled(message)
-    request: web.BaseRequest = make(message, payload, protocol, writer, task)
+    request: web.BaseRequest = make(message, *others)
     if notes:
         request.update(notes)
     return request

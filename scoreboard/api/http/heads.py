@@ -154,7 +154,8 @@ class Parser(HttpRequestParser):
             if messages:
                 self._check(messages)
             elif self._body.total_bytes == self._body_bytes:
-                self._bound()
+                if self._unfinished_bytes > HEAD_MAX_BYTES:  # guard: head-one-bound
+                    raise HeadTooLarge
                 return messages, upgraded, tail
             else:
                 self._bound_crumbs(resumed=not data)
@@ -179,10 +180,6 @@ class Parser(HttpRequestParser):
                 raise UnknownVersion
             if may_be_too_large and _bytes_of(message) > HEAD_MAX_BYTES:  # guard: head-one
                 raise HeadTooLarge
-
-    def _bound(self) -> None:
-        if self._unfinished_bytes > HEAD_MAX_BYTES:  # guard: head-one-bound
-            raise HeadTooLarge
 
     def _bound_chunks(self, data: bytes) -> None:
         """Before they are parsed. Lines of another body are no chunks, and cost nothing."""

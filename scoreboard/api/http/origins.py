@@ -9,6 +9,8 @@ https://fetch.spec.whatwg.org/#http-cors-protocol
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -35,33 +37,29 @@ def allow_origins(app: web.Application) -> None:
     allowed = frozenset(app[PARTS].settings.allowed_origins)
     if not allowed:
         return
-    origins = _Origins(allowed)
     for path in paths_for_other_sites(app):
-        add_route(app, "OPTIONS", path, origins.preflight, Needs(other_sites=True))
-    app.on_response_prepare.append(origins.write)
+        add_route(app, "OPTIONS", path, _preflight, Needs(other_sites=True))
+    app.on_response_prepare.append(partial(_write, allowed))
 
 
-class _Origins:
-    """Answers for the origins that are allowed."""
+async def _preflight(_: web.Request) -> web.Response:
+    """What a browser asks before it sends more than a plain request; `_write` adds whose."""
+    return web.Response(status=204, headers=_ASKED)
 
-    def __init__(self, allowed: frozenset[str]) -> None:
-        self._allowed = allowed
 
-    async def preflight(self, _: web.Request) -> web.Response:
-        """What a browser asks before it sends more than a plain request; `write` adds whose."""
-        return web.Response(status=204, headers=_ASKED)
-
-    async def write(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Name the origins that may read the answer (an `on_response_prepare` signal)."""
-        if not needs_of(request).other_sites:
+async def _write(
+    allowed: Collection[str], request: web.Request, response: web.StreamResponse
+) -> None:
+    """Name the origins that may read the answer (an `on_response_prepare` signal)."""
+    if not needs_of(request).other_sites:
+        return
+    if _ANY in allowed:
+        response.headers["Access-Control-Allow-Origin"] = _ANY
+    else:
+        # A shared cache has to keep one answer per origin, that of no origin included.
+        response.headers.add("Vary", "Origin")  # guard: cache-keeps-answer
+        # guard: origins-compared-whole
+        if (origin := request.headers.get("Origin")) not in allowed:
             return
-        if _ANY in self._allowed:
-            response.headers["Access-Control-Allow-Origin"] = _ANY
-        else:
-            # A shared cache has to keep one answer per origin, that of no origin included.
-            response.headers.add("Vary", "Origin")  # guard: cache-keeps-answer
-            # guard: origins-compared-whole
-            if (origin := request.headers.get("Origin")) not in self._allowed:
-                return
-            response.headers["Access-Control-Allow-Origin"] = str(origin)
-        response.headers["Access-Control-Expose-Headers"] = _READ
+        response.headers["Access-Control-Allow-Origin"] = str(origin)
+    response.headers["Access-Control-Expose-Headers"] = _READ
