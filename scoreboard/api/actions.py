@@ -12,7 +12,7 @@ from scoreboard import errors
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.replies import JSON, read_json, read_query, reply
+from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, read_json, read_query, reply
 from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas.actions import (
     ActionsSchema,
@@ -44,7 +44,7 @@ _SHARED: Final = {"Cache-Control": "public, max-age=60"}
     errors=[
         errors.InvalidPayload(
             {"limit": ["Must be greater than or equal to 1 and less than or equal to 1000."]},
-            "The query is not valid; see errors.",
+            QUERY_NOT_VALID,
         ),
         errors.PreconditionFailed,
         errors.LedgerUnavailable,

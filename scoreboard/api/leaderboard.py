@@ -51,7 +51,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     An answer with the field `Age` could not be confirmed: so many seconds ago it was the newest
     board for certain. No cache keeps it.
     """
-    _reader(request)
+    _user_if_needed(request)
     boards, seen = request.app[PARTS].board, seen_beside(request)
     board = None if seen is None else boards.vouched(seen.value, seen.generation)
     age_seconds = None
@@ -76,7 +76,7 @@ async def read(request: web.Request) -> web.StreamResponse:
 )
 async def stream(request: web.Request) -> web.StreamResponse:
     """`connected`, the board as it is, then each newer one."""
-    user = _reader(request)
+    user = _user_if_needed(request)
     parts = request.app[PARTS]
     if len(parts.streams) >= parts.settings.subscribers_max:  # guard: stream-counts-against
         parts.metrics.streams_refused.labels("instance").inc()
@@ -86,7 +86,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     networks = client_networks(request, parts.settings.trusted_proxies)
     await parts.streams.enter(networks)
     try:
-        return await (_open(request) if user is None else _open_to(user, request))
+        return await (_open(request) if user is None else _open_for(user, request))
     finally:
         parts.streams.leave(networks)
 
@@ -105,12 +105,12 @@ async def read_me(request: web.Request) -> web.Response:
     return reply(_ME.dump({"data": standing}), headers={"Cache-Control": "no-store"})
 
 
-def _reader(request: web.Request) -> Identity | None:
+def _user_if_needed(request: web.Request) -> Identity | None:
     """The user, if reading needs a token. Raises as `identity`."""
     return identity(request) if request.app[PARTS].settings.require_token_to_read else None
 
 
-async def _open_to(user: Identity, request: web.Request) -> web.StreamResponse:
+async def _open_for(user: Identity, request: web.Request) -> web.StreamResponse:
     """Open a stream that needs a token: it counts as the user's, from any address, and ends with
     the token, or when that is revoked.
     """

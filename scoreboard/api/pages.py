@@ -1,8 +1,8 @@
-"""The page at /, its files, and the JavaScript client for other people's pages.
+"""Serves the page at /, its files, and the JavaScript client for other people's pages.
 
 Everything comes from this origin and is allowed by a Content-Security-Policy without exceptions.
-The page itself holds no data: one and the same for everybody, so caches may have it, it comes up at
-once and also while the board cannot be read, and nobody's name is ever written into HTML.
+The page itself holds no data. It is the same for everybody, so caches may have it; it comes up at
+once, also while the board cannot be read; and nobody's name is ever written into HTML.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from scoreboard.errors import NotFound
 # Browsers name five codings, in 30 characters; a field of 8 KiB has room for thousands.
 _ACCEPTED_CHARS_MAX: Final = 512
 _CODINGS_MAX: Final = 32
-_OF_PAGE: Final = {
+_PAGE_HEADERS: Final = {
     "Cache-Control": "public, no-cache",
     "Content-Security-Policy": policy_of_page(scripts="'self'", forms="'self'"),
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-_OF_ASSET: Final = {
+_ASSET_HEADERS: Final = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'",
 }
 # During a deployment a page of one version may ask an instance of another for its files. Its own
 # are better than none; kept under that name they would be wrong for a year.
-_OF_ANOTHER_VERSION: Final = {**_OF_ASSET, "Cache-Control": "no-store"}
+_OTHER_VERSION_HEADERS: Final = {**_ASSET_HEADERS, "Cache-Control": "no-store"}
 # Anybody may import it; one major version stays compatible, so an hour's delay harms nobody.
-_OF_CLIENT: Final = {
-    **_OF_ASSET,
+_CLIENT_HEADERS: Final = {
+    **_ASSET_HEADERS,
     "Cache-Control": "public, max-age=3600",
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -60,15 +60,15 @@ class _Pages:
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The live board."""
-        return await _answer(request, self._assets.page, _OF_PAGE)
+        return await _answer(request, self._assets.page, _PAGE_HEADERS)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """A file of the page, under the name that carries its hash."""
         name = request.match_info["name"]
         if asset := self._assets.hashed.get(name):
-            return await _answer(request, asset, _OF_ASSET, in_parts=True)
+            return await _answer(request, asset, _ASSET_HEADERS, in_parts=True)
         if asset := self._assets.of_another_version(name):
-            return await _answer(request, asset, _OF_ANOTHER_VERSION)
+            return await _answer(request, asset, _OTHER_VERSION_HEADERS)
         raise NotFound
 
     async def client(self, request: web.Request) -> web.StreamResponse:
@@ -76,7 +76,7 @@ class _Pages:
         name = request.match_info["name"]
         if name not in _CLIENT_FILES:
             raise NotFound
-        return await _answer(request, self._assets.plain[name], _OF_CLIENT, in_parts=True)
+        return await _answer(request, self._assets.plain[name], _CLIENT_HEADERS, in_parts=True)
 
 
 async def _answer(
@@ -84,8 +84,8 @@ async def _answer(
 ) -> web.StreamResponse:
     """Answer with the encoding that the client takes, or that it has this already.
 
-    Each encoding is a representation of its own, with its own tag (RFC 9110, 8.8.3.3); its ending
-    is none that a proxy writes.
+    Each encoding is a representation of its own, with its own tag (RFC 9110, 8.8.3.3), whose ending
+    no proxy writes.
     """
     if _takes_gzip(request):
         # guard: compressed-tag-no
@@ -96,11 +96,11 @@ async def _answer(
 
 
 def _takes_gzip(request: web.Request) -> bool:
-    """What is said of gzip goes before what is said of all codings."""
-    said: dict[str, str] = {}
+    """Whether the client takes gzip: what it says of gzip goes before what it says of `*`."""
+    qualities: dict[str, str] = {}
     accepted = ",".join(request.headers.getall(ACCEPT_ENCODING, ()))[:_ACCEPTED_CHARS_MAX]
     for coding in accepted.lower().split(",", _CODINGS_MAX)[:_CODINGS_MAX]:
         name, _, quality = coding.partition(";")
-        said[name.strip()] = quality.replace(" ", "")
-    quality = said.get("gzip", said.get("*", "q=0"))
+        qualities[name.strip()] = quality.replace(" ", "")
+    quality = qualities.get("gzip", qualities.get("*", "q=0"))
     return quality not in ("q=0", "q=0.0", "q=0.00", "q=0.000")

@@ -1,4 +1,4 @@
-"""The whole API on one screen: each route, and what it needs of that which stands before it."""
+"""The whole API on one screen: each route, and what it needs of limits, traces, other sites."""
 
 from __future__ import annotations
 

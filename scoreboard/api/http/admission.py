@@ -1,7 +1,7 @@
-"""How many connections may be open: of an address, and in all.
+"""Bounds how many connections may be open: from one address, and in all.
 
-Limits count requests; a connection that sends none, or half a one, costs memory and a file all the
-same. What is too much is closed as soon as it is accepted, before a byte of it is read.
+Limits count requests. A connection that sends no request, or half of one, costs memory and a file
+all the same. One too many is closed as soon as it is accepted, before a byte of it is read.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from scoreboard.operations.counted import ConnectionRefusal
 
 # Files that are no connections of clients: our own to the servers, the log, the listening socket.
 FILES_KEPT: Final = 200
-_LEAST: Final = 16
-_FOR_OTHERS: Final = 100
+_CONNECTIONS_MIN: Final = 16
+_KEPT_FOR_OTHERS: Final = 100  # of one address, or half of all if there are few files
 
 
 class Admission:
@@ -33,8 +33,7 @@ class Admission:
         networks_of: Callable[[str], Sequence[tuple[str, int]]],
     ) -> None:
         self._per_address = per_address
-        # So that nobody alone keeps all others out, however few files there are.
-        self._most_of_one = most - min(_FOR_OTHERS, most // 2)
+        self._most_per_address = most - min(_KEPT_FOR_OTHERS, most // 2)
         self._most = most
         self._networks_of = networks_of
         self._open: dict[str, int] = {}
@@ -45,12 +44,12 @@ class Admission:
         return self._count
 
     def enter(self, peer: str) -> ConnectionRefusal | None:
-        """Count a connection; or say why it may not be, and count nothing."""
+        """Count a connection; or return why it may not be open, and count nothing."""
         if self._count >= self._most:
             return "process"  # guard: process-holds-many
         networks = self._networks_of(peer)
         for key, share in networks:
-            if self._open.get(key, 0) >= min(self._per_address * share, self._most_of_one):
+            if self._open.get(key, 0) >= min(self._per_address * share, self._most_per_address):
                 return "address"  # guard: address-holds-many
         for key, _ in networks:
             self._open[key] = self._open.get(key, 0) + 1
@@ -68,10 +67,10 @@ class Admission:
 
 
 def connections_max(wanted: int) -> int:
-    """As many as are wanted, or as there are files for. Without a file our own connections could
-    not be made anew, and every client would suffer for one that opens too many.
+    """As many as are wanted, or as there are files for. Without a file our own connections to the
+    servers could not be made again, and all clients would suffer from one that opens too many.
     """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return wanted
-    return min(wanted, max(_LEAST, files - FILES_KEPT))
+    return min(wanted, max(_CONNECTIONS_MIN, files - FILES_KEPT))

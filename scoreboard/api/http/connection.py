@@ -1,7 +1,7 @@
-"""One client's connection, before and beside its requests: whether it may be, how long it may take
-to send a request's head, how much it may send ahead, how long it may leave an answer unread.
+"""Bounds each connection of a client: whether it may be open, how long the head of its first
+request may take, how much it may send ahead, how long it may leave an answer unread.
 
-What is read of a head stands in `heads`, how many connections there may be in `admission`.
+`heads` reads the heads, `admission` counts the connections.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, with connections of ours. What differs costs a connection a timer, a parser
-    and three system calls, and a request two microseconds.
+    """aiohttp's runner, with connections of ours. They cost a timer, a parser and three system
+    calls more for each connection, and two microseconds more for each request.
     """
 
     async def _make_server(self) -> web.Server:
@@ -119,9 +119,7 @@ class _Connection(RequestHandler):
         self._peer: str | None = None  # of a connection that was let in
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in or not; give the first request's head its time, and an unread answer its
-        own.
-        """
+        """Let it in or not; bound the time of its first request's head and of unread answers."""
         peer = _peer_of(transport)
         if (reason := self._admission.enter(peer)) is not None:
             self._metrics.connections_refused.labels(reason).inc()

@@ -1,4 +1,4 @@
-"""Bodies that come compressed (Content-Encoding).
+"""Unpacks bodies that come compressed (Content-Encoding).
 
 Only a body that a handler reads is unpacked, once it is there as a whole. aiohttp would unpack
 whatever comes, also what it throws away after a refusal, and write a traceback when that fails.
@@ -18,6 +18,7 @@ _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_WINDOW: Final = -15
 _METHOD_DEFLATE: Final = 8  # in the lower half of the first byte of zlib's format (RFC 1950)
 _NAME_MAX_CHARS: Final = 16
+_BROKEN: Final = "The request body is not packed as its Content-Encoding says, or not whole."
 
 
 def encoding_of(request: web.Request) -> str | None:
@@ -53,6 +54,3 @@ def unpacked(body: bytes, encoding: str, most_bytes: int) -> bytes:
     if not packed.eof or packed.unused_data:  # guard: packed-body-whole
         raise MalformedBody(_BROKEN)
     return found
-
-
-_BROKEN: Final = "The request body is not packed as its Content-Encoding says, or not whole."

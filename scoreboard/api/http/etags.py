@@ -1,4 +1,4 @@
-"""Whether a client has an answer already: the conditions of a request, by the answer's tag.
+"""Tells by the tag of an answer whether the client has it: the conditions of a request.
 
 Every answer that has an `ETag` asks here, so that all of them read the fields alike (RFC 9110, 13).
 None of them has a date of change; so `If-Modified-Since` and `If-Unmodified-Since` do not count.

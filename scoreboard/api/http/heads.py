@@ -1,5 +1,4 @@
-"""The head of a request, before anything else reads it: how much of it there may be, and what in it
-is answered without asking a route.
+"""Reads the head of a request before anything else does: bounds it, and notes what is wrong.
 
 aiohttp bounds each field and their number, which together is a megabyte a connection, and it
 answers some heads by itself, before any middleware and any limit: text that repeats the input, or a
@@ -31,7 +30,7 @@ HEAD_MAX_BYTES: Final = 32 * 1024
 # has so many; heads that are sent ahead have 130 lines each.
 LINES_OF_A_READ_MAX: Final = 512
 # aiohttp stops reading a body after some thousand chunks that nobody took yet, and goes on when
-# they are taken. Who sends chunks of a byte makes it go on for next to nothing.
+# they are taken. A client that sends chunks of a byte makes it go on for next to nothing.
 CRUMBS_BYTES: Final = 8 * 1024
 CRUMBS_MAX: Final = 2
 # Whole requests that wait behind the one that is being answered.
@@ -152,7 +151,7 @@ class Parser(HttpRequestParser):
             messages: _Messages
             messages, upgraded, tail = super().feed_data(data)
             if messages:
-                self._check(messages)
+                self._check_heads(messages)
             elif self._body.total_bytes == self._body_bytes:
                 if self._unfinished_bytes > HEAD_MAX_BYTES:  # guard: head-one-bound
                     raise HeadTooLarge
@@ -160,7 +159,7 @@ class Parser(HttpRequestParser):
             else:
                 self._bound_crumbs(resumed=not data)
         except HttpProcessingError as error:  # guard: not-http-request
-            return self._end(type(error).__name__)
+            return self._give_up(type(error).__name__)
         if messages:
             last, self._body = messages[-1]
             self._chunked, self._crumbs = last.chunked, 0
@@ -172,7 +171,7 @@ class Parser(HttpRequestParser):
         self._unfinished_bytes, self._last_read_bytes = 0, len(data)
         return messages, upgraded, tail
 
-    def _check(self, messages: _Messages) -> None:
+    def _check_heads(self, messages: _Messages) -> None:
         # A head may have begun in the read that brought the one before it.
         may_be_too_large = self._unfinished_bytes + self._last_read_bytes > HEAD_MAX_BYTES
         for message, _ in messages:
@@ -182,7 +181,9 @@ class Parser(HttpRequestParser):
                 raise HeadTooLarge
 
     def _bound_chunks(self, data: bytes) -> None:
-        """Before they are parsed. Lines of another body are no chunks, and cost nothing."""
+        """Refuse too many chunks before they are parsed. Lines of a body that does not come in
+        chunks cost nothing.
+        """
         may_be_many = len(data) > 2 * LINES_OF_A_READ_MAX
         if may_be_many and data.count(_LINE_END) > LINES_OF_A_READ_MAX:
             goes_on = self._chunked and not self._body.is_eof()
@@ -204,7 +205,7 @@ class Parser(HttpRequestParser):
             if self._crumbs > CRUMBS_MAX:  # guard: body-goes-crumbs
                 raise BodyInCrumbs
 
-    def _end(self, reason: str) -> tuple[_Messages, bool, bytes]:
+    def _give_up(self, reason: str) -> tuple[_Messages, bool, bytes]:
         self._ended = True  # guard: nothing-parsed-behind
         self._on_malformed(reason)
         if not self._body.is_eof():

@@ -10,9 +10,8 @@ from scoreboard.accounts.access import Identity
 from scoreboard.errors import InvalidToken, NotAuthorized
 from scoreboard.parts import PARTS
 
-# What verifying gave, so that limits and handler verify once.
+# What verifying the token gave, so that limits and handler verify it once.
 _VERIFIED: Final[web.RequestKey[Identity | NotAuthorized]] = web.RequestKey("verified")
-_SCHEME: Final = "bearer"
 
 
 def identity(request: web.Request, *, ours: bool = False) -> Identity:
@@ -55,7 +54,7 @@ def _verify(request: web.Request) -> Identity | NotAuthorized:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if not scheme:
         return NotAuthorized()
-    if scheme.lower() != _SCHEME or not token.strip():
+    if scheme.lower() != "bearer" or not token.strip():
         return InvalidToken("Write the header as: Authorization: Bearer <token>")
     try:
         return request.app[PARTS].access.verify(token.strip())

@@ -2,10 +2,10 @@
 
 `limit` counts every request before anything else is done for it: against its address, and against
 its user if it has a valid token. An address has two counts, one for those of its requests that bear
-a valid token, so that nobody without one uses up what its users have (docs/decisions/0025). What
-only the body tells is counted by the handlers that read it: registrations and log-ins against the
-address, log-ins against the name they give as well, refreshes and log-outs against their family.
-Those checks that are asked together are passed together, or use nothing up.
+a valid token, so that nobody without one uses up what its users have (docs/decisions/0025). The
+handlers count what only the body tells: registrations and log-ins against the address, log-ins
+against the name that they give as well, refreshes and log-outs against their family. Checks that
+are asked together pass together, or use nothing up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a route needs of that which stands before every handler: limits, traces, other sites' pages.
+"""What a route needs of what runs before every handler: limits, traces, other sites' pages.
 
 It is said where the route is added (`api.routes`) and nowhere else.
 """
@@ -16,16 +16,14 @@ from scoreboard.limits.checks import HashField
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one route needs. As it stands here is what most need, and what a path without a route
-    gets.
-    """
+    """What one route needs. The defaults are for most routes, and for a path without a route."""
 
-    # What its requests count against: their address and user, or only the address, and apart.
+    # What its requests count against: address and user, or the address alone in a count of its own.
     limit: Literal["clients", "operations"] = "clients"
     traced: bool = True
     # Whether pages of other sites may read the answers, if the settings name such sites.
     other_sites: bool = False
-    # What is to be read in the same call of Redis that counts the request.
+    # What to read in the same call of Redis that counts the request.
     also: HashField | None = None
 
 

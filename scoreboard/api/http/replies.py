@@ -21,7 +21,7 @@ BODY_MAX_BYTES: Final = 16 * 1024  # ten times the largest body that the schemas
 BODY_SECONDS: Final = 10.0  # 16 KiB over a line of a modem's speed take 3
 # 100 characters of `after`, percent-encoded, take 1,200.
 QUERY_MAX_CHARS: Final = 2048
-_QUERY_NOT_VALID: Final = "The query is not valid; see errors."
+QUERY_NOT_VALID: Final = "The query is not valid; see errors."
 JSON: Final = "application/json"
 _TYPE_MAX_CHARS: Final = 64
 # Some programs write it before UTF-8, where it says nothing (RFC 8259, 8.1, lets us ignore it).
@@ -51,9 +51,9 @@ async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
 
 
 def _is_json(request: web.Request) -> bool:
-    """Only what stands before the parameters counts. A charset is none of JSON's (RFC 8259, 11):
-    what is not UTF-8 is refused when it is read. (aiohttp's own `content_type` is a parser of
-    e-mail, which takes seconds for some fields and fails at others.)
+    """Only what stands before the parameters counts. JSON has no charset (RFC 8259, 11); what is
+    not UTF-8 is refused when it is read. (aiohttp's own `content_type` is a parser of e-mail, which
+    takes seconds for some fields and fails at others.)
     """
     given = request.headers.get(hdrs.CONTENT_TYPE, "")
     return given[:_TYPE_MAX_CHARS].partition(";")[0].strip().lower() == JSON  # guard: content-type
@@ -81,7 +81,7 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     Raises InvalidPayload, which names each parameter that is wrong.
     """
     if len(request.rel_url.raw_query_string) > QUERY_MAX_CHARS:
-        raise errors.InvalidPayload({"_schema": ["The query is too long."]}, _QUERY_NOT_VALID)
+        raise errors.InvalidPayload({"_schema": ["The query is too long."]}, QUERY_NOT_VALID)
     # By aiohttp, what is no UTF-8 would be U+FFFD, which an action id may hold.
     pairs = parse_qsl(
         request.rel_url.raw_query_string, keep_blank_values=True, errors="surrogateescape"
@@ -91,8 +91,8 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     # Of two, a proxy on the way and this service might each take another one.
     twice = {name: ["Give it once."] for name in known if given[name] > 1}
     if twice:  # guard: parameter-query-given
-        raise errors.InvalidPayload(twice, _QUERY_NOT_VALID)
-    return _loaded(schema, dict(pairs), _QUERY_NOT_VALID)
+        raise errors.InvalidPayload(twice, QUERY_NOT_VALID)
+    return _loaded(schema, dict(pairs), QUERY_NOT_VALID)
 
 
 def reply(

@@ -1,8 +1,8 @@
-"""Where connections come in.
+"""Accepts the connections of clients, many in one turn of the loop.
 
-uvloop takes one of those that wait in each turn of its loop. A turn is as long as the requests in
+uvloop accepts one of those that wait in each turn of its loop. A turn is as long as the requests in
 it take, so a few hundred busy connections of one client, and as many that come and say nothing,
-kept everybody else's new connection waiting for seconds. Here a turn takes many.
+kept everybody else's new connection waiting for seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = structlog.get_logger("scoreboard.http")
 
 # Each takes about 0.1 ms, so all together are a small part of a turn that is busy.
 AT_ONCE: Final = 64  # guard: turn-loop-lets
-_REST_SECONDS: Final = 0.05
+_PAUSE_SECONDS: Final = 0.05
 
 
 class Site(web.BaseSite):
@@ -47,7 +47,7 @@ class Site(web.BaseSite):
         self._server = self  # type: ignore[assignment] # of which aiohttp uses `sockets` and `close`
 
     async def stop(self) -> None:
-        """Accept the clients that wait, and none after that; aiohttp ends those that are in."""
+        """Close it, and wait for those that are on their way in; aiohttp ends those that are in."""
         await super().stop()
         if self._entering:
             await asyncio.wait(self._entering)  # guard: nobody-comes-after
@@ -63,8 +63,8 @@ class Site(web.BaseSite):
             self._loop.add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
-        """Let nobody in any more but those who wait: the kernel resets their connections with the
-        socket, unless another process has it too.
+        """Accept those who wait, and nobody after them. The kernel would reset their connections
+        with the socket, unless another process has it too.
         """
         for listening in self.sockets:
             for _ in range(BACKLOG // AT_ONCE):  # guard: stands-queue-end
@@ -82,7 +82,7 @@ class Site(web.BaseSite):
             except ConnectionAbortedError:
                 continue  # it has left again
             except OSError as error:
-                self._rest(listening, error)
+                self._pause(listening, error)
                 return False
             task = self._loop.create_task(self._let_in(connection))
             self._entering.add(task)
@@ -96,15 +96,15 @@ class Site(web.BaseSite):
         except OSError:
             connection.close()  # it has left again
 
-    def _rest(self, listening: socket.socket, error: OSError) -> None:
-        """There is no file left, nearly always, and the loop would ask again at once: wait until
-        one may be.
+    def _pause(self, listening: socket.socket, error: OSError) -> None:
+        """Accept nobody for a moment: nearly always no file is left, and the loop would ask again
+        at once.
         """
-        if self._seldom.due("resting"):
+        if self._seldom.due("paused"):
             log.warning("scoreboard.http.nobody_let_in", error=error.strerror)
         self._loop.remove_reader(listening)
-        self._loop.call_later(_REST_SECONDS, self._go_on, listening)
+        self._loop.call_later(_PAUSE_SECONDS, self._resume, listening)
 
-    def _go_on(self, listening: socket.socket) -> None:
+    def _resume(self, listening: socket.socket) -> None:
         if listening in self.sockets:
             self._loop.add_reader(listening, self._accept, listening)

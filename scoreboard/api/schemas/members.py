@@ -1,6 +1,4 @@
-"""What the members of bodies are made of: a text that is judged, a number in a query, a described
-member of an answer.
-"""
+"""What members of bodies are made of: a checked text, a number in a query, a described member."""
 
 from __future__ import annotations
 
