@@ -17,7 +17,7 @@ class ScoreboardError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
-    # Whether the connection ends with the answer: a body may follow, or what nobody can read.
+    # Whether the connection ends with the answer, because what follows may be a body, or anything.
     closes: ClassVar[bool] = False
     retry_after_seconds: ClassVar[int | None] = None
     message: str = "Something went wrong on our side. It has been logged; try again later."
@@ -51,7 +51,7 @@ class MalformedBody(ScoreboardError):
 
 
 class MalformedRequest(ScoreboardError):
-    """What the client sends is not HTTP, or reads as two things; the connection is closed."""
+    """What the client sends is not HTTP, or can be read in two ways; the connection is closed."""
 
     status = 400
     code = "malformed_request"

@@ -17,7 +17,6 @@ from marshmallow import Schema
 
 from scoreboard import __version__, errors
 from scoreboard.api.docs.descriptions import Answer, Operation, example_of, operation_of
-from scoreboard.api.docs.headers import HEADERS, HEADERS_OF_ALL, PARAMETERS
 from scoreboard.api.http.refusals import headers_of, refusal
 from scoreboard.api.http.replies import JSON
 from scoreboard.api.schemas.errors import ErrorSchema
@@ -58,6 +57,44 @@ are given once.
 | code | status | message |
 |---|---|---|
 """
+
+
+def _header(description: str, example: str | int) -> dict[str, Any]:
+    json_type = "integer" if isinstance(example, int) else "string"
+    return {"description": description, "schema": {"type": json_type}, "example": example}
+
+
+_HEADERS: Final = {
+    "X-Request-ID": _header("The request's id in our log; yours, if you sent one.", "8f14e45f"),
+    "RateLimit-Limit": _header("Requests per period, of the tightest limit that holds.", 600),
+    "RateLimit-Remaining": _header("How many of them may follow at once.", 599),
+    "RateLimit-Reset": _header("Seconds until all of them may.", 1),
+    "RateLimit-Policy": _header("The limit and its period in seconds.", "600;w=60"),
+    "Retry-After": _header("Seconds after which to try again.", 1),
+    "WWW-Authenticate": _header("How to authenticate.", 'Bearer realm="scoreboard"'),
+    "Accept": _header("What a body may be.", "application/json"),
+    "Accept-Encoding": _header("How a body may be packed.", "gzip, deflate"),
+    "ETag": _header("The board's version.", '"42"'),
+    "Cache-Control": _header("Who may keep the answer, and how long.", "no-store"),
+}
+# Of all answers that are for one client alone.
+_HEADERS_OF_ALL: Final = (
+    "X-Request-ID",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "RateLimit-Policy",
+)
+# Without examples, which Swagger UI would send: a 304, or everybody in one trace.
+_PARAMETERS: Final = {
+    name: {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+    for name, description in {
+        "If-None-Match": 'The ETag of the board that you have, as `"42"`.',
+        "traceparent": (
+            "The trace to carry on (W3C Trace Context); it goes with the event to every instance."
+        ),
+    }.items()
+}
 
 
 def build(app: web.Application) -> dict[str, Any]:
@@ -116,8 +153,8 @@ def _without_paths(tags: Collection[str]) -> APISpec:
         tags=[{"name": name, "description": _TAGS[name]} for name in _TAGS if name in tags],
         components={
             "securitySchemes": {"bearerAuth": _SECURITY_SCHEME},
-            "headers": HEADERS,
-            "parameters": PARAMETERS,
+            "headers": _HEADERS,
+            "parameters": _PARAMETERS,
         },
     )
     spec.components.schema("Error", schema=ErrorSchema())
@@ -164,7 +201,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
 def _answer(answer: Answer) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": answer.explain(),
-        "headers": _named(*(() if answer.shared else HEADERS_OF_ALL), *answer.headers),
+        "headers": _named(*(() if answer.shared else _HEADERS_OF_ALL), *answer.headers),
     }
     if answer.schema is not None:
         response["content"] = _json(answer.schema)
@@ -192,7 +229,7 @@ def _refusal(together: Collection[ScoreboardError]) -> dict[str, Any]:
     return {
         "description": "\n".join(f"- `{error.code}`: {_text(error.message)}" for error in together),
         "headers": _named(
-            *HEADERS_OF_ALL, *(name for error in together for name in headers_of(error))
+            *_HEADERS_OF_ALL, *(name for error in together for name in headers_of(error))
         ),
         "content": {
             JSON: {
