@@ -23,7 +23,7 @@ from scoreboard.app import create_app
 from scoreboard.cli import declared
 from scoreboard.configuration.settings import DECLARED
 from scoreboard.configuration.sources import PREFIX, load
-from scoreboard.fitness import statements as fitness
+from scoreboard.fitness import fitness
 from scoreboard.operations.metrics import Metrics
 
 DOCS: Final = Path(__file__).resolve().parent

@@ -30,7 +30,7 @@ from scoreboard.api.routes import add_routes
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.cancellation import unless_set
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.fitness import statements as fitness
+from scoreboard.fitness import fitness
 from scoreboard.operations.endings import ending_signals
 from scoreboard.parts import PARTS, Parts
 from scoreboard.processes.lifeline import Lifeline

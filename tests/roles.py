@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
-from scoreboard.fitness.statements import RIGHTS
+from scoreboard.fitness.fitness import RIGHTS
 from tests.world import sql
 
 

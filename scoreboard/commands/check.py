@@ -23,7 +23,7 @@ from scoreboard.console.reports import Report, report
 from scoreboard.console.screen import columns_of
 from scoreboard.console.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.copies.copy import KEY
-from scoreboard.fitness import statements as fitness
+from scoreboard.fitness import fitness
 
 _REPORT: Final = Report(("ok", "role", "checks"))
 _SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own

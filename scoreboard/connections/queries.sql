@@ -7,13 +7,16 @@ SELECT lower(name), setting, coalesce(source, '')
 FROM pg_catalog.pg_settings
 WHERE lower(name) = ANY (%(names)s)
 
--- read_server: reads whether this server, its schema and this role are what an instance needs
+-- read_server: reads whether this server, a schema in it and this role are what an instance and `migrate` need; the
+-- names of role, schema and database as SQL writes them
 SELECT
     current_setting('server_version'),
     quote_ident(current_user),
     quote_ident(%(schema)s),
-    (SELECT count(*) = 1 FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
+    quote_ident(current_database()),
+    EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
     (SELECT bool_or(has_schema_privilege(oid, 'USAGE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
+    (SELECT bool_or(has_schema_privilege(oid, 'CREATE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
     pg_is_in_recovery(),
     (SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on'),
     current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
@@ -62,18 +65,6 @@ SELECT
     pg_class.oid IS NOT NULL AND relkind NOT IN ('r', 'p', 'S')
 FROM unnest(%(relations)s::text[], %(privileges)s::text[]) AS needed (relation, privilege)
 LEFT JOIN pg_catalog.pg_class ON pg_class.oid = to_regclass(needed.relation)
-
--- read_schema: reads whether this role may make tables in a schema that `migrate` has to fill; its name, the
--- schema's and the database's as SQL writes them
-SELECT
-    quote_ident(current_user),
-    quote_ident(%(schema)s),
-    quote_ident(current_database()),
-    EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
-    (SELECT bool_or(has_schema_privilege(oid, 'USAGE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
-    (SELECT bool_or(has_schema_privilege(oid, 'CREATE')) FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s),
-    pg_is_in_recovery(),
-    (SELECT source FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on')
 
 -- read_objects: reads what bears one of these names in a schema: its kind, its owner's name as SQL writes it, and
 -- whether this role may change it

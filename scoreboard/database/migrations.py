@@ -2,7 +2,7 @@
 plain SQL, and Python where SQL cannot compute what is written.
 
 Any number of processes may call `migrate` at once: a PostgreSQL advisory lock lets one work while
-the others wait. The server never migrates by itself, and refuses an older schema.
+the others wait.
 """
 
 from __future__ import annotations
@@ -35,14 +35,8 @@ from scoreboard.connections.hints import POSTGRES
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.server import NotConnected, UnfitServer
-from scoreboard.connections.session_settings import (
-    PUBLIC,
-    SQL,
-    query_naming,
-    schema_named,
-)
+from scoreboard.connections.session_settings import PUBLIC, SQL, query_naming, schema_named
 from scoreboard.database import schema
-from scoreboard.database.schema import Makes
 from scoreboard.errors import LedgerUnavailable
 
 # Any number will do, as long as nothing else in the database takes the same one.
@@ -73,34 +67,33 @@ def migrate(database_url: str) -> list[str]:
     with _locked(database_url) as cursor:
         if not _to_apply(cursor, database_url):
             return []
-        return _apply(database_url)
-
-
-def _apply(database_url: str) -> list[str]:
-    with _backend(database_url) as backend:
-        missing = backend.to_apply(_shipped_migrations())
-        # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
-        backend.break_lock()
-        with backend.lock():
-            for migration in missing:
-                # Not yoyo's own `apply_one`: it writes the row in a transaction after this one.
-                with _transaction(backend, migration):  # guard: migration-row-one
-                    migration.process_steps(backend, "apply")
-                    backend.mark_one(migration)
-        return [migration.id for migration in missing]
+        with _backend(database_url) as backend:
+            return _run(backend, backend.to_apply(_shipped_migrations()), "apply")
 
 
 def roll_back(database_url: str, count: int = 1) -> list[str]:
-    """Undo the newest `count` migrations and return their identifiers."""
+    """Undo the newest `count` migrations and return their identifiers. Raises MigrationError."""
     with _locked(database_url), _backend(database_url) as backend:
-        newest = backend.to_rollback(_shipped_migrations())[:count]
-        backend.break_lock()
-        with backend.lock():
-            for migration in newest:
-                with _transaction(backend, migration):
-                    migration.process_steps(backend, "rollback")
-                    backend.unmark_one(migration)
-        return [migration.id for migration in newest]
+        return _run(backend, backend.to_rollback(_shipped_migrations())[:count], "rollback")
+
+
+def _run(backend: Any, chosen: Sequence[Any], direction: str) -> list[str]:
+    """Run each migration in one transaction with the row that says it is applied, unless it says
+    that it needs none (`CREATE INDEX CONCURRENTLY`).
+    """
+    write_down = backend.mark_one if direction == "apply" else backend.unmark_one
+    # Whoever holds the advisory lock is alone, so a lock row is a crashed runner's.
+    backend.break_lock()
+    with backend.lock():
+        for migration in chosen:
+            migration.load()
+            in_one = migration.use_transactions
+            # Not yoyo's own `apply_one`: it writes the row in a transaction after this one.
+            # guard: migration-row-one
+            with backend.transaction() if in_one else contextlib.nullcontext():
+                migration.process_steps(backend, direction)
+                write_down(migration)
+    return [migration.id for migration in chosen]
 
 
 async def pending(database_url: str) -> list[str]:
@@ -109,19 +102,14 @@ async def pending(database_url: str) -> list[str]:
     There is a deadline, and whoever is told to end may cancel it. Raises MigrationError.
     """
     async with asked(database_url) as postgres:
-        return await missing(postgres, database_url)
+        done = await applied(postgres, database_url)
+    return [name for name in names() if name not in done]
 
 
 async def newer(database_url: str) -> list[str]:
     """Name the applied migrations that this version does not know, on the same terms."""
     async with asked(database_url) as postgres:
         return unknown(await applied(postgres, database_url))
-
-
-async def missing(postgres: Postgres, database_url: str) -> list[str]:
-    """The same by a session that there is. Raises LedgerUnavailable, UnfitDatabase."""
-    done = await applied(postgres, database_url)
-    return [migration.id for migration in _shipped_migrations() if migration.id not in done]
 
 
 async def require_answer(database_url: str) -> None:
@@ -186,17 +174,15 @@ def _to_apply(cursor: Any, database_url: str) -> list[str]:
     """Name what the database lacks, once it is sure that all of it can be applied, to what is ours.
     Raises UnfitDatabase.
     """
-    rows = _read(cursor, "SELECT migration_id FROM _yoyo_migration") if _is_begun(cursor) else []
+    begun = _holds(cursor, _IS_OURS)
+    rows = _read(cursor, "SELECT migration_id FROM _yoyo_migration") if begun else []
     done = {name for (name,) in rows}
     makes = shipped_makes()
-    parameters = {"schema": schema_named(database_url) or PUBLIC}
-    [row] = _read(cursor, SQL["read_schema"], parameters)
+    [row] = _read(cursor, SQL["read_server"], schema.asked_of(database_url))
     place = schema.Place(*row)
+    rows = _read(cursor, SQL["read_objects"], schema.asked_of(database_url, makes))
     left = [name for name in makes if name not in done]
-    names = [name for made in makes.values() for name in made.names]
-    rows = _read(cursor, SQL["read_objects"], parameters | {"names": names})
-    found = [schema.Object(*row) for row in rows]
-    problem = schema.objects_problem(place, makes, done, found)
+    problem = schema.objects_problem(place, makes, done, [schema.Object(*row) for row in rows])
     if not problem and left:
         problem = schema.place_problem(place)
     if problem:  # guard: migrate-looks-whose
@@ -207,20 +193,20 @@ def _to_apply(cursor: Any, database_url: str) -> list[str]:
     return left
 
 
-def _is_begun(cursor: Any) -> bool:
-    [(exists,)] = _read(cursor, _IS_OURS)
-    return bool(exists)
-
-
 def _read(cursor: Any, statement: str, parameters: Any = None) -> Any:
     cursor.execute(statement, parameters)
     return cursor.fetchall()
 
 
-def shipped_makes() -> dict[str, Makes]:
+def _holds(cursor: Any, question: str, parameters: Any = None) -> bool:
+    [(answer,)] = _read(cursor, question, parameters)
+    return bool(answer)
+
+
+def shipped_makes() -> dict[str, schema.Makes]:
     """What every migration of this version makes, oldest first."""
     return {
-        migration.id: Makes.of(Path(migration.path).read_text(encoding="utf-8"))
+        migration.id: schema.Makes.of(Path(migration.path).read_text(encoding="utf-8"))
         for migration in _shipped_migrations()
     }
 
@@ -239,14 +225,6 @@ def _shipped_migrations() -> Any:
     return yoyo.read_migrations(str(shipped("migrations")))
 
 
-def _transaction(backend: Any, migration: Any) -> Any:
-    """One for the migration and the row that says it is applied, unless it says that it needs none
-    (`CREATE INDEX CONCURRENTLY`).
-    """
-    migration.load()
-    return backend.transaction() if migration.use_transactions else contextlib.nullcontext()
-
-
 @contextlib.contextmanager
 def _locked(database_url: str) -> Iterator[Any]:
     """Wait until nobody else migrates, and lend a cursor.
@@ -255,17 +233,11 @@ def _locked(database_url: str) -> Iterator[Any]:
     write, and that waits for every older statement: also for one that waits for the lock.
     """
     with connected(database_url) as connection, connection.cursor() as cursor:
-        while not _takes_lock(cursor):
+        while not _holds(cursor, "SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,)):
             time.sleep(_TURN_SECONDS)
-        if not _is_begun(cursor):
+        if not _holds(cursor, _IS_OURS):
             _require_our_schema(database_url, _read(cursor, _SCHEMAS_OF_OURS))
         yield cursor  # the lock ends with the connection
-
-
-def _takes_lock(cursor: Any) -> bool:
-    cursor.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,))
-    [(taken,)] = cursor.fetchall()
-    return bool(taken)
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from scoreboard.connections.session_settings import origin, query_naming
+from scoreboard.connections.session_settings import PUBLIC, origin, query_naming, schema_named
 
 APPLIED: Final = "_yoyo_migration"  # the table in which yoyo writes down what is applied
 _FIRST: Final = 5
@@ -24,38 +24,33 @@ _MADE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Makes:
-    """What a migration makes, by name: `others` are functions and sequences. Of one in Python
-    nothing is known: it goes over what an earlier run of it left behind.
+    """The names of what a migration makes: all of them, functions and sequences too, and those of
+    tables and of indexes. Of a migration in Python nothing is known: it goes over what an earlier
+    run of it left behind.
     """
 
+    names: frozenset[str]
     tables: frozenset[str]
-    others: frozenset[str]
     indexes: frozenset[str]
 
     @classmethod
     def of(cls, statements: str) -> Makes:
         """Read a migration's text."""
-        found: dict[str, set[str]] = {"TABLE": set(), "FUNCTION": set(), "INDEX": set()}
-        for made in _MADE.finditer(statements):
-            found[made["kind"]].add(made["name"])
+        made = [(each["kind"], each["name"]) for each in _MADE.finditer(statements)]
         sequences = {f"{table}_{column}_seq" for table, column in _NUMBERED.findall(statements)}
         return cls(
-            frozenset(found["TABLE"]),
-            frozenset(found["FUNCTION"] | sequences),
-            frozenset(found["INDEX"]),
+            names=frozenset(sequences.union(name for _, name in made)),
+            tables=frozenset(name for kind, name in made if kind == "TABLE"),
+            indexes=frozenset(name for kind, name in made if kind == "INDEX"),
         )
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All of them."""
-        return self.tables | self.others | self.indexes
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A row of `read_schema`."""
+    """A row of `read_server`: a server, and a schema in it, as they are for a role."""
 
-    role: str
+    version: str
+    role: str  # as SQL writes it, and so are the schema and the database
     schema: str
     database: str
     has_schema: bool
@@ -63,6 +58,9 @@ class Place:
     may_create: bool | None
     is_standby: bool
     read_only_source: str | None
+    is_durable: bool
+    connections_max: int
+    connections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +73,20 @@ class Object:
     is_ours_to_change: bool
 
 
-def writes_problem(*, is_standby: bool, read_only_source: str | None) -> tuple[str, str] | None:
+def asked_of(database_url: str, makes: Mapping[str, Makes] | None = None) -> dict[str, Any]:
+    """The parameters of `read_server`, or of `read_objects` for what these migrations make."""
+    names = [name for made in (makes or {}).values() for name in made.names]
+    return {"schema": schema_named(database_url) or PUBLIC, "names": names}
+
+
+def writes_problem(place: Place) -> tuple[str, str] | None:
     """Why a server takes no writes, and what to do; None if it does. What says so is not overruled:
     it may be a primary that was, or that moves, or whose disk is full.
     """
-    if is_standby:
+    if place.is_standby:
         return "It is a standby, which takes no writes.", "Name the primary."
-    if read_only_source:
-        where = origin(read_only_source)
+    if place.read_only_source:
+        where = origin(place.read_only_source)
         return (
             f"It takes no writes, because default_transaction_read_only is on ({where}).",
             "If that is over, RESET it there; else name another server.",
@@ -92,8 +96,7 @@ def writes_problem(*, is_standby: bool, read_only_source: str | None) -> tuple[s
 
 def place_problem(place: Place) -> str:
     """Why nothing can be made there, and what to do; "" if it can."""
-    problem = writes_problem(is_standby=place.is_standby, read_only_source=place.read_only_source)
-    if problem is not None:
+    if problem := writes_problem(place):
         return " ".join(problem)
     if not place.has_schema:
         return (
@@ -120,7 +123,7 @@ def objects_problem(
     """
     done = set(applied) & makes.keys()
     left = [made for name, made in makes.items() if name not in done]
-    ours = _tables(made for name, made in makes.items() if name in done)
+    ours = {table for name in done for table in makes[name].tables}
     by_name = {each.name: each for each in found if each.kind != "index"}
     if gone := sorted(name for name in ours if name not in by_name):
         return (
@@ -133,7 +136,13 @@ def objects_problem(
             "from a backup."
         )
     if foreign := _foreign(left, bool(done), found):
-        return foreign_problem(place, foreign)
+        return (
+            f"The schema {place.schema} of {place.database} has {_listed(foreign)} already, which "
+            "no migration of ours made: another application's, or ours without the table "
+            f"{APPLIED}. Give Scoreboard a database or a schema of its own (CREATE SCHEMA "
+            f"scoreboard AUTHORIZATION {place.role}; and at the end of the address "
+            f"{query_naming('scoreboard')}), or restore what is missing."
+        )
     others = [by_name[name] for name in sorted(ours) if not by_name[name].is_ours_to_change]
     if left and others:
         return (
@@ -141,21 +150,6 @@ def objects_problem(
             f"{others[0].owner}, or GRANT {others[0].owner} TO {place.role};"
         )
     return ""
-
-
-def foreign_problem(place: Place, foreign: Sequence[Object]) -> str:
-    """Say that a schema has what is not ours, and what to do."""
-    return (
-        f"The schema {place.schema} of {place.database} has {_listed(foreign)} already, which no "
-        "migration of ours made: another application's, or ours without the table "
-        f"{APPLIED}. Give Scoreboard a database or a schema of its own (CREATE SCHEMA scoreboard "
-        f"AUTHORIZATION {place.role}; and at the end of the address "
-        f"{query_naming('scoreboard')}), or restore what is missing."
-    )
-
-
-def _tables(makes: Iterable[Makes]) -> set[str]:
-    return {table for made in makes for table in made.tables}
 
 
 def _foreign(left: Sequence[Makes], has_begun: bool, found: Sequence[Object]) -> list[Object]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from scoreboard.connections.findings import Finding
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.refusals import CONSTRAINTS, PostgresRefused
+from scoreboard.connections.refusals import CONSTRAINTS
 from scoreboard.connections.session import TransactionAborted
 from scoreboard.connections.session_settings import SQL
 from scoreboard.fitness import trials
@@ -99,23 +99,15 @@ async def _triggers(postgres: Postgres, relations: Collection[str]) -> list[Find
 
 async def _statements(postgres: Postgres, role: str, user: str) -> list[Finding]:
     """A finding for each thing that is refused, with the statements that it concerns."""
-    names: dict[str, list[str]] = {}
     refusals = await trials.refused(postgres, role)
+    names: dict[str, list[str]] = {}
     for name, refusal in refusals.items():
         names.setdefault(str(refusal), []).append(name)
-    return [
-        Finding(
-            PART,
-            "statements",
-            "wrong",
-            f"PostgreSQL refuses {', '.join(concerned)}: {said}.",
-            _mend(refusals[concerned[0]], user),
-        )
-        for said, concerned in names.items()
-    ]
-
-
-def _mend(refusal: PostgresRefused, user: str) -> str:
-    if refusal.sqlstate == "42501":
-        return f"GRANT it TO {user}, of a table for all columns."
-    return refusal.to_do
+    found = []
+    for said, concerned in names.items():
+        refusal = refusals[concerned[0]]
+        what = f"PostgreSQL refuses {', '.join(concerned)}: {said}."
+        is_right = refusal.sqlstate == "42501"
+        to_do = f"GRANT it TO {user}, of a table for all columns." if is_right else refusal.to_do
+        found.append(Finding(PART, "statements", "wrong", what, to_do))
+    return found

@@ -17,8 +17,7 @@ from scoreboard.accounts import queries
 from scoreboard.connections.blocking import DatabaseRefuses, UnfitDatabase
 from scoreboard.connections.postgres import Postgres
 from scoreboard.database import migrations
-from scoreboard.fitness import statements as fitness
-from scoreboard.fitness import trials
+from scoreboard.fitness import fitness, trials
 from scoreboard.ledger import queries as ledger
 from scoreboard.scoring import catalogue, standing
 from tests.roles import Role, a_role

@@ -20,7 +20,7 @@ from scoreboard.bus import rabbit_check
 from scoreboard.connections import hints, redis_check
 from scoreboard.connections.blocking import MigrationError
 from scoreboard.database.migrations import migrate
-from scoreboard.fitness import statements as fitness
+from scoreboard.fitness import fitness
 from tests.eventually import eventually
 from tests.servers import PostgresServer, RabbitServer, RedisServer
 

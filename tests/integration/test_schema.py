@@ -16,7 +16,7 @@ from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.connections.refusals import CONSTRAINTS
 from scoreboard.database import migrations
 from scoreboard.database.migrations import migrate
-from scoreboard.fitness import statements as fitness
+from scoreboard.fitness import fitness
 from tests.world import sql
 
 # Everything that there is, and every row of yoyo's.

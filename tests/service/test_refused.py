@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scoreboard.connections.blocking import DatabaseRefuses, UnfitDatabase
-from scoreboard.fitness import statements as fitness
+from scoreboard.fitness import fitness
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start

@@ -5,16 +5,16 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from scoreboard.connections import hosts
 from scoreboard.connections.blocking import DatabaseRefuses, MigrationError, UnfitDatabase
 from scoreboard.connections.findings import Finding
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session_settings import PUBLIC, SQL, schema_named
+from scoreboard.connections.session_settings import SQL
 from scoreboard.database import migrations, schema
+from scoreboard.database.schema import Place
 from scoreboard.fitness import contents
 from scoreboard.fitness.contents import PART, SEQUENCE
 
@@ -53,7 +53,7 @@ async def require(database_url: str, role: str) -> None:
     away or refuses.
     """
     async with migrations.asked(database_url) as postgres:
-        found = await _look(postgres, database_url, role, await _server(postgres, database_url))
+        found = await _look(postgres, database_url, role, await _place(postgres, database_url))
     wrong = [finding.sentence for finding in found if finding.state == "wrong"]
     if wrong:
         raise UnfitDatabase(
@@ -65,57 +65,39 @@ async def findings(database_url: str, role: str, sessions: int) -> list[Finding]
     """The same for people, with what is well, and whether there is room for so many sessions."""
     try:
         async with migrations.asked(database_url) as postgres:
-            server = await _server(postgres, database_url)
-            found = await _look(postgres, database_url, role, server)
+            place = await _place(postgres, database_url)
+            found = await _look(postgres, database_url, role, place)
     except (DatabaseRefuses, UnfitDatabase) as error:
         return [Finding(PART, "connection", "wrong", " ".join(str(error).split()))]
     except MigrationError as error:
         what = next(iter(str(error).splitlines()), "").rstrip(".")
         return [Finding(PART, "connection", "wrong", f"{what}.", error.to_do)]
-    return [*found, *_room(server, sessions)]
+    return [*found, *_room(place, sessions)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """A row of `read_server`."""
-
-    version: str
-    user: str  # as SQL writes it, and so is the schema
-    schema: str
-    has_schema: bool
-    may_use_schema: bool | None
-    is_standby: bool
-    read_only_source: str | None
-    is_durable: bool
-    connections_max: int
-    connections: int
+async def _place(postgres: Postgres, database_url: str) -> Place:
+    [row] = await postgres.read(SQL["read_server"], schema.asked_of(database_url))
+    return Place(*row)
 
 
-async def _server(postgres: Postgres, database_url: str) -> _Server:
-    schema = schema_named(database_url) or PUBLIC
-    [row] = await postgres.read(SQL["read_server"], {"schema": schema})
-    return _Server(*row)
-
-
-async def _look(postgres: Postgres, database_url: str, role: str, server: _Server) -> list[Finding]:
+async def _look(postgres: Postgres, database_url: str, role: str, place: Place) -> list[Finding]:
     """Look at one thing after the other. Raises LedgerUnavailable."""
-    place = hosts.place(database_url)
-    what = f"PostgreSQL {server.version} at {place}, as {server.user}."
+    what = f"PostgreSQL {place.version} at {hosts.place(database_url)}, as {place.role}."
     found = [
         Finding(PART, "connection", "ok", what),
         Finding(PART, "settings", "ok", "Every setting of sessions is as it has to be."),
-        _writes(role, server),
+        _writes(role, place),
     ]
-    if not server.may_use_schema:
-        return [*found, _no_schema(server)]
-    rights = await _rights(postgres, role, server.user)
+    if not place.may_use:
+        return [*found, _no_schema(place)]
+    rights = await _rights(postgres, role, place.role)
     if any(schema.APPLIED in finding.what for finding in rights if finding.name == "rights"):
         return [*found, *rights]  # which migrations are applied cannot be read
     applied = await migrations.applied(postgres, database_url)
     missing = [name for name in migrations.names() if name not in applied]
     if missing:  # and with them the tables that they make
-        return [*found, await _outdated(postgres, database_url, applied, missing)]
-    found = [*found, _applied(server, applied), *rights]
+        return [*found, await _outdated(postgres, database_url, place, applied, missing)]
+    found = [*found, _applied(place, applied), *rights]
     if any(finding.state == "wrong" for finding in rights):
         return found  # which says more than what follows from it
     return [
@@ -124,48 +106,40 @@ async def _look(postgres: Postgres, database_url: str, role: str, server: _Serve
             postgres,
             role,
             set(RIGHTS[role]) - {schema.APPLIED},
-            user=server.user,
-            explains=not server.is_standby,  # which does not even explain what writes
+            user=place.role,
+            explains=not place.is_standby,  # which does not even explain what writes
         ),
     ]
 
 
-def _writes(role: str, server: _Server) -> Finding:
+def _writes(role: str, place: Place) -> Finding:
     """Whether it takes writes, for a role that makes grants: one for streams only lifts a version
     that went back, and does without.
     """
-    problem = schema.writes_problem(
-        is_standby=server.is_standby, read_only_source=server.read_only_source
-    )
+    problem = schema.writes_problem(place)
     if role == "stream" or problem is None:
         return Finding(PART, "writes", "ok", "It takes what this role writes.")
     return Finding(PART, "writes", "wrong", *problem)
 
 
-def _no_schema(server: _Server) -> Finding:
-    if server.has_schema:
-        what = f"The role {server.user} may not use the schema {server.schema}."
-        to_do = f"GRANT USAGE ON SCHEMA {server.schema} TO {server.user};"
+def _no_schema(place: Place) -> Finding:
+    if place.has_schema:
+        what = f"The role {place.role} may not use the schema {place.schema}."
+        to_do = f"GRANT USAGE ON SCHEMA {place.schema} TO {place.role};"
     else:
-        what = f"There is no schema {server.schema}."
+        what = f"There is no schema {place.schema}."
         to_do = "Create it, or name another one in the address: ?options=-csearch_path%3D…"
     return Finding(PART, "schema", "wrong", what, to_do)
 
 
 async def _outdated(
-    postgres: Postgres, database_url: str, applied: set[str], missing: list[str]
+    postgres: Postgres, database_url: str, place: Place, applied: set[str], missing: list[str]
 ) -> Finding:
     """That migrations are missing, and what keeps this role from applying them, if something does:
     a schema that another application uses above all.
     """
     makes = migrations.shipped_makes()
-    parameters = {
-        "schema": schema_named(database_url) or PUBLIC,
-        "names": [name for made in makes.values() for name in made.names],
-    }
-    [row] = await postgres.read(SQL["read_schema"], parameters)
-    place = schema.Place(*row)
-    rows = await postgres.read(SQL["read_objects"], parameters)
+    rows = await postgres.read(SQL["read_objects"], schema.asked_of(database_url, makes))
     foreign = schema.objects_problem(place, makes, applied, [schema.Object(*row) for row in rows])
     what = f"The database lacks {', '.join(missing)}."
     if foreign:
@@ -176,7 +150,7 @@ async def _outdated(
     return Finding(PART, "schema", "wrong", what, to_do)
 
 
-def _applied(server: _Server, applied: set[str]) -> Finding:
+def _applied(place: Place, applied: set[str]) -> Finding:
     """That all is applied, and what a newer release has applied besides."""
     if newer := migrations.unknown(applied):
         what = f"It has migrations that this version does not know: {', '.join(newer)}."
@@ -184,66 +158,55 @@ def _applied(server: _Server, applied: set[str]) -> Finding:
             f"A newer release was here: run that one. (Or another program uses {schema.APPLIED}.)"
         )
         return Finding(PART, "schema", "warning", what, to_do)
-    what = f"Every migration is applied, in {server.schema}."
-    return Finding(PART, "schema", "ok", what)
+    return Finding(PART, "schema", "ok", f"Every migration is applied, in {place.schema}.")
 
 
 async def _rights(postgres: Postgres, role: str, user: str) -> list[Finding]:
+    """A finding for each way in which tables, sequences and rights are not as they have to be."""
     needed = [(name, right) for name, rights in RIGHTS[role].items() for right in rights]
     names, rights = zip(*needed, strict=True)
     rows = await postgres.read(
         SQL["read_rights"], {"relations": list(names), "privileges": list(rights)}
     )
-    known = {(name, right): row for name, right, *row in rows}
-    gone = list(dict.fromkeys(name for name, right in needed if not known[name, right][0]))
-    hidden = list(dict.fromkeys(name for name, right in needed if known[name, right][2]))
-    others = list(dict.fromkeys(name for name, right in needed if known[name, right][3]))
+    seen = sorted(rows, key=lambda row: needed.index((row[0], row[1])))
+    found = []
+    if gone := _listed(name for name, _, is_there, *_ in seen if not is_there):
+        what, to_do = f"The schema lacks {gone}.", "Restore it from a backup."
+        found.append(Finding(PART, "tables", "wrong", what, to_do))
     lacking: dict[str, list[str]] = {}
-    for name, right in needed:
-        exists, has_right, *_ = known[name, right]
-        if exists and not has_right:
+    for name, right, is_there, has_right, *_ in seen:
+        if is_there and not has_right:
             lacking.setdefault(name, []).append(right)
-    found = [_gone(gone)] if gone else []
-    found += [_lacking(user, name, rights) for name, rights in lacking.items()]
-    found += [_hidden(hidden, user)] if hidden else []
-    found += [_no_table(others)] if others else []
+    for name, lacks in lacking.items():
+        kind, listed = "SEQUENCE " if name.endswith("_seq") else "", ", ".join(lacks)
+        what = f"The role {user} lacks {listed} on {name}."
+        to_do = f"GRANT {listed} ON {kind}{name} TO {user};"
+        found.append(Finding(PART, "rights", "wrong", what, to_do))
+    if hidden := _listed(name for name, _, _, _, hides, _ in seen if hides):
+        what = f"Row-level security would hide rows of {hidden} from the role {user}."
+        to_do = "ALTER TABLE … DISABLE ROW LEVEL SECURITY, or give the role BYPASSRLS."
+        found.append(Finding(PART, "rights", "wrong", what, to_do))
+    if others := _listed(name for name, *_, is_no_table in seen if is_no_table):
+        what = f"{others} is no table of ours: a view perhaps, or another's."
+        to_do = "Restore it from a backup, or name another schema or database in the address."
+        found.append(Finding(PART, "tables", "wrong", what, to_do))
     what = f"The role {user} has every table and right that an instance of role {role} needs."
     return found or [Finding(PART, "rights", "ok", what)]
 
 
-def _gone(names: list[str]) -> Finding:
-    what = f"The schema lacks {' and '.join(names)}."
-    return Finding(PART, "tables", "wrong", what, "Restore it from a backup.")
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(names))
 
 
-def _no_table(names: list[str]) -> Finding:
-    what = f"{' and '.join(names)} is no table of ours: a view perhaps, or another's."
-    to_do = "Restore it from a backup, or name another schema or database in the address."
-    return Finding(PART, "tables", "wrong", what, to_do)
-
-
-def _lacking(user: str, name: str, rights: list[str]) -> Finding:
-    kind = "SEQUENCE " if name.endswith("_seq") else ""
-    listed = ", ".join(rights)
-    what = f"The role {user} lacks {listed} on {name}."
-    return Finding(PART, "rights", "wrong", what, f"GRANT {listed} ON {kind}{name} TO {user};")
-
-
-def _hidden(names: list[str], user: str) -> Finding:
-    what = f"Row-level security would hide rows of {' and '.join(names)} from the role {user}."
-    to_do = "ALTER TABLE … DISABLE ROW LEVEL SECURITY, or give the role BYPASSRLS."
-    return Finding(PART, "rights", "wrong", what, to_do)
-
-
-def _room(server: _Server, sessions: int) -> list[Finding]:
-    free = server.connections_max - server.connections
-    what = f"{free} of {server.connections_max} connections are free; an instance holds {sessions}."
-    to_do = "Raise max_connections, or run fewer instances."
-    is_enough = free >= sessions
-    found = [
-        Finding(PART, "room", "ok" if is_enough else "warning", what, "" if is_enough else to_do)
-    ]
-    if not server.is_durable:
+def _room(place: Place, sessions: int) -> list[Finding]:
+    free = place.connections_max - place.connections
+    what = f"{free} of {place.connections_max} connections are free; an instance holds {sessions}."
+    if free >= sessions:
+        found = [Finding(PART, "room", "ok", what)]
+    else:
+        to_do = "Raise max_connections, or run fewer instances."
+        found = [Finding(PART, "room", "warning", what, to_do)]
+    if not place.is_durable:
         what = "fsync or full_page_writes is off: a power cut loses grants that were answered."
         found.append(Finding(PART, "durability", "warning", what, "Switch both on."))
     return found
