@@ -93,7 +93,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _answer_lost(lost: streams.OutputLost) -> int:
     """Say that the answer is not, or not all, where it should be."""
-    streams.give_up_output()
+    streams.give_up(sys.stdout)
     if not lost.is_nobody_reading:
         note(f"scoreboard: The answer cannot be written to standard output: {lost.strerror}.")
     return 1

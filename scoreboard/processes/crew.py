@@ -24,12 +24,10 @@ def bound_seats(host: str, port: int, number: int) -> Iterator[list[Seat]]:
         for one in bound_sockets(host, port):
             port = one.getsockname()[1]
             one.close()
-        seats = []
-        for _ in range(number):
-            seats.append(bound_sockets(host, port, shares_port=True))
-            for one in seats[-1]:
-                stack.enter_context(one)
-        yield seats
+        yield [
+            [stack.enter_context(one) for one in bound_sockets(host, port, shares_port=True)]
+            for _ in range(number)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +41,6 @@ class Crew:
     def staying(self) -> list[Worker]:
         """The workers that do not leave."""
         return [each for each in self.workers if not each.retiring and each.state != "leaving"]
-
-    @property
-    def is_up(self) -> bool:
-        """Whether every worker can let clients in."""
-        return all(each.state != "starting" for each in self.workers)
 
     def holders(self, seat: int) -> list[Worker]:
         """The staying workers of a seat: one, or while it is renewed one and its successor."""

@@ -1,9 +1,9 @@
 """What joins a worker to its supervisor: a socket, over which each says a few things.
 
-A worker says that it is UP (it can let clients in), then READY (it has a board to show as well),
-and at the end LEAVING (it lets nobody in any more). The supervisor says ATTEND, with listening
-sockets: let in who comes by these, and by no others. When the socket ends the supervisor is gone,
-and the worker ends too, so that none outlives it.
+A worker says that it is up (it can let clients in), then ready (it has a board to show as well),
+and at the end leaving (it lets nobody in any more). The supervisor sends listening sockets: the
+worker lets in the clients that come there, and no others. When the socket ends the supervisor is
+gone, and the worker ends too, so that none outlives it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Final, Literal
 
-UP: Final = b"u"
-READY: Final = b"r"
-LEAVING: Final = b"l"
+State = Literal["starting", "up", "ready", "leaving"]  # of a worker, in this order
+STATES: Final[Mapping[bytes, State]] = {b"u": "up", b"r": "ready", b"l": "leaving"}
 _ATTEND: Final = b"a"
 # As many as Linux passes at once (SCM_MAX_FD); macOS takes no fewer.
 SOCKETS_MAX: Final = 253
@@ -26,15 +25,9 @@ SOCKETS_MAX: Final = 253
 Attend = Callable[[Sequence[socket.socket]], None]
 
 
-def hand_over(line: socket.socket, sockets: Sequence[socket.socket]) -> bool:
-    """Say which sockets to attend. Answers whether that was sent: a worker may be gone, or not
-    listen to us.
-    """
-    try:
-        socket.send_fds(line, [_ATTEND], [one.fileno() for one in sockets])
-    except OSError:
-        return False
-    return True
+def hand_over(line: socket.socket, sockets: Sequence[socket.socket]) -> None:
+    """Tell a worker which sockets to attend. Raises OSError: it may be gone, or not listen."""
+    socket.send_fds(line, [_ATTEND], [one.fileno() for one in sockets])
 
 
 @contextlib.contextmanager
@@ -57,9 +50,9 @@ class Lifeline:
         """Say that we are up, and then ready; attend what we are told to, until cancelled."""
         asyncio.get_running_loop().add_reader(self._line, self._listen, attend)
         self._is_up = True
-        self._say(UP)
+        self._say("up")
         await becomes_ready()
-        self._say(READY)
+        self._say("ready")
         await asyncio.Event().wait()
 
     def leave(self) -> None:
@@ -68,11 +61,11 @@ class Lifeline:
         """
         asyncio.get_running_loop().remove_reader(self._line)
         if self._is_up:  # guard: worker-cannot-start
-            self._say(LEAVING)
+            self._say("leaving")
 
-    def _say(self, word: bytes) -> None:
+    def _say(self, state: State) -> None:
         with contextlib.suppress(OSError):  # it is gone, which is heard when reading
-            self._line.send(word)
+            self._line.send(state[:1].encode())
 
     def _listen(self, attend: Attend) -> None:
         try:

@@ -1,8 +1,8 @@
 """The standard streams, whatever the caller has made of them: closed, full, a pipe that nobody
 reads any more, a terminal that is gone.
 
-An answer that cannot be written is a failure of the command, and said on standard error. What goes
-there goes beside the answer, so it is lost without another word.
+An answer that cannot be written is a failure of the command, and standard error says so. What
+standard error does not take is lost without another word.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 
@@ -76,21 +77,17 @@ def mend() -> None:
         sys.stdout = Output(sys.stdout.detach(), encoding=kind, errors=errors, line_buffering=lines)
 
 
-def give_up_output() -> None:
-    """Let what still waits for standard output go nowhere: Python would fail with it at its end."""
-    _lead_nowhere(sys.stdout)
-
-
 def finish() -> None:
     """Write out what waits. Raises OutputLost; what standard error does not take is dropped."""
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
-        _lead_nowhere(sys.stderr)
+        give_up(sys.stderr)
     sys.stdout.flush()
 
 
-def _lead_nowhere(stream: TextIO) -> None:
+def give_up(stream: TextIO) -> None:
+    """Let what still waits for a stream go nowhere: Python would fail with it at its end."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -98,7 +95,7 @@ def _lead_nowhere(stream: TextIO) -> None:
 
 
 @contextlib.contextmanager
-def _told_apart():  # type: ignore[no-untyped-def]
+def _told_apart() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -11,18 +11,10 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from scoreboard.processes import lifeline
 
-# starting ─▶ up (can let clients in) ─▶ ready (has a board to show) ─▶ leaving (lets nobody in)
-State = Literal["starting", "up", "ready", "leaving"]
-
-_STATES: Final[Mapping[bytes, State]] = {
-    lifeline.UP: "up",
-    lifeline.READY: "ready",
-    lifeline.LEAVING: "leaving",
-}
 _WORDS_MAX: Final = 16
 
 
@@ -40,7 +32,7 @@ class Worker:
     process: asyncio.subprocess.Process
     line: socket.socket
     started: float = field(default_factory=time.monotonic)
-    state: State = "starting"
+    state: lifeline.State = "starting"
     retiring: bool = False
     killed_at: float = float("inf")
     attends: tuple[int, ...] = ()
@@ -73,11 +65,6 @@ class Worker:
         ours.setblocking(False)
         return cls(number, seat, generation, process, ours)
 
-    @property
-    def age_seconds(self) -> float:
-        """How long ago it was started."""
-        return time.monotonic() - self.started
-
     def hear(self) -> bool:
         """Take in what it says of itself. Answers whether there may be more to hear."""
         try:
@@ -87,13 +74,15 @@ class Worker:
         except OSError:
             said = b""
         if said:
-            self.state = _STATES.get(said[-1:], self.state)
+            self.state = lifeline.STATES.get(said[-1:], self.state)
         return bool(said)
 
     def attend(self, seats: tuple[int, ...], sockets: Sequence[socket.socket]) -> None:
         """Have it attend the sockets of these seats, and no others."""
-        if seats != self.attends and lifeline.hand_over(self.line, sockets):
-            self.attends = seats
+        if seats != self.attends:
+            with contextlib.suppress(OSError):
+                lifeline.hand_over(self.line, sockets)
+                self.attends = seats
 
     def terminate(self) -> None:
         """Ask it to end in order."""

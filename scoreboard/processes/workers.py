@@ -3,14 +3,12 @@ them.
 
 Each worker is a whole instance: it has its own name (`<instance>-<n>`), its own queue on the
 exchange and its own connections. The supervisor serves nothing. It keeps a seat for each worker:
-sockets that listen on the shared port (SO_REUSEPORT; the kernel spreads new connections among the
-seats). It hands them to the worker that is to let in whoever comes there. The sockets outlive the
-workers, so no client is refused or reset because a worker came or went. (docs/decisions/0030)
+sockets that listen on the shared port. The kernel spreads new connections among the seats. The
+sockets outlive the workers, so no client is refused or reset because a worker came or went
+(docs/decisions/0030).
 
-The supervisor starts a worker again that has died. On SIGHUP it replaces all of them one after the
-other, so that new code and settings come in without a gap: a worker ends when its successor is
-ready, in the sense of /readyz, and a successor that does not become ready is given up. SIGTERM ends
-all of them.
+On SIGHUP the supervisor replaces all workers one after the other, so that new code and settings
+come in without a gap. A worker ends when its successor is ready, in the sense of /readyz.
 """
 
 from __future__ import annotations
@@ -61,7 +59,7 @@ class Supervisor:
         patience: Patience | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._crew = Crew(seats)
+        self.crew = Crew(seats)
         self._command = command
         self._metrics_directory = metrics_directory
         self._environment = {**environment, _METRICS_DIRECTORY: metrics_directory}
@@ -74,17 +72,7 @@ class Supervisor:
         self._stopping = False
         self._pauses = Pauses(self._patience, clock)
         self._generation = 0
-        self._renewal: Renewal | None = None
-
-    @property
-    def workers(self) -> list[Worker]:
-        """The workers that are there, the eldest first."""
-        return list(self._crew.workers)
-
-    @property
-    def is_renewing(self) -> bool:
-        """Whether a renewal is under way."""
-        return self._renewal is not None
+        self.renewal: Renewal | None = None  # the one that is under way
 
     def stop(self) -> None:
         """End the workers, and then `run`."""
@@ -94,7 +82,7 @@ class Supervisor:
     def renew(self) -> None:
         """Replace every worker, one after the other."""
         self._generation += 1
-        self._renewal = Renewal(self._patience, self._clock)
+        self.renewal = Renewal(self._patience, self._clock)
         self._pauses.forgive()  # guard: renewal-ends-pause
         self._changed.set()
 
@@ -104,7 +92,7 @@ class Supervisor:
         try:
             await self._begin()
             if not self._stopping:
-                log.info("scoreboard.workers.listening", workers=len(self._crew.seats))
+                log.info("scoreboard.workers.listening", workers=len(self.crew.seats))
                 on_listening()
             while not self._stopping:
                 self._changed.clear()
@@ -116,56 +104,59 @@ class Supervisor:
     # What is to happen
 
     async def _begin(self) -> None:
-        for seat in range(len(self._crew.seats)):
+        for seat in range(len(self.crew.seats)):
             await self._start(seat)
         deadline = self._clock() + self._patience.start_seconds
         while not self._stopping:
-            if len(self._crew.workers) < len(self._crew.seats):
+            if len(self.crew.workers) < len(self.crew.seats):
                 raise CommandFailed("A worker could not start; its own message says why.")
             if self._clock() > deadline:
                 seconds = self._patience.start_seconds
                 raise CommandFailed(f"A worker did not start within {seconds:g} s.")
             self._changed.clear()
-            self._crew.hand_out()
-            if self._crew.is_up:
+            self.crew.hand_out()
+            if all(worker.state != "starting" for worker in self.crew.workers):
                 return
             await self._pause()
 
     async def _settle(self) -> None:
         """Bring about what should be, as far as it can be now."""
-        for worker in self._crew.workers:
+        for worker in self.crew.workers:
             if self._clock() > worker.killed_at:
                 worker.killed_at = float("inf")
                 log.error("scoreboard.workers.killed", worker=worker.number)
                 worker.kill()
-        for seat in range(len(self._crew.seats)):
-            if self._may_start and not self._crew.holders(seat):  # guard: worker-renewal-started
+        for seat in range(len(self.crew.seats)):
+            if self._may_start and not self.crew.holders(seat):  # guard: worker-renewal-started
                 await self._start(seat)
-        if self._renewal is not None:
-            await self._go_on_with(self._renewal)
-        self._crew.hand_out()
+        if self.renewal is not None:
+            await self._continue(self.renewal)
+        self.crew.hand_out()
 
-    async def _go_on_with(self, renewal: Renewal) -> None:
+    async def _continue(self, renewal: Renewal) -> None:
         """Take the next step of a renewal: one worker after the other leaves for its successor."""
-        staying = self._crew.staying
+        staying = self.crew.staying
         older = [worker for worker in staying if worker.generation < self._generation]
         if not older:
             if all(worker.state == "ready" for worker in staying):
-                self._renewal = None
+                self.renewal = None
                 log.info("scoreboard.workers.renewed", workers=len(staying))
             return
         self._end_outdated(older)  # guard: renewal-not-wait
-        if any(worker.retiring for worker in self._crew.workers):
+        if any(worker.retiring for worker in self.crew.workers):
             return  # one at a time: each takes memory and connections
         for worker in older:
             # guard: worker-ends-when
-            if any(each.state == "ready" for each in self._crew.successors(worker)):
-                self._renewal = Renewal(self._patience, self._clock)
-                self._retire(worker)
+            if any(each.state == "ready" for each in self.crew.successors(worker)):
+                self.renewal = Renewal(self._patience, self._clock)
+                worker.retiring = True
+                self.crew.hand_out()  # to its successor
+                worker.killed_at = self._clock() + self._end_seconds
+                worker.terminate()
                 return
         if renewal.is_over:
             self._give_up(older)
-        elif self._may_start and len(staying) == len(self._crew.seats):
+        elif self._may_start and len(staying) == len(self.crew.seats):
             renewal.begin_attempt()
             await self._start(older[0].seat)
 
@@ -174,29 +165,23 @@ class Supervisor:
         them from it may be what was mended since.
         """
         for worker in older:
-            if worker.state != "ready" and self._crew.holders(worker.seat)[0] is not worker:
+            if worker.state != "ready" and self.crew.holders(worker.seat)[0] is not worker:
                 worker.kill()
 
     def _give_up(self, older: Sequence[Worker]) -> None:
         """End the renewal; the older workers go on."""
-        self._renewal = None
+        self.renewal = None
         log.error("scoreboard.workers.renewal_failed", kept=[each.number for each in older])
         for worker in older:
-            for each in self._crew.successors(worker):
+            for each in self.crew.successors(worker):
                 each.kill()
-
-    def _retire(self, worker: Worker) -> None:
-        worker.retiring = True
-        self._crew.hand_out()  # to its successor
-        worker.killed_at = self._clock() + self._end_seconds
-        worker.terminate()
 
     @property
     def _may_start(self) -> bool:
         return not self._stopping and self._pauses.are_over
 
     async def _start(self, seat: int) -> None:
-        number = self._crew.free_number()
+        number = self.crew.free_number()
         environment = {**self._environment, _NAME: f"{self._instance}-{number}"}
         try:
             worker = await Worker.start(number, seat, self._generation, self._command, environment)
@@ -204,7 +189,7 @@ class Supervisor:
             log.error("scoreboard.workers.not_started", error=str(error))
             self._pauses.note_failure()
             return
-        self._crew.workers.append(worker)
+        self.crew.workers.append(worker)
         log.info("scoreboard.workers.started", worker=number, pid=worker.process.pid)
         asyncio.get_running_loop().add_reader(worker.line, self._hear, worker)
         watcher = asyncio.create_task(self._watch(worker))
@@ -240,7 +225,7 @@ class Supervisor:
         code = await worker.process.wait()
         asyncio.get_running_loop().remove_reader(worker.line)
         worker.line.close()
-        self._crew.workers.remove(worker)  # guard: gauges-cannot-forgotten
+        self.crew.workers.remove(worker)  # guard: gauges-cannot-forgotten
         self._changed.set()
         if not worker.retiring and not self._stopping:
             self._note_death(worker, code)
@@ -250,12 +235,12 @@ class Supervisor:
             log.warning("scoreboard.workers.gauges_kept", worker=worker.number, error=str(error))
 
     def _note_death(self, worker: Worker, code: int) -> None:
-        lived = worker.age_seconds
+        lived = time.monotonic() - worker.started
         log.error("scoreboard.workers.died", worker=worker.number, code=code, seconds=round(lived))
         self._pauses.note_death(lived)
         was_ready = worker.state in ("ready", "leaving")
-        if self._renewal is not None and not was_ready and worker.generation == self._generation:
-            self._renewal.note_death()
+        if self.renewal is not None and not was_ready and worker.generation == self._generation:
+            self.renewal.note_death()
 
     async def _pause(self) -> None:
         """Wait until something happens or is due; a look now and then costs nothing."""
@@ -265,12 +250,12 @@ class Supervisor:
 
     async def _end_all(self) -> None:
         self._stopping = True
-        self._crew.close_seats()
-        for worker in self.workers:
+        self.crew.close_seats()
+        for worker in self.crew.workers:
             worker.terminate()
         if self._watchers:
             _, late = await asyncio.wait(self._watchers, timeout=self._end_seconds)
-            for worker in self._crew.workers if late else ():
+            for worker in self.crew.workers if late else ():
                 log.error("scoreboard.workers.killed", worker=worker.number)
                 worker.kill()
             await asyncio.gather(*self._watchers)

@@ -104,7 +104,7 @@ PROCESS: Final = (
     Marked(
         "a worker that a renewal has started takes the place of one that has died",
         "worker-renewal-started",
-        Instead("$holders($seat)", "[w for w in $holders($seat) if not self._renewal]"),
+        Instead("$holders($seat)", "[w for w in $holders($seat) if not self.renewal]"),
         "tests/service/test_workers.py::test_both_die_while_they_are_renewed_and_their_successors_stay",
     ),
     Marked(

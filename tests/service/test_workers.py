@@ -216,7 +216,7 @@ class Run:
 
     @property
     def workers(self) -> list[Worker]:
-        return self.supervisor.workers
+        return list(self.supervisor.crew.workers)
 
     def numbers(self) -> list[int]:
         return sorted(worker.number for worker in self.workers)
@@ -327,7 +327,7 @@ async def test_both_die_while_they_are_renewed_and_their_successors_stay(run: Ru
         worker.process.kill()
 
     await eventually(
-        lambda: len(run.workers) == 2 and not run.supervisor.is_renewing, within_seconds=PATIENCE
+        lambda: len(run.workers) == 2 and not run.supervisor.renewal, within_seconds=PATIENCE
     )
     assert successor in run.workers
     assert len(run.attended()) == 2
@@ -341,7 +341,7 @@ async def test_successors_that_die_are_given_up_after_a_few_and_the_older_ones_g
     run.will(f"open({str(attempts)!r}, 'a').write('.'); sys.exit(1)")
 
     run.renew()
-    await eventually(lambda: not run.supervisor.is_renewing, within_seconds=PATIENCE)
+    await eventually(lambda: not run.supervisor.renewal, within_seconds=PATIENCE)
 
     assert run.workers == before
     assert attempts.read_text() == "..."
@@ -368,7 +368,7 @@ async def test_two_renewals_at_once_leave_workers_that_were_started_after_the_se
     run.renew()
 
     await eventually(
-        lambda: not run.supervisor.is_renewing and len(run.workers) == 2, within_seconds=PATIENCE
+        lambda: not run.supervisor.renewal and len(run.workers) == 2, within_seconds=PATIENCE
     )
     assert not set(run.workers) & set(before)
     assert {worker.generation for worker in run.workers} == {2}
@@ -398,7 +398,7 @@ async def test_a_worker_that_is_told_to_renew_like_its_supervisor_goes_on(run: R
     run.renew()
 
     await eventually(
-        lambda: not run.supervisor.is_renewing and len(run.workers) == 2, within_seconds=PATIENCE
+        lambda: not run.supervisor.renewal and len(run.workers) == 2, within_seconds=PATIENCE
     )
     assert not set(run.workers) & set(before)
 
@@ -417,7 +417,7 @@ async def test_a_renewal_does_not_wait_for_successors_that_an_earlier_one_has_st
     run.renew()
 
     await eventually(
-        lambda: not run.supervisor.is_renewing and len(run.workers) == 2, within_seconds=PATIENCE
+        lambda: not run.supervisor.renewal and len(run.workers) == 2, within_seconds=PATIENCE
     )
     assert not set(run.workers) & set(before)
 
@@ -435,7 +435,7 @@ async def test_a_worker_that_takes_long_to_end_takes_no_time_from_the_next_succe
     before[0].process.kill()
 
     await eventually(
-        lambda: not run.supervisor.is_renewing and not set(run.workers) & set(before),
+        lambda: not run.supervisor.renewal and not set(run.workers) & set(before),
         within_seconds=PATIENCE,
     )
 
