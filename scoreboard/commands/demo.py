@@ -66,14 +66,13 @@ def _demo(arguments: argparse.Namespace) -> int:
     from scoreboard.demo import service
     from scoreboard.demo.game import Game
 
-    actions = list(read_file(arguments.actions).points)
     game = Game(
         arguments.url,
-        actions,
+        set(read_file(arguments.actions).points),
+        Path(arguments.actions),
         Screen(sys.stdout),
-        players=arguments.players,
+        places=arguments.players,
         interval_seconds=arguments.rate.seconds / arguments.rate.count,
-        actions_file=Path(arguments.actions),
         marks=demo_marks.kept_or_new(),
         trust=service.trusting(arguments.ca),
     )

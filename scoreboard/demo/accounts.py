@@ -45,11 +45,10 @@ def add_to(group: Commands) -> None:
 
 def _delete(arguments: argparse.Namespace) -> int:
     document = asyncio.run(_delete_all(configuration.load(), certain=arguments.yes))
-    deleted, others = document["deleted"], document["others"]
-    lines = [f"Deleted {_players(deleted)} with scores and ledger rows."]
+    said = f"Deleted {_players(document['deleted'])} with scores and ledger rows."
     if "version" in document:
-        lines[0] += f" The board has version {document['version']}."
-    lines += _remark(others)
+        said += f" The board has version {document['version']}."
+    lines = [said, *_remark(document["others"])]
     report(document, "\n".join(lines), as_json=arguments.json)
     return 0
 
@@ -100,12 +99,11 @@ async def _delete_some(ledger: Ledger, user_ids: Sequence[str]) -> tuple[int, Bo
 def _question(players: Sequence[Account], others: int) -> str:
     names = ", ".join(escaped(player.username) for player in players[:_NAMED])
     more = f" and {len(players) - _NAMED} more" if len(players) > _NAMED else ""
-    lines = [
+    question = (
         f"This deletes {_players(len(players))} ({names}{more}) with scores and ledger rows, for "
-        "ever, and nobody else. If that is meant, add --yes.",
-        *_remark(others),
-    ]
-    return "\n".join(lines)
+        "ever, and nobody else. If that is meant, add --yes."
+    )
+    return "\n".join([question, *_remark(others)])
 
 
 def _players(count: int) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,50 +28,42 @@ _GROWTH_SECONDS: Final = 1.0
 _THE_WAY_BACK: Final = "The players stay; `scoreboard users delete-demo` deletes them."
 
 
+@dataclass
 class Game:
-    """Players who submit `actions` to the service at `url`, one submission every interval."""
+    """Players who submit actions to the service at `url`, one submission every interval."""
 
-    def __init__(
-        self,
-        url: str,
-        actions: Sequence[str],
-        screen: Screen,
-        *,
-        players: int,
-        interval_seconds: float,
-        actions_file: Path,
-        marks: Marks,
-        trust: ssl.SSLContext,
-    ) -> None:
-        self._url = url
-        self._marks = marks
-        self._actions_file = actions_file
-        self._trust = trust
-        self._known = set(actions)
-        self._screen = screen
-        self._places = players
-        self._interval_seconds = interval_seconds
-        self._playing: list[Player] = []
-        self._joined = self._granted = self._refused = 0
+    url: str
+    actions: set[str]  # those that the service may still grant
+    actions_file: Path
+    screen: Screen
+    _: KW_ONLY
+    places: int  # for so many players at once
+    interval_seconds: float
+    marks: Marks
+    trust: ssl.SSLContext
+    _playing: list[Player] = field(default_factory=list, init=False)
+    _joined: int = field(default=0, init=False)
+    _granted: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
 
     async def run(self, seconds: float | None) -> None:
         """Play until Ctrl-C, SIGTERM or the time is over. Raises CommandFailed, also when nothing
         that is a Scoreboard answers: then there is nothing to wait for.
         """
-        connector = aiohttp.TCPConnector(ssl=self._trust)
+        connector = aiohttp.TCPConnector(ssl=self.trust)
         async with aiohttp.ClientSession(connector=connector) as session:
-            url = await service.found_at(session, self._url)
-            if url != self._url:
-                self._screen.tell(f"{self._url} redirects to {url}, which is played against")
-            api = Api(session, url, self._screen.tell)
+            url = await service.found_at(session, self.url)
+            if url != self.url:
+                self.screen.tell(f"{self.url} redirects to {url}, which is played against")
+            api = Api(session, url, self.screen.tell)
             await _first_of(
                 seconds,
                 _asked_to_stop(),
                 self._recruit(api),
                 self._play(api),
-                watch(session, url, self._screen, self._any_token),
+                watch(session, url, self.screen, self._any_token),
             )
-        self._screen.end(f"{self._tally}. {_THE_WAY_BACK}")
+        self.screen.end(f"{self._tally}. {_THE_WAY_BACK}")
 
     @property
     def _tally(self) -> str:
@@ -79,9 +72,9 @@ class Game:
     async def _recruit(self, api: Api) -> None:
         """Fill the places: a few at once, then one by one; who ran out of actions left one free."""
         while True:
-            has_place = len(self._playing) < self._places
+            has_place = len(self._playing) < self.places
             if has_place:
-                self._playing.append(await Player.register(api, self._known, self._marks))
+                self._playing.append(await Player.register(api, self.actions, self.marks))
                 self._joined += 1
             if not has_place or self._joined >= _FIRST_PLAYERS:
                 await asyncio.sleep(_GROWTH_SECONDS)
@@ -92,37 +85,33 @@ class Game:
         while True:
             if self._playing:
                 await self._move(api, random.choice(self._playing))  # noqa: S311 - only a game
-                self._screen.count(self._tally)
+                self.screen.count(self._tally)
             # What was missed while waiting is not made up for: a rate is a promise to the service.
-            due = max(due + self._interval_seconds, clock())
+            due = max(due + self.interval_seconds, clock())
             await asyncio.sleep(due - clock())
 
     async def _move(self, api: Api, player: Player) -> None:
-        action_id = player.next_action(self._known)
+        action_id = player.next_action(self.actions)
         if action_id is None:
             self._playing.remove(player)
             return
         answer = await player.submit(api, action_id)
         if answer.status == 200:
             self._granted += 1
-            self._screen.tell("")
+            self.screen.tell("")
             return
         self._refused += 1
         if answer.code in ("unknown_action", "action_disabled"):
-            self._forget(action_id)
+            self.actions.discard(action_id)
+            if not self.actions:
+                raise CommandFailed(
+                    f"The service grants none of the actions in {self.actions_file}. "
+                    f"Load them there: scoreboard actions load {self.actions_file}"
+                )
         elif answer.status == 403:  # the account is gone, or its log-in was ended
             self._playing.remove(player)
         elif answer.code != "already_granted":  # as after an answer that was lost
             raise CommandFailed(f"The service refuses submissions: {answer.message}")
-
-    def _forget(self, action_id: str) -> None:
-        """Strike an action that the service does not grant."""
-        self._known.discard(action_id)
-        if not self._known:
-            raise CommandFailed(
-                f"The service grants none of the actions in {self._actions_file}. "
-                f"Load them there: scoreboard actions load {self._actions_file}"
-            )
 
     def _any_token(self) -> str:
         """A token for a board that is closed to strangers."""

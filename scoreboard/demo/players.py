@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 import secrets
@@ -65,34 +66,22 @@ class Api:
     async def post(self, path: str, document: dict[str, str], token: str = "") -> Answer:
         """Ask until there is an answer: a limit, an outage or a restart are waited out."""
         while True:
-            answer, seconds = await self._ask_once(path, document, token)
-            if answer is not None and answer.status not in _ANSWERS_LATER:
-                return answer
-            why = answer.message if answer else f"{self._url} does not answer."
+            why, seconds = f"{self._url} does not answer.", _PAUSE_SECONDS
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with self._session.post(
+                    self._url + path,
+                    json=document,
+                    headers={"Authorization": f"Bearer {token}"} if token else {},
+                    timeout=_TIMEOUT,
+                    allow_redirects=False,  # which would make a GET of it
+                ) as response:
+                    answer = Answer(response.status, await document_of(response))
+                    if answer.status not in _ANSWERS_LATER:
+                        return answer
+                    seconds = retry_after_seconds(response.headers.get("Retry-After", ""))
+                    why = answer.message
             self._tell(f"{path} waits {seconds:g} s: {why}")
             await asyncio.sleep(seconds)
-
-    async def _ask_once(
-        self, path: str, document: dict[str, str], token: str
-    ) -> tuple[Answer | None, float]:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        try:
-            async with self._session.post(
-                self._url + path,
-                json=document,
-                headers=headers,
-                timeout=_TIMEOUT,
-                allow_redirects=False,  # which would make a GET of it
-            ) as response:
-                waits = retry_after_seconds(response.headers.get("Retry-After", ""))
-                return Answer(response.status, await document_of(response)), waits
-        except (aiohttp.ClientError, TimeoutError):
-            return None, _PAUSE_SECONDS
-
-
-def _some_of(actions: list[str]) -> list[str]:
-    count = random.randint(len(actions) // 3 + 1, len(actions))  # noqa: S311 - only a game
-    return random.sample(actions, count)
 
 
 def retry_after_seconds(header: str) -> float:
@@ -119,17 +108,14 @@ class Player:
         """Make an account, with an address by which it is known as the demo's. Raises CommandFailed
         when the service makes none.
         """
-        left = _some_of(list(actions))
+        known = list(actions)
+        number = random.randint(len(known) // 3 + 1, len(known))  # noqa: S311 - only a game
+        left = random.sample(known, number)
         while True:
             name = f"{random.choice(_NAMES)}-{secrets.token_hex(3)}"  # noqa: S311 - only a name
-            answer = await api.post(
-                "/api/auth/register",
-                {
-                    "username": name,
-                    "email": marks.address(),
-                    "password": secrets.token_urlsafe(12),
-                },
-            )
+            password = secrets.token_urlsafe(12)
+            account = {"username": name, "email": marks.address(), "password": password}
+            answer = await api.post("/api/auth/register", account)
             if answer.status == 201:
                 return cls(name, *answer.tokens, left)
             if answer.code != "account_taken":

@@ -57,14 +57,11 @@ _WHY: Final[tuple[tuple[type[Exception], str], ...]] = (
         "Nothing answers at {place} ({system}). Start the service (scoreboard serve --embedded), "
         "or say with --url where it is.",
     ),
+    (
+        Exception,
+        "What answers at {place} gives no answer of HTTP. Say with --url where it is{perhaps}.",
+    ),
 )
-_WHY_NO_HTTP: Final = (
-    "What answers at {place} gives no answer of HTTP. Say with --url where it is{perhaps}."
-)
-# By OpenSSL's number for what is wrong with a certificate.
-_EXPIRED: Final = 10
-_NOT_YET: Final = 9
-_ANOTHER_NAME: Final = (62, 64)
 
 
 def trusting(ca: str | None) -> ssl.SSLContext:
@@ -131,16 +128,15 @@ async def _require_scoreboard(response: aiohttp.ClientResponse, place: str) -> N
     status, kind = response.status, response.content_type
     document = await document_of(response)
     code = str(document.get("code"))
-    is_board = document.get("success") is True and isinstance(document.get("data"), list)
-    is_ours = is_board or code in _CODES
-    if is_ours and code != errors.NotFound.code:
-        return
-    if is_ours:
+    if code == errors.NotFound.code:
         parts = urlsplit(place)
         raise CommandFailed(
             f"A Scoreboard answers at {place}, but not under that path. Its address is perhaps "
             f"{parts.scheme}://{parts.netloc}"
         )
+    is_board = document.get("success") is True and isinstance(document.get("data"), list)
+    if is_board or code in _CODES:
+        return
     if status in _BEHIND_A_PROXY:
         raise CommandFailed(
             f"A proxy answers at {place} with status {status}: the service behind it is away. "
@@ -177,7 +173,7 @@ def _why(error: Exception, place: str) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return _why_untrusted(error.certificate_error, place)
     parts = urlsplit(place)
-    what = next((words for kind, words in _WHY if isinstance(error, kind)), _WHY_NO_HTTP)
+    what = next(words for kind, words in _WHY if isinstance(error, kind))
     number = getattr(getattr(error, "os_error", None), "errno", None)
     return what.format(
         place=place,
@@ -188,11 +184,11 @@ def _why(error: Exception, place: str) -> str:
 
 
 def _why_untrusted(error: Exception, place: str) -> str:
-    number = getattr(error, "verify_code", 0)
+    number = getattr(error, "verify_code", 0)  # OpenSSL's
     words = str(getattr(error, "verify_message", "") or "it cannot be checked").rstrip(".")
-    if number in _ANOTHER_NAME:
+    if number in (62, 64):  # the certificate has no such name, or no such address
         return f"The certificate at {place} is another host's: {words}. Use its own name in --url."
-    if number in (_EXPIRED, _NOT_YET):
+    if number in (9, 10):  # not yet, or not any more
         return (
             f"The certificate at {place} is not valid now: {words}. Renew it; or set this "
             "machine's clock."
