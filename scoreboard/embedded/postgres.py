@@ -7,6 +7,7 @@ has a connection of its own.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import pwd
@@ -94,12 +95,12 @@ def _create_cluster(programs: Path, data: Path) -> None:
     if os.geteuid() == 0:
         account = _database_account()
         os.chown(unfinished, account.pw_uid, account.pw_gid)
-    options = ["--encoding=UTF8", "--locale=C", "--auth=peer", "--no-instructions"]
     with _harmless_for_a_shell(programs) as initdb:
         made = subprocess.run(  # noqa: S603 - programs of ours, paths of ours
             [
                 *_as_database_account(unfinished),
-                *(str(initdb), f"--username={_DATABASE}", *options, "-D", str(unfinished)),
+                *(str(initdb), "-D", str(unfinished), f"--username={_DATABASE}", "--auth=peer"),
+                *("--encoding=UTF8", "--locale=C", "--no-instructions"),
             ],
             cwd=data.parent,
             capture_output=True,
@@ -127,13 +128,8 @@ def _harmless_for_a_shell(programs: Path) -> Iterator[Path]:
         initdb = elsewhere / (programs / "initdb").relative_to(packages)
         initdb.parent.mkdir(parents=True)
         shutil.copy(programs / "initdb", initdb)
-        libraries = packages.glob(f"{package.name}.*")
-        for needed in (
-            *libraries,
-            *package.iterdir(),
-            *installation.iterdir(),
-            programs / "postgres",
-        ):
+        around = (packages.glob(f"{package.name}.*"), package.iterdir(), installation.iterdir())
+        for needed in (*itertools.chain(*around), programs / "postgres"):
             link = elsewhere / needed.relative_to(packages)
             if not link.exists():
                 link.symlink_to(needed)
@@ -179,10 +175,9 @@ def _as_database_account(data: Path) -> list[str]:
 
 
 def _database_account() -> pwd.struct_passwd:
-    accounts = {account.pw_name: account for account in pwd.getpwall()}
     for name in ("postgres", "nobody"):
-        if name in accounts:
-            return accounts[name]
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
     raise EmbeddedServerError(
         "PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it "
         "as. Run as an ordinary user, or name a server in SCOREBOARD_DATABASE_URL."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import signal
 import subprocess
 import time
@@ -43,7 +42,6 @@ def running(
     answers: Callable[[], bool],
 ) -> Iterator[None]:
     """Run a server while the context lasts, from its first answer to its orderly end."""
-    owner = os.getpid()
     with open(log, "wb", opener=owner_only) as output:
         process = subprocess.Popen(  # noqa: S603 - programs of ours, paths of ours
             command,
@@ -58,9 +56,12 @@ def running(
         _await_answer(name, process, log, answers)
         yield
     finally:
-        # A forked worker that unwinds this context must not take the servers from its parent.
-        if os.getpid() == owner:
-            _stop(process, stop_signal)
+        process.send_signal(stop_signal)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _await_answer(
@@ -68,22 +69,10 @@ def _await_answer(
 ) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not answers():
-        if process.poll() is not None:
-            raise EmbeddedServerError(failure_text(name, "ended at its start", _tail(log)))
-        if time.monotonic() > deadline:
-            problem = f"did not answer within {_START_SECONDS:.0f} s"
-            raise EmbeddedServerError(failure_text(name, problem, _tail(log)))
+        has_ended = process.poll() is not None
+        if has_ended or time.monotonic() > deadline:
+            late = f"did not answer within {_START_SECONDS:.0f} s"
+            output = log.read_text(errors="replace")[-1_500:]
+            problem = "ended at its start" if has_ended else late
+            raise EmbeddedServerError(failure_text(name, problem, output))
         time.sleep(_POLL_SECONDS)
-
-
-def _stop(process: subprocess.Popen[bytes], stop_signal: signal.Signals) -> None:
-    process.send_signal(stop_signal)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-1_500:]
