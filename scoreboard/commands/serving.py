@@ -27,7 +27,7 @@ from scoreboard.processes import lifeline
 from scoreboard.processes.crew import bound_seats
 from scoreboard.processes.unwinding import (
     ended_by_signals,
-    heed_no_more,
+    ignore_signals,
     leave,
     leave_if_hung_up,
     to_its_end,
@@ -91,7 +91,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         exports: list[str] = []
         if arguments.embedded:
             found, exports = stack.enter_context(embedding.with_servers(found))
-        stack.callback(heed_no_more)  # the embedded servers are on their way out then
+        stack.callback(ignore_signals)  # the embedded servers are on their way out then
         configuration.require_servers(found)
         check_redis_url(found)
         check_amqp_url(found)

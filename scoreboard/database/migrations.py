@@ -43,7 +43,7 @@ from scoreboard.errors import LedgerUnavailable
 ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
 _ANSWER_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = 0.1
-_IS_OURS: Final = "SELECT to_regclass('_yoyo_migration') IS NOT NULL"
+_HAS_MIGRATIONS: Final = "SELECT to_regclass('_yoyo_migration') IS NOT NULL"
 # yoyo's table alone may be another program's.
 _SCHEMAS_OF_OURS: Final = """
 SELECT nspname
@@ -101,14 +101,14 @@ async def pending(database_url: str) -> list[str]:
 
     There is a deadline, and whoever is told to end may cancel it. Raises MigrationError.
     """
-    async with asked(database_url) as postgres:
+    async with open_session(database_url) as postgres:
         done = await applied(postgres, database_url)
     return [name for name in names() if name not in done]
 
 
 async def newer(database_url: str) -> list[str]:
     """Name the applied migrations that this version does not know, on the same terms."""
-    async with asked(database_url) as postgres:
+    async with open_session(database_url) as postgres:
         return unknown(await applied(postgres, database_url))
 
 
@@ -116,14 +116,14 @@ async def require_answer(database_url: str) -> None:
     """Return when PostgreSQL lets us in and answers. Raises MigrationError; UnfitDatabase where
     waiting does not help. Whoever starts waits here, so there is a deadline.
     """
-    async with asked(database_url) as postgres:
+    async with open_session(database_url) as postgres:
         await postgres.read("SELECT 1")
 
 
 @contextlib.asynccontextmanager
-async def asked(database_url: str) -> AsyncIterator[Postgres]:
-    """Lend a session to look at the schema with. Raises MigrationError, as which all that goes
-    wrong within comes out: DatabaseRefuses, UnfitDatabase, or that PostgreSQL is away.
+async def open_session(database_url: str) -> AsyncIterator[Postgres]:
+    """Lend a session to look at the schema with. Whatever fails within is a MigrationError:
+    DatabaseRefuses, UnfitDatabase, or PostgreSQL is away.
     """
     place = hosts.place(database_url)
     try:
@@ -149,7 +149,7 @@ async def asked(database_url: str) -> AsyncIterator[Postgres]:
 
 async def applied(postgres: Postgres, database_url: str) -> set[str]:
     """Name what is applied, by whatever version. Raises LedgerUnavailable, UnfitDatabase."""
-    [(exists,)] = await postgres.read(_IS_OURS)
+    [(exists,)] = await postgres.read(_HAS_MIGRATIONS)
     if not exists:
         _require_our_schema(database_url, await postgres.read(_SCHEMAS_OF_OURS))
         return set()
@@ -174,13 +174,13 @@ def _to_apply(cursor: Any, database_url: str) -> list[str]:
     """Name what the database lacks, once it is sure that all of it can be applied, to what is ours.
     Raises UnfitDatabase.
     """
-    begun = _holds(cursor, _IS_OURS)
+    begun = _is_true(cursor, _HAS_MIGRATIONS)
     rows = _read(cursor, "SELECT migration_id FROM _yoyo_migration") if begun else []
     done = {name for (name,) in rows}
     makes = shipped_makes()
-    [row] = _read(cursor, SQL["read_server"], schema.asked_of(database_url))
+    [row] = _read(cursor, SQL["read_server"], schema.parameters(database_url))
     place = schema.Place(*row)
-    rows = _read(cursor, SQL["read_objects"], schema.asked_of(database_url, makes))
+    rows = _read(cursor, SQL["read_objects"], schema.parameters(database_url, makes))
     left = [name for name in makes if name not in done]
     problem = schema.objects_problem(place, makes, done, [schema.Object(*row) for row in rows])
     if not problem and left:
@@ -198,7 +198,7 @@ def _read(cursor: Any, statement: str, parameters: Any = None) -> Any:
     return cursor.fetchall()
 
 
-def _holds(cursor: Any, question: str, parameters: Any = None) -> bool:
+def _is_true(cursor: Any, question: str, parameters: Any = None) -> bool:
     [(answer,)] = _read(cursor, question, parameters)
     return bool(answer)
 
@@ -233,9 +233,9 @@ def _locked(database_url: str) -> Iterator[Any]:
     write, and that waits for every older statement: also for one that waits for the lock.
     """
     with connected(database_url) as connection, connection.cursor() as cursor:
-        while not _holds(cursor, "SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,)):
+        while not _is_true(cursor, "SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,)):
             time.sleep(_TURN_SECONDS)
-        if not _holds(cursor, _IS_OURS):
+        if not _is_true(cursor, _HAS_MIGRATIONS):
             _require_our_schema(database_url, _read(cursor, _SCHEMAS_OF_OURS))
         yield cursor  # the lock ends with the connection
 

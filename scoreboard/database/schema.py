@@ -73,7 +73,7 @@ class Object:
     is_ours_to_change: bool
 
 
-def asked_of(database_url: str, makes: Mapping[str, Makes] | None = None) -> dict[str, Any]:
+def parameters(database_url: str, makes: Mapping[str, Makes] | None = None) -> dict[str, Any]:
     """The parameters of `read_server`, or of `read_objects` for what these migrations make."""
     names = [name for made in (makes or {}).values() for name in made.names]
     return {"schema": schema_named(database_url) or PUBLIC, "names": names}

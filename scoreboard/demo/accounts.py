@@ -1,4 +1,4 @@
-"""`scoreboard users delete-demo`: the way back from a demo, for its players and nobody else."""
+"""`scoreboard users delete-demo`: deletes the players of demos, and nobody else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from scoreboard.unicode import escaped
 _REPORT: Final = Report(("deleted", "others"), ("version",))
 # Grants wait while these are deleted, so they are not many at once.
 _AT_ONCE: Final = 100
-# Who has locked a table or a row for a moment is waited for.
+# So often a deletion is tried: somebody may hold a lock for a moment.
 _TRIES: Final = 5
 _NAMED: Final = 5
 
@@ -54,7 +54,7 @@ def _delete(arguments: argparse.Namespace) -> int:
 
 
 async def _delete_all(found: Settings, *, certain: bool) -> dict[str, Any]:
-    """Delete who is there now. A demo that still runs replaces them, and goes on with new ones."""
+    """Delete the players that are there now. A demo that still runs goes on with new ones."""
     async with open_postgres(found) as postgres, open_redis(found) as redis:
         ledger = Ledger(postgres, postgres)
         players, others = await _find(postgres)
@@ -87,7 +87,7 @@ async def _find(postgres: Postgres) -> tuple[list[Account], int]:
 
 
 async def _delete_some(ledger: Ledger, user_ids: Sequence[str]) -> tuple[int, Board | None]:
-    """Delete these; once more when PostgreSQL rolled that back, which is safe."""
+    """Delete these users; again when PostgreSQL has rolled that back, which is safe."""
     for _ in range(_TRIES - 1):
         try:
             return await ledger.remove_users(user_ids)
@@ -111,7 +111,7 @@ def _players(count: int) -> str:
 
 
 def _remark(others: int) -> list[str]:
-    """Say that some may be of a demo that was run elsewhere."""
+    """Say that some accounts may be of a demo that was run elsewhere."""
     if not others:
         return []
     who = "1 account seems" if others == 1 else f"{others} accounts seem"

@@ -70,7 +70,7 @@ class Game:
         return f"{self._joined} players, {self._granted} actions granted, {self._refused} refused"
 
     async def _recruit(self, api: Api) -> None:
-        """Fill the places: a few at once, then one by one; who ran out of actions left one free."""
+        """Fill the places: a few at once, then one by one; who has no action left gives one up."""
         while True:
             has_place = len(self._playing) < self.places
             if has_place:
@@ -119,7 +119,7 @@ class Game:
 
 
 async def _first_of(seconds: float | None, *works: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends or fails or the time is over; end the others and raise its error."""
+    """Run all until one ends or fails or the time is over; end the others, raise the error."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -77,8 +77,8 @@ def kept() -> Marks | None:
 
 
 def kept_or_new() -> Marks:
-    """The same; made at the first time. Where nothing can be kept the demo plays on, with a key
-    that ends with it, and a remark. Raises CommandFailed.
+    """The same; the first demo makes their key. Where no key can be kept, the demo plays on with
+    one that ends with it, and says so. Raises CommandFailed.
     """
     try:
         file = key_file()

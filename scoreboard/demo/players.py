@@ -54,7 +54,7 @@ class Answer:
 
 
 class Api:
-    """The public API on its own terms: who is told to wait waits, and `tell` says for what."""
+    """The public API on its own terms: it waits when it is told to, and `tell` says for what."""
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, tell: Callable[[str], None]
@@ -95,7 +95,7 @@ def retry_after_seconds(header: str) -> float:
 class Player:
     """Somebody with an account, who submits some of the actions, each once, in any order.
 
-    How many differs: were it all of them, the board would end as ten equal scores for ever.
+    Their number differs: were it all of them, the board would end as ten equal scores for ever.
     """
 
     username: str

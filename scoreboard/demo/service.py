@@ -1,7 +1,7 @@
 """A service at an address that somebody gave: whether it is a Scoreboard, and if it cannot be used,
 a sentence on why and what to do.
 
-Whoever answers may be anybody: what is read is bounded, and nothing is believed before its form is.
+Anybody may answer there: what is read is bounded, and believed only once its form is right.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ _WHY: Final[tuple[tuple[type[Exception], str], ...]] = (
 
 
 def trusting(ca: str | None) -> ssl.SSLContext:
-    """Whose certificates are believed: of the file alone, if one is named, else as OpenSSL finds
-    them (SSL_CERT_FILE). Raises CommandFailed.
+    """A context that believes the certificates of this file alone, or without a file those that
+    OpenSSL finds (SSL_CERT_FILE). Raises CommandFailed.
     """
     name, path = ("--ca", ca) if ca else ("SSL_CERT_FILE", os.environ.get("SSL_CERT_FILE"))
     if not path:

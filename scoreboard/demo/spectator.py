@@ -1,7 +1,6 @@
 """Somebody who watches the demo: reads the stream as any client does, and draws the board.
 
-The service may be anybody's, so what it sends is bounded, and no board before it has the form of
-one.
+The service may be anybody's, so what is read is bounded, and drawn only if its form is a board's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 import pwd
 import re
@@ -23,11 +22,8 @@ from urllib.parse import quote
 
 import psycopg2
 
-from scoreboard.embedded.home import POSTGRES_SOCKET, EmbeddedServerError
+from scoreboard.embedded.home import POSTGRES_SOCKET, EmbeddedServerError, logger
 from scoreboard.embedded.process import STOP_SECONDS, failure_text, running, wheel_files
-
-# Under the package's name: a log line tells of the embedded servers, not of our files.
-logger = logging.getLogger(__package__)
 
 _DATABASE: Final = "scoreboard"
 _MEANS_SOMETHING_IN_QUOTES: Final = re.compile(r"[$`\"\\]")
@@ -53,7 +49,7 @@ def running_postgres(home: Path, sockets: Path) -> Iterator[str]:
     url = f"postgresql://{_DATABASE}@/{{}}?host={quote(str(sockets), safe='')}"
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
     with (  # guard: embedded-shell-says
-        _nothing_said_of_another_server(),
+        _without_libpq_variables(),
         running("PostgreSQL", command, log, signal.SIGINT, lambda: _can_connect(url)),
     ):
         _create_database(url.format("postgres"))
@@ -61,7 +57,7 @@ def running_postgres(home: Path, sockets: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _nothing_said_of_another_server() -> Iterator[None]:
+def _without_libpq_variables() -> Iterator[None]:
     """Take libpq's variables (PGSERVICE, PGHOSTADDR, …) away while the context lasts.
 
     Whatever an address does not say is taken from them, the port of the server too, and in a
@@ -95,7 +91,7 @@ def _create_cluster(programs: Path, data: Path) -> None:
     if os.geteuid() == 0:
         account = _database_account()
         os.chown(unfinished, account.pw_uid, account.pw_gid)
-    with _harmless_for_a_shell(programs) as initdb:
+    with _initdb_for_a_shell(programs) as initdb:
         made = subprocess.run(  # noqa: S603 - programs of ours, paths of ours
             [
                 *_as_database_account(unfinished),
@@ -113,7 +109,7 @@ def _create_cluster(programs: Path, data: Path) -> None:
 
 
 @contextlib.contextmanager
-def _harmless_for_a_shell(programs: Path) -> Iterator[Path]:
+def _initdb_for_a_shell(programs: Path) -> Iterator[Path]:
     """Answer an initdb whose path a shell takes as it is, while the context lasts.
 
     It runs the `postgres` that lies beside it through a shell, with the path in double quotes only,

@@ -6,7 +6,6 @@ Two commands are all that is sent to it from here, so they are written in plain 
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 import signal
 import socket
@@ -17,11 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from scoreboard.embedded.home import EmbeddedServerError
+from scoreboard.embedded.home import EmbeddedServerError, logger
 from scoreboard.embedded.process import STOP_SECONDS, running, wheel_files
-
-# Under the package's name: a log line tells of the embedded servers, not of our files.
-logger = logging.getLogger(__package__)
 
 _REDIS_SOCKET: Final = "redis.sock"
 

@@ -37,7 +37,7 @@ async def findings(
     """
     found: list[Finding] = []
     for look in (_rows, _triggers, _sequence, _additions):  # guard: start-notices-sequence
-        # Who waits for a table that somebody changes just now knows nothing of it.
+        # A look that waits for a table under change finds nothing out, which is no finding.
         with contextlib.suppress(TransactionAborted):  # guard: start-goes-though
             found += await look(postgres, relations)
     if explains:

@@ -52,7 +52,7 @@ async def require(database_url: str, role: str) -> None:
     """Raise UnfitDatabase with a sentence for all that is wrong, MigrationError when PostgreSQL is
     away or refuses.
     """
-    async with migrations.asked(database_url) as postgres:
+    async with migrations.open_session(database_url) as postgres:
         found = await _look(postgres, database_url, role, await _place(postgres, database_url))
     wrong = [finding.sentence for finding in found if finding.state == "wrong"]
     if wrong:
@@ -64,7 +64,7 @@ async def require(database_url: str, role: str) -> None:
 async def findings(database_url: str, role: str, sessions: int) -> list[Finding]:
     """The same for people, with what is well, and whether there is room for so many sessions."""
     try:
-        async with migrations.asked(database_url) as postgres:
+        async with migrations.open_session(database_url) as postgres:
             place = await _place(postgres, database_url)
             found = await _look(postgres, database_url, role, place)
     except (DatabaseRefuses, UnfitDatabase) as error:
@@ -76,7 +76,7 @@ async def findings(database_url: str, role: str, sessions: int) -> list[Finding]
 
 
 async def _place(postgres: Postgres, database_url: str) -> Place:
-    [row] = await postgres.read(SQL["read_server"], schema.asked_of(database_url))
+    [row] = await postgres.read(SQL["read_server"], schema.parameters(database_url))
     return Place(*row)
 
 
@@ -139,7 +139,7 @@ async def _outdated(
     a schema that another application uses above all.
     """
     makes = migrations.shipped_makes()
-    rows = await postgres.read(SQL["read_objects"], schema.asked_of(database_url, makes))
+    rows = await postgres.read(SQL["read_objects"], schema.parameters(database_url, makes))
     foreign = schema.objects_problem(place, makes, applied, [schema.Object(*row) for row in rows])
     what = f"The database lacks {', '.join(missing)}."
     if foreign:

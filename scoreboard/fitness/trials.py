@@ -44,8 +44,8 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
     """
     found = {}
     async with postgres.session() as session:
-        # Who waits for a table that somebody changes just now knows nothing of it, and of the
-        # statements after it would wait for each.
+        # A trial that waits for a table under change finds nothing out, and those after it would
+        # wait for it too.
         with contextlib.suppress(TransactionAborted):  # guard: start-waits-one
             for name, text in _statements(role):
                 refusal = await _refusal(session, text)

@@ -1,4 +1,4 @@
-"""The workers that are there, who holds which seat, and who lets in the clients that come there."""
+"""The workers of a supervisor, their seats, and which worker lets in the clients of each seat."""
 
 from __future__ import annotations
 

@@ -56,8 +56,8 @@ class Lifeline:
         await asyncio.Event().wait()
 
     def leave(self) -> None:
-        """Say that we let nobody in any more, and hear nothing from here on. One that never was up
-        says nothing: it could not start.
+        """Say that we let nobody in any more, and hear nothing from here on. A worker that never
+        was up says nothing: it could not start.
         """
         asyncio.get_running_loop().remove_reader(self._line)
         if self._is_up:  # guard: worker-cannot-start

@@ -26,21 +26,21 @@ class OutputLost(OSError):
 
 
 class Output(io.TextIOWrapper):
-    """Standard output, whose failures are told from those of all other files."""
+    """Standard output; its failures are errors of their own."""
 
     def write(self, text: str) -> int:
         """Write, or raise OutputLost."""
-        with _told_apart():
+        with _as_output_lost():
             return super().write(text)
 
     def flush(self) -> None:
         """Write out what waits, or raise OutputLost."""
-        with _told_apart():
+        with _as_output_lost():
             super().flush()
 
 
 class _Closed(io.RawIOBase):
-    """Stands where standard output was closed. It refuses once: what is left is then forgotten."""
+    """Stands in for a closed standard output. It refuses the first write, and drops the rest."""
 
     _refused = False
 
@@ -55,8 +55,8 @@ class _Closed(io.RawIOBase):
 
 
 def mend() -> None:
-    """Open what is closed, so that no other file of ours takes its number, and let standard output
-    say of itself when it fails.
+    """Open the streams that are closed, so that no other file of ours takes their numbers, and make
+    failures of standard output OutputLost.
     """
     for number in range(3):
         try:
@@ -95,7 +95,7 @@ def give_up(stream: TextIO) -> None:
 
 
 @contextlib.contextmanager
-def _told_apart() -> Iterator[None]:
+def _as_output_lost() -> Iterator[None]:
     try:
         yield
     except OSError as error:

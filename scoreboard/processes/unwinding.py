@@ -1,7 +1,7 @@
 """How `serve` hears that it is to end: before its loop listens for that, and after.
 
-What asks a process to end unwinds it, so that the embedded servers end with it; what asks again
-does not interrupt that.
+A signal that asks the process to end unwinds it, so that the embedded servers end with it. A
+second signal does not interrupt that.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 @contextlib.contextmanager
 def ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
-    """Let what asks a process to end unwind it until the service listens for that itself, so that
-    the embedded servers end with it.
-    """
+    """Have signals unwind the process until the service listens for them itself."""
     handlers: dict[signal.Signals, Handler] = dict.fromkeys(ending_signals(), leave)
     if signal.SIGHUP in handlers:
         handlers[signal.SIGHUP] = on_hang_up
@@ -33,21 +31,21 @@ def ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            is_ending = signal.getsignal(number) is _heed_not
+            is_ending = signal.getsignal(number) is _do_nothing
             signal.signal(number, signal.SIG_IGN if is_ending else handler)
 
 
 def leave(number: int, _: FrameType | None) -> NoReturn:
     """Unwind, once: a second signal would interrupt the servers' end, which the first one began."""
-    heed_no_more()  # guard: asks-again-not
+    ignore_signals()  # guard: asks-again-not
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(0)
 
 
 async def to_its_end(service: Coroutine[Any, Any, None]) -> None:
-    """Serve. A loop that closes lets signals end the process where it stands, which would leave the
-    embedded servers behind: so they are taken from it before.
+    """Await the service, and take the signals from the loop before it closes: a closed loop lets
+    them end the process where it stands, and the embedded servers would stay.
     """
     try:
         await service
@@ -55,18 +53,18 @@ async def to_its_end(service: Coroutine[Any, Any, None]) -> None:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ending_signals())
         for number in ending_signals():
             asyncio.get_running_loop().remove_signal_handler(number)  # guard: loop-closes-lets
-        heed_no_more()
+        ignore_signals()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def heed_no_more() -> None:
-    """Let what asks the process to end change nothing: it ends already."""
+def ignore_signals() -> None:
+    """Let signals change nothing: the process ends already."""
     for number in ending_signals():
-        signal.signal(number, _heed_not)
+        signal.signal(number, _do_nothing)
 
 
-def _heed_not(_: int, __: FrameType | None) -> None:
-    """Do nothing. (Of one that has come and is then to be ignored Python prints a traceback.)"""
+def _do_nothing(_: int, __: FrameType | None) -> None:
+    """Do nothing. (For a signal that comes just before SIG_IGN Python prints a traceback.)"""
 
 
 def leave_if_hung_up() -> Handler:

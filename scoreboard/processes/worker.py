@@ -66,7 +66,7 @@ class Worker:
         return cls(number, seat, generation, process, ours)
 
     def hear(self) -> bool:
-        """Take in what it says of itself. Answers whether there may be more to hear."""
+        """Read what it says of itself. Answers whether there may be more to hear."""
         try:
             said = self.line.recv(_WORDS_MAX)
         except BlockingIOError:
@@ -99,8 +99,8 @@ class Worker:
 
 @contextlib.contextmanager
 def _without_hang_ups() -> Iterator[None]:
-    """Have SIGHUP wait for what is started within, for good. It is meant for the supervisor, and
-    sent to all of us: one that has just begun has no handler yet, and would end by it.
+    """Block SIGHUP in each process that is started within, for good. It is meant for the
+    supervisor, and sent to all of us: a process that has just begun has no handler yet.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:

@@ -88,7 +88,7 @@ class Supervisor:
 
     async def run(self, on_listening: Callable[[], None]) -> None:
         """Start, keep and end the workers. Raises CommandFailed when they cannot start."""
-        self._heed_signals()
+        self._listen_for_signals()
         try:
             await self._begin()
             if not self._stopping:
@@ -198,7 +198,7 @@ class Supervisor:
 
     # What happens
 
-    def _heed_signals(self) -> None:
+    def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in ending_signals():
             loop.add_signal_handler(number, self.stop)

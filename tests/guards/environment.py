@@ -68,7 +68,7 @@ ENVIRONMENT: Final = (
     Marked(
         "embedded: what a shell says of another PostgreSQL is not taken for this one",
         "embedded-shell-says",
-        NotEntered("_nothing_said_of_another_server()"),
+        NotEntered("_without_libpq_variables()"),
         "tests/integration/test_embedded.py::"
         "test_what_a_shell_says_of_another_server_is_not_taken_for_this_one",
     ),
