@@ -31,8 +31,6 @@ OF_OPERATORS: Final = frozenset(
     }
 )
 _OF_STREAMS: Final = frozenset({"read_board", "read_version", "lift_board", "read_revocations"})
-# `grant` executes what `prepare_grant` prepares, and is explained as that.
-_EXPLAINED_ELSEWHERE: Final = frozenset({"grant"})
 
 _PREPARE: Final = re.compile(r"^PREPARE \w+ \((?P<types>[^)]*)\) AS$", re.MULTILINE)
 _PARAMETER: Final = re.compile(r"%\(\w+\)s")
@@ -57,7 +55,7 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 def _statements(role: str) -> Iterator[tuple[str, str]]:
     for name, text in {**ledger.SQL, **catalogue.SQL, **standing.SQL, **queries.SQL}.items():
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS
-        if is_ours and name not in _EXPLAINED_ELSEWHERE:
+        if is_ours and name != "grant":  # which executes what `prepare_grant` prepares
             yield name, text
 
 
