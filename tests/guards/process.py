@@ -183,7 +183,7 @@ PROCESS: Final = (
         "a worker that cannot start is not taken for one that leaves",
         "worker-cannot-start",
         Always(),
-        "tests/service/test_workers.py::test_workers_that_cannot_start_end_the_supervisor",
+        "tests/unit/test_lifeline.py::test_a_worker_says_that_it_leaves_only_if_it_was_up",
     ),
     Marked(
         "gauges that cannot be forgotten cost no worker",
