@@ -33,9 +33,7 @@ PATIENCE_SECONDS: Final = 0.75  # guard: without-redis-slow
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A board, and how long ago it was known to be the newest, in whole seconds from 1 on; None
-    where that is known as of the read.
-    """
+    """A board, and how many seconds ago it was known to be the newest; None as of the read."""
 
     board: Board
     age_seconds: int | None = None
@@ -57,6 +55,7 @@ class CachedBoard:
         noticed_seconds: float,
     ) -> None:
         self._copy = copy
+        self._redis = copy.redis
         self._noticed_seconds = noticed_seconds
         self._questions = questions
         self._metrics = metrics
@@ -82,18 +81,15 @@ class CachedBoard:
         return await self._reads.join(None)
 
     def vouched(self, version: bytes | None, generation: int) -> Board | None:
-        """The board to show, if the copy, of which Redis said in this generation of its connections
-        that it bears this version, may be trusted, and we hold one as new: then it need not be
-        read.
+        """The board to show without a read, as `Trust.vouched` has it: Redis said in this
+        generation of its connections that its copy bears this version.
         """
-        if generation != self._copy.generation:  # guard: check-vouches-nothing
+        if generation != self._redis.generation:  # guard: check-vouches-nothing
             return None
         return self._trust.vouched(version, generation)
 
     def notice(self, board: Board) -> None:
-        """Know of a board that this instance heard of, whoever told it: an older one from Redis is
-        not served any more.
-        """
+        """Know of a board, whoever told it: an older one from Redis is not served any more."""
         self._trust.hear_of(board)
 
     async def store(self, board: Board) -> bool:
@@ -109,7 +105,7 @@ class CachedBoard:
         until = time.monotonic() + self._noticed_seconds
         is_stored = await self._is_stored(board)
         while not is_stored and time.monotonic() < until:  # guard: redis-only-just
-            if not await self._copy.until_back(self._noticed_seconds):
+            if not await self._redis.until_back(self._noticed_seconds):
                 break
             is_stored = await self._is_stored(board)
         if not is_stored:
@@ -117,7 +113,7 @@ class CachedBoard:
             # A Redis that is there and does not take the board (its memory is full, a right is
             # missing) must not show the older one.
             with contextlib.suppress(RedisUnavailable):  # guard: redis-refuses-board
-                await self._copy.drop()
+                await self._copy.drop(older_than=board)  # guard: newer-board-stays
         self._note_stored(board)
         return is_stored
 
@@ -125,8 +121,7 @@ class CachedBoard:
         """Store the board, unless Redis is known to have had one of this version or a newer one.
 
         A batch that changes no board may have seen one that another instance has committed and not
-        yet stored; whoever is granted beside it finds it, or one as new, in the next read. While
-        the ledger is silent nobody waits for it.
+        yet stored, and its users find that in the next read. Nobody waits for a silent ledger.
         """
         if version <= self._stored_version:
             return
@@ -141,10 +136,10 @@ class CachedBoard:
 
     async def held(self) -> Sequence[Board]:
         """The boards that reads of this instance may have shown: the newest, and what lies in
-        Redis. What is no board of ours there is taken away: the ledger is asked after that, so
+        Redis. What is no board of ours there is taken away. The ledger is asked after that, so
         nothing newer is lost.
         """
-        generation = self._copy.generation
+        generation = self._redis.generation
         has_settled = self._trust.has_settled(generation)
         try:
             found = await self._find()
@@ -164,8 +159,9 @@ class CachedBoard:
         committed it: a copy that is trusted lost nothing.
         """
         look = self._look
-        is_older = look and look.board and look.board.version < board.version
-        return look is not None and bool(is_older) and self._trust.holds(look.generation)
+        if look is None or look.board is None or look.board.version >= board.version:
+            return False
+        return self._trust.holds(look.generation)
 
     async def take(self, board: Board) -> bool:
         """Put the ledger's board, read after `held`, in the place of an older one, and trust the
@@ -184,7 +180,7 @@ class CachedBoard:
             except RedisUnavailable:
                 self._metrics.cache_stores_failed.inc()
                 return False
-        self._trust.begin(look, self._copy.generation)
+        self._trust.begin(look, self._redis.generation)
         return changed
 
     async def begin_anew(self, board: Board) -> None:
@@ -206,16 +202,14 @@ class CachedBoard:
     async def _read_for_all(self, readers: Sequence[None]) -> list[Reading | Exception]:
         doubt: Doubt | None = "away"
         with contextlib.suppress(RedisUnavailable):  # guard: outages-without-redis
-            doubt = self._trust.doubt(await self._find(), self._copy.generation)
+            doubt = self._trust.doubt(await self._find(), self._redis.generation)
         if doubt is None and self._trust.latest is not None:
             return [Reading(self._trust.latest)] * len(readers)
         self._metrics.board_reads_from_ledger.labels(doubt).inc()
         return [await self._read_truth()] * len(readers)
 
     async def _find(self) -> Found:
-        """Look at the copy, and know of its board. What is no board of ours is counted, and now and
-        then logged. Raises RedisUnavailable.
-        """
+        """Look at the copy, and know of its board. Raises RedisUnavailable."""
         found = self._trust.checked(await self._copy.read())
         if found.fault is not None:
             self._metrics.copies_refused.labels(found.fault).inc()

@@ -1,9 +1,8 @@
 """Questions about one board, put to the ledger; and since when it owes an answer.
 
-A PostgreSQL that is frozen, or whose table somebody has locked, is not away: it takes a question
-and says nothing. Whoever has a board at hand then waits for it only for a moment, which is counted
-from the first question that it left open: so the wait is one for all who read, and not one each.
-The question goes on beside them.
+A PostgreSQL that is frozen, or whose table is locked, takes a question and says nothing. Whoever
+has a board at hand waits for it only for a moment, counted from the first open question: so all who
+read share one wait. The question goes on beside them.
 """
 
 from __future__ import annotations
@@ -22,9 +21,7 @@ _LOOK_SECONDS: Final = 0.1
 
 
 class Questions:
-    """Asks the ledger, and notices when it falls silent. `within` starts tasks; `close` ends
-    them.
-    """
+    """Asks the ledger, and notices when it falls silent. `close` ends what `within` has begun."""
 
     def __init__(self, ledger: Ledger, board_id: BoardId = MAIN) -> None:
         self._ledger = ledger

@@ -1,8 +1,6 @@
-"""May the copy of a board in Redis be believed? Only if it has missed none that somebody was told
-of.
+"""Whether the copy of a board in Redis may be believed: it has all that anybody was told of.
 
-Pure reckoning, without a call: by which connection Redis was asked, what was found there, and which
-boards this instance has heard of. docs/consistency.md has the table of all cases, below promise 4.
+Pure reckoning, without a call. docs/consistency.md has the table of all cases, below promise 4.
 """
 
 from __future__ import annotations
@@ -26,9 +24,7 @@ Doubt = Literal["away", "missing", "refused", "unconfirmed", "older"]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a comparison found in Redis: in which generation, which board, and whether the
-    generation had settled before.
-    """
+    """What a comparison found in Redis, in which generation, and whether that had settled."""
 
     generation: int
     board: Board | None
