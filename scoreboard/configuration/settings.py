@@ -38,17 +38,13 @@ from scoreboard.configuration.kinds import (
 # up, whose tokens have ended. One of two may wait for a lock.
 WATCH_CONNECTIONS: Final = 2
 
-# Ten years: what is longer is a mistake, and PostgreSQL knows no such times.
-_LIFE_MAX_SECONDS: Final = 10 * 365 * 24 * 3600
-# The deadlines of PostgreSQL are whole milliseconds, in which 0 means none.
-_DATABASE_TIMEOUT_MIN_SECONDS: Final = 0.01
-
 
 class SettingsError(Exception):
     """The configuration cannot be used; the message lists what is wrong and how to mend it."""
 
 
-_life: Final = partial(whole, most=_LIFE_MAX_SECONDS)
+# Ten years at most: what is longer is a mistake, and PostgreSQL knows no such times.
+_life: Final = partial(whole, most=10 * 365 * 24 * 3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +159,8 @@ class Settings:
     )
     batch_max: int = whole(200, "Submissions in one transaction.")
     waiting_max: int = whole(5000, "Submissions that may wait; more get 503.")
-    database_timeout_seconds: float = seconds(
-        5.0, "Longest wait for PostgreSQL.", least=_DATABASE_TIMEOUT_MIN_SECONDS
-    )
+    # The deadlines of PostgreSQL are whole milliseconds, in which 0 means none.
+    database_timeout_seconds: float = seconds(5.0, "Longest wait for PostgreSQL.", least=0.01)
     redis_timeout_seconds: float = seconds(0.5, "Longest wait for Redis.")
     publish_timeout_seconds: float = seconds(5.0, "Longest wait for RabbitMQ's confirm.")
 

@@ -93,13 +93,11 @@ class CachedBoard:
         self._trust.hear_of(board)
 
     async def store(self, board: Board) -> bool:
-        """Put a board into Redis unless it holds a newer one. A Redis that does not take it raises
-        nothing: the answer is then False, that is counted, and readers and the relay notice by the
-        version.
+        """Put a board into Redis unless it holds a newer one. Answers whether Redis took it; where
+        it did not, that is counted, and readers and the relay notice by the version.
 
-        While Redis has only just gone, others may not have noticed, or it may be gone for us alone,
-        and they trust what lies there: this returns once Redis has the board, or they have compared
-        theirs with the ledger.
+        While Redis has only just gone, perhaps for us alone, others trust what lies there: this
+        returns once Redis has the board, or they have compared theirs with the ledger.
         """
         self._trust.hear_of(board)
         until = time.monotonic() + self._noticed_seconds
@@ -114,7 +112,7 @@ class CachedBoard:
             # missing) must not show the older one.
             with contextlib.suppress(RedisUnavailable):  # guard: redis-refuses-board
                 await self._copy.drop(older_than=board)  # guard: newer-board-stays
-        self._note_stored(board)
+        self._stored_version = max(self._stored_version, board.version)
         return is_stored
 
     async def reach(self, version: int) -> None:
@@ -166,8 +164,6 @@ class CachedBoard:
     async def take(self, board: Board) -> bool:
         """Put the ledger's board, read after `held`, in the place of an older one, and trust the
         copy from here on. Answers whether it had to.
-
-        A store that is under way takes no trust away: until it has succeeded nobody was told 200.
         """
         self._trust.hear_of(board)
         look = self._look
@@ -184,9 +180,7 @@ class CachedBoard:
         return changed
 
     async def begin_anew(self, board: Board) -> None:
-        """Take the ledger's board though it is older. Redis is filled by the next who reads: the
-        ledger may have gone on since.
-        """
+        """Take the ledger's board though it is older. Redis is filled by the next who reads."""
         self._trust.begin_anew(board)
         self._look, self._stored_version = None, -1  # guard: board-numbered-anew
         try:
@@ -217,7 +211,7 @@ class CachedBoard:
                 log.warning("scoreboard.board.copy_refused", fault=found.fault)
         if found.board is not None:
             self._trust.hear_of(found.board)  # guard: shown-doubt-known
-            self._note_stored(found.board)
+            self._stored_version = max(self._stored_version, found.board.version)
         return found
 
     async def _is_stored(self, board: Board) -> bool:
@@ -229,7 +223,8 @@ class CachedBoard:
 
     async def _read_truth(self) -> Reading:
         """Ask the ledger. While that is silent or away, the newest board that we know is better
-        than none, and than a long wait.
+        than a long wait. Its age counts from when the ledger was last asked what it answered, or
+        else from when the board changed.
         """
         if self._trust.latest is None:
             return Reading(await self._ask())
@@ -237,7 +232,10 @@ class CachedBoard:
         if board is not None:
             return Reading(board)
         self._metrics.board_reads_in_doubt.inc()
-        return Reading(self._trust.latest, self._age_seconds(self._trust.latest))
+        latest, ago = self._trust.latest, self._questions.confirmed_seconds_ago
+        if ago is None:
+            ago = (datetime.now(UTC) - latest.changed_at).total_seconds()
+        return Reading(latest, max(1, math.ceil(ago)))
 
     async def _ask(self) -> Board:
         board = await self._questions.board()
@@ -245,15 +243,3 @@ class CachedBoard:
         if not await self._is_stored(board):
             self._metrics.cache_stores_failed.inc()
         return board
-
-    def _age_seconds(self, board: Board) -> int:
-        """How long ago this was the newest for certain: when the ledger was last asked what it
-        answered, or else when the board changed.
-        """
-        ago = self._questions.confirmed_seconds_ago
-        if ago is None:
-            ago = (datetime.now(UTC) - board.changed_at).total_seconds()
-        return max(1, math.ceil(ago))
-
-    def _note_stored(self, board: Board) -> None:
-        self._stored_version = max(self._stored_version, board.version)

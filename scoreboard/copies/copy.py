@@ -125,7 +125,9 @@ class RedisCopy:
             case [b"size"]:
                 return Found(fault="size")
             case [b"found", *fields] if _are_fields(fields):
-                return self._known(fields)
+                if self._seen is None or self._seen[0] != fields:
+                    self._seen = fields, self._judged(*fields)
+                return self._seen[1]
         return Found(fault="malformed")  # Redis answers as no Redis does
 
     async def store(self, board: Board) -> bool:
@@ -145,11 +147,6 @@ class RedisCopy:
         RedisUnavailable.
         """
         await self._run_drop([self._key], [b"%d" % older_than.version] if older_than else [])
-
-    def _known(self, fields: list[bytes | None]) -> Found:
-        if self._seen is None or self._seen[0] != fields:
-            self._seen = fields, self._judged(*fields)
-        return self._seen[1]
 
     def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
         claimed = int(version) if version and version.isdigit() else VERSION_END

@@ -65,8 +65,7 @@ class Questions:
         self, patience_seconds: float, ask: Callable[[], Awaitable[Board | None]]
     ) -> Board | None:
         """Ask, and answer what `ask` does; None when the ledger is away, or once it has been silent
-        for so long: `ask` then goes on beside its caller. While it is silent one question is kept
-        open, and whoever comes while that is open waits for nothing.
+        for so long: `ask` then goes on, and whoever comes before it ends waits for nothing.
         """
         is_silent = self.silent_seconds >= patience_seconds  # guard: silent-ledger-waited-once
         if is_silent and self._beside:

@@ -30,7 +30,6 @@ from scoreboard.ledger.verdicts import (
     Key,
     Settlement,
     Verdict,
-    may_be_granted_before,
     under_former_ids,
     verdict_of,
 )
@@ -121,16 +120,22 @@ class Batch:
             if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
                 boards, seen = await begun.raise_board(reaching)  # guard: grant-ties-tenth
             verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
-        repeated = [key for key, verdict in verdicts.items() if may_be_granted_before(verdict)]
+        # A disabled action may have been granted before as well: who submits it has to hear of it.
+        # guard: grant-action-disabled
+        repeated = [
+            key
+            for key, verdict in verdicts.items()
+            if verdict is None or isinstance(verdict, errors.ActionDisabled)
+        ]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         return Settlement(fresh | await self._originals(repeated, fresh), boards, seen)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]
     ) -> dict[Key, Verdict]:
-        """Answer the submissions that were granted before, and what they are `otherwise`. A new
-        statement, because it must see what the grant waited for; after COMMIT, so its failure is
-        not the batch's, whatever it is.
+        """Answer the submissions that were granted before, and what they are `otherwise`: by a new
+        statement, which sees what the grant waited for, and after COMMIT, so that its failure is
+        not the batch's.
         """
         if not refused:
             return {}

@@ -64,14 +64,6 @@ def verdict_of(row: Row) -> Verdict | None:
     return None if points is None else Grant(action_id, points, granted_at, score)
 
 
-def may_be_granted_before(verdict: Verdict | None) -> bool:
-    """Whether a grant from before is to be looked for. A disabled action may have one too, and who
-    submits it again has to hear of it.
-    """
-    # guard: grant-action-disabled
-    return verdict is None or isinstance(verdict, errors.ActionDisabled)
-
-
 def under_former_ids(
     renamed: Mapping[Key, Key], verdicts: Mapping[Key, Verdict]
 ) -> dict[Key, Verdict]:
