@@ -46,10 +46,8 @@ _FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Somebody says that `user_id` (a UUID as text) completed `action_id`.
-
-    `trace` is the W3C traceparent of the request, or None; `began` the moment at which it came in,
-    by this process's monotonic clock.
+    """Somebody says that `user_id` (a UUID as text) completed `action_id`. `trace` is the W3C
+    traceparent of the request, or None; `began` when it came in, by the monotonic clock.
     """
 
     user_id: str

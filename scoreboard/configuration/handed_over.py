@@ -1,8 +1,7 @@
 """What people hand over as a file or on standard input: secrets, settings, passwords, actions.
 
-It is read whole and bounded, from whatever kind of file, and decoded by the mark that it begins
-with: editors and shells of Windows write UTF-8 with a byte order mark, and UTF-16. One mark at the
-beginning and one end of a line at the end are the file's, not the value's.
+It is read whole and bounded, from any kind of file, and decoded by the mark at its beginning, as
+Windows writes it. One mark and one end of a line at the end are the file's, not the value's.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ _ENCODINGS: Final = (
 
 
 class Unreadable(Exception):
-    """It cannot be read; the message is the end of a sentence that says why, and repeats nothing of
-    what was read. `line` is where in the text, 0 if that says nothing.
+    """It cannot be read; the message ends a sentence that says why, and repeats nothing of what was
+    read. `line` is where in the text, 0 if that says nothing.
     """
 
     def __init__(self, why: str, line: int = 0) -> None:

@@ -163,7 +163,8 @@ class CachedBoard:
 
     async def take(self, board: Board) -> bool:
         """Put the ledger's board, read after `held`, in the place of an older one, and trust the
-        copy from here on. Answers whether it had to.
+        copy from here on. Answers whether it had to. A store that is under way takes no trust
+        away: until it has succeeded nobody was told 200.
         """
         self._trust.hear_of(board)
         look = self._look
@@ -180,7 +181,9 @@ class CachedBoard:
         return changed
 
     async def begin_anew(self, board: Board) -> None:
-        """Take the ledger's board though it is older. Redis is filled by the next who reads."""
+        """Take the ledger's board though it is older. The next who reads fills Redis: the ledger
+        may have gone on since.
+        """
         self._trust.begin_anew(board)
         self._look, self._stored_version = None, -1  # guard: board-numbered-anew
         try:

@@ -4,8 +4,8 @@ Key `leaderboard` for `main`, `leaderboard:{board}` for others; a hash: `version
 and the board's `signature`. A newer version wins inside Redis, so it does not matter in which order
 instances write; what is no version loses.
 
-Whoever can write to Redis can put anything there: another type, half a gigabyte, a board of their
-own. It is looked at inside Redis before it is sent, and counts only if one of us has signed it.
+Whoever can write to Redis can put anything there, of any size. It is looked at inside Redis before
+it is sent, and counts only if one of us has signed it.
 """
 
 from __future__ import annotations

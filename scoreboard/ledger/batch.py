@@ -86,8 +86,9 @@ class Batch:
         return settled
 
     async def settle_renamed(self, found: Mapping[Key, Verdict]) -> Settlement:
-        """Grant what was submitted under a former id of an action, as that action. It may be
-        renamed on, or back, between our look and the grant, so it is looked for again.
+        """Grant what was submitted under a former id of an action, as that action: also what was
+        unknown because it is being renamed. It may be renamed on, or back, between our look and the
+        grant, so it is looked for again.
         """
         settled, unknown = Settlement({}), _unknown(found)
         for _ in range(_LOOKS_MAX):

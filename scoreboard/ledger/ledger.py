@@ -82,8 +82,9 @@ class Ledger:
         """Set every score to the sum of its ledger rows, and renew the board.
 
         Returns how many scores were wrong, and the board under a version higher than its own and
-        than `above`, the highest one that a copy is known to hold. With `renumber` a version that
-        leapt comes down first to what play could have reached.
+        than `above`, the highest one that a copy is known to hold: after a restore from a backup
+        that is ahead of the truth. With `renumber` a version that leapt comes down first to what
+        play could have reached.
         """
         leap = LEAP_MAX if renumber else None
         [(corrected,)], board = await self.fall("correct_scores", above=above, leap=leap)

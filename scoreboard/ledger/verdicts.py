@@ -33,9 +33,7 @@ class Settlement:
         return Settlement(self.verdicts | other.verdicts, boards, seen)
 
     def answers(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
-        """Answer each submission of the batch, in its order: the same one twice is granted to the
-        first.
-        """
+        """Answer each submission of the batch; of two that are the same the first is granted."""
         answered: dict[Key, Grant] = {}
         answers: list[Grant | Exception] = []
         for submission in batch:

@@ -29,10 +29,8 @@ export class Session extends EventTarget {
   #hasLocks = true; // until they are denied
   #renewing = null;
 
-  /**
-   * A token is renewed `spareSeconds` before its end by this clock. `answerSeconds` are well within the
-   * server's grace for an answer that was lost; `lockSeconds` are more than an answer takes.
-   */
+  /** A token is renewed `spareSeconds` before its end. `answerSeconds` are well within the server's
+   *  grace for an answer that was lost; `lockSeconds` are more than an answer takes. */
   constructor({ spareSeconds = 10, answerSeconds = 15, lockSeconds = 8 } = {}) {
     super();
     this.#seconds = { spareSeconds, answerSeconds, lockSeconds };
