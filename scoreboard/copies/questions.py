@@ -11,20 +11,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, Board, BoardId
 
-_LOOK_SECONDS: Final = 0.1
-
 
 class Questions:
     """Asks the ledger, and notices when it falls silent. `close` ends what `within` has begun."""
 
-    def __init__(self, ledger: Ledger, board_id: BoardId = MAIN) -> None:
+    def __init__(
+        self, ledger: Ledger, board_id: BoardId = MAIN, *, look_seconds: float = 0.1
+    ) -> None:
         self._ledger = ledger
+        self._look_seconds = look_seconds
         self._board_id = board_id
         # When each question was asked that has no answer yet, oldest first.
         self._open: dict[object, float] = {}
@@ -72,7 +72,7 @@ class Questions:
             return None
         task = self._start(ask)
         if is_silent:  # it may be back
-            await asyncio.wait({task}, timeout=_LOOK_SECONDS)  # guard: ledger-away-looked
+            await asyncio.wait({task}, timeout=self._look_seconds)  # guard: ledger-away-looked
         # guard: silent-ledger-waited
         while not task.done() and (left := patience_seconds - self.silent_seconds) > 0:
             await asyncio.wait({task}, timeout=left)

@@ -375,7 +375,7 @@ async def test_a_ledger_that_was_away_is_looked_for_before_anything_in_doubt_is_
     async with (
         through_proxy(redis_url) as (redis_line, redis_address),
         through_proxy(database_url) as (line, database_address),
-        an_instance(redis_address, database_address) as reader,
+        an_instance(redis_address, database_address, look_seconds=ENDLESS) as reader,
     ):
         await reader.trust()
         await redis_line.cut()
