@@ -46,10 +46,8 @@ _FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Somebody says that `user_id` (a UUID as text) completed `action_id`.
-
-    `trace` is the W3C traceparent of the request, or None; `began` the moment at which it came in,
-    by this process's monotonic clock.
+    """Somebody says that `user_id` (a UUID as text) completed `action_id`. `trace` is the W3C
+    traceparent of the request, or None; `began` when it came in, by the monotonic clock.
     """
 
     user_id: str
@@ -75,11 +73,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a new board came to this instance, for those who measure its way and trace it.
+    """How a new board came to this instance. `trace` is a W3C traceparent.
 
     `began` is when the oldest submission behind it came in, by this process's monotonic clock; of a
-    board that came over the bus it is reckoned from the sender's wall clock and ours. `trace` is a
-    W3C traceparent.
+    board that came over the bus it is reckoned from the sender's wall clock and ours.
     """
 
     via: Literal["submit", "bus"]
@@ -125,10 +122,7 @@ class Board:
         return [entry.as_json() for entry in self.entries]
 
     def to_json(self) -> bytes:
-        """Encode for the cache and the bus.
-
-        `main` is not named, because instances of earlier releases read and write that board.
-        """
+        """Encode for the cache and the bus. `main` is not named: earlier releases read that too."""
         document = {
             "version": self.version,
             "timestamp": self.changed_at,
@@ -140,9 +134,8 @@ class Board:
 
     @classmethod
     def from_json(cls, text: bytes) -> Board:
-        """Decode what `to_json` made, of this version: a member that we do not know may change what
-        all the others mean. A text that names no board is of `main`. Raises ValueError on anything
-        else, however it is built.
+        """Decode what `to_json` made. Raises ValueError on anything else, also on a member that we
+        do not know: it may change what all the others mean.
         """
         if len(text) > BOARD_BYTES_MAX:
             raise ValueError(f"not a board: {len(text)} bytes")
@@ -174,7 +167,7 @@ def _whole(value: Any, most: int) -> int:
 
 
 def _moment(value: Any) -> datetime:
-    """In UTC from here on: a time that has none would fail only when the board is pushed."""
+    """Read a time, in UTC. One without an offset would fail only when the board is pushed."""
     if type(value) is not str or len(value) > _TIMESTAMP_CHARS_MAX:
         raise ValueError("not a time")
     moment = datetime.fromisoformat(value)
@@ -188,9 +181,7 @@ def _moment(value: Any) -> datetime:
 
 
 def _entries(value: Any) -> tuple[Entry, ...]:
-    """Read them, highest first and each user once. Who of two equal scores comes first only the
-    ledger knows.
-    """
+    """Read them, highest first and each user once; how ties are ordered only the ledger knows."""
     if type(value) is not list or len(value) > BOARD_SIZE:
         raise ValueError(f"not a list of {BOARD_SIZE} entries at most")
     entries = tuple(_entry(each) for each in value)

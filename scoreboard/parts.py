@@ -1,7 +1,6 @@
-"""What one process is made of: every part is made here, once, with the collaborators that it needs.
+"""What one process is made of: each part is made once, with what it needs, runs and is closed by.
 
-What a part runs in the background, and what closes it, stands beside it (`lifetime`). Handlers find
-all parts under one key: `request.app[PARTS].hub`.
+Handlers find all parts under one key: `request.app[PARTS].hub`.
 """
 
 from __future__ import annotations
@@ -73,14 +72,13 @@ class Parts:
         self._make_operations()
 
     def _make_connections(self) -> None:
-        settings = self.settings
+        settings, metrics = self.settings, self.metrics
         self.refusals, hosts = Refusals(), Hosts(settings.database_url)
         self.writers = self._postgres(hosts, settings.ledger_connections, "ledger")
         self.queries = self._postgres(hosts, settings.query_connections, "queries")
         # A crowd of clients, and what holds it up, keeps nobody waiting here: promise 5, readiness
         # and the end of access tokens do not depend on how many ask for their standing.
         self.watch = self._postgres(hosts, WATCH_CONNECTIONS, "watch")
-        metrics = self.metrics
         self.redis = Redis(
             settings.redis_url,
             timeout_seconds=settings.redis_timeout_seconds,
@@ -123,14 +121,9 @@ class Parts:
         self.lifetime.close(self.bus.flush)
 
     def _make_scoring(self) -> None:
+        settings, metrics = self.settings, self.metrics
         self.submissions = Submissions(
-            self.ledger,
-            {MAIN: self.board},
-            self.hub,
-            self.bus,
-            self.metrics,
-            self.settings,
-            self.tracing,
+            self.ledger, {MAIN: self.board}, self.hub, self.bus, metrics, settings, self.tracing
         )
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
         self.catalogue = Catalogue(self.queries)
@@ -154,32 +147,25 @@ class Parts:
         settings, metrics, redis = self.settings, self.metrics, self.redis
         self.limiter = RateLimiter(redis, metrics)
         self.lifetime.close(self.limiter.close)
-        self.streams = StreamLimiter(
-            redis, settings.instance, "address", settings.streams_per_ip, metrics
-        )
+        instance = settings.instance
+        self.streams = StreamLimiter(redis, instance, "address", settings.streams_per_ip, metrics)
         self.lifetime.close(self.streams.close)
         self.lifetime.run("streams", self.streams.run)
-        self.user_streams = StreamLimiter(
-            redis, settings.instance, "user", settings.streams_per_user, metrics
-        )
+        most = settings.streams_per_user
+        self.user_streams = StreamLimiter(redis, instance, "user", most, metrics)
         self.lifetime.close(self.user_streams.close)
         self.lifetime.run("user_streams", self.user_streams.run)
 
     def _make_operations(self) -> None:
         settings, metrics = self.settings, self.metrics
-        self.health = Health(
-            settings.instance,
-            settings.role,
-            lambda: self.hub.version(MAIN),
-            self._servers(),
-            metrics,
-        )
+        name, role, servers = settings.instance, settings.role, self._servers()
+        self.health = Health(name, role, lambda: self.hub.version(MAIN), servers, metrics)
         self.lifetime.run("health", self.health.run)
         metrics.subscribers_max.set(settings.subscribers_max if settings.serves_streams else 0)
         self.vitals = Vitals(
             metrics,
-            instance=settings.instance,
-            role=settings.role,
+            instance=name,
+            role=role,
             postgres={"ledger": self.writers, "queries": self.queries, "watch": self.watch},
             redis=self.redis,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scoreboard.commands.actions import read_file
 from scoreboard.configuration import sources as configuration
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 from scoreboard.console.arguments import EXAMPLE_URL, Commands, is_file, service_address
 from scoreboard.demo import marks as demo_marks
 
@@ -54,7 +54,7 @@ def add_to(commands: Commands) -> None:
     actions = demo.add_argument(
         "--actions",
         metavar="FILE",
-        default=str(configuration.config_directory() / "demo-actions.csv"),
+        default=str(configuration.shipped("config") / "demo-actions.csv"),
         help="actions that the service knows, as for `actions load` (default: the demo's)",
     )
     is_file(authority)

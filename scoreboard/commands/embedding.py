@@ -83,5 +83,5 @@ async def _load_demo_actions(complete: Settings) -> None:
     async with open_postgres(complete) as postgres:
         catalogue = Catalogue(postgres)
         if not await catalogue.list_all(Sought(), limit=1):
-            demo = read_file(str(configuration.config_directory() / _DEMO_ACTIONS))
+            demo = read_file(str(configuration.shipped("config") / _DEMO_ACTIONS))
             await catalogue.load(demo.points)

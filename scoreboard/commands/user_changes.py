@@ -133,7 +133,7 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> tuple[Accoun
                 "ledger rows, for ever. If that is meant, add --yes.",
                 "not_confirmed",
             )
-        board = await ledger.remove_user(account.user_id)
+        _, board = await ledger.remove_users([account.user_id])
         if board is None:
             raise UnknownUser(NOBODY)
         await store(cached, board)

@@ -1,8 +1,7 @@
 """What people hand over as a file or on standard input: secrets, settings, passwords, actions.
 
-It is read whole and bounded, from whatever kind of file, and decoded by the mark that it begins
-with: editors and shells of Windows write UTF-8 with a byte order mark, and UTF-16. One mark at the
-beginning and one end of a line at the end are the file's, not the value's.
+It is read whole and bounded, from any kind of file, and decoded by the mark at its beginning, as
+Windows writes it. One mark and one end of a line at the end are the file's, not the value's.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import select
 import stat
 import sys
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import BinaryIO, Final
 
 MARK: Final = "\ufeff"
 SMALL_BYTES: Final = 1024 * 1024  # of a secret, a password, a file of settings
@@ -26,12 +25,13 @@ _ENCODINGS: Final = (
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"", "utf-8"),
 )
 
 
 class Unreadable(Exception):
-    """It cannot be read; the message is the end of a sentence that says why, and repeats nothing of
-    what was read. `line` is where in the text, 0 if that says nothing.
+    """It cannot be read; the message ends a sentence that says why, and repeats nothing of what was
+    read. `line` is where in the text, 0 if that says nothing.
     """
 
     def __init__(self, why: str, line: int = 0) -> None:
@@ -58,14 +58,12 @@ def _content(descriptor: int, bytes_max: int) -> bytes:
         raise Unreadable("it is a directory")
     if state.st_size > bytes_max:
         raise _too_large(bytes_max)
-    parts: list[bytes] = []
-    size = 0
-    while part := _part(descriptor, waits_for_first=stat.S_ISFIFO(state.st_mode) and not parts):
-        parts.append(part)
-        size += len(part)
-        if size > bytes_max:  # guard: file-setting-bounded
+    is_pipe, found = stat.S_ISFIFO(state.st_mode), bytearray()
+    while part := _part(descriptor, waits_for_first=is_pipe and not found):
+        found += part
+        if len(found) > bytes_max:  # guard: file-setting-bounded
             raise _too_large(bytes_max)
-    return b"".join(parts)
+    return bytes(found)
 
 
 def _part(descriptor: int, *, waits_for_first: bool) -> bytes:
@@ -87,8 +85,7 @@ def _part(descriptor: int, *, waits_for_first: bool) -> bytes:
 
 def standard_input() -> BinaryIO | None:
     """Standard input as bytes; None where it was closed before we began."""
-    stream: TextIO | None = sys.stdin
-    return stream.buffer if stream is not None else None
+    return getattr(sys.stdin, "buffer", None)
 
 
 def stream_content(stream: BinaryIO | None, bytes_max: int = SMALL_BYTES) -> bytes:
@@ -96,9 +93,8 @@ def stream_content(stream: BinaryIO | None, bytes_max: int = SMALL_BYTES) -> byt
     if stream is None:
         raise Unreadable("it is closed")
     try:
-        found = (
-            stream.readline(bytes_max + 1) if stream.isatty() else stream.read(bytes_max + 1)
-        ) or b""
+        read = stream.readline if stream.isatty() else stream.read
+        found = read(bytes_max + 1) or b""
     except (OSError, ValueError) as error:
         raise Unreadable(getattr(error, "strerror", None) or "it is closed") from error
     if len(found) > bytes_max:
@@ -112,10 +108,7 @@ def _too_large(bytes_max: int) -> Unreadable:
 
 def decoded(found: bytes) -> str:
     """Read it as text by the mark at its beginning, which is left out. Raises Unreadable."""
-    mark, encoding = next(
-        ((mark, encoding) for mark, encoding in _ENCODINGS if found.startswith(mark)),
-        (b"", "utf-8"),
-    )
+    mark, encoding = next(each for each in _ENCODINGS if found.startswith(each[0]))
     if not mark and b"\0" in found[:2]:
         raise Unreadable("it holds NUL, as UTF-16 without its mark does: save it as UTF-8", 1)
     try:
@@ -136,12 +129,7 @@ def value(found: bytes) -> str:
 
 def unmarked(text: str) -> str:
     """Take one mark at the beginning and one end of a line at the end away."""
-    text = text.removeprefix(MARK)
-    return (
-        text.removesuffix("\n").removesuffix("\r")
-        if text.endswith("\n")
-        else text.removesuffix("\r")
-    )
+    return text.removeprefix(MARK).removesuffix("\n").removesuffix("\r")
 
 
 def line_count(text: str) -> int:

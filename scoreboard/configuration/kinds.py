@@ -14,10 +14,30 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, fields, validate
 
+_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.\-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 # An @ past the host: a password that was written as it is, whose rest would pass for a host, a path
 # or a name, and be shown. Where the next address of several begins, this one has ended.
 _PASSWORD_CUT: Final = re.compile(r"://[^/?#]+[/?#](?:(?!,\s*\w+://).)*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often something may be done: `count` times in `seconds`."""
+
+    count: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, words: str) -> Rate:
+        """Read `600/minute`. Raises ValueError when the text is not a rate."""
+        count, _, period = (part.strip() for part in words.partition("/"))
+        if not _COUNT.fullmatch(count) or int(count) < 1 or period not in _SECONDS_PER:
+            raise ValueError(
+                "write a rate as a whole number per second, minute or hour: 600/minute"
+            )
+        return cls(int(count), _SECONDS_PER[period])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +106,9 @@ def seconds(default: float, meaning: str, *, least: float | None = None) -> Any:
     return declare(default, meaning, kind)
 
 
-def parsed(parse: Callable[[str], Any], default: str, meaning: str) -> Any:
-    """Declare a text that `parse` turns into a value, or refuses by a ValueError in our words."""
-    return declare(default, meaning, _Parsed(parse))
+def rate(default: str, meaning: str) -> Any:
+    """Declare a rate."""
+    return declare(default, meaning, _Parsed(Rate.parse))
 
 
 def listed(meaning: str, *, entry: Callable[[str], Any] | None = None, secret: bool = False) -> Any:
@@ -103,6 +123,8 @@ def issuers(meaning: str) -> Any:
 
 
 class _Parsed(fields.Field):
+    """A text that `parse` turns into a value, or refuses by a ValueError in our words."""
+
     def __init__(self, parse: Callable[[str], Any]) -> None:
         super().__init__()
         self._parse = parse

@@ -1,10 +1,9 @@
 """Variables that an orchestrator sets for whoever is beside us, with names that look like settings.
 
 Kubernetes tells every container of each Service in its namespace, Docker of each container that it
-is linked to: a Service named `scoreboard` or `scoreboard-api` is told in SCOREBOARD_PORT and
-SCOREBOARD_API_SERVICE_HOST. Nobody wrote these, so they must not stop the start, and nobody meant
-them for us, so they set nothing. What is told has an exact form, in its name and in its value; what
-only resembles it is a mistake of ours, and is refused like any other.
+is linked to: of a Service named `scoreboard-api` in SCOREBOARD_API_SERVICE_HOST. Nobody wrote these
+for us, so they neither stop the start nor set anything. They have an exact form, in name and value;
+what only resembles it is a mistake, and is refused like any other.
 
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """

@@ -7,7 +7,6 @@ config/default.toml and the table in docs/configuration.md are made from these d
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -21,6 +20,7 @@ from marshmallow.validate import Range
 
 from scoreboard.configuration.kinds import (
     Declaration,
+    Rate,
     address,
     declare,
     issuers,
@@ -28,7 +28,7 @@ from scoreboard.configuration.kinds import (
     network,
     one_of,
     origin,
-    parsed,
+    rate,
     seconds,
     text,
     whole,
@@ -38,37 +38,13 @@ from scoreboard.configuration.kinds import (
 # up, whose tokens have ended. One of two may wait for a lock.
 WATCH_CONNECTIONS: Final = 2
 
-_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
-_SECONDS_PER: Final = {"second": 1, "minute": 60, "hour": 3600}
-# Ten years: what is longer is a mistake, and PostgreSQL knows no such times.
-_LIFE_MAX_SECONDS: Final = 10 * 365 * 24 * 3600
-# The deadlines of PostgreSQL are whole milliseconds, in which 0 means none.
-_DATABASE_TIMEOUT_MIN_SECONDS: Final = 0.01
-
 
 class SettingsError(Exception):
     """The configuration cannot be used; the message lists what is wrong and how to mend it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How often something may be done: `count` times in `seconds`."""
-
-    count: int
-    seconds: int
-
-    @classmethod
-    def parse(cls, words: str) -> Rate:
-        """Read `600/minute`. Raises ValueError when the text is not a rate."""
-        count, _, period = (part.strip() for part in words.partition("/"))
-        if not _COUNT.fullmatch(count) or int(count) < 1 or period not in _SECONDS_PER:
-            raise ValueError(
-                "write a rate as a whole number per second, minute or hour: 600/minute"
-            )
-        return cls(int(count), _SECONDS_PER[period])
-
-
-_life: Final = partial(whole, least=1, most=_LIFE_MAX_SECONDS)
+# Ten years at most: what is longer is a mistake, and PostgreSQL knows no such times.
+_life: Final = partial(whole, most=10 * 365 * 24 * 3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +109,11 @@ class Settings:
     refresh_family_seconds: int = _life(
         7_776_000, "Longest life of a log-in, however often it is refreshed."
     )
-    refresh_grace_seconds: int = whole(
+    refresh_grace_seconds: int = _life(
         60,
         "How long a replaced refresh token answers with its successor, once (two tabs, a lost "
         "answer).",
         least=0,
-        most=_LIFE_MAX_SECONDS,
     )
     require_token_to_read: bool = declare(
         False,
@@ -146,20 +121,14 @@ class Settings:
         Boolean(error_messages={"invalid": "must be true or false"}),
     )
 
-    rate_limit_per_ip: Rate = parsed(
-        Rate.parse,
-        "600/minute",
-        "Requests per address; those with a valid token are counted apart.",
+    rate_limit_per_ip: Rate = rate(
+        "600/minute", "Requests per address; those with a valid token are counted apart."
     )
-    rate_limit_per_user: Rate = parsed(Rate.parse, "120/minute", "Authenticated requests per user.")
-    rate_limit_accounts_per_ip: Rate = parsed(
-        Rate.parse, "20/minute", "Registrations and log-ins per address."
-    )
-    rate_limit_logins_per_user: Rate = parsed(
-        Rate.parse, "10/minute", "Log-in attempts per user, from anywhere."
-    )
-    rate_limit_per_family: Rate = parsed(
-        Rate.parse, "20/minute", "Refreshes and log-outs per log-in, from anywhere."
+    rate_limit_per_user: Rate = rate("120/minute", "Authenticated requests per user.")
+    rate_limit_accounts_per_ip: Rate = rate("20/minute", "Registrations and log-ins per address.")
+    rate_limit_logins_per_user: Rate = rate("10/minute", "Log-in attempts per user, from anywhere.")
+    rate_limit_per_family: Rate = rate(
+        "20/minute", "Refreshes and log-outs per log-in, from anywhere."
     )
     connections_per_ip: int = whole(
         2000,
@@ -190,9 +159,8 @@ class Settings:
     )
     batch_max: int = whole(200, "Submissions in one transaction.")
     waiting_max: int = whole(5000, "Submissions that may wait; more get 503.")
-    database_timeout_seconds: float = seconds(
-        5.0, "Longest wait for PostgreSQL.", least=_DATABASE_TIMEOUT_MIN_SECONDS
-    )
+    # The deadlines of PostgreSQL are whole milliseconds, in which 0 means none.
+    database_timeout_seconds: float = seconds(5.0, "Longest wait for PostgreSQL.", least=0.01)
     redis_timeout_seconds: float = seconds(0.5, "Longest wait for Redis.")
     publish_timeout_seconds: float = seconds(5.0, "Longest wait for RabbitMQ's confirm.")
 

@@ -1,9 +1,8 @@
 """Signatures tell what our own instances wrote from what somebody else put in its place.
 
-A board travels through RabbitMQ and lies in Redis, and whoever can write there could write a board
-as well. So each bears an HMAC under a key that is derived from `jwt_secret`: one key for each
-purpose (HKDF, RFC 5869), so that nothing which was signed for one passes for another, and no token
-passes for either.
+Whoever can write to RabbitMQ or Redis could write a board there. So each bears an HMAC under a key
+that is derived from `jwt_secret`: one for each purpose (HKDF, RFC 5869), so that nothing which was
+signed for one passes for another, and no token for either.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: an HMAC key is at least as long a
 _BLOCK_BYTES: Final = 64
 # An empty one of these is a file that somebody has still to fill.
 _NEVER_EMPTY: Final = frozenset({"database_url", "redis_url", "jwt_secret"})
+# By key: a value, and where it stands, in the words of a message.
+_Found = dict[str, tuple[Any, str]]
 _EXAMPLES: Final = {
     "database_url": "postgresql://user:password@localhost:5432/scoreboard",
     "redis_url": "redis://localhost:6379/0",
@@ -34,13 +36,8 @@ _EXAMPLES: Final = {
 _GENERATOR: Final = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
-def config_directory() -> Path:
-    """Where config/ lies: beside the package in a checkout, under sys.prefix when installed."""
-    return shipped("config")
-
-
 def shipped(name: str) -> Path:
-    """Find a folder that is shipped beside the package (`config`, `migrations`)."""
+    """Find `config` or `migrations`: beside the package in a checkout, else under sys.prefix."""
     checkout = Path(__file__).resolve().parents[2] / name
     return checkout if checkout.is_dir() else Path(sys.prefix) / "share" / "scoreboard" / name
 
@@ -51,23 +48,17 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     Raises SettingsError, which names each unknown key and each value that does not fit.
     """
     environ = os.environ if environ is None else environ
-    default = config_directory() / "default.toml"
-    values = _from_toml(default)
-    origins = dict.fromkeys(values, f", in {default}")
+    found = _from_toml(shipped("config") / "default.toml")
     if extra := handed_over.unmarked(environ.get(f"{PREFIX}CONFIG", "")):
-        named = _from_toml(Path(extra))
-        values |= named
-        origins |= dict.fromkeys(named, f", in {extra}")
-    variables, names = _from_environment(environ)
-    values |= variables
-    origins |= {key: f" ({name})" for key, name in names.items()}
-    given = {key: value for key, value in overrides.items() if value is not None}
-    values |= given
-    origins |= {key: f" (--{key.replace('_', '-')})" for key in given}
+        found |= _from_toml(Path(extra))
+    found |= _from_environment(environ)
+    for key, value in overrides.items():
+        if value is not None:
+            found[key] = value, f" (--{key.replace('_', '-')})"
     try:
-        return checked(values)
+        return checked({key: value for key, (value, _) in found.items()})
     except ValidationError as error:
-        raise SettingsError(_explain(error, origins)) from error
+        raise SettingsError(_explain(error, found)) from error
 
 
 def ignored_variables(environ: Mapping[str, str] | None = None) -> str:
@@ -135,20 +126,19 @@ def _key(secret: str) -> bytes:
     return (hashlib.sha256(text).digest() if len(text) > _BLOCK_BYTES else text).rstrip(b"\0")
 
 
-def _from_toml(path: Path) -> dict[str, Any]:
+def _from_toml(path: Path) -> _Found:
     try:
-        return tomllib.loads(handed_over.decoded(handed_over.content(path)))
+        read = tomllib.loads(handed_over.decoded(handed_over.content(path)))
     except Unreadable as error:
         raise SettingsError(f"Cannot read the configuration file {path}: {error}.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    return {key: (value, f", in {path}") for key, value in read.items()}
 
 
-def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Answer the values, and the variable that each came by."""
-    plain: dict[str, Any] = {}
-    from_files: dict[str, Any] = {}
-    names: dict[str, str] = {}
+def _from_environment(environ: Mapping[str, str]) -> _Found:
+    plain: _Found = {}
+    from_files: _Found = {}
     told_of_others = service_links.ignored(environ, PREFIX)
     for spelled, given in environ.items():
         # A file of variables (.env) has a mark before its first name, and CR behind each value,
@@ -161,14 +151,14 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
             continue
         if key not in DECLARED and key.removesuffix("_file") in DECLARED:
             key = key.removesuffix("_file")
-            from_files[key] = _from_file(name, key, Path(text))
-            names.setdefault(key, name)
-        else:
-            if not _is_text(text):
-                raise SettingsError(f"{name} is not UTF-8 text.")
-            plain[key] = text
-            names[key] = name  # the value itself goes before a file that holds one
-    return from_files | plain, names
+            from_files[key] = _from_file(name, key, Path(text)), f" ({name})"
+            continue
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # of bytes that are not UTF-8 Python makes halves of characters
+            raise SettingsError(f"{name} is not UTF-8 text.") from None
+        plain[key] = text, f" ({name})"
+    return from_files | plain  # the value itself goes before a file that holds one
 
 
 def _from_file(name: str, key: str, path: Path) -> str:
@@ -184,16 +174,7 @@ def _from_file(name: str, key: str, path: Path) -> str:
     return text
 
 
-def _is_text(text: str) -> bool:
-    """Whether it was UTF-8: of other bytes Python makes halves of characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
+def _explain(error: ValidationError, found: _Found) -> str:
     """Say each mistake and where it stands, and no value, because it may be a secret."""
     lines = ["The configuration cannot be used:"]
     messages: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
@@ -201,7 +182,8 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
         text = "; ".join(_sentences(problem))
         if text == "Unknown field.":
             text = "there is no such setting; see docs/configuration.md"
-        lines.append(f"  - {key}{origins.get(key, '')}: {text}")
+        _, place = found.get(key, (None, ""))
+        lines.append(f"  - {key}{place}: {text}")
     return "\n".join(lines)
 
 

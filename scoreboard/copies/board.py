@@ -33,9 +33,7 @@ PATIENCE_SECONDS: Final = 0.75  # guard: without-redis-slow
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A board, and how long ago it was known to be the newest, in whole seconds from 1 on; None
-    where that is known as of the read.
-    """
+    """A board, and how many seconds ago it was known to be the newest; None as of the read."""
 
     board: Board
     age_seconds: int | None = None
@@ -57,6 +55,7 @@ class CachedBoard:
         noticed_seconds: float,
     ) -> None:
         self._copy = copy
+        self._redis = copy.redis
         self._noticed_seconds = noticed_seconds
         self._questions = questions
         self._metrics = metrics
@@ -82,34 +81,29 @@ class CachedBoard:
         return await self._reads.join(None)
 
     def vouched(self, version: bytes | None, generation: int) -> Board | None:
-        """The board to show, if the copy, of which Redis said in this generation of its connections
-        that it bears this version, may be trusted, and we hold one as new: then it need not be
-        read.
+        """The board to show without a read, as `Trust.vouched` has it: Redis said in this
+        generation of its connections that its copy bears this version.
         """
-        if generation != self._copy.generation:  # guard: check-vouches-nothing
+        if generation != self._redis.generation:  # guard: check-vouches-nothing
             return None
         return self._trust.vouched(version, generation)
 
     def notice(self, board: Board) -> None:
-        """Know of a board that this instance heard of, whoever told it: an older one from Redis is
-        not served any more.
-        """
+        """Know of a board, whoever told it: an older one from Redis is not served any more."""
         self._trust.hear_of(board)
 
     async def store(self, board: Board) -> bool:
-        """Put a board into Redis unless it holds a newer one. A Redis that does not take it raises
-        nothing: the answer is then False, that is counted, and readers and the relay notice by the
-        version.
+        """Put a board into Redis unless it holds a newer one. Answers whether Redis took it; where
+        it did not, that is counted, and readers and the relay notice by the version.
 
-        While Redis has only just gone, others may not have noticed, or it may be gone for us alone,
-        and they trust what lies there: this returns once Redis has the board, or they have compared
-        theirs with the ledger.
+        While Redis has only just gone, perhaps for us alone, others trust what lies there: this
+        returns once Redis has the board, or they have compared theirs with the ledger.
         """
         self._trust.hear_of(board)
         until = time.monotonic() + self._noticed_seconds
         is_stored = await self._is_stored(board)
         while not is_stored and time.monotonic() < until:  # guard: redis-only-just
-            if not await self._copy.until_back(self._noticed_seconds):
+            if not await self._redis.until_back(self._noticed_seconds):
                 break
             is_stored = await self._is_stored(board)
         if not is_stored:
@@ -117,16 +111,15 @@ class CachedBoard:
             # A Redis that is there and does not take the board (its memory is full, a right is
             # missing) must not show the older one.
             with contextlib.suppress(RedisUnavailable):  # guard: redis-refuses-board
-                await self._copy.drop()
-        self._note_stored(board)
+                await self._copy.drop(older_than=board)  # guard: newer-board-stays
+        self._stored_version = max(self._stored_version, board.version)
         return is_stored
 
     async def reach(self, version: int) -> None:
         """Store the board, unless Redis is known to have had one of this version or a newer one.
 
         A batch that changes no board may have seen one that another instance has committed and not
-        yet stored; whoever is granted beside it finds it, or one as new, in the next read. While
-        the ledger is silent nobody waits for it.
+        yet stored, and its users find that in the next read. Nobody waits for a silent ledger.
         """
         if version <= self._stored_version:
             return
@@ -141,10 +134,10 @@ class CachedBoard:
 
     async def held(self) -> Sequence[Board]:
         """The boards that reads of this instance may have shown: the newest, and what lies in
-        Redis. What is no board of ours there is taken away: the ledger is asked after that, so
+        Redis. What is no board of ours there is taken away. The ledger is asked after that, so
         nothing newer is lost.
         """
-        generation = self._copy.generation
+        generation = self._redis.generation
         has_settled = self._trust.has_settled(generation)
         try:
             found = await self._find()
@@ -164,14 +157,14 @@ class CachedBoard:
         committed it: a copy that is trusted lost nothing.
         """
         look = self._look
-        is_older = look and look.board and look.board.version < board.version
-        return look is not None and bool(is_older) and self._trust.holds(look.generation)
+        if look is None or look.board is None or look.board.version >= board.version:
+            return False
+        return self._trust.holds(look.generation)
 
     async def take(self, board: Board) -> bool:
         """Put the ledger's board, read after `held`, in the place of an older one, and trust the
-        copy from here on. Answers whether it had to.
-
-        A store that is under way takes no trust away: until it has succeeded nobody was told 200.
+        copy from here on. Answers whether it had to. A store that is under way takes no trust
+        away: until it has succeeded nobody was told 200.
         """
         self._trust.hear_of(board)
         look = self._look
@@ -184,12 +177,12 @@ class CachedBoard:
             except RedisUnavailable:
                 self._metrics.cache_stores_failed.inc()
                 return False
-        self._trust.begin(look, self._copy.generation)
+        self._trust.begin(look, self._redis.generation)
         return changed
 
     async def begin_anew(self, board: Board) -> None:
-        """Take the ledger's board though it is older. Redis is filled by the next who reads: the
-        ledger may have gone on since.
+        """Take the ledger's board though it is older. The next who reads fills Redis: the ledger
+        may have gone on since.
         """
         self._trust.begin_anew(board)
         self._look, self._stored_version = None, -1  # guard: board-numbered-anew
@@ -206,16 +199,14 @@ class CachedBoard:
     async def _read_for_all(self, readers: Sequence[None]) -> list[Reading | Exception]:
         doubt: Doubt | None = "away"
         with contextlib.suppress(RedisUnavailable):  # guard: outages-without-redis
-            doubt = self._trust.doubt(await self._find(), self._copy.generation)
+            doubt = self._trust.doubt(await self._find(), self._redis.generation)
         if doubt is None and self._trust.latest is not None:
             return [Reading(self._trust.latest)] * len(readers)
         self._metrics.board_reads_from_ledger.labels(doubt).inc()
         return [await self._read_truth()] * len(readers)
 
     async def _find(self) -> Found:
-        """Look at the copy, and know of its board. What is no board of ours is counted, and now and
-        then logged. Raises RedisUnavailable.
-        """
+        """Look at the copy, and know of its board. Raises RedisUnavailable."""
         found = self._trust.checked(await self._copy.read())
         if found.fault is not None:
             self._metrics.copies_refused.labels(found.fault).inc()
@@ -223,7 +214,7 @@ class CachedBoard:
                 log.warning("scoreboard.board.copy_refused", fault=found.fault)
         if found.board is not None:
             self._trust.hear_of(found.board)  # guard: shown-doubt-known
-            self._note_stored(found.board)
+            self._stored_version = max(self._stored_version, found.board.version)
         return found
 
     async def _is_stored(self, board: Board) -> bool:
@@ -235,7 +226,8 @@ class CachedBoard:
 
     async def _read_truth(self) -> Reading:
         """Ask the ledger. While that is silent or away, the newest board that we know is better
-        than none, and than a long wait.
+        than a long wait. Its age counts from when the ledger was last asked what it answered, or
+        else from when the board changed.
         """
         if self._trust.latest is None:
             return Reading(await self._ask())
@@ -243,7 +235,10 @@ class CachedBoard:
         if board is not None:
             return Reading(board)
         self._metrics.board_reads_in_doubt.inc()
-        return Reading(self._trust.latest, self._age_seconds(self._trust.latest))
+        latest, ago = self._trust.latest, self._questions.confirmed_seconds_ago
+        if ago is None:
+            ago = (datetime.now(UTC) - latest.changed_at).total_seconds()
+        return Reading(latest, max(1, math.ceil(ago)))
 
     async def _ask(self) -> Board:
         board = await self._questions.board()
@@ -251,15 +246,3 @@ class CachedBoard:
         if not await self._is_stored(board):
             self._metrics.cache_stores_failed.inc()
         return board
-
-    def _age_seconds(self, board: Board) -> int:
-        """How long ago this was the newest for certain: when the ledger was last asked what it
-        answered, or else when the board changed.
-        """
-        ago = self._questions.confirmed_seconds_ago
-        if ago is None:
-            ago = (datetime.now(UTC) - board.changed_at).total_seconds()
-        return max(1, math.ceil(ago))
-
-    def _note_stored(self, board: Board) -> None:
-        self._stored_version = max(self._stored_version, board.version)

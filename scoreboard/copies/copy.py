@@ -1,11 +1,11 @@
 """The copy of a board in Redis, as it lies there: read and judged, never believed.
 
 Key `leaderboard` for `main`, `leaderboard:{board}` for others; a hash: `version`, `board` as JSON,
-and the board's `signature`. A newer version
-wins inside Redis, so it does not matter in which order instances write; what is no version loses.
+and the board's `signature`. A newer version wins inside Redis, so it does not matter in which order
+instances write; what is no version loses.
 
-Whoever can write to Redis can put anything there: another type, half a gigabyte, a board of their
-own. It is looked at inside Redis before it is sent, and counts only if one of us has signed it.
+Whoever can write to Redis can put anything there, of any size. It is looked at inside Redis before
+it is sent, and counts only if one of us has signed it.
 """
 
 from __future__ import annotations
@@ -62,8 +62,14 @@ end
 redis.call('HSET', key, 'version', ARGV[1], 'board', ARGV[2], 'signature', ARGV[3])
 return 1
 """  # guard: older-board-never
-_DROP: Final = "return redis.call('UNLINK', KEYS[1])"
-
+# Takes anything away; with a version, only what bears none that is as new.
+_DROP: Final = f"""{_KIND}
+local version = ARGV[1] and kind == 'hash' and redis.call('HMGET', key, 'version')[1]
+if version and string.find(version, '^%d+$') and tonumber(version) >= tonumber(ARGV[1]) then
+    return 0
+end
+return redis.call('UNLINK', key)
+"""
 
 _SENTENCES: Final[dict[Fault, str]] = {
     "kind": "something that is no hash",
@@ -86,40 +92,28 @@ class Found:
     claimed: int | None = None
 
     def __str__(self) -> str:
-        """What it is, for people."""
         if self.fault is not None:
             return _SENTENCES[self.fault]
         return "no board" if self.board is None else f"version {self.board.version}"
 
 
-def key_of(board_id: BoardId) -> str:
-    """The key under which Redis has this board."""
-    return KEY if board_id == MAIN else f"{KEY}:{board_id}"
-
-
 class RedisCopy:
-    """Reads, stores and drops the copy of one board. Without `signatures`, for commands of an
-    operator who gave no secret, any board is read, and one that is stored is replaced by the
-    instances.
+    """Reads, stores and drops the copy of one board. Without `signatures` (commands of an operator
+    who gave no secret) any board is read, and one that is stored is replaced by the instances.
     """
 
     def __init__(
         self, redis: Redis, signatures: Signatures | None, board_id: BoardId = MAIN
     ) -> None:
-        self._redis = redis
+        self.redis = redis
         self.board_id = board_id
-        self._key = key_of(board_id)
+        self._key = KEY if board_id == MAIN else f"{KEY}:{board_id}"
         self._signatures = signatures
         self._run_read = redis.script(_READ)
         self._run_store = redis.script(_STORE, urgent=True)  # guard: board-stored-redis
         self._run_drop = redis.script(_DROP)
         # What was read or stored last, because it will be read again and again.
         self._seen: tuple[list[bytes | None], Found] | None = None
-
-    @property
-    def generation(self) -> int:
-        """Counts the connections made to Redis and the calls that failed (`connections.redis`)."""
-        return self._redis.generation
 
     async def read(self) -> Found:
         """Look at what is there. Raises RedisUnavailable."""
@@ -131,7 +125,9 @@ class RedisCopy:
             case [b"size"]:
                 return Found(fault="size")
             case [b"found", *fields] if _are_fields(fields):
-                return self._known(fields)
+                if self._seen is None or self._seen[0] != fields:
+                    self._seen = fields, self._judged(*fields)
+                return self._seen[1]
         return Found(fault="malformed")  # Redis answers as no Redis does
 
     async def store(self, board: Board) -> bool:
@@ -146,18 +142,11 @@ class RedisCopy:
             raise RedisUnavailable("Redis answers a script as no Redis does")
         return bool(answer)
 
-    async def until_back(self, patience_seconds: float) -> bool:
-        """Whether Redis, away for no longer than this, answers again."""
-        return await self._redis.until_back(patience_seconds)
-
-    async def drop(self) -> None:
-        """Take away what is there, whatever it is. Raises RedisUnavailable."""
-        await self._run_drop([self._key], [])
-
-    def _known(self, fields: list[bytes | None]) -> Found:
-        if self._seen is None or self._seen[0] != fields:
-            self._seen = fields, self._judged(*fields)
-        return self._seen[1]
+    async def drop(self, older_than: Board | None = None) -> None:
+        """Take away what is there: whatever it is, or unless it is as new as this board. Raises
+        RedisUnavailable.
+        """
+        await self._run_drop([self._key], [b"%d" % older_than.version] if older_than else [])
 
     def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
         claimed = int(version) if version and version.isdigit() else VERSION_END

@@ -1,9 +1,8 @@
 """Questions about one board, put to the ledger; and since when it owes an answer.
 
-A PostgreSQL that is frozen, or whose table somebody has locked, is not away: it takes a question
-and says nothing. Whoever has a board at hand then waits for it only for a moment, which is counted
-from the first question that it left open: so the wait is one for all who read, and not one each.
-The question goes on beside them.
+A PostgreSQL that is frozen, or whose table is locked, takes a question and says nothing. Whoever
+has a board at hand waits for it only for a moment, counted from the first open question: so all who
+read share one wait. The question goes on beside them.
 """
 
 from __future__ import annotations
@@ -12,22 +11,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final
 
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, Board, BoardId
 
-_LOOK_SECONDS: Final = 0.1
-
 
 class Questions:
-    """Asks the ledger, and notices when it falls silent. `within` starts tasks; `close` ends
-    them.
-    """
+    """Asks the ledger, and notices when it falls silent. `close` ends what `within` has begun."""
 
-    def __init__(self, ledger: Ledger, board_id: BoardId = MAIN) -> None:
+    def __init__(
+        self, ledger: Ledger, board_id: BoardId = MAIN, *, look_seconds: float = 0.1
+    ) -> None:
         self._ledger = ledger
+        self._look_seconds = look_seconds
         self._board_id = board_id
         # When each question was asked that has no answer yet, oldest first.
         self._open: dict[object, float] = {}
@@ -68,15 +65,14 @@ class Questions:
         self, patience_seconds: float, ask: Callable[[], Awaitable[Board | None]]
     ) -> Board | None:
         """Ask, and answer what `ask` does; None when the ledger is away, or once it has been silent
-        for so long: `ask` then goes on beside its caller. While it is silent one question is kept
-        open, and whoever comes while that is open waits for nothing.
+        for so long: `ask` then goes on, and whoever comes before it ends waits for nothing.
         """
         is_silent = self.silent_seconds >= patience_seconds  # guard: silent-ledger-waited-once
         if is_silent and self._beside:
             return None
         task = self._start(ask)
         if is_silent:  # it may be back
-            await asyncio.wait({task}, timeout=_LOOK_SECONDS)  # guard: ledger-away-looked
+            await asyncio.wait({task}, timeout=self._look_seconds)  # guard: ledger-away-looked
         # guard: silent-ledger-waited
         while not task.done() and (left := patience_seconds - self.silent_seconds) > 0:
             await asyncio.wait({task}, timeout=left)

@@ -1,8 +1,6 @@
-"""May the copy of a board in Redis be believed? Only if it has missed none that somebody was told
-of.
+"""Whether the copy of a board in Redis may be believed: it has all that anybody was told of.
 
-Pure reckoning, without a call: by which connection Redis was asked, what was found there, and which
-boards this instance has heard of. docs/consistency.md has the table of all cases, below promise 4.
+Pure reckoning, without a call. docs/consistency.md has the table of all cases, below promise 4.
 """
 
 from __future__ import annotations
@@ -26,9 +24,7 @@ Doubt = Literal["away", "missing", "refused", "unconfirmed", "older"]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a comparison found in Redis: in which generation, which board, and whether the
-    generation had settled before.
-    """
+    """What a comparison found in Redis, in which generation, and whether that had settled."""
 
     generation: int
     board: Board | None
@@ -36,13 +32,11 @@ class Look:
 
 
 class Trust:
-    """Knows the `latest` board that this instance has heard of, whoever told it, and whether the
-    copy may be shown beside it.
+    """Knows the `latest` board that this instance has heard of, and whether the copy may be shown.
 
-    It goes by the generation of Redis' connections, which moves when Redis may have lost boards, or
-    instances have lost Redis (`connections.redis`). One that was compared with the ledger is
-    trusted: Redis has at least what was acknowledged in it, so any board of ours that is as new
-    will do. All others are in doubt, and may be trusted again once they have settled.
+    The generation of Redis' connections moves when Redis may have lost boards, or instances have
+    lost Redis (`connections.redis`). One that was compared with the ledger is trusted: Redis has at
+    least what was acknowledged. All others are in doubt, and are compared once they have settled.
     """
 
     def __init__(
@@ -74,8 +68,8 @@ class Trust:
         return found
 
     def vouched(self, version: bytes | None, generation: int) -> Board | None:
-        """The board to show, if Redis has just said that its copy bears this version, may be
-        trusted, and we know a board as new.
+        """The board to show, if the copy bears this version and may be trusted, and we know a board
+        as new.
         """
         board = self.latest
         if board is None or version is None or not self.holds(generation):  # guard: check-vouches
@@ -87,9 +81,7 @@ class Trust:
         return board if is_older else None
 
     def doubt(self, found: Found, generation: int) -> Doubt | None:
-        """Why the latest board may not be shown, though this was found in Redis; None if it may.
-        The board that was found was heard of.
-        """
+        """Why the latest board may not be shown, though this was found in Redis; None if it may."""
         if found.board is None or self.latest is None:
             return "missing" if found.fault is None else "refused"
         if not self.holds(generation):  # guard: copy-trusted-only
@@ -114,23 +106,17 @@ class Trust:
         return time.monotonic() - self._doubted[1] >= self._settle_seconds
 
     def begin(self, look: Look, generation: int) -> None:
-        """Trust the generation of this look, if it had settled and no other has begun since: Redis
-        has the ledger's board.
-        """
-        # guard: after-outage-redis
-        if look.has_settled and generation == look.generation:  # else one was made meanwhile
+        """Trust the generation of this look, if it had settled and no other has begun since."""
+        if look.has_settled and generation == look.generation:  # guard: after-outage-redis
             self._generation = generation
 
     def begin_anew(self, board: Board) -> None:
-        """Know this board alone, though it is older, and trust no generation before the next
-        comparison.
-        """
+        """Know this board alone, though it is older, and trust none before the next comparison."""
         self.latest, self._generation, self._awaited = board, -1, (-1, 0.0)
 
     def _is_on_its_way(self, latest: int, version: int) -> bool:
-        """Whether the version that we know is about to be in Redis, which has this older one: one
-        of us is storing it, and nobody was told yet. If that takes longer, somebody does not reach
-        Redis, and may have told of more than we know.
+        """Whether the version that we know is about to be in Redis, which has this older one: it is
+        being stored, and nobody was told yet. If that takes longer, somebody does not reach Redis.
         """
         if version >= latest:
             return False

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from scoreboard import errors
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import (
@@ -23,21 +24,12 @@ from scoreboard.connections.session import (
     StatementRefused,
     TransactionAborted,
 )
-from scoreboard.errors import (
-    AlreadyGranted,
-    LedgerUnavailable,
-    ScoreboardError,
-    ScoreOutOfRange,
-    UnknownAction,
-    UnknownUser,
-)
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import transaction
 from scoreboard.ledger.verdicts import (
     Key,
     Settlement,
     Verdict,
-    may_be_granted_before,
     under_former_ids,
     verdict_of,
 )
@@ -52,22 +44,22 @@ _LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and agai
 
 
 class Batch:
-    """Settles the submissions of a batch over `session`, which `writers` have lent."""
+    """Settles submissions over `session`, which `writers` have lent."""
 
     def __init__(self, session: Session, writers: Postgres) -> None:
         self._session = session
         self._writers = writers
 
     async def settle(self, keys: list[Key]) -> Settlement:
-        """Grant these. When PostgreSQL refuses one that nobody could foresee, the batch is halved
-        until that one stands alone. What PostgreSQL rolled back, or what was lost before COMMIT was
-        sent, is tried once more, which is safe.
+        """Grant these. A batch that PostgreSQL refuses is halved until the one that it refuses
+        stands alone. What it rolled back, or what was lost before COMMIT was sent, is tried once
+        more, which is safe.
 
-        When PostgreSQL is lost on the way, what was granted stays granted, and the rest hear of it
-        at once instead of waiting out the same silence part by part.
+        When PostgreSQL is lost, what was granted stays granted, and the rest hear of it at once
+        instead of waiting out the same silence part by part.
         """
         settled = Settlement({})
-        parts: list[tuple[list[Key], LedgerUnavailable | None]] = [(keys, None)]
+        parts: list[tuple[list[Key], errors.LedgerUnavailable | None]] = [(keys, None)]
         while parts:
             part, undone_by = parts.pop()
             try:
@@ -84,7 +76,7 @@ class Batch:
                 else:
                     half = len(part) // 2
                     parts += [(part[half:], None), (part[:half], None)]
-            except LedgerUnavailable as error:
+            except errors.LedgerUnavailable as error:
                 # guard: resets-batch-not
                 if undone_by is None and isinstance(error, ConnectionLost | TransactionAborted):
                     parts.append((part, error))
@@ -94,11 +86,9 @@ class Batch:
         return settled
 
     async def settle_renamed(self, found: Mapping[Key, Verdict]) -> Settlement:
-        """Grant what was submitted under a former id of an action, as that action.
-
-        Whoever submits while an action is renamed may be refused as unknown as well: the ledger row
-        that was there is under the new id. The action may be renamed on, or back, between our look
-        and the grant, so it is looked for again.
+        """Grant what was submitted under a former id of an action, as that action: also what was
+        unknown because it is being renamed. It may be renamed on, or back, between our look and the
+        grant, so it is looked for again.
         """
         settled, unknown = Settlement({}), _unknown(found)
         for _ in range(_LOOKS_MAX):
@@ -106,7 +96,7 @@ class Batch:
                 return settled
             try:
                 rows = await self._session.run(SQL["owners_of_ids"], _pairs(unknown))
-            except LedgerUnavailable as error:
+            except errors.LedgerUnavailable as error:
                 return settled | Settlement(dict.fromkeys(unknown, error))
             present: dict[str, str] = dict(rows)
             # guard: granted-under-former
@@ -117,7 +107,7 @@ class Batch:
             unknown = _unknown(verdicts)
         # There is such an action, but it is renamed faster than granted.
         # guard: action-renamed-meanwhile
-        return settled | Settlement(dict.fromkeys(unknown, LedgerUnavailable()))
+        return settled | Settlement(dict.fromkeys(unknown, errors.LedgerUnavailable()))
 
     async def _commit(self, keys: list[Key]) -> Settlement:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable."""
@@ -131,31 +121,36 @@ class Batch:
             if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
                 boards, seen = await begun.raise_board(reaching)  # guard: grant-ties-tenth
             verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
-        repeated = [key for key, verdict in verdicts.items() if may_be_granted_before(verdict)]
+        # A disabled action may have been granted before as well: who submits it has to hear of it.
+        # guard: grant-action-disabled
+        repeated = [
+            key
+            for key, verdict in verdicts.items()
+            if verdict is None or isinstance(verdict, errors.ActionDisabled)
+        ]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         return Settlement(fresh | await self._originals(repeated, fresh), boards, seen)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]
     ) -> dict[Key, Verdict]:
-        """Answer the submissions that were granted before, and what they are `otherwise`. A new
-        statement, because it must see what the grant waited for; after COMMIT, so its failure is
-        not the batch's, whatever it is.
+        """Answer the submissions that were granted before, and what they are `otherwise`: by a new
+        statement, which sees what the grant waited for, and after COMMIT, so that its failure is
+        not the batch's.
         """
         if not refused:
             return {}
         try:
             rows = await self._session.run(SQL["original_grants"], _pairs(refused))
-        except LedgerUnavailable as error:
+        except errors.LedgerUnavailable as error:
             return dict.fromkeys(refused, error)
         except Exception:  # guard: refusal-behind-commit
             log.exception("scoreboard.ledger.originals_unread", submissions=len(refused))
-            return dict.fromkeys(refused, LedgerUnavailable())
-        # What is not found is an action that is disabled, or one that was renamed since, or it
-        # belonged to a user who was deleted: a second look tells (`settle_renamed`).
-        verdicts = {key: otherwise.get(key, UnknownAction()) for key in refused}
+            return dict.fromkeys(refused, errors.LedgerUnavailable())
+        # Not found: disabled; or renamed since, or its user deleted, which `settle_renamed` tells.
+        verdicts = {key: otherwise.get(key, errors.UnknownAction()) for key in refused}
         for user_id, action_id, points, granted_at in rows:
-            verdicts[user_id, action_id] = AlreadyGranted(action_id, points, granted_at)
+            verdicts[user_id, action_id] = errors.AlreadyGranted(action_id, points, granted_at)
         return verdicts
 
     async def _without_locked(self, keys: list[Key]) -> tuple[list[Key], Settlement]:
@@ -166,16 +161,17 @@ class Batch:
         locked = {user for (user,) in await self._session.run(SQL["locked_users"], users)}
         left_out = [key for key in keys if key[0] in locked]
         free = [key for key in keys if key[0] not in locked]
-        return free, Settlement(dict.fromkeys(left_out, LedgerUnavailable()))
+        return free, Settlement(dict.fromkeys(left_out, errors.LedgerUnavailable()))
 
-    def _refused(self, refusal: StatementRefused) -> ScoreboardError:
+    def _refused(self, refusal: StatementRefused) -> errors.ScoreboardError:
         """Say what a submission is refused for that stands alone."""
         if isinstance(refusal, ConstraintRefused):
             return refusal
         if refusal.sqlstate == _OUT_OF_RANGE:
-            return ScoreOutOfRange()
+            return errors.ScoreOutOfRange()
         if refusal.sqlstate == _FOREIGN_KEY:  # deleted between our look and the constraint's
-            return UnknownAction() if refusal.constraint == _ACTION_KEY else UnknownUser()
+            is_action = refusal.constraint == _ACTION_KEY
+            return errors.UnknownAction() if is_action else errors.UnknownUser()
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
         # guard: submission-nobody-foresee
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
@@ -186,4 +182,4 @@ def _pairs(keys: Collection[Key]) -> dict[str, list[str]]:
 
 
 def _unknown(verdicts: Mapping[Key, Verdict]) -> list[Key]:
-    return [key for key, verdict in verdicts.items() if isinstance(verdict, UnknownAction)]
+    return [key for key, verdict in verdicts.items() if isinstance(verdict, errors.UnknownAction)]

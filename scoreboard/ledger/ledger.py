@@ -26,12 +26,8 @@ class Ledger:
         self._queries = queries
 
     async def grant(self, submissions: Sequence[Submission]) -> Settlement:
-        """Grant what can be granted, in as few transactions as possible, and say what became of
-        each.
-
-        A submission that stands twice in the batch has one verdict (`Settlement.answers` tells the
-        second apart). Raises LedgerUnavailable when no session could be had; nothing was granted
-        then.
+        """Grant what can be granted, in as few transactions as possible. When this raises, no
+        session could be had, and nothing was granted.
         """
         async with self._writers.session() as session:
             batch = Batch(session, self._writers)
@@ -40,20 +36,21 @@ class Ledger:
 
     async def version(self, board_id: BoardId = MAIN) -> int:
         """Read the version of a board."""
-        [(version,)] = await self._kept("read_version", {"board_id": board_id})
+        found = await self._queries.read(SQL["read_version"], {"board_id": board_id})
+        [(version,)] = self._kept(found)
         return int(version)
 
     async def board(self, board_id: BoardId = MAIN) -> Board:
         """Read a board as of now, version and entries from one snapshot."""
-        return board_of(board_id, await self._kept("read_board", {"board_id": board_id}))
+        found = await self._queries.read(SQL["read_board"], {"board_id": board_id})
+        return board_of(board_id, self._kept(found))
 
     async def lift(self, above: int, board_id: BoardId = MAIN) -> Board:
         """Raise the board's version above one that was shown, unless it is above it already, and
         return the board.
 
-        For a ledger that went back: it was restored from a backup, or a promotion lost commits.
-        Then what it commits next would bear versions that were used, and everybody who holds one of
-        those would take it for old.
+        A ledger that was restored from a backup, or whose promotion lost commits, went back: what
+        it commits next would bear versions that were used, and pass for old.
         """
         await self._queries.fetch(SQL["lift_board"], {"above": above, "board_id": board_id})
         return await self.board(board_id)
@@ -78,28 +75,25 @@ class Ledger:
             rows = await begun.run(SQL[change], parameters)
             if rows:
                 await begun.run(SQL["renew_board"], {"above": above, "leap": leap})
-            return rows, board_of(MAIN, await begun.run(SQL["read_board"], {"board_id": MAIN}))
+            found = await begun.run(SQL["read_board"], {"board_id": MAIN})
+            return rows, board_of(MAIN, self._kept(found))
 
     async def rebuild(self, above: int = 0, *, renumber: bool = False) -> tuple[int, Board]:
         """Set every score to the sum of its ledger rows, and renew the board.
 
         Returns how many scores were wrong, and the board under a version higher than its own and
-        than `above` (the highest one that a copy is known to hold: after a restore from a backup
-        the copies may be ahead of the truth). With `renumber` a version that leapt comes down
-        first to what play could have reached.
+        than `above`, the highest one that a copy is known to hold: after a restore from a backup
+        that is ahead of the truth. With `renumber` a version that leapt comes down first to what
+        play could have reached.
         """
         leap = LEAP_MAX if renumber else None
         [(corrected,)], board = await self.fall("correct_scores", above=above, leap=leap)
         return corrected, board
 
-    async def remove_user(self, user_id: str) -> Board | None:
-        """Delete a user with score and ledger rows, and renew the board; None if there was no such
-        user.
-        """
-        return (await self.remove_users([user_id]))[1]
-
     async def remove_users(self, user_ids: Sequence[str]) -> tuple[int, Board | None]:
-        """Do the same with several at once; say as well how many there were."""
+        """Delete users with scores and ledger rows. Returns how many of them there were, and the
+        renewed board; None if there was nobody.
+        """
         removed, board = await self.fall("delete_users", {"user_ids": list(user_ids)})
         return len(removed), board if removed else None
 
@@ -120,7 +114,7 @@ class Ledger:
 
     async def rename_action(self, action_id: str, new_id: str) -> int | None:
         """Give an action another id, with its ledger rows, and keep the id that it had as a former
-        one; say how many rows there were, and None if there was no such action.
+        one. Returns how many rows there were; None if there was no such action.
 
         Grants of this action wait meanwhile, and so does what shares a batch with one. Raises
         StatementRefused when another action has the new id.
@@ -134,23 +128,18 @@ class Ledger:
             return int(moved)
 
     async def differences(self) -> list[str]:
-        """Compare scores and the kept tenth score with the ledger; a sentence for each
-        difference.
-        """
+        """Compare scores and the kept tenth score with the ledger: a sentence a difference."""
         rows = await self._queries.read(SQL["compare_scores"])
         found = [f"user {row[1]}: score {row[2]}, ledger {row[3]}" for row in rows]
-        if rows and rows[0][0] > len(rows):
-            found.append(
-                f"and {rows[0][0] - len(rows)} more users whose score is not the sum of the ledger"
-            )
-        [(kept, actual)] = await self._kept("compare_tenth")
+        if rows and (more := rows[0][0] - len(rows)):
+            found.append(f"and {more} more users whose score is not the sum of the ledger")
+        [(kept, actual)] = self._kept(await self._queries.read(SQL["compare_tenth"]))
         if kept != actual:
             found.append(f"tenth score: kept {kept}, ranking {actual}")
         return found
 
-    async def _kept(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Read rows of the board, which always has one. Raises PostgresRefused."""
-        rows = await self._queries.read(SQL[name], parameters)
+    def _kept(self, rows: list[Row]) -> list[Row]:
+        """Answer rows of the board, which always has one. Raises PostgresRefused."""
         if not rows:  # guard: board-without-row
             raise self._queries.lacks("board")
         return rows

@@ -10,13 +10,10 @@ EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
 -- wait and then do nothing. updated_at is read after the row's lock is held: it is when the score was reached.
 --
 -- Whoever would pass the largest score is refused alone (`too_much`). Of one user's submissions the smallest
--- come first, so that each one that is refused would not fit beside those that are granted. What was granted
--- before adds nothing. All that is skipped unless the highest score of all comes near, and for all users but
--- those who do. It reads scores that it has not locked: a grant that is under way elsewhere can still make
--- `raised` fail (22003), and then the batch is halved.
---
--- A disabled action is worth nothing here, so nothing is granted; whether it was before is asked by
--- `original_grants`.
+-- come first, so none is refused that fits beside those that are granted. What was granted before adds nothing. All
+-- that is skipped unless the highest score of all comes near. It reads scores that it has not locked: a grant that is
+-- under way elsewhere can still make `raised` fail (22003), and then the batch is halved. A disabled action is worth
+-- nothing here; whether it was granted before is asked by `original_grants`.
 PREPARE grant_batch (uuid[], text[]) AS
 WITH submitted AS MATERIALIZED (
     SELECT user_id, action_id
@@ -163,13 +160,12 @@ JOIN users ON users.user_id = ranked.user_id
 ORDER BY {ranking}
 
 -- read_board: reads version and entries of a board from one snapshot; no row if there is no such board
-SELECT board.version, board.changed_at, ranked.user_id::text, ranked.username, ranked.score
+SELECT board.version, board.changed_at, ranked.user_id::text, users.username, ranked.score
 FROM board
 LEFT JOIN (
-    SELECT top.user_id, users.username, top.score, top.updated_at
-    FROM (SELECT * FROM scores AS ranked ORDER BY {ranking} LIMIT {size}) AS top
-    JOIN users ON users.user_id = top.user_id
+    SELECT * FROM scores AS ranked ORDER BY {ranking} LIMIT {size}
 ) AS ranked ON TRUE
+LEFT JOIN users ON users.user_id = ranked.user_id
 WHERE %(board_id)s = 'main'
 ORDER BY {ranking}
 
@@ -183,8 +179,8 @@ WHERE %(board_id)s = 'main' AND version <= %(above)s
 SELECT version FROM board WHERE %(board_id)s = 'main'
 
 -- lock_scores: keeps every grant out until the end of the transaction, and waits for those under way
--- `Ledger.fall` begins with it: the stale tenth score that `grant` compares with is safe only while scores rise.
--- Whoever queues for this lock stops every grant that comes after, so it does not queue for long.
+-- The stale tenth score that `grant` compares with is safe only while scores rise. Whoever queues for this lock stops
+-- every grant that comes after, so it does not queue for long.
 SET LOCAL lock_timeout = '2s';
 LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE
 
@@ -244,9 +240,9 @@ SELECT
 FROM board
 
 -- hold_action: holds an action for a rename, and says how it is; no row if there is none
--- The table's lock keeps those out who load or rename: no grant, which only reads the catalogue. The row's lock waits
--- for grants of this action that are under way, because a ledger row that is not committed could not be moved.
--- Those that come later wait at the ledger's key until the end, and find the action gone.
+-- The table's lock keeps out who loads or renames, and no grant. The row's lock waits for grants of this action that
+-- are under way, because a ledger row that is not committed could not be moved. Those that come later wait at the
+-- ledger's key until the end, and find the action gone.
 SET LOCAL lock_timeout = '2s';
 LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
 SELECT points FROM actions WHERE action_id = %(action_id)s FOR UPDATE

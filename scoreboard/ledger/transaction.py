@@ -13,9 +13,7 @@ from scoreboard.model import MAIN, Board, BoardId, Entry
 
 
 class Transaction:
-    """Statements that are committed together. The first one brings BEGIN along, which saves a
-    round trip.
-    """
+    """Statements that are committed together. BEGIN goes with the first one: a round trip less."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -35,9 +33,7 @@ class Transaction:
     async def raise_board(
         self, user_ids: Sequence[str]
     ) -> tuple[dict[BoardId, Board], dict[BoardId, int]]:
-        """Raise the version of the board if one of these users is on it now. The board's row is
-        locked until the end.
-
+        """Raise the version of the board if one of these users is on it now, and lock its row.
         Returns the boards that were raised, and the versions that there are now, both by id;
         nothing while nobody has a score. Raises LedgerUnavailable.
         """
@@ -50,9 +46,7 @@ class Transaction:
 
 @contextlib.asynccontextmanager
 async def transaction(session: Session) -> AsyncIterator[Transaction]:
-    """Lend a transaction; commit it at the end, roll it back on an error. Raises
-    LedgerUnavailable.
-    """
+    """Commit at the end, roll back on an error. Raises LedgerUnavailable."""
     if not session.is_open:  # it was lost, and this is the second attempt
         await session.connect()
     with session.pinned():

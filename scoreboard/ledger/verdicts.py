@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from scoreboard import errors
 from scoreboard.connections.session import Row
-from scoreboard.errors import (
-    ActionDisabled,
-    AlreadyGranted,
-    LedgerUnavailable,
-    ScoreboardError,
-    ScoreOutOfRange,
-    UnknownAction,
-    UnknownUser,
-)
 from scoreboard.model import Board, BoardId, Grant, Submission
 
-Verdict = Grant | ScoreboardError
+Verdict = Grant | errors.ScoreboardError
 Key = tuple[str, str]  # a user, and an action
 
 
@@ -35,24 +27,20 @@ class Settlement:
         """Join two settlements; of each board the newer one is to be announced."""
         boards, seen = dict(self.boards), dict(self.seen)
         for board_id, board in other.boards.items():
-            present = boards.get(board_id)
-            if present is None or present.version < board.version:
-                boards[board_id] = board
+            boards[board_id] = max(board, boards.get(board_id, board), key=lambda one: one.version)
         for board_id, version in other.seen.items():
             seen[board_id] = max(version, seen.get(board_id, version))
         return Settlement(self.verdicts | other.verdicts, boards, seen)
 
     def answers(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
-        """Answer each submission of the batch, in its order: the same one twice is granted to the
-        first.
-        """
+        """Answer each submission of the batch; of two that are the same the first is granted."""
         answered: dict[Key, Grant] = {}
         answers: list[Grant | Exception] = []
         for submission in batch:
             # One that is missing is a defect of ours, and its outcome unknown.
-            verdict = self.verdicts.get(submission.key) or LedgerUnavailable()
+            verdict = self.verdicts.get(submission.key) or errors.LedgerUnavailable()
             if (first := answered.get(submission.key)) is not None:
-                verdict = AlreadyGranted(first.action_id, first.points, first.granted_at)
+                verdict = errors.AlreadyGranted(first.action_id, first.points, first.granted_at)
             elif isinstance(verdict, Grant):
                 answered[submission.key] = verdict  # guard: second-two-equal
             answers.append(verdict)
@@ -64,21 +52,14 @@ def verdict_of(row: Row) -> Verdict | None:
     _, action_id, has_user, has_action, is_disabled, is_too_much, *granted = row
     points, granted_at, score, *_ = granted
     if not has_user:
-        return UnknownUser()
+        return errors.UnknownUser()
     if not has_action:
-        return UnknownAction()
+        return errors.UnknownAction()
     if is_disabled:
-        return ActionDisabled()
+        return errors.ActionDisabled()
     if is_too_much:
-        return ScoreOutOfRange()
+        return errors.ScoreOutOfRange()
     return None if points is None else Grant(action_id, points, granted_at, score)
-
-
-def may_be_granted_before(verdict: Verdict | None) -> bool:
-    """Whether a grant from before is to be looked for. A disabled action may have one too, and who
-    submits it again has to hear of it.
-    """
-    return verdict is None or isinstance(verdict, ActionDisabled)  # guard: grant-action-disabled
 
 
 def under_former_ids(
@@ -92,7 +73,7 @@ def under_former_ids(
     for key, present in renamed.items():
         verdict = verdicts[present]
         if isinstance(verdict, Grant) and present in granted:  # guard: several-former-ids
-            verdict = AlreadyGranted(verdict.action_id, verdict.points, verdict.granted_at)
+            verdict = errors.AlreadyGranted(verdict.action_id, verdict.points, verdict.granted_at)
         granted.add(present)
         found[key] = verdict
     return found

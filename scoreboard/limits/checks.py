@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from multidict import istr
 
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 
 # Case folded once, not with every answer.
 _LIMIT: Final = istr("RateLimit-Limit")

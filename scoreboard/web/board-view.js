@@ -1,6 +1,7 @@
 /** Draws boards: rows of fixed height, and which of them moved. */
 
 const MOVEMENT = { duration: 650, easing: "cubic-bezier(.2, .8, .2, 1)" };
+const ENTRANCE = [{ opacity: 0, transform: "translateX(2.5rem)" }, { opacity: 1, transform: "none" }];
 const MARKS_MS = 10_000;
 const SPEAK_MS = 4_000;
 
@@ -93,7 +94,7 @@ export class BoardView {
     for (const row of this.#rows.values()) row.getAnimations().forEach((one) => one.cancel());
     for (const [userId, row] of this.#rows) {
       const from = tops.get(userId);
-      if (from === undefined) enter(row);
+      if (from === undefined) row.animate(ENTRANCE, MOVEMENT);
       else glide(row, from - row.getBoundingClientRect().top);
     }
   }
@@ -132,13 +133,8 @@ function span(className, textContent = "") {
 /** By user: how many ranks they rose (above 0) or fell; "new" for those who were not there. */
 function movements(before, after) {
   const indexes = new Map(before.map(({ userId }, index) => [userId, index]));
-  const moves = new Map();
-  after.forEach(({ userId }, index) => {
-    const from = indexes.get(userId);
-    if (from === undefined) moves.set(userId, "new");
-    else if (from !== index) moves.set(userId, from - index);
-  });
-  return moves;
+  const move = ({ userId }, index) => (indexes.has(userId) ? indexes.get(userId) - index : "new");
+  return new Map(after.map((entry, index) => [entry.userId, move(entry, index)]));
 }
 
 function setMove(cell, move) {
@@ -146,7 +142,7 @@ function setMove(cell, move) {
   cell.dataset.move = move;
   cell.className = "move";
   cell.replaceChildren();
-  if (move === undefined) return;
+  if (move === 0) return;
   if (move === "new") {
     cell.classList.add("new");
     cell.append("NEW");
@@ -162,11 +158,6 @@ function glide(row, wayPx) {
   const zIndex = wayPx > 0 ? 1 : 0; // who rises passes in front
   const from = { transform: `translateY(${wayPx}px)`, zIndex };
   if (Math.abs(wayPx) > 1) row.animate([from, { transform: "none", zIndex }], MOVEMENT);
-}
-
-function enter(row) {
-  const from = { opacity: 0, transform: "translateX(2.5rem)" };
-  row.animate([from, { opacity: 1, transform: "none" }], MOVEMENT);
 }
 
 /** A sentence for each of the highest three who rose or came. */

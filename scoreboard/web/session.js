@@ -29,10 +29,8 @@ export class Session extends EventTarget {
   #hasLocks = true; // until they are denied
   #renewing = null;
 
-  /**
-   * A token is renewed `spareSeconds` before its end by this clock. `answerSeconds` are well within the
-   * server's grace for an answer that was lost; `lockSeconds` are more than an answer takes.
-   */
+  /** A token is renewed `spareSeconds` before its end. `answerSeconds` are well within the server's
+   *  grace for an answer that was lost; `lockSeconds` are more than an answer takes. */
   constructor({ spareSeconds = 10, answerSeconds = 15, lockSeconds = 8 } = {}) {
     super();
     this.#seconds = { spareSeconds, answerSeconds, lockSeconds };
@@ -78,9 +76,8 @@ export class Session extends EventTarget {
     return this.#access?.token ?? null;
   }
 
-  /** Call the API as this user; returns its document, or raises a Refusal. A token that ended meanwhile
-   *  is renewed once. If somebody else logs in meanwhile, nothing is done in their name, and they do
-   *  not get the answer. */
+  /** Call the API as this user; returns its document, or raises a Refusal. A token that ended is renewed
+   *  once. For somebody else who logs in meanwhile nothing is done, and they do not get the answer. */
   async call(path, body) {
     const caller = this.user;
     const token = await this.token();
@@ -123,8 +120,7 @@ export class Session extends EventTarget {
   }
 
   /** The server answers a second tab with the same token, and ends the log-in at a third. Locks that
-   *  are denied (a sandboxed frame, blocked cookies) or never given are not asked for again. Of the
-   *  tabs that go on without them, one at a time meets the tab that has the lock. */
+   *  are denied or never given are not asked for again; those tabs go on one at a time. */
   async #oneTabAtATime(work) {
     let begun = false;
     const begin = () => {
@@ -175,10 +171,9 @@ export class Session extends EventTarget {
   }
 }
 
-/** A lock of our own, for plain HTTP, where browsers have none: a tab that finds the turn free writes
- *  a name there, and works if that still stands there at two looks, a moment apart. (Tabs see each
- *  other's writes late on a busy machine.) A turn ends by itself after `turnMs`, because a tab may be
- *  closed in the middle of it. */
+/** A lock of our own, because plain HTTP has none: a tab that finds the turn free writes a name there,
+ *  and works if that still stands there at two looks, a moment apart, because tabs see each other's
+ *  writes late. A turn ends by itself after `turnMs`: its tab may have been closed. */
 async function inTurn(work, turnMs) {
   const name = `${Math.random()}`;
   const patientUntil = Date.now() + 4 * turnMs;

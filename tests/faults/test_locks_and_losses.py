@@ -155,7 +155,7 @@ async def test_an_operators_command_does_not_hold_all_grants_up(database_url: st
     with holding(database_url, "LOCK TABLE scores IN SHARE UPDATE EXCLUSIVE MODE"):  # as VACUUM
         async with asyncio.timeout(10):
             with pytest.raises(LedgerUnavailable):
-                await ledger.remove_user(user)
+                await ledger.remove_users([user])
     postgres.close()
 
 

@@ -23,7 +23,7 @@ COMMANDS: Final = (
     Marked(
         "a file of a setting is bounded",
         "file-setting-bounded",
-        Replaced("""if size > 2 ** 24:
+        Replaced("""if len(found) > 2 ** 24:
     return b''"""),
         "tests/unit/test_handed_over.py::test_what_is_no_ordinary_file_ends_the_reading",
     ),

@@ -88,7 +88,7 @@ except asyncio.CancelledError:
     Marked(
         "a submission that nobody could foresee to be refused is named, and no 500",
         "submission-nobody-foresee",
-        Value("ScoreboardError()"),
+        Value("errors.ScoreboardError()"),
         f"{REFUSED}::test_what_a_grant_is_refused_for_is_told_and_counted_apart",
     ),
     Marked(

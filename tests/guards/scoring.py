@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Removed, Replaced, Text, Unwrapped, Value
+from tests.guards.change import Always, Instead, Keyword, Removed, Replaced, Text, Unwrapped, Value
 from tests.guards.guard import LEDGER, LOSSES, NEIGHBOURS, PROMISES, UNDER_LOAD, Guard, Marked
 
 CHANGES: Final = "tests/service/test_action_changes.py"
@@ -265,6 +265,12 @@ if not self._later:
         f"{IN_DOUBT}::test_a_redis_that_refuses_a_board_is_left_with_no_older_one",
     ),
     Marked(
+        "a Redis that refuses a board keeps a newer one",
+        "newer-board-stays",
+        Keyword("older_than"),
+        f"{IN_DOUBT}::test_a_redis_that_refuses_a_board_keeps_a_newer_one",
+    ),
+    Marked(
         "a copy is trusted only once compared",
         "copy-trusted-only",
         Removed(),
@@ -390,9 +396,9 @@ $it"""),
     Guard(
         "what is committed is answered so: an abort behind the commit is not the batch's",
         "scoreboard/ledger/batch.py",
-        "        except LedgerUnavailable as error:\n"
+        "        except errors.LedgerUnavailable as error:\n"
         "            return dict.fromkeys(refused, error)\n",
-        "        except LedgerUnavailable:\n            raise\n",
+        "        except errors.LedgerUnavailable:\n            raise\n",
         f"{LOSSES}::test_a_lock_right_behind_the_commit_takes_no_neighbours_200",
     ),
     Marked(
@@ -417,7 +423,7 @@ $it"""),
     Marked(
         "an action that is renamed on meanwhile is looked for again",
         "action-renamed-meanwhile",
-        Instead("dict.fromkeys($unknown, LedgerUnavailable())", "{}"),
+        Instead("dict.fromkeys($unknown, errors.LedgerUnavailable())", "{}"),
         f"{CHANGES}::test_an_action_that_is_renamed_without_end_is_never_refused_as_unknown",
     ),
     Marked(
@@ -449,7 +455,7 @@ $it"""),
     Marked(
         "a grant of an action that is disabled since is told",
         "grant-action-disabled",
-        Instead("isinstance($verdict, ActionDisabled)", "False"),
+        Instead("isinstance($verdict, errors.ActionDisabled)", "False"),
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
     ),
 )

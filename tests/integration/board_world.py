@@ -97,11 +97,12 @@ async def an_instance(
     timeout_seconds: float = TIMEOUT_SECONDS,
     noticed_seconds: float = 0.0,
     on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
+    look_seconds: float = 0.1,
 ) -> AsyncIterator[Instance]:
     client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
     postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
     ledger, metrics = CountedLedger(postgres, postgres), Metrics()
-    questions = Questions(ledger)
+    questions = Questions(ledger, look_seconds=look_seconds)
     copy = CountedCopy(client, SIGNATURES)
     trust = Trust(settle_seconds=settle_seconds, on_its_way_seconds=on_its_way_seconds)
     board = CachedBoard(copy, questions, metrics, trust, noticed_seconds=noticed_seconds)

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.copies.copy import KEY, PURPOSE, VERSION_FIELD, RedisCopy

@@ -238,19 +238,46 @@ async def test_whoever_has_been_without_redis_for_long_is_not_waited_for(
         assert time.monotonic() - began < 0.5 * 50
 
 
-async def test_a_redis_that_refuses_a_board_is_left_with_no_older_one(
+@asynccontextmanager
+async def who_may_not_store(
     redis_url: str, database_url: str, admin: Any
-) -> None:
+) -> AsyncIterator[Instance]:
+    """An instance that stored version 7, and whose right to store was taken since."""
     await admin.acl_setuser("poor", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all"])
     address = redis_url.replace("redis://", "redis://poor:p@")
     try:
         async with an_instance(address, database_url) as writer:
             assert await writer.board.store(a_board(7))
             await admin.acl_setuser("poor", commands=["-hset"])
-            assert not await writer.board.store(a_board(8))
-            assert await version_in(admin) == -1
+            yield writer
     finally:
         await admin.acl_deluser("poor")
+
+
+async def test_a_redis_that_refuses_a_board_is_left_with_no_older_one(
+    redis_url: str, database_url: str, admin: Any
+) -> None:
+    async with who_may_not_store(redis_url, database_url, admin) as writer:
+        assert not await writer.board.store(a_board(8))
+        assert await version_in(admin) == -1
+
+
+async def test_a_redis_that_refuses_a_board_keeps_a_newer_one(
+    redis_url: str, database_url: str, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody was told of that one. Without it a store that is late would put an older one there,
+    which others trust.
+    """
+    async with who_may_not_store(redis_url, database_url, admin) as writer:
+        drop = writer.copy.drop
+
+        async def drop_behind_a_store(older_than: Board | None = None) -> None:
+            await plant(admin, a_board(9))
+            await drop(older_than)
+
+        monkeypatch.setattr(writer.copy, "drop", drop_behind_a_store)
+        assert not await writer.board.store(a_board(8))
+        assert await version_in(admin) == 9
 
 
 async def _trusts(instance: Instance) -> bool:
@@ -348,7 +375,7 @@ async def test_a_ledger_that_was_away_is_looked_for_before_anything_in_doubt_is_
     async with (
         through_proxy(redis_url) as (redis_line, redis_address),
         through_proxy(database_url) as (line, database_address),
-        an_instance(redis_address, database_address) as reader,
+        an_instance(redis_address, database_address, look_seconds=ENDLESS) as reader,
     ):
         await reader.trust()
         await redis_line.cut()

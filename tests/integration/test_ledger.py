@@ -288,13 +288,30 @@ async def test_scores_fall_only_when_no_grant_is_under_way(
         cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
         [row] = cursor.fetchall()
         assert row[-1] is False  # 5 does not reach a tenth score of 100
-        removing = asyncio.create_task(ledger.remove_user(users[0]))
+        removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: removing.done() or waits_for_lock(database_url))
         other.commit()
-    board = await removing
+    _, board = await removing
 
     assert board is not None
     assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
+
+
+async def test_scores_do_not_fall_where_the_row_of_the_board_is_gone_and_that_is_said(
+    ledger: Ledger, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    with closing(psycopg2.connect(database_url)) as other, other, other.cursor() as cursor:
+        cursor.execute("DELETE FROM board")
+
+    with pytest.raises(PostgresRefused, match="the row of board is gone"):
+        await ledger.rebuild()
+    with pytest.raises(PostgresRefused, match="the row of board is gone"):
+        await ledger.remove_users([user])
+
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM users")
+        assert cursor.fetchone() == (1,)
 
 
 async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_tenth(

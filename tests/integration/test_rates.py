@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 from scoreboard.connections.redis import Redis, RedisUnavailable, Script
 from scoreboard.limits import local_rates, rates
 from scoreboard.limits.checks import Check, HashField

@@ -12,7 +12,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.copies.copy import RedisCopy
 from scoreboard.limits.checks import Check

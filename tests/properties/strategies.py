@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from scoreboard.configuration.settings import Rate, Settings
+from scoreboard.configuration.kinds import Rate
+from scoreboard.configuration.settings import Settings
 from scoreboard.model import BOARD_SIZE, MAIN, Board, BoardId, Entry
 from scoreboard.scoring.action_ids import composed, problem
 

@@ -28,7 +28,8 @@ from scoreboard.api.http.identity import identity
 from scoreboard.api.http.limits import _one_spelling
 from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas.accounts import LoginSchema, RegistrationSchema
-from scoreboard.configuration.settings import Rate, Settings, SettingsError
+from scoreboard.configuration.kinds import Rate
+from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.configuration.sources import PREFIX, load
 from scoreboard.errors import NotAuthorized
 from scoreboard.parts import PARTS, Parts

@@ -173,7 +173,7 @@ class Game:
     async def remove(self, user: str) -> None:
         existed = self.model.remove(user)
 
-        board = await self.ledger.remove_user(user)
+        _, board = await self.ledger.remove_users([user])
 
         assert (board is not None) == existed
         if board is not None:

@@ -95,7 +95,7 @@ async def _agrees(operator: Operator) -> bool:
 async def test_a_demo_that_runs_goes_on_with_new_players(
     instance: Instance, operator: Operator, database_url: str, tmp_path: Path
 ) -> None:
-    file = str(configuration.config_directory() / "demo-actions.csv")
+    file = str(configuration.shipped("config") / "demo-actions.csv")
     assert (await operator("actions", "load", file)).code == 0
     demo = ("demo", "--url", instance.url, "--rate", "20/second", "--seconds", "10")
     playing = asyncio.create_task(command({"XDG_STATE_HOME": str(tmp_path)}, *demo))

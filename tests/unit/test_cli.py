@@ -604,9 +604,9 @@ class TestActionFile:
         assert sum(advances) == len(text)
 
     def test_the_demo_actions_are_good(self) -> None:
-        from scoreboard.configuration.sources import config_directory
+        from scoreboard.configuration.sources import shipped
 
-        demo = action_file.read((config_directory() / "demo-actions.csv").read_bytes())
+        demo = action_file.read((shipped("config") / "demo-actions.csv").read_bytes())
         assert demo.problems == []
         assert Action("daily-login", 10) in demo.actions
         assert all(5 <= action.points <= 500 for action in demo.actions)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 from scoreboard.limits.checks import Allowance, Check
 from scoreboard.limits.local_rates import LocalRates
 from tests.properties.strategies import examples

@@ -11,8 +11,9 @@ from typing import get_type_hints
 import pytest
 
 from docs import generate
-from scoreboard.configuration.settings import DECLARED, Rate, Settings, SettingsError
-from scoreboard.configuration.sources import config_directory, load, require_servers
+from scoreboard.configuration.kinds import Rate
+from scoreboard.configuration.settings import DECLARED, Settings, SettingsError
+from scoreboard.configuration.sources import load, require_servers, shipped
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SERVERS = {
@@ -44,7 +45,7 @@ def test_a_default_is_of_the_type_that_is_declared() -> None:
 
 
 def test_every_shipped_configuration_can_be_used() -> None:
-    for file in config_directory().glob("*.toml"):
+    for file in shipped("config").glob("*.toml"):
         load({"SCOREBOARD_CONFIG": str(file)})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 from scoreboard.limits.checks import Allowance, Check, check_of
 from scoreboard.limits.refusals import StandingRefusals
 

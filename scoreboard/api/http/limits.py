@@ -25,7 +25,7 @@ from scoreboard.api.http.identity import identity_or_none
 from scoreboard.api.http.needs import Needs, needs_of
 from scoreboard.api.http.replies import is_shared
 from scoreboard.api.http.tracing import span_of_call
-from scoreboard.configuration.settings import Rate
+from scoreboard.configuration.kinds import Rate
 from scoreboard.errors import RateLimited
 from scoreboard.limits.checks import Allowance, Check, HashField, Seen, check_of, tightest
 from scoreboard.parts import PARTS

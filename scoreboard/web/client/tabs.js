@@ -3,9 +3,8 @@
  *
  * The tab that holds a Web Lock leads, and tells the others over a BroadcastChannel. When it falls
  * silent (a frozen tab keeps its lock), a tab that somebody looks at takes the lock from it. Locks and
- * channels may be missing (pages on plain HTTP have no locks) or denied (cookies are blocked, a frame
- * is sandboxed): then each tab talks to the server itself while somebody looks at it, because six tabs
- * that nobody sees would leave no connection to the seventh. What was denied once is not asked for again.
+ * channels may be missing (plain HTTP) or denied (blocked cookies, a sandboxed frame): then each tab
+ * talks to the server itself while somebody looks at it, because browsers open six connections in all.
  */
 
 import { Deadline } from "./timers.js";
@@ -24,7 +23,7 @@ export class Tabs {
   #lockRequest = null; // aborts the newest request for the lock
   #releaseLock = null;
   #takingLock = false; // from a leader that is silent
-  #denied = false;
+  #denied = false; // what was denied once is not asked for again
   #metLeader = false; // or there was time enough for its first news
   #silence;
   #pulseTimer;
