@@ -92,7 +92,9 @@ class Messages:
         if signature is None:
             raise Refused("unsigned")
         # guard: message-believed-only
-        if not isinstance(signature, str) or not self._is_ours(message, signature):
+        if not isinstance(signature, str) or not self._signatures.verify(
+            signature, _signed(message)
+        ):
             raise Refused("signature")
         if message.kind != EVENT_TYPE:
             raise Refused("malformed")
@@ -100,13 +102,6 @@ class Messages:
             return Board.from_json(message.body), _origin_in(message.headers)
         except ValueError:
             raise Refused("malformed") from None
-
-    def _is_ours(self, message: Message, signature: str) -> bool:
-        try:
-            content = _signed(message)
-        except ValueError:
-            return False
-        return self._signatures.verify(signature, content)
 
 
 def announced(message: Message) -> tuple[BoardId, int] | None:
@@ -131,14 +126,14 @@ def attributes_of(board: Board) -> Attributes:
 
 
 def _signed(message: Message) -> bytes:
-    """All that is read of a message, in one form. Raises ValueError when it holds anything else
-    than words and whole numbers, which we never send.
+    """All that is read of a message, in one form. Raises Refused when it holds anything else than
+    words and whole numbers, which we never send.
     """
     headers = (INSTANCE_HEADER, BEGAN_HEADER, TRACE_HEADER)
     # guard: read-message-signed
     values = [message.kind, message.message_id, *(message.headers.get(name) for name in headers)]
     if not all(map(_is_plain, values)):
-        raise ValueError("a header that is neither a word nor a whole number")
+        raise Refused("signature")
     return orjson.dumps(values) + b"\n" + message.body
 
 
