@@ -80,7 +80,7 @@ def configure(level: str, form: str, instance: str) -> None:
             structlog.processors.ExceptionRenderer(tracebacks),
             structlog.processors.JSONRenderer(_dumps),
         ]
-        shared.append(_with_instance(instance))
+        shared.append(lambda _, __, event: {"instance": instance, **event})
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -152,13 +152,6 @@ def _with_subject(_: Any, __: str, event: _Event) -> _Event:
         for key, value in facts().items():
             event.setdefault(key, value)
     return event
-
-
-def _with_instance(instance: str) -> Callable[[Any, str, _Event], _Event]:
-    def add(_: Any, __: str, event: _Event) -> _Event:
-        return {"instance": instance, **event}
-
-    return add
 
 
 def _without_escapes(_: Any, __: str, event: _Event) -> _Event:
