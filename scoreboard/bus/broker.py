@@ -1,4 +1,5 @@
-"""One side of the bus: a connection to RabbitMQ that is made anew whenever it is lost.
+"""The sides of the bus and their exchange. Each side is a connection to RabbitMQ that is made anew
+whenever it is lost.
 
 Of several brokers, each side takes the next one, in an order of its own, so that instances spread
 over a cluster and leave a node that is lost.
@@ -43,7 +44,7 @@ BROKER_ERRORS: Final = (
     asyncio.InvalidStateError,
 )
 
-# What is done with a connection, until it is lost. It tells the side when boards get through and
+# What a side does with a connection until that is lost. The work says when boards get through and
 # when they are blocked, and raises when the connection is of no more use.
 Work = Callable[[AbstractConnection, "Side"], Coroutine[Any, Any, None]]
 
@@ -89,8 +90,8 @@ class Side:
             try:
                 async with connecting(broker, self._connection_name) as connection:
                     await self._work_with(connection, broker, work)
-            # A task that waits for a broker which was silent for too long gets a cancellation from
-            # aiormq that nobody asked for; unnoticed it would end this side for good.
+            # aiormq cancels a task that waits for a broker which was silent for too long. Nobody
+            # asked for that; unnoticed it would end this side for good.
             except (*BROKER_ERRORS, asyncio.CancelledError) as error:  # guard: cancellation-nobody
                 raise_if_cancelled()
                 self._note_lost(error)
@@ -109,8 +110,8 @@ class Side:
         raise ConnectionError("the connection was closed")
 
     def note_up(self) -> None:
-        """A connection alone carries nothing: what is sent before a queue is bound is lost, and
-        what a broker does not confirm may never be read.
+        """Boards get through. (A connection alone carries nothing: what is sent before a queue is
+        bound is lost, and what a broker does not confirm may never be read.)
         """
         if self.up:
             return
@@ -202,7 +203,7 @@ async def _opened(connection: AbstractConnection, publisher_confirms: bool) -> A
 def is_blocked(connection: AbstractConnection) -> bool:
     """Whether the broker has said that it reads nothing more of this connection, because its
     memory or its disk is nearly full. The driver shows that nowhere but in `ready`, which waits
-    until it is over: so that is taken one step, to see whether it waits.
+    until it is over: so we take one step of that, to see whether it waits.
     """
     if connection.transport is None:
         return False

@@ -36,7 +36,7 @@ class Bus:
 
 
 class Hears(Protocol):
-    """Whoever hears of the boards of others: the hub."""
+    """What hears of the boards of other instances: the hub."""
 
     def version(self, board_id: BoardId) -> int:
         """The version of the newest board of this id that it has, -1 for none; a board that is not

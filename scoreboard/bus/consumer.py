@@ -113,8 +113,8 @@ class Consumer:
             log.exception("scoreboard.bus.failed")
 
     def _is_outdated(self, message: Message) -> bool:
-        """Whether it says itself that it is no news, as all do that this instance sent. To say so
-        proves nothing, and gains nobody anything.
+        """Whether the message says itself that it is no news, as each one does that this instance
+        sent. A stranger gains nothing by saying so.
         """
         said = announced(message)
         outdated = said is not None and said[1] <= self._hub.version(said[0])

@@ -144,14 +144,14 @@ def _is_plain(value: Any) -> bool:
 
 
 def _headers_of(origin: Origin, trace: str | None) -> dict[str, str | int]:
-    """Write down when its way began on a clock that others have too: Unix time, in milliseconds."""
+    """Write when the way began by a clock that others have too: Unix time, in milliseconds."""
     began = time.time() - (time.monotonic() - origin.began)
     headers: dict[str, str | int] = {BEGAN_HEADER: round(began * 1000)}
     return headers if trace is None else headers | {TRACE_HEADER: trace}  # guard: trace-goes-along
 
 
 def _origin_in(headers: Mapping[str, Any]) -> Origin | None:
-    """Read it by our own clocks; a sender whose clock is ahead sent it no earlier than now."""
+    """Read the origin by our own clocks. If the sender's clock is ahead, its way began now."""
     began, trace = headers.get(BEGAN_HEADER), headers.get(TRACE_HEADER)
     if not isinstance(began, int):
         return None

@@ -111,8 +111,8 @@ class Publisher:
         message: Message,
         board: Board | None = None,
     ) -> bool:
-        """Answers whether all queues took it. Where RabbitMQ says that some did not (somebody's,
-        that is full), all others have it, and to send it again would only make it twice.
+        """Publish a message. Answers whether all queues took it: if RabbitMQ says that one did not
+        (somebody else's, that is full), all others have it and must not get it twice.
         """
         try:
             async with deadline:

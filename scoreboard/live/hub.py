@@ -35,9 +35,8 @@ _TEND_SECONDS: Final = 0.1
 
 
 class Hub:
-    """Keeps the channels. `run` does the pushing until it is cancelled.
-
-    `on_newer` says, by the id of a board, who is told of each that is newer than the one before.
+    """Keeps the channels. `on_newer` says, by the id of a board, who is told of each that is newer
+    than the one before.
     """
 
     def __init__(

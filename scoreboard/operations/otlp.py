@@ -104,11 +104,10 @@ class OtlpRecorder:
     ) -> OtlpSpan:
         """Begin a span; without a parent it is the first of its trace."""
         ago = 0.0 if began is None else time.monotonic() - began
+        above = api.NonRecordingSpan(_context(parent)) if parent else api.INVALID_SPAN
         span = self._tracer.start_span(
             name,
-            api.set_span_in_context(api.NonRecordingSpan(_context(parent)))
-            if parent
-            else api.set_span_in_context(api.INVALID_SPAN),
+            api.set_span_in_context(above),
             api.SpanKind[kind.upper()],
             attributes,
             [api.Link(_context(link)) for link in links],
