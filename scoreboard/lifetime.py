@@ -42,9 +42,8 @@ class Lifetime:
 
     @contextlib.asynccontextmanager
     async def begun(self) -> AsyncIterator[None]:
-        """Start the tasks; at the end, end everything, also when one of them cannot be ended.
-
-        Raises then what that one raised.
+        """Start the tasks; at the end, end everything. Raises what one of the ends raised, once all
+        others have been called.
         """
         async with contextlib.AsyncExitStack() as ends:
             for begin in self._begin:

@@ -16,7 +16,7 @@ from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.revocations import RevocationReader
 from scoreboard.bus.broker import Pace
-from scoreboard.bus.bus import Bus, LocalBus
+from scoreboard.bus.bus import Bus
 from scoreboard.bus.messages import PURPOSE as BUS_PURPOSE
 from scoreboard.bus.messages import Messages
 from scoreboard.bus.rabbit import RabbitBus
@@ -192,7 +192,7 @@ class Parts:
     def _bus(self) -> Bus:
         settings = self.settings
         if not settings.amqp_url:
-            return LocalBus()
+            return Bus()
         return RabbitBus(
             settings.amqp_url,
             Messages(Signatures(settings.secrets, BUS_PURPOSE), settings.instance),
@@ -208,10 +208,6 @@ class Parts:
         """What readiness tells of, each with what it refused of late."""
         writes, bus = self.settings.takes_submissions, self.bus
 
-        async def bus_is_connected() -> None:
-            if not bus.connected:
-                raise ConnectionError(bus.refused)
-
         def part(name: str, probe: Callable[[], Any], refused: Callable[[], str]) -> Part:
             return Part(name, effect(name, takes_submissions=writes), probe, refused)
 
@@ -220,6 +216,11 @@ class Parts:
             part("redis", self.redis.ping, lambda: self.redis.refused),
         ]
         if isinstance(bus, RabbitBus):
+
+            async def bus_is_connected() -> None:
+                if not bus.connected:
+                    raise ConnectionError(bus.refused)
+
             parts.append(part("rabbitmq", bus_is_connected, lambda: bus.refused))
         return parts
 

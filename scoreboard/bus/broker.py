@@ -1,4 +1,5 @@
-"""One side of the bus: a connection to RabbitMQ that is made anew whenever it is lost.
+"""The sides of the bus and their exchange. Each side is a connection to RabbitMQ that is made anew
+whenever it is lost.
 
 Of several brokers, each side takes the next one, in an order of its own, so that instances spread
 over a cluster and leave a node that is lost.
@@ -17,10 +18,12 @@ from typing import Any, Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import AMQPError as AiormqError
+from aiormq.exceptions import ChannelAccessRefused
 
+from scoreboard.bus.messages import EXCHANGE
 from scoreboard.connections.cancellation import raise_if_cancelled, unless_set
 from scoreboard.operations.metrics import Metrics
 
@@ -41,7 +44,7 @@ BROKER_ERRORS: Final = (
     asyncio.InvalidStateError,
 )
 
-# What is done with a connection, until it is lost. It tells the side when boards get through and
+# What a side does with a connection until that is lost. The work says when boards get through and
 # when they are blocked, and raises when the connection is of no more use.
 Work = Callable[[AbstractConnection, "Side"], Coroutine[Any, Any, None]]
 
@@ -87,8 +90,8 @@ class Side:
             try:
                 async with connecting(broker, self._connection_name) as connection:
                     await self._work_with(connection, broker, work)
-            # A task that waits for a broker which was silent for too long gets a cancellation from
-            # aiormq that nobody asked for; unnoticed it would end this side for good.
+            # aiormq cancels a task that waits for a broker which was silent for too long. Nobody
+            # asked for that; unnoticed it would end this side for good.
             except (*BROKER_ERRORS, asyncio.CancelledError) as error:  # guard: cancellation-nobody
                 raise_if_cancelled()
                 self._note_lost(error)
@@ -107,8 +110,8 @@ class Side:
         raise ConnectionError("the connection was closed")
 
     def note_up(self) -> None:
-        """A connection alone carries nothing: what is sent before a queue is bound is lost, and
-        what a broker does not confirm may never be read.
+        """Boards get through. (A connection alone carries nothing: what is sent before a queue is
+        bound is lost, and what a broker does not confirm may never be read.)
         """
         if self.up:
             return
@@ -156,10 +159,51 @@ async def connecting(url: str, name: str) -> AsyncIterator[AbstractConnection]:
                 await connection.close()
 
 
+class Exchange:
+    """The exchange that carries the boards, as both sides of one instance see it. A user that may
+    not make it, as that of stream instances, waits for an instance that may.
+    """
+
+    def __init__(self) -> None:
+        self._makes_it = True  # until RabbitMQ says that our user may not, at a connection
+
+    async def channel(
+        self, connection: AbstractConnection, *, publisher_confirms: bool
+    ) -> AbstractChannel:
+        """Open a channel, and make the exchange if we may. A refusal ends the channel."""
+        channel = await _opened(connection, publisher_confirms)
+        try:  # guard: may-make-exchange
+            await self._declare(channel)
+        except ChannelAccessRefused:  # guard: instance-whose-user
+            if self._makes_it:
+                log.info("scoreboard.bus.exchange_of_others", exchange=EXCHANGE)
+            self._makes_it = False
+            return await _opened(connection, publisher_confirms)
+        self._makes_it = True
+        return channel
+
+    async def bind(self, queue: AbstractQueue, channel: AbstractChannel) -> None:
+        """Assert that the exchange is there, if we may make it, and that it fills this queue."""
+        if self._makes_it:
+            await self._declare(channel)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await queue.bind(EXCHANGE)
+
+    @staticmethod
+    async def _declare(channel: AbstractChannel) -> None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.FANOUT, durable=True)
+
+
+async def _opened(connection: AbstractConnection, publisher_confirms: bool) -> AbstractChannel:
+    async with asyncio.timeout(CONNECT_SECONDS):
+        return await connection.channel(publisher_confirms=publisher_confirms)
+
+
 def is_blocked(connection: AbstractConnection) -> bool:
     """Whether the broker has said that it reads nothing more of this connection, because its
     memory or its disk is nearly full. The driver shows that nowhere but in `ready`, which waits
-    until it is over: so that is taken one step, to see whether it waits.
+    until it is over: so we take one step of that, to see whether it waits.
     """
     if connection.transport is None:
         return False

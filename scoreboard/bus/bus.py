@@ -3,8 +3,6 @@
 A bus promises little, so that nobody has to wait for it: `publish` neither waits nor fails. In
 return a board may come late, twice or not at all, and a newer one replaces an older one of its id
 that still waits. Whoever hears of a board compares its version; the relay re-reads what got lost.
-
-`LocalBus` is for a single instance, `bus.rabbit` for several.
 """
 
 from __future__ import annotations
@@ -15,8 +13,15 @@ from urllib.parse import urlsplit
 from scoreboard.model import Board, BoardId, Origin
 
 
-class Bus(Protocol):
-    """How a board gets to every instance."""
+class Bus:
+    """How a board gets to every instance. This one is of a single instance and carries nothing,
+    because the hub has each board from `submit`. `bus.rabbit` is for several.
+    """
+
+    @property
+    def connected(self) -> bool:
+        """Whether boards get through, as far as is known."""
+        return True
 
     def publish(self, board: Board, origin: Origin | None = None) -> None:
         """Send the board to all instances, now or when the bus is back. Never raises, never
@@ -29,17 +34,9 @@ class Bus(Protocol):
     async def flush(self) -> None:
         """Return when all that was published has left, or after a moment if it cannot."""
 
-    @property
-    def connected(self) -> bool:
-        """Whether boards get through, as far as is known."""
-
-    @property
-    def refused(self) -> str:
-        """What the bus refuses while it can be reached, in words; "" if nothing."""
-
 
 class Hears(Protocol):
-    """Whoever hears of the boards of others: the hub."""
+    """What hears of the boards of other instances: the hub."""
 
     def version(self, board_id: BoardId) -> int:
         """The version of the newest board of this id that it has, -1 for none; a board that is not
@@ -48,22 +45,6 @@ class Hears(Protocol):
 
     def offer(self, board: Board, origin: Origin | None) -> None:
         """Take a board that came, if it is newer."""
-
-
-class LocalBus:
-    """The bus of a single instance: every board is here already."""
-
-    connected = True
-    refused = ""
-
-    def publish(self, board: Board, origin: Origin | None = None) -> None:
-        """Nothing to do: the hub of this process was offered the board by `submit`."""
-
-    async def run(self) -> None:
-        """Nothing to carry."""
-
-    async def flush(self) -> None:
-        """Nothing is held back."""
 
 
 def addresses(url: str) -> list[str]:

@@ -19,9 +19,8 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from aiormq.abc import DeliveredMessage
 
-from scoreboard.bus.broker import CONNECT_SECONDS, Pace, Side
+from scoreboard.bus.broker import CONNECT_SECONDS, Exchange, Pace, Side
 from scoreboard.bus.bus import Hears
-from scoreboard.bus.exchange import Exchange
 from scoreboard.bus.messages import (
     INSTANCE_HEADER,
     PROBE_TYPE,
@@ -41,17 +40,57 @@ _QUEUE_LENGTH: Final = 64
 _SENDER_CHARS_MAX: Final = 64
 
 
-class Inbox:
-    """Reads messages, and offers `hub` each board that is newer than its own."""
+class Consumer:
+    """The work of the side that consumes: it offers `hub` each board that is newer than the hub's
+    own. `on_connected` is told of each connection, once boards reach it.
+    """
 
-    def __init__(self, messages: Messages, hub: Hears, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        messages: Messages,
+        hub: Hears,
+        on_connected: Callable[[], None],
+        metrics: Metrics,
+        pace: Pace,
+    ) -> None:
+        self._exchange = exchange
         self._messages = messages
         self._hub = hub
+        self._on_connected = on_connected
         self._metrics = metrics
+        self._assert_seconds = pace.assert_seconds
+        self._numbers = itertools.count(1)
         self._seldom = Seldom()
 
-    async def receive(self, delivered: DeliveredMessage) -> None:
-        """Read a message. What is no board of ours is counted and dropped; nothing is raised."""
+    async def work(self, connection: AbstractConnection, side: Side) -> None:
+        """Consume until cancelled. Raises what the driver does when the queue or its channel is
+        lost.
+        """
+        channel = await self._exchange.channel(connection, publisher_confirms=False)
+        queue = await self._fresh_queue(channel)
+        await self._exchange.bind(queue, channel)
+        # By aiormq: what aio-pika would make of a message first may fail, and nobody would hear it.
+        beneath = await channel.get_underlay_channel()
+        await beneath.basic_consume(queue.name, self._receive, no_ack=True, exclusive=True)
+        side.note_up()
+        self._on_connected()
+        while True:
+            await asyncio.sleep(self._assert_seconds)
+            await self._exchange.bind(queue, channel)  # guard: binding-asserted-again
+            raise_if_cancelled()
+
+    async def _fresh_queue(self, channel: AbstractChannel) -> AbstractQueue:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await channel.declare_queue(
+                f"scoreboard.stream.{self._messages.instance}.{next(self._numbers)}",
+                exclusive=True,
+                auto_delete=True,
+                arguments={"x-max-length": _QUEUE_LENGTH, "x-overflow": "drop-head"},
+            )
+
+    async def _receive(self, delivered: DeliveredMessage) -> None:
+        """Offer its board to the hub. What is no board of ours is counted and dropped."""
         properties = delivered.header.properties
         if properties.message_type == PROBE_TYPE:
             self._metrics.bus_probes_received.inc()
@@ -74,8 +113,8 @@ class Inbox:
             log.exception("scoreboard.bus.failed")
 
     def _is_outdated(self, message: Message) -> bool:
-        """Whether it says itself that it is no news, as all do that this instance sent. To say so
-        proves nothing, and gains nobody anything.
+        """Whether the message says itself that it is no news, as each one does that this instance
+        sent. A stranger gains nothing by saying so.
         """
         said = announced(message)
         outdated = said is not None and said[1] <= self._hub.version(said[0])
@@ -89,50 +128,3 @@ class Inbox:
             sender = message.headers.get(INSTANCE_HEADER)
             known = sender[:_SENDER_CHARS_MAX] if isinstance(sender, str) else ""
             log.warning("scoreboard.bus.refused", fault=fault, sender=known)
-
-
-class Consumer:
-    """The work of the side that consumes. `on_connected` is told of each connection, once boards
-    reach it.
-    """
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        inbox: Inbox,
-        on_connected: Callable[[], None],
-        instance: str,
-        pace: Pace,
-    ) -> None:
-        self._exchange = exchange
-        self._inbox = inbox
-        self._on_connected = on_connected
-        self._instance = instance
-        self._assert_seconds = pace.assert_seconds
-        self._numbers = itertools.count(1)
-
-    async def work(self, connection: AbstractConnection, side: Side) -> None:
-        """Consume until cancelled. Raises what the driver does when the queue or its channel is
-        lost.
-        """
-        channel = await self._exchange.channel(connection, publisher_confirms=False)
-        queue = await self._fresh_queue(channel)
-        await self._exchange.bind(queue, channel)
-        # By aiormq: what aio-pika would make of a message first may fail, and nobody would hear it.
-        beneath = await channel.get_underlay_channel()
-        await beneath.basic_consume(queue.name, self._inbox.receive, no_ack=True, exclusive=True)
-        side.note_up()
-        self._on_connected()
-        while True:
-            await asyncio.sleep(self._assert_seconds)
-            await self._exchange.bind(queue, channel)  # guard: binding-asserted-again
-            raise_if_cancelled()
-
-    async def _fresh_queue(self, channel: AbstractChannel) -> AbstractQueue:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            return await channel.declare_queue(
-                f"scoreboard.stream.{self._instance}.{next(self._numbers)}",
-                exclusive=True,
-                auto_delete=True,
-                arguments={"x-max-length": _QUEUE_LENGTH, "x-overflow": "drop-head"},
-            )

@@ -92,7 +92,9 @@ class Messages:
         if signature is None:
             raise Refused("unsigned")
         # guard: message-believed-only
-        if not isinstance(signature, str) or not self._is_ours(message, signature):
+        if not isinstance(signature, str) or not self._signatures.verify(
+            signature, _signed(message)
+        ):
             raise Refused("signature")
         if message.kind != EVENT_TYPE:
             raise Refused("malformed")
@@ -100,13 +102,6 @@ class Messages:
             return Board.from_json(message.body), _origin_in(message.headers)
         except ValueError:
             raise Refused("malformed") from None
-
-    def _is_ours(self, message: Message, signature: str) -> bool:
-        try:
-            content = _signed(message)
-        except ValueError:
-            return False
-        return self._signatures.verify(signature, content)
 
 
 def announced(message: Message) -> tuple[BoardId, int] | None:
@@ -131,14 +126,14 @@ def attributes_of(board: Board) -> Attributes:
 
 
 def _signed(message: Message) -> bytes:
-    """All that is read of a message, in one form. Raises ValueError when it holds anything else
-    than words and whole numbers, which we never send.
+    """All that is read of a message, in one form. Raises Refused when it holds anything else than
+    words and whole numbers, which we never send.
     """
     headers = (INSTANCE_HEADER, BEGAN_HEADER, TRACE_HEADER)
     # guard: read-message-signed
     values = [message.kind, message.message_id, *(message.headers.get(name) for name in headers)]
     if not all(map(_is_plain, values)):
-        raise ValueError("a header that is neither a word nor a whole number")
+        raise Refused("signature")
     return orjson.dumps(values) + b"\n" + message.body
 
 
@@ -149,14 +144,14 @@ def _is_plain(value: Any) -> bool:
 
 
 def _headers_of(origin: Origin, trace: str | None) -> dict[str, str | int]:
-    """Write down when its way began on a clock that others have too: Unix time, in milliseconds."""
+    """Write when the way began by a clock that others have too: Unix time, in milliseconds."""
     began = time.time() - (time.monotonic() - origin.began)
     headers: dict[str, str | int] = {BEGAN_HEADER: round(began * 1000)}
     return headers if trace is None else headers | {TRACE_HEADER: trace}  # guard: trace-goes-along
 
 
 def _origin_in(headers: Mapping[str, Any]) -> Origin | None:
-    """Read it by our own clocks; a sender whose clock is ahead sent it no earlier than now."""
+    """Read the origin by our own clocks. If the sender's clock is ahead, its way began now."""
     began, trace = headers.get(BEGAN_HEADER), headers.get(TRACE_HEADER)
     if not isinstance(began, int):
         return None

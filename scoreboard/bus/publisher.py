@@ -22,8 +22,7 @@ import structlog
 from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
-from scoreboard.bus.broker import Pace, Side, is_blocked
-from scoreboard.bus.exchange import Exchange
+from scoreboard.bus.broker import Exchange, Pace, Side, is_blocked
 from scoreboard.bus.messages import EXCHANGE, Message, Messages, attributes_of
 from scoreboard.bus.slots import Slots
 from scoreboard.connections.cancellation import raise_if_cancelled
@@ -68,9 +67,10 @@ class Publisher:
             waiting = await self._slots.next(probe_after_seconds)
             with self._watched(connection, side) as deadline:
                 if waiting is None:  # guard: broker-asked-now
-                    await self._probe(exchange, deadline)
+                    await self._send(exchange, deadline, self._messages.probe())
                 else:
                     await self._publish(exchange, deadline, *waiting)
+            raise_if_cancelled()
             # Of each connection RabbitMQ reads one message before it blocks it, and confirms that.
             if is_blocked(connection):  # guard: one-message-blocked
                 side.note_blocked()
@@ -99,21 +99,10 @@ class Publisher:
                 confirmed = await self._send(exchange, deadline, message, board)
         except BaseException:
             self._slots.put(board, origin)
-            self._metrics.publish_failures.inc()
             raise
-        raise_if_cancelled()
         if confirmed:
             self._metrics.published.inc()
             self._metrics.publish_seconds.observe(time.perf_counter() - started)
-
-    async def _probe(self, exchange: AbstractExchange, deadline: asyncio.Timeout) -> None:
-        """Publish a message that is no board, to see that it is taken."""
-        try:
-            await self._send(exchange, deadline, self._messages.probe())
-        except BaseException:
-            self._metrics.publish_failures.inc()
-            raise
-        raise_if_cancelled()
 
     async def _send(
         self,
@@ -122,8 +111,8 @@ class Publisher:
         message: Message,
         board: Board | None = None,
     ) -> bool:
-        """Answers whether all queues took it. Where RabbitMQ says that some did not (somebody's,
-        that is full), all others have it, and to send it again would only make it twice.
+        """Publish a message. Answers whether all queues took it: if RabbitMQ says that one did not
+        (somebody else's, that is full), all others have it and must not get it twice.
         """
         try:
             async with deadline:
@@ -133,6 +122,9 @@ class Publisher:
             if self._seldom.due("nacked"):
                 log.warning("scoreboard.bus.not_taken_by_all", error=str(error))
             return False
+        except BaseException:
+            self._metrics.publish_failures.inc()
+            raise
         return True
 
     @contextlib.contextmanager
@@ -142,8 +134,10 @@ class Publisher:
         """
         loop = asyncio.get_running_loop()
         deadline = asyncio.timeout(self._pace.publish_timeout_seconds)
+        timer: asyncio.TimerHandle
 
         def look() -> None:
+            nonlocal timer
             if deadline.expired():
                 return
             if is_blocked(connection):  # guard: broker-takes-no
@@ -151,14 +145,13 @@ class Publisher:
                 side.note_blocked()
             elif deadline.when() is None:  # no more: its confirm has as long as any
                 deadline.reschedule(loop.time() + self._pace.publish_timeout_seconds)
-            timers.append(loop.call_later(self._pace.look_seconds, look))
-            del timers[0]
+            timer = loop.call_later(self._pace.look_seconds, look)
 
-        timers = [loop.call_later(self._pace.look_seconds, look)]
+        timer = loop.call_later(self._pace.look_seconds, look)
         try:
             yield deadline
         finally:
-            timers[0].cancel()
+            timer.cancel()
 
 
 def _outgoing(message: Message, board: Board | None) -> aio_pika.Message:

@@ -14,10 +14,9 @@ from collections.abc import Callable
 
 import structlog
 
-from scoreboard.bus.broker import Pace, Side
-from scoreboard.bus.bus import Hears, addresses
-from scoreboard.bus.consumer import Consumer, Inbox
-from scoreboard.bus.exchange import Exchange
+from scoreboard.bus.broker import Exchange, Pace, Side
+from scoreboard.bus.bus import Bus, Hears, addresses
+from scoreboard.bus.consumer import Consumer
 from scoreboard.bus.messages import Messages
 from scoreboard.bus.publisher import Publisher
 from scoreboard.bus.slots import Slots
@@ -28,7 +27,7 @@ from scoreboard.operations.tracing import Tracing
 log = structlog.get_logger("scoreboard.bus")
 
 
-class RabbitBus:
+class RabbitBus(Bus):
     """The bus of several instances. `hub` is offered each board that arrives and is newer than its
     own, `on_connected` is told of each new connection that consumes. One that `publishes` nothing
     has no connection for that.
@@ -55,8 +54,7 @@ class RabbitBus:
         self._flush_seconds = pace.flush_seconds
         self._slots = Slots(metrics, tracing)
         exchange = Exchange()
-        inbox = Inbox(messages, hub, metrics)
-        consumer = Consumer(exchange, inbox, on_connected, messages.instance, pace)
+        consumer = Consumer(exchange, messages, hub, on_connected, metrics, pace)
         publisher = Publisher(exchange, self._slots, messages, metrics, tracing, pace)
         works = {"consume": consumer.work} | ({"publish": publisher.work} if publishes else {})
         self._sides = [

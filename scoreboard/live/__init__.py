@@ -2,7 +2,7 @@
 
 Before it: `scoring` and the bus, which hand over each new board. After it: the clients' sockets.
 
-    hub ─▶ channel (one board) ─▶ audience (its subscribers) ─▶ stream
+    hub ─▶ channel (one board and its subscribers) ─▶ stream
     relay: compares the hub and the copy in Redis with the ledger, and mends what the bus lost
 
 It never decides what a score is, and it never waits for a subscriber.

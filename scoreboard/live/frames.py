@@ -35,23 +35,12 @@ def event(name: str, data: Any, event_id: int | None = None) -> bytes:
 
 
 def score_update(board: Board) -> bytes:
-    """Encode the board; its version is the event's id."""
+    """Encode a board; its version is the event's id. Raises TypeError, ValueError or
+    OverflowError if it cannot be sent.
+    """
     return event(
         "score:update", {"topUsers": board.top_users(), "timestamp": board.timestamp}, board.version
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """A board as a `score:update`, and the version that a subscriber has once it got this."""
-
-    version: int
-    frame: Frame
-
-    @classmethod
-    def of(cls, board: Board) -> Update:
-        """Encode a board. Raises TypeError, ValueError or OverflowError if it cannot be sent."""
-        return cls(board.version, Frame.of(score_update(board)))
 
 
 def opening(retry_seconds: tuple[float, float]) -> bytes:

@@ -17,21 +17,26 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import structlog
+
 from scoreboard.errors import Overloaded
-from scoreboard.live.channel import Channel, Refusals
-from scoreboard.live.frames import Frame, closing
-from scoreboard.model import MAIN, Board, BoardId, Origin
+from scoreboard.live.channel import Channel
+from scoreboard.live.frames import Frame, closing, score_update
+from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Origin
+from scoreboard.operations.counted import BoardRefusal
+from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
+
+log = structlog.get_logger("scoreboard.hub")
 
 CHANNELS_MAX: Final = 1_000
 _TEND_SECONDS: Final = 0.1
 
 
 class Hub:
-    """Keeps the channels. `run` does the pushing until it is cancelled.
-
-    `on_newer` says, by the id of a board, who is told of each that is newer than the one before.
+    """Keeps the channels. `on_newer` says, by the id of a board, who is told of each that is newer
+    than the one before.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class Hub:
         self._heartbeat_seconds = heartbeat_seconds
         self._stuck_after_seconds = stuck_after_seconds
         self._channels_max = channels_max
-        self._refusals = Refusals(metrics)
+        self._seldom = Seldom()
         self._farewell: Frame | None = None
         self._changed = asyncio.Event()
         self._channels: dict[BoardId, Channel] = {}
@@ -60,7 +65,7 @@ class Hub:
 
     def __len__(self) -> int:
         """How many subscribers there are, of all boards."""
-        return sum(len(channel.audience) for channel in self._channels.values())
+        return sum(len(channel.subscribers) for channel in self._channels.values())
 
     def channel(self, board_id: BoardId) -> Channel:
         """The channel of a board, made if it is new. Raises Overloaded when there is no room for
@@ -71,10 +76,7 @@ class Hub:
             if len(self._channels) >= self._channels_max:  # guard: channels-hub-bounded
                 raise Overloaded
             channel = self._channels[board_id] = Channel(
-                self._metrics,
-                self._tracing,
-                self._refusals,
-                stuck_after_seconds=self._stuck_after_seconds,
+                self._metrics, self._tracing, stuck_after_seconds=self._stuck_after_seconds
             )
             if self._farewell is not None:
                 channel.close(self._farewell)
@@ -86,10 +88,14 @@ class Hub:
         return -1 if channel is None else channel.version
 
     def offer(self, board: Board, origin: Origin | None = None) -> None:
-        """Take a board that came, if it is newer (`Channel.offer`)."""
-        channel = self._channel_for(board)
-        if channel is not None and channel.offer(board, origin):
-            self._tell(board)
+        """Take a board that came, whoever made it, unless the one that we have is as new, or this
+        one is so far ahead that no history leads there. Without an origin nobody times its way.
+        """
+        # guard: version-no-history-not
+        if 0 <= self.version(board.board_id) < board.version - LEAP_MAX:
+            self._refuse(board, "leap")
+            return
+        self._take(board, origin)
 
     # For the relay
 
@@ -103,19 +109,16 @@ class Hub:
 
     async def take(self, board: Board) -> bool:
         """Take the ledger's board if it is newer; however far ahead, it is the truth."""
-        if board.version <= self.version(board.board_id):
-            return False
-        channel = self._channel_for(board)
-        is_taken = channel is not None and channel.take(board)
-        if is_taken:
-            self._tell(board)
-        return is_taken
+        return board.version > self.version(board.board_id) and self._take(board)
 
     async def begin_anew(self, board: Board) -> None:
-        """Take the ledger's board though it is older, and end the streams that show a newer one."""
-        channel = self._channel_for(board)
-        if channel is not None and channel.begin_anew(board):
-            self._tell(board)
+        """Take the ledger's board though it is older, and end the streams that show a newer one:
+        the next ones begin with this.
+        """
+        channel = self._channels.get(board.board_id)
+        if channel is not None and channel.version > board.version:
+            channel.begin_anew()
+            self._take(board)
 
     async def run(self) -> None:
         """Push, send heartbeats and cut off the stuck, until cancelled."""
@@ -134,17 +137,37 @@ class Hub:
         for channel in self._channels.values():
             channel.close(self._farewell)
 
-    def _channel_for(self, board: Board) -> Channel | None:
+    def _take(self, board: Board, origin: Origin | None = None) -> bool:
+        """Take a newer board, encoded first: one that cannot be sent never becomes the one to send.
+        Answers whether it was taken.
+        """
+        if board.version <= self.version(board.board_id):  # guard: hub-never-takes
+            self._metrics.boards_outdated.inc()
+            return False
         try:
-            return self.channel(board.board_id)
+            channel = self.channel(board.board_id)
+            frame = Frame.of(score_update(board))
         except Overloaded:
-            self._refusals.note(board, "channels")
-            return None
-
-    def _tell(self, board: Board) -> None:
+            self._refuse(board, "channels")
+            return False
+        except (TypeError, ValueError, OverflowError):  # guard: board-cannot-sent
+            self._refuse(board, "unencodable")
+            return False
+        channel.show(board, frame, origin)
         if (told := self._on_newer.get(board.board_id)) is not None:  # guard: board-told-copy
             told(board)
         self._changed.set()
+        return True
+
+    def _refuse(self, board: Board, reason: BoardRefusal) -> None:
+        self._metrics.boards_refused.labels(reason).inc()
+        if self._seldom.due(reason):
+            log.error(
+                "scoreboard.hub.refused",
+                reason=reason,
+                board=board.board_id,
+                version=board.version,
+            )
 
     async def _push_changes(self) -> None:
         while True:
@@ -159,11 +182,11 @@ class Hub:
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
             for channel in list(self._channels.values()):
-                await channel.audience.beat()
+                await channel.beat()
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(_TEND_SECONDS)
             for channel in list(self._channels.values()):
-                if not channel.audience.is_level:
-                    await channel.audience.tend()
+                if channel.behind:
+                    await channel.tend()

@@ -64,7 +64,7 @@ class Copy(Protocol):
 
 
 class Relay:
-    """Compares `copies` (by name) with the truth. `run` goes on until it is cancelled."""
+    """Compares `copies` (by name) with the truth."""
 
     def __init__(
         self, truth: Truth, copies: Mapping[str, Copy], metrics: Metrics, *, interval_seconds: float
@@ -118,8 +118,7 @@ class Relay:
             for copy in self._copies.values():
                 await copy.begin_anew(truth)
             return truth
-        # A write is answered by the primary alone: one that was still answers reads, and commits
-        # nothing.
+        # Only the primary answers a write. A server that was the primary still answers reads.
         written = await self._truth.lift(truth.version, truth.board_id)
         # guard: primary-no-ledger
         if written.version > truth.version + 1 and _ahead(held, written) is None:

@@ -1,7 +1,7 @@
-"""What is counted, one class for each part; `operations.metrics` puts them together.
+"""What is counted: the table of all metrics, by part of the service.
 
 The words that a label may say are Literal types, which the code that counts takes from here.
-The file is long because it is one table: each class reads by itself.
+The file is long because it is one table: each section reads by itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 
 from scoreboard import errors
 from scoreboard.connections.redis import Failure, Malformed
-from scoreboard.operations.declaring import Part, counter, gauge, histogram
+from scoreboard.operations.declaring import Declares, counter, gauge, histogram
 
 # Why a connection is closed at once: its address has too many, or the process.
 ConnectionRefusal = Literal["address", "process"]
@@ -53,8 +53,10 @@ _LIMITS: Final = (
 )
 
 
-class EdgeMetrics(Part):
-    """What requests meet first: HTTP, rate limits, full queues."""
+class Counted(Declares):
+    """Every number that one process counts."""
+
+    # What requests meet first: HTTP, rate limits, full queues.
 
     requests = counter("http_requests", "Requests answered.", "method", "route", "status")
     requests_malformed = counter("http_malformed", "Requests that were not HTTP.")
@@ -80,9 +82,7 @@ class EdgeMetrics(Part):
     )
     overloads = counter("overloads", "Calls refused because a queue was full.", "queue")
 
-
-class AccountMetrics(Part):
-    """Who is it: refresh tokens, and access tokens that ended before their time."""
+    # Who is it: refresh tokens, and access tokens that ended before their time.
 
     refresh_graces = counter(
         "refresh_grace", "Replaced refresh tokens that were answered within the grace."
@@ -103,9 +103,7 @@ class AccountMetrics(Part):
         "revocation_reads_failed", "Reads of revocations that PostgreSQL did not answer."
     )
 
-
-class ScoringMetrics(Part):
-    """What counts: submissions, and the board's copies."""
+    # What counts: submissions, and the board's copies.
 
     grants = counter("grants", "Submissions granted.")
     refusals = counter(
@@ -143,9 +141,7 @@ class ScoringMetrics(Part):
         "board_version", "A board's version.", "where", "board", workers="livemin"
     )
 
-
-class BusMetrics(Part):
-    """How other instances hear of a board, and what they mend when they did not."""
+    # How other instances hear of a board, and what they mend when they did not.
 
     published = counter("events_published", "Boards published and confirmed by the bus.")
     publish_seconds = histogram(
@@ -214,9 +210,7 @@ class BusMetrics(Part):
         "reconcile_failures", "Comparisons that PostgreSQL did not answer."
     )
 
-
-class StreamMetrics(Part):
-    """Who hears of it: streams, and what is written to them."""
+    # Who hears of it: streams, and what is written to them.
 
     subscribers = gauge("subscribers", "Open streams.")
     subscribers_max = gauge("subscribers_max", "Streams that may be open.")
@@ -248,9 +242,7 @@ class StreamMetrics(Part):
         "Closed streams that Redis was not told of because there were too many to remember.",
     )
 
-
-class ServerMetrics(Part):
-    """The servers that we depend on: whether they answer, and who waits for them."""
+    # The servers that we depend on: whether they answer, and who waits for them.
 
     part_up = gauge("part_up", "Whether a server answers.", "part", workers="livemin")
     ready = gauge("ready", "Whether this instance can serve.", workers="livemin")
@@ -290,9 +282,7 @@ class ServerMetrics(Part):
         known=get_args(Malformed),
     )
 
-
-class ProcessMetrics(Part):
-    """The process itself: what it uses, what it lost, what runs in it."""
+    # The process itself: what it uses, what it lost, what runs in it.
 
     task_crashes = counter("task_crashes", "Background tasks that a defect ended.", "task")
     spans_exported = counter("spans_exported", "Spans that the collector took.")

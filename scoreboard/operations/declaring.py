@@ -23,7 +23,7 @@ class Declared(Generic[M]):
         self._known = known
 
     def __get__(self, part: object, owner: type) -> M:
-        raise AttributeError("a part has metrics once it is made")
+        raise AttributeError("metrics are there once they are made")
 
     def made(self, registry: CollectorRegistry) -> M:
         """Make the metric in a registry."""
@@ -33,8 +33,8 @@ class Declared(Generic[M]):
         return metric
 
 
-class Part:
-    """The metrics of one part of the service; of several, where a class has several bases."""
+class Declares:
+    """A class of declared metrics. `registry` is where its instance makes them."""
 
     _declared: ClassVar[dict[str, Declared[Any]]] = {}
 
@@ -43,10 +43,7 @@ class Part:
         own = {name: each for name, each in vars(cls).items() if isinstance(each, Declared)}
         for name in own:
             delattr(cls, name)
-        bases = [base._declared for base in cls.__bases__ if issubclass(base, Part)]
-        cls._declared = {
-            name: each for declared in (*bases, own) for name, each in declared.items()
-        }
+        cls._declared = cls._declared | own
 
     def __init__(self, registry: CollectorRegistry) -> None:
         for name, declared in self._declared.items():

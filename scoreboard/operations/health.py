@@ -153,8 +153,8 @@ class Health:
         self._leaving = True
 
     def be_succeeded(self) -> None:
-        """Do not say so: another process listens in our place, and whoever asks after our end asks
-        that one. Those whom we let in before are still answered.
+        """Do not say so: another process listens in our place and answers all who come after our
+        end. Those whom we let in before are still answered.
         """
         self._succeeded = True
 

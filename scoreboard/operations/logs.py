@@ -1,4 +1,4 @@
-"""Structured logs: an event's name under `scoreboard.`, then its facts. For people on a terminal,
+"""Logs of events: each has a name under `scoreboard.` and its facts, in words on a terminal and as
 JSON otherwise.
 
 Tracebacks come without local variables: these hold passwords and tokens.
@@ -23,8 +23,8 @@ from scoreboard.unicode import escaped
 
 log = structlog.get_logger("scoreboard.library")
 
-# What is known of what the current task works for, such as the id of its request. It is asked for
-# only when something is logged, so it costs next to nothing when nothing is.
+# Answers the facts of what the current task works for, such as the id of its request. It is called
+# only when something is logged, so a task that logs nothing pays next to nothing.
 SUBJECT: Final[ContextVar[Callable[[], Mapping[str, str]] | None]] = ContextVar(
     "subject", default=None
 )
@@ -41,8 +41,8 @@ def about(facts: Callable[[], Mapping[str, str]]) -> Iterator[None]:
 
 
 class Seldom:
-    """Lets each of a few things be said once in a while, however often it happens: whoever sends us
-    garbage does not write our log. What is left out is counted by whoever asks.
+    """Lets each of a few things be said once in a while, however often it happens: a stranger who
+    sends garbage does not fill our log. The caller counts what is left out.
     """
 
     def __init__(self, every_seconds: float = 60.0) -> None:
@@ -80,7 +80,7 @@ def configure(level: str, form: str, instance: str) -> None:
             structlog.processors.ExceptionRenderer(tracebacks),
             structlog.processors.JSONRenderer(_dumps),
         ]
-        shared.append(_with_instance(instance))
+        shared.append(lambda _, __, event: {"instance": instance, **event})
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -104,9 +104,9 @@ def lines_dropped() -> int:
 
 
 class _Lines(structlog.PrintLogger):
-    """Writes lines, and is asked for itself with each. A line that is not taken (the disk is full,
-    whoever read the pipe has gone) is dropped and counted: what is logged is in the midst of work,
-    some of it right after a COMMIT.
+    """Writes lines; structlog calls it for the logger of each, which it is itself. A line that
+    cannot be written (the disk is full, the reader of the pipe has gone) is dropped and counted,
+    because work goes on after it, sometimes right after a COMMIT.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -152,13 +152,6 @@ def _with_subject(_: Any, __: str, event: _Event) -> _Event:
         for key, value in facts().items():
             event.setdefault(key, value)
     return event
-
-
-def _with_instance(instance: str) -> Callable[[Any, str, _Event], _Event]:
-    def add(_: Any, __: str, event: _Event) -> _Event:
-        return {"instance": instance, **event}
-
-    return add
 
 
 def _without_escapes(_: Any, __: str, event: _Event) -> _Event:

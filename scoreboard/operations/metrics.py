@@ -22,15 +22,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from scoreboard.model import BoardId
-from scoreboard.operations.counted import (
-    AccountMetrics,
-    BusMetrics,
-    EdgeMetrics,
-    ProcessMetrics,
-    ScoringMetrics,
-    ServerMetrics,
-    StreamMetrics,
-)
+from scoreboard.operations.counted import Counted
 
 # Prometheus asks every few seconds; one address may ask 600 times at once.
 _TEXTS_AT_ONCE: Final = 20
@@ -42,15 +34,7 @@ _BOARDS_SHOWN_MAX: Final = 100
 Where = Literal["ledger", "redis", "hub"]
 
 
-class Metrics(
-    EdgeMetrics,
-    AccountMetrics,
-    ScoringMetrics,
-    BusMetrics,
-    StreamMetrics,
-    ServerMetrics,
-    ProcessMetrics,
-):
+class Metrics(Counted):
     """The counters of one process."""
 
     def __init__(self) -> None:

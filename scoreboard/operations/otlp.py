@@ -29,7 +29,6 @@ from scoreboard.operations.tracing import Attributes, Kind, Span
 
 log = structlog.get_logger("scoreboard.tracing")
 
-_PATH: Final = "/v1/traces"
 _WAITING_MAX: Final = 8192  # some 8 MiB
 _BATCH_MAX: Final = 512
 _PAUSE_SECONDS: Final = 1.0
@@ -37,13 +36,6 @@ _SEND_SECONDS: Final = 3.0
 _CLOSE_SECONDS: Final = 2.0
 _LAST_SECONDS: Final = 0.5
 _LINKS_MAX: Final = 1000  # a batch has one for each submission
-_KINDS: Final[dict[Kind, api.SpanKind]] = {
-    "internal": api.SpanKind.INTERNAL,
-    "server": api.SpanKind.SERVER,
-    "client": api.SpanKind.CLIENT,
-    "producer": api.SpanKind.PRODUCER,
-    "consumer": api.SpanKind.CONSUMER,
-}
 
 
 class OtlpSpan(Span):
@@ -94,7 +86,7 @@ class OtlpRecorder:
             shutdown_on_exit=False,
             span_limits=SpanLimits(max_links=_LINKS_MAX),
         )
-        exporter = OTLPSpanExporter(endpoint.rstrip("/") + _PATH, timeout=_SEND_SECONDS)
+        exporter = OTLPSpanExporter(endpoint.rstrip("/") + "/v1/traces", timeout=_SEND_SECONDS)
         # Its words about each attempt; we say once that the collector is away, and count the rest.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         self._outbox = Outbox(exporter, metrics)
@@ -112,12 +104,11 @@ class OtlpRecorder:
     ) -> OtlpSpan:
         """Begin a span; without a parent it is the first of its trace."""
         ago = 0.0 if began is None else time.monotonic() - began
+        above = api.NonRecordingSpan(_context(parent)) if parent else api.INVALID_SPAN
         span = self._tracer.start_span(
             name,
-            api.set_span_in_context(api.NonRecordingSpan(_context(parent)))
-            if parent
-            else api.set_span_in_context(api.INVALID_SPAN),
-            _KINDS[kind],
+            api.set_span_in_context(above),
+            api.SpanKind[kind.upper()],
             attributes,
             [api.Link(_context(link)) for link in links],
             time.time_ns() - int(ago * 1e9),

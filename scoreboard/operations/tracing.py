@@ -1,7 +1,7 @@
 """One trace from the request to the push on every instance, in spans of our own.
 
-Off, which is the default, nothing is recorded and what would record it is not even imported. On,
-only what belongs to a sampled trace costs anything. A trace travels as the text of a traceparent
+Tracing is off by default: nothing is recorded, and the recorder is not even imported. When it is
+on, only a sampled trace costs anything. A trace travels as the text of a traceparent
 (https://www.w3.org/TR/trace-context/), through our own parts as over the bus, so that nobody but
 `operations.otlp` knows of OpenTelemetry. Why the spans are our own: docs/decisions/0014.
 """
@@ -121,7 +121,7 @@ class Tracing:
         began: float | None = None,
     ) -> Span:
         """A span below `parent`, recorded if that one was. `links` lead to other traces; `began` is
-        when it did, by the monotonic clock, if not just now.
+        a moment of the monotonic clock, None for now.
         """
         if self._recorder is None or not is_sampled(parent):
             return Span(parent)

@@ -25,11 +25,10 @@ from scoreboard.operations.metrics import Metrics
 
 _LOOK_SECONDS: Final = 1.0
 _FILES: Final = "/proc/self/fd"
-_MEMORY: Final = "/proc/self/statm"
 
 
 class Vitals:
-    """Looks once a second. `run` goes on until it is cancelled."""
+    """Looks once a second."""
 
     def __init__(
         self,
@@ -75,7 +74,7 @@ class Vitals:
         metrics.log_lines_dropped.inc(max(0, lines_dropped - self._lines_dropped))
         self._lines_dropped = lines_dropped
         metrics.process_memory.set(_memory_bytes())
-        with contextlib.suppress(OSError):  # no file is left to look with: the last sight stays
+        with contextlib.suppress(OSError):  # no file is left to look with: the last number stays
             metrics.process_open_files.set(_open_files())
         metrics.process_files_max.set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
@@ -84,7 +83,7 @@ def _memory_bytes() -> int:
     """What the process holds in memory now; where that cannot be read (no /proc, no file left),
     the most that it ever held.
     """
-    with contextlib.suppress(OSError), open(_MEMORY, encoding="ascii") as file:
+    with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024  # macOS counts it in bytes

@@ -27,8 +27,7 @@ from pamqp import encode
 from structlog.testing import capture_logs
 
 from scoreboard.bus import broker as broker_module
-from scoreboard.bus.broker import Pace
-from scoreboard.bus.exchange import Exchange
+from scoreboard.bus.broker import Exchange, Pace
 from scoreboard.bus.messages import EXCHANGE, PURPOSE, Messages
 from scoreboard.bus.rabbit import RabbitBus
 from scoreboard.configuration.signatures import Signatures

@@ -123,7 +123,7 @@ async def test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody(
     [user] = add_users(database_url, 1)
     stalled = raw_stream(instance, GET, receive_buffer=4096)
     await eventually(lambda: len(hub) == 1)
-    [subscriber] = hub.channel(MAIN).audience
+    [subscriber] = hub.channel(MAIN).subscribers
     healthy = await instance.open_stream()
     # Fill up what the kernel takes, as a long night of boards would.
     subscriber.transport.write(FILLER)
@@ -148,7 +148,7 @@ async def test_a_slow_client_that_drains_gets_the_newest_board(
     [user] = add_users(database_url, 1)
     slow = raw_stream(instance, GET, receive_buffer=4096)
     await eventually(lambda: len(hub) == 1)
-    [subscriber] = hub.channel(MAIN).audience
+    [subscriber] = hub.channel(MAIN).subscribers
     subscriber.transport.write(FILLER)
     await play(instance, user, database_url, 10, "a")
     await eventually(lambda: hub.version(MAIN) == 11 and subscriber.behind_since is not None)

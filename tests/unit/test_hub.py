@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from scoreboard.errors import Overloaded
-from scoreboard.live import frames
+from scoreboard.live import hub as hub_module
 from scoreboard.live.frames import HEARTBEAT, Frame
 from scoreboard.live.hub import Hub
 from scoreboard.live.subscriber import Subscriber
@@ -309,7 +309,7 @@ async def test_a_board_is_encoded_once_for_all(
         encoded.append(1)
         return b"data: x\n\n"
 
-    monkeypatch.setattr(frames, "score_update", encode)
+    monkeypatch.setattr(hub_module, "score_update", encode)
     clients = [Client() for _ in range(50)]
     async with a_hub(metrics, *clients) as hub:
         hub.offer(a_board(1))

@@ -106,11 +106,10 @@ def test_only_the_borders_import_the_drivers() -> None:
         "aio_pika": {
             "bus.broker",
             "bus.consumer",
-            "bus.exchange",
             "bus.publisher",
             "bus.rabbit_check",
         },
-        "aiormq": {"bus.broker", "bus.consumer", "bus.exchange", "bus.rabbit_check"},
+        "aiormq": {"bus.broker", "bus.consumer", "bus.rabbit_check"},
         "opentelemetry": {"operations.otlp"},
     }
     for path in modules():
