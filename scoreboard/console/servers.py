@@ -19,7 +19,7 @@ from scoreboard.connections.redis_answers import to_do
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import StatementRefused, TransactionAborted
 from scoreboard.console import exports
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.console.terminal import first_line, note, sentence
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import PURPOSE, RedisCopy
@@ -101,13 +101,6 @@ async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
 
 
 @contextlib.asynccontextmanager
-async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
-    """Lend the ledger, on the same terms."""
-    async with open_postgres(settings) as postgres:
-        yield Ledger(postgres, postgres)
-
-
-@contextlib.asynccontextmanager
 async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
     """Lend a connection to Redis. Raises SettingsError, and CommandFailed when it is away."""
     check_redis_url(settings)
@@ -125,17 +118,26 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
 
 
 @contextlib.asynccontextmanager
-async def open_cached_board(
-    settings: Settings, redis: Redis, ledger: Ledger
-) -> AsyncIterator[CachedBoard]:
-    """Lend the board's copy; what it stores is stored before this ends."""
-    board = CachedBoard(
-        copy_in(redis, settings), Questions(ledger), Metrics(), Trust(), noticed_seconds=0.0
-    )
-    try:
-        yield board
-    finally:
-        await board.close()
+async def open_ledger_and_copy(settings: Settings) -> AsyncIterator[tuple[Ledger, RedisCopy]]:
+    """Lend the ledger and the copy in Redis. Raises as `open_postgres` and `open_redis` do.
+
+    Without a secret, which only the service needs, nobody can say who made the copy; and one that
+    is stored counts for nothing until an instance has replaced it, within a second.
+    """
+    signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
+    async with open_postgres(settings) as postgres, open_redis(settings) as redis:
+        yield Ledger(postgres, postgres), RedisCopy(redis, signatures)
+
+
+@contextlib.asynccontextmanager
+async def open_board(settings: Settings) -> AsyncIterator[tuple[Ledger, CachedBoard]]:
+    """Lend the ledger and the cached board; what that stores is stored before this ends."""
+    async with open_ledger_and_copy(settings) as (ledger, copy):
+        board = CachedBoard(copy, Questions(ledger), Metrics(), Trust(), noticed_seconds=0.0)
+        try:
+            yield ledger, board
+        finally:
+            await board.close()
 
 
 async def store(cached: CachedBoard, board: Board) -> None:
@@ -147,14 +149,6 @@ async def store(cached: CachedBoard, board: Board) -> None:
             "scoreboard: Redis did not take the new board. Running instances mend that within a "
             "second of its return; `scoreboard board verify` tells."
         )
-
-
-def copy_in(redis: Redis, settings: Settings) -> RedisCopy:
-    """The copy in Redis. Without a secret (only the service needs one) nobody can say who made it;
-    and one that is stored counts for nothing until an instance has replaced it, within a second.
-    """
-    signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
-    return RedisCopy(redis, signatures)
 
 
 def database_url(settings: Settings) -> str:

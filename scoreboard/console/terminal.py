@@ -56,6 +56,11 @@ def program() -> str:
     return name if shutil.which(name) == started else shlex.quote(started)
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things, such as `1 grant` and `2 grants`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def first_line(text: object) -> str:
     """Leave out what libpq adds to its reason: a guess at the cause, and each further address."""
     return next(iter(str(text).splitlines()), "")

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import scoreboard
 from scoreboard import cli
-from scoreboard.commands import action_file, serving, welcome
+from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.verification import Comparison
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections import sentinels
@@ -165,7 +165,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("name", ["--all", "-h", "--help", "--", "-1"])
     def test_a_name_that_looks_like_an_option_is_a_name_after_two_hyphens(self, name: str) -> None:
-        parse = cli.make_parser().parse_args
+        parse = cli.declare().root.parse_args
         for command in ("show", "revoke", "set-password", "delete"):
             assert parse(["users", command, "--", name]).login == name
         renaming = parse(["users", "rename", "--", name, "ada"])
@@ -207,7 +207,7 @@ class TestConfiguration:
         monkeypatch.setattr("sys.stdout", terminal)
         monkeypatch.setattr("sys.argv", [".venv/bin/scoreboard", "serve"])
         servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
-        welcome.show("http://127.0.0.1:1", servers)
+        embedding.welcome("http://127.0.0.1:1", servers)
         shown = terminal.getvalue()
         assert "Open http://127.0.0.1:1 to watch the board live." in shown.strip().splitlines()[0]
         assert ".venv/bin/scoreboard demo --url http://127.0.0.1:1" in shown
@@ -221,7 +221,7 @@ class TestConfiguration:
     ) -> None:
         logs.configure("info", "json", "web")
         servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
-        welcome.show("http://[::]:1", servers)  # where nobody can go
+        embedding.welcome("http://[::]:1", servers)  # where nobody can go
         structlog.reset_defaults()
         output = capsys.readouterr()
         assert output.out == ""
