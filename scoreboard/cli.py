@@ -1,4 +1,4 @@
-"""The command `scoreboard`: what it can be asked, and what becomes of each failure.
+"""The command `scoreboard`: which commands it has, and what becomes of an answer or a failure.
 
 Exit codes: 0 done; 1 not done, and standard error says why and what to do; 2 asked in a way that
 cannot work (arguments, configuration); 130 ended by Ctrl-C, which says nothing.

@@ -30,7 +30,7 @@ _UNIQUE: Final = "23505"
 
 
 def add_to(group: Commands) -> None:
-    """Declare them."""
+    """Declare `actions disable|enable|rename|remove`."""
     disable = group.add(
         "disable",
         _disable,
@@ -66,7 +66,7 @@ def add_to(group: Commands) -> None:
 
 
 def document_of(action: Action) -> dict[str, Any]:
-    """An action as JSON; `disabledAt` is only there if it is disabled."""
+    """Write an action as JSON; only a disabled one has `disabledAt`."""
     document: dict[str, Any] = {"actionId": action.action_id, "points": action.points}
     if action.disabled_at is not None:
         document["disabledAt"] = timestamp(action.disabled_at)

@@ -152,11 +152,11 @@ def _corrected(count: int) -> str:
 
 
 async def _renew(ledger: Ledger, copy: RedisCopy, *, renumber: bool) -> dict[str, Any]:
-    """Do all of it, and say what was found and done.
+    """Compute the scores anew and replace the copy; answers the document of `rebuild`.
 
     Whoever holds a version ignores an older one, so the new one must be above that of the copy,
-    unless that one is of no history. Without Redis there is no telling, and this ends before
-    anything is changed.
+    unless no history leads to that. Without Redis nobody can tell, so this ends before anything is
+    changed.
     """
     seen, before = await copy.read(), await ledger.version()
     above = 0 if renumber else _believable(seen, before)
@@ -172,15 +172,15 @@ async def _renew(ledger: Ledger, copy: RedisCopy, *, renumber: bool) -> dict[str
 
 
 def _believable(seen: Found, present: int) -> int:
-    """The version that the copy goes by, if the ledger can have had it once. It lifts the ledger by
-    so much, whoever wrote it, and nothing else of it is believed.
+    """Answer the version that the copy claims if the ledger can have had it once, else 0. Nothing
+    else of the copy is believed, whoever wrote it.
     """
-    ahead = 0 if seen.claimed is None else seen.claimed - present
-    return present + ahead if 0 < ahead <= LEAP_MAX else 0  # guard: rebuild-believes-no
+    claimed = seen.claimed or 0
+    return claimed if 0 < claimed - present <= LEAP_MAX else 0  # guard: rebuild-believes-no
 
 
 async def _replace(ledger: Ledger, copy: RedisCopy, version: int) -> bool:
-    """Put the ledger's board in the place of whatever lies in Redis; whether it has it then."""
+    """Replace whatever lies in Redis by the ledger's board; say whether Redis has it then."""
     await copy.drop()
     clock = asyncio.get_running_loop().time
     deadline = clock() + _STORED_WITHIN_SECONDS
@@ -196,7 +196,7 @@ async def _replace(ledger: Ledger, copy: RedisCopy, version: int) -> bool:
 
 
 def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[str]:
-    """Say what was not as it should be."""
+    """Say what was wrong before, and whether the board was numbered anew."""
     remarks = []
     if seen.fault is not None:
         remarks.append(f"Redis held {seen}; it was replaced.")

@@ -1,7 +1,7 @@
 """`scoreboard check`: whether the settings, every server and every right are as an instance needs
 them, before it is started.
 
-What is looked at stands beside each border; here it is put together, bounded and listed.
+Each border has its own look. This module runs them side by side, bounded, and lists the findings.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ async def _rabbitmq(found: Settings) -> list[Finding]:
 
 
 def as_list(findings: list[Finding], columns: int = 0) -> str:
-    """Write them for people: a line each, and below it what to do. A terminal has so many
-    columns.
+    """Write findings for people: a line each, and below it what to do. `columns` are those of the
+    terminal, 0 where there is none.
     """
     width = min(columns - 1, _WIDTH) if columns else _WIDTH
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""`scoreboard migrate`; and `--rollback N`, which can destroy everything and so wants a yes."""
+"""`scoreboard migrate`: brings the database to the schema of this version, or back with a yes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scoreboard.database import migrations
 from scoreboard.unicode import escaped
 
 _SHOWN: Final = 50
-# What operators know the two tables by whose rows nothing can compute anew.
+# The tables whose rows nothing can compute anew, and what operators call such a row.
 _IRREPLACEABLE: Final = {"users": "user", "ledger": "grant"}
 
 
@@ -80,7 +80,7 @@ def _check(found: Settings) -> Answer:
 
 
 def _state(found: Settings) -> dict[str, Any]:
-    """Which migrations of this version the database has, and which it lacks, oldest first."""
+    """Answer which migrations of this version the database has and which it lacks, oldest first."""
     missing = asyncio.run(migrations.pending(database_url(found)))
     return {
         "applied": [name for name in migrations.names() if name not in missing],
@@ -98,7 +98,7 @@ def _clash(user: Listed) -> dict[str, Any]:
 
 
 def _mention_newer(url: str) -> None:
-    """Name what this version did not apply and does not know."""
+    """Name the migrations that this version does not know."""
     if newer := asyncio.run(migrations.newer(url)):
         note(
             f"The database has migrations that this version does not know: {', '.join(newer)}. A "

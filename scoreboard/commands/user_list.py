@@ -78,7 +78,7 @@ async def _list(arguments: argparse.Namespace) -> None:
 
 
 def _wanted(only_problems: bool, only_demo: bool) -> Callable[[Listed], bool]:
-    """What PostgreSQL does not judge: who has problems, who is a player of the demo."""
+    """Make the test for what PostgreSQL cannot judge: problems, and players of the demo."""
     marks = demo_marks.kept() if only_demo else None
 
     def is_wanted(user: Listed) -> bool:
@@ -90,7 +90,7 @@ def _wanted(only_problems: bool, only_demo: bool) -> Callable[[Listed], bool]:
 
 
 async def _key(postgres: Postgres, after: str) -> str:
-    """The key to begin behind. A name need not be anybody's: it has its place in the order."""
+    """Find the key to begin behind. A name that nobody has still has its place in the order."""
     user_id = ids.canonical(after.removeprefix(_ID_PREFIX))
     if after.startswith(_ID_PREFIX) and user_id:
         return await listing.key_of(postgres, user_id)

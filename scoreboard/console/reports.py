@@ -21,8 +21,8 @@ OPTION: Final = "--json"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The members of what a command reports; `optional` ones are left out where there is nothing to
-    say; `is_list`: a list of such objects.
+    """The members of a command's document. One of `optional` is left out if it has nothing to say;
+    `is_list`: the document is a list of such objects.
     """
 
     members: tuple[str, ...]
@@ -55,7 +55,7 @@ class CommandFailed(Exception):
 
 
 def wanted(argv: Sequence[str]) -> bool:
-    """Whether these arguments ask for JSON; also arguments that nobody can parse."""
+    """Say whether these arguments, which may be wrong ones, ask for JSON."""
     options = argv[: argv.index("--")] if "--" in argv else argv
     return OPTION in options
 

@@ -32,8 +32,8 @@ from scoreboard.model import Board
 from scoreboard.operations.metrics import Metrics
 
 NAME: Final = "scoreboard.cli"
-# Nobody waits for a command but the operator, who can end it; and comparing or loading millions of
-# rows takes minutes, which the deadline of the service (5 s) would only make impossible.
+# Only the operator waits for a command, and can end it; to compare or load millions of rows takes
+# minutes, so the deadline of the service (5 s) would make that impossible.
 _PATIENCE_SECONDS: Final = 600.0
 _SESSIONS: Final = 2
 _PAUSE_SECONDS: Final = 0.5
@@ -68,7 +68,7 @@ def await_postgres(settings: Settings, seconds: float, *, may_embed: bool) -> No
 
 
 def _advice(problem: blocking.MigrationError, *, may_embed: bool) -> str:
-    if problem.to_do != POSTGRES.to_do(""):  # starting it is not what mends that
+    if problem.to_do != POSTGRES.to_do(""):  # starting PostgreSQL does not mend that
         return problem.to_do
     start = "Start PostgreSQL there, or set SCOREBOARD_DATABASE_URL to where it runs"
     embed = "; `scoreboard serve --embedded`, without that variable, brings its own"
@@ -91,7 +91,7 @@ async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
             f"PostgreSQL at {hosts.place(url)} refuses: {sentence(error)} {error.to_do}".strip()
         ) from error
     except LedgerUnavailable as error:
-        raise CommandFailed(await _why(url)) from error
+        raise CommandFailed(await _why_unavailable(url)) from error
     except StatementRefused as error:
         raise CommandFailed(
             f"PostgreSQL refused a value ({error}), so nothing was changed. Its log says which."
@@ -184,8 +184,8 @@ def check_amqp_url(settings: Settings) -> None:
         )
 
 
-async def _why(url: str) -> str:
-    """Find out why PostgreSQL did not answer as it should: it is away, or its schema is older."""
+async def _why_unavailable(url: str) -> str:
+    """Find out why PostgreSQL did not answer: it is away, or its schema is older."""
     try:
         missing = await migrations.pending(url)
     except (blocking.DatabaseRefuses, blocking.UnfitDatabase) as error:
