@@ -72,6 +72,27 @@ def test_ctrl_c_ends_a_command_without_a_word() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["actions", "load", "-"],
+        ["users", "set-password", "ada", "--password-stdin"],
+        ["demo", "--actions", "-"],
+    ],
+    ids=" ".join,
+)
+def test_ctrl_c_ends_a_command_that_reads_standard_input(argv: list[str]) -> None:
+    """An event loop would take Ctrl-C to itself while a read blocks it."""
+    script = "import os, signal, time\nfrom scoreboard import cli\n"
+    script += "from scoreboard.configuration import handed_over\n"
+    script += "def read(*_): os.kill(os.getpid(), signal.SIGINT); time.sleep(600)\n"
+    script += f"handed_over.stream_content = handed_over.password = read\ncli.main({argv})"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
