@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from scoreboard import cli
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.openapi import error_kinds
 from scoreboard.app import create_app
-from scoreboard.cli import declared
 from scoreboard.configuration.settings import DECLARED
 from scoreboard.configuration.sources import PREFIX, load
 from scoreboard.fitness import fitness
@@ -121,7 +121,7 @@ def commands_table() -> str:
         ("command", "what for", "`--json`"),
         (
             (_code(one.words), one.summary, "" if one.report is None else str(one.report))
-            for one in declared()
+            for one in cli.declare().declared
         ),
     )
 

@@ -1,4 +1,4 @@
-"""The command `scoreboard`: what it can be asked, and what becomes of each failure.
+"""The command `scoreboard`: which commands it has, and what becomes of an answer or a failure.
 
 Exit codes: 0 done; 1 not done, and standard error says why and what to do; 2 asked in a way that
 cannot work (arguments, configuration); 130 ended by Ctrl-C, which says nothing.
@@ -7,6 +7,8 @@ cannot work (arguments, configuration); 130 ended by Ctrl-C, which says nothing.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import inspect
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,20 +18,17 @@ from scoreboard.commands import (
     actions,
     board,
     check,
-    completion,
     demo,
+    description,
     migration,
-    openapi,
     serving,
     users,
-    version,
 )
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import SettingsError
 from scoreboard.connections.blocking import MigrationError
-from scoreboard.console.arguments import ArgumentsRefused, Commands, Declared, Parser, epilog
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import report_failure, wanted
+from scoreboard.console.arguments import ArgumentsRefused, Commands, Parser, epilog
+from scoreboard.console.reports import CommandFailed, report, report_failure, wanted
 from scoreboard.console.terminal import note
 from scoreboard.embedded.home import EmbeddedServerError
 from scoreboard.errors import InvalidPayload, ScoreboardError
@@ -65,9 +64,13 @@ def run(argv: Sequence[str]) -> int:
     # Commands say what happened; `serve` logs, and sets so.
     logs.configure("error", "console", "cli")
     try:
-        arguments = make_parser().parse_args(argv or ["--help"])
-        _say_what_is_ignored(arguments)
-        code: int = arguments.run(arguments)
+        arguments = declare().root.parse_args(argv or ["--help"])
+        _note_ignored_variables(arguments)
+        answer = arguments.run(arguments)
+        if inspect.iscoroutine(answer):
+            answer = asyncio.run(answer)
+        if answer is not None:
+            report(answer, as_json=as_json)
         sys.stdout.flush()
     except ArgumentsRefused as refused:
         if as_json:
@@ -81,14 +84,14 @@ def run(argv: Sequence[str]) -> int:
         return 1
     except ScoreboardError as refusal:
         errors = {"errors": refusal.errors} if isinstance(refusal, InvalidPayload) else {}
-        report_failure(explain(refusal), refusal.code, as_json=as_json, **errors)
+        report_failure(_in_words(refusal), refusal.code, as_json=as_json, **errors)
         return 1
     except SettingsError as mistake:
         report_failure(str(mistake), "invalid_settings", as_json=as_json)
         return 2
     except streams.OutputLost as lost:
         return _answer_lost(lost)
-    return code
+    return 0 if answer is None else answer.code
 
 
 def _answer_lost(lost: streams.OutputLost) -> int:
@@ -99,24 +102,15 @@ def _answer_lost(lost: streams.OutputLost) -> int:
     return 1
 
 
-def _say_what_is_ignored(arguments: argparse.Namespace) -> None:
-    """A worker's supervisor has said it already."""
+def _note_ignored_variables(arguments: argparse.Namespace) -> None:
+    """Say which variables are ignored, unless this is a worker: its supervisor has said it."""
     ignored = configuration.ignored_variables()
     if ignored and getattr(arguments, "lifeline", None) is None:
         note(f"scoreboard: {ignored}")
 
 
-def make_parser() -> Parser:
-    """Make what reads the arguments of every command."""
-    return _declare()[0]
-
-
-def declared() -> list[Declared]:
-    """Every command, in the order of the help."""
-    return _declare()[1].declared
-
-
-def _declare() -> tuple[Parser, Commands]:
+def declare() -> Commands:
+    """Declare every command, in the order of the help; `root` parses their arguments."""
     parser = Parser(
         prog="scoreboard",
         description="A live top 10: grants each action to each user once, and shows everybody the "
@@ -132,14 +126,12 @@ def _declare() -> tuple[Parser, Commands]:
     )
     parser.add_argument("--version", action="version", version=f"scoreboard {__version__}")
     commands = Commands(parser)
-    for group in (serving, check, migration, actions, users, board, demo, openapi):
-        group.add_to(commands)
-    for one in (version, completion):
-        one.add_to(commands)
-    return parser, commands
+    for module in (serving, check, migration, actions, users, board, demo, description):
+        module.add_to(commands)
+    return commands
 
 
-def explain(refusal: ScoreboardError) -> str:
+def _in_words(refusal: ScoreboardError) -> str:
     """Put a refusal's message and what it says of each field into one line."""
     errors = refusal.errors if isinstance(refusal, InvalidPayload) else {}
     fields = [f"{field}: {' '.join(map(str, problems))}" for field, problems in errors.items()]

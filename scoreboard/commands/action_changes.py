@@ -7,16 +7,16 @@ off or get another id, and only one that never was granted can be removed.
 from __future__ import annotations
 
 import argparse
-import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
 from scoreboard.console.arguments import Commands, text_to_store
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import Report, report
+from scoreboard.console.reports import Answer, CommandFailed, Report
 from scoreboard.console.servers import open_postgres
+from scoreboard.console.terminal import counted
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import Action, Catalogue, HasGrants
@@ -24,15 +24,13 @@ from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 _STATE: Final = Report(("actionId", "points", "grants"), ("disabledAt",))
-_RENAMED: Final = Report(("actionId", "formerActionId", "grants"))
-_REMOVED: Final = Report(("actionId", "isFormerId"))
 # Moving so many takes a second or two; whoever submits the action waits for it.
 _MOVED_UNASKED: Final = 20_000
 _UNIQUE: Final = "23505"
 
 
 def add_to(group: Commands) -> None:
-    """Declare them."""
+    """Declare `actions disable|enable|rename|remove`."""
     disable = group.add(
         "disable",
         _disable,
@@ -52,14 +50,14 @@ def add_to(group: Commands) -> None:
         _rename,
         "give an action another id, with its grants; the id that it had goes on as a former one",
         "scoreboard actions rename first-win first-victory",
-        report=_RENAMED,
+        report=Report(("actionId", "formerActionId", "grants")),
     )
     remove = group.add(
         "remove",
         _remove,
         "take an action that was never granted out of the catalogue, or forget a former id",
         "scoreboard actions remove daily-logni",
-        report=_REMOVED,
+        report=Report(("actionId", "isFormerId")),
     )
     for parser in (disable, enable, rename, remove):
         parser.add_argument("action_id", type=text_to_store, metavar="ACTION", help="its id")
@@ -68,70 +66,67 @@ def add_to(group: Commands) -> None:
 
 
 def document_of(action: Action) -> dict[str, Any]:
-    """An action as JSON; `disabledAt` is only there if it is disabled."""
+    """Write an action as JSON; only a disabled one has `disabledAt`."""
     document: dict[str, Any] = {"actionId": action.action_id, "points": action.points}
     if action.disabled_at is not None:
         document["disabledAt"] = timestamp(action.disabled_at)
     return document
 
 
-def _disable(arguments: argparse.Namespace) -> int:
-    return asyncio.run(_switch(arguments, off=True))
+async def _disable(arguments: argparse.Namespace) -> Answer:
+    return await _switch(
+        arguments.action_id,
+        Catalogue.disable,
+        "disabled: nobody is granted it from now on, and whoever has it keeps its points",
+    )
 
 
-def _enable(arguments: argparse.Namespace) -> int:
-    return asyncio.run(_switch(arguments, off=False))
+async def _enable(arguments: argparse.Namespace) -> Answer:
+    return await _switch(
+        arguments.action_id,
+        Catalogue.enable,
+        "enabled: whoever does not have it is granted it from now on",
+    )
 
 
-async def _switch(arguments: argparse.Namespace, *, off: bool) -> int:
+async def _switch(
+    action_id: str, switch: Callable[[Catalogue, Action], Awaitable[object]], state: str
+) -> Answer:
     async with open_postgres(configuration.load()) as postgres:
         catalogue = Catalogue(postgres)
-        before = await _known(catalogue, arguments.action_id)
-        await (catalogue.disable(before) if off else catalogue.enable(before))
+        before = await _known(catalogue, action_id)
+        await switch(catalogue, before)
         action = await _known(catalogue, before.action_id)
         grants = await catalogue.grants_of(action)
-    text = f"{escaped(action.action_id)} is {_switched(off)} ({_count(grants)})."
-    report(document_of(action) | {"grants": grants}, text, as_json=arguments.json)
-    return 0
+    text = f"{escaped(action.action_id)} is {state} ({counted(grants, 'grant')})."
+    return Answer(document_of(action) | {"grants": grants}, text)
 
 
-def _switched(off: bool) -> str:
-    if off:
-        return "disabled: nobody is granted it from now on, and whoever has it keeps its points"
-    return "enabled: whoever does not have it is granted it from now on"
-
-
-def _rename(arguments: argparse.Namespace) -> int:
+async def _rename(arguments: argparse.Namespace) -> Answer:
     new_id = action_ids.composed(arguments.new_id)
     if problem := action_ids.problem(arguments.new_id):
         raise CommandFailed(
             f'The id "{escaped(arguments.new_id)}" {problem}. Nothing was changed.', "bad_action_id"
         )
-    old_id, moved = asyncio.run(_give(arguments.action_id, new_id, certain=arguments.yes))
-    text = (
-        f"Renamed {escaped(old_id)} to {escaped(new_id)}, with {_count(moved)}. Whoever submits "
-        f"{escaped(old_id)} is granted {escaped(new_id)}, once."
-    )
-    document = {"actionId": new_id, "formerActionId": old_id, "grants": moved}
-    report(document, text, as_json=arguments.json)
-    return 0
-
-
-async def _give(action_id: str, new_id: str, *, certain: bool) -> tuple[str, int]:
-    """Rename; answers the id that the action had, and how many grants it has."""
     async with open_postgres(configuration.load()) as postgres:
         catalogue = Catalogue(postgres)
-        action = await _known(catalogue, action_id)
+        action = await _known(catalogue, arguments.action_id)
         await _require_free(catalogue, action, new_id)
         grants = await catalogue.grants_of(action)
-        if grants > _MOVED_UNASKED and not certain:
+        if grants > _MOVED_UNASKED and not arguments.yes:
             raise CommandFailed(
-                f"{escaped(action.action_id)} has {_count(grants)}, which are all written anew. "
-                "Whoever submits this action waits meanwhile, or is told to try again. If that is "
-                "meant, add --yes. Nothing was changed.",
+                f"{escaped(action.action_id)} has {counted(grants, 'grant')}, which are all "
+                "written anew. Whoever submits this action waits meanwhile, or is told to try "
+                "again. If that is meant, add --yes. Nothing was changed.",
                 "not_confirmed",
             )
-        return action.action_id, await _move(postgres, action, new_id)
+        moved = await _move(postgres, action, new_id)
+    old, new = escaped(action.action_id), escaped(new_id)
+    return Answer(
+        {"actionId": new_id, "formerActionId": action.action_id, "grants": moved},
+        f"Renamed {old} to {new}, with {counted(moved, 'grant')}. Whoever submits {old} is "
+        f"granted {new}, once.",
+    )
 
 
 async def _move(postgres: Postgres, action: Action, new_id: str) -> int:
@@ -162,35 +157,28 @@ async def _require_free(catalogue: Catalogue, action: Action, new_id: str) -> No
         )
 
 
-def _remove(arguments: argparse.Namespace) -> int:
-    document, text = asyncio.run(_take_out(arguments.action_id))
-    report(document, text, as_json=arguments.json)
-    return 0
-
-
-async def _take_out(action_id: str) -> tuple[dict[str, Any], str]:
+async def _remove(arguments: argparse.Namespace) -> Answer:
+    action_id: str = arguments.action_id
     async with open_postgres(configuration.load()) as postgres:
         catalogue = Catalogue(postgres)
         if await catalogue.find(action_id) is None:
             for spelling in dict.fromkeys((action_id, action_ids.composed(action_id))):
                 if await catalogue.forget_former_id(spelling):
                     text = f"{escaped(spelling)} is no former id any more, and unknown from now on."
-                    return {"actionId": spelling, "isFormerId": True}, text
+                    return Answer({"actionId": spelling, "isFormerId": True}, text)
         action = await _known(catalogue, action_id)
+        name = escaped(action.action_id)
         try:
             await catalogue.remove(action)
         except HasGrants as kept:
-            raise CommandFailed(_why_not_removed(action, kept.count), "has_grants") from kept
-    text = f"Removed {escaped(action.action_id)} from the catalogue."
-    return {"actionId": action.action_id, "isFormerId": False}, text
-
-
-def _why_not_removed(action: Action, count: int) -> str:
-    name = escaped(action.action_id)
-    return (
-        f"{name} has {_count(count)}, and each explains points of somebody's score. Nothing was "
-        f"changed. To have nobody granted it from now on: scoreboard actions disable {name}"
-    )
+            raise CommandFailed(
+                f"{name} has {counted(kept.count, 'grant')}, and each explains points of "
+                "somebody's score. Nothing was changed. To have nobody granted it from now on: "
+                f"scoreboard actions disable {name}",
+                "has_grants",
+            ) from kept
+    document = {"actionId": action.action_id, "isFormerId": False}
+    return Answer(document, f"Removed {name} from the catalogue.")
 
 
 async def _known(catalogue: Catalogue, action_id: str) -> Action:
@@ -219,7 +207,3 @@ def _taken(new_id: str) -> CommandFailed:
     return CommandFailed(
         f"There is an action {escaped(new_id)} already. Nothing was changed.", "action_taken"
     )
-
-
-def _count(grants: int) -> str:
-    return "1 grant" if grants == 1 else f"{grants} grants"

@@ -1,4 +1,4 @@
-"""Reads a file of actions: CSV or JSON comes in, actions come out, or every mistake with its place.
+"""Reads a file of actions in CSV or JSON: answers its actions, and each mistake with its place.
 
 `scoring.action_ids` says which ids are good. Ids are composed here, so that two spellings of one id
 are one.
@@ -55,7 +55,7 @@ class ActionFile:
 class _Row:
     """One action as the file spells it; `mistake` says why it is none.
 
-    `end` is the number of characters that are read once this row is.
+    `end` is the number of characters from the beginning of the file to the end of this row.
     """
 
     place: str

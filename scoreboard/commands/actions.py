@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
+import dataclasses
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,19 +15,16 @@ from scoreboard.configuration import handed_over
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.handed_over import Unreadable
 from scoreboard.console.arguments import Commands, add_page, is_file, text_to_store
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import Report, report, report_list
+from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import open_postgres
-from scoreboard.console.terminal import say
+from scoreboard.console.terminal import counted, say
 from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loaded, Sought
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
-_PROBLEMS_SHOWN: Final = 50
+_LINES_SHOWN: Final = 50
 _STATES: Final = {"enabled": False, "disabled": True}
-_LOADED: Final = Report(("added", "changed", "unchanged"))
-_ACTIONS: Final = Report(("actionId", "points"), ("disabledAt",), is_list=True)
 _BYTES_MAX: Final = 256 * 1024 * 1024  # some ten million actions
 
 
@@ -43,7 +40,7 @@ def add_to(commands: Commands) -> None:
         "scoreboard actions load actions.csv        a header action_id,points, then a line each",
         'scoreboard actions load actions.json       [{"actionId": "daily-login", "points": 10}]',
         "scoreboard actions list --json | ssh other scoreboard actions load -",
-        report=_LOADED,
+        report=Report(("added", "changed", "unchanged")),
     )
     file = load.add_argument(
         "file",
@@ -64,7 +61,7 @@ def _add_list(group: Commands) -> None:
         "scoreboard actions list",
         "scoreboard actions list --json > actions.json",
         "scoreboard actions list --state disabled --name login",
-        report=_ACTIONS,
+        report=Report(("actionId", "points"), ("disabledAt",), is_list=True),
     )
     listing.add_argument(
         "--name",
@@ -85,13 +82,13 @@ def read_file(name: str, form: str | None = None) -> ActionFile:
     with _progress("Checking", len(content), "B") as bar:
         found = action_file.read(content, form, bar.update)
     if found.problems:
-        raise CommandFailed(_report(escaped(name), found))
+        raise CommandFailed(_report_problems(escaped(name), found.problems))
     if not found.actions:
         raise CommandFailed(f"There are no actions in {escaped(name)}. Nothing was loaded.")
     return found
 
 
-async def all_actions(
+async def _all_actions(
     catalogue: Catalogue, sought: Sought, after: str = "", limit: int | None = None
 ) -> AsyncIterator[Action]:
     """Page through the catalogue, as far as it is sought."""
@@ -105,31 +102,11 @@ async def all_actions(
             return
 
 
-def _load(arguments: argparse.Namespace) -> int:
-    found = read_file(arguments.file, arguments.format)
-    loaded = asyncio.run(_put(found))
-    document = {
-        "added": loaded.added,
-        "changed": loaded.changed,
-        "unchanged": loaded.unchanged,
-    }
-    report(document, loaded_text(loaded), as_json=arguments.json)
-    return 0
+def _load(arguments: argparse.Namespace) -> Coroutine[Any, Any, Answer]:
+    return _put(read_file(arguments.file, arguments.format))
 
 
-def loaded_text(loaded: Loaded) -> str:
-    """Say what a load changed."""
-    count = loaded.added + loaded.changed + loaded.unchanged
-    parts = [f"{loaded.added} added"] if loaded.added else []
-    parts += [f"{loaded.changed} changed"] if loaded.changed else []
-    if loaded.unchanged == count:
-        parts = ["the catalogue had it already" if count == 1 else "the catalogue had them already"]
-    elif loaded.unchanged:
-        parts.append(f"{loaded.unchanged} unchanged")
-    return f"Loaded {count} action{'' if count == 1 else 's'}: {', '.join(parts)}."
-
-
-async def _put(found: ActionFile) -> Loaded:
+async def _put(found: ActionFile) -> Answer:
     async with open_postgres(configuration.load()) as postgres:
         # One statement, so the bar can only say that it is under way and that it is done.
         with _progress("Loading", len(found.actions), " actions") as bar:
@@ -138,43 +115,41 @@ async def _put(found: ActionFile) -> Loaded:
             except FormerIds as former:
                 raise CommandFailed(_report_former(former), "former_action_id") from former
             bar.update(len(found.actions))
-    return loaded
+    return Answer(dataclasses.asdict(loaded), _loaded_text(loaded))
+
+
+def _loaded_text(loaded: Loaded) -> str:
+    count = loaded.added + loaded.changed + loaded.unchanged
+    parts = [f"{number} {what}" for what, number in dataclasses.asdict(loaded).items() if number]
+    if loaded.unchanged == count:
+        parts = ["the catalogue had it already" if count == 1 else "the catalogue had them already"]
+    return f"Loaded {counted(count, 'action')}: {', '.join(parts)}."
 
 
 def _report_former(former: FormerIds) -> str:
     """Say which ids of a file were renamed, and what to write in their place."""
-    shown = [
-        f"  {escaped(old)}: write {escaped(new)}"
-        for old, new in sorted(former.present.items())[:_PROBLEMS_SHOWN]
-    ]
-    if len(former.present) > len(shown):
-        shown.append(f"  … and {len(former.present) - len(shown)} more")
+    renamed = sorted(former.present.items())
     return "\n".join(
         [
             "Nothing was loaded: the file has ids of actions that were renamed since, and whoever "
             "has such an action would be granted it a second time.",
-            *shown,
+            *_first([f"{escaped(old)}: write {escaped(new)}" for old, new in renamed]),
             "If one is meant to be another action from now on: scoreboard actions remove ID",
         ]
     )
 
 
-def _list(arguments: argparse.Namespace) -> int:
+async def _list(arguments: argparse.Namespace) -> None:
     sought = Sought(arguments.name, _STATES.get(arguments.state))
-
-    async def show() -> None:
-        async with open_postgres(configuration.load()) as postgres:
-            page = (arguments.after or "", arguments.limit)
-            actions = all_actions(Catalogue(postgres), sought, *page)
-            if arguments.json:
-                await report_list(_documents(actions))
-                return
-            async for action in actions:
-                remark = _remark(action.action_id) + _state(action)
-                say(f"{action.points:>10}  {escaped(action.action_id)}{remark}")
-
-    asyncio.run(show())
-    return 0
+    async with open_postgres(configuration.load()) as postgres:
+        page = (arguments.after or "", arguments.limit)
+        actions = _all_actions(Catalogue(postgres), sought, *page)
+        if arguments.json:
+            await report_list(_documents(actions))
+            return
+        async for action in actions:
+            remark = _remark(action.action_id) + _state(action)
+            say(f"{action.points:>10}  {escaped(action.action_id)}{remark}")
 
 
 def _state(action: Action) -> str:
@@ -206,14 +181,17 @@ def _content(name: str) -> bytes:
         raise CommandFailed(f"Cannot read {escaped(name)}: {error}.") from error
 
 
-def _report(name: str, found: ActionFile) -> str:
-    """Say what is wrong with a file: the first problems, and how many more there are."""
-    problems = found.problems
-    count = f"{len(problems)} place{'' if len(problems) == 1 else 's'}"
-    shown = [f"  {problem}" for problem in problems[:_PROBLEMS_SHOWN]]
-    if len(problems) > len(shown):
-        shown.append(f"  … and {len(problems) - len(shown)} more")
-    return "\n".join([f"Nothing was loaded: {count} of {name} must be mended.", *shown])
+def _report_problems(name: str, problems: Sequence[str]) -> str:
+    places = counted(len(problems), "place")
+    lines = [f"Nothing was loaded: {places} of {name} must be mended.", *_first(problems)]
+    return "\n".join(lines)
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - _LINES_SHOWN
+    shown = [f"  {line}" for line in lines[:_LINES_SHOWN]]
+    return [*shown, f"  … and {more} more"] if more > 0 else shown
 
 
 def _progress(what: str, total: int, unit: str) -> Any:

@@ -10,9 +10,8 @@ from scoreboard.accounts.names import username_key
 from scoreboard.commands.verification import copy_differences, ledger_differences
 from scoreboard.configuration import sources as configuration
 from scoreboard.console.arguments import NAME_HELP, Commands, count, moment, text_to_store
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import Report, report
-from scoreboard.console.servers import copy_in, open_ledger, open_postgres, open_redis
+from scoreboard.console.reports import Answer, CommandFailed, Report
+from scoreboard.console.servers import open_ledger_and_copy, open_postgres
 from scoreboard.console.terminal import say
 from scoreboard.copies.copy import Found, RedisCopy
 from scoreboard.ledger.ledger import Ledger
@@ -26,9 +25,6 @@ _STORED_WITHIN_SECONDS: Final = 2.5
 _PAUSE_SECONDS: Final = 0.05
 # Read at once, so that all ranks are of one moment.
 _PLACES_MAX: Final = 10_000
-_PLACES: Final = Report(("version", "timestamp", "topUsers"))
-_AGREEMENT: Final = Report(("ok", "version", "differences"))
-_REBUILT: Final = Report(("corrected", "version", "remarks"))
 
 
 def add_to(commands: Commands) -> None:
@@ -40,7 +36,7 @@ def add_to(commands: Commands) -> None:
         _verify,
         "compare the scores with the ledger and Redis with both; exit code 1 if they differ",
         "scoreboard board verify || mail -s 'scoreboard differs' operators@example.org",
-        report=_AGREEMENT,
+        report=Report(("ok", "version", "differences")),
     )
     rebuild = group.add(
         "rebuild",
@@ -48,7 +44,7 @@ def add_to(commands: Commands) -> None:
         "compute every score anew from the ledger and renew the board everywhere",
         "scoreboard board rebuild            grants wait meanwhile; nothing is lost",
         "scoreboard board rebuild --renumber when the version comes near the largest one",
-        report=_REBUILT,
+        report=Report(("corrected", "version", "remarks")),
     )
     rebuild.add_argument(
         "--renumber",
@@ -67,7 +63,7 @@ def _add_show(group: Commands) -> None:
         "scoreboard board show --json | jq .version",
         "scoreboard board show --limit 100 --after 500    ranks 501 to 600",
         "scoreboard board show --name ada --since 2024-12-09",
-        report=_PLACES,
+        report=Report(("version", "timestamp", "topUsers")),
     )
     show.add_argument("--name", default="", type=text_to_store, metavar="PART", help=NAME_HELP)
     show.add_argument(
@@ -92,21 +88,17 @@ def _limit(text: str) -> int:
     return limit
 
 
-def _show(arguments: argparse.Namespace) -> int:
-    async def read() -> Places:
-        async with open_postgres(configuration.load()) as postgres:
-            part = username_key(arguments.name)
-            page = (arguments.after, arguments.limit)
-            return await Standings(postgres).places(*page, part, arguments.since)
-
-    found = asyncio.run(read())
+async def _show(arguments: argparse.Namespace) -> Answer:
+    async with open_postgres(configuration.load()) as postgres:
+        found = await Standings(postgres).places(
+            arguments.after, arguments.limit, username_key(arguments.name), arguments.since
+        )
     document = {
         "version": found.version,
         "timestamp": timestamp(found.changed_at),
         "topUsers": [_place(place) for place in found.places],
     }
-    report(document, as_table(found), as_json=arguments.json)
-    return 0
+    return Answer(document, _table(found))
 
 
 def _place(place: Place) -> dict[str, Any]:
@@ -119,7 +111,7 @@ def _place(place: Place) -> dict[str, Any]:
     }
 
 
-def as_table(found: Places) -> str:
+def _table(found: Places) -> str:
     """Write places for people."""
     rows = [
         f"{place.rank:>4}  {place.score:>13,}  {escaped(place.username)}" for place in found.places
@@ -129,52 +121,29 @@ def as_table(found: Places) -> str:
     return "\n".join([head, *(rows or ["      nobody has such a place"]), foot])
 
 
-def _verify(arguments: argparse.Namespace) -> int:
-    return asyncio.run(_compare(as_json=arguments.json))
-
-
-async def _compare(*, as_json: bool) -> int:
-    found = configuration.load()
-    async with open_ledger(found) as ledger, open_redis(found) as redis:
-        differences = await ledger_differences(ledger)
-        if not as_json:  # said before Redis is asked, which may be away
-            for difference in differences:
+async def _verify(arguments: argparse.Namespace) -> Answer:
+    async with open_ledger_and_copy(configuration.load()) as (ledger, copy):
+        of_ledger = await ledger_differences(ledger)
+        if not arguments.json:  # said before Redis is asked, which may be away
+            for difference in of_ledger:
                 say(difference)
-        copy = copy_in(redis, found)
-        differences_of_copy, version = await copy_differences(ledger, copy)
-    differences += differences_of_copy
-    if as_json:
-        document = {"ok": not differences, "version": version, "differences": differences}
-        report(document, "", as_json=True)
-    elif differences:
-        for difference in differences_of_copy:
-            say(difference)
-        say("These differ. `scoreboard board rebuild` sets all of it by the ledger.")
-    else:
-        say(
-            "All agree: every score is the sum of its ledger rows, and Redis has the board, "
-            f"version {version}."
-        )
-    return 1 if differences else 0
+        of_copy, version = await copy_differences(ledger, copy)
+    differences = of_ledger + of_copy
+    document = {"ok": not differences, "version": version, "differences": differences}
+    if differences:
+        advice = "These differ. `scoreboard board rebuild` sets all of it by the ledger."
+        return Answer(document, "\n".join([*of_copy, advice]), 1)
+    text = "All agree: every score is the sum of its ledger rows, and Redis has the board, version"
+    return Answer(document, f"{text} {version}.")
 
 
-def _rebuild(arguments: argparse.Namespace) -> int:
-    found = configuration.load()
-
-    async def rebuild() -> dict[str, Any]:
-        async with open_ledger(found) as ledger, open_redis(found) as redis:
-            return await _renew(ledger, copy_in(redis, found), renumber=arguments.renumber)
-
-    document = asyncio.run(rebuild())
-    text = " ".join(
-        [
-            _corrected(document["corrected"]),
-            *document["remarks"],
-            f"The board has version {document['version']}, here and in Redis.",
-        ]
+async def _rebuild(arguments: argparse.Namespace) -> Answer:
+    async with open_ledger_and_copy(configuration.load()) as (ledger, copy):
+        document = await _renew(ledger, copy, renumber=arguments.renumber)
+    has = f"The board has version {document['version']}, here and in Redis."
+    return Answer(
+        document, " ".join([_corrected(document["corrected"]), *document["remarks"], has])
     )
-    report(document, text, as_json=arguments.json)
-    return 0
 
 
 def _corrected(count: int) -> str:
@@ -183,11 +152,11 @@ def _corrected(count: int) -> str:
 
 
 async def _renew(ledger: Ledger, copy: RedisCopy, *, renumber: bool) -> dict[str, Any]:
-    """Do all of it, and say what was found and done.
+    """Compute the scores anew and replace the copy; answers the document of `rebuild`.
 
     Whoever holds a version ignores an older one, so the new one must be above that of the copy,
-    unless that one is of no history. Without Redis there is no telling, and this ends before
-    anything is changed.
+    unless no history leads to that. Without Redis nobody can tell, so this ends before anything is
+    changed.
     """
     seen, before = await copy.read(), await ledger.version()
     above = 0 if renumber else _believable(seen, before)
@@ -203,15 +172,15 @@ async def _renew(ledger: Ledger, copy: RedisCopy, *, renumber: bool) -> dict[str
 
 
 def _believable(seen: Found, present: int) -> int:
-    """The version that the copy goes by, if the ledger can have had it once. It lifts the ledger by
-    so much, whoever wrote it, and nothing else of it is believed.
+    """Answer the version that the copy claims if the ledger can have had it once, else 0. Nothing
+    else of the copy is believed, whoever wrote it.
     """
-    ahead = 0 if seen.claimed is None else seen.claimed - present
-    return present + ahead if 0 < ahead <= LEAP_MAX else 0  # guard: rebuild-believes-no
+    claimed = seen.claimed or 0
+    return claimed if 0 < claimed - present <= LEAP_MAX else 0  # guard: rebuild-believes-no
 
 
 async def _replace(ledger: Ledger, copy: RedisCopy, version: int) -> bool:
-    """Put the ledger's board in the place of whatever lies in Redis; whether it has it then."""
+    """Replace whatever lies in Redis by the ledger's board; say whether Redis has it then."""
     await copy.drop()
     clock = asyncio.get_running_loop().time
     deadline = clock() + _STORED_WITHIN_SECONDS
@@ -227,7 +196,7 @@ async def _replace(ledger: Ledger, copy: RedisCopy, version: int) -> bool:
 
 
 def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[str]:
-    """Say what was not as it should be."""
+    """Say what was wrong before, and whether the board was numbered anew."""
     remarks = []
     if seen.fault is not None:
         remarks.append(f"Redis held {seen}; it was replaced.")

@@ -1,7 +1,7 @@
 """`scoreboard check`: whether the settings, every server and every right are as an instance needs
 them, before it is started.
 
-What is looked at stands beside each border; here it is put together, bounded and listed.
+Each border has its own look. This module runs them side by side, bounded, and lists the findings.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.connections import redis_check
 from scoreboard.connections.findings import Finding
 from scoreboard.console.arguments import Commands
-from scoreboard.console.reports import Report, report
+from scoreboard.console.reports import Answer, Report
 from scoreboard.console.screen import columns_of
 from scoreboard.console.servers import check_amqp_url, check_redis_url, database_url
+from scoreboard.console.terminal import counted
 from scoreboard.copies.copy import KEY
 from scoreboard.fitness import fitness
 
-_REPORT: Final = Report(("ok", "role", "checks"))
 _SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own
 _WIDTH: Final = 96
 _WIDTH_OF_COLUMNS: Final = 60  # on less, what is said stands below what it is about
@@ -41,25 +41,24 @@ def add_to(commands: Commands) -> None:
         "scoreboard check && scoreboard serve",
         "scoreboard check --role stream      what an instance of that role needs",
         "scoreboard check --json | jq '.checks[] | select(.state != \"ok\")'",
-        report=_REPORT,
+        report=Report(("ok", "role", "checks")),
     )
     check.add_argument(
         "--role", choices=["all", "api", "stream"], help="for this role (SCOREBOARD_ROLE)"
     )
 
 
-def _check(arguments: argparse.Namespace) -> int:
+async def _check(arguments: argparse.Namespace) -> Answer:
     try:
         found = configuration.load(role=arguments.role)
     except SettingsError as mistake:
         findings, role = [_unusable(mistake)], arguments.role
     else:
-        findings, role = asyncio.run(look(found)), found.role
+        findings, role = await look(found), found.role
     is_well = all(finding.state != "wrong" for finding in findings)
     checks = [finding.as_json() for finding in findings]
     document = {"ok": is_well, "role": role, "checks": checks}
-    report(document, as_list(findings, columns_of(sys.stdout)), as_json=arguments.json)
-    return 0 if is_well else 1
+    return Answer(document, as_list(findings, columns_of(sys.stdout)), 0 if is_well else 1)
 
 
 async def look(found: Settings) -> list[Finding]:
@@ -113,8 +112,8 @@ async def _rabbitmq(found: Settings) -> list[Finding]:
 
 
 def as_list(findings: list[Finding], columns: int = 0) -> str:
-    """Write them for people: a line each, and below it what to do. A terminal has so many
-    columns.
+    """Write findings for people: a line each, and below it what to do. `columns` are those of the
+    terminal, 0 where there is none.
     """
     width = min(columns - 1, _WIDTH) if columns else _WIDTH
     lines: list[str] = []
@@ -126,8 +125,8 @@ def as_list(findings: list[Finding], columns: int = 0) -> str:
         lines += _lines(finding, width)
     wrong = sum(finding.state == "wrong" for finding in findings)
     warnings = sum(finding.state == "warning" for finding in findings)
-    noun = "warning" if warnings == 1 else "warnings"
-    lines.append(f"{wrong or 'nothing'} wrong, {warnings or 'no'} {noun}")
+    warned = counted(warnings, "warning") if warnings else "no warnings"
+    lines.append(f"{wrong or 'nothing'} wrong, {warned}")
     return "\n".join(lines)
 
 

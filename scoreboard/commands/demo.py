@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from scoreboard.commands.actions import read_file
 from scoreboard.configuration import sources as configuration
@@ -61,7 +62,7 @@ def add_to(commands: Commands) -> None:
     is_file(actions)
 
 
-def _demo(arguments: argparse.Namespace) -> int:
+def _demo(arguments: argparse.Namespace) -> Coroutine[Any, Any, None]:
     from scoreboard.console.screen import Screen
     from scoreboard.demo import service
     from scoreboard.demo.game import Game
@@ -76,8 +77,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         marks=demo_marks.kept_or_new(),
         trust=service.trusting(arguments.ca),
     )
-    asyncio.run(game.run(arguments.seconds))
-    return 0
+    return game.run(arguments.seconds)
 
 
 def _players(text: str) -> int:

@@ -1,26 +1,44 @@
-"""The servers that `scoreboard serve --embedded` brings along, and what it puts into them."""
+"""What `scoreboard serve --embedded` adds: its servers, what is put into them, and a welcome."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+import structlog
 
 from scoreboard.commands.actions import read_file
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
 from scoreboard.console import exports
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.console.servers import open_postgres
-from scoreboard.console.terminal import sentence
+from scoreboard.console.terminal import program, say, sentence
 from scoreboard.database import migrations
 from scoreboard.embedded.home import AlreadyRuns, EmbeddedServerError, embedded_secret
 from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
+from scoreboard.processes.streams import OutputLost
 from scoreboard.scoring.catalogue import Catalogue, Sought
 
-_DEMO_ACTIONS: Final = "demo-actions.csv"
+log = structlog.get_logger("scoreboard.serving")
+
+_WELCOME: Final = """
+  Scoreboard runs. Open {address} to watch the board live.
+
+    players            {players}
+    what it offers     {offers}
+    the board          curl {board}
+    its stream         curl -N {stream}
+    an account         curl {address}/api/auth/register -H 'Content-Type: application/json' \\
+      -d '{{"username": "ada", "email": "ada@example.org", "password": "analytical engine"}}'
+{servers}
+  Ctrl-C ends it.
+"""
 
 
 @contextlib.contextmanager
@@ -83,5 +101,35 @@ async def _load_demo_actions(complete: Settings) -> None:
     async with open_postgres(complete) as postgres:
         catalogue = Catalogue(postgres)
         if not await catalogue.list_all(Sought(), limit=1):
-            demo = read_file(str(configuration.shipped("config") / _DEMO_ACTIONS))
+            demo = read_file(str(configuration.shipped("config") / "demo-actions.csv"))
             await catalogue.load(demo.points)
+
+
+def welcome(address: str, servers: Sequence[str]) -> None:
+    """Say where everything is: on a terminal to a person, elsewhere to the log. `servers` has the
+    lines of shell after which other commands find the embedded servers.
+    """
+    # A client cannot go to every address; this machine is one of them.
+    for everywhere in ("//0.0.0.0:", "//[::]:"):
+        address = address.replace(everywhere, "//127.0.0.1:")
+    facts = {
+        "address": address,
+        "players": f"{program()} demo --url {address}",
+        "offers": f"{address}/docs",
+        "board": f"{address}/api/leaderboard",
+        "stream": f"{address}/api/leaderboard/stream",
+    }
+    if not sys.stdout.isatty():
+        log.info(
+            "scoreboard.serving.embedded",
+            **facts,
+            account=f"POST {address}/api/auth/register with username, email and password",
+            data=str(exports.DIRECTORY.resolve()),
+            other_commands_need=[line.strip() for line in servers],
+            end=f"Ctrl-C, or kill {os.getpid()}",
+        )
+        return
+    others = ["", f"  Other commands ({program()} users list) need", *servers, ""]
+    with contextlib.suppress(OutputLost):  # it serves all the same
+        say(_WELCOME.format(**facts, servers="\n".join(others) if servers else ""))
+        sys.stdout.flush()

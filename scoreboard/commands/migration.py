@@ -1,4 +1,4 @@
-"""`scoreboard migrate`; and `--rollback N`, which can destroy everything and so wants a yes."""
+"""`scoreboard migrate`: brings the database to the schema of this version, or back with a yes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections import hosts
 from scoreboard.console.arguments import Commands, count
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import Report, report
+from scoreboard.console.reports import Answer, CommandFailed, Report
 from scoreboard.console.servers import database_url, open_postgres
-from scoreboard.console.terminal import note, say
+from scoreboard.console.terminal import counted, note, say
 from scoreboard.database import migrations
 from scoreboard.unicode import escaped
 
 _SHOWN: Final = 50
-_REPORT: Final = Report(("applied", "missing"), ("done", "undone", "clashes"))
-# What operators know the two tables by whose rows nothing can compute anew.
+# The tables whose rows nothing can compute anew, and what operators call such a row.
 _IRREPLACEABLE: Final = {"users": "user", "ledger": "grant"}
 
 
@@ -34,7 +32,7 @@ def add_to(commands: Commands) -> None:
         "scoreboard migrate                run it before the new version starts",
         "scoreboard migrate --check        exit code 1 if the database lacks one; changes nothing",
         "scoreboard migrate --rollback 1   says what undoing the newest migration would delete",
-        report=_REPORT,
+        report=Report(("applied", "missing"), ("done", "undone", "clashes")),
     )
     migrate.add_argument(
         "--check", action="store_true", help="only say what is applied and what is missing"
@@ -48,46 +46,41 @@ def add_to(commands: Commands) -> None:
     migrate.add_argument("--yes", action="store_true", help="yes, roll back and delete, for ever")
 
 
-def _migrate(arguments: argparse.Namespace) -> int:
+def _migrate(arguments: argparse.Namespace) -> Answer | None:
     if arguments.check and arguments.rollback:
         raise CommandFailed("Ask for --check or for --rollback, not for both.", "invalid_arguments")
     found = configuration.load()
     if arguments.check:
-        return _check(found, as_json=arguments.json)
+        return _check(found)
     if arguments.rollback:
         undone = _roll_back(found, arguments.rollback, certain=arguments.yes)
-        changed: dict[str, Any] = {"undone": undone}
-        lines = [f"Undid {name}." for name in undone]
-    else:
-        done = migrations.migrate(database_url(found))
-        changed = {"done": done}
-        lines = [f"Applied {name}." for name in done]
-    text = "\n".join(lines) or "Nothing to do."
-    if not arguments.rollback:
-        clashes = asyncio.run(_clashes(found))
-        changed["clashes"] = [_clash(user) for user in clashes]
-        _mention_newer(database_url(found))
-        if not arguments.json:
-            say(text)
-            _mention(clashes)
-            return 0
-    report(_state(found) | changed, text, as_json=arguments.json)
-    return 0
+        return Answer(_state(found) | {"undone": undone}, _changed("Undid", undone))
+    done = migrations.migrate(database_url(found))
+    clashes = asyncio.run(_clashes(found))
+    _mention_newer(database_url(found))
+    text = _changed("Applied", done)
+    if not arguments.json:
+        say(text)
+        _mention(clashes)
+        return None
+    changed = {"done": done, "clashes": [_clash(user) for user in clashes]}
+    return Answer(_state(found) | changed, text)
 
 
-def _check(found: Settings, *, as_json: bool) -> int:
+def _changed(verb: str, names: list[str]) -> str:
+    return "\n".join(f"{verb} {name}." for name in names) or "Nothing to do."
+
+
+def _check(found: Settings) -> Answer:
     state = _state(found)
-    missing = state["missing"]
-    text = "\n".join(
-        [f"The database lacks {name}." for name in missing]
-        + ["Apply it with `scoreboard migrate`." if missing else "Every migration is applied."]
-    )
-    report(state, text, as_json=as_json)
-    return 1 if missing else 0
+    lines = [f"The database lacks {name}." for name in state["missing"]]
+    if not lines:
+        return Answer(state, "Every migration is applied.")
+    return Answer(state, "\n".join([*lines, "Apply it with `scoreboard migrate`."]), 1)
 
 
 def _state(found: Settings) -> dict[str, Any]:
-    """Which migrations of this version the database has, and which it lacks, oldest first."""
+    """Answer which migrations of this version the database has and which it lacks, oldest first."""
     missing = asyncio.run(migrations.pending(database_url(found)))
     return {
         "applied": [name for name in migrations.names() if name not in missing],
@@ -105,7 +98,7 @@ def _clash(user: Listed) -> dict[str, Any]:
 
 
 def _mention_newer(url: str) -> None:
-    """Name what this version did not apply and does not know."""
+    """Name the migrations that this version does not know."""
     if newer := asyncio.run(migrations.newer(url)):
         note(
             f"The database has migrations that this version does not know: {', '.join(newer)}. A "
@@ -167,5 +160,5 @@ async def _held(found: Settings) -> str:
             if exists:
                 # The name is one of ours, above.
                 [(number,)] = await postgres.read(f"SELECT count(*) FROM {table}")  # noqa: S608
-                counts.append(f"{number} {row}{'' if number == 1 else 's'}")
+                counts.append(counted(number, row))
     return " and ".join(counts) or "neither users nor grants"

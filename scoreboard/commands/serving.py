@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import Final
 
 from scoreboard.api.http.listening import http_address
-from scoreboard.commands import embedding, welcome
+from scoreboard.commands import embedding
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
 from scoreboard.console.arguments import Commands, count
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.console.servers import await_postgres, check_amqp_url, check_redis_url
 from scoreboard.console.terminal import note, sentence
 from scoreboard.operations import logs
@@ -82,7 +82,7 @@ def add_to(commands: Commands) -> None:
     )
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+def _serve(arguments: argparse.Namespace) -> None:
     found = configuration.load(host=arguments.host, port=arguments.port, role=arguments.role)
     logs.configure(found.log_level, found.log_format, found.instance)
     with contextlib.ExitStack() as stack:
@@ -99,7 +99,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
         def on_listening(address: str) -> None:
             if arguments.embedded:
-                welcome.show(address, exports)
+                embedding.welcome(address, exports)
 
         try:
             if supervises:
@@ -108,7 +108,6 @@ def _serve(arguments: argparse.Namespace) -> int:
                 _listen(found, arguments.lifeline, on_listening)
         except OSError as error:
             raise CommandFailed(why_not_listening(found, error)) from error
-    return 0
 
 
 def _listen(found: Settings, line: int | None, on_listening: Callable[[str], None]) -> None:

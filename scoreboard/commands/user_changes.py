@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
@@ -12,21 +11,13 @@ from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
-from scoreboard.accounts.users import NOBODY, Account, good_username, refusing_taken
+from scoreboard.accounts.users import NOBODY, good_username, refusing_taken
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
 from scoreboard.console.arguments import Commands
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import Report, report
-from scoreboard.console.servers import (
-    open_cached_board,
-    open_ledger,
-    open_postgres,
-    open_redis,
-    store,
-)
+from scoreboard.console.reports import Answer, CommandFailed, Report
+from scoreboard.console.servers import open_board, open_postgres, store
 from scoreboard.errors import UnknownUser
-from scoreboard.model import Board
 from scoreboard.operations.metrics import Metrics
 from scoreboard.unicode import escaped
 
@@ -34,8 +25,6 @@ USERNAME_HELP: Final = "2 to 50 letters, digits, _ - ."
 _LOGIN_HELP: Final = (
     "user name (in any spelling), e-mail address or id:USERID; put -- before a name with - in front"
 )
-_RENAMED: Final = Report(("userId", "username", "formerUsername"))
-_DELETED: Final = Report(("userId", "username", "version"))
 
 
 def add_to(group: Commands) -> None:
@@ -46,7 +35,7 @@ def add_to(group: Commands) -> None:
         "give a user another name, on the board too",
         "scoreboard users rename ada countess",
         "scoreboard users rename id:5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d ada-2",
-        report=_RENAMED,
+        report=Report(("userId", "username", "formerUsername")),
     )
     add_login(rename)
     rename.add_argument("username", metavar="USERNAME", help=USERNAME_HELP)
@@ -55,7 +44,7 @@ def add_to(group: Commands) -> None:
         _delete,
         "delete a user with their score and ledger rows, and renew the board",
         "scoreboard users delete ada --yes",
-        report=_DELETED,
+        report=Report(("userId", "username", "version")),
     )
     add_login(delete)
     delete.add_argument("--yes", action="store_true", help="yes, for ever")
@@ -77,57 +66,28 @@ async def open_accounts(found: Settings) -> AsyncIterator[Accounts]:
         passwords.close()
 
 
-def _rename(arguments: argparse.Namespace) -> int:
-    account, new = asyncio.run(
-        _give_name(configuration.load(), arguments.login, arguments.username)
-    )
-    document = {"userId": account.user_id, "username": new, "formerUsername": account.username}
-    text = f"Renamed {escaped(account.username)} to {escaped(new)}."
-    report(document, text, as_json=arguments.json)
-    return 0
-
-
-async def _give_name(found: Settings, login: str, username: str) -> tuple[Account, str]:
-    """Rename a user; returns the user as they were, and the new name."""
-    new = good_username(username)
-    async with (
-        open_accounts(found) as accounts,
-        open_ledger(found) as ledger,
-        open_redis(found) as redis,
-        open_cached_board(found, redis, ledger) as cached,
-    ):
-        account = await accounts.users.known(login)
+async def _rename(arguments: argparse.Namespace) -> Answer:
+    found = configuration.load()
+    new = good_username(arguments.username)
+    async with open_accounts(found) as accounts, open_board(found) as (ledger, cached):
+        account = await accounts.users.known(arguments.login)
         with refusing_taken():
             known, board = await ledger.rename_user(account.user_id, new, username_key(new))
         if not known:
             raise UnknownUser(NOBODY)
         if board is not None:
             await store(cached, board)
-        return account, new
-
-
-def _delete(arguments: argparse.Namespace) -> int:
-    account, board = asyncio.run(
-        _remove(configuration.load(), arguments.login, certain=arguments.yes)
+    return Answer(
+        {"userId": account.user_id, "username": new, "formerUsername": account.username},
+        f"Renamed {escaped(account.username)} to {escaped(new)}.",
     )
-    text = (
-        f"Deleted {escaped(arguments.login)} with score and ledger rows. "
-        f"The board has version {board.version}."
-    )
-    document = {"userId": account.user_id, "username": account.username, "version": board.version}
-    report(document, text, as_json=arguments.json)
-    return 0
 
 
-async def _remove(found: Settings, login: str, *, certain: bool) -> tuple[Account, Board]:
-    async with (
-        open_accounts(found) as accounts,
-        open_ledger(found) as ledger,
-        open_redis(found) as redis,
-        open_cached_board(found, redis, ledger) as cached,
-    ):
-        account = await accounts.users.known(login)
-        if not certain:
+async def _delete(arguments: argparse.Namespace) -> Answer:
+    found = configuration.load()
+    async with open_accounts(found) as accounts, open_board(found) as (ledger, cached):
+        account = await accounts.users.known(arguments.login)
+        if not arguments.yes:
             raise CommandFailed(
                 f"This deletes {escaped(account.username)} ({account.user_id}) with score and "
                 "ledger rows, for ever. If that is meant, add --yes.",
@@ -137,4 +97,8 @@ async def _remove(found: Settings, login: str, *, certain: bool) -> tuple[Accoun
         if board is None:
             raise UnknownUser(NOBODY)
         await store(cached, board)
-        return account, board
+    return Answer(
+        {"userId": account.user_id, "username": account.username, "version": board.version},
+        f"Deleted {escaped(arguments.login)} with score and ledger rows. "
+        f"The board has version {board.version}.",
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -23,7 +22,6 @@ from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 MEMBERS: Final = ("userId", "username", "email", "createdAt")
-_REPORT: Final = Report(MEMBERS, ("problems",), is_list=True)
 _ID_PREFIX: Final = "id:"
 
 
@@ -36,7 +34,7 @@ def add_to(group: Commands) -> None:
         "scoreboard users list --json",
         "scoreboard users list --name ada --since 2024-12-09",
         "scoreboard users list --limit 100 --after grace    the next 100 behind grace",
-        report=_REPORT,
+        report=Report(MEMBERS, ("problems",), is_list=True),
     )
     listed.add_argument("--name", default="", type=text_to_store, metavar="PART", help=NAME_HELP)
     listed.add_argument(
@@ -61,7 +59,7 @@ def document_of(account: Account) -> dict[str, str]:
     }
 
 
-def _list(arguments: argparse.Namespace) -> int:
+async def _list(arguments: argparse.Namespace) -> None:
     sought = Sought(
         part=arguments.name,
         since=arguments.since,
@@ -69,22 +67,18 @@ def _list(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
     )
 
-    async def show() -> None:
-        async with open_postgres(configuration.load()) as postgres:
-            after = await _key(postgres, arguments.after or "")
-            everybody = listing.everybody(postgres, dataclasses.replace(sought, after=after))
-            if arguments.json:
-                await report_list(_documents(everybody))
-                return
-            async for user in everybody:
-                say(_line(user))
-
-    asyncio.run(show())
-    return 0
+    async with open_postgres(configuration.load()) as postgres:
+        after = await _key(postgres, arguments.after or "")
+        everybody = listing.everybody(postgres, dataclasses.replace(sought, after=after))
+        if arguments.json:
+            await report_list(_documents(everybody))
+            return
+        async for user in everybody:
+            say(_line(user))
 
 
 def _wanted(only_problems: bool, only_demo: bool) -> Callable[[Listed], bool]:
-    """What PostgreSQL does not judge: who has problems, who is a player of the demo."""
+    """Make the test for what PostgreSQL cannot judge: problems, and players of the demo."""
     marks = demo_marks.kept() if only_demo else None
 
     def is_wanted(user: Listed) -> bool:
@@ -96,7 +90,7 @@ def _wanted(only_problems: bool, only_demo: bool) -> Callable[[Listed], bool]:
 
 
 async def _key(postgres: Postgres, after: str) -> str:
-    """The key to begin behind. A name need not be anybody's: it has its place in the order."""
+    """Find the key to begin behind. A name that nobody has still has its place in the order."""
     user_id = ids.canonical(after.removeprefix(_ID_PREFIX))
     if after.startswith(_ID_PREFIX) and user_id:
         return await listing.key_of(postgres, user_id)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import sys
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from scoreboard.accounts.users import Account
 from scoreboard.api.schemas.accounts import RegistrationSchema
 from scoreboard.commands import user_changes, user_list
 from scoreboard.commands.user_changes import open_accounts
@@ -19,8 +17,8 @@ from scoreboard.configuration import handed_over
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.handed_over import Unreadable
 from scoreboard.console.arguments import Commands
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import Report, report
+from scoreboard.console.reports import Answer, CommandFailed, Report
+from scoreboard.console.terminal import counted
 from scoreboard.demo import accounts as demo_players
 from scoreboard.errors import InvalidPayload
 from scoreboard.unicode import escaped
@@ -94,69 +92,54 @@ def _add_password_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _create(arguments: argparse.Namespace) -> int:
+def _create(arguments: argparse.Namespace) -> Coroutine[Any, Any, Answer]:
     new = {"username": arguments.username, "email": arguments.email}
     _check(new, only=("username", "email"))  # before anybody thinks of a password
     password = read_password(from_stdin=arguments.password_stdin)
     _check(new | {"password": password})
 
-    async def create() -> Account:
+    async def create() -> Answer:
         async with open_accounts(configuration.load()) as accounts:
-            return await accounts.users.create(**new, password=password)
+            account = await accounts.users.create(**new, password=password)
+        text = f"Registered {escaped(account.username)} as {account.user_id}."
+        return Answer(user_list.document_of(account), text)
 
-    account = asyncio.run(create())
-    text = f"Registered {escaped(account.username)} as {account.user_id}."
-    report(user_list.document_of(account), text, as_json=arguments.json)
-    return 0
+    return create()
 
 
-def _show(arguments: argparse.Namespace) -> int:
-    async def find() -> Account:
-        async with open_accounts(configuration.load()) as accounts:
-            return await accounts.users.known(arguments.login)
-
-    account = asyncio.run(find())
-    document = user_list.document_of(account)
+async def _show(arguments: argparse.Namespace) -> Answer:
+    async with open_accounts(configuration.load()) as accounts:
+        document = user_list.document_of(await accounts.users.known(arguments.login))
     text = "\n".join(f"{name:<10} {escaped(value)}" for name, value in document.items())
-    report(document, text, as_json=arguments.json)
-    return 0
+    return Answer(document, text)
 
 
-def _set_email(arguments: argparse.Namespace) -> int:
-    async def change() -> Account:
-        async with open_accounts(configuration.load()) as accounts:
-            account = await accounts.users.set_email(arguments.login, arguments.email)
-            return await accounts.users.known(f"id:{account.user_id}")
-
-    account = asyncio.run(change())
+async def _set_email(arguments: argparse.Namespace) -> Answer:
+    async with open_accounts(configuration.load()) as accounts:
+        account = await accounts.users.set_email(arguments.login, arguments.email)
+        account = await accounts.users.known(f"id:{account.user_id}")
     text = f"{escaped(account.username)} has another e-mail address."
-    report(user_list.document_of(account), text, as_json=arguments.json)
-    return 0
+    return Answer(user_list.document_of(account), text)
 
 
-def _set_password(arguments: argparse.Namespace) -> int:
+def _set_password(arguments: argparse.Namespace) -> Coroutine[Any, Any, Answer]:
     password = read_password(from_stdin=arguments.password_stdin)
     _check({"password": password}, only=("password",))
 
-    async def change() -> int:
+    async def change() -> Answer:
         async with open_accounts(configuration.load()) as accounts:
-            return await accounts.set_password(arguments.login, password)
+            ended = await accounts.set_password(arguments.login, password)
+        text = f"The password is changed; {counted(ended, 'log-in')} ended."
+        return Answer({"logInsEnded": ended}, text)
 
-    ended = asyncio.run(change())
-    text = f"The password is changed; {_log_ins(ended)} ended."
-    report({"logInsEnded": ended}, text, as_json=arguments.json)
-    return 0
+    return change()
 
 
-def _revoke(arguments: argparse.Namespace) -> int:
-    async def revoke() -> int:
-        async with open_accounts(configuration.load()) as accounts:
-            return await accounts.revoke(arguments.login)
-
-    ended = asyncio.run(revoke())
-    text = f"{_log_ins(ended)} ended. Access tokens that were issued before end within 2 s."
-    report({"logInsEnded": ended}, text, as_json=arguments.json)
-    return 0
+async def _revoke(arguments: argparse.Namespace) -> Answer:
+    async with open_accounts(configuration.load()) as accounts:
+        ended = await accounts.revoke(arguments.login)
+    ends = "Access tokens that were issued before end within 2 s."
+    return Answer({"logInsEnded": ended}, f"{counted(ended, 'log-in')} ended. {ends}")
 
 
 def _check(values: Mapping[str, str], only: tuple[str, ...] | None = None) -> None:
@@ -182,7 +165,3 @@ def read_password(*, from_stdin: bool) -> str:
     if getpass.getpass("The same again: ") != password:
         raise CommandFailed("The two differ. Nothing was changed.")
     return password
-
-
-def _log_ins(count: int) -> str:
-    return "1 log-in" if count == 1 else f"{count} log-ins"

@@ -1,4 +1,4 @@
-"""Comparing the copies with the truth while grants run.
+"""Compares the copies with the truth while grants run.
 
 The ledger's own parts are compared within one snapshot each. Redis is another server: it gets a
 board after its commit, and until then it is late, not wrong. So boards are compared only under one
@@ -61,7 +61,7 @@ class Comparison:
 
 
 async def ledger_differences(ledger: Ledger) -> list[str]:
-    """Compare scores and tenth score with the ledger; only what a second look finds too counts."""
+    """Compare scores and the tenth score with the ledger; a difference counts if seen twice."""
     return await ledger.differences() and await ledger.differences()
 
 

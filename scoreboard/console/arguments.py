@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
-from scoreboard.console.reports import OPTION, Report
+from scoreboard.console.reports import OPTION, Answer, Report
 from scoreboard.unicode import escaped
 
-Run = Callable[[argparse.Namespace], int]
+# None is for a command that writes its answer itself, or has none.
+Run = Callable[[argparse.Namespace], Answer | Coroutine[Any, Any, Answer | None] | None]
 
 EXAMPLE_URL: Final = "http://127.0.0.1:8080"
-
-
 NAME_HELP: Final = "only names with this part, in any spelling"
 # How each shell completes the name of a file, in the words of shtab.
 _FILES: Final = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
@@ -62,8 +61,8 @@ class Commands:
     def add(
         self, name: str, run: Run, summary: str, *examples: str, report: Report | None = None
     ) -> Parser:
-        """Add a command. `run` gets the parsed arguments and returns the exit code. One that has
-        something to report can do so as JSON.
+        """Add a command. `run` gets the parsed arguments; the coroutine that it may return is run.
+        `report` describes its answer, which --json turns into JSON.
         """
         parser = self._add(name, summary, examples)
         parser.set_defaults(run=run)

@@ -21,8 +21,8 @@ OPTION: Final = "--json"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The members of what a command reports; `optional` ones are left out where there is nothing to
-    say; `is_list`: a list of such objects.
+    """The members of a command's document. One of `optional` is left out if it has nothing to say;
+    `is_list`: the document is a list of such objects.
     """
 
     members: tuple[str, ...]
@@ -35,15 +35,34 @@ class Report:
         return f"{kind}: {', '.join([*self.members, *optional])}"
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command answers: a document, what it says in words, and the exit code."""
+
+    document: Mapping[str, Any]
+    text: str
+    code: int = 0
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked. The message says so on standard error, and what to do
+    about it; `code` names the failure for programs. The exit code is 1.
+    """
+
+    def __init__(self, message: str, code: str = "command_failed") -> None:
+        self.code = code
+        super().__init__(message)
+
+
 def wanted(argv: Sequence[str]) -> bool:
-    """Whether these arguments ask for JSON; also arguments that nobody can parse."""
+    """Say whether these arguments, which may be wrong ones, ask for JSON."""
     options = argv[: argv.index("--")] if "--" in argv else argv
     return OPTION in options
 
 
-def report(document: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-    """Write a document, or what it says in words."""
-    say(_line(document) if as_json else text)
+def report(answer: Answer, *, as_json: bool) -> None:
+    """Write an answer for programs or for people."""
+    say(_line(answer.document) if as_json else answer.text)
 
 
 async def report_list(documents: AsyncIterable[Mapping[str, Any]]) -> None:

@@ -1,8 +1,7 @@
-"""The board of the demo, drawn over the one before on a terminal of any size; elsewhere a line for
-each.
+"""Draws the demo's board over the one before on a terminal; elsewhere each board is a line.
 
-What is shown is somebody else's, so it is escaped, and measured in columns: a letter of Chinese
-takes two, and one that the terminal's encoding lacks is written in several.
+Names are somebody else's, so they are escaped, and measured in columns: a letter of Chinese takes
+two, and one that the terminal's encoding lacks is written in several.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _MESSAGE_LINES: Final = 3
 
 
 class Screen:
-    """Shows boards, how far it is, and what is waited for."""
+    """Shows boards, a tally, and what the demo waits for."""
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
@@ -47,7 +46,7 @@ class Screen:
             self._write(escaped(f"version {version}: {highest or 'nobody has a score yet'}"))
 
     def tell(self, message: str) -> None:
-        """Show what is waited for, until something else is."""
+        """Show what the demo waits for, until the next message."""
         if self._redraws:
             self._told = message
             self._draw()
@@ -56,13 +55,13 @@ class Screen:
             self._write(escaped(message))
 
     def count(self, tally: str) -> None:
-        """Show how far it is; only on a terminal, where it takes no new line."""
+        """Show how far the demo is; only on a terminal, where that takes no new line."""
         self._tally = tally
         if self._redraws:
             self._draw()
 
     def end(self, tally: str) -> None:
-        """Leave the tally as the last words, where a terminal has them on it already."""
+        """Leave the tally as the last words; a terminal has it already."""
         self._told = ""
         if self._redraws:
             self.count(tally)
@@ -70,8 +69,8 @@ class Screen:
             self._write(tally)
 
     def _draw(self) -> None:
-        """Draw over what was drawn before. Every line is cut to fit, and so is their number: of
-        what wraps or has left the screen nobody knows how far it is to go back.
+        """Draw over what was drawn before. Lines and their number are cut to fit, because nobody
+        knows how far to go back over lines that wrapped or left the screen.
         """
         columns, rows = _size(self._output)
         width, height = min(columns - 1, _COLUMNS_MAX), max(rows - 1, 1)

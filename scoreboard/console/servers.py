@@ -19,7 +19,7 @@ from scoreboard.connections.redis_answers import to_do
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import StatementRefused, TransactionAborted
 from scoreboard.console import exports
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.console.terminal import first_line, note, sentence
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import PURPOSE, RedisCopy
@@ -32,8 +32,8 @@ from scoreboard.model import Board
 from scoreboard.operations.metrics import Metrics
 
 NAME: Final = "scoreboard.cli"
-# Nobody waits for a command but the operator, who can end it; and comparing or loading millions of
-# rows takes minutes, which the deadline of the service (5 s) would only make impossible.
+# Only the operator waits for a command, and can end it; to compare or load millions of rows takes
+# minutes, so the deadline of the service (5 s) would make that impossible.
 _PATIENCE_SECONDS: Final = 600.0
 _SESSIONS: Final = 2
 _PAUSE_SECONDS: Final = 0.5
@@ -68,7 +68,7 @@ def await_postgres(settings: Settings, seconds: float, *, may_embed: bool) -> No
 
 
 def _advice(problem: blocking.MigrationError, *, may_embed: bool) -> str:
-    if problem.to_do != POSTGRES.to_do(""):  # starting it is not what mends that
+    if problem.to_do != POSTGRES.to_do(""):  # starting PostgreSQL does not mend that
         return problem.to_do
     start = "Start PostgreSQL there, or set SCOREBOARD_DATABASE_URL to where it runs"
     embed = "; `scoreboard serve --embedded`, without that variable, brings its own"
@@ -91,20 +91,13 @@ async def open_postgres(settings: Settings) -> AsyncIterator[Postgres]:
             f"PostgreSQL at {hosts.place(url)} refuses: {sentence(error)} {error.to_do}".strip()
         ) from error
     except LedgerUnavailable as error:
-        raise CommandFailed(await _why(url)) from error
+        raise CommandFailed(await _why_unavailable(url)) from error
     except StatementRefused as error:
         raise CommandFailed(
             f"PostgreSQL refused a value ({error}), so nothing was changed. Its log says which."
         ) from error
     finally:
         await postgres.finish()
-
-
-@contextlib.asynccontextmanager
-async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
-    """Lend the ledger, on the same terms."""
-    async with open_postgres(settings) as postgres:
-        yield Ledger(postgres, postgres)
 
 
 @contextlib.asynccontextmanager
@@ -125,17 +118,26 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
 
 
 @contextlib.asynccontextmanager
-async def open_cached_board(
-    settings: Settings, redis: Redis, ledger: Ledger
-) -> AsyncIterator[CachedBoard]:
-    """Lend the board's copy; what it stores is stored before this ends."""
-    board = CachedBoard(
-        copy_in(redis, settings), Questions(ledger), Metrics(), Trust(), noticed_seconds=0.0
-    )
-    try:
-        yield board
-    finally:
-        await board.close()
+async def open_ledger_and_copy(settings: Settings) -> AsyncIterator[tuple[Ledger, RedisCopy]]:
+    """Lend the ledger and the copy in Redis. Raises as `open_postgres` and `open_redis` do.
+
+    Without a secret, which only the service needs, nobody can say who made the copy; and one that
+    is stored counts for nothing until an instance has replaced it, within a second.
+    """
+    signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
+    async with open_postgres(settings) as postgres, open_redis(settings) as redis:
+        yield Ledger(postgres, postgres), RedisCopy(redis, signatures)
+
+
+@contextlib.asynccontextmanager
+async def open_board(settings: Settings) -> AsyncIterator[tuple[Ledger, CachedBoard]]:
+    """Lend the ledger and the cached board; what that stores is stored before this ends."""
+    async with open_ledger_and_copy(settings) as (ledger, copy):
+        board = CachedBoard(copy, Questions(ledger), Metrics(), Trust(), noticed_seconds=0.0)
+        try:
+            yield ledger, board
+        finally:
+            await board.close()
 
 
 async def store(cached: CachedBoard, board: Board) -> None:
@@ -147,14 +149,6 @@ async def store(cached: CachedBoard, board: Board) -> None:
             "scoreboard: Redis did not take the new board. Running instances mend that within a "
             "second of its return; `scoreboard board verify` tells."
         )
-
-
-def copy_in(redis: Redis, settings: Settings) -> RedisCopy:
-    """The copy in Redis. Without a secret (only the service needs one) nobody can say who made it;
-    and one that is stored counts for nothing until an instance has replaced it, within a second.
-    """
-    signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
-    return RedisCopy(redis, signatures)
 
 
 def database_url(settings: Settings) -> str:
@@ -190,8 +184,8 @@ def check_amqp_url(settings: Settings) -> None:
         )
 
 
-async def _why(url: str) -> str:
-    """Find out why PostgreSQL did not answer as it should: it is away, or its schema is older."""
+async def _why_unavailable(url: str) -> str:
+    """Find out why PostgreSQL did not answer: it is away, or its schema is older."""
     try:
         missing = await migrations.pending(url)
     except (blocking.DatabaseRefuses, blocking.UnfitDatabase) as error:

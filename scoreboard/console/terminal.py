@@ -16,7 +16,7 @@ from typing import Final
 
 from scoreboard.unicode import escaped
 
-# A terminal that ends sends SIGHUP, and is gone this much later at the latest.
+# A terminal that ends sends SIGHUP, and is gone after so long at the latest.
 HANG_UP_SECONDS: Final = 0.2
 
 
@@ -39,7 +39,7 @@ def _harmless(text: str) -> str:
 
 
 def has_terminal() -> bool:
-    """Whether a terminal belongs to this process, be it in the background of it."""
+    """Say whether this process has a terminal, in the foreground or the background."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
@@ -54,6 +54,11 @@ def program() -> str:
     if name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m scoreboard"
     return name if shutil.which(name) == started else shlex.quote(started)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things, such as `1 grant` and `2 grants`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def first_line(text: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,9 +13,8 @@ from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import TransactionAborted
 from scoreboard.console.arguments import Commands
-from scoreboard.console.failure import CommandFailed
-from scoreboard.console.reports import Report, report
-from scoreboard.console.servers import open_cached_board, open_postgres, open_redis, store
+from scoreboard.console.reports import Answer, CommandFailed, Report
+from scoreboard.console.servers import open_board, open_postgres, store
 from scoreboard.demo import marks as demo_marks
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Board
@@ -43,31 +41,27 @@ def add_to(group: Commands) -> None:
     delete.add_argument("--yes", action="store_true", help="yes, for ever")
 
 
-def _delete(arguments: argparse.Namespace) -> int:
-    document = asyncio.run(_delete_all(configuration.load(), certain=arguments.yes))
+async def _delete(arguments: argparse.Namespace) -> Answer:
+    document = await _delete_all(configuration.load(), certain=arguments.yes)
     said = f"Deleted {_players(document['deleted'])} with scores and ledger rows."
     if "version" in document:
         said += f" The board has version {document['version']}."
-    lines = [said, *_remark(document["others"])]
-    report(document, "\n".join(lines), as_json=arguments.json)
-    return 0
+    return Answer(document, "\n".join([said, *_remark(document["others"])]))
 
 
 async def _delete_all(found: Settings, *, certain: bool) -> dict[str, Any]:
     """Delete the players that are there now. A demo that still runs goes on with new ones."""
-    async with open_postgres(found) as postgres, open_redis(found) as redis:
-        ledger = Ledger(postgres, postgres)
+    async with open_postgres(found) as postgres, open_board(found) as (ledger, cached):
         players, others = await _find(postgres)
         if players and not certain:
             raise CommandFailed(_question(players, others), "not_confirmed")
         deleted, board = 0, None
-        async with open_cached_board(found, redis, ledger) as cached:
-            for begin in range(0, len(players), _AT_ONCE):
-                some = [player.user_id for player in players[begin : begin + _AT_ONCE]]
-                count, newer = await _delete_some(ledger, some)
-                deleted, board = deleted + count, newer or board
-            if board is not None:
-                await store(cached, board)
+        for begin in range(0, len(players), _AT_ONCE):
+            some = [player.user_id for player in players[begin : begin + _AT_ONCE]]
+            count, newer = await _delete_some(ledger, some)
+            deleted, board = deleted + count, newer or board
+        if board is not None:
+            await store(cached, board)
     document: dict[str, Any] = {"deleted": deleted, "others": others}
     return document if board is None else document | {"version": board.version}
 

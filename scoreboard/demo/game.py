@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.console.screen import Screen
 from scoreboard.demo import service
 from scoreboard.demo.marks import Marks

@@ -15,7 +15,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.console.terminal import note
 from scoreboard.embedded.home import make_once
 from scoreboard.unicode import escaped

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.demo.marks import Marks
 from scoreboard.demo.service import document_of
 

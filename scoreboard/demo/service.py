@@ -21,7 +21,7 @@ from scoreboard import errors
 from scoreboard.configuration import handed_over
 from scoreboard.configuration.handed_over import Unreadable
 from scoreboard.console.arguments import service_address
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 
 ANSWER_BYTES_MAX: Final = 256 * 1024
 _BOARD: Final = "/api/leaderboard"  # which everybody may ask for, through any proxy

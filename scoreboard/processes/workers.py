@@ -23,7 +23,7 @@ from typing import Final
 import structlog
 from prometheus_client import multiprocess
 
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.console.terminal import HANG_UP_SECONDS, has_terminal
 from scoreboard.operations.endings import ending_signals
 from scoreboard.processes.crew import Crew, Seat

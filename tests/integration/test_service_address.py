@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from scoreboard.console.arguments import service_address
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.demo import service
 from scoreboard.demo.marks import Marks
 from scoreboard.demo.players import Api, Player

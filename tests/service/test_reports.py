@@ -18,7 +18,7 @@ PASSWORD = "a long enough password"
 
 def declared() -> dict[str, Report]:
     """What each command says that it reports."""
-    return {one.words: one.report for one in cli.declared() if one.report is not None}
+    return {one.words: one.report for one in cli.declare().declared if one.report is not None}
 
 
 def assert_is_as_declared(words: str, document: Any) -> None:

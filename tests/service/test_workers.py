@@ -20,7 +20,7 @@ import pytest
 from prometheus_client import multiprocess
 
 from scoreboard.commands.serving import this_program
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.processes.crew import bound_seats
 from scoreboard.processes.patience import Patience
 from scoreboard.processes.worker import Worker

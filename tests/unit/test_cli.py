@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import scoreboard
 from scoreboard import cli
-from scoreboard.commands import action_file, serving, welcome
+from scoreboard.commands import action_file, embedding, serving
 from scoreboard.commands.verification import Comparison
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections import sentinels
@@ -69,6 +69,27 @@ def test_ctrl_c_ends_a_command_without_a_word() -> None:
     script = "import os, signal; from scoreboard import cli\n"
     script += "cli.run = lambda _: os.kill(os.getpid(), signal.SIGINT)\ncli.main([])"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["actions", "load", "-"],
+        ["users", "set-password", "ada", "--password-stdin"],
+        ["demo", "--actions", "-"],
+    ],
+    ids=" ".join,
+)
+def test_ctrl_c_ends_a_command_that_reads_standard_input(argv: list[str]) -> None:
+    """An event loop would take Ctrl-C to itself while a read blocks it."""
+    script = "import os, signal, time\nfrom scoreboard import cli\n"
+    script += "from scoreboard.configuration import handed_over\n"
+    script += "def read(*_): os.kill(os.getpid(), signal.SIGINT); time.sleep(600)\n"
+    script += f"handed_over.stream_content = handed_over.password = read\ncli.main({argv})"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, timeout=60
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 
 
@@ -165,7 +186,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("name", ["--all", "-h", "--help", "--", "-1"])
     def test_a_name_that_looks_like_an_option_is_a_name_after_two_hyphens(self, name: str) -> None:
-        parse = cli.make_parser().parse_args
+        parse = cli.declare().root.parse_args
         for command in ("show", "revoke", "set-password", "delete"):
             assert parse(["users", command, "--", name]).login == name
         renaming = parse(["users", "rename", "--", name, "ada"])
@@ -207,7 +228,7 @@ class TestConfiguration:
         monkeypatch.setattr("sys.stdout", terminal)
         monkeypatch.setattr("sys.argv", [".venv/bin/scoreboard", "serve"])
         servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
-        welcome.show("http://127.0.0.1:1", servers)
+        embedding.welcome("http://127.0.0.1:1", servers)
         shown = terminal.getvalue()
         assert "Open http://127.0.0.1:1 to watch the board live." in shown.strip().splitlines()[0]
         assert ".venv/bin/scoreboard demo --url http://127.0.0.1:1" in shown
@@ -221,7 +242,7 @@ class TestConfiguration:
     ) -> None:
         logs.configure("info", "json", "web")
         servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
-        welcome.show("http://[::]:1", servers)  # where nobody can go
+        embedding.welcome("http://[::]:1", servers)  # where nobody can go
         structlog.reset_defaults()
         output = capsys.readouterr()
         assert output.out == ""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scoreboard import cli
-from scoreboard.commands.completion import SHELLS
+from scoreboard.commands.description import SHELLS
 
 
 def written_for(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -23,7 +23,7 @@ def test_every_command_is_in_what_a_shell_is_given(
     shell: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = written_for(shell, capsys)
-    for command in cli.declared():
+    for command in cli.declare().declared:
         assert command.words.split()[-1] in written
     assert "lifeline" not in written  # which is no option for people
     if shutil.which(shell) is not None:

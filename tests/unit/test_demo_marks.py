@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scoreboard.accounts import names
-from scoreboard.console.failure import CommandFailed
+from scoreboard.console.reports import CommandFailed
 from scoreboard.demo import marks as demo_marks
 from scoreboard.demo.marks import ENDING, Marks
 

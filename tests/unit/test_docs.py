@@ -14,7 +14,7 @@ import pytest
 
 import scoreboard
 from docs import generate
-from scoreboard.cli import make_parser
+from scoreboard.cli import declare
 from scoreboard.configuration.settings import Settings
 from scoreboard.configuration.sources import PREFIX
 from scoreboard.operations.metrics import Metrics
@@ -205,7 +205,7 @@ def test_every_command_can_be_given(page: Path, capsys: pytest.CaptureFixture[st
     """Of each command only the words; what they take is theirs to check."""
     text = page.read_text(encoding="utf-8")
     for words in re.findall(r"(?:^ {4}|`)(?:\.venv/bin/)?scoreboard((?: [a-z-]+)+)", text, re.M):
-        parser = make_parser()
+        parser = declare().root
         with pytest.raises(SystemExit) as end:
             parser.parse_args([*_leading(words.split()), "--help"])
         assert end.value.code == 0, f"scoreboard{words}: {capsys.readouterr().err}"
