@@ -50,8 +50,8 @@ ACCOUNTS: Final = (
     Guard(
         "refresh: uses of one token take turns, over all instances",
         QUERIES,
-        ")\nFOR UPDATE;\nWITH family AS MATERIALIZED (\n",
-        ");\nWITH family AS MATERIALIZED (\n",
+        "{family_id}\nFOR UPDATE;\nWITH family AS MATERIALIZED (\n",
+        "{family_id};\nWITH family AS MATERIALIZED (\n",
         f"{FAMILIES}::test_of_many_who_refresh_at_once_two_are_answered_alike_and_a_third_ends_the"
         "_family",
     ),
