@@ -139,8 +139,9 @@ ACCOUNTS: Final = (
     Marked(
         "a key belongs to its issuer",
         "key-belongs-issuer",
-        Replaced("""every = [self._own_keys, *self._foreign_keys.values()]
-keys = SigningKeys((key for its in every for key in its.candidates('')))"""),
+        Replaced("""keys = dict(self._own_keys)
+for its in self._foreign_keys.values():
+    keys |= its"""),
         f"{TOKENS}::test_who_has_the_key_of_one_issuer_speaks_for_no_other",
     ),
     Marked(

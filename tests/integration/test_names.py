@@ -12,8 +12,8 @@ import psycopg2
 import pytest
 from structlog.testing import capture_logs
 
-from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts import listing, names
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.configuration.sources import load
@@ -41,7 +41,7 @@ def accounts(postgres: Postgres, passwords: Passwords) -> Accounts:
 
 def accounts_of(postgres: Postgres, passwords: Passwords) -> Accounts:
     settings = load({}, jwt_secret=SECRET)
-    return make_accounts(settings, postgres, make_access_tokens(settings), passwords, Metrics())
+    return Accounts(settings, postgres, AccessTokens(settings), passwords, Metrics())
 
 
 @pytest.fixture(params=LOCALES)
