@@ -41,8 +41,8 @@ REMEMBERED_MAX: Final = 10_000
 class Identity:
     """Who a verified token speaks for, and until when.
 
-    `reading`: the reading of the revocation clock at which it was issued, as good as it is known.
-    `foreign`: another issuer says so, not we.
+    `reading` is that of the revocation clock at which it was issued, as well as it is known;
+    `foreign` says that another issuer made it.
     """
 
     user_id: str
@@ -58,8 +58,8 @@ class AccessTokens:
     request for its whole life. Only verified ones enter, so that bad ones can neither grow the
     memory nor empty it. Whether it was revoked is asked each time.
 
-    Limits ask here before they count a request, so what a stranger can make up costs next to
-    nothing: it bears no signature of a key that is known, and that is looked at first.
+    Limits ask here before they count a request. What a stranger makes up costs next to nothing,
+    because the signature is looked at first.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ def unverified(token: str) -> Mapping[str, Any]:
 
 
 def issuer_of(claims: Mapping[str, Any]) -> str | None:
-    """The issuer that a token names."""
+    """Read the issuer that a token names."""
     issuer = claims.get("iss")
     if not isinstance(issuer, str | None):
         raise InvalidToken
@@ -72,8 +72,8 @@ def reading_of(claims: Mapping[str, Any]) -> int:
 
 
 def reading_at_issue(claims: Mapping[str, Any]) -> int:
-    """The beginning of the second in which a token says that it was issued. So a token that was
-    issued in the very second of a revocation does not outlive it.
+    """Take the beginning of the second in which a token was issued, so that a token from the very
+    second of a revocation does not outlive it.
     """
     return int(moment(claims["iat"]) * 1000) if "iat" in claims else 0
 

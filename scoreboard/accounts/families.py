@@ -24,8 +24,8 @@ from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.accounts")
 
-# Whoever shares a family with somebody needs an answer within the grace for every token of it, for
-# one of the two is always second. An honest client needs one now and then, when an answer was lost.
+# Whoever shares a family with somebody needs an answer within the grace for every token of it,
+# because one of the two is always second. An honest client needs one only when an answer was lost.
 GRACES_IN_A_ROW_MAX: Final = 3
 # A batch of this size takes some tens of milliseconds, far from any deadline.
 _PURGE_BATCH: Final = 1000

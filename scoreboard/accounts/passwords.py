@@ -115,8 +115,8 @@ class Passwords:
 
 
 def _encoded(password: str) -> bytes:
-    """One password, one text of bytes: keyboards write the same letter composed or decomposed
-    (NIST SP 800-63B, 3.1.1.2). A lone surrogate is no reason to fail here.
+    """Encode all ways to type a password alike: keyboards write the same letter composed or
+    decomposed (NIST SP 800-63B, 3.1.1.2). A lone surrogate is no reason to fail here.
     """
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 

@@ -111,8 +111,8 @@ Holder = Literal["address", "user"]
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """What is asked of Redis: room for one more stream under each holder, within these limits; or,
-    without limits, only to write down how many there are.
+    """A question to Redis: may one more stream open under these holders, within their limits?
+    Without limits it only writes down how many there are.
     """
 
     holders: tuple[str, ...]

@@ -24,7 +24,7 @@ _RESTRICTED: Final = frozenset({"23503", "23001"})  # the second one since Postg
 
 
 class HasGrants(Exception):
-    """The ledger has `count` rows of an action, which explain scores."""
+    """The action has `count` grants, which explain scores, so it is not removed."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -32,8 +32,8 @@ class HasGrants(Exception):
 
 
 class FormerIds(Exception):
-    """These ids are former ones, each with the id that its action has now. No action is loaded
-    under one, because it would count beside the action that it belongs to.
+    """Former ids, each with the id that its action has now (`present`). No action is loaded under
+    one, because it would count beside the action that it belongs to.
     """
 
     def __init__(self, present: Mapping[str, str]) -> None:
