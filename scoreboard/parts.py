@@ -12,8 +12,9 @@ from typing import Any, Final, get_args
 
 from aiohttp import web
 
-from scoreboard.account_parts import make_access_tokens, make_accounts
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
+from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader
 from scoreboard.bus.broker import Pace
 from scoreboard.bus.bus import Bus
@@ -133,13 +134,13 @@ class Parts:
         settings, metrics = self.settings, self.metrics
         self.passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
         self.lifetime.close(self.passwords.close)
-        self.access = make_access_tokens(settings, metrics)
+        self.access = AccessTokens(settings, metrics)
         revoked = self.access.revocations
         self.revocations = RevocationReader(  # guard: crowd-not-keep
             self.watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
         )
         self.lifetime.run("revocations", self.revocations.run)
-        self.accounts = make_accounts(settings, self.queries, self.access, self.passwords, metrics)
+        self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
         if settings.takes_submissions:  # a stream instance may delete nothing
             self.lifetime.run("purge", self._purge)
 
@@ -238,7 +239,7 @@ class Parts:
         while True:
             await asyncio.sleep(_PURGE_SECONDS)
             with contextlib.suppress(LedgerUnavailable):  # then the next hour's finds more
-                await self.accounts.purge()
+                await self.accounts.families.purge()
 
 
 PARTS: Final = web.AppKey("parts", Parts)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 import orjson
 
-from scoreboard.account_parts import make_access_tokens
+from scoreboard.accounts.access import AccessTokens
 from tests.eventually import eventually
 from tests.instances import events_of, test_settings
 
@@ -112,7 +112,7 @@ class Load:
         self._pause_seconds = pause_seconds
         self._patience_seconds = patience_seconds
         self._stay_seconds = stay_seconds
-        self._tokens = make_access_tokens(test_settings(access_token_seconds=7 * 86400))
+        self._tokens = AccessTokens(test_settings(access_token_seconds=7 * 86400))
         self._bearers: dict[str, tuple[str, float]] = {}
         # What each user has at least: the score in the latest `200`.
         self._told: dict[str, int] = {}

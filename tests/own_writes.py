@@ -15,7 +15,7 @@ from itertools import cycle
 import aiohttp
 import orjson
 
-from scoreboard.account_parts import make_access_tokens
+from scoreboard.accounts.access import AccessTokens
 from tests.eventually import eventually
 from tests.instances import test_settings
 
@@ -64,7 +64,7 @@ class OwnWrites:
             self.stale.append(f"{written} said {score}, {door} showed {shown}")
 
 
-_TOKENS = make_access_tokens(test_settings(access_token_seconds=7 * 86400))
+_TOKENS = AccessTokens(test_settings(access_token_seconds=7 * 86400))
 
 
 @asynccontextmanager

@@ -14,7 +14,6 @@ refresh token but as a hash, and never logs one, nor an access token or an e-mai
     families      log-ins: refresh tokens that replace each other, and when it ends with them
     access        short-lived tokens that any instance verifies without asking anybody
     claims        what such a token says
-    signing       the secrets of one issuer, and what they have signed
     revocations   whose access tokens ended before their time
     passwords     argon2id, off the event loop
     blocklist     passwords that nobody may choose

@@ -6,7 +6,7 @@ again: then two parties hold it. The one exception is in `refresh` (docs/decisio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.revocations import Revocation
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import InvalidRefreshToken, Unavailable
@@ -23,8 +24,8 @@ from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.accounts")
 
-# Whoever shares a family with somebody needs an answer within the grace for every token of it, for
-# one of the two is always second. An honest client needs one now and then, when an answer was lost.
+# Whoever shares a family with somebody needs an answer within the grace for every token of it,
+# because one of the two is always second. An honest client needs one only when an answer was lost.
 GRACES_IN_A_ROW_MAX: Final = 3
 # A batch of this size takes some tens of milliseconds, far from any deadline.
 _PURGE_BATCH: Final = 1000
@@ -60,23 +61,13 @@ class Families:
     """
 
     def __init__(
-        self,
-        postgres: Postgres,
-        access: AccessTokens,
-        metrics: Metrics,
-        *,
-        secrets: Iterable[str],
-        lifetime_seconds: int,
-        family_seconds: int,
-        grace_seconds: int,
+        self, settings: Settings, postgres: Postgres, access: AccessTokens, metrics: Metrics
     ) -> None:
+        self._settings = settings
         self._postgres = postgres
         self._access = access
         self._metrics = metrics
-        self._tokens = refresh.RefreshTokens(secrets)
-        self._lifetime_seconds = lifetime_seconds
-        self._family_seconds = family_seconds
-        self._grace_seconds = grace_seconds
+        self.tokens: Final = refresh.RefreshTokens(settings.secrets)
 
     async def opened_by(
         self, statement: str, parameters: Mapping[str, Any], *, ends_access: bool = False
@@ -85,12 +76,10 @@ class Families:
         (user_id, username, reading); None if it has no row. `ends_access`: access tokens from
         before that reading end. Raises StatementRefused.
         """
-        token = self._tokens.first()
-        first = {
-            "token_hash": refresh.hash_of(token),
-            "handle_hash": refresh.handle_hash_of(token),
-            "lifetime_seconds": min(self._lifetime_seconds, self._family_seconds),
-        }
+        token = self.tokens.first()
+        known = self._settings
+        life = min(known.refresh_token_seconds, known.refresh_family_seconds)
+        first = {**refresh.hashes_of(token), "lifetime_seconds": life}
         rows = await self._postgres.fetch(SQL[statement], first | dict(parameters))
         if not rows:
             return None
@@ -107,7 +96,7 @@ class Families:
         """
         if not refresh.is_token(token):
             raise InvalidRefreshToken
-        successors = self._tokens.successors(token)
+        successors = self.tokens.successors(token)
         rotation = await self._rotate(token, list(successors))
         if rotation.outcome == "rotated":
             successor = next(iter(successors.values()))
@@ -123,10 +112,7 @@ class Families:
         """End the token's family. A token that is unknown, or of one that ended, is no error."""
         if not refresh.is_token(token):
             return
-        hashes = {
-            "token_hash": refresh.hash_of(token),
-            "handle_hash": refresh.handle_hash_of(token),
-        }
+        hashes = refresh.hashes_of(token)
         # guard: log-out-ends
         for family_id, user_id in await self._postgres.fetch(SQL["end_family"], hashes):
             log.info("scoreboard.accounts.logged_out", family_id=family_id, user_id=user_id)
@@ -150,19 +136,14 @@ class Families:
         log.info("scoreboard.accounts.purged", tokens=purged)
         return purged
 
-    def name_of(self, token: str) -> str | None:
-        """Name the family of a refresh token without asking anybody (`refresh.RefreshTokens`)."""
-        return self._tokens.family_of(token)
-
     async def _rotate(self, token: str, successor_hashes: list[bytes]) -> _Rotation:
         parameters = {
-            "token_hash": refresh.hash_of(token),
-            "handle_hash": refresh.handle_hash_of(token),
+            **refresh.hashes_of(token),
             "successor_hash": successor_hashes[0],
             "candidates": successor_hashes,
-            "lifetime_seconds": self._lifetime_seconds,
-            "family_seconds": self._family_seconds,
-            "grace_seconds": self._grace_seconds,
+            "lifetime_seconds": self._settings.refresh_token_seconds,
+            "family_seconds": self._settings.refresh_family_seconds,
+            "grace_seconds": self._settings.refresh_grace_seconds,
             "graces_max": GRACES_IN_A_ROW_MAX,
         }
         rows = await self._postgres.fetch(SQL["rotate"], parameters)

@@ -6,21 +6,14 @@ Whose password is next is decided by `turns`, network by network.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import secrets
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import argon2
-from argon2.exceptions import (
-    HashingError,
-    InvalidHashError,
-    VerificationError,
-    VerifyMismatchError,
-)
+from argon2 import exceptions as argon2_errors
 
 from scoreboard.accounts.turns import Path, Turns
 from scoreboard.connections.cancellation import raise_if_cancelled
@@ -31,8 +24,8 @@ from scoreboard.errors import Overloaded, ShuttingDown
 MEMORY_KIB: Final = 19 * 1024
 TIME_COST: Final = 2
 PARALLELISM: Final = 1
-_SALT_BYTES: Final = 16
-_HASH_BYTES: Final = 32
+# A salt of 16 bytes and a digest of 32, all zero: no password is known that has this digest.
+_NOBODYS: Final = f"{'A' * 22}${'A' * 43}"
 
 # Two at work take two cores and 38 MiB; the 64th that waits gets its turn after about a second, and
 # the first of another network after the two at work.
@@ -61,11 +54,10 @@ class Passwords:
             time_cost=TIME_COST,
             memory_cost=MEMORY_KIB,
             parallelism=PARALLELISM,
-            hash_len=_HASH_BYTES,
-            salt_len=_SALT_BYTES,
-            type=argon2.Type.ID,
         )
-        self._nobodys_hash = _hash_that_nothing_matches()
+        # Today's parameters, without the work of a real one.
+        parameters = f"m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}"
+        self._nobodys_hash = f"$argon2id$v=19${parameters}${_NOBODYS}"
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
         self._turns = Turns(workers, waiting_max, on_overload)
 
@@ -95,7 +87,7 @@ class Passwords:
     def _matches(self, password_hash: str, password: str) -> bool:
         try:
             return self._hasher.verify(password_hash, _encoded(password))
-        except VerifyMismatchError:
+        except argon2_errors.VerifyMismatchError:
             return False
 
     async def _on_a_thread(self, work: Callable[[], Result], path: Path) -> Result:
@@ -115,16 +107,16 @@ class Passwords:
         future.add_done_callback(give_back)
         try:
             return await asyncio.wrap_future(future)
-        except (HashingError, VerificationError) as error:  # no memory for it, just now
-            raise Overloaded from error
+        except (argon2_errors.HashingError, argon2_errors.VerificationError) as error:
+            raise Overloaded from error  # no memory for it, just now
         except asyncio.CancelledError:
             raise_if_cancelled()
             raise ShuttingDown from None  # by `close`, not by the caller's end
 
 
 def _encoded(password: str) -> bytes:
-    """One password, one text of bytes: keyboards write the same letter composed or decomposed
-    (NIST SP 800-63B, 3.1.1.2). A lone surrogate is no reason to fail here.
+    """Encode all ways to type a password alike: keyboards write the same letter composed or
+    decomposed (NIST SP 800-63B, 3.1.1.2). A lone surrogate is no reason to fail here.
     """
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
@@ -132,15 +124,6 @@ def _encoded(password: str) -> bytes:
 def _is_hash(text: str) -> bool:
     try:
         argon2.extract_parameters(text)
-    except InvalidHashError:
+    except argon2_errors.InvalidHashError:
         return False
     return True
-
-
-def _hash_that_nothing_matches() -> str:
-    """Random bytes in the place of a digest: today's parameters, without the work of a real one."""
-    salt, digest = (
-        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
-        for size in (_SALT_BYTES, _HASH_BYTES)
-    )
-    return f"$argon2id$v=19$m={MEMORY_KIB},t={TIME_COST},p={PARALLELISM}${salt}${digest}"

@@ -1,6 +1,7 @@
 -- The statements of accounts. Rows are locked in one order everywhere (users, refresh_families,
 -- refresh_tokens), so that none of these can deadlock with another or with a user's deletion. All times
--- are the database's: instances' clocks differ.
+-- are the database's: instances' clocks differ. `{begin_family}`, `{end_all_families}` and `{family_id}` are said once, in
+-- `queries.py`.
 
 -- create: adds a user
 INSERT INTO users (username, username_key, email, email_given, password_hash)
@@ -8,25 +9,12 @@ VALUES (%(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_h
 RETURNING user_id::text, username, coalesce(email_given, email), created_at
 
 -- register: adds a user together with a first family, so that a failure leaves neither
-WITH account AS (
+WITH owner AS (
     INSERT INTO users (username, username_key, email, email_given, password_hash)
     VALUES (%(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_hash)s)
-    RETURNING user_id, username
+    RETURNING user_id, username, (SELECT reading FROM revocation_clock) AS reading
 ),
-family AS (
-    INSERT INTO refresh_families (user_id)
-    SELECT user_id FROM account
-    RETURNING family_id
-),
-handle AS (
-    INSERT INTO refresh_handles (handle_hash, family_id)
-    SELECT %(handle_hash)s, family_id FROM family
-),
-token AS (
-    INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
-    SELECT %(token_hash)s, family_id, now() + make_interval(secs => %(lifetime_seconds)s) FROM family
-)
-SELECT user_id::text, username, (SELECT reading FROM revocation_clock) FROM account
+{begin_family}
 
 -- find_by_username: finds a user by a name as it is spelled, or else by its key
 -- Two users may have one name in two spellings, from before there were keys. Each is found by their own, in
@@ -100,24 +88,11 @@ WHERE user_id = %(user_id)s::uuid
 -- what the first one waited for.
 SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR SHARE;
 WITH owner AS MATERIALIZED (
-    SELECT user_id, username
+    SELECT user_id, username, (SELECT reading FROM revocation_clock) AS reading
     FROM users
     WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s
 ),
-family AS (
-    INSERT INTO refresh_families (user_id)
-    SELECT user_id FROM owner
-    RETURNING family_id
-),
-handle AS (
-    INSERT INTO refresh_handles (handle_hash, family_id)
-    SELECT %(handle_hash)s, family_id FROM family
-),
-token AS (
-    INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
-    SELECT %(token_hash)s, family_id, now() + make_interval(secs => %(lifetime_seconds)s) FROM family
-)
-SELECT user_id::text, username, (SELECT reading FROM revocation_clock) FROM owner
+{begin_family}
 
 -- rehash: keeps a new hash of the same password, unless the password was changed since
 UPDATE users
@@ -136,18 +111,12 @@ WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s
 -- 'ended'        the release before this one kept families that had ended
 SELECT
 FROM refresh_families
-WHERE family_id = coalesce(
-    (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s),
-    (SELECT family_id FROM refresh_handles WHERE handle_hash = %(handle_hash)s)
-)
+WHERE family_id = {family_id}
 FOR UPDATE;
 WITH family AS MATERIALIZED (
     SELECT family_id, user_id, created_at, revoked_at
     FROM refresh_families
-    WHERE family_id = coalesce(
-        (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s),
-        (SELECT family_id FROM refresh_handles WHERE handle_hash = %(handle_hash)s)
-    )
+    WHERE family_id = {family_id}
 ),
 judged AS MATERIALIZED (
     SELECT
@@ -235,38 +204,19 @@ JOIN users ON users.user_id = judged.user_id
 
 -- end_family: ends the family of a token
 DELETE FROM refresh_families
-WHERE family_id = coalesce(
-    (SELECT family_id FROM refresh_tokens WHERE token_hash = %(token_hash)s),
-    (SELECT family_id FROM refresh_handles WHERE handle_hash = %(handle_hash)s)
-)
+WHERE family_id = {family_id}
 RETURNING family_id::text, user_id::text
 
 -- end_families: ends all families of a user, and the access tokens; no row if there is no such user
 -- A log-in under way comes before and is ended too, or comes after: see open_family.
 SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR NO KEY UPDATE;
-WITH ended AS (
-    DELETE FROM refresh_families WHERE user_id = %(user_id)s::uuid RETURNING family_id
-),
-counted AS MATERIALIZED (
-    SELECT count(*) AS families FROM ended
-)
-SELECT counted.families, revoke_access(users.user_id, FALSE)
-FROM counted
-JOIN users ON users.user_id = %(user_id)s::uuid
+{end_all_families}
 
 -- set_password: changes a password, ends all families of its user, and the access tokens
 UPDATE users
 SET password_hash = %(password_hash)s, updated_at = now()
 WHERE user_id = %(user_id)s::uuid;
-WITH ended AS (
-    DELETE FROM refresh_families WHERE user_id = %(user_id)s::uuid RETURNING family_id
-),
-counted AS MATERIALIZED (
-    SELECT count(*) AS families FROM ended
-)
-SELECT counted.families, revoke_access(users.user_id, FALSE)
-FROM counted
-JOIN users ON users.user_id = %(user_id)s::uuid
+{end_all_families}
 
 -- change_password: the same for the user, who knows the old one, and begins a new family with it
 -- No row if the password is no longer the one that was verified. That the first statement changed it is seen by
@@ -284,20 +234,7 @@ WITH owner AS MATERIALIZED (
     FROM users
     WHERE user_id = %(user_id)s::uuid AND password_hash = %(new_hash)s
 ),
-family AS (
-    INSERT INTO refresh_families (user_id)
-    SELECT user_id FROM owner
-    RETURNING family_id
-),
-handle AS (
-    INSERT INTO refresh_handles (handle_hash, family_id)
-    SELECT %(handle_hash)s, family_id FROM family
-),
-token AS (
-    INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
-    SELECT %(token_hash)s, family_id, now() + make_interval(secs => %(lifetime_seconds)s) FROM family
-)
-SELECT user_id::text, username, reading FROM owner
+{begin_family}
 
 -- read_password: finds the hash of a user's password
 SELECT username, coalesce(email_given, email), password_hash FROM users WHERE user_id = %(user_id)s::uuid

@@ -42,6 +42,11 @@ def is_token(text: str) -> bool:
     return _SHAPE.fullmatch(text) is not None
 
 
+def hashes_of(token: str) -> dict[str, bytes]:
+    """Compute what is stored of a token, as parameters of the statements."""
+    return {"token_hash": hash_of(token), "handle_hash": handle_hash_of(token)}
+
+
 def hash_of(token: str) -> bytes:
     """Compute what is stored of a token. A plain SHA-256 will do: 128 of its bits are secret."""
     return hashlib.sha256(token.encode("ascii")).digest()

@@ -7,13 +7,16 @@ from typing import Final
 
 import structlog
 
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import Families, TokenPair
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.turns import Path
 from scoreboard.accounts.users import NOBODY, Account, Users, refusing_taken
+from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import BadCredentials, ScoreboardError, UnknownUser
+from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.accounts")
 
@@ -28,18 +31,23 @@ async def _always(_: str | None) -> bool:
 
 
 class Accounts:
-    """Who may log in, and who is logged in. `users` says who is registered.
+    """Who may log in. `users` says who is registered, `families` who is logged in.
 
     Everything here raises Unavailable (often as LedgerUnavailable) when PostgreSQL is away.
     """
 
     def __init__(
-        self, postgres: Postgres, users: Users, families: Families, passwords: Passwords
+        self,
+        settings: Settings,
+        postgres: Postgres,
+        access: AccessTokens,
+        passwords: Passwords,
+        metrics: Metrics,
     ) -> None:
         self._postgres = postgres
-        self.users: Final = users
-        self._families = families
         self._passwords = passwords
+        self.users: Final = Users(postgres, passwords)
+        self.families: Final = Families(settings, postgres, access, metrics)
 
     async def register(
         self, username: str, email: str, password: str, path: Path = ()
@@ -50,7 +58,7 @@ class Accounts:
         """
         user = await self.users.new_row(username, email, password, path)
         with refusing_taken():
-            pair = await self._families.opened_by("register", user)
+            pair = await self.families.opened_by("register", user)
         if pair is None:  # which the statement rules out
             raise ScoreboardError
         log.info("scoreboard.accounts.registered", user_id=pair.user_id)
@@ -69,26 +77,12 @@ class Accounts:
         for _ in range(2):
             account, password_hash = await self._authenticated(login, password, path, may_guess)
             verified = {"user_id": account.user_id, "password_hash": password_hash}
-            pair = await self._families.opened_by("open_family", verified)
+            pair = await self.families.opened_by("open_family", verified)
             if pair is not None:
                 log.info("scoreboard.accounts.logged_in", user_id=account.user_id)
                 await self._rehash_if_needed(account, password_hash, password, path)
                 return pair
         raise BadCredentials
-
-    async def refresh(self, refresh_token: str) -> TokenPair:
-        """Exchange a refresh token, as `Families.refresh` does."""
-        return await self._families.refresh(refresh_token)
-
-    async def log_out(self, refresh_token: str) -> None:
-        """End the family of a refresh token, as `Families.end` does."""
-        await self._families.end(refresh_token)
-
-    def family_of(self, refresh_token: str) -> str | None:
-        """Name the family of a refresh token without asking anybody, as
-        `refresh.RefreshTokens.family_of` does; None if the token says nothing of it.
-        """
-        return self._families.name_of(refresh_token)
 
     async def change_password(
         self, user_id: str, current: str, new: str, path: Path = ()
@@ -108,7 +102,7 @@ class Accounts:
                 raise BadCredentials(_NOT_THE_CURRENT_ONE)
             new_hash = await self._passwords.hash(new, path)
             hashes = {"password_hash": password_hash, "new_hash": new_hash}
-            pair = await self._families.opened_by(
+            pair = await self.families.opened_by(
                 "change_password", {"user_id": user_id} | hashes, ends_access=True
             )
             if pair is not None:
@@ -118,7 +112,7 @@ class Accounts:
 
     async def log_out_everywhere(self, user_id: str) -> int:
         """End all log-ins and access tokens of a user; count the log-ins. Raises UnknownUser."""
-        families = await self._families.end_all("end_families", {"user_id": user_id})
+        families = await self.families.end_all("end_families", {"user_id": user_id})
         if families is None:
             raise UnknownUser
         log.info("scoreboard.accounts.revoked", user_id=user_id, families=families)
@@ -132,7 +126,7 @@ class Accounts:
         self.users.check_password(password, account.username, account.email)
         password_hash = await self._passwords.hash(password)
         parameters = {"user_id": account.user_id, "password_hash": password_hash}
-        families = await self._families.end_all("set_password", parameters)
+        families = await self.families.end_all("set_password", parameters)
         if families is None:
             raise UnknownUser(NOBODY)
         log.info("scoreboard.accounts.password_changed", user_id=account.user_id, families=families)
@@ -142,10 +136,6 @@ class Accounts:
         """The same for the user whom this login means. Raises UnknownUser."""
         account = await self.users.known(login)
         return await self.log_out_everywhere(account.user_id)
-
-    async def purge(self) -> int:
-        """Delete what has expired, as `Families.purge` does."""
-        return await self._families.purge()
 
     async def _authenticated(
         self, login: str, password: str, path: Path, may_guess: MayGuess

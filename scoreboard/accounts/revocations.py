@@ -1,14 +1,14 @@
-"""Whose access tokens ended before their time: after a log-out everywhere, a new password, a reuse,
-a deletion.
+"""The users whose access tokens ended early: by a log-out everywhere, a new password, a reuse or a
+deletion.
 
-Access tokens are verified without asking anybody, so every instance keeps the few users of whom
-this is true, for as long as tokens of theirs can be alive. What came first, a token or the end of
-it, no clock of an instance decides, nor the whole seconds of `iat`: PostgreSQL keeps one clock of
-revocations, whoever revokes moves it, and a token says at which reading of it it was issued.
+Access tokens are verified without asking anybody, so every instance keeps these few users, for as
+long as tokens of theirs can be alive. PostgreSQL keeps one revocation clock: whoever revokes moves
+it, and a token says at which reading of it it was issued. So the clocks of instances and the whole
+seconds of `iat` do not decide which came first.
 
 Each instance reads what is new as often as it compares boards. While PostgreSQL is away nobody can
-be revoked, and what is known goes on to hold. By the same clock it is forgotten: an instance whose
-own clock is hours ahead would forget what it never reads again.
+be revoked, and what is known goes on to hold. It is forgotten by the same clock, because an
+instance whose own clock is hours ahead would forget what it never reads again.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Revocation:
 
 
 class Revocations:
-    """The users whose access tokens ended, and who wants to hear of it (open streams).
+    """Keeps the users whose access tokens ended, and tells whoever watches one (open streams).
 
-    A reading counts milliseconds of PostgreSQL's time of day. `kept_seconds`: how long after it a
+    A reading counts milliseconds of PostgreSQL's time of day. `kept_seconds` is how long after it a
     token from before can be alive.
     """
 
@@ -100,7 +100,7 @@ class Revocations:
         self._count()
 
     def forget_before(self, reading: int) -> None:
-        """Forget what no token alive remembers."""
+        """Forget whoever was revoked before this reading: no token from before it is alive."""
         while self._users and next(iter(self._users.values())).reading < reading:
             self._users.popitem(last=False)
         self._count()

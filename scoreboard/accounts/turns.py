@@ -1,7 +1,6 @@
-"""Who is next: a bounded queue in which networks take turns, not callers.
+"""A bounded queue in which networks take turns, not callers.
 
-One network that sends a hundred requests at once would otherwise be a hundred of those who wait,
-and everybody else would come after them.
+Otherwise everybody else would come after the hundred requests that one network sends at once.
 """
 
 from __future__ import annotations

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from scoreboard.accounts import names, newcomers
+from scoreboard.accounts import ids, names, newcomers
 from scoreboard.accounts.blocklist import BlockList
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.turns import Path
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import Row, StatementRefused
+from scoreboard.connections.session import StatementRefused
 from scoreboard.errors import AccountTaken, InvalidPayload, UnknownUser
 
 log = structlog.get_logger("scoreboard.accounts")
@@ -51,7 +50,9 @@ class Users:
     async def create(self, username: str, email: str, password: str) -> Account:
         """Add a user without logging them in. Raises AccountTaken, InvalidPayload, Overloaded."""
         user = await self.new_row(username, email, password)
-        account = Account(*(await self._change("create", user))[0])
+        with refusing_taken():
+            [row] = await self._postgres.fetch(SQL["create"], user)
+        account = Account(*row)
         log.info("scoreboard.accounts.registered", user_id=account.user_id)
         return account
 
@@ -102,14 +103,14 @@ class Users:
         await newcomers.give_keys(self._postgres)
         if "@" in login:
             wanted = {"lower": login.lower(), "key": names.email_key(login)}
-            rows = await self._read("find_by_email", wanted)
+            rows = await self._postgres.read(SQL["find_by_email"], wanted)
         else:
             wanted = {
                 "shown": names.username_shown(login),
                 "shown_before": names.username_shown_before(login),
                 "key": names.username_key(login),
             }
-            rows = await self._read("find_by_username", wanted)
+            rows = await self._postgres.read(SQL["find_by_username"], wanted)
         return (Account(*rows[0][:4]), rows[0][4]) if rows else None
 
     async def set_email(self, login: str, email: str) -> Account:
@@ -117,24 +118,17 @@ class Users:
         account = await self.known(login)
         address = _good_email(email)
         change = {"user_id": account.user_id, "email": address.key, "email_given": address.given}
-        await self._change("set_email", change)
+        with refusing_taken():
+            await self._postgres.fetch(SQL["set_email"], change)
         log.info("scoreboard.accounts.email_changed", user_id=account.user_id)
         return account
 
     async def _find_by_id(self, text: str) -> Account | None:
-        try:
-            user_id = str(uuid.UUID(text))
-        except ValueError:
+        user_id = ids.canonical(text)
+        if user_id is None:
             return None
-        rows = await self._read("find_by_id", {"user_id": user_id})
+        rows = await self._postgres.read(SQL["find_by_id"], {"user_id": user_id})
         return Account(*rows[0]) if rows else None
-
-    async def _change(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
-        with refusing_taken():
-            return await self._postgres.fetch(SQL[name], parameters)
-
-    async def _read(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
-        return await self._postgres.read(SQL[name], parameters)
 
 
 def good_username(text: str) -> str:

@@ -79,7 +79,7 @@ async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""
     body = await read_json(request, _REFRESH)
     await limits.count_refresh(request, body["refresh_token"])  # guard: accounts-limit-own
-    return _tokens(await request.app[PARTS].accounts.refresh(body["refresh_token"]))
+    return _tokens(await request.app[PARTS].accounts.families.refresh(body["refresh_token"]))
 
 
 @Operation(
@@ -94,7 +94,7 @@ async def log_out(request: web.Request) -> web.Response:
     """End the log-in that this refresh token belongs to. An unknown token is logged out already."""
     body = await read_json(request, _REFRESH)
     await limits.count_refresh(request, body["refresh_token"])
-    await request.app[PARTS].accounts.log_out(body["refresh_token"])
+    await request.app[PARTS].accounts.families.end(body["refresh_token"])
     return reply({"success": True, "message": "Logged out"})
 
 

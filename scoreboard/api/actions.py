@@ -22,6 +22,7 @@ from scoreboard.api.schemas.actions import (
 )
 from scoreboard.model import Submission
 from scoreboard.parts import PARTS
+from scoreboard.scoring.catalogue import Sought
 from scoreboard.timestamps import timestamp
 
 _SCHEMA: Final = SubmissionSchema()
@@ -60,7 +61,8 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
     query = read_query(request, _PAGE)
     limit = query["limit"]
     # One more than asked for tells whether there is a next page.
-    found = await request.app[PARTS].catalogue.list(query["after"], limit + 1)
+    catalogue = request.app[PARTS].catalogue
+    found = await catalogue.list(Sought(disabled=False), query["after"], limit + 1)
     page = found[:limit]
     document = {
         "success": True,

@@ -93,7 +93,7 @@ async def _all_actions(
 ) -> AsyncIterator[Action]:
     """Page through the catalogue, as far as it is sought."""
     left = math.inf if limit is None else limit
-    while page := await catalogue.list_all(sought, after, int(min(PAGE, left))):
+    while page := await catalogue.list(sought, after, int(min(PAGE, left))):
         for action in page:
             yield action
         left -= len(page)

@@ -100,7 +100,7 @@ def _prepare(complete: Settings) -> None:
 async def _load_demo_actions(complete: Settings) -> None:
     async with open_postgres(complete) as postgres:
         catalogue = Catalogue(postgres)
-        if not await catalogue.list_all(Sought(), limit=1):
+        if not await catalogue.list(Sought(), limit=1):
             demo = read_file(str(configuration.shipped("config") / "demo-actions.csv"))
             await catalogue.load(demo.points)
 

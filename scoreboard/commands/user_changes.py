@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
-from scoreboard.account_parts import make_access_tokens, make_accounts
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
@@ -61,7 +61,7 @@ async def open_accounts(found: Settings) -> AsyncIterator[Accounts]:
     passwords = Passwords()
     try:
         async with open_postgres(found) as postgres:
-            yield make_accounts(found, postgres, make_access_tokens(found), passwords, Metrics())
+            yield Accounts(found, postgres, AccessTokens(found), passwords, Metrics())
     finally:
         passwords.close()
 

@@ -68,8 +68,8 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The answer, in the terms of the RateLimit header fields; `seen` is what was read beside it,
-    if that was asked for and Redis answered.
+    """The answer to a check. `left_us` is what is left of the burst, in microseconds; below zero it
+    is a refusal. `seen` was read beside it, if that was asked for and Redis answered.
     """
 
     check: Check
@@ -93,11 +93,11 @@ class Allowance:
 
     @property
     def retry_after_seconds(self) -> int:
-        """When one more may pass; at least 1, for Retry-After has no fractions."""
+        """When one more may pass; at least 1, because Retry-After has no fractions."""
         return max(1, math.ceil(-self.left_us / 1_000_000))
 
     def headers(self) -> dict[str, str]:
-        """The RateLimit fields (draft-ietf-httpapi-ratelimit-headers, -03), and Retry-After on
+        """The RateLimit fields (draft-ietf-httpapi-ratelimit-headers-03); also Retry-After, on
         refusal.
         """
         rate = self.check.rate

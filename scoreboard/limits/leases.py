@@ -111,8 +111,8 @@ Holder = Literal["address", "user"]
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """What is asked of Redis: room for one more stream under each holder, within these limits; or,
-    without limits, only to write down how many there are.
+    """A question to Redis: may one more stream open under these holders, within their limits?
+    Without limits it only writes down how many there are.
     """
 
     holders: tuple[str, ...]
@@ -224,7 +224,7 @@ class StreamLimiter:
         return allowed
 
     async def _ask_redis(self, asked: Sequence[_Asked]) -> list[int] | None:
-        """The script's answers; None when there are none, and then nothing was written down."""
+        """Ask the script. Without an answer (None) nothing was written down."""
         places: dict[str, int] = {}
         for one in asked:
             for holder in one.holders:
@@ -279,11 +279,9 @@ class StreamLimiter:
 
 def _wanted(one: _Asked, places: Mapping[str, int]) -> Iterator[int]:
     """What the script takes of one stream; nothing of one whose client is gone already."""
-    if one.left:
-        yield 0
-        return
-    yield len(one.limits)
-    for holder, limit in zip(one.holders[: len(one.limits)], one.limits, strict=True):
+    limits = () if one.left else one.limits
+    yield len(limits)
+    for holder, limit in zip(one.holders, limits, strict=False):  # without limits, nothing is asked
         yield from (places[holder], limit)
 
 

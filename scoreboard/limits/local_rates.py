@@ -13,11 +13,10 @@ _KEYS_MAX: Final = 100_000
 
 
 class LocalRates:
-    """The same algorithm as the script's (`rates`), for one instance.
+    """Counts by the algorithm of the script (`rates`), for one instance.
 
-    Of more keys than `keys_max` the least recently seen is forgotten first, and `on_forget` told if
-    that lost anything. A refusal is seen as well: a client that is refused and keeps asking is not
-    forgotten, and begins no new quota.
+    Past `keys_max` the least recently seen key is forgotten, and `on_forget` is called if that lost
+    anything. A refused key is seen as well, so a client that keeps asking begins no new quota.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Limits for floods: a client that was refused a moment ago costs as little as an answer can cost.
+"""The refusals that still stand. Redis is not asked for these, so a flood costs next to nothing.
 
-A limit that refuses goes on refusing until the time that it gives. Until then Redis is not asked.
+A limit that refuses goes on refusing until the time that it gives.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class StandingRefusals:
         return len(self._ends)
 
     def remember(self, refusal: Allowance) -> None:
-        """Keep it until it ends."""
+        """Keep a refusal until it ends."""
         key = refusal.check.redis_key
         self._ends[key] = self._clock() - refusal.left_us / 1_000_000
         self._ends.move_to_end(key)

@@ -1,7 +1,7 @@
 """Which ids a new action may have: texts that people can see, in the composed form.
 
-An id is no name of somebody, so case counts and nothing is folded. What a file may not load may lie
-in a database from before this rule. It goes on: whoever submits it as it is stored is granted it.
+Case counts, and nothing is folded. An id from before this rule goes on: whoever submits it as it is
+stored is granted it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Final
 
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.session import Row, StatementRefused
+from scoreboard.connections.session import StatementRefused
 from scoreboard.scoring.action_ids import composed
 
 SQL: Final = statements.load("scoreboard.scoring", "catalogue.sql")
@@ -24,7 +24,7 @@ _RESTRICTED: Final = frozenset({"23503", "23001"})  # the second one since Postg
 
 
 class HasGrants(Exception):
-    """The ledger has `count` rows of an action, which explain scores."""
+    """The action has `count` grants, which explain scores, so it is not removed."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -32,8 +32,8 @@ class HasGrants(Exception):
 
 
 class FormerIds(Exception):
-    """These ids are former ones, each with the id that its action has now. No action is loaded
-    under one, because it would count beside the action that it belongs to.
+    """Former ids, each with the id that its action has now (`present`). No action is loaded under
+    one, because it would count beside the action that it belongs to.
     """
 
     def __init__(self, present: Mapping[str, str]) -> None:
@@ -97,34 +97,26 @@ class Catalogue:
         added = sum(is_new for (is_new,) in rows)
         return Loaded(added, len(rows) - added, len(points) - len(rows))
 
-    async def list(self, after: str = "", limit: int = PAGE) -> Sequence[Action]:
-        """A page of what can be granted, in the order of action ids, from behind `after`."""
-        return await self.list_all(Sought(disabled=False), after, limit)
-
-    async def list_all(
-        self, sought: Sought, after: str = "", limit: int = PAGE
-    ) -> Sequence[Action]:
-        """The same of all that are sought, disabled ones included."""
-        wanted = {"part": sought.part, "disabled": sought.disabled}
-        rows = await self._postgres.read(
-            SQL["list_actions"], {"after": after, "limit": limit} | wanted
-        )
-        return _actions(rows)
+    async def list(self, sought: Sought, after: str = "", limit: int = PAGE) -> Sequence[Action]:
+        """Read a page of the actions that are sought, in the order of ids, from behind `after`."""
+        wanted = {"part": sought.part, "disabled": sought.disabled, "after": after, "limit": limit}
+        rows = await self._postgres.read(SQL["list_actions"], wanted)
+        return [Action(*row) for row in rows]
 
     async def find(self, action_id: str) -> Action | None:
-        """The action that has this id, as it is spelled or else in another spelling."""
+        """Find the action that has this id, as it is spelled or else in another spelling."""
         looks = [("find_action", action_id)]
         if not action_id.isascii():
             looks += [(name, composed(action_id)) for name in ("find_action", "find_decomposed")]
         for name, spelling in looks:
             rows = await self._postgres.read(SQL[name], {"action_id": spelling})
             if rows:
-                return _actions(rows)[0]
+                return Action(*rows[0])
         return None
 
     async def present_ids(self, action_ids: Iterable[str]) -> dict[str, str]:
-        """Which of these are former ids of another action, in whichever spelling, and which id that
-        action has now.
+        """Find which of these are former ids of another action, in whichever spelling, and give for
+        each the id that the action has now.
         """
         asked = list(action_ids)
         rows = await self._postgres.read(SQL["present_ids"], {"action_ids": asked})
@@ -132,7 +124,7 @@ class Catalogue:
         return {each: present[each] for each in asked if present.get(each, each) != each}
 
     async def grants_of(self, action: Action) -> int:
-        """How many grants of an action there are."""
+        """Count the grants of an action."""
         [(count,)] = await self._postgres.read(SQL["count_grants"], {"action_id": action.action_id})
         return int(count)
 
@@ -156,11 +148,10 @@ class Catalogue:
         raise HasGrants(await self.grants_of(action))
 
     async def forget_former_id(self, former_id: str) -> bool:
-        """Forget that an action had this id once; whether one had. The id is unknown from here on,
-        and an action may be loaded under it.
+        """Forget that an action had this id once, and say whether one had. The id is unknown from
+        here on, and an action may be loaded under it.
         """
-        found = await self._postgres.fetch(SQL["remove_former_id"], {"action_id": former_id})
-        return bool(found)
+        return bool(await self._postgres.fetch(SQL["remove_former_id"], {"action_id": former_id}))
 
     async def _spellings(self) -> dict[str, str]:
         """Read which composed ids stand in the catalogue decomposed, from before ids were composed.
@@ -169,7 +160,3 @@ class Catalogue:
         """
         rows = await self._postgres.read(SQL["decomposed_actions"])
         return {composed(action_id): action_id for (action_id,) in rows}
-
-
-def _actions(rows: list[Row]) -> list[Action]:
-    return [Action(*row) for row in rows]

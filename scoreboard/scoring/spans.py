@@ -1,10 +1,9 @@
-"""What traces show of a batch.
+"""The spans of a batch, as traces show them.
 
 scoreboard.batch          below the first of its submissions that is traced, with links to the
   scoreboard.commit       others: it belongs to all of them, but a span has one parent
   scoreboard.store        one for each board that changed
-scoreboard.submission     in each submission's own trace: how long it took, with a link to the
-                          batch
+scoreboard.submission     in each submission's own trace, with a link to the batch
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where one user stands: score, and rank by the rule of the board."""
+"""Standings: where a user stands (score and rank), and pages of the whole ranking."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ RANKS_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`rank` is None past RANKS_MAX (`is_ranked` still True), and for who has no score yet."""
+    """A user's score and rank. `rank` is None past RANKS_MAX (`is_ranked` is True then), and for a
+    user without a score.
+    """
 
     user_id: str
     username: str
@@ -55,7 +57,7 @@ class Places:
 
 
 class Standings:
-    """Reads standings from the ledger's tables, for no copy holds more than the top 10."""
+    """Reads standings from the ledger's tables, because no copy holds more than the top 10."""
 
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres

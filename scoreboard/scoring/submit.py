@@ -107,10 +107,11 @@ class Submissions:
             for board_id, version in settlement.seen.items():
                 board = settlement.boards.get(board_id)
                 with self._failing_no_reply(board):
-                    if board is None:
-                        await self._copies[board_id].reach(version)  # guard: reply-waits-board
-                    else:
+                    if board is not None:
                         await self._announce(board, batch[0].began, spans)
+                    # A batch in parts may raise the board, and then see a newer one of another's.
+                    if board is None or board.version < version:  # guard: reply-waits-newest
+                        await self._copies[board_id].reach(version)  # guard: reply-waits-board
             with self._failing_no_reply():  # guard: nothing-behind-commit
                 spans.end(answers)
         return answers

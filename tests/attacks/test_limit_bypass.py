@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import aiohttp
 
-from scoreboard.account_parts import make_access_tokens
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.parts import PARTS
 from tests.attacks.conftest import Start
 from tests.attacks.wire import connected, exchange
@@ -235,7 +235,7 @@ async def test_one_user_with_many_tokens_is_one_user(start: Start, database_url:
     """A log-in on every device; all of them are the user's."""
     instance = await start(rate_limit_per_user="2/hour")
     [user] = add_users(database_url, 1)
-    other = make_access_tokens(replace(instance.app[PARTS].settings, access_token_seconds=60))
+    other = AccessTokens(replace(instance.app[PARTS].settings, access_token_seconds=60))
     fields = [f"Authorization: Bearer {t.issue(user)}" for t in (instance.app[PARTS].access, other)]
     found = await statuses(instance, *(request("/api/me", fields=[f]) for f in fields * 2))
     assert found == [200, 200, 429, 429]

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scoreboard.account_parts import make_access_tokens
+from scoreboard.accounts.access import AccessTokens
 from tests.benchmarks import arrival, grants, growth, latency, reads, report, scaling, streams
 from tests.benchmarks.installation import PROGRAMS
 from tests.benchmarks.processes import Peer, Service, Stage, install_peer
@@ -91,7 +91,7 @@ class Bench:
     def tokens(self, users: list[str]) -> list[str]:
         """Access tokens that outlive the run."""
         settings = test_settings(access_token_seconds=86_400)
-        return [make_access_tokens(settings).issue(user) for user in users]
+        return [AccessTokens(settings).issue(user) for user in users]
 
 
 def main() -> int:

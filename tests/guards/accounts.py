@@ -50,8 +50,8 @@ ACCOUNTS: Final = (
     Guard(
         "refresh: uses of one token take turns, over all instances",
         QUERIES,
-        ")\nFOR UPDATE;\nWITH family AS MATERIALIZED (\n",
-        ");\nWITH family AS MATERIALIZED (\n",
+        "{family_id}\nFOR UPDATE;\nWITH family AS MATERIALIZED (\n",
+        "{family_id};\nWITH family AS MATERIALIZED (\n",
         f"{FAMILIES}::test_of_many_who_refresh_at_once_two_are_answered_alike_and_a_third_ends_the"
         "_family",
     ),
@@ -139,8 +139,9 @@ ACCOUNTS: Final = (
     Marked(
         "a key belongs to its issuer",
         "key-belongs-issuer",
-        Replaced("""every = [self._own_keys, *self._foreign_keys.values()]
-keys = SigningKeys((key for its in every for key in its.candidates('')))"""),
+        Replaced("""keys = dict(self._own_keys)
+for its in self._foreign_keys.values():
+    keys |= its"""),
         f"{TOKENS}::test_who_has_the_key_of_one_issuer_speaks_for_no_other",
     ),
     Marked(

@@ -117,7 +117,7 @@ BENEATH: Final = (
     Marked(
         "Redis is not asked for whoever was refused a moment ago",
         "redis-not-asked",
-        Instead("self.refusal_of($checks)", "False"),
+        Instead("self._refusals.of($checks)", "False"),
         f"{_COST}::test_redis_is_not_asked_for_an_address_that_is_refused",
     ),
     Marked(

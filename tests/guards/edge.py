@@ -249,7 +249,7 @@ $it"""),
     Marked(
         "a token that we did not make has no family",
         "token-did-not",
-        Instead("$request.app[PARTS].accounts.family_of($refresh_token)", "$refresh_token"),
+        Instead("$tokens.family_of($refresh_token)", "$refresh_token"),
         f"{LIMITS}::test_tokens_of_nobody_cost_the_neighbours_nothing",
     ),
     Marked(

@@ -125,6 +125,12 @@ if not self._later:
         "_read",
     ),
     Marked(
+        "the reply of a batch in parts waits for the newest board that it saw",
+        "reply-waits-newest",
+        Instead("$board.version < $version", "False"),
+        f"{PROMISES}::test_a_batch_in_parts_is_answered_once_the_newest_board_that_it_saw_can_be_read",
+    ),
+    Marked(
         "a board that is numbered anew is stored under its lower version",
         "board-numbered-anew",
         Replaced("self._look = None"),

@@ -72,7 +72,7 @@ class Database:
 
 async def refused(accounts: Accounts, token: str) -> bool:
     try:
-        await accounts.refresh(token)
+        await accounts.families.refresh(token)
     except InvalidRefreshToken:
         return True
     return False

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import TokenPair
 from scoreboard.accounts.passwords import Passwords
@@ -83,7 +82,7 @@ def instance(postgres: Postgres, passwords: Passwords, settings: Settings) -> Ma
 
     def make(**overrides: Any) -> Accounts:
         its_own = load({}, **{"jwt_secret": SECRET} | overrides)
-        return make_accounts(its_own, postgres, make_access_tokens(its_own), passwords, Metrics())
+        return Accounts(its_own, postgres, AccessTokens(its_own), passwords, Metrics())
 
     return make
 
@@ -91,14 +90,14 @@ def instance(postgres: Postgres, passwords: Passwords, settings: Settings) -> Ma
 @pytest.fixture
 def access(settings: Settings) -> AccessTokens:
     """What `accounts` tells of revocations."""
-    return make_access_tokens(settings)
+    return AccessTokens(settings)
 
 
 @pytest.fixture
 def accounts(
     postgres: Postgres, passwords: Passwords, settings: Settings, access: AccessTokens
 ) -> Accounts:
-    return make_accounts(settings, postgres, access, passwords, Metrics())
+    return Accounts(settings, postgres, access, passwords, Metrics())
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import argon2
 import pytest
 from structlog.testing import capture_logs
 
-from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts import refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import TokenPair
@@ -49,8 +48,8 @@ async def test_registering_makes_a_user_and_logs_them_in(
     pair = await accounts.register("Ada", "Ada@Example.ORG", PASSWORD)
     assert pair.username == "Ada"
     assert pair.expires_in == 900
-    assert make_access_tokens(settings).verify(pair.access_token).user_id == pair.user_id
-    assert (await accounts.refresh(pair.refresh_token)).user_id == pair.user_id
+    assert AccessTokens(settings).verify(pair.access_token).user_id == pair.user_id
+    assert (await accounts.families.refresh(pair.refresh_token)).user_id == pair.user_id
     row = database.run(
         "SELECT user_id::text, username, username_key, email, email_given FROM users"
     )
@@ -60,7 +59,7 @@ async def test_registering_makes_a_user_and_logs_them_in(
 async def test_neither_passwords_nor_tokens_are_stored(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    successor = await accounts.refresh(ada.refresh_token)
+    successor = await accounts.families.refresh(ada.refresh_token)
     rows = database.run(
         "SELECT users::text FROM users UNION ALL SELECT t::text FROM refresh_tokens t"
     )
@@ -149,7 +148,7 @@ async def test_a_user_logs_in_by_name_or_address_in_any_case(
     pair = await accounts.log_in(login, PASSWORD)
     assert (pair.user_id, pair.username) == (ada.user_id, "Ada")
     assert pair.refresh_token != ada.refresh_token
-    assert (await accounts.refresh(pair.refresh_token)).user_id == ada.user_id
+    assert (await accounts.families.refresh(pair.refresh_token)).user_id == ada.user_id
 
 
 @pytest.mark.parametrize("login", ["Ada", "nobody", "", "nobody@example.org", "a\x00", "\ud800@x"])
@@ -255,7 +254,7 @@ async def test_who_knows_the_password_changes_it_and_goes_on_alone(
         with pytest.raises(RevokedToken):
             access.verify(pair.access_token)
     assert access.verify(renewed.access_token).user_id == ada.user_id
-    assert await accounts.refresh(renewed.refresh_token)
+    assert await accounts.families.refresh(renewed.refresh_token)
     with pytest.raises(BadCredentials):
         await accounts.log_in("Ada", PASSWORD)
     assert (await accounts.log_in("Ada", OTHER_PASSWORD)).user_id == ada.user_id
@@ -268,7 +267,7 @@ async def test_a_wrong_password_changes_nothing(
     with pytest.raises(BadCredentials):
         await accounts.change_password(ada.user_id, OTHER_PASSWORD, OTHER_PASSWORD)
     assert access.verify(ada.access_token)
-    assert await accounts.refresh(ada.refresh_token)
+    assert await accounts.families.refresh(ada.refresh_token)
     assert await accounts.log_in("Ada", PASSWORD)
 
 
@@ -379,7 +378,7 @@ async def test_a_password_that_is_tried_first_or_is_a_name_cannot_be_chosen(
     assert list(refusal.value.errors) == ["newPassword"]
     database.run("UPDATE users SET email_given = 'ada@example.org'")
     assert database.run("SELECT * FROM users") == before
-    assert await accounts.refresh(ada.refresh_token)
+    assert await accounts.families.refresh(ada.refresh_token)
 
 
 async def test_who_has_such_a_password_from_before_logs_in_as_ever(
@@ -429,7 +428,7 @@ async def test_revoking_ends_all_families_of_one_user_only(
     assert await accounts.revoke("ada") == 0
     assert await refused(accounts, ada.refresh_token)
     assert await refused(accounts, phone.refresh_token)
-    assert await accounts.refresh(grace.refresh_token)
+    assert await accounts.families.refresh(grace.refresh_token)
 
 
 async def test_changes_to_somebody_unknown_are_refused(accounts: Accounts) -> None:
@@ -446,13 +445,13 @@ async def test_everything_says_that_the_database_is_away(
     passwords: Passwords, settings: Settings
 ) -> None:
     postgres = Postgres("postgresql://127.0.0.1:1/none", sessions=1, timeout_seconds=1, name="test")
-    accounts = make_accounts(settings, postgres, make_access_tokens(settings), passwords, Metrics())
+    accounts = Accounts(settings, postgres, AccessTokens(settings), passwords, Metrics())
     for attempt in (
         accounts.register("Ada", "ada@example.org", PASSWORD),
         accounts.log_in("Ada", PASSWORD),
-        accounts.refresh(refresh.RefreshTokens([SECRET]).first()),
-        accounts.log_out(refresh.RefreshTokens([SECRET]).first()),
-        accounts.purge(),
+        accounts.families.refresh(refresh.RefreshTokens([SECRET]).first()),
+        accounts.families.end(refresh.RefreshTokens([SECRET]).first()),
+        accounts.families.purge(),
     ):
         with pytest.raises(LedgerUnavailable):
             await attempt
@@ -462,11 +461,11 @@ async def test_a_wait_for_a_lock_ends_with_a_request_to_try_again(
     database_url: str, database: Database, passwords: Passwords, settings: Settings, ada: TokenPair
 ) -> None:
     hasty = Postgres(database_url, sessions=1, timeout_seconds=0.5, name="test")
-    accounts = make_accounts(settings, hasty, make_access_tokens(settings), passwords, Metrics())
+    accounts = Accounts(settings, hasty, AccessTokens(settings), passwords, Metrics())
     held = database.in_the_middle_of("SELECT FROM refresh_families FOR UPDATE")
     with held, pytest.raises(Unavailable):
-        await accounts.refresh(ada.refresh_token)
-    assert await accounts.refresh(ada.refresh_token)
+        await accounts.families.refresh(ada.refresh_token)
+    assert await accounts.families.refresh(ada.refresh_token)
     hasty.close()
 
 
@@ -485,15 +484,15 @@ async def test_neither_passwords_nor_addresses_nor_tokens_are_logged_or_shown(
         ada = await accounts.register("Ada", "ada@example.org", PASSWORD)
         await refused_log_in(accounts, "ada@example.org", "wrong one")
         phone = await accounts.log_in("ada@example.org", PASSWORD)
-        second = await accounts.refresh(ada.refresh_token)
+        second = await accounts.families.refresh(ada.refresh_token)
         database.pass_time(GRACE_SECONDS + 1)
         assert await refused(accounts, ada.refresh_token)
-        await accounts.log_out(phone.refresh_token)
+        await accounts.families.end(phone.refresh_token)
         await accounts.revoke("ada@example.org")
         await accounts.set_password("ada@example.org", OTHER_PASSWORD)
         await refused_change(accounts, ada.user_id, "wrong one")
         await accounts.change_password(ada.user_id, OTHER_PASSWORD, PASSWORD)
-        await accounts.purge()
+        await accounts.families.purge()
         shown = [repr(ada), repr(second), repr(await accounts.users.find("ada"))]
     assert all(entry["event"].startswith("scoreboard.accounts.") for entry in logs)
     assert len(logs) == 10

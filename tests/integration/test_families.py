@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from scoreboard.account_parts import make_access_tokens
 from scoreboard.accounts import families, refresh
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import GRACES_IN_A_ROW_MAX, TokenPair
@@ -37,13 +36,13 @@ WEEK_SECONDS = 7 * 24 * 3600
 
 def counted(accounts: Accounts, name: str) -> float:
     """A counter of this instance."""
-    registry = accounts._families._metrics.registry
+    registry = accounts.families._metrics.registry
     return registry.get_sample_value(f"scoreboard_{name}_total") or 0.0
 
 
 def successor_of(accounts: Accounts, token: str) -> str:
     """What this instance would replace the token by."""
-    return next(iter(accounts._families._tokens.successors(token).values()))
+    return next(iter(accounts.families.tokens.successors(token).values()))
 
 
 def hashes_of(token: str) -> dict[str, bytes]:
@@ -77,8 +76,8 @@ async def test_each_refresh_gives_a_successor_and_a_fresh_access_token(
     seen = {ada.refresh_token}
     pair = ada
     for _ in range(4):
-        pair = await accounts.refresh(pair.refresh_token)
-        assert make_access_tokens(settings).verify(pair.access_token).user_id == ada.user_id
+        pair = await accounts.families.refresh(pair.refresh_token)
+        assert AccessTokens(settings).verify(pair.access_token).user_id == ada.user_id
         seen.add(pair.refresh_token)
     assert len(seen) == 5
     assert (pair.username, pair.expires_in) == ("Ada", 900)
@@ -88,25 +87,25 @@ async def test_a_replaced_token_is_answered_once_more_with_the_very_same_success
     accounts: Accounts, instance: MakeAccounts, ada: TokenPair, database: Database
 ) -> None:
     """As a client needs it whose answer was lost, or a second tab, on whatever instance."""
-    first = await accounts.refresh(ada.refresh_token)
+    first = await accounts.families.refresh(ada.refresh_token)
     database.pass_time(GRACE_SECONDS - 2)
     other = instance()
     with capture_logs() as logs:
-        second = await other.refresh(ada.refresh_token)
+        second = await other.families.refresh(ada.refresh_token)
     assert second.refresh_token == first.refresh_token
     assert counted(other, "refresh_grace") == 1
     assert [(entry["event"], entry["user_id"]) for entry in logs] == [
         ("scoreboard.accounts.refresh_grace", ada.user_id)
     ]
-    assert await accounts.refresh(second.refresh_token)
+    assert await accounts.families.refresh(second.refresh_token)
     assert counted(other, "refresh_reuse") == counted(accounts, "refresh_reuse") == 0
 
 
 async def test_a_second_answer_within_the_grace_is_a_reuse_and_ends_the_family(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    newest = await accounts.refresh(ada.refresh_token)
-    assert await accounts.refresh(ada.refresh_token)
+    newest = await accounts.families.refresh(ada.refresh_token)
+    assert await accounts.families.refresh(ada.refresh_token)
     assert await refused(accounts, ada.refresh_token)
     assert await refused(accounts, newest.refresh_token)
     assert counted(accounts, "refresh_reuse") == 1
@@ -118,7 +117,7 @@ async def test_a_token_before_the_one_that_was_replaced_last_has_no_grace(
 ) -> None:
     newest = ada
     for _ in range(2):
-        newest = await accounts.refresh(newest.refresh_token)
+        newest = await accounts.families.refresh(newest.refresh_token)
     assert await refused(accounts, ada.refresh_token)
     assert await refused(accounts, newest.refresh_token)
 
@@ -127,9 +126,9 @@ async def test_a_token_before_the_one_that_was_replaced_last_has_no_grace(
 async def test_past_the_grace_a_replaced_token_ends_the_family(
     accounts: Accounts, ada: TokenPair, database: Database, newest_first: bool
 ) -> None:
-    second = await accounts.refresh(ada.refresh_token)
+    second = await accounts.families.refresh(ada.refresh_token)
     if newest_first:
-        second = await accounts.refresh(second.refresh_token)
+        second = await accounts.families.refresh(second.refresh_token)
     database.pass_time(GRACE_SECONDS + 1)
     family_id = database.one("SELECT family_id::text FROM refresh_families")
     with capture_logs() as logs:
@@ -150,7 +149,7 @@ async def test_past_the_grace_a_replaced_token_ends_the_family(
 async def test_without_a_grace_a_token_works_once(instance: MakeAccounts) -> None:
     strict = instance(refresh_grace_seconds=0)
     ada = await strict.register("Ada", "ada@example.org", PASSWORD)
-    second = await strict.refresh(ada.refresh_token)
+    second = await strict.families.refresh(ada.refresh_token)
     assert await refused(strict, ada.refresh_token)
     assert await refused(strict, second.refresh_token)
 
@@ -172,7 +171,7 @@ async def test_without_a_grace_not_even_a_second_tab_at_the_same_time_gets_an_an
 async def test_a_thief_who_refreshes_first_is_thrown_out_when_the_victim_comes_back(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    thief = await accounts.refresh(ada.refresh_token)
+    thief = await accounts.families.refresh(ada.refresh_token)
     database.pass_time(GRACE_SECONDS + 1)
     assert await refused(accounts, ada.refresh_token)  # the victim, who logs in again
     assert await refused(accounts, thief.refresh_token)
@@ -182,7 +181,7 @@ async def test_a_thief_who_refreshes_first_is_thrown_out_when_the_victim_comes_b
 async def test_a_thief_who_comes_after_the_victim_gets_nothing_and_ends_the_family(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    victim = await accounts.refresh(ada.refresh_token)
+    victim = await accounts.families.refresh(ada.refresh_token)
     database.pass_time(GRACE_SECONDS + 1)
     assert await refused(accounts, ada.refresh_token)  # the thief
     assert await refused(accounts, victim.refresh_token)
@@ -194,13 +193,13 @@ async def test_a_thief_who_follows_each_refresh_is_found_out_at_the_fourth(
     """Two seconds behind each time: for every token one of them needs an answer in its grace."""
     token = ada.refresh_token
     for _ in range(GRACES_IN_A_ROW_MAX):
-        victim = await accounts.refresh(token)
+        victim = await accounts.families.refresh(token)
         database.pass_time(2)
-        thief = await accounts.refresh(token)
+        thief = await accounts.families.refresh(token)
         assert thief.refresh_token == victim.refresh_token
         database.pass_time(900)
         token = victim.refresh_token
-    victim = await accounts.refresh(token)
+    victim = await accounts.families.refresh(token)
     database.pass_time(2)
     assert await refused(accounts, token)  # the thief
     assert await refused(accounts, victim.refresh_token)
@@ -212,7 +211,9 @@ async def test_a_thief_who_takes_turns_with_the_victim_is_found_out_as_well(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
     """Whoever comes first: the other one is the second. A step ahead of it is one too many."""
-    ahead = await accounts.refresh((await accounts.refresh(ada.refresh_token)).refresh_token)
+    ahead = await accounts.families.refresh(
+        (await accounts.families.refresh(ada.refresh_token)).refresh_token
+    )
     database.pass_time(2)
     assert await refused(accounts, ada.refresh_token)
     assert await refused(accounts, ahead.refresh_token)
@@ -223,13 +224,13 @@ async def test_an_answer_that_is_lost_now_and_then_logs_nobody_out(
 ) -> None:
     token = ada.refresh_token
     for lost in [True, True, True, False] * 3:
-        answer = await accounts.refresh(token)
+        answer = await accounts.families.refresh(token)
         if lost:
-            answer = await accounts.refresh(token)
+            answer = await accounts.families.refresh(token)
         token = answer.refresh_token
         database.pass_time(900)
     assert counted(accounts, "refresh_grace") == 9
-    assert await accounts.refresh(token)
+    assert await accounts.families.refresh(token)
 
 
 async def test_after_years_of_refreshing_a_token_of_the_first_day_still_ends_its_family(
@@ -240,10 +241,10 @@ async def test_after_years_of_refreshing_a_token_of_the_first_day_still_ends_its
     phone = await accounts.log_in("Ada", PASSWORD)
     newest, early = ada, ""
     for generation in range(30):
-        newest = await accounts.refresh(newest.refresh_token)
+        newest = await accounts.families.refresh(newest.refresh_token)
         early = newest.refresh_token if generation == 3 else early
         database.pass_time(WEEK_SECONDS / 2)
-        phone = await accounts.refresh(phone.refresh_token)
+        phone = await accounts.families.refresh(phone.refresh_token)
     assert rows_of(database) == {
         "refresh_families": 2,
         "refresh_tokens": 4,
@@ -252,7 +253,7 @@ async def test_after_years_of_refreshing_a_token_of_the_first_day_still_ends_its
     assert await refused(accounts, early)
     assert await refused(accounts, newest.refresh_token)
     assert counted(accounts, "refresh_reuse") == 1
-    assert await accounts.refresh(phone.refresh_token)
+    assert await accounts.families.refresh(phone.refresh_token)
 
 
 async def test_a_reuse_ends_the_access_tokens_of_the_user_and_no_other_log_in(
@@ -260,14 +261,14 @@ async def test_a_reuse_ends_the_access_tokens_of_the_user_and_no_other_log_in(
 ) -> None:
     """The thief has one, too. Honest clients refresh theirs, and go on."""
     phone = await accounts.log_in("Ada", PASSWORD)
-    thief = await accounts.refresh(ada.refresh_token)
+    thief = await accounts.families.refresh(ada.refresh_token)
     assert access.verify(thief.access_token)
     database.pass_time(GRACE_SECONDS + 1)
     assert await refused(accounts, ada.refresh_token)
     for token in (thief.access_token, phone.access_token):
         with pytest.raises(RevokedToken):
             access.verify(token)
-    phone = await accounts.refresh(phone.refresh_token)
+    phone = await accounts.families.refresh(phone.refresh_token)
     assert access.verify(phone.access_token).user_id == ada.user_id
 
 
@@ -275,22 +276,22 @@ async def test_the_end_of_one_family_leaves_the_users_other_log_ins_alone(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
     phone = await accounts.log_in("Ada", PASSWORD)
-    await accounts.refresh(ada.refresh_token)
+    await accounts.families.refresh(ada.refresh_token)
     database.pass_time(GRACE_SECONDS + 1)
     assert await refused(accounts, ada.refresh_token)
-    assert await accounts.refresh(phone.refresh_token)
+    assert await accounts.families.refresh(phone.refresh_token)
 
 
 async def test_who_knows_what_the_database_holds_can_end_no_family(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
     """Nor can who sees how tokens are made: their handle is known to their holders alone."""
-    newest = await accounts.refresh(ada.refresh_token)
+    newest = await accounts.families.refresh(ada.refresh_token)
     [(family_id, handle_hash)] = database.run("SELECT family_id, handle_hash FROM refresh_handles")
     for known in (family_id.encode(), bytes(handle_hash), newest.user_id.encode()):
         padded = (known * 2)[:12] + uuid4().bytes + b"seal"
         assert await refused(accounts, refresh._text(padded))
-    assert await accounts.refresh(newest.refresh_token)
+    assert await accounts.families.refresh(newest.refresh_token)
 
 
 # Age
@@ -300,9 +301,9 @@ async def test_an_expired_token_is_refused_and_a_refresh_prolongs(
     accounts: Accounts, ada: TokenPair, settings: Settings, database: Database
 ) -> None:
     database.pass_time(settings.refresh_token_seconds - 60)
-    second = await accounts.refresh(ada.refresh_token)
+    second = await accounts.families.refresh(ada.refresh_token)
     database.pass_time(settings.refresh_token_seconds - 60)
-    third = await accounts.refresh(second.refresh_token)
+    third = await accounts.families.refresh(second.refresh_token)
     database.pass_time(settings.refresh_token_seconds + 60)
     assert await refused(accounts, third.refresh_token)
     assert counted(accounts, "refresh_reuse") == 0
@@ -315,7 +316,7 @@ async def test_a_family_has_a_largest_age_however_often_it_is_refreshed(
     pair = await accounts.register("Ada", "ada@example.org", PASSWORD)
     for _ in range(3):
         database.pass_time(WEEK_SECONDS - 60)
-        pair = await accounts.refresh(pair.refresh_token)
+        pair = await accounts.families.refresh(pair.refresh_token)
     left = "SELECT extract(epoch FROM max(expires_at) - now()) FROM refresh_tokens"
     assert 0 < database.one(left) <= 180  # the last one lives no longer than its family
     database.pass_time(181)
@@ -330,7 +331,7 @@ async def test_a_largest_age_that_is_lowered_holds_for_who_is_logged_in(
     database.pass_time(WEEK_SECONDS)
     stricter = instance(refresh_family_seconds=WEEK_SECONDS)
     assert await refused(stricter, ada.refresh_token)
-    assert await accounts.refresh(ada.refresh_token)
+    assert await accounts.families.refresh(ada.refresh_token)
 
 
 # What is no token, or nobody's
@@ -355,7 +356,7 @@ async def test_what_is_no_refresh_token_is_refused_without_asking_the_database(
 ) -> None:
     monkeypatch.setattr(postgres, "fetch", None)
     assert await refused(accounts, token)
-    await accounts.log_out(token)
+    await accounts.families.end(token)
 
 
 async def test_an_unknown_token_is_refused(accounts: Accounts, ada: TokenPair) -> None:
@@ -368,13 +369,13 @@ async def test_another_spelling_of_a_good_token_is_none(accounts: Accounts, ada:
     last = letters.index(ada.refresh_token[-1])
     for other in range(last + 1, last + 4):
         assert await refused(accounts, ada.refresh_token[:-1] + letters[other])
-    assert await accounts.refresh(ada.refresh_token)
+    assert await accounts.families.refresh(ada.refresh_token)
 
 
 async def test_the_tokens_of_a_deleted_user_are_refused(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    await accounts.refresh(ada.refresh_token)
+    await accounts.families.refresh(ada.refresh_token)
     database.run("DELETE FROM users")
     assert await refused(accounts, ada.refresh_token)
 
@@ -385,23 +386,25 @@ async def test_the_tokens_of_a_deleted_user_are_refused(
 async def test_refresh_tokens_survive_a_change_of_secrets_grace_included(
     accounts: Accounts, instance: MakeAccounts, ada: TokenPair
 ) -> None:
-    before = await accounts.refresh(ada.refresh_token)
+    before = await accounts.families.refresh(ada.refresh_token)
     newer = instance(jwt_secret=NEWER, jwt_previous_secrets=[SECRET])
-    assert (await newer.refresh(ada.refresh_token)).refresh_token == before.refresh_token
-    after = await newer.refresh(before.refresh_token)
-    assert await instance(jwt_secret=NEWER).refresh(after.refresh_token)
+    assert (await newer.families.refresh(ada.refresh_token)).refresh_token == before.refresh_token
+    after = await newer.families.refresh(before.refresh_token)
+    assert await instance(jwt_secret=NEWER).families.refresh(after.refresh_token)
 
 
 async def test_an_instance_with_an_older_secret_asks_to_try_again_and_uses_nothing_up(
     accounts: Accounts, instance: MakeAccounts, ada: TokenPair
 ) -> None:
     newer = instance(jwt_secret=NEWER, jwt_previous_secrets=[SECRET])
-    successor = await newer.refresh(ada.refresh_token)
+    successor = await newer.families.refresh(ada.refresh_token)
     for _ in range(3):
         with pytest.raises(Unavailable):
-            await accounts.refresh(ada.refresh_token)
-    assert (await newer.refresh(ada.refresh_token)).refresh_token == successor.refresh_token
-    assert await accounts.refresh(successor.refresh_token)
+            await accounts.families.refresh(ada.refresh_token)
+    assert (
+        await newer.families.refresh(ada.refresh_token)
+    ).refresh_token == successor.refresh_token
+    assert await accounts.families.refresh(successor.refresh_token)
 
 
 async def test_a_token_from_before_a_secret_that_is_kept_no_more_still_ends_its_family(
@@ -411,7 +414,7 @@ async def test_a_token_from_before_a_secret_that_is_kept_no_more_still_ends_its_
     newer = instance(jwt_secret=NEWER)
     thief = ada
     for _ in range(3):
-        thief = await newer.refresh(thief.refresh_token)
+        thief = await newer.families.refresh(thief.refresh_token)
     assert await refused(newer, ada.refresh_token)
     assert await refused(newer, thief.refresh_token)
 
@@ -419,7 +422,7 @@ async def test_a_token_from_before_a_secret_that_is_kept_no_more_still_ends_its_
 async def test_without_the_secret_a_successor_cannot_be_derived_from_its_predecessor(
     accounts: Accounts, ada: TokenPair
 ) -> None:
-    successor = await accounts.refresh(ada.refresh_token)
+    successor = await accounts.families.refresh(ada.refresh_token)
     others = refresh.RefreshTokens([NEWER]).successors(ada.refresh_token)
     assert successor.refresh_token not in others.values()
 
@@ -428,15 +431,15 @@ async def test_a_token_names_its_family_without_asking_anybody(
     accounts: Accounts, instance: MakeAccounts, ada: TokenPair
 ) -> None:
     newer = instance(jwt_secret=NEWER, jwt_previous_secrets=[SECRET])
-    second = await accounts.refresh(ada.refresh_token)
-    third = await newer.refresh(second.refresh_token)
+    second = await accounts.families.refresh(ada.refresh_token)
+    third = await newer.families.refresh(second.refresh_token)
     tokens = [pair.refresh_token for pair in (ada, second, third)]
-    [name] = {newer.family_of(token) for token in tokens}
+    [name] = {newer.families.tokens.family_of(token) for token in tokens}
     assert name is not None
     assert len(name) == 32
     assert not any(name in token for token in tokens)
     phone = await accounts.log_in("Ada", PASSWORD)
-    assert accounts.family_of(phone.refresh_token) not in (None, name)
+    assert accounts.families.tokens.family_of(phone.refresh_token) not in (None, name)
 
 
 async def test_what_strangers_make_up_names_no_family(accounts: Accounts, ada: TokenPair) -> None:
@@ -449,7 +452,7 @@ async def test_what_strangers_make_up_names_no_family(accounts: Accounts, ada: T
         refresh._text(uuid4().bytes * 2),
         refresh._text(handle + uuid4().bytes + b"seal"),
     ]
-    assert [accounts.family_of(text) for text in made_up] == [None] * len(made_up)
+    assert [accounts.families.tokens.family_of(text) for text in made_up] == [None] * len(made_up)
 
 
 # Beside the release before, whose instances are replaced one after the other
@@ -475,7 +478,7 @@ async def test_a_log_in_goes_on_over_instances_of_both_releases_in_any_order(
     token = earlier_token
     for here in (True, False, True, True, False, False, True):
         if here:
-            token = (await accounts.refresh(token)).refresh_token
+            token = (await accounts.families.refresh(token)).refresh_token
         else:
             token = await earlier.refresh(token)
         database.pass_time(900)
@@ -487,7 +490,7 @@ async def test_a_log_in_that_began_here_is_refreshed_and_ended_by_the_release_be
 ) -> None:
     """So it can be gone back to."""
     token = await earlier.refresh(ada.refresh_token)
-    assert await accounts.refresh(token)
+    assert await accounts.families.refresh(token)
     phone = await accounts.log_in("Ada", PASSWORD)
     await earlier.log_out(phone.refresh_token)
     assert await refused(accounts, phone.refresh_token)
@@ -497,17 +500,19 @@ async def test_an_answer_that_an_instance_of_the_release_before_lost_is_repeated
     accounts: Accounts, earlier: EarlierRelease, earlier_token: str
 ) -> None:
     successor = await earlier.refresh(earlier_token)
-    assert (await accounts.refresh(earlier_token)).refresh_token == successor
-    assert await accounts.refresh(successor)
+    assert (await accounts.families.refresh(earlier_token)).refresh_token == successor
+    assert await accounts.families.refresh(successor)
 
 
 async def test_an_answer_that_was_lost_here_is_not_repeated_there_and_nothing_ends(
     accounts: Accounts, earlier: EarlierRelease, ada: TokenPair
 ) -> None:
-    successor = await accounts.refresh(ada.refresh_token)
+    successor = await accounts.families.refresh(ada.refresh_token)
     with pytest.raises(Unavailable):  # a 503, after which clients ask again
         await earlier.refresh(ada.refresh_token)
-    assert (await accounts.refresh(ada.refresh_token)).refresh_token == successor.refresh_token
+    assert (
+        await accounts.families.refresh(ada.refresh_token)
+    ).refresh_token == successor.refresh_token
 
 
 async def test_replaced_tokens_of_the_release_before_are_remembered_until_they_expire(
@@ -521,7 +526,7 @@ async def test_replaced_tokens_of_the_release_before_are_remembered_until_they_e
     first = await earlier.log_in(ada.user_id, password_hash)
     newest = await earlier.refresh(first)
     for _ in range(4):
-        newest = (await accounts.refresh(newest)).refresh_token
+        newest = (await accounts.families.refresh(newest)).refresh_token
         database.pass_time(900)
     # Of this family: the first, which cannot be told by its handle, and the newest two.
     assert rows_of(database)["refresh_tokens"] == 1 + 3
@@ -533,7 +538,7 @@ async def test_a_token_of_the_release_before_has_no_grace_once_its_successor_was
     accounts: Accounts, earlier: EarlierRelease, earlier_token: str
 ) -> None:
     second = await earlier.refresh(earlier_token)
-    third = await accounts.refresh(second)
+    third = await accounts.families.refresh(second)
     assert await refused(accounts, earlier_token)
     assert await refused(accounts, third.refresh_token)
 
@@ -559,7 +564,7 @@ async def test_of_many_who_refresh_at_once_two_are_answered_alike_and_a_third_en
     for _ in range(4):
         pair = await accounts.log_in("Ada", PASSWORD)
         outcomes = await asyncio.gather(
-            *(instances[n % 3].refresh(pair.refresh_token) for n in range(parties)),
+            *(instances[n % 3].families.refresh(pair.refresh_token) for n in range(parties)),
             return_exceptions=True,
         )
         answered = [outcome for outcome in outcomes if isinstance(outcome, TokenPair)]
@@ -577,12 +582,12 @@ async def test_a_tab_that_waits_for_the_others_refresh_gets_its_successor(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
     with database.in_the_middle_of("SELECT FROM refresh_families FOR UPDATE"):
-        tabs = [asyncio.create_task(accounts.refresh(ada.refresh_token)) for _ in range(2)]
+        tabs = [asyncio.create_task(accounts.families.refresh(ada.refresh_token)) for _ in range(2)]
         await database.held_up(*tabs)
     one, other = await asyncio.gather(*tabs)
     assert one.refresh_token == other.refresh_token
     database.pass_time(GRACE_SECONDS + 1)
-    assert await accounts.refresh(one.refresh_token)
+    assert await accounts.families.refresh(one.refresh_token)
 
 
 async def test_a_refresh_that_meets_a_log_out_under_way_is_refused(
@@ -598,7 +603,7 @@ async def test_a_log_out_that_meets_a_refresh_under_way_ends_its_successor_too(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
     with database.in_the_middle_of(SQL["rotate"], **rotation(accounts, ada.refresh_token)):
-        leaving = asyncio.create_task(accounts.log_out(ada.refresh_token))
+        leaving = asyncio.create_task(accounts.families.end(ada.refresh_token))
         await database.held_up(leaving)
     await leaving
     assert await refused(accounts, successor_of(accounts, ada.refresh_token))
@@ -612,7 +617,7 @@ async def test_refreshing_and_logging_out_at_once_always_ends_logged_out(
         pair = await accounts.log_in("Ada", PASSWORD)
         await asyncio.gather(
             *(refused(accounts, pair.refresh_token) for _ in range(2)),
-            accounts.log_out(pair.refresh_token),
+            accounts.families.end(pair.refresh_token),
             *(refused(accounts, pair.refresh_token) for _ in range(2)),
         )
         assert await refused(accounts, pair.refresh_token)
@@ -631,7 +636,7 @@ async def test_a_refresh_that_meets_a_revocation_under_way_is_refused(
 async def test_a_reuse_that_meets_a_refresh_under_way_ends_its_successor_too(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    second = await accounts.refresh(ada.refresh_token)
+    second = await accounts.families.refresh(ada.refresh_token)
     database.pass_time(GRACE_SECONDS + 1)
     with database.in_the_middle_of(SQL["rotate"], **rotation(accounts, second.refresh_token)):
         reuse = asyncio.create_task(refused(accounts, ada.refresh_token))
@@ -690,9 +695,9 @@ async def test_a_log_out_everywhere_ends_a_log_in_that_was_under_way(
 async def test_logging_out_ends_the_family_and_can_be_repeated(
     accounts: Accounts, ada: TokenPair, database: Database
 ) -> None:
-    second = await accounts.refresh(ada.refresh_token)
+    second = await accounts.families.refresh(ada.refresh_token)
     for token in (second.refresh_token, second.refresh_token, ada.refresh_token):
-        await accounts.log_out(token)
+        await accounts.families.end(token)
     assert set(rows_of(database).values()) == {0}
     assert await refused(accounts, second.refresh_token)
     assert await refused(accounts, ada.refresh_token)
@@ -702,16 +707,16 @@ async def test_logging_out_ends_the_family_and_can_be_repeated(
 async def test_any_token_of_a_family_logs_it_out(accounts: Accounts, ada: TokenPair) -> None:
     newest = ada
     for _ in range(3):
-        newest = await accounts.refresh(newest.refresh_token)
-    await accounts.log_out(ada.refresh_token)
+        newest = await accounts.families.refresh(newest.refresh_token)
+    await accounts.families.end(ada.refresh_token)
     assert await refused(accounts, newest.refresh_token)
 
 
 async def test_logging_out_with_an_unknown_token_is_no_error(
     accounts: Accounts, ada: TokenPair
 ) -> None:
-    await accounts.log_out(refresh.RefreshTokens([SECRET]).first())
-    assert await accounts.refresh(ada.refresh_token)
+    await accounts.families.end(refresh.RefreshTokens([SECRET]).first())
+    assert await accounts.families.refresh(ada.refresh_token)
 
 
 # Purging
@@ -723,27 +728,27 @@ async def test_a_purge_deletes_what_expired_an_hour_ago_and_nothing_else(
     living = await accounts.log_in("Ada", PASSWORD)
     database.pass_time(settings.refresh_token_seconds + 3500)
     recent = await accounts.log_in("Ada", PASSWORD)
-    assert await accounts.purge() == 0
+    assert await accounts.families.purge() == 0
     database.pass_time(200)
-    assert await accounts.purge() == 2
-    assert await accounts.purge() == 0
+    assert await accounts.families.purge() == 2
+    assert await accounts.families.purge() == 0
     hashes = [bytes(row[0]) for row in database.run("SELECT token_hash FROM refresh_tokens")]
     assert hashes == [refresh.hash_of(recent.refresh_token)]
     assert database.one("SELECT count(*) FROM refresh_families") == 1
     assert await refused(accounts, living.refresh_token)
-    assert await accounts.refresh(recent.refresh_token)
+    assert await accounts.families.refresh(recent.refresh_token)
 
 
 async def test_a_purge_keeps_a_family_that_goes_on(
     accounts: Accounts, ada: TokenPair, settings: Settings, database: Database
 ) -> None:
-    second = await accounts.refresh(ada.refresh_token)
+    second = await accounts.families.refresh(ada.refresh_token)
     database.pass_time(settings.refresh_token_seconds - 100)
-    third = await accounts.refresh(second.refresh_token)
+    third = await accounts.families.refresh(second.refresh_token)
     database.pass_time(4000)
-    assert await accounts.purge() == 1
-    fourth = await accounts.refresh(third.refresh_token)
-    assert await accounts.purge() == 0
+    assert await accounts.families.purge() == 1
+    fourth = await accounts.families.refresh(third.refresh_token)
+    assert await accounts.families.purge() == 0
     assert await refused(accounts, ada.refresh_token)  # known by its handle still
     assert await refused(accounts, fourth.refresh_token)
 
@@ -764,7 +769,7 @@ async def test_a_purge_of_many_goes_in_batches(
                 hash=uuid4().bytes,
                 family_id=family_id,
             )
-    assert await accounts.purge() == 20
+    assert await accounts.families.purge() == 20
     assert database.one("SELECT count(*) FROM refresh_families") == 1
 
 
@@ -773,8 +778,8 @@ async def test_a_purge_passes_by_a_family_that_somebody_holds(
 ) -> None:
     database.pass_time(settings.refresh_token_seconds + 4000)
     with database.in_the_middle_of("SELECT FROM refresh_families FOR UPDATE"):
-        assert await asyncio.wait_for(accounts.purge(), 2) == 0
-    assert await accounts.purge() == 1
+        assert await asyncio.wait_for(accounts.families.purge(), 2) == 0
+    assert await accounts.families.purge() == 1
 
 
 async def test_purges_of_several_instances_at_once_neither_fail_nor_count_twice(
@@ -790,6 +795,6 @@ async def test_purges_of_several_instances_at_once_neither_fail_nor_count_twice(
         " FROM families, generate_series(1, 4)",
         user_id=account.user_id,
     )
-    purged = await asyncio.gather(*(accounts.purge() for _ in range(4)))
-    assert sum(purged) + await accounts.purge() == 200
+    purged = await asyncio.gather(*(accounts.families.purge() for _ in range(4)))
+    assert sum(purged) + await accounts.families.purge() == 200
     assert database.one("SELECT count(*) FROM refresh_families") == 0

@@ -12,8 +12,8 @@ import psycopg2
 import pytest
 from structlog.testing import capture_logs
 
-from scoreboard.account_parts import make_access_tokens, make_accounts
 from scoreboard.accounts import listing, names
+from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.configuration.sources import load
@@ -21,7 +21,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.database.migrations import migrate
 from scoreboard.errors import AccountTaken
 from scoreboard.operations.metrics import Metrics
-from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.catalogue import Catalogue, Sought
 from tests.world import add_actions, sql
 
 SECRET = "a secret of today that is long enough"
@@ -41,7 +41,7 @@ def accounts(postgres: Postgres, passwords: Passwords) -> Accounts:
 
 def accounts_of(postgres: Postgres, passwords: Passwords) -> Accounts:
     settings = load({}, jwt_secret=SECRET)
-    return make_accounts(settings, postgres, make_access_tokens(settings), passwords, Metrics())
+    return Accounts(settings, postgres, AccessTokens(settings), passwords, Metrics())
 
 
 @pytest.fixture(params=LOCALES)
@@ -89,8 +89,8 @@ async def test_in_every_locale_a_name_is_one_and_found_in_every_case(
     catalogue = Catalogue(postgres)
     await catalogue.load(dict.fromkeys(["b", "B", "a", "é", "_", "z"], 1))
     everything = ["B", "_", "a", "b", "z", "é"]
-    assert [action.action_id for action in await catalogue.list()] == everything
-    assert [action.action_id for action in await catalogue.list("a")] == everything[3:]
+    assert [action.action_id for action in await catalogue.list(Sought())] == everything
+    assert [action.action_id for action in await catalogue.list(Sought(), "a")] == everything[3:]
     postgres.close()
 
 
@@ -230,7 +230,7 @@ async def test_a_load_gives_points_to_the_action_that_is_there_in_another_spelli
     catalogue = Catalogue(postgres)
     loaded = await catalogue.load({"Caf\u00e9": 20, "r\u00e9sum\u00e9": 3, "new": 4})
     assert (loaded.added, loaded.changed) == (1, 2)
-    assert {action.action_id: action.points for action in await catalogue.list()} == {
+    assert {action.action_id: action.points for action in await catalogue.list(Sought())} == {
         "Cafe\u0301": 20,
         "re\u0301sume\u0301": 1,
         "r\u00e9sum\u00e9": 3,

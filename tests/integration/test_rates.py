@@ -472,6 +472,6 @@ async def test_a_refusal_is_remembered_though_who_asked_has_left(redis_url: str)
         await limiter.close()
         assert asking.cancelled()
         assert client.calls == 2
-        assert limiter.refusal_of([once]) is not None
+        assert limiter._refusals.of([once]) is not None
         assert not (await limiter.check([once])).allowed
         assert client.calls == 2

@@ -20,9 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreboard import unicode
-from scoreboard.account_parts import make_access_tokens
 from scoreboard.accounts import names, refresh
-from scoreboard.accounts.access import Identity
+from scoreboard.accounts.access import AccessTokens, Identity
 from scoreboard.api.http.addresses import client_networks
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.limits import _one_spelling
@@ -66,7 +65,7 @@ def asking(name: str, value: str) -> web.Request:
 
 
 @examples(60)
-@given(authorizations(make_access_tokens(test_settings()).issue(USER)))
+@given(authorizations(AccessTokens(test_settings()).issue(USER)))
 def test_any_authorization_speaks_for_the_tokens_user_or_for_nobody(value: str) -> None:
     with suppress(NotAuthorized):
         found = identity(asking("Authorization", value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,7 +13,8 @@ from redis.asyncio import Redis
 from scoreboard.bus.rabbit import RabbitBus
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import KEY
-from scoreboard.model import MAIN, Board
+from scoreboard.ledger.verdicts import Settlement
+from scoreboard.model import MAIN, Board, Submission
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance
@@ -175,6 +177,30 @@ async def test_a_grant_that_changes_no_board_is_answered_once_the_one_that_it_sa
         assert not storing.done()
         assert (await storing)[0] == 200
         assert board_version(database_url) == stored + 1
+
+
+async def test_a_batch_in_parts_is_answered_once_the_newest_board_that_it_saw_can_be_read(
+    start: Start, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first part raised the board; its last one saw that somebody had raised it again, and has
+    not yet stored it.
+    """
+    one, reader = await start(reconcile_seconds=60.0), await start(reconcile_seconds=60.0)
+    ada, ben = add_users(database_url, 2)
+    add_actions(database_url, {"five": 5})
+    await eventually(lambda: _reads_the_copy(one))
+    await eventually(lambda: _reads_the_copy(reader))
+    ledger = one.app[PARTS].ledger
+    grant = ledger.grant
+
+    async def grant_in_parts(batch: Sequence[Submission]) -> Settlement:
+        first = await grant(batch)
+        by_another = await grant([Submission(ben, "five")])
+        return first | Settlement({}, seen=by_another.seen)
+
+    monkeypatch.setattr(ledger, "grant", grant_in_parts)
+    assert (await one.submit(ada, "five"))[0] == 200
+    assert (await reader.board())["version"] == board_version(database_url)
 
 
 async def _reads_the_copy(instance: Instance) -> bool:

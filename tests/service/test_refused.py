@@ -201,7 +201,7 @@ async def test_an_instance_needs_no_more_rights_than_are_listed(
     tokens = await post("/api/auth/password", change, bearer)
     await post("/api/auth/logout", {"refreshToken": tokens["refreshToken"]})
     await post("/api/auth/logout-all", {}, tokens["accessToken"])
-    await one.app[PARTS].accounts.purge()
+    await one.app[PARTS].accounts.families.purge()
     assert written.named("scoreboard.postgres.refused") == []
     await one.stop()
 

@@ -14,12 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.account_parts import make_access_tokens
 from scoreboard.accounts import access
-from scoreboard.accounts.access import AccessTokens, Identity
+from scoreboard.accounts.access import AccessTokens, Identity, key_id
 from scoreboard.accounts.claims import LEEWAY_SECONDS
 from scoreboard.accounts.revocations import Revocation
-from scoreboard.accounts.signing import key_id
 from scoreboard.configuration.settings import SettingsError
 from scoreboard.configuration.sources import load
 from scoreboard.errors import (
@@ -54,7 +52,7 @@ def clock() -> Clock:
 
 
 def tokens(clock: Any = time.time, **settings: Any) -> AccessTokens:
-    return make_access_tokens(load({}, **{"jwt_secret": SECRET} | settings), clock=clock)
+    return AccessTokens(load({}, **{"jwt_secret": SECRET} | settings), clock=clock)
 
 
 def signed(
@@ -368,10 +366,7 @@ def test_a_token_of_ours_does_not_outlive_the_memory_of_revocations_whatever_end
     ours = tokens(clock)
     longer = tokens(clock, access_token_seconds=24 * HOUR_SECONDS).issue(USER)
     begun_at = int(clock.now)
-    found = load({})
-    kept_until = begun_at + access.longest_life_seconds(
-        found.access_token_seconds, found.foreign_token_seconds
-    )
+    kept_until = begun_at + ours.longest_life_seconds
     assert ours.verify(longer).expires_at == kept_until
     clock.now = kept_until
     for verifier in (ours, tokens(clock)):

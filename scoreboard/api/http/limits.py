@@ -94,7 +94,8 @@ async def count_refresh(request: web.Request, refresh_token: str) -> None:
     behind that address nothing. Raises RateLimited.
     """
     settings = request.app[PARTS].settings
-    family = request.app[PARTS].accounts.family_of(refresh_token)  # guard: token-did-not
+    tokens = request.app[PARTS].accounts.families.tokens
+    family = tokens.family_of(refresh_token)  # guard: token-did-not
     if family is None:  # guard: refreshes-counted-family
         checks = _of_address(request, "tokens", settings.rate_limit_accounts_per_ip)
     else:
