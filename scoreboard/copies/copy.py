@@ -148,7 +148,7 @@ class RedisCopy:
 
     async def until_back(self, patience_seconds: float) -> bool:
         """Whether Redis, away for no longer than this, answers again."""
-        return await self._redis.until_back(patience_seconds)
+        return await self._redis.presence.until_back(patience_seconds)
 
     async def drop(self) -> None:
         """Take away what is there, whatever it is. Raises RedisUnavailable."""
