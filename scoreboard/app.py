@@ -79,13 +79,13 @@ async def serve(
     app = create_app(settings)
     health = app[PARTS].health
     runner = make_runner(app, settings)
+    _settle_memory()  # before anybody waits for an answer with a deadline: it takes a while
     try:
         await unless_set(stop, runner.setup())  # guard: start-waits-postgresql
         if stop.is_set():
             return
         site = Site(runner)
         await site.start()
-        _settle_memory()
         port = settings.port
         if supervisor is None:
             site.attend(listening_sockets(settings.host, port))

@@ -1,6 +1,5 @@
-"""Drivers lose cancellations: a cancelled wait can come back as an error of the driver's own, or,
-where it uses the `asyncio.wait_for` of Python 3.11 (cpython issue 86296), as if nothing had
-happened.
+"""Finds cancellations that drivers lose: a cancelled wait can come back as an error of the driver's
+own, or, by the `asyncio.wait_for` of Python 3.11 (cpython issue 86296), as if nothing had happened.
 
 A loop that goes on after either would never end, so each border asks here before it returns.
 """

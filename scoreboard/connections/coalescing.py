@@ -1,5 +1,4 @@
-"""Group commit, for anything: calls that arrive while a batch is on its way wait and form the next
-one.
+"""Group commit, for anything: calls that arrive while a batch is under way form the next one.
 
 An idle caller pays no delay, because its batch leaves at once; a busy one shares its round trip
 with all that wait. Submissions are committed through this; rate limits, stream leases and the

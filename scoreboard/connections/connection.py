@@ -46,9 +46,9 @@ class Connection(aiopg.Connection):
 
     @staticmethod
     def _ready(weak_self: Any) -> None:  # guard: outages-attempts-connect
-        """The loop calls this when the socket can be used; and it is called again while there is
-        more to read. libpq sees the end of a session one call after its last words, and uvloop
-        makes one call after a reset and then no more: whoever waited would wait out the deadline.
+        """Called by the loop when the socket can be used, and again while there is more to read:
+        libpq sees the end of a session one call after its last words, and uvloop makes one call
+        after a reset and no more, so that the task would wait out its deadline.
         """
         connection = weak_self()
         if connection is None:
@@ -59,11 +59,8 @@ class Connection(aiopg.Connection):
             asyncio.get_running_loop().call_soon(connection._ready, weak_self)
 
     def _advance(self) -> None:
-        """Go on with what is under way. Whatever goes wrong reaches who waits.
-
-        aiopg hands on errors of psycopg2 alone, and asks select() on the way, which refuses files
-        from 1024 on: where a process had as many, a refusal was lost, or came out as an error of
-        Python's.
+        """Go on with what is under way. Each error reaches the task that waits; aiopg hands on only
+        those of psycopg2, and its select() loses refusals where a process has 1024 files open.
         """
         if self._fileno is None:
             return
@@ -92,9 +89,9 @@ class Connection(aiopg.Connection):
         return bool(socket.poll(0))
 
     def _fail(self, error: Exception) -> None:
-        """Hand it to who waits. libpq has closed the socket of a session that has ended, and the
-        next file may get its number. (aiopg forgot the writer there, issue 856: under uvloop the
-        next connection with that number failed as well, and its socket stayed open.)
+        """Hand the error to the task that waits. libpq has closed the socket of a session that has
+        ended, and the next file may get its number. (aiopg leaves the writer, issue 856: under
+        uvloop the next connection with that number failed as well, and its socket stayed open.)
         """
         if self.closed or not self._is_up:
             self._forget_socket()
@@ -104,8 +101,8 @@ class Connection(aiopg.Connection):
             self._waiter.set_exception(error)
 
     def _follow(self) -> None:
-        """A name has several addresses, and each that libpq tries has a socket of its own, under
-        the same number perhaps.
+        """Watch the present socket: libpq tries each address of a name by one of its own, which may
+        have the same number.
         """
         socket = self._identity()
         if socket != self._socket:
@@ -114,7 +111,7 @@ class Connection(aiopg.Connection):
             asyncio.get_running_loop().add_reader(self._fileno, self._ready, self._weakref)
 
     def _forget_socket(self) -> None:
-        """Take what libpq has closed off the loop."""
+        """Take a socket that libpq has closed off the loop."""
         if self._fileno is None:
             return
         loop, number = asyncio.get_running_loop(), self._fileno

@@ -1,6 +1,4 @@
-"""What a look at a server, a setting or a right has found: for a start that has to refuse, and for
-`scoreboard check`.
-"""
+"""What a start or `scoreboard check` has found about a server, a setting or a right."""
 
 from __future__ import annotations
 

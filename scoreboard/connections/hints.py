@@ -73,7 +73,6 @@ class Hints:
     tls: str
     ca: str
     rows: tuple[Row, ...]
-    away: str = "Start it, or set {variable} to where it runs."
 
     def row(self, said: str) -> Row | None:
         """The first row whose words are in what was said; None if nothing is known."""
@@ -84,8 +83,8 @@ class Hints:
         """A sentence on what mends it; where nothing is known, to start the server."""
         row = self.row(said)
         silent = f"If it speaks no TLS, say {self.plain}." if url.startswith(self.tls) else ""
-        words = (row.to_do if row else self.away).format(**asdict(self), silent=silent)
-        return words.rstrip()
+        words = row.to_do if row else "Start it, or set {variable} to where it runs."
+        return words.format(**asdict(self), silent=silent).rstrip()
 
 
 POSTGRES: Final = Hints(
@@ -111,7 +110,7 @@ POSTGRES: Final = Hints(
             "28P01",
         ),
         Row(
-            "no pg_hba.conf entry.*no encryption|pg_hba.conf rejects.*no encryption",
+            "pg_hba.conf.*no encryption",
             "Add a line for it to pg_hba.conf; or, where that wants TLS, ?sslmode=require to "
             "{variable}.",
             "28000",

@@ -1,10 +1,8 @@
-"""The hosts that one address of PostgreSQL names, and which of them is the primary as far as is
-known.
+"""Reads addresses of PostgreSQL, and keeps which of their hosts is the primary, as far as known.
 
-libpq would find it by itself (`target_session_attrs`), and does where it connects in one call
-(`migrations`); aiopg does not. All sessions of a process share one finding: whoever sees that the
-primary is elsewhere takes the others along, so that nobody goes on reading from a server that was
-left behind.
+libpq finds the primary by itself (`target_session_attrs`) where it connects in one call, as for
+migrations; aiopg does not. All sessions of a process share what one of them found, so that none
+goes on reading from a server that was left behind.
 """
 
 from __future__ import annotations
@@ -20,7 +18,9 @@ CONNECT_SECONDS: Final = 3  # for all hosts together
 
 
 class Hosts:
-    """One address per host, numbered as they were named. Raises ValueError on a bad address."""
+    """One address per host, numbered as they were named; every session is to use the `present` one.
+    Raises ValueError on an address that cannot be read.
+    """
 
     def __init__(self, url: str) -> None:
         self.urls = _one_for_each_host(url)
@@ -31,10 +31,6 @@ class Hosts:
         count = len(self.urls)
         return [(self.present + step) % count for step in range(count)]
 
-    def agree_on(self, host: int) -> None:
-        """This one is the primary: from here on every session is to use it."""
-        self.present = host
-
     def doubt(self, host: int) -> None:
         """A session broke on this host: ask the next one first, should it still be the present
         one. (A primary that lost its replica can be reached, and commits nothing.)
@@ -44,9 +40,7 @@ class Hosts:
 
 
 def problem(url: str) -> str:
-    """Say why this cannot be read as an address, "" if it can; it says nothing about who answers
-    there.
-    """
+    """Say why this cannot be read as an address, "" if it can; nobody is asked."""
     try:
         _one_for_each_host(url)
         schema_named(url)

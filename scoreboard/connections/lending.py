@@ -1,8 +1,7 @@
-"""Who uses which session: open ones go first, and whoever asks first is served first.
+"""Lends sessions: open ones go first, and whoever asks first is served first.
 
-When a connection could not be made, nobody tries again for a moment. Those who wait go on with the
-sessions that are open; where none is they hear of it at once, where each would have waited out the
-same silence.
+When a connection could not be made, nobody tries again for a moment. Callers that wait get sessions
+that are open; where none is, they hear of it at once, because each would wait out the same silence.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ REST_SECONDS: Final = 0.5
 
 
 class Lending:
-    """Lends sessions, each to one caller at a time. `on_wait` is told how long each one waited,
-    `on_failure` why one got none.
+    """Lends sessions, each to one caller at a time: those that nobody uses are `free`, and callers
+    wait in `line`. `on_wait` is told how long each one waited, `on_failure` why one got none.
     """
 
     def __init__(
@@ -33,24 +32,14 @@ class Lending:
         rest_seconds: float,
     ) -> None:
         self.sessions = list(sessions)
-        self._free = self.sessions.copy()
+        self.free = self.sessions.copy()
         # Not asyncio.Queue: its `get` passes by whoever waits in it already, so that one task that
         # asks again and again would keep all others out until their deadlines.
-        self._line: OrderedDict[asyncio.Future[Session], None] = OrderedDict()
+        self.line: OrderedDict[asyncio.Future[Session], None] = OrderedDict()
         self._resting: asyncio.TimerHandle | None = None
         self._on_wait = on_wait
         self._on_failure = on_failure
         self._rest_seconds = rest_seconds
-
-    @property
-    def waiting(self) -> int:
-        """How many callers wait for a session, right now."""
-        return len(self._line)
-
-    @property
-    def idle(self) -> int:
-        """How many sessions nobody uses, right now."""
-        return len(self._free)
 
     @property
     def has_open(self) -> bool:
@@ -62,7 +51,7 @@ class Lending:
         clock. Raises LedgerUnavailable when there was none, and NotConnected when no connection
         could be made a moment ago and none is open.
         """
-        session = self._pick() if not self._line else None
+        session = self._pick() if not self.line else None
         if session is not None:
             self._on_wait(0.0)
             return session
@@ -80,7 +69,7 @@ class Lending:
 
     def give_back(self, session: Session) -> None:
         """Let the next one have it."""
-        self._free.append(session)
+        self.free.append(session)
         self._serve()
 
     def rest(self) -> None:
@@ -97,7 +86,7 @@ class Lending:
 
     async def _in_line(self, until: float) -> Session:
         place: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
-        self._line[place] = None
+        self.line[place] = None
         try:
             async with asyncio.timeout_at(until):
                 return await place
@@ -107,7 +96,7 @@ class Lending:
                 self.give_back(place.result())  # guard: session-lent-left
             raise
         finally:
-            self._line.pop(place, None)
+            self.line.pop(place, None)
 
     def _go_on(self) -> None:
         self._resting = None
@@ -115,8 +104,8 @@ class Lending:
 
     def _serve(self) -> None:
         """Serve those who wait, as far as there are sessions."""
-        while self._line:
-            place = next(iter(self._line))  # guard: sessions-lent-order
+        while self.line:
+            place = next(iter(self.line))  # guard: sessions-lent-order
             if not place.done():
                 if self._is_hopeless():  # guard: waits-session-hears
                     self._on_failure("resting")
@@ -125,14 +114,14 @@ class Lending:
                     place.set_result(session)
                 else:
                     return
-            del self._line[place]
+            del self.line[place]
 
     def _pick(self) -> Session | None:
         """A free session: one that is open, else one that may be opened now."""
-        for number, session in enumerate(self._free):
+        for number, session in enumerate(self.free):
             if session.is_open:
-                return self._free.pop(number)
-        return self._free.pop() if self._free and self._resting is None else None
+                return self.free.pop(number)
+        return self.free.pop() if self.free and self._resting is None else None
 
     def _is_hopeless(self) -> bool:
         return self._resting is not None and not self.has_open  # guard: sessions-open-go

@@ -1,12 +1,9 @@
-"""A few sessions of PostgreSQL, lent out in turn.
+"""Runs statements by a few sessions of PostgreSQL, which are lent to one caller after the other.
 
 aiopg's own pool hands out dead connections after a server restart and wakes nobody when it should
 (docs/decisions/0003). Here a session mends itself (`connections.session`), and who asks first is
-served first (`connections.lending`).
-
-A statement runs in a task of its own (docs/decisions/0029). Whoever leaves while it is under way
-leaves no broken connection behind; it keeps its session until it is answered, so no more of them
-are under way than there are sessions. Whoever leaves before it has begun is not asked for.
+served first (`connections.lending`). A statement runs in a task of its own and keeps its session
+until it is answered, so that a caller who leaves costs no connection (docs/decisions/0029).
 """
 
 from __future__ import annotations
@@ -14,18 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.lending import REST_SECONDS, Lending
 from scoreboard.connections.refusals import ROW_GONE, PostgresRefused
 from scoreboard.connections.server import Failure, NotConnected, Server
 from scoreboard.connections.session import ConnectionLost, Row, Session
-
-# Whoever stops within a transaction (a suspended command, a lost host) gives its locks up after
-# this.
-_IDLE_IN_TRANSACTION_MAX_MS: Final = 10_000
-
 
 Result = TypeVar("Result")
 
@@ -60,22 +52,22 @@ class Postgres:
         self._lending = Lending(made, on_wait, on_failure, rest_seconds)
         self._timeout_seconds = timeout_seconds
         self._on_abandoned = on_abandoned
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[list[Row]]] = set()
 
     @property
     def waiting(self) -> int:
         """How many callers wait for a session, right now."""
-        return self._lending.waiting
+        return len(self._lending.line)
 
     @property
     def idle(self) -> int:
         """How many sessions nobody uses, right now."""
-        return self._lending.idle
+        return len(self._lending.free)
 
     @property
     def in_use(self) -> int:
         """How many sessions are lent, right now."""
-        return len(self._lending.sessions) - self._lending.idle
+        return len(self._lending.sessions) - self.idle
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -93,17 +85,21 @@ class Postgres:
 
         Raises LedgerUnavailable, StatementRefused.
         """
-        return await self._lend(
-            lambda session: self._answered(session, statement, parameters, repeats=False)
-        )
+        # guard: resets-may-changed
+        return await self._ask(lambda session: session.run(statement, parameters))
 
     async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement that changes nothing. When the connection is lost before the answer, it
         is asked once more, by a new one. Raises LedgerUnavailable.
         """
-        return await self._lend(
-            lambda session: self._answered(session, statement, parameters, repeats=True)
-        )
+
+        async def run(session: Session) -> list[Row]:
+            try:
+                return await session.run(statement, parameters)
+            except ConnectionLost:
+                return await session.run(statement, parameters)  # guard: resets-read-asked
+
+        return await self._ask(run)
 
     async def _lend(self, use: Callable[[Session], Awaitable[Result]]) -> Result:
         """Use a session; while it cannot connect, so that nothing was sent, an open one."""
@@ -124,58 +120,34 @@ class Postgres:
             raise
         return session
 
-    async def _answered(
-        self,
-        session: Session,
-        statement: str,
-        parameters: Mapping[str, Any] | None,
-        *,
-        repeats: bool,
-    ) -> list[Row]:
-        """Run it in a task of its own, and wait for that."""
-        answer: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(
-            self._run(answer, session, statement, parameters, repeats=repeats)
-        )
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        task.add_done_callback(lambda _: answer.cancel())  # if it was ended before it could answer
-        try:
-            return await answer
-        except asyncio.CancelledError:
-            self._on_abandoned()
-            raise  # guard: hanging-up-costs
+    async def _ask(self, run: Callable[[Session], Awaitable[list[Row]]]) -> list[Row]:
+        return await self._lend(lambda session: self._answered(session, run))
 
-    async def _run(
-        self,
-        answer: asyncio.Future[list[Row]],
-        session: Session,
-        statement: str,
-        parameters: Mapping[str, Any] | None,
-        *,
-        repeats: bool,
-    ) -> None:
-        """Run it unless the caller has left before, and answer unless it has left since."""
-        rows: list[Row] = []
-        try:
+    async def _answered(
+        self, session: Session, run: Callable[[Session], Awaitable[list[Row]]]
+    ) -> list[Row]:
+        """Run it in a task of its own, unless the caller leaves before it begins."""
+        has_left = False
+
+        async def connect_and_run() -> list[Row]:
             with self._giving_back(session):
                 await session.connect()
-                if answer.done():  # guard: nothing-asked-left
-                    return
-                try:
-                    rows = await session.run(statement, parameters)
-                except ConnectionLost:
-                    # guard: resets-may-changed
-                    if not repeats:  # guard: resets-read-asked
-                        raise
-                    rows = await session.run(statement, parameters)
-        except Exception as error:
-            if not answer.done():
-                answer.set_exception(error)
-                answer.exception()  # else it is logged where the caller leaves in this very turn
-        else:
-            if not answer.done():
-                answer.set_result(rows)
+                if has_left:  # guard: nothing-asked-left
+                    return []
+                return await run(session)
+
+        task = asyncio.create_task(connect_and_run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        # Not `shield`: where the caller leaves, it logs what the statement fails with.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        try:
+            await asyncio.wait([task])
+            return task.result()
+        except asyncio.CancelledError:
+            has_left = True
+            self._on_abandoned()
+            raise  # guard: hanging-up-costs
 
     @contextlib.contextmanager
     def _giving_back(self, session: Session) -> Iterator[None]:
@@ -217,13 +189,13 @@ class Postgres:
 
 
 def _deadlines(timeout_seconds: float) -> dict[str, int]:
-    """In ms. The server gives up a little before we do; client_connection_check_interval ends a
-    query whose client is gone, so that it frees its locks.
+    """In ms. The server gives up a little before we do. Locks are freed of a client that is gone
+    (client_connection_check_interval), or stopped within a transaction, as a suspended command is.
     """
     milliseconds = int(timeout_seconds * 1000)
     return {
         "statement_timeout": int(milliseconds * 0.9),
         "lock_timeout": int(milliseconds * 0.8),
-        "idle_in_transaction_session_timeout": min(milliseconds * 2, _IDLE_IN_TRANSACTION_MAX_MS),
+        "idle_in_transaction_session_timeout": min(milliseconds * 2, 10_000),
         "client_connection_check_interval": 500,
     }

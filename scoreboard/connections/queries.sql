@@ -70,16 +70,7 @@ LEFT JOIN pg_catalog.pg_class ON pg_class.oid = to_regclass(needed.relation)
 -- whether this role may change it
 SELECT
     relname::text,
-    CASE relkind
-        WHEN 'r' THEN 'table'
-        WHEN 'p' THEN 'table'
-        WHEN 'v' THEN 'view'
-        WHEN 'm' THEN 'materialized view'
-        WHEN 'S' THEN 'sequence'
-        WHEN 'f' THEN 'foreign table'
-        WHEN 'c' THEN 'type'
-        ELSE 'index'
-    END,
+    replace((pg_identify_object('pg_class'::regclass, pg_class.oid, 0)).type, 'composite ', ''),
     quote_ident(pg_get_userbyid(relowner)),
     pg_has_role(relowner, 'USAGE')
 FROM pg_catalog.pg_class

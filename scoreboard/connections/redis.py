@@ -1,26 +1,26 @@
 """The border to Redis: every command goes through here, and redis-py's errors stop here.
 
 Redis holds copies only, so nothing waits long: a failure is answered from elsewhere (the board from
-PostgreSQL, limits per instance). How a call fails (`redis_answers`) says what follows:
+PostgreSQL, limits per instance). What follows depends on how a call fails (`redis_answers`):
 
     its connection has ended
-            All of that era are closed (`redis_pool`). The call is asked once more, on a new one,
-            unless to do it twice would do something else. That is no outage.
+            All connections of that era are closed (`redis_pool`). The call is asked once more, on
+            a new one, unless to do it twice would do something else. That is no outage.
     nobody is reached, or answers; or the second try ends like the first
-            Redis is away. Nobody asks again until a ping in the background was answered, so a Redis
-            that hangs costs one wait, and not one a request.
+            Redis is away. Nobody asks again until a ping was answered (`redis_presence`).
     Redis refuses
             It is up. An operator is told.
     a defect of ours
-            It is logged with its traceback. Whoever asked goes on without.
+            It is logged with its traceback. The caller goes on without Redis.
 
-All tries of a call share one deadline. An address may name Sentinels instead of a server. They are
-then asked for the primary with each connection, and what they name is asked whether it is one.
+All tries of a call share one deadline. An address may name Sentinels instead of a server: then each
+new connection asks them for the primary, and asks the server that they name whether it is one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
@@ -49,11 +49,10 @@ class RedisUnavailable(Exception):
 
 
 class Redis:
-    """A client with deadlines.
+    """A client with deadlines: `pool` has its connections, `presence` whether Redis is away.
 
-    `generation` counts calls failed and connections made, but none that is only one more
-    (`redis_pool`). Whoever keeps it beside what he read from Redis can tell whether Redis may have
-    been restarted since, with other contents.
+    `generation` counts failed calls, and connections made that are not only one more
+    (`redis_pool`). While it stands, Redis was not restarted, and has lost nothing that it held.
 
     `on_failure` is told of each call without an answer, and why; `on_repeat` of each that is asked
     again; `on_malformed` of values that are not ours; `on_connected` of each connection that
@@ -83,37 +82,23 @@ class Redis:
         self._timeout_seconds = timeout_seconds
         named = sentinels(url)
         self._primary = named.primary if named else ""
-        self._pool, self._sentinels = pool_of(
+        self.pool, self._sentinels = pool_of(
             url, named, timeout_seconds=timeout_seconds, name=name, on_connected=self._connected
         )
-        self._client = Client.from_pool(self._pool)  # which closes the pool with itself
-        self._presence = Presence(
+        self._client = Client.from_pool(self.pool)  # which closes the pool with itself
+        self.presence = Presence(
             self._client.ping, timeout_seconds, self._reports, on_change, pause_min_seconds
         )
 
     @property
     def away(self) -> bool:
         """Whether nobody could be reached, and was not since."""
-        return self._presence.away
-
-    async def until_back(self, patience_seconds: float) -> bool:
-        """Wait as `Presence.until_back` does, and answer whether it is worth another try."""
-        return await self._presence.until_back(patience_seconds)
+        return self.presence.away
 
     @property
     def refused(self) -> str:
         """What Redis refused within the last minute, "" if nothing."""
         return self._reports.recent
-
-    @property
-    def in_use(self) -> int:
-        """How many connections carry a call, right now."""
-        return self._pool.in_use
-
-    @property
-    def idle(self) -> int:
-        """How many open connections carry none, right now."""
-        return self._pool.idle
 
     def script(self, lua: str, *, repeatable: bool = True, urgent: bool = False) -> Script:
         """Register a Lua script; it survives a restarted server. The call raises RedisUnavailable.
@@ -169,7 +154,7 @@ class Redis:
 
     async def close(self) -> None:
         """Close every connection, whatever one says: a server that ends TLS may hang."""
-        await self._presence.close()
+        await self.presence.close()
         ends: list[Any] = [self._client, *([self._sentinels] if self._sentinels else [])]
         await asyncio.gather(*(end.aclose() for end in ends), return_exceptions=True)
 
@@ -178,18 +163,18 @@ class Redis:
     async def _ask(
         self, call: Callable[[], Awaitable[Any]], *, repeatable: bool = True, urgent: bool = False
     ) -> Any:
-        if self._presence.away and (self._presence.is_silent or not urgent):
-            self._presence.keep_looking()
+        if self.presence.away and (self.presence.is_silent or not urgent):
+            self.presence.keep_looking()
             self._on_failure("resting")
             raise RedisUnavailable("Redis failed a moment ago")
-        began, era = _now(), self._pool.era
+        began, era = time.monotonic(), self.pool.era
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 try:
                     answer = await call()
                 except Exception as error:
                     await self._give_up(error, era, repeatable=repeatable)
-                    era = self._pool.era
+                    era = self.pool.era
                     answer = await call()
         except RedisUnavailable:
             raise
@@ -198,7 +183,7 @@ class Redis:
             await self._fail(error, began, era)
             raise RedisUnavailable(str(error)) from error
         raise_if_cancelled()
-        self._presence.be_back()
+        self.presence.be_back()
         return answer
 
     async def _give_up(self, error: Exception, era: int, *, repeatable: bool) -> None:
@@ -206,13 +191,13 @@ class Redis:
         Raises `error` if that is not so, and RedisUnavailable if nothing else is wrong.
         """
         was_refused = refusal_in(str(error)) is not None
-        is_new = _now() - self._pool.renewed_at < SOON_SECONDS
+        is_new = time.monotonic() - self.pool.renewed_at < SOON_SECONDS
         # guard: one-stays-replica
         if failing_of(error) != "ended" or (was_refused and is_new):  # guard: call-whose-connection
             raise error
         raise_if_cancelled()
         self.generation += 1
-        await self._pool.give_up(era)
+        await self.pool.give_up(era)
         if not repeatable and not was_refused:
             self._on_failure("ended")
             raise RedisUnavailable(str(error)) from error
@@ -235,15 +220,11 @@ class Redis:
         else:
             self._on_failure("no_answer")
             # guard: wait-began-before
-            if era == self._pool.era:  # else it was known before, and may be over
-                self._presence.note_try(began)
-                await self._pool.give_up(era)
-                self._presence.be_away(error)
+            if era == self.pool.era:  # else it was known before, and may be over
+                self.presence.note_try(began)
+                await self.pool.give_up(era)
+                self.presence.be_away(error)
 
     def _connected(self) -> None:
         self.generation += 1
         self._on_connected()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -28,8 +28,6 @@ log = structlog.get_logger("scoreboard.redis")
 # defect   Redis did not say this, or we asked what it does not know
 Failing = Literal["away", "ended", "refused", "type", "defect"]
 
-_TEXT_CHARS_MAX: Final = 300
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -42,16 +40,14 @@ class Refusal:
     passes: bool = False
 
 
-_GIVE: Final = "Give its user these commands and keys (docs/operations.md, Rights)."
 SINGLE: Final = "Redis Cluster is not supported: name a single server."
-_LOG_IN: Final = "Put user and password into SCOREBOARD_REDIS_URL."
 # As versions word it, with and without the code: redis-py takes it away from some. A connection to
 # a replica, or one that is no longer let in, is of no use: a new one may lead to the primary.
 _REFUSALS: Final = (
     Refusal(
         ("NOPERM", "no permissions", "can't run this command", "can't access"),
         "a right is missing",
-        _GIVE,
+        "Give its user these commands and keys (docs/operations.md, Rights).",
     ),
     Refusal(
         ("WRONGTYPE",),  # within a script's error too
@@ -59,16 +55,11 @@ _REFUSALS: Final = (
         "Somebody else uses this database: give each deployment one of its own.",
         "type",
     ),
-    Refusal(
-        ("READONLY", "read only replica"),
-        "it is a replica",
-        "It is a replica: name the primary.",
-        "ended",
-    ),
+    Refusal(("READONLY", "read only replica"), "it is a replica", "Name the primary.", "ended"),
     Refusal(
         ("OOM", "used memory > 'maxmemory'"),
         "its memory is full",
-        "Its memory is full: choose the policy volatile-ttl, or raise maxmemory.",
+        "Choose the policy volatile-ttl, or raise maxmemory.",
     ),
     Refusal(
         ("max number of clients",),
@@ -79,34 +70,25 @@ _REFUSALS: Final = (
     Refusal(
         ("nknown command", "nknown Redis command"),
         "it lacks a command",
-        "It lacks that command: give it its name back, or upgrade it.",
+        "Give that command its name back, or upgrade it.",
     ),
-    Refusal(
-        ("MISCONF",),
-        "it cannot save to its disk",
-        "It cannot save to its disk: mend that, or switch saving off.",
-    ),
+    Refusal(("MISCONF",), "it cannot save to its disk", "Mend that, or switch saving off."),
     Refusal(
         ("NOREPLICAS",),
         "too few replicas follow it",
-        "Too few replicas follow it: start them, or lower min-replicas-to-write.",
+        "Start replicas, or lower min-replicas-to-write.",
     ),
     Refusal(
-        ("MASTER is down",),
-        "it is a replica that lost its primary",
-        "It is a replica that lost its primary: name that one.",
-        "ended",
+        ("MASTER is down",), "it is a replica that lost its primary", "Name the primary.", "ended"
     ),
     Refusal(
         ("LOADING", "loading the dataset"),
         "it is reading its data",
-        "It is reading its data: wait until it has.",
+        "Wait until it has.",
         "away",
         passes=True,
     ),
-    Refusal(
-        ("BUSY",), "a script does not end", "Somebody's script does not end: SCRIPT KILL.", "away"
-    ),
+    Refusal(("BUSY",), "a script does not end", "Stop it: SCRIPT KILL.", "away"),
     Refusal(
         ("in a cluster node", "cluster is down", "CROSSSLOT", "same slot"),
         "it is a node of Redis Cluster",
@@ -121,7 +103,7 @@ _REFUSALS: Final = (
     Refusal(
         ("NOAUTH", "Authentication required", "already authenticated"),
         "it asks for a password",
-        _LOG_IN,
+        "Put user and password into SCOREBOARD_REDIS_URL.",
         "ended",
     ),
 )
@@ -150,7 +132,7 @@ class RedisReports(Reports):
 
     def note(self, error: Exception) -> bool:
         """Say whether this is a refusal that somebody has to mend, and log it."""
-        text = str(error)[:_TEXT_CHARS_MAX]
+        text = str(error)[:300]
         refusal = refusal_in(text)
         if refusal is None or refusal.passes:
             return False

@@ -18,10 +18,7 @@ from scoreboard.connections.sentinels import place
 
 PART: Final = "redis"
 _NAME: Final = "scoreboard.check"
-_SECONDS: Final = 3.0
 _VERSION_MIN: Final = (6, 2)
-_FIELD: Final = "check"
-_GOOD_POLICIES: Final = ("volatile-ttl", "volatile-lru", "volatile-lfu")
 
 # ARGV: the copy of the board, a count of a limit, a count of streams, a field. They are no KEYS, or
 # one key that may not be used would hide the others. Answers what failed, and what INFO says of
@@ -62,7 +59,7 @@ return {failed, info('server') .. info('memory')}
 
 async def findings(url: str, board_key: str) -> list[Finding]:
     """Look at all of it; whoever is away, it takes a few seconds at most."""
-    redis = Redis(url, timeout_seconds=_SECONDS, name=_NAME)
+    redis = Redis(url, timeout_seconds=3.0, name=_NAME)
     try:
         return [*_sentinels(await redis.ask_sentinels()), *await _server(redis, url, board_key)]
     finally:
@@ -93,7 +90,6 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
     except RedisUnavailable as error:
         what = f"Redis at {place(url)} cannot be used: {_words(error)}."
         return [Finding(PART, "connection", "wrong", what, to_do(_words(error), url))]
-    failed = await _refused_outside(redis)
     refused, info = await _probe(redis, board_key)
     version = _field(info, "redis_version")
     what = f"Redis {version or 'of a version that it does not tell'} at {place(url)}."
@@ -101,31 +97,28 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
         Finding(PART, "connection", "ok", what),
         _version(version),
         *_mode(info),  # guard: check-notices-node
-        _commands([*failed, *refused]),
+        _commands(refused),
         _eviction(info),
     ]
 
 
-async def _refused_outside(redis: Redis) -> list[str]:
-    """Try what is not done by scripts."""
+async def _probe(redis: Redis, board_key: str) -> tuple[list[str], str]:
+    """Each command that is refused, with the reason; and what INFO says."""
+    refused = []
     try:
         await redis.load(PROBE)
     except RedisUnavailable as error:
-        return [f"SCRIPT LOAD: {_words(error)}"]
-    return []
-
-
-async def _probe(redis: Redis, board_key: str) -> tuple[list[str], str]:
+        refused = [f"SCRIPT LOAD: {_words(error)}"]
     keys = [board_key, f"limit:check:{_NAME}", f"streams:check:{_NAME}"]
     try:
-        answer = await redis.script(PROBE)([], [*keys, _FIELD])
+        answer = await redis.script(PROBE)([], [*keys, "check"])
     except RedisUnavailable as error:
-        return [f"EVALSHA: {_words(error)}"], ""
+        return [*refused, f"EVALSHA: {_words(error)}"], ""
     match answer:
         case [list() as failed, bytes() as info]:
-            lines = [line.decode(errors="replace") for line in failed if type(line) is bytes]
-            return lines, info.decode(errors="replace")
-    return ["EVALSHA: it answers as no Redis does"], ""
+            refused += [line.decode(errors="replace") for line in failed if type(line) is bytes]
+            return refused, info.decode(errors="replace")
+    return [*refused, "EVALSHA: it answers as no Redis does"], ""
 
 
 def _version(version: str) -> Finding:
@@ -146,18 +139,14 @@ def _mode(info: str) -> list[Finding]:
 def _commands(failed: list[str]) -> Finding:
     if not failed:
         return Finding(PART, "commands", "ok", "Every command that an instance uses works.")
-    what = f"Redis refuses {'; '.join(_by_reason(failed))}."
-    return Finding(PART, "commands", "wrong", what, to_do(what))
-
-
-def _by_reason(failed: list[str]) -> list[str]:
-    """Say each reason once, after the commands that fail for it."""
-    commands: dict[str, list[str]] = {}
+    commands: dict[str, list[str]] = {}  # by the reason why they fail
     for line in failed:
         command, _, reason = line.partition(": ")
         reason = re.sub(r"^@user_script: ?\d+: -?", "", reason).strip().rstrip(".")
         commands.setdefault(reason, []).append(command)
-    return [f"{', '.join(names)}: {reason}" for reason, names in commands.items()]
+    reasons = [f"{', '.join(names)}: {reason}" for reason, names in commands.items()]
+    what = f"Redis refuses {'; '.join(reasons)}."
+    return Finding(PART, "commands", "wrong", what, to_do(what))
 
 
 def _eviction(info: str) -> Finding:
@@ -165,7 +154,7 @@ def _eviction(info: str) -> Finding:
     if limit in ("", "0"):
         return Finding(PART, "eviction", "ok", "Its memory has no limit, as far as it tells.")
     what = f"Its memory has a limit, and the policy {policy}."
-    if policy in _GOOD_POLICIES:
+    if policy in ("volatile-ttl", "volatile-lru", "volatile-lfu"):
         return Finding(PART, "eviction", "ok", what)
     to_do = "Choose volatile-ttl: any other drops the board, or takes no writes once it is full."
     return Finding(PART, "eviction", "warning", what, to_do)

@@ -1,11 +1,11 @@
-"""The connections to Redis: whoever finds that one has ended closes all that were there before.
+"""Keeps the connections to Redis; all that are of one era are closed as soon as one has ended.
 
 A restart ends every connection, and so do a failover, `CLIENT KILL`, a proxy and the idle timeout
-of a server. Whose end has been seen is made anew before it is used. Whose end has not been seen yet
-fails one call; the others of its era would each fail another one, up to half a minute later.
+of a server. A connection whose end has been seen is made anew before it is used. One whose end has
+not been seen fails one call; the others of its era would each fail another, half a minute later.
 
-A pool grows too, and that is no loss: what is made beside others of its era, and leads to the same
-process of Redis, is one more of them.
+A pool grows too, which is no loss: a connection that is made beside others of its era, and leads
+to the same process of Redis, is only one more.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import time
 from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -39,7 +40,7 @@ class NotConnected(Exception):
 
 
 class Pool(BlockingConnectionPool):
-    """`era` counts how often all connections were given up, last at `renewed_at` (loop's clock)."""
+    """`era` counts how often all connections were given up, last at `renewed_at` (monotonic)."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -60,8 +61,8 @@ class Pool(BlockingConnectionPool):
         return len(self._available_connections)
 
     def is_one_more(self, connection: AbstractConnection, process: bytes | None) -> bool:
-        """Note that this was connected, and say whether it is only one more: the one before was
-        made in this era too and leads to the same process, and this one was not ended in it.
+        """Note a new connection, and say whether it is only one more: the one before it is of this
+        era and leads to the same process, and this one did not end in this era.
         """
         latest, made_in = (process, self.era), self._made_in.get(connection)
         is_same = process is not None and latest == self._latest  # guard: one-more-connection
@@ -77,14 +78,13 @@ class Pool(BlockingConnectionPool):
             raise NotConnected(str(error) or type(error).__name__) from error
 
     async def give_up(self, era: int) -> None:
-        """Close the connections of this era, those in use as soon as they are given back. Of many
-        calls that fail with one restart the first one does it: later ones would close what was
-        made since.
+        """Close the connections of this era, those in use once they are given back. Many calls fail
+        with one restart, and the first one does this: later ones would close newer connections.
         """
         if era != self.era:  # guard: connections-redis-one
             return
         self.era += 1
-        self.renewed_at = asyncio.get_running_loop().time()
+        self.renewed_at = time.monotonic()
         for connection in self._in_use_connections:
             connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
         for connection in [*self._available_connections]:
@@ -164,7 +164,7 @@ def pool_of(
         "socket_timeout": None,  # `Redis` has the deadline; theirs makes a task for each call
         "socket_connect_timeout": timeout_seconds,
         "health_check_interval": 0,
-        "client_name": _client_name(name),
+        "client_name": re.sub("[^!-~]", "-", name),  # CLIENT SETNAME takes nothing else
         "retry": Retry(NoBackoff(), 0),
         "redis_connect_func": greet,
         # As long as they are on ("auto"), redis-py uses connections whose end it has seen.
@@ -195,8 +195,3 @@ async def _process_of(connection: AbstractConnection) -> bytes | None:
         return None
     found = _RUN_ID.search(answer)
     return found[1] if found else None
-
-
-def _client_name(name: str) -> str:
-    """CLIENT SETNAME takes no spaces and no control characters."""
-    return "".join(character if "!" <= character <= "~" else "-" for character in name)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import math
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final
@@ -32,7 +33,7 @@ _WAIT: Final = 0.2
 
 
 class Presence:
-    """`away`: nobody was reached. `is_silent`: the latest try was a wait."""
+    """`away`: nobody was reached, by a call or a ping since. `is_silent`: the latest try waited."""
 
     def __init__(
         self,
@@ -54,8 +55,8 @@ class Presence:
         self._looking: asyncio.Task[None] | None = None
 
     async def until_back(self, patience_seconds: float) -> bool:
-        """Return whether Redis came back, at the latest once it has been away for so long."""
-        left = self._away_since + patience_seconds - _now()  # guard: without-redis-long
+        """Wait until Redis is back, or was away for so long; say whether it came back."""
+        left = self._away_since + patience_seconds - time.monotonic()  # guard: without-redis-long
         if not self.away or left <= 0:
             return False
         with contextlib.suppress(TimeoutError):
@@ -65,13 +66,13 @@ class Presence:
 
     def note_try(self, began: float) -> None:
         """Keep whether this try was a wait: nobody is made to wait for the next one."""
-        self.is_silent = _now() - began > self._timeout_seconds * _WAIT
+        self.is_silent = time.monotonic() - began > self._timeout_seconds * _WAIT
 
     def be_away(self, error: Exception) -> None:
         """Nobody was reached. Log the change, not every failure; and look until Redis is back."""
         if self.away:
             return
-        self.away, self._away_since = True, _now()
+        self.away, self._away_since = True, time.monotonic()
         self._back.clear()
         log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
         self.keep_looking()
@@ -81,7 +82,7 @@ class Presence:
         """It answered."""
         if not self.away:
             return
-        self.away, self._back_at = False, _now()
+        self.away, self._back_at = False, time.monotonic()
         self._back.set()
         log.info("scoreboard.redis.back")
         self._on_change()
@@ -100,13 +101,13 @@ class Presence:
 
     async def _look(self) -> None:
         """Ask until there was an answer, be it a refusal."""
-        was_back = _now() - self._back_at < SOON_SECONDS
+        was_back = time.monotonic() - self._back_at < SOON_SECONDS
         pause = REST_SECONDS if was_back and self.is_silent else self._pause_min_seconds
         while True:
             await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
             if not self.away:
                 return
-            began = _now()
+            began = time.monotonic()
             try:
                 async with asyncio.timeout(self._timeout_seconds):
                     await self._ping()
@@ -119,7 +120,3 @@ class Presence:
                 self.be_back()
             self.note_try(began)
             pause = min(2 * pause, _PAUSE_MAX_SECONDS)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

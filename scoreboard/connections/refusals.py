@@ -95,7 +95,6 @@ _MEANINGS: Final = {
 }
 # Whether it lets us in depends on more than these say: on its words.
 _WHO_AND_WHERE: Final = ("28", "3D", "42501")
-_UNFORESEEN: Final = ("it refused", "Look at its log.")
 
 # Of a refusal while connecting libpq tells the message alone: the severity, in whatever language,
 # a colon and two spaces come before it.
@@ -131,7 +130,7 @@ class PostgresRefused(LedgerUnavailable):
         return self._known()[1]
 
     def _known(self) -> tuple[str, str]:
-        by_class = _MEANINGS.get(self.sqlstate[:2], _UNFORESEEN)
+        by_class = _MEANINGS.get(self.sqlstate[:2], ("it refused", "Look at its log."))
         return _MEANINGS.get(self.sqlstate, by_class)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Final
 
-_LOG_AGAIN_SECONDS: Final = 60.0
-_RECENT_SECONDS: Final = 60.0
+_MINUTE_SECONDS: Final = 60.0
 _REMEMBERED_MAX: Final = 50
 
 
@@ -17,25 +17,24 @@ class Reports:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._next: dict[str, float] = {}
-        self._latest: tuple[float, str] | None = None
+        self._latest = (-math.inf, "")
 
     @property
     def recent(self) -> str:
         """What the latest refusal meant, "" if it is longer than a minute ago."""
-        if self._latest is None or self._clock() - self._latest[0] >= _RECENT_SECONDS:
-            return ""
-        return self._latest[1]
+        at, meaning = self._latest
+        return meaning if self._clock() - at < _MINUTE_SECONDS else ""
 
     def remember(self, meaning: str) -> None:
         """This is the latest refusal."""
         self._latest = (self._clock(), meaning)
 
     def is_due(self, what: str) -> bool:
-        """Whether to log this now: it was not within a minute, or too many others were since."""
+        """Whether to log this now: not within a minute of the last time, as far as remembered."""
         now = self._clock()
         if now < self._next.get(what, now):
             return False
         if len(self._next) >= _REMEMBERED_MAX:
             self._next.clear()
-        self._next[what] = now + _LOG_AGAIN_SECONDS
+        self._next[what] = now + _MINUTE_SECONDS
         return True

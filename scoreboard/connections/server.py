@@ -1,13 +1,13 @@
-"""The PostgreSQL that sessions connect to, and who is told of what it does not do.
+"""Connects sessions to PostgreSQL, and tells the pool's callbacks of each failure and refusal.
 
-An address may name several hosts. aiopg knows of one, so they are tried here, and only a server
-that takes writes is taken (`connections.hosts`).
+An address may name several hosts. aiopg knows only one, so they are tried here, and only a server
+that takes writes is used (`connections.hosts`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeVar
 
 import psycopg2
@@ -20,8 +20,8 @@ from scoreboard.connections.session_settings import SessionSettings
 from scoreboard.errors import LedgerUnavailable
 
 Refusal = TypeVar("Refusal", bound=PostgresRefused)
-# Why a caller got no answer: no session was free in time, no connection could be made, or none a
-# moment ago; the connection was lost or too slow; the transaction was rolled back; it answered, and
+# Why a caller got no answer: no session was free in time; no connection could be made, now or a
+# moment ago; the connection was lost or too slow; the transaction was rolled back; PostgreSQL
 # refused.
 Failure = Literal["no_session", "no_connection", "resting", "no_answer", "aborted", "refused"]
 
@@ -41,9 +41,6 @@ class NotAdmitted(NotConnected, PostgresRefused):
 class UnfitServer(NotAdmitted):
     """A setting that sessions rely on cannot be set, and no waiting mends that."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("", " ".join(problems))
-
 
 class Server:
     """Where the sessions of one pool connect to. `deadlines` are settings of them, in ms.
@@ -62,7 +59,7 @@ class Server:
     ) -> None:
         self.hosts: Final = hosts
         self.failed: Final = on_failure
-        self._settings = SessionSettings.of(hosts.urls[0], deadlines)
+        self._settings = SessionSettings(hosts.urls[0], deadlines)
         self._dsns = [self._settings.dsn(url, name, CONNECT_SECONDS) for url in hosts.urls]
         self._on_refusal = on_refusal
 
@@ -72,12 +69,12 @@ class Server:
         for host in self.hosts.in_turn():  # guard: every-host-postgresql
             try:
                 connection = await self._connect_to(host)
-            except NotConnected as error:  # of several the one that says more
-                if refusal is None or isinstance(error, NotAdmitted):
+            except NotConnected as error:
+                if refusal is None or isinstance(error, NotAdmitted):  # which says more
                     refusal = error
-                continue
-            self.hosts.agree_on(host)
-            return connection, host
+            else:
+                self.hosts.present = host
+                return connection, host
         raise refusal or NotConnected
 
     def is_left_behind(self, connection: Connection) -> bool:
@@ -107,26 +104,22 @@ class Server:
             if connection is not None:
                 discard(connection)
             raise_if_cancelled()
-            raise self._not_connected(error) from error
+            if (refusal := refusal_to_connect(error)) is not None:
+                raise self.refused(NotAdmitted(refusal.sqlstate, refusal.text)) from error
+            self.failed("no_connection")
+            raise NotConnected from error
         if self.is_left_behind(connection):
             self.failed("no_connection")
             await connection.close()
             raise NotConnected from ConnectionError("none of these hosts takes writes")
         if problems:  # guard: set-read-back
             await connection.close()
-            raise self.refused(UnfitServer(problems))
+            raise self.refused(UnfitServer("", " ".join(problems)))
         return connection
 
     async def _problems(self, connection: Connection, seconds: float) -> list[str]:
-        """What of the settings did not come to be. One round trip a connection."""
+        """Set and read back the settings; answer what is wrong. One round trip a connection."""
         statement, names = self._settings.reading(connection.raw.info.server_version)
         async with connection.cursor() as cursor:
             await cursor.execute(statement, names, timeout=seconds)
             return self._settings.problems(await cursor.fetchall())
-
-    def _not_connected(self, error: Exception) -> NotConnected:
-        refusal = refusal_to_connect(error)
-        if refusal is not None:
-            return self.refused(NotAdmitted(refusal.sqlstate, refusal.text))
-        self.failed("no_connection")
-        return NotConnected()

@@ -1,8 +1,8 @@
 """The border to PostgreSQL: every statement goes through here, and psycopg2's errors stop here.
 
-A session is one connection, owned by one task at a time: whoever has it finds it broken, and
-reopens it. Nothing is ever replayed here: a statement runs once or raises. What was not sent may be
-sent by another connection, so whether a connection has ended is looked at before it is used.
+A session is one connection, owned by one task at a time, which opens it anew where it is broken.
+Nothing is replayed here: a statement runs once or raises. A statement that was not sent may go by
+another connection, so each use begins with a look whether the connection has ended.
 """
 
 from __future__ import annotations
@@ -74,10 +74,8 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether there is a connection, to the host that all agree on. It may end any moment."""
-        connection = self._connection
-        return (
-            connection is not None and not connection.closed and self._host == self._hosts.present
-        )
+        is_here = self._host == self._hosts.present
+        return is_here and self._connection is not None and not self._connection.closed
 
     @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
@@ -204,12 +202,10 @@ class Session:
             if refusal is not None:  # not `from error`: its text quotes the statement
                 raise self._server.refused(refusal) from None
             self._server.failed("no_answer")
-            if isinstance(error, psycopg2.Error) and self._has_lost():
+            connection = self._connection
+            if isinstance(error, psycopg2.Error) and connection is not None and connection.closed:
                 raise ConnectionLost from error
             raise LedgerUnavailable from error
-
-    def _has_lost(self) -> bool:
-        return self._connection is not None and self._connection.closed
 
 
 def _is_idle(connection: Connection) -> bool:

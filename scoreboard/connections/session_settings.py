@@ -1,9 +1,8 @@
-"""What every session is set to, whoever opens it and whatever is handed down to it.
+"""Sets every session as our statements and promises need it, whatever is handed down to it.
 
 The environment (libpq's PG* variables), postgresql.conf, the database, the role and a pooler on the
-way each have a word in what a session does. What our statements and promises rely on is therefore
-said by us as we connect, and read back: what cannot be set is refused, in a sentence
-(docs/decisions/0021, which also names what is left to others, and why).
+way can each change a session. So we set it as we connect, and read it back; a setting that cannot
+be set is refused (docs/decisions/0021, which also names what is left to others, and why).
 
 The schema is `public`, or the one that the address itself names: `?options=-csearch_path%3Dgames`.
 """
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -59,7 +57,6 @@ _LOST: Final = (
     ": what a session says as it connects does not reach PostgreSQL, because of a pooler perhaps. "
     "Connect directly, or let the pooler pass `options` on."
 )
-_OF_TRANSACTION_TIMEOUT: Final = 17_00_00  # the version that brought it
 
 # A dead peer is noticed within this time even when the network swallows packets without a word.
 _PEER_TIMEOUT_SECONDS: Final = 5
@@ -77,20 +74,16 @@ _SOURCES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """What the sessions of one address are set to. `wanted` has the names in small letters, and
-    values as pg_settings shows them.
+    """What the sessions of one address are set to; `deadlines` are settings too, in ms (0: none).
+    Raises ValueError on a schema that cannot be read.
     """
 
-    wanted: Mapping[str, str]
-
-    @classmethod
-    def of(cls, url: str, deadlines: Mapping[str, int]) -> SessionSettings:
-        """Those of an address; `deadlines` are settings too, in ms (0: none). Raises ValueError."""
+    def __init__(self, url: str, deadlines: Mapping[str, int]) -> None:
         named = schema_named(url)
         own = {"search_path": f'"{named or PUBLIC}",pg_temp'}  # guard: handed-down-tables
-        return cls(_SET | own | {name: str(value) for name, value in deadlines.items()})
+        # Names in small letters, and values as pg_settings shows them.
+        self._wanted = _SET | own | {name: str(value) for name, value in deadlines.items()}
 
     def dsn(self, url: str, name: str, connect_seconds: int) -> str:
         """The address for libpq, with all of this in it. Options of the address's own stay, and
@@ -102,7 +95,7 @@ class SessionSettings:
         parts = parse_dsn(url)
         options = [
             parts.pop("options", ""),
-            *(f"-c {key}={_escaped(value)}" for key, value in self.wanted.items()),
+            *(f"-c {key}={_escaped(value)}" for key, value in self._wanted.items()),
         ]
         if "host" in parts:  # else PGHOSTADDR would lead elsewhere
             parts.setdefault("hostaddr", "")  # guard: handed-down-environment
@@ -121,8 +114,8 @@ class SessionSettings:
 
     def reading(self, server_version: int) -> tuple[str, dict[str, list[str]]]:
         """The statement that finishes setting, and reads back; with its parameters."""
-        later = "SET transaction_timeout = 0; " if server_version >= _OF_TRANSACTION_TIMEOUT else ""
-        return later + SQL["read_settings"], {"names": list(self._expected())}
+        since_17 = "SET transaction_timeout = 0; " if server_version >= 17_00_00 else ""
+        return since_17 + SQL["read_settings"], {"names": list(self._expected())}
 
     def problems(self, rows: Sequence[tuple[str, str, str]]) -> list[str]:
         """Sentences on what is not as it should be; `rows` hold name, value and source."""
@@ -137,7 +130,7 @@ class SessionSettings:
         return [*sentences, *([f"{'; '.join(lost)}{_LOST}"] if lost else [])]
 
     def _expected(self) -> dict[str, str]:
-        return {**self.wanted, **_FOUND, "client_encoding": "UTF8"}
+        return {**self._wanted, **_FOUND, "client_encoding": "UTF8"}
 
 
 def origin(source: str) -> str:

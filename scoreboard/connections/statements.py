@@ -13,16 +13,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib import resources
+from types import MappingProxyType
 from typing import Final
 
 # After an empty line only: a comment inside a statement may read `-- reused: …` as well.
 _HEADER: Final = re.compile(r"(?:\A|(?<=\n\n))-- (?P<name>[a-z_]+): .+$", re.MULTILINE)
 _WORD: Final = re.compile(r"\{(\w+)\}")
-_NO_WORDS: Final[Mapping[str, str]] = {}
 
 
 def load(
-    package: str, file: str = "queries.sql", *, words: Mapping[str, str] = _NO_WORDS
+    package: str, file: str = "queries.sql", *, words: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str]:
     """Return the statements of a package's SQL file, by name, with SQL in the place of each of
     `words`. Raises ValueError on a repeated name, KeyError on a word that is none of these.

@@ -103,7 +103,7 @@ class CachedBoard:
         until = time.monotonic() + self._noticed_seconds
         is_stored = await self._is_stored(board)
         while not is_stored and time.monotonic() < until:  # guard: redis-only-just
-            if not await self._redis.until_back(self._noticed_seconds):
+            if not await self._redis.presence.until_back(self._noticed_seconds):
                 break
             is_stored = await self._is_stored(board)
         if not is_stored:

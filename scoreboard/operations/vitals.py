@@ -64,8 +64,8 @@ class Vitals:
             metrics.postgres_sessions.labels(name, "in_use").set(pool.in_use)
             metrics.postgres_sessions.labels(name, "idle").set(pool.idle)
             metrics.postgres_waiting.labels(name).set(pool.waiting)
-        metrics.redis_connections.labels("in_use").set(self._redis.in_use)
-        metrics.redis_connections.labels("idle").set(self._redis.idle)
+        metrics.redis_connections.labels("in_use").set(self._redis.pool.in_use)
+        metrics.redis_connections.labels("idle").set(self._redis.pool.idle)
         cpu_seconds = time.process_time()
         metrics.process_cpu.inc(cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds

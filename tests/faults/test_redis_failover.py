@@ -142,24 +142,28 @@ async def test_a_connection_that_was_in_use_when_the_primary_changed_is_not_used
     trio: RedisTrio,
 ) -> None:
     """A primary that only hung wakes up as one; Sentinels take 8 s to demote it."""
-    client = Redis(trio.url, timeout_seconds=5.0, name="test")
+    client, other = (Redis(trio.url, timeout_seconds=5.0, name=name) for name in "ab")
     store = client.script("return redis.call('SET', KEYS[1], ARGV[1])")
-    used = await client._pool.get_connection()
+    used = await client.pool.get_connection()
     trio.primary.pause()
 
     async def reaches_the_promoted_one() -> bool:
         with suppress(RedisUnavailable):
-            await client.ping()
+            await other.ping()
             return True
         return False
 
+    # Not by `client`: a call of its own that failed would end all of its connections.
     await eventually(reaches_the_promoted_one, within_seconds=PROMOTED_SECONDS)
+    await client.ping()
     trio.primary.resume()
-    await client._pool.release(used)  # the next call takes what was given back last
-    await store(["key"], ["value"])
+    await client.pool.release(used)
+    for key in ("one", "two"):  # each connection has its turn
+        await store([key], ["value"])
 
-    assert ask(trio.replica, "GET", "key") == b"value"
+    assert [ask(trio.replica, "GET", key) for key in ("one", "two")] == [b"value", b"value"]
     await client.close()
+    await other.close()
 
 
 async def test_a_sentinel_that_hangs_costs_a_moment_and_not_the_answer(trio: RedisTrio) -> None:

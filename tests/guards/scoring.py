@@ -261,7 +261,7 @@ if not self._later:
     Marked(
         "whoever has been without Redis for long waits for nothing",
         "without-redis-long",
-        Instead("self._away_since + $patience_seconds - _now()", "$patience_seconds"),
+        Instead("self._away_since + $patience_seconds - $now", "$patience_seconds"),
         f"{IN_DOUBT}::test_whoever_has_been_without_redis_for_long_is_not_waited_for",
     ),
     Marked(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Never, Removed, Replaced
+from tests.guards.change import Always, Instead, Never, Removed, Replaced, Value
 from tests.guards.guard import COALESCING, CROWDS, LEDGER, LOSSES, POOLS, RESETS, Marked
 
 SESSIONS: Final = (
@@ -132,13 +132,13 @@ $it"""),
     Marked(
         "resets: what was read is asked again",
         "resets-read-asked",
-        Always(),
+        Replaced("raise"),
         f"{RESETS}::test_what_was_read_is_asked_again_and_what_may_have_changed_something_is_not",
     ),
     Marked(
         "resets: what may have changed something is not asked again",
         "resets-may-changed",
-        Removed(),
+        Value("await self.read(statement, parameters)"),
         f"{RESETS}::test_what_was_read_is_asked_again_and_what_may_have_changed_something_is_not",
     ),
     Marked(

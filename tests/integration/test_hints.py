@@ -259,8 +259,8 @@ async def test_what_redis_refuses_is_told_what_mends_it() -> None:
     [
         # In words of Redis's own; a test has no other machine, and a start takes no time.
         (b"-DENIED Redis is running in protected mode", "Set a password there"),
-        (b"-LOADING Redis is loading the dataset in memory", "wait until it has"),
-        (b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data", "name that one"),
+        (b"-LOADING Redis is loading the dataset in memory", "Wait until it has"),
+        (b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data", "Name the primary"),
     ],
 )
 async def test_a_redis_that_is_not_ready_for_us_is_told_what_mends_it(

@@ -251,8 +251,10 @@ async def test_connections_to_redis_are_seen_to_be_lent_and_given_back(redis_url
     busy = redis.script("local n = 0 for i = 1, 2e7 do n = n + i end return n")
     started = time.monotonic()
     call = asyncio.ensure_future(busy([], []))
-    await eventually(lambda: (redis.in_use, redis.idle) == (1, 0))
+    await eventually(lambda: (redis.pool.in_use, redis.pool.idle) == (1, 0))
     await call
 
-    assert (redis.in_use, redis.idle) == (0, 1), f"after {time.monotonic() - started:.1f} s"
+    assert (redis.pool.in_use, redis.pool.idle) == (0, 1), (
+        f"after {time.monotonic() - started:.1f} s"
+    )
     await redis.close()

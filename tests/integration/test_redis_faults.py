@@ -67,7 +67,7 @@ async def open_connections(client: Redis, count: int) -> None:
     """Have so many, all of them idle."""
     busy = client.script(BUSY)
     await asyncio.gather(*(busy([], []) for _ in range(count)))
-    assert client.idle >= count - 1
+    assert client.pool.idle >= count - 1
 
 
 # --- connections that have ended ---
@@ -385,8 +385,8 @@ async def test_one_more_connection_to_another_redis_than_the_others_is_a_new_one
         async with a_line(redis_url) as line, client_of(line.url) as (client, _):
             await open_connections(client, 3)
             line.proxy.forget()
-            hanging = [asyncio.ensure_future(client.ping()) for _ in range(client.idle)]
-            await eventually(lambda: client.idle == 0)
+            hanging = [asyncio.ensure_future(client.ping()) for _ in range(client.pool.idle)]
+            await eventually(lambda: client.pool.idle == 0)
             line.proxy.target = ("127.0.0.1", other.port)
             before = client.generation
 
@@ -424,4 +424,4 @@ async def test_every_connection_is_used_in_its_turn(
             await client.ping()
         with closing(redis.Redis.from_url(redis_url)) as onlooker:
             latest = [one["cmd"] for one in onlooker.client_list()]
-        assert latest.count("ping") == client.idle == 4
+        assert latest.count("ping") == client.pool.idle == 4

@@ -196,7 +196,7 @@ async def test_what_redis_refuses_for_one_reason_is_named_with_it_and_with_what_
 
     assert finding.what.count("NOREPLICAS") == 1
     assert "SET limit:" in finding.what
-    assert "start them" in finding.to_do
+    assert "Start replicas" in finding.to_do
     assert closed.to_do == "Put user and password into SCOREBOARD_REDIS_URL."
 
 

@@ -40,7 +40,7 @@ class TestPostgresql:
     def test_the_present_host_comes_first_and_all_others_after_it(self) -> None:
         found = Hosts("postgresql://one,two,three/games")
         assert found.in_turn() == [0, 1, 2]
-        found.agree_on(2)
+        found.present = 2
         assert found.in_turn() == [2, 0, 1]
 
     def test_whoever_doubts_a_host_that_was_left_already_changes_nothing(self) -> None:
@@ -61,7 +61,7 @@ class TestPostgresql:
 
     def test_libpq_is_asked_for_the_primary_only_among_several(self) -> None:
         def asked(url: str) -> str:
-            dsn = SessionSettings.of(url, {}).dsn(hosts.primary(url), "test", 5)
+            dsn = SessionSettings(url, {}).dsn(hosts.primary(url), "test", 5)
             return str(parse_dsn(dsn)["target_session_attrs"])
 
         assert asked(TWO) == "read-write"
@@ -70,7 +70,7 @@ class TestPostgresql:
 
     def test_options_of_the_address_stay_and_ours_come_after_them(self) -> None:
         url = "postgresql://one/games?options=-csearch_path%3Dgames%20-cstatement_timeout%3D0"
-        settings = SessionSettings.of(url, {"statement_timeout": 4500})
+        settings = SessionSettings(url, {"statement_timeout": 4500})
         given = parse_dsn(settings.dsn(url, "test", 3))["options"]
 
         assert given.startswith("-csearch_path=games -cstatement_timeout=0 -c ")
