@@ -168,7 +168,7 @@ class Parts:
             instance=name,
             role=role,
             postgres={"ledger": self.writers, "queries": self.queries, "watch": self.watch},
-            redis=self.redis,
+            redis=self.redis.pool,
         )
         self.lifetime.run("vitals", self.vitals.run)
 

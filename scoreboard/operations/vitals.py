@@ -19,7 +19,7 @@ from typing import Final
 
 from scoreboard import __version__
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.redis import Redis
+from scoreboard.connections.redis_pool import Pool
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 
@@ -37,7 +37,7 @@ class Vitals:
         instance: str,
         role: str,
         postgres: Mapping[str, Postgres],
-        redis: Redis,
+        redis: Pool,
     ) -> None:
         self._metrics = metrics
         self._postgres = postgres
@@ -64,8 +64,8 @@ class Vitals:
             metrics.postgres_sessions.labels(name, "in_use").set(pool.in_use)
             metrics.postgres_sessions.labels(name, "idle").set(pool.idle)
             metrics.postgres_waiting.labels(name).set(pool.waiting)
-        metrics.redis_connections.labels("in_use").set(self._redis.pool.in_use)
-        metrics.redis_connections.labels("idle").set(self._redis.pool.idle)
+        metrics.redis_connections.labels("in_use").set(self._redis.in_use)
+        metrics.redis_connections.labels("idle").set(self._redis.idle)
         cpu_seconds = time.process_time()
         metrics.process_cpu.inc(cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds

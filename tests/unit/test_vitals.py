@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from scoreboard.connections.postgres import Postgres
-from scoreboard.connections.redis import Redis
+from scoreboard.connections.redis_pool import Pool as RedisPool
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.vitals import Vitals
 from tests.eventually import eventually
@@ -39,7 +39,7 @@ def vitals_of(metrics: Metrics, **postgres: Pool) -> Vitals:
         instance="one",
         role="api",
         postgres=cast("dict[str, Postgres]", postgres),
-        redis=cast("Redis", Pool(3, 5)),
+        redis=cast("RedisPool", Pool(3, 5)),
     )
 
 
