@@ -107,7 +107,7 @@ class Parts:
             push_interval_seconds=settings.push_interval_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
             stuck_after_seconds=settings.stuck_after_seconds,
-            on_newer={MAIN: self.board.notice},  # guard: older-copy-not
+            on_newer={MAIN: self.board.hear_of},  # guard: older-copy-not
         )
         self.lifetime.run("hub", self.hub.run)
         self.relay = Relay(

@@ -53,7 +53,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     """
     _user_if_needed(request)
     boards, seen = request.app[PARTS].board, seen_beside(request)
-    board = None if seen is None else boards.vouched(seen.value, seen.generation)
+    board = None if seen is None else boards.confirmed(seen.value, seen.generation)
     age_seconds = None
     if board is None:
         reading = await boards.read()

@@ -34,7 +34,7 @@ class Screen:
         self._drawn: list[str] = []
         self._board: tuple[str, Sequence[Mapping[str, Any]]] | None = None
         self._tally = ""
-        self._told = ""
+        self._message = ""
 
     def show(self, version: str, users: Sequence[Mapping[str, Any]]) -> None:
         """Show a board."""
@@ -48,10 +48,10 @@ class Screen:
     def tell(self, message: str) -> None:
         """Show what the demo waits for, until the next message."""
         if self._redraws:
-            self._told = message
+            self._message = message
             self._draw()
-        elif message and message != self._told:
-            self._told = message
+        elif message and message != self._message:
+            self._message = message
             self._write(escaped(message))
 
     def count(self, tally: str) -> None:
@@ -62,7 +62,7 @@ class Screen:
 
     def end(self, tally: str) -> None:
         """Leave the tally as the last words; a terminal has it already."""
-        self._told = ""
+        self._message = ""
         if self._redraws:
             self.count(tally)
         else:
@@ -74,7 +74,7 @@ class Screen:
         """
         columns, rows = _size(self._output)
         width, height = min(columns - 1, _COLUMNS_MAX), max(rows - 1, 1)
-        foot = ["", *self._wrapped(self._tally, width), *self._wrapped(self._told, width)]
+        foot = ["", *self._wrapped(self._tally, width), *self._wrapped(self._message, width)]
         lines = [*self._board_lines(width)[: max(height - len(foot), 0)], *foot][-height:]
         back = min(sum(_rows_of(line, columns) for line in self._drawn), height)
         self._drawn = [_cut(line, width) for line in lines]

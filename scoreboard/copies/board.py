@@ -80,15 +80,15 @@ class CachedBoard:
         """
         return await self._reads.join(None)
 
-    def vouched(self, version: bytes | None, generation: int) -> Board | None:
-        """The board to show without a read, as `Trust.vouched` has it: Redis said in this
+    def confirmed(self, version: bytes | None, generation: int) -> Board | None:
+        """The board to show without a read, as `Trust.confirmed` has it: Redis said in this
         generation of its connections that its copy bears this version.
         """
         if generation != self._redis.generation:  # guard: check-vouches-nothing
             return None
-        return self._trust.vouched(version, generation)
+        return self._trust.confirmed(version, generation)
 
-    def notice(self, board: Board) -> None:
+    def hear_of(self, board: Board) -> None:
         """Know of a board, whoever told it: an older one from Redis is not served any more."""
         self._trust.hear_of(board)
 

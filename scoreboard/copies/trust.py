@@ -67,7 +67,7 @@ class Trust:
             return Found(fault="leap", claimed=found.claimed)
         return found
 
-    def vouched(self, version: bytes | None, generation: int) -> Board | None:
+    def confirmed(self, version: bytes | None, generation: int) -> Board | None:
         """The board to show, if the copy bears this version and may be trusted, and we know a board
         as new.
         """

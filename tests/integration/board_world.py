@@ -63,9 +63,9 @@ class Instance:
     async def read(self) -> Board:
         return (await self.board.read()).board
 
-    def vouched(self, version: bytes) -> Board | None:
+    def confirmed(self, version: bytes) -> Board | None:
         """The board to show where Redis has just said that its copy bears this version."""
-        return self.board.vouched(version, self.redis.generation)
+        return self.board.confirmed(version, self.redis.generation)
 
     def reads_from_ledger(self, reason: str) -> float:
         return counted(self.metrics, "board_reads_from_ledger_total", reason=reason)

@@ -373,7 +373,7 @@ async def test_while_redis_is_away_the_ledger_is_lifted_above_what_reads_have_sh
         an_instance(url, database_url) as instance,
     ):
         truth = await play(instance, database_url)
-        instance.board.notice(a_board(9, 77))
+        instance.board.hear_of(a_board(9, 77))
         await proxy.cut()
 
         await instance.reconcile()
@@ -407,7 +407,7 @@ async def seen_by_a_check(instance: Instance) -> Board | None:
         seen = (await limiter.check([check], also=HashField(*VERSION_FIELD))).seen
     finally:
         await limiter.close()
-    return None if seen is None else instance.board.vouched(seen.value, seen.generation)
+    return None if seen is None else instance.board.confirmed(seen.value, seen.generation)
 
 
 async def test_a_check_brings_the_board_along_and_saves_the_read(
@@ -455,12 +455,12 @@ async def test_what_redis_said_over_connections_that_failed_since_vouches_for_no
     truth = await play(one, database_url)
     await one.trust()
     version, generation = b"%d" % truth.version, one.redis.generation
-    assert one.board.vouched(version, generation) == truth
+    assert one.board.confirmed(version, generation) == truth
 
     one.redis.generation += 1
-    assert one.board.vouched(version, generation) is None
+    assert one.board.confirmed(version, generation) is None
     await one.trust()
-    assert one.board.vouched(version, generation) is None
+    assert one.board.confirmed(version, generation) is None
 
 
 async def _answers(instance: Instance) -> bool:

@@ -87,13 +87,13 @@ async def test_while_redis_is_about_to_get_our_board_that_one_is_shown_and_the_l
     async with an_instance(redis_url, database_url, on_its_way_seconds=ENDLESS) as reader:
         await reader.trust()
         newer = await play(reader, database_url)
-        reader.board.notice(newer)
+        reader.board.hear_of(newer)
         reads = reader.ledger.reads
 
-        assert reader.vouched(b"1") == newer
+        assert reader.confirmed(b"1") == newer
         assert await reader.read() == newer
-        assert reader.vouched(b"%d" % (newer.version + 1)) is None
-        assert reader.vouched(b"-1") is reader.vouched(b"one") is None
+        assert reader.confirmed(b"%d" % (newer.version + 1)) is None
+        assert reader.confirmed(b"-1") is reader.confirmed(b"one") is None
         assert reader.ledger.reads == reads
 
 
@@ -103,7 +103,7 @@ async def test_a_board_that_redis_does_not_get_in_time_makes_the_ledger_be_asked
     """Who committed it does not reach Redis, and may have told of more than this instance heard."""
     await patient.trust()
     heard = await play(other, database_url)
-    patient.board.notice(heard)
+    patient.board.hear_of(heard)
     await play(other, database_url, 1)  # of which nobody hears
 
     async def asks() -> bool:
@@ -120,7 +120,7 @@ async def test_each_board_has_its_own_time_to_come(
     await patient.trust()
     for _ in range(3):
         newer = await play(other, database_url, 1)
-        patient.board.notice(newer)
+        patient.board.hear_of(newer)
         assert await patient.read() == newer
         await asyncio.sleep(ON_ITS_WAY_SECONDS)
         await other.board.store(newer)
@@ -136,7 +136,7 @@ async def test_a_store_that_a_comparison_meets_takes_no_trust_and_counts_as_no_m
     asked = patient.reads_from_ledger("unconfirmed")
     newer = await play(other, database_url)
     async with comparing(patient) as comparison:
-        assert patient.vouched(b"1") is not None
+        assert patient.confirmed(b"1") is not None
         await patient.read()
         await other.board.store(newer)
         assert not comparison.done()
@@ -144,7 +144,7 @@ async def test_a_store_that_a_comparison_meets_takes_no_trust_and_counts_as_no_m
 
     assert patient.reads_from_ledger("unconfirmed") == asked
     assert counted(patient.metrics, "catch_ups_total", copy="redis") == mended
-    assert patient.vouched(b"%d" % newer.version) == newer
+    assert patient.confirmed(b"%d" % newer.version) == newer
     assert in_doubt(patient) == 0
 
 
@@ -166,10 +166,10 @@ async def test_a_trusted_copy_keeps_its_trust_while_the_comparison_stores(
     monkeypatch.setattr(patient.copy, "store", slow_store)
     comparing = asyncio.create_task(patient.reconcile())
     await storing.wait()
-    assert patient.vouched(b"%d" % held.version) is not None
+    assert patient.confirmed(b"%d" % held.version) is not None
     go_on.set()
     await comparing
-    assert patient.vouched(b"%d" % (held.version + 3)) is not None
+    assert patient.confirmed(b"%d" % (held.version + 3)) is not None
 
 
 async def test_a_grant_does_not_wait_until_a_silent_ledger_shows_the_board_that_it_has_seen(
@@ -400,7 +400,7 @@ async def test_what_was_shown_in_doubt_is_known_to_have_been_shown(
     """Else a ledger that went back would use its version again for another board."""
     async with an_instance(redis_url, database_url) as instance:
         truth = await play(instance, database_url)
-        instance.board.notice(truth)
+        instance.board.hear_of(truth)
         shown = replace(truth, version=9)
         await plant(admin, shown)
         with holding(database_url, LOCK):
@@ -419,7 +419,7 @@ async def test_another_board_in_redis_under_our_version_lifts_the_ledger(
     heard of the new board first, and Redis has shown the old one.
     """
     truth: Board = await play(other, database_url)
-    other.board.notice(truth)
+    other.board.hear_of(truth)
     await plant(admin, a_board(truth.version, 77))
 
     await other.reconcile()
@@ -435,5 +435,5 @@ async def test_at_the_end_nobody_waits_for_a_question_that_goes_on_beside(
     with holding(database_url, LOCK):
         async with asyncio.timeout(20):
             async with an_instance(redis_url, database_url, timeout_seconds=ENDLESS) as instance:
-                instance.board.notice(a_board(1))
+                instance.board.hear_of(a_board(1))
                 assert (await instance.board.read()).age_seconds
