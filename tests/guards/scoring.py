@@ -356,8 +356,7 @@ $it"""),
         "without Redis a slow ledger is waited for",
         "without-redis-slow",
         Value("0.0"),
-        "tests/faults/test_silent_ledger.py::"
-        "test_promise_4_holds_while_redis_fails_and_rabbitmq_is_away",
+        f"{IN_DOUBT}::test_without_redis_a_slow_ledger_is_waited_for",
     ),
     Marked(
         "what was shown in doubt is known to have been shown",
