@@ -94,7 +94,7 @@ $it"""),
         "slow subscribers: what the kernel holds of a stream is bounded",
         "slow-subscribers-kernel",
         Removed(),
-        "tests/faults/test_slow_subscribers.py",
+        f"{STREAMS}::test_what_the_kernel_may_hold_of_a_stream_is_bounded",
     ),
     Marked(
         "instances compare versions with the ledger",

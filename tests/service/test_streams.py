@@ -113,6 +113,16 @@ async def test_a_client_that_leaves_is_forgotten_at_once(instance: Instance) -> 
     await eventually(lambda: len(hub) == 0, within_seconds=2.0)
 
 
+async def test_what_the_kernel_may_hold_of_a_stream_is_bounded(instance: Instance) -> None:
+    """Left to itself the limit rises to 2 to 4 MB a stream, as far as the client once kept up."""
+    hub = instance.app[PARTS].hub
+    with contextlib.closing(raw_stream(instance, GET)):
+        await eventually(lambda: len(hub) == 1)
+        [subscriber] = hub.channel(MAIN).subscribers
+        connection = subscriber.transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
+
+
 async def test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody(
     start: Start, database_url: str
 ) -> None:
