@@ -26,6 +26,7 @@ COPIED: Final = (
     "requirements-dev.lock",
     "scoreboard",
     "tests",
+    "docs",
     "migrations",
     "config",
     "pyproject.toml",
