@@ -91,7 +91,7 @@ $it"""),
         "what ends a pool ends what is under way",
         "ends-pool-ends",
         Removed(),
-        f"{POOLS}::test_what_ends_a_pool_ends_what_is_under_way",
+        f"{POOLS}::test_what_ends_a_pool_ends_what_has_not_begun",
     ),
     Marked(
         "a crowd keeps neither the relay nor readiness waiting",

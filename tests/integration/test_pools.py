@@ -178,6 +178,16 @@ async def test_what_ends_a_pool_ends_what_is_under_way(database_url: str) -> Non
     await eventually(lambda: not _backends(database_url, "test.ending"))
 
 
+async def test_what_ends_a_pool_ends_what_has_not_begun(database_url: str) -> None:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=60.0, name="test.begun")
+    asked = asyncio.create_task(postgres.fetch("SELECT pg_sleep(60)"))
+    await asyncio.sleep(0)  # its statement has a task, which gets its first turn after us
+    async with asyncio.timeout(30.0):  # half of what the statement takes
+        await postgres.finish()
+    await eventually(asked.done)
+    assert not _backends(database_url, "test.begun")
+
+
 async def test_sessions_that_are_open_go_on_while_no_connection_can_be_made(
     database_url: str,
 ) -> None:

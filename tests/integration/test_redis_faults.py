@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -105,7 +106,8 @@ async def test_one_connection_that_is_lost_without_a_word_costs_one_wait_and_not
     redis_url: str,
 ) -> None:
     """As behind a firewall that was restarted: each other one would cost the deadline as well."""
-    async with a_line(redis_url) as line, client_of(line.url, 2.0) as (client, told):
+    deadline_seconds = 2.0
+    async with a_line(redis_url) as line, client_of(line.url, deadline_seconds) as (client, told):
         await open_connections(client, 4)
         line.proxy.forget()
         calls = []
@@ -114,7 +116,11 @@ async def test_one_connection_that_is_lost_without_a_word_costs_one_wait_and_not
             await asyncio.sleep(0.2)
         answers = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(answer) for answer in answers] == [RedisUnavailable] * 2
+        known_at = time.monotonic()
         await eventually(lambda: not client.away)
+        assert (
+            time.monotonic() - known_at < deadline_seconds
+        )  # a look waited for none of the others
         told.failures.clear()
 
         await asyncio.gather(*(client.ping() for _ in range(4)))
