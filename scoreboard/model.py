@@ -19,6 +19,7 @@ from scoreboard.timestamps import timestamp
 
 # Which board: lower-case letters, digits and hyphens, 50 characters at most.
 BoardId = NewType("BoardId", str)
+BOARD_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
 # The one that every submission counts on.
 MAIN: Final = BoardId("main")
 BOARD_SIZE: Final = 10
@@ -37,7 +38,6 @@ _SCORE_MAX: Final = 2**31 - 1  # PostgreSQL's integer
 _USERNAME_CHARS_MAX: Final = 50
 _TIMESTAMP_CHARS_MAX: Final = 40
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_BOARD_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
 _BOARD_MEMBERS: Final = {"version", "timestamp", "topUsers"}
 _ENTRY_MEMBERS: Final = {"userId", "username", "score"}
 # A message's timestamp counts from there, and cannot be earlier.
@@ -148,7 +148,7 @@ class Board:
 
 
 def _board_id(value: Any) -> BoardId:
-    if type(value) is not str or not _BOARD_ID.fullmatch(value):
+    if type(value) is not str or not BOARD_ID.fullmatch(value):
         raise ValueError("a boardId is not of lower-case letters, digits and hyphens")
     return BoardId(value)
 

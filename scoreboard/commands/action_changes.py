@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from scoreboard import action_ids
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
@@ -18,7 +19,6 @@ from scoreboard.console.reports import Answer, CommandFailed, Report
 from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import counted
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import Action, Catalogue, HasGrants
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped

@@ -1,33 +1,28 @@
 """Reads a file of actions in CSV or JSON: answers its actions, and each mistake with its place.
 
-`scoring.action_ids` says which ids are good. Ids are composed here, so that two spellings of one id
+`action_ids` says which ids are good. Ids are composed here, so that two spellings of one id
 are one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from scoreboard import action_ids, rows
 from scoreboard.configuration import handed_over
 from scoreboard.configuration.handed_over import Unreadable
-from scoreboard.scoring import action_ids
+from scoreboard.rows import quoted
 from scoreboard.scoring.catalogue import Action
 
 POINTS_MAX: Final = 2_147_483_647  # the column is an integer
-_POINTS: Final = re.compile(r"0*([0-9]{1,10})", re.ASCII)
 _HEADERS: Final = ({"action_id", "points"}, {"actionId", "points"})
 _MEMBERS: Final = {"actionId", "points", "disabledAt"}
 _WANTED: Final = "the first line must be the header action_id,points"
-_QUOTED_LINE: Final = "there are quotes around the whole line: leave them out"
-_SHOWN_CHARS: Final = 40
 
 
 @dataclass(slots=True)
@@ -81,11 +76,11 @@ def read(
     return _judge(_json_rows(text) if is_json else _csv_rows(text), advance)
 
 
-def _judge(rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile:
+def _judge(found_rows: Iterator[_Row], advance: Callable[[int], object]) -> ActionFile:
     found = ActionFile()
     earlier: dict[str, _Row] = {}
     reached = 0
-    for row in rows:
+    for row in found_rows:
         if mistake := row.mistake or _mistake(row, earlier):
             found.problems.append(f"{row.place}: {mistake}")
         else:
@@ -110,28 +105,28 @@ def _mistake(row: _Row, earlier: dict[str, _Row]) -> str:
 def _id_mistake(action_id: Any, earlier: dict[str, _Row]) -> str:
     """Say what is wrong with an id. `earlier` has the good rows so far, by their composed ids."""
     if not isinstance(action_id, str):
-        return f"action id must be a text, not {_shown(action_id)}"
+        return f"action id must be a text, not {quoted(action_id)}"
     if problem := action_ids.problem(action_id):
-        return f"action id {_shown(action_id)} {problem}"
+        return f"action id {quoted(action_id)} {problem}"
     first = earlier.get(action_ids.composed(action_id))
     if first is None:
         return ""
-    spelling = "" if first.action_id == action_id else f", spelled {_shown(first.action_id)}"
+    spelling = "" if first.action_id == action_id else f", spelled {quoted(first.action_id)}"
     place = first.place.replace("line", "on line")
-    return f"action id {_shown(action_id)} is {place} already{spelling}"
+    return f"action id {quoted(action_id)} is {place} already{spelling}"
 
 
 def _points_mistake(points: Any) -> str:
     is_number = isinstance(points, int) and not isinstance(points, bool)
     if is_number and 1 <= points <= POINTS_MAX:
         return ""
-    return f"points must be a whole number from 1 to {POINTS_MAX}, not {_shown(points)}"
+    return f"points must be a whole number from 1 to {POINTS_MAX}, not {quoted(points)}"
 
 
 def _disabled_mistake(disabled_at: Any) -> str:
     if disabled_at is None or _moment(disabled_at) is not None:
         return ""
-    return f"disabledAt must be a time such as 2024-12-09T14:30:45Z, not {_shown(disabled_at)}"
+    return f"disabledAt must be a time such as 2024-12-09T14:30:45Z, not {quoted(disabled_at)}"
 
 
 def _moment(value: Any) -> datetime | None:
@@ -142,77 +137,48 @@ def _moment(value: Any) -> datetime | None:
     return None
 
 
-def _shown(value: Any) -> str:
-    """Quote a value so that no control character of it reaches the terminal."""
-    try:
-        text = ascii(value)
-    except ValueError:  # an integer of more digits than Python writes out
-        return "that"
-    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
-
-
 # CSV
 
 
 def _csv_rows(text: str) -> Iterator[_Row]:
-    numbered = _csv_cells(text)
-    header = next(numbered, None)
+    found = rows.of_csv(text)
+    header = next(found, None)
     if header is None:
         return
-    names, place, end, mistake = header
-    if mistake := mistake or _header_mistake(names):
-        yield _Row(place, end, mistake=mistake)
+    if mistake := header.mistake or _header_mistake(header.cells):
+        yield _Row(f"line {header.line}", header.end, mistake=mistake)
         return
-    points_at = [name.strip() for name in names].index("points")
-    for cells, place, end, mistake in numbered:
-        if mistake := mistake or _cells_mistake(cells):
-            yield _Row(place, end, mistake=mistake)
+    points_at = [name.strip() for name in header.cells].index("points")
+    for row in found:
+        place, cells = f"line {row.line}", row.cells
+        if mistake := row.mistake or _cells_mistake(cells):
+            yield _Row(place, row.end, mistake=mistake)
         else:
-            yield _Row(place, end, cells[1 - points_at], _number(cells[points_at]))
+            yield _Row(place, row.end, cells[1 - points_at], _points(cells[points_at]))
 
 
 def _header_mistake(cells: list[str]) -> str:
     if _is_header(cells):
         return ""
     if len(cells) == 1 and _is_header(cells[0].split(",")):
-        return f"{_WANTED}; {_QUOTED_LINE}"
-    return f"{_WANTED}, not {_shown(','.join(cells))}"
+        return f"{_WANTED}; {rows.QUOTED_LINE}"
+    return f"{_WANTED}, not {quoted(','.join(cells))}"
 
 
 def _cells_mistake(cells: list[str]) -> str:
     if _is_header([cells[0].lstrip(action_ids.BYTE_ORDER_MARK), *cells[1:]]):
         return "a second header, as where two files were joined: delete the line"
-    if len(cells) == 1 and "," in cells[0]:
-        return f"2 columns expected, 1 found; {_QUOTED_LINE}"
-    return "" if len(cells) == 2 else f"2 columns expected, {len(cells)} found"
+    return rows.columns_mistake(cells, 2)
 
 
 def _is_header(cells: list[str]) -> bool:
     return len(cells) == 2 and {cell.strip() for cell in cells} in _HEADERS
 
 
-def _csv_cells(text: str) -> Iterator[tuple[list[str], str, int, str]]:
-    """Yield the cells of a row, the line that it begins on, the number of characters read until its
-    end, and why there are no cells.
-    """
-    source = io.StringIO(text, newline="")
-    reader = csv.reader(iter(source.readline, ""), strict=True)
-    while True:
-        place = f"line {reader.line_num + 1}"
-        try:
-            cells, mistake = next(reader), ""
-        except StopIteration:
-            return
-        except csv.Error as error:
-            cells, mistake = [], f"not CSV: {error}"
-        if cells or mistake:  # an empty line is nothing
-            yield cells, place, source.tell(), mistake
-
-
-def _number(text: str) -> int | str:
-    """Read ASCII digits, and leave all else a text: int() would take 1_0, +1 and Arabic digits."""
-    digits = _POINTS.fullmatch(text.strip())
-    return int(digits[1]) if digits else text
+def _points(text: str) -> int | str:
+    """Read a whole number, and leave all else a text."""
+    number = rows.whole_number(text)
+    return text if number is None else number
 
 
 # JSON
@@ -239,9 +205,9 @@ def _json_rows(text: str) -> Iterator[_Row]:
 
 def _json_row(entry: Any, place: str, end: int) -> _Row:
     if not isinstance(entry, dict):
-        return _Row(place, end, mistake=f"an object is expected, not {_shown(entry)}")
+        return _Row(place, end, mistake=f"an object is expected, not {quoted(entry)}")
     if unknown := entry.keys() - _MEMBERS:
-        return _Row(place, end, mistake=f"there is no member {_shown(min(unknown))}")
+        return _Row(place, end, mistake=f"there is no member {quoted(min(unknown))}")
     if missing := {"actionId", "points"} - entry.keys():
         return _Row(place, end, mistake=f"{' and '.join(sorted(missing))} missing")
     return _Row(place, end, entry["actionId"], entry["points"], entry.get("disabledAt"))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from scoreboard import action_ids
 from scoreboard.commands import action_changes, action_file
 from scoreboard.commands.action_file import ActionFile
 from scoreboard.configuration import handed_over
@@ -18,7 +19,6 @@ from scoreboard.console.arguments import Commands, add_page, is_file, text_to_st
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import counted, say
-from scoreboard.scoring import action_ids
 from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loaded, Sought
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped

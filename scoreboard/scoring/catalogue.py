@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from scoreboard.action_ids import composed
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
-from scoreboard.scoring.action_ids import composed
 
 SQL: Final = statements.load("scoreboard.scoring", "catalogue.sql")
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
+from scoreboard.action_ids import composed
 from scoreboard.bus.bus import Bus
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.coalescing import Coalescer
@@ -28,7 +29,6 @@ from scoreboard.model import Board, BoardId, Grant, Origin, Submission
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
-from scoreboard.scoring.action_ids import composed
 from scoreboard.scoring.spans import BatchSpans
 
 log = structlog.get_logger("scoreboard.submit")

@@ -54,7 +54,7 @@ def rules(name: str) -> ZoneInfo:
     """Find a zone. Raises UnknownZone."""
     # guard: zone-from-the-list
     if name not in names():
-        raise UnknownZone(f"{ascii(name[:ZONE_CHARS_MAX])} {problem(name)}.")
+        raise UnknownZone(f"{name[:ZONE_CHARS_MAX]!a} {problem(name)}.")
     return ZoneInfo(name)
 
 

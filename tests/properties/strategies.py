@@ -12,10 +12,10 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from scoreboard.action_ids import composed, problem
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.settings import Settings
 from scoreboard.model import BOARD_SIZE, MAIN, Board, BoardId, Entry
-from scoreboard.scoring.action_ids import composed, problem
 
 INTEGER_MAX = 2_147_483_647  # what a score's column holds
 PLAYERS = tuple(f"00000000-0000-4000-8000-{number:012}" for number in range(14))

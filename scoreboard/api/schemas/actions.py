@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
+from scoreboard.action_ids import ACTION_ID_CHARS_MAX
 from scoreboard.api.schemas.members import EXAMPLE_TIME, Number, Request, Success, member, text
-from scoreboard.scoring.action_ids import ACTION_ID_CHARS_MAX
 
 
 class SubmissionSchema(Request):
