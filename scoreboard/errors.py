@@ -67,6 +67,24 @@ class UnknownAction(ScoreboardError):
     message = "There is no such action. Operators add actions with `scoreboard actions load`."
 
 
+class UnknownBoard(ScoreboardError):
+    """No board has that id."""
+
+    status = 404
+    code = "unknown_board"
+    message = "There is no such board. GET /api/boards lists the boards that there are."
+
+
+class UnknownSeason(ScoreboardError):
+    """The board has no season of that number."""
+
+    status = 404
+    code = "unknown_season"
+    message = (
+        "The board has no such season. GET /api/boards/{board}/seasons lists those that it has."
+    )
+
+
 class ActionDisabled(ScoreboardError):
     """Operators have switched the action off; users that have it keep it."""
 

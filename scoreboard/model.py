@@ -1,7 +1,7 @@
 """The values that travel: a submission, its grant, and the board with its version.
 
-A board is the whole top 10, so any board replaces any older one and a lost one costs nothing once a
-newer one arrives. `version` is the one number that runs from the commit to the browser.
+A board is all that is shown, so any board replaces any older one and a lost one costs nothing once
+a newer one arrives. `version` is the one number that runs from the commit to the browser.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, NewType
+from typing import Any, Final, Literal, NewType, get_args
 
 import orjson
 
@@ -20,9 +20,13 @@ from scoreboard.timestamps import timestamp
 # Which board: lower-case letters, digits and hyphens, 50 characters at most.
 BoardId = NewType("BoardId", str)
 BOARD_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
+SeasonState = Literal["upcoming", "running", "ended", "final"]
 # The one that every submission counts on.
 MAIN: Final = BoardId("main")
 BOARD_SIZE: Final = 10
+# Other boards have from one entry to so many; of a season that has ended so many stay in sight.
+SIZE_MAX: Final = 100
+FINAL_SIZE: Final = 10
 # Versions stay below this, where numbers in JavaScript are exact.
 VERSION_END: Final = 2**53
 # Two versions that are further apart are not of one history: at a thousand changes a second this
@@ -31,14 +35,19 @@ LEAP_MAX: Final = 2**32
 # A board that was committed is in Redis and in the hubs a few ms later. For so long it is on its
 # way; after that it is missing.
 ON_ITS_WAY_SECONDS: Final = 0.1
-# The largest board has some 4 KiB: names of 50 letters that take four bytes each.
-BOARD_BYTES_MAX: Final = 8 * 1024
+# The largest board of 10 has some 4 KiB: names of 50 letters that take four bytes each. One of 100
+# brings the last ten of the season before.
+MAIN_BYTES_MAX: Final = 8 * 1024
+BOARD_BYTES_MAX: Final = 48 * 1024
 
-_SCORE_MAX: Final = 2**31 - 1  # PostgreSQL's integer
+_MAIN_SCORE_MAX: Final = 2**31 - 1  # PostgreSQL's integer
+_SCORE_MAX: Final = 2**53 - 1
 _USERNAME_CHARS_MAX: Final = 50
 _TIMESTAMP_CHARS_MAX: Final = 40
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _BOARD_MEMBERS: Final = {"version", "timestamp", "topUsers"}
+_SEASON_MEMBERS: Final = {"number", "startsAt", "endsAt", "state"}
+_NUMBER_MAX: Final = 2**31 - 1
 _ENTRY_MEMBERS: Final = {"userId", "username", "score"}
 # A message's timestamp counts from there, and cannot be earlier.
 _FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,16 +107,48 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """The top 10 as of one version, highest first; ties as `queries.sql` orders them.
+class Season:
+    """A half-open time of a board, `[starts_at, ends_at)`; `ends_at` is None without an end."""
 
-    Versions are compared between boards of one `board_id` only.
+    number: int
+    starts_at: datetime
+    ends_at: datetime | None
+    state: SeasonState
+
+    def as_json(self) -> dict[str, Any]:
+        """The season as clients see it."""
+        return {
+            "number": self.number,
+            "startsAt": timestamp(self.starts_at),
+            "endsAt": self.ends_at and timestamp(self.ends_at),
+            "state": self.state,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A season that has ended, with its first entries: ten, or less on a smaller board."""
+
+    season: Season
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What a board shows as of one version, best first; ties as the ledger orders them.
+
+    `season` is the one that it shows and `before` the one before that; `main`, whose season has no
+    end, names neither. Where `is_low` the lowest score is the best. Versions are compared between
+    boards of one `board_id` only.
     """
 
     board_id: BoardId
     version: int
     changed_at: datetime
     entries: tuple[Entry, ...]
+    season: Season | None = None
+    before: Ended | None = None
+    is_low: bool = False
 
     def __hash__(self) -> int:  # without the entries: boards are looked up with every read
         return hash((self.board_id, self.version, self.changed_at))
@@ -123,13 +164,22 @@ class Board:
 
     def to_json(self) -> bytes:
         """Encode for the cache and the bus. `main` is not named: earlier releases read that too."""
-        document = {
+        document: dict[str, Any] = {
             "version": self.version,
             "timestamp": self.changed_at,
             "topUsers": self.top_users(),
         }
         if self.board_id != MAIN:
-            document["boardId"] = self.board_id
+            document |= {
+                "boardId": self.board_id,
+                "direction": "low" if self.is_low else "high",
+                "season": _season_document(self.season),
+                "before": self.before
+                and {
+                    "season": _season_document(self.before.season),
+                    "topUsers": [entry.as_json() for entry in self.before.entries],
+                },
+            }
         return orjson.dumps(document)
 
     @classmethod
@@ -140,17 +190,73 @@ class Board:
         if len(text) > BOARD_BYTES_MAX:
             raise ValueError(f"not a board: {len(text)} bytes")
         document = orjson.loads(text)
-        board_id = _board_id(document.pop("boardId", MAIN)) if type(document) is dict else MAIN
-        document = _object(document, _BOARD_MEMBERS)
-        version = _whole(document["version"], VERSION_END - 1)
-        entries = _entries(document["topUsers"])
-        return cls(board_id, version, _moment(document["timestamp"]), entries)
+        if type(document) is not dict or "boardId" not in document:
+            if len(text) > MAIN_BYTES_MAX:
+                raise ValueError(f"not the board {MAIN}: {len(text)} bytes")
+            document = _object(document, _BOARD_MEMBERS)
+            entries = _entries(document["topUsers"], BOARD_SIZE, _MAIN_SCORE_MAX, is_low=False)
+            return cls(MAIN, *_state(document), entries)
+        document = _object(document, _BOARD_MEMBERS | {"boardId", "direction", "season", "before"})
+        is_low = _direction(document["direction"]) == "low"
+        entries = _entries(document["topUsers"], SIZE_MAX, _SCORE_MAX, is_low=is_low)
+        return cls(
+            board_id_of(document["boardId"]),
+            *_state(document),
+            entries,
+            _season(document["season"]),
+            _ended(document["before"], is_low=is_low),
+            is_low,
+        )
 
 
-def _board_id(value: Any) -> BoardId:
+def board_id_of(value: Any) -> BoardId:
+    """Read the id of a board. Raises ValueError."""
     if type(value) is not str or not BOARD_ID.fullmatch(value):
         raise ValueError("a boardId is not of lower-case letters, digits and hyphens")
     return BoardId(value)
+
+
+def _state(document: dict[str, Any]) -> tuple[int, datetime]:
+    return _whole(document["version"], VERSION_END - 1), _moment(document["timestamp"])
+
+
+def _direction(value: Any) -> str:
+    if value not in ("high", "low"):
+        raise ValueError("a direction is neither high nor low")
+    return str(value)
+
+
+def _season_document(season: Season | None) -> dict[str, Any] | None:
+    """A season with its exact times, which clients see in milliseconds."""
+    if season is None:
+        return None
+    return {
+        "number": season.number,
+        "startsAt": season.starts_at,
+        "endsAt": season.ends_at,
+        "state": season.state,
+    }
+
+
+def _season(value: Any) -> Season | None:
+    if value is None:
+        return None
+    member = _object(value, _SEASON_MEMBERS)
+    ends_at = None if member["endsAt"] is None else _moment(member["endsAt"])
+    if member["state"] not in get_args(SeasonState):
+        raise ValueError("a season has no such state")
+    number = _whole(member["number"], _NUMBER_MAX)
+    return Season(number, _moment(member["startsAt"]), ends_at, member["state"])
+
+
+def _ended(value: Any, *, is_low: bool) -> Ended | None:
+    if value is None:
+        return None
+    member = _object(value, {"season", "topUsers"})
+    season = _season(member["season"])
+    if season is None:
+        raise ValueError("a season that has ended is none")
+    return Ended(season, _entries(member["topUsers"], FINAL_SIZE, _SCORE_MAX, is_low=is_low))
 
 
 def _object(value: Any, members: set[str]) -> dict[str, Any]:
@@ -180,19 +286,20 @@ def _moment(value: Any) -> datetime:
     return in_utc
 
 
-def _entries(value: Any) -> tuple[Entry, ...]:
-    """Read them, highest first and each user once; how ties are ordered only the ledger knows."""
-    if type(value) is not list or len(value) > BOARD_SIZE:
-        raise ValueError(f"not a list of {BOARD_SIZE} entries at most")
-    entries = tuple(_entry(each) for each in value)
-    if any(above.score < below.score for above, below in itertools.pairwise(entries)):
+def _entries(value: Any, most: int, score_max: int, *, is_low: bool) -> tuple[Entry, ...]:
+    """Read them, best first and each user once; how ties are ordered only the ledger knows."""
+    if type(value) is not list or len(value) > most:
+        raise ValueError(f"not a list of {most} entries at most")
+    entries = tuple(_entry(each, score_max) for each in value)
+    scores = [-entry.score if is_low else entry.score for entry in entries]
+    if any(above < below for above, below in itertools.pairwise(scores)):
         raise ValueError("the entries are not in their order")
     if len({entry.user_id for entry in entries}) < len(entries):
         raise ValueError("a user has two entries")
     return entries
 
 
-def _entry(value: Any) -> Entry:
+def _entry(value: Any, score_max: int) -> Entry:
     member = _object(value, _ENTRY_MEMBERS)
     user_id, username = member["userId"], member["username"]
     if type(user_id) is not str or not _UUID.fullmatch(user_id):
@@ -200,4 +307,4 @@ def _entry(value: Any) -> Entry:
     # What PostgreSQL can keep. Lone surrogates are no JSON in the first place.
     if type(username) is not str or len(username) > _USERNAME_CHARS_MAX or "\0" in username:
         raise ValueError("a username is not a text of 50 characters at most")
-    return Entry(user_id, username, _whole(member["score"], _SCORE_MAX))
+    return Entry(user_id, username, _whole(member["score"], score_max))

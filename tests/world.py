@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg2
@@ -118,3 +119,53 @@ def waiting_for_locks(database_url: str) -> int:
 def waits_for_lock(database_url: str) -> bool:
     """Whether anybody waits for a lock in this database."""
     return waiting_for_locks(database_url) > 0
+
+
+def add_board(
+    database_url: str,
+    board_id: str,
+    *seasons: tuple[datetime, datetime | None],
+    state: str = "running",
+    **columns: object,
+) -> None:
+    """Put a board with these seasons into the database, as they are before anybody let one begin
+    or end: the first is in `state`, and what comes after it upcoming. `columns` are of `boards`.
+    """
+    given = {"title": board_id.title(), "version": 1} | columns
+    sql(
+        database_url,
+        f"INSERT INTO boards (board_id, changed_at, {', '.join(given)})"
+        f" VALUES (%s, now(), {', '.join(['%s'] * len(given))})",
+        (board_id, *given.values()),
+    )
+    before = None
+    for number, (starts_at, ends_at) in enumerate(seasons, 1):
+        sql(
+            database_url,
+            "INSERT INTO seasons"
+            " (board_id, number, previous_ends_at, starts_at, ends_at, closes_at, state)"
+            " SELECT board_id, %s, %s, %s, %s,"
+            " %s::timestamptz + make_interval(secs => grace_seconds), %s"
+            " FROM boards WHERE board_id = %s",
+            (number, before, starts_at, ends_at, ends_at, state, board_id),
+        )
+        before, state = ends_at, "upcoming"
+    sql(
+        database_url,
+        "UPDATE boards SET season_id = seasons.season_id FROM seasons"
+        " WHERE boards.board_id = %s AND seasons.board_id = boards.board_id AND number = 1"
+        " AND state = 'running'",
+        (board_id,),
+    )
+
+
+def entries(database_url: str, board_id: str, season: int = 1) -> dict[str, int]:
+    """Every user's kept score in a season: minus the value where low values win."""
+    return dict(
+        sql(
+            database_url,
+            "SELECT user_id::text, score FROM season_entries JOIN seasons USING (season_id)"
+            " WHERE board_id = %s AND number = %s",
+            (board_id, season),
+        )
+    )

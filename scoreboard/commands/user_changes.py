@@ -72,10 +72,10 @@ async def _rename(arguments: argparse.Namespace) -> Answer:
     async with open_accounts(found) as accounts, open_board(found) as (ledger, cached):
         account = await accounts.users.known(arguments.login)
         with refusing_taken():
-            known, board = await ledger.rename_user(account.user_id, new, username_key(new))
+            known, boards = await ledger.rename_user(account.user_id, new, username_key(new))
         if not known:
             raise UnknownUser(NOBODY)
-        if board is not None:
+        for board in boards:
             await store(cached, board)
     return Answer(
         {"userId": account.user_id, "username": new, "formerUsername": account.username},
@@ -93,12 +93,14 @@ async def _delete(arguments: argparse.Namespace) -> Answer:
                 "ledger rows, for ever. If that is meant, add --yes.",
                 "not_confirmed",
             )
-        _, board = await ledger.remove_users([account.user_id])
-        if board is None:
+        removed, boards = await ledger.remove_users([account.user_id])
+        if not removed:
             raise UnknownUser(NOBODY)
-        await store(cached, board)
+        for board in boards:
+            await store(cached, board)
+        version = await ledger.version()
     return Answer(
-        {"userId": account.user_id, "username": account.username, "version": board.version},
+        {"userId": account.user_id, "username": account.username, "version": version},
         f"Deleted {escaped(arguments.login)} with score and ledger rows. "
-        f"The board has version {board.version}.",
+        f"The board has version {version}.",
     )

@@ -44,7 +44,7 @@ SELECT
     (SELECT coalesce(max(ledger_id), 0) FROM ledger)
 
 -- count_board: counts the rows of a table that always has one
-SELECT count(*) FROM board
+SELECT count(*) FROM boards
 
 -- count_revocation_clock: the same
 SELECT count(*) FROM revocation_clock

@@ -5,7 +5,8 @@ A statement begins, after an empty line, with `-- name:` and what it is for:
     -- top: the first of the ranking
     SELECT … ORDER BY {ranking}
 
-What several statements say alike is a word in braces, which whoever loads them explains.
+What several statements say alike is a word in braces: the name of another statement of these files,
+or what whoever loads them explains.
 """
 
 from __future__ import annotations
@@ -22,18 +23,23 @@ _WORD: Final = re.compile(r"\{(\w+)\}")
 
 
 def load(
-    package: str, file: str = "queries.sql", *, words: Mapping[str, str] = MappingProxyType({})
+    package: str, *files: str, words: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, str]:
-    """Return the statements of a package's SQL file, by name, with SQL in the place of each of
-    `words`. Raises ValueError on a repeated name, KeyError on a word that is none of these.
+    """Return the statements of a package's SQL files, by name, with SQL in the place of each word.
+    Without a file it is `queries.sql`. Raises ValueError on a repeated name, KeyError on a word
+    that is nothing of these.
     """
-    text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
-    headers = list(_HEADER.finditer(text))
-    ends = [header.start() for header in headers[1:]] + [len(text)]
-    statements = {
-        header["name"]: _WORD.sub(lambda word: words[word[1]], text[header.end() : end].strip())
-        for header, end in zip(headers, ends, strict=True)
-    }
-    if len(statements) != len(headers):
-        raise ValueError(f"{package}/{file} names a statement twice")
-    return statements
+    found: dict[str, str] = {}
+    for file in files or ("queries.sql",):
+        text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
+        headers = list(_HEADER.finditer(text))
+        ends = [header.start() for header in headers[1:]] + [len(text)]
+        for header, end in zip(headers, ends, strict=True):
+            if header["name"] in found:
+                raise ValueError(f"{package}/{file} names a statement twice")
+            found[header["name"]] = text[header.end() : end].strip()
+
+    def written(text: str) -> str:
+        return _WORD.sub(lambda word: words.get(word[1]) or written(found[word[1]]), text)
+
+    return {name: written(text) for name, text in found.items()}

@@ -17,7 +17,7 @@ from scoreboard.console.reports import Answer, CommandFailed, Report
 from scoreboard.console.servers import open_board, open_postgres, store
 from scoreboard.demo import marks as demo_marks
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Board
+from scoreboard.model import Board, BoardId
 from scoreboard.unicode import escaped
 
 _REPORT: Final = Report(("deleted", "others"), ("version",))
@@ -55,15 +55,17 @@ async def _delete_all(found: Settings, *, certain: bool) -> dict[str, Any]:
         players, others = await _find(postgres)
         if players and not certain:
             raise CommandFailed(_question(players, others), "not_confirmed")
-        deleted, board = 0, None
+        deleted, newest = 0, dict[BoardId, Board]()
         for begin in range(0, len(players), _AT_ONCE):
             some = [player.user_id for player in players[begin : begin + _AT_ONCE]]
-            count, newer = await _delete_some(ledger, some)
-            deleted, board = deleted + count, newer or board
-        if board is not None:
+            count, boards = await _delete_some(ledger, some)
+            deleted += count
+            newest |= {board.board_id: board for board in boards}
+        for board in newest.values():
             await store(cached, board)
+        version = await ledger.version()
     document: dict[str, Any] = {"deleted": deleted, "others": others}
-    return document if board is None else document | {"version": board.version}
+    return document | {"version": version} if deleted else document
 
 
 async def _find(postgres: Postgres) -> tuple[list[Account], int]:
@@ -80,7 +82,7 @@ async def _find(postgres: Postgres) -> tuple[list[Account], int]:
     return players, others
 
 
-async def _delete_some(ledger: Ledger, user_ids: Sequence[str]) -> tuple[int, Board | None]:
+async def _delete_some(ledger: Ledger, user_ids: Sequence[str]) -> tuple[int, list[Board]]:
     """Delete these users; again when PostgreSQL has rolled that back, which is safe."""
     for _ in range(_TRIES - 1):
         try:

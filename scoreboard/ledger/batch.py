@@ -9,9 +9,11 @@ One transaction of two or three round trips, if all goes well:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Final
 
+import orjson
 import structlog
 
 from scoreboard import errors
@@ -20,12 +22,14 @@ from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import (
     ConnectionLost,
     ConstraintRefused,
+    Row,
     Session,
     StatementRefused,
     TransactionAborted,
 )
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.transaction import transaction
+from scoreboard.ledger.transaction import RolledBack, transaction
+from scoreboard.ledger.turn import turn
 from scoreboard.ledger.verdicts import (
     Key,
     Settlement,
@@ -40,7 +44,12 @@ log = structlog.get_logger("scoreboard.ledger")
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
+_TURNS_MAX: Final = 3  # before a grant: each writes all seasons that have begun
 _LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
+
+
+class SeasonsOver(RolledBack):
+    """The written seasons of a board are over, so nothing was granted."""
 
 
 class Batch:
@@ -69,7 +78,7 @@ class Batch:
                     part, left_out = await self._without_locked(part)
                     settled |= left_out
                 if part:  # guard: action-nobody-knows
-                    settled |= await self._commit(part)
+                    settled |= await self._commit_within_seasons(part)
             except StatementRefused as refusal:
                 if len(part) == 1:  # guard: bad-row-fails
                     settled |= Settlement({part[0]: self._refused(refusal)})
@@ -103,23 +112,38 @@ class Batch:
             owned = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
             again = await self.settle(list(dict.fromkeys(owned.values())))
             verdicts = under_former_ids(owned, again.verdicts)
-            settled |= Settlement(verdicts, again.boards, again.seen)
+            settled |= dataclasses.replace(again, verdicts=verdicts)
             unknown = _unknown(verdicts)
         # There is such an action, but it is renamed faster than granted.
         # guard: action-renamed-meanwhile
         return settled | Settlement(dict.fromkeys(unknown, errors.LedgerUnavailable()))
 
+    async def _commit_within_seasons(self, keys: list[Key]) -> Settlement:
+        """Grant once seasons are written for all boards, however long nobody was here to write
+        them. Raises StatementRefused, LedgerUnavailable.
+        """
+        for _ in range(_TURNS_MAX):
+            try:
+                return await self._commit(keys)
+            except SeasonsOver:
+                await turn(self._session)
+        raise errors.LedgerUnavailable
+
     async def _commit(self, keys: list[Key]) -> Settlement:
-        """Grant in one transaction. Raises StatementRefused, LedgerUnavailable."""
+        """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
         async with transaction(self._session) as begun:
             rows = await begun.run(SQL["grant"], _pairs(keys), prepared=SQL["prepare_grant"])
             # guard: nothing-granted-board
             if not rows:  # one for each submission, unless the board that they join is gone
-                raise self._writers.lacks("board")
+                raise self._writers.lacks("boards")
+            *_, main_version, versions, is_behind, is_due = rows[0]
+            if is_behind:
+                raise SeasonsOver
+            seen = {MAIN: main_version} | orjson.loads(versions or "{}")
             boards: dict[BoardId, Board] = {}
-            seen = {MAIN: rows[0][-2]}
-            if reaching := sorted({user for user, *_, reaches_board in rows if reaches_board}):
-                boards, seen = await begun.raise_board(reaching)  # guard: grant-ties-tenth
+            if reaching := _reaching(rows):
+                boards, now = await begun.raise_boards(reaching)  # guard: grant-ties-tenth
+                seen |= now
             verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
         # A disabled action may have been granted before as well: who submits it has to hear of it.
         # guard: grant-action-disabled
@@ -129,7 +153,8 @@ class Batch:
             if verdict is None or isinstance(verdict, errors.ActionDisabled)
         ]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
-        return Settlement(fresh | await self._originals(repeated, fresh), boards, seen)
+        answered = fresh | await self._originals(repeated, fresh)
+        return Settlement(answered, boards, seen, is_due)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]
@@ -175,6 +200,17 @@ class Batch:
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
         # guard: submission-nobody-foresee
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
+
+
+def _reaching(rows: list[Row]) -> list[tuple[BoardId, str]]:
+    """The boards that a grant may change, each with the user who may be on it now."""
+    reaching: set[tuple[BoardId, str]] = set()
+    for user_id, *_, reaches_main, board_ids, _, _, _, _ in rows:
+        if reaches_main:
+            reaching.add((MAIN, user_id))
+        if board_ids is not None:
+            reaching.update((board_id, user_id) for board_id in board_ids)
+    return sorted(reaching)
 
 
 def _pairs(keys: Collection[Key]) -> dict[str, list[str]]:

@@ -1,19 +1,44 @@
 """The ledger: the truth. It grants, and reads boards; what an operator changes goes through it too,
-because names, actions and falling scores all change what boards show.
+because names, actions, seasons and falling scores all change what boards show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
+from scoreboard.errors import UnknownBoard
 from scoreboard.ledger.batch import Batch
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import board_of, transaction
+from scoreboard.ledger.turn import renew, turn
 from scoreboard.ledger.verdicts import Settlement
 from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Submission
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a board is, without its entries: what it shows changed at `changed_at`, and what an
+    operator says of it at `defined_at`.
+    """
+
+    version: int
+    changed_at: datetime
+    defined_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """How all boards are, by id; and whether a season is due to begin, end or close."""
+
+    boards: dict[BoardId, State]
+    is_due: bool
 
 
 class Ledger:
@@ -35,15 +60,25 @@ class Ledger:
             return settled | await batch.settle_renamed(settled.verdicts)
 
     async def version(self, board_id: BoardId = MAIN) -> int:
-        """Read the version of a board."""
+        """Read the version of a board. Raises UnknownBoard."""
         found = await self._queries.read(SQL["read_version"], {"board_id": board_id})
-        [(version,)] = self._kept(found)
+        [(version,)] = self._kept(found, board_id)
         return int(version)
 
+    async def versions(self) -> Versions:
+        """Read how every board is, without its entries, in one question."""
+        found = self._kept(await self._queries.read(SQL["read_versions"]), MAIN)
+        return Versions({row[0]: State(*row[1:4]) for row in found}, is_due=found[0][4])
+
+    async def boards(self, board_ids: Collection[BoardId]) -> list[Board]:
+        """Read these boards as of now, all from one snapshot; one that is not there is left out."""
+        parameters = {"board_ids": list(board_ids)}
+        return [board_of(row) for row in await self._queries.read(SQL["read_boards"], parameters)]
+
     async def board(self, board_id: BoardId = MAIN) -> Board:
-        """Read a board as of now, version and entries from one snapshot."""
-        found = await self._queries.read(SQL["read_board"], {"board_id": board_id})
-        return board_of(board_id, self._kept(found))
+        """Read a board as of now, version and entries from one snapshot. Raises UnknownBoard."""
+        found = await self._queries.read(SQL["read_boards"], {"board_ids": [board_id]})
+        return board_of(self._kept(found, board_id)[0])
 
     async def lift(self, above: int, board_id: BoardId = MAIN) -> Board:
         """Raise the board's version above one that was shown, unless it is above it already, and
@@ -55,62 +90,80 @@ class Ledger:
         await self._queries.fetch(SQL["lift_board"], {"above": above, "board_id": board_id})
         return await self.board(board_id)
 
+    async def turn(self) -> list[Board]:
+        """Let every season begin, end and close that is due, and return the boards that changed.
+        Whoever comes second finds nothing to do. Raises TransactionAborted when grants under way
+        hold it up for 2 s.
+        """
+        async with self._writers.session() as session:
+            return await turn(session)
+
     async def fall(
         self,
         change: str,
         parameters: Mapping[str, Any] | None = None,
         *,
+        board_ids: Collection[BoardId] | None = None,
         above: int = 0,
         leap: int | None = None,
-    ) -> tuple[list[Row], Board]:
-        """Run a statement that may let scores fall, by its name, and renew the board: the only door
-        for that. No grant is under way meanwhile.
+    ) -> tuple[list[Row], list[Board]]:
+        """Run a statement that may let scores fall, by its name, and renew these boards, or else
+        those on which the users are that its parameters name: the only door for that. No grant and
+        no turn of seasons is under way meanwhile.
 
-        Returns the statement's rows, and the board: if there was a row, under a version higher than
-        its own and than `above`. A version that leapt by more than `leap` comes down first. Raises
-        TransactionAborted when grants under way hold it up for 2 s.
+        Returns the statement's rows, and the boards: if there was a row, under versions higher than
+        their own and than `above`. A version that leapt by more than `leap` comes down first.
+        Raises TransactionAborted when grants under way hold it up for 2 s.
         """
         async with self._writers.session() as session, transaction(session) as begun:
             await begun.run(SQL["lock_scores"])
+            if board_ids is None:
+                showing = await begun.run(SQL["boards_of_users"], parameters)
+                board_ids = [board_id for (board_id,) in self._kept(showing, MAIN)]
             rows = await begun.run(SQL[change], parameters)
-            if rows:
-                await begun.run(SQL["renew_board"], {"above": above, "leap": leap})
-            found = await begun.run(SQL["read_board"], {"board_id": MAIN})
-            return rows, board_of(MAIN, self._kept(found))
+            changed = sorted(board_ids) if rows else []
+            return rows, await renew(begun, changed, above=above, leap=leap)
 
-    async def rebuild(self, above: int = 0, *, renumber: bool = False) -> tuple[int, Board]:
-        """Set every score to the sum of its ledger rows, and renew the board.
+    async def rebuild(
+        self, above: int = 0, *, board_id: BoardId = MAIN, renumber: bool = False
+    ) -> tuple[int, Board]:
+        """Set every score of a board to what its ledger rows say, and renew the board.
 
         Returns how many scores were wrong, and the board under a version higher than its own and
         than `above`, the highest one that a copy is known to hold: after a restore from a backup
         that is ahead of the truth. With `renumber` a version that leapt comes down first to what
-        play could have reached.
+        play could have reached. Raises UnknownBoard.
         """
+        change = "correct_scores" if board_id == MAIN else "correct_entries"
         leap = LEAP_MAX if renumber else None
-        [(corrected,)], board = await self.fall("correct_scores", above=above, leap=leap)
-        return corrected, board
+        [(corrected,)], boards = await self.fall(
+            change, {"board_id": board_id}, board_ids=[board_id], above=above, leap=leap
+        )
+        return corrected, self._kept(boards, board_id)[0]
 
-    async def remove_users(self, user_ids: Sequence[str]) -> tuple[int, Board | None]:
+    async def remove_users(self, user_ids: Sequence[str]) -> tuple[int, list[Board]]:
         """Delete users with scores and ledger rows. Returns how many of them there were, and the
-        renewed board; None if there was nobody.
+        renewed boards on which they may have been.
         """
-        removed, board = await self.fall("delete_users", {"user_ids": list(user_ids)})
-        return len(removed), board if removed else None
+        removed, boards = await self.fall("delete_users", {"user_ids": list(user_ids)})
+        return len(removed), boards
 
     async def rename_user(
         self, user_id: str, username: str, username_key: str
-    ) -> tuple[bool, Board | None]:
-        """Give a user another name. Returns whether there is such a user, and the board under its
-        next version if they are on it, because every copy of the board holds names.
+    ) -> tuple[bool, list[Board]]:
+        """Give a user another name. Returns whether there is such a user, and the boards that they
+        are on, under their next versions, because every copy of a board holds names.
 
         Raises StatementRefused when somebody has the name.
         """
         change = {"user_id": user_id, "username": username, "username_key": username_key}
         async with self._writers.session() as session, transaction(session) as begun:
+            await begun.run(SQL["join_grants"])
             if not await begun.run(SQL["rename_user"], change):
-                return False, None
-            raised, _ = await begun.raise_board([user_id])
-            return True, raised.get(MAIN)
+                return False, []
+            showing = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
+            raised, _ = await begun.raise_boards([(board_id, user_id) for (board_id,) in showing])
+            return True, list(raised.values())
 
     async def rename_action(self, action_id: str, new_id: str) -> int | None:
         """Give an action another id, with its ledger rows, and keep the id that it had as a former
@@ -127,19 +180,28 @@ class Ledger:
             await begun.run(SQL["leave_action_id"], ids)
             return int(moved)
 
-    async def differences(self) -> list[str]:
-        """Compare scores and the kept tenth score with the ledger: a sentence a difference."""
-        rows = await self._queries.read(SQL["compare_scores"])
+    async def differences(self, board_id: BoardId = MAIN) -> list[str]:
+        """Compare a board's scores and its kept last score with the ledger: a sentence a
+        difference. Raises UnknownBoard.
+        """
+        is_main = board_id == MAIN
+        statement = SQL["compare_scores" if is_main else "compare_entries"]
+        rows = await self._queries.read(statement, {"board_id": board_id})
         found = [f"user {row[1]}: score {row[2]}, ledger {row[3]}" for row in rows]
         if rows and (more := rows[0][0] - len(rows)):
             found.append(f"and {more} more users whose score is not the sum of the ledger")
-        [(kept, actual)] = self._kept(await self._queries.read(SQL["compare_tenth"]))
+        last = await self._queries.read(SQL["compare_last"], {"board_ids": [board_id]})
+        [(_, kept, actual)] = self._kept(last, board_id)
         if kept != actual:
-            found.append(f"tenth score: kept {kept}, ranking {actual}")
+            found.append(f"{'tenth' if is_main else 'last'} score: kept {kept}, ranking {actual}")
         return found
 
-    def _kept(self, rows: list[Row]) -> list[Row]:
-        """Answer rows of the board, which always has one. Raises PostgresRefused."""
-        if not rows:  # guard: board-without-row
-            raise self._queries.lacks("board")
+    def _kept(self, rows: list[Found], board_id: BoardId) -> list[Found]:
+        """Answer what was found of a board. Raises UnknownBoard; PostgresRefused where `main` is
+        gone, which is always there.
+        """
+        if not rows and board_id == MAIN:  # guard: board-without-row
+            raise self._queries.lacks("boards")
+        if not rows:
+            raise UnknownBoard
         return rows

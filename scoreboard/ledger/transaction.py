@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
 from scoreboard.ledger.queries import SQL
-from scoreboard.model import MAIN, Board, BoardId, Entry
+from scoreboard.model import Board, BoardId, Ended, Entry, Season
+
+
+class RolledBack(Exception):
+    """Whoever raises one of these wants nothing of the transaction to stay."""
 
 
 class Transaction:
@@ -30,18 +36,21 @@ class Transaction:
         begin, self._begin = self._begin, ""
         return await self._session.run(begin + statement, parameters, prepared=prepared)
 
-    async def raise_board(
-        self, user_ids: Sequence[str]
+    async def raise_boards(
+        self, reaching: Collection[tuple[BoardId, str]]
     ) -> tuple[dict[BoardId, Board], dict[BoardId, int]]:
-        """Raise the version of the board if one of these users is on it now, and lock its row.
-        Returns the boards that were raised, and the versions that there are now, both by id;
-        nothing while nobody has a score. Raises LedgerUnavailable.
+        """Raise the version of each board on which one of these users is now, and lock its row.
+        Returns the boards that were raised, and the versions that there are now, both by id.
+        Raises LedgerUnavailable.
         """
-        rows = await self.run(SQL["raise_board"], {"user_ids": user_ids})
-        if not rows:
-            return {}, {}
-        version, *_, is_raised = rows[0]
-        return {MAIN: board_of(MAIN, rows)} if is_raised else {}, {MAIN: version}
+        pairs = {
+            "board_ids": [board_id for board_id, _ in reaching],
+            "user_ids": [user_id for _, user_id in reaching],
+        }
+        rows = await self.run(SQL["raise_boards"], pairs, prepared=SQL["prepare_raise_boards"])
+        boards = {board.board_id: board for board in map(board_of, rows)}
+        raised = {board_id: boards[board_id] for board_id, *_, is_raised in rows if is_raised}
+        return raised, {board_id: board.version for board_id, board in boards.items()}
 
 
 @contextlib.asynccontextmanager
@@ -52,14 +61,25 @@ async def transaction(session: Session) -> AsyncIterator[Transaction]:
     with session.pinned():
         try:
             yield Transaction(session)
-        except (StatementRefused, TransactionAborted, PostgresRefused):  # guard: refusal-costs-no
+        # guard: refusal-costs-no
+        except (RolledBack, StatementRefused, TransactionAborted, PostgresRefused):
             await session.roll_back()
             raise  # any other error leaves the transaction open, and the session is closed for it
         await session.commit()
 
 
-def board_of(board_id: BoardId, rows: list[Row]) -> Board:
-    """Read a board from rows of version, moment of the change, user id, user name and score."""
-    version, changed_at = rows[0][:2]
-    entries = tuple(Entry(row[2], row[3], row[4]) for row in rows if row[2] is not None)
-    return Board(board_id, version, changed_at, entries)
+def board_of(row: Row) -> Board:
+    """Read a board from a row of `{shown}`."""
+    board_id, version, changed_at, is_low, *rest = row
+    season, entries, before = _season(rest[:4]), _entries(rest[4]), _season(rest[5:9])
+    ended = None if before is None else Ended(before, _entries(rest[9]))
+    return Board(board_id, version, changed_at, entries, season, ended, is_low)
+
+
+def _season(columns: Sequence[Any]) -> Season | None:
+    return None if columns[0] is None else Season(*columns)
+
+
+def _entries(text: str | None) -> tuple[Entry, ...]:
+    """Read a list of user id, user name and score, in JSON; None is an empty one."""
+    return () if text is None else tuple(Entry(*each) for each in orjson.loads(text))

@@ -16,12 +16,14 @@ Key = tuple[str, str]  # a user, and an action
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of a batch: a verdict for each submission; the `boards` that changed, by id; and
-    the highest version of each board that the batch has `seen` committed, by whomever.
+    the highest version of each board that the batch has `seen` committed, by whomever; and whether
+    a season `is_due` to begin.
     """
 
     verdicts: dict[Key, Verdict]
     boards: dict[BoardId, Board] = field(default_factory=dict)
     seen: dict[BoardId, int] = field(default_factory=dict)
+    is_due: bool = False
 
     def __or__(self, other: Settlement) -> Settlement:
         """Join two settlements; of each board the newer one is to be announced."""
@@ -30,7 +32,8 @@ class Settlement:
             boards[board_id] = max(board, boards.get(board_id, board), key=lambda one: one.version)
         for board_id, version in other.seen.items():
             seen[board_id] = max(version, seen.get(board_id, version))
-        return Settlement(self.verdicts | other.verdicts, boards, seen)
+        is_due = self.is_due or other.is_due
+        return Settlement(self.verdicts | other.verdicts, boards, seen, is_due)
 
     def answers(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
         """Answer each submission of the batch; of two that are the same the first is granted."""
@@ -48,9 +51,9 @@ class Settlement:
 
 
 def verdict_of(row: Row) -> Verdict | None:
-    """Read a row of `grant`; None means granted before."""
-    _, action_id, has_user, has_action, is_disabled, is_too_much, *granted = row
-    points, granted_at, score, *_ = granted
+    """Read the beginning of a row of `grant`; None means granted before."""
+    _, action_id, has_user, has_action, is_disabled, is_too_much, *granted = row[:9]
+    points, granted_at, score = granted
     if not has_user:
         return errors.UnknownUser()
     if not has_action:

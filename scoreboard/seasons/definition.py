@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from scoreboard.model import BOARD_SIZE, BoardId
+from scoreboard.model import BOARD_SIZE, SIZE_MAX, BoardId
 from scoreboard.rows import quoted
 from scoreboard.seasons import values, zones
 from scoreboard.seasons.periods import Period
@@ -26,7 +26,6 @@ Visibility = Literal["public", "token"]
 BOARDS_MAX: Final = 1_000
 ACTIONS_MAX: Final = 1_000
 SEASONS_MAX: Final = 1_000
-SIZE_MAX: Final = 100
 GRACE_SECONDS_MAX: Final = 7 * 24 * 3600
 KEEP_FULL_SECONDS_MAX: Final = 2_147_483_647  # PostgreSQL's integer, some 68 years
 _NAMED_MAX: Final = 5

@@ -85,7 +85,7 @@ def fill(url: str, users: int) -> None:
         {";".join(definition for _, definition in indexes)};
         """,
     )
-    sql(url, SQL["renew_board"], {"above": 0, "leap": None})
+    sql(url, SQL["renew_boards"], {"board_ids": ["main"], "above": 0, "leap": None})
     settle_down(url)
 
 

@@ -38,36 +38,38 @@ SCORING: Final = (
     ),
     Guard(
         "a pair is granted once: ON CONFLICT on unique_user_action",
-        "scoreboard/ledger/queries.sql",
+        "scoreboard/ledger/grant.sql",
         "    ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING\n",
         "",
         f"{PROMISES}::test_an_action_raced_over_two_instances_and_many_connections_is_granted_once",
     ),
     Guard(
         "batches lock rows in one order",
-        "scoreboard/ledger/queries.sql",
-        "    ORDER BY user_id, action_id\n    ON CONFLICT",
+        "scoreboard/ledger/grant.sql",
+        "    ORDER BY judged.user_id, judged.action_id\n    ON CONFLICT",
         # Not only left out: the plan of today happens to bring the rows in this order.
         "    ORDER BY random()\n    ON CONFLICT",
         f"{LEDGER}::test_batches_in_opposite_order_never_deadlock",
     ),
     Guard(
         "versions follow commit order: the row's lock",
-        "scoreboard/ledger/queries.sql",
-        "SELECT version FROM board FOR UPDATE;\n",
+        "scoreboard/ledger/boards.sql",
+        "SELECT version FROM boards WHERE board_id = ANY (%(board_ids)s::text[]) "
+        "ORDER BY board_id FOR UPDATE;\n",
         "",
         f"{LEDGER}::test_versions_follow_commit_order_and_miss_no_commit",
     ),
     Guard(
         "the version rises only when the top 10 changed",
-        "scoreboard/ledger/queries.sql",
-        "    WHERE EXISTS (SELECT FROM top WHERE top.user_id = ANY (%(user_ids)s::uuid[]))\n",
+        "scoreboard/ledger/boards.sql",
+        "    AND EXISTS (SELECT FROM top JOIN reaching USING (board_id, user_id) "
+        "WHERE top.board_id = boards.board_id)\n",
         "",
         f"{LEDGER}::test_a_tie_with_the_tenth_does_not_change_the_board",
     ),
     Guard(
         "scores may fall only while no grant is under way",
-        "scoreboard/ledger/queries.sql",
+        "scoreboard/ledger/changes.sql",
         "LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE\n",
         "SELECT 1\n",
         f"{LEDGER}::test_scores_fall_only_when_no_grant_is_under_way",
@@ -80,22 +82,22 @@ SCORING: Final = (
     ),
     Guard(
         "who would pass the largest score is refused in the statement that grants the rest",
-        "scoreboard/ledger/queries.sql",
-        "    WHERE has_user AND points IS NOT NULL AND NOT is_too_much\n",
-        "    WHERE has_user AND points IS NOT NULL\n",
+        "scoreboard/ledger/grant.sql",
+        "judged.points IS NOT NULL AND NOT judged.is_too_much AND",
+        "judged.points IS NOT NULL AND",
         f"{NEIGHBOURS}::"
         "test_who_would_pass_the_largest_score_is_refused_in_the_statement_that_grants_the_rest",
     ),
     Guard(
         "of one user's submissions the smallest are granted as far as they fit",
-        "scoreboard/ledger/queries.sql",
+        "scoreboard/ledger/grant.sql",
         "PARTITION BY user_id ORDER BY points, action_id) AS reached\n",
         "PARTITION BY user_id ORDER BY action_id) AS reached\n",
         f"{NEIGHBOURS}::test_of_one_users_submissions_the_smallest_are_granted_as_far_as_they_fit",
     ),
     Guard(
         "what was granted before leaves as much room as there is",
-        "scoreboard/ledger/queries.sql",
+        "scoreboard/ledger/grant.sql",
         "        WHERE NOT EXISTS (\n"
         "            SELECT FROM ledger WHERE ledger.user_id = near.user_id "
         "AND ledger.action_id = near.action_id\n        )\n",
@@ -159,9 +161,9 @@ if not self._later:
     ),
     Guard(
         "a board that the ledger does not have is not another one",
-        "scoreboard/ledger/queries.sql",
-        "WHERE %(board_id)s = 'main'\nORDER BY",
-        "ORDER BY",
+        "scoreboard/ledger/boards.sql",
+        "SELECT version FROM boards WHERE board_id = %(board_id)s\n",
+        "SELECT version FROM boards WHERE board_id = 'main'\n",
         f"{LEDGER}::test_a_board_that_there_is_not_is_not_read_as_another",
     ),
     Marked(
@@ -233,7 +235,7 @@ if not self._later:
     ),
     Guard(
         "a ledger that is above what was shown is not lifted",
-        "scoreboard/ledger/queries.sql",
+        "scoreboard/ledger/boards.sql",
         " AND version <= %(above)s\n",
         "\n",
         f"{LEDGER}::test_a_ledger_that_went_back_is_lifted_above_what_was_shown_and_only_once",
@@ -414,9 +416,9 @@ $it"""),
     ),
     Guard(
         "an operator's lock gives up soon",
-        "scoreboard/ledger/queries.sql",
-        "SET LOCAL lock_timeout = '2s';\nLOCK TABLE ledger",
-        "LOCK TABLE ledger",
+        "scoreboard/ledger/changes.sql",
+        "SET LOCAL lock_timeout = '2s';\nSELECT pg_advisory",
+        "SELECT pg_advisory",
         f"{LOSSES}::test_an_operators_command_does_not_hold_all_grants_up",
     ),
     Marked(
@@ -439,7 +441,7 @@ $it"""),
     ),
     Guard(
         "a rename waits for grants that are under way",
-        "scoreboard/ledger/queries.sql",
+        "scoreboard/ledger/changes.sql",
         "WHERE action_id = %(action_id)s FOR UPDATE",
         "WHERE action_id = %(action_id)s",
         f"{CHANGES}::test_a_rename_waits_for_a_grant_that_is_under_way",
@@ -452,7 +454,7 @@ $it"""),
     ),
     Guard(
         "a disabled action is worth nothing",
-        "scoreboard/ledger/queries.sql",
+        "scoreboard/ledger/grant.sql",
         "CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points",
         "actions.points AS points",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",

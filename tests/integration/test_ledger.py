@@ -16,6 +16,7 @@ from scoreboard.errors import (
     LedgerUnavailable,
     ScoreOutOfRange,
     UnknownAction,
+    UnknownBoard,
     UnknownUser,
 )
 from scoreboard.ledger.ledger import Ledger
@@ -287,13 +288,12 @@ async def test_scores_fall_only_when_no_grant_is_under_way(
         cursor.execute(SQL["prepare_grant"])
         cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
         [row] = cursor.fetchall()
-        assert row[-1] is False  # 5 does not reach a tenth score of 100
+        assert row[9] is False  # 5 does not reach a tenth score of 100
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: removing.done() or waits_for_lock(database_url))
         other.commit()
-    _, board = await removing
+    _, [board] = await removing
 
-    assert board is not None
     assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
 
 
@@ -304,9 +304,9 @@ async def test_scores_do_not_fall_where_the_row_of_the_board_is_gone_and_that_is
     with closing(psycopg2.connect(database_url)) as other, other, other.cursor() as cursor:
         cursor.execute("DELETE FROM board")
 
-    with pytest.raises(PostgresRefused, match="the row of board is gone"):
+    with pytest.raises(PostgresRefused, match="the row of boards is gone"):
         await ledger.rebuild()
-    with pytest.raises(PostgresRefused, match="the row of board is gone"):
+    with pytest.raises(PostgresRefused, match="the row of boards is gone"):
         await ledger.remove_users([user])
 
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
@@ -329,7 +329,7 @@ async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_ten
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "small")]))
         await eventually(lambda: waits_for_lock(database_url))
         cursor.execute(SQL["delete_users"], {"user_ids": [users[0]]})
-        cursor.execute(SQL["renew_board"], {"above": 0, "leap": None})
+        cursor.execute(SQL["renew_boards"], {"board_ids": ["main"], "above": 0, "leap": None})
         other.commit()
     board = (await granting).boards.get(MAIN)
 
@@ -349,7 +349,8 @@ async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waite
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
         cursor.execute(SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"]})
-        cursor.execute(SQL["raise_board"], {"user_ids": [users[9]]})
+        cursor.execute(SQL["prepare_raise_boards"])
+        cursor.execute(SQL["raise_boards"], {"board_ids": ["main"], "user_ids": [users[9]]})
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "five")]))
         await eventually(lambda: waits_for_lock(database_url))
         other.commit()
@@ -386,9 +387,9 @@ async def test_a_board_that_there_is_not_is_not_read_as_another(ledger: Ledger) 
     before = await ledger.version()
 
     for ask in (ledger.board, ledger.version):
-        with pytest.raises(PostgresRefused):
+        with pytest.raises(UnknownBoard):
             await ask(BoardId("weekly"))
-    with pytest.raises(PostgresRefused):
+    with pytest.raises(UnknownBoard):
         await ledger.lift(900, BoardId("weekly"))
     assert await ledger.version() == before
 
@@ -450,15 +451,18 @@ async def test_a_statement_that_takes_too_long_is_unavailability_and_not_cancell
     postgres.close()
 
 
-async def test_a_grant_is_prepared_once_a_connection(database_url: str) -> None:
+async def test_what_a_grant_asks_is_prepared_once_a_connection(database_url: str) -> None:
     [user] = add_users(database_url, 1)
     add_actions(database_url, {f"run{n}": 1 for n in range(3)})
     postgres = Postgres(database_url, sessions=1, timeout_seconds=2.0, name="test.plans")
     for n in range(3):
         await Ledger(postgres, postgres).grant([Submission(user, f"run{n}")])
 
-    plans = "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements"
-    assert await postgres.fetch(plans) == [("grant_batch", 3)]
+    plans = "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements ORDER BY 1"
+    assert await postgres.fetch(plans) == [
+        ("grant_batch", 3),
+        ("raise_boards", 3),
+    ]
     postgres.close()
 
 

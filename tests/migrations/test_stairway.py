@@ -15,7 +15,7 @@ from scoreboard.connections.blocking import MigrationError, UnfitDatabase
 from scoreboard.database import migrations
 from scoreboard.database.migrations import migrate, pending, roll_back
 from scoreboard.ledger.queries import RANKING
-from tests.world import sql
+from tests.world import add_board, sql
 
 Row = tuple[object, ...]
 
@@ -371,11 +371,9 @@ def test_the_ranking_index_has_the_order_of_the_ranking_rule(database_url: str) 
     assert f"({RANKING.replace('ranked.', '')})" in definition
 
 
-def test_there_is_one_row_for_the_board_and_never_a_second(database_url: str) -> None:
+def test_there_is_one_row_for_each_board_and_never_a_second(database_url: str) -> None:
     with pytest.raises(psycopg2.errors.IntegrityError):
-        sql(database_url, "INSERT INTO board VALUES (FALSE, 1, NULL, now())")
-    with pytest.raises(psycopg2.errors.IntegrityError):
-        sql(database_url, "INSERT INTO board VALUES (TRUE, 1, NULL, now())")
+        add_board(database_url, "main")
 
 
 def test_points_are_positive_so_that_scores_never_fall_by_a_grant(database_url: str) -> None:

@@ -130,7 +130,7 @@ class Game:
             self.database_url,
             """
             TRUNCATE users, actions CASCADE;
-            UPDATE board SET version = 1, tenth_score = NULL;
+            UPDATE boards SET version = 1, tenth_score = NULL;
             INSERT INTO users (user_id, username, email, password_hash)
             SELECT id::uuid, id, id, '-' FROM unnest(%s) AS id
             """,
@@ -173,10 +173,10 @@ class Game:
     async def remove(self, user: str) -> None:
         existed = self.model.remove(user)
 
-        _, board = await self.ledger.remove_users([user])
+        _, boards = await self.ledger.remove_users([user])
 
-        assert (board is not None) == existed
-        if board is not None:
+        assert bool(boards) == existed
+        for board in boards:
             assert (board.version, shown(board)) == (self.model.version, self.model.top())
 
     async def rebuild(self, above: int) -> None:

@@ -1,0 +1,218 @@
+-- The statements of a batch of grants.
+
+-- grant: grants a batch in one statement; a row for each submission says what became of it
+-- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
+SELECT pg_advisory_xact_lock_shared({seasons_lock});
+EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
+
+-- prepare_grant: what `grant` executes, planned once a connection and not once a batch
+-- Rows are locked in one fixed order (ledger by user and action, scores by user, entries of seasons that add up by
+-- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
+-- deadlock. A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read
+-- after the row's lock is held: it is when the score was reached.
+--
+-- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
+-- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
+-- granted (`is_behind`), because it would be counted in none.
+--
+-- Whoever would pass the largest score is refused alone (`too_much`). Of one user's submissions the smallest
+-- come first, so none is refused that fits beside those that are granted. What was granted before adds nothing. All
+-- that is skipped unless the highest score of all comes near. It reads scores that it has not locked: a grant that is
+-- under way elsewhere can still make `raised` fail (22003), and then the batch is halved. A disabled action is worth
+-- nothing here; whether it was granted before is asked by `original_grants`.
+PREPARE grant_batch (uuid[], text[]) AS
+WITH clock AS MATERIALIZED (
+    SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_behind
+    FROM (SELECT {moment} AS moment) AS now
+),
+submitted AS MATERIALIZED (
+    SELECT user_id, action_id
+    FROM unnest($1, $2) AS submitted (user_id, action_id)
+),
+known AS MATERIALIZED (
+    SELECT
+        submitted.user_id,
+        submitted.action_id,
+        CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points,
+        actions.action_id IS NOT NULL AS has_action,
+        users.user_id IS NOT NULL AS has_user
+    FROM submitted
+    LEFT JOIN actions ON actions.action_id = submitted.action_id
+    LEFT JOIN users ON users.user_id = submitted.user_id
+),
+near AS (
+    SELECT *
+    FROM (
+        SELECT
+            known.*,
+            coalesce(scores.score, 0) AS score,
+            sum(known.points) OVER (PARTITION BY known.user_id) AS sum
+        FROM known
+        LEFT JOIN scores ON scores.user_id = known.user_id
+        WHERE known.has_user AND known.points IS NOT NULL
+    ) AS reaching
+    WHERE score + sum > 2147483647
+    AND coalesce((SELECT max(score) FROM scores), 0) + (SELECT sum(points) FROM known) > 2147483647
+),
+too_much AS (
+    SELECT user_id, action_id
+    FROM (
+        SELECT
+            user_id,
+            action_id,
+            score + sum(points) OVER (PARTITION BY user_id ORDER BY points, action_id) AS reached
+        FROM near
+        WHERE NOT EXISTS (
+            SELECT FROM ledger WHERE ledger.user_id = near.user_id AND ledger.action_id = near.action_id
+        )
+    ) AS reaching
+    WHERE reached > 2147483647
+),
+judged AS MATERIALIZED (
+    SELECT known.*, too_much.user_id IS NOT NULL AS is_too_much
+    FROM known
+    LEFT JOIN too_much USING (user_id, action_id)
+),
+granted AS (
+    INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
+    SELECT judged.user_id, judged.action_id, judged.points, clock.moment
+    FROM judged
+    CROSS JOIN clock
+    WHERE judged.has_user AND judged.points IS NOT NULL AND NOT judged.is_too_much AND NOT clock.is_behind
+    ORDER BY judged.user_id, judged.action_id
+    ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING
+    RETURNING user_id, action_id, points_granted, submitted_at
+),
+raised AS (
+    INSERT INTO scores AS present (user_id, score, updated_at)
+    SELECT user_id, sum(points_granted), clock_timestamp()
+    FROM granted
+    GROUP BY user_id
+    ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE
+    SET score = present.score + excluded.score, updated_at = clock_timestamp()
+    RETURNING user_id, score
+),
+running AS MATERIALIZED (
+    SELECT
+        seasons.season_id,
+        boards.board_id,
+        boards.counts,
+        boards.operator,
+        boards.direction,
+        boards.version,
+        boards.tenth_score,
+        boards.season_id = seasons.season_id AS is_shown
+    FROM clock
+    JOIN seasons
+        ON seasons.state IN ('upcoming', 'running')
+        AND seasons.starts_at <= clock.moment
+        AND coalesce(seasons.ends_at > clock.moment, TRUE)
+    JOIN boards ON boards.board_id = seasons.board_id
+    WHERE boards.board_id <> 'main'
+),
+counting AS MATERIALIZED (
+    SELECT running.*, known.user_id, known.action_id
+    FROM running
+    CROSS JOIN known
+    WHERE running.counts = 'every'
+    UNION ALL
+    SELECT running.*, known.user_id, known.action_id
+    FROM known
+    JOIN board_actions ON board_actions.action_id = known.action_id
+    JOIN running ON running.board_id = board_actions.board_id
+    WHERE running.counts = 'listed'
+),
+counted AS MATERIALIZED (
+    SELECT
+        counting.season_id,
+        counting.operator,
+        granted.user_id,
+        CASE counting.direction WHEN 'low' THEN -granted.points_granted ELSE granted.points_granted END AS value,
+        granted.submitted_at
+    FROM granted
+    JOIN counting USING (user_id, action_id)
+),
+added AS (
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
+    SELECT season_id, user_id, sum(value), max(submitted_at)
+    FROM counted
+    WHERE operator = 'sum'
+    GROUP BY season_id, user_id
+    ORDER BY season_id, user_id
+    ON CONFLICT (user_id, season_id) DO UPDATE
+    SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
+    RETURNING season_id, user_id, score
+),
+bettered AS (
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
+    SELECT season_id, user_id, max(value), max(submitted_at)
+    FROM counted
+    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
+    GROUP BY season_id, user_id
+    ORDER BY season_id, user_id
+    ON CONFLICT (user_id, season_id) DO UPDATE
+    SET score = excluded.score, updated_at = excluded.updated_at
+    WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
+    RETURNING season_id, user_id, score
+),
+reaching AS (
+    SELECT entered.user_id, array_agg(running.board_id::text) AS board_ids
+    FROM (SELECT * FROM added UNION ALL SELECT * FROM bettered) AS entered
+    JOIN running USING (season_id)
+    WHERE running.is_shown AND coalesce(entered.score >= running.tenth_score, TRUE)
+    GROUP BY entered.user_id
+)
+SELECT
+    judged.user_id::text,
+    judged.action_id,
+    judged.has_user,
+    judged.has_action,
+    judged.has_action AND judged.points IS NULL AS is_disabled,
+    judged.is_too_much,
+    granted.points_granted,
+    granted.submitted_at,
+    raised.score,
+    coalesce(raised.score >= coalesce(main.tenth_score, 0), FALSE) AS reaches_main,
+    reaching.board_ids AS reaches,
+    main.version,
+    (
+        SELECT json_object_agg(board_id, version)::text
+        FROM (SELECT DISTINCT board_id, version FROM counting) AS seen
+    ) AS versions,
+    clock.is_behind,
+    EXISTS (SELECT FROM running WHERE NOT is_shown) AS is_due
+FROM judged
+LEFT JOIN granted USING (user_id, action_id)
+LEFT JOIN raised ON raised.user_id = granted.user_id
+LEFT JOIN reaching ON reaching.user_id = granted.user_id
+CROSS JOIN clock
+JOIN boards AS main ON main.board_id = 'main'
+
+-- original_grants: finds what was granted before, for the refusals
+SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.submitted_at
+FROM unnest(%(user_ids)s::uuid[], %(action_ids)s::text[]) AS refused (user_id, action_id)
+JOIN ledger USING (user_id, action_id)
+
+-- owners_of_ids: finds the action that each of these ids belongs to now, as a former id or as its own, which counts
+-- A rename that was undone since may have made it its own again.
+SELECT former_id, action_id FROM former_action_ids WHERE former_id = ANY (%(action_ids)s::text[])
+UNION ALL
+SELECT action_id, action_id FROM actions WHERE action_id = ANY (%(action_ids)s::text[])
+
+-- locked_users: names those of these users whose rows somebody else holds, without waiting for them
+WITH asked AS MATERIALIZED (
+    SELECT DISTINCT user_id FROM unnest(%(user_ids)s::uuid[]) AS asked (user_id)
+),
+free_users AS MATERIALIZED (
+    SELECT user_id FROM users WHERE user_id IN (SELECT user_id FROM asked) FOR KEY SHARE SKIP LOCKED
+),
+free_scores AS MATERIALIZED (
+    SELECT user_id FROM scores WHERE user_id IN (SELECT user_id FROM asked) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT user_id::text
+FROM asked
+JOIN users USING (user_id)
+LEFT JOIN scores USING (user_id)
+WHERE user_id NOT IN (SELECT user_id FROM free_users)
+OR scores.user_id IS NOT NULL AND user_id NOT IN (SELECT user_id FROM free_scores)

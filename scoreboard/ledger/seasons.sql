@@ -1,0 +1,282 @@
+-- The statements of the turn of seasons.
+
+-- lock_seasons: keeps grants out, and waits for those under way, until seasons have turned
+SET LOCAL lock_timeout = '2s';
+SELECT pg_advisory_xact_lock({seasons_lock})
+
+-- join_grants: waits for a turn of seasons that is under way, and keeps the next one out, as grants do
+SELECT pg_advisory_xact_lock_shared({seasons_lock})
+
+-- read_clock: the moment, which never falls behind a season that has ended
+SELECT {moment}
+
+-- boards_to_write: the boards whose next season is not written yet, and where the last one ends
+SELECT boards.board_id, boards.period, boards.zone, last.number, last.ends_at
+FROM boards
+JOIN LATERAL (
+    SELECT number, starts_at, ends_at
+    FROM seasons
+    WHERE seasons.board_id = boards.board_id
+    ORDER BY number DESC
+    LIMIT 1
+) AS last ON TRUE
+WHERE boards.written_until IS NOT NULL AND last.starts_at <= %(moment)s
+
+-- write_seasons: writes seasons ahead of time, each board's one after the other
+WITH written AS (
+    SELECT *
+    FROM unnest(
+        %(board_ids)s::text[], %(numbers)s::integer[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]
+    ) AS written (board_id, number, starts_at, ends_at)
+),
+added AS (
+    INSERT INTO seasons (board_id, number, previous_ends_at, starts_at, ends_at, closes_at)
+    SELECT
+        written.board_id,
+        written.number,
+        coalesce(
+            (
+                SELECT before.ends_at
+                FROM written AS before
+                WHERE before.board_id = written.board_id AND before.number = written.number - 1
+            ),
+            (
+                SELECT seasons.ends_at
+                FROM seasons
+                WHERE seasons.board_id = written.board_id AND seasons.number = written.number - 1
+            )
+        ),
+        written.starts_at,
+        written.ends_at,
+        written.ends_at + make_interval(secs => boards.grace_seconds)
+    FROM written
+    JOIN boards ON boards.board_id = written.board_id
+    ORDER BY written.board_id, written.number
+)
+UPDATE boards
+SET written_until = last.ends_at
+FROM (SELECT board_id, max(ends_at) AS ends_at FROM written GROUP BY board_id) AS last
+WHERE boards.board_id = last.board_id AND boards.written_until IS NOT NULL
+
+-- begin_and_end_seasons: lets every season begin, and end, that is due at this moment; names the boards that change
+UPDATE seasons
+SET state = CASE WHEN ends_at <= %(moment)s THEN 'ended' ELSE 'running' END
+WHERE state = 'running' AND ends_at <= %(moment)s
+OR state = 'upcoming' AND starts_at <= %(moment)s
+RETURNING board_id
+
+-- final: the last entries of the row of `seasons`, and their digest
+(
+    SELECT
+        coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'userId', final.user_id,
+                    'username', final.username,
+                    'score', final.score,
+                    'reachedAt', final.reached_at
+                )
+                ORDER BY final.place
+            ),
+            '[]'
+        ) AS final,
+        encode(
+            sha256(
+                convert_to(
+                    coalesce(
+                        string_agg(
+                            concat_ws(' ', final.place, final.user_id, final.score, final.reached_at),
+                            E'\n'
+                            ORDER BY final.place
+                        ),
+                        ''
+                    ),
+                    'UTF8'
+                )
+            ),
+            'hex'
+        ) AS digest
+    FROM (
+        SELECT
+            row_number() OVER (ORDER BY {ranking}) AS place,
+            ranked.user_id,
+            users.username,
+            {shown_score} AS score,
+            to_char(ranked.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS reached_at
+        FROM (
+            SELECT ranked.user_id, ranked.score, ranked.updated_at
+            FROM season_entries AS ranked
+            WHERE ranked.season_id = seasons.season_id
+            ORDER BY {ranking}
+            LIMIT {size_max}
+        ) AS ranked
+        JOIN users ON users.user_id = ranked.user_id
+    ) AS final
+    WHERE final.place <= boards.size
+)
+
+-- close_seasons: keeps the last entries of seasons that have ended, and seals those whose grace is over
+-- A digest is the SHA-256 of a line for each entry: its place, the user's id, the score as it is shown, and when it was
+-- reached. It says of each whether its board still shows it.
+WITH closing AS MATERIALIZED (
+    SELECT
+        seasons.season_id,
+        seasons.closes_at <= %(moment)s AS is_over,
+        boards.season_id = seasons.season_id AS is_shown,
+        kept.final,
+        kept.digest
+    FROM seasons
+    JOIN boards ON boards.board_id = seasons.board_id
+    CROSS JOIN LATERAL {final} AS kept
+    WHERE seasons.state = 'ended' AND (seasons.final IS NULL OR seasons.closes_at <= %(moment)s)
+)
+UPDATE seasons
+SET
+    final = closing.final,
+    digest = CASE WHEN closing.is_over THEN closing.digest END,
+    state = CASE WHEN closing.is_over THEN 'final' ELSE 'ended' END
+FROM closing
+WHERE seasons.season_id = closing.season_id
+RETURNING seasons.board_id, closing.is_shown
+
+-- show_seasons: shows, on each of these boards, the season that began last
+UPDATE boards
+SET season_id = (
+    SELECT seasons.season_id
+    FROM seasons
+    WHERE seasons.board_id = boards.board_id AND seasons.state <> 'upcoming'
+    ORDER BY seasons.number DESC
+    LIMIT 1
+)
+WHERE board_id = ANY (%(board_ids)s)
+
+-- derived: the entries of the row of `seasons` as the ledger says
+(
+    SELECT
+        seasons.season_id,
+        counted.user_id,
+        CASE boards.operator WHEN 'sum' THEN sum(counted.value) ELSE max(counted.value) END::bigint AS score,
+        CASE boards.operator
+            WHEN 'sum' THEN max(counted.submitted_at)
+            ELSE min(counted.submitted_at) FILTER (WHERE counted.value = counted.best)
+        END AS updated_at
+    FROM (
+        SELECT valued.*, max(valued.value) OVER (PARTITION BY valued.user_id) AS best
+        FROM (
+            SELECT
+                ledger.user_id,
+                ledger.submitted_at,
+                CASE boards.direction WHEN 'low' THEN -ledger.points_granted ELSE ledger.points_granted END AS value
+            FROM ledger
+            WHERE ledger.submitted_at >= seasons.starts_at
+            AND coalesce(ledger.submitted_at < seasons.ends_at, TRUE)
+            AND (
+                boards.counts = 'every'
+                OR boards.counts = 'listed' AND EXISTS (
+                    SELECT
+                    FROM board_actions
+                    WHERE board_actions.board_id = boards.board_id AND board_actions.action_id = ledger.action_id
+                )
+            )
+        ) AS valued
+    ) AS counted
+    GROUP BY counted.user_id
+)
+
+-- correct_entries: sets every entry of a board's seasons that differs from its ledger rows, and counts them
+-- A season whose entries are kept no more has none to set.
+WITH derived AS MATERIALIZED (
+    SELECT derived.*
+    FROM boards
+    JOIN seasons ON seasons.board_id = boards.board_id
+    CROSS JOIN LATERAL {derived} AS derived
+    WHERE boards.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
+),
+removed AS (
+    DELETE FROM season_entries
+    USING seasons
+    WHERE seasons.season_id = season_entries.season_id
+    AND seasons.board_id = %(board_id)s
+    AND seasons.state IN ('upcoming', 'running', 'ended')
+    AND NOT EXISTS (
+        SELECT
+        FROM derived
+        WHERE derived.season_id = season_entries.season_id AND derived.user_id = season_entries.user_id
+    )
+    RETURNING season_entries.user_id
+),
+corrected AS (
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
+    SELECT season_id, user_id, score, updated_at FROM derived
+    ON CONFLICT (user_id, season_id) DO UPDATE
+    SET score = excluded.score, updated_at = excluded.updated_at
+    WHERE (present.score, present.updated_at) <> (excluded.score, excluded.updated_at)
+    RETURNING user_id
+)
+SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
+
+-- compare_entries: counts the entries of a board's open seasons that differ from their ledger rows, with examples
+SELECT count(*) OVER (), coalesce(present.user_id, derived.user_id)::text, present.score, derived.score
+FROM (
+    SELECT season_entries.*
+    FROM season_entries
+    JOIN seasons USING (season_id)
+    WHERE seasons.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
+) AS present
+FULL JOIN (
+    SELECT derived.*
+    FROM boards
+    JOIN seasons ON seasons.board_id = boards.board_id
+    CROSS JOIN LATERAL {derived} AS derived
+    WHERE boards.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
+) AS derived USING (season_id, user_id)
+WHERE (present.score, present.updated_at) IS DISTINCT FROM (derived.score, derived.updated_at)
+ORDER BY 2
+LIMIT 20
+
+-- read_definitions: reads what operators said of every board, the season that it shows, and how it is
+SELECT
+    boards.board_id,
+    boards.title,
+    boards.direction,
+    boards.operator,
+    boards.counts,
+    (
+        SELECT coalesce(array_agg(board_actions.action_id::text ORDER BY board_actions.action_id), '{}')
+        FROM board_actions
+        WHERE board_actions.board_id = boards.board_id
+    ) AS actions,
+    boards.size,
+    boards.period,
+    boards.zone,
+    boards.grace_seconds,
+    boards.visibility,
+    boards.keep_full_seconds,
+    boards.created_at,
+    boards.defined_at,
+    boards.closed_at,
+    seasons.number,
+    seasons.starts_at,
+    seasons.ends_at,
+    seasons.state
+FROM boards
+LEFT JOIN seasons ON seasons.season_id = boards.season_id
+ORDER BY boards.board_id <> 'main', boards.board_id
+
+-- read_seasons: reads the seasons of a board below a number, the newest first; one row at least if there is the board
+SELECT seasons.number, seasons.starts_at, seasons.ends_at, seasons.state
+FROM boards
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM seasons
+    WHERE seasons.board_id = boards.board_id AND coalesce(seasons.number < %(below)s, TRUE)
+    ORDER BY seasons.number DESC
+    LIMIT %(limit)s
+) AS seasons ON TRUE
+WHERE boards.board_id = %(board_id)s
+ORDER BY seasons.number DESC
+
+-- read_season: reads a season, with the entries and the digest that were kept at its end
+SELECT number, starts_at, ends_at, state, closes_at, final::text, digest
+FROM seasons
+WHERE board_id = %(board_id)s AND number = %(number)s
