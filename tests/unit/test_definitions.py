@@ -179,6 +179,7 @@ class TestDefinition:
         assert of("2027-01-01/2027-01-01") == [
             "seasons number 1 must end after it starts, and is '2027-01-01/2027-01-01'"
         ]
+        wrong: Any
         for wrong in ("2027-01-01", ["2027-01-01"], 5, {}, "2027-01-01/2027-01-02/2027-01-03"):
             (problem,) = of("2026-01-01/2026-01-02", wrong)
             assert problem.startswith("seasons number 2 must be a start and an end, such as 2027-")
