@@ -1,7 +1,8 @@
 """Reads a file of boards in TOML or CSV: answers their definitions, and each mistake with its line.
 
-TOML has a table `[[boards]]` for each board, CSV a header with the names of members and a line for
-each board; an empty cell says nothing of its member.
+TOML has a table `[[boards]]` for each board. CSV has a header with the names of members, and a line
+for each board: an empty cell says nothing of its member, and `;` stands between actions or seasons,
+so an action with `;` in its id can be listed in TOML alone.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _TOKEN: Final = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _NAMED_MAX: Final = 5
+_WHAT_CHARS: Final = 200  # tomllib repeats keys, however long they are
 
 
 @dataclass(slots=True)
@@ -163,7 +165,7 @@ def _toml_mistake(message: str, text: str) -> _Said:
     what, _, at = message.rpartition(" (at ")
     line = re.match(r"line ([0-9]+)", at)
     place = line[0] if line else f"line {handed_over.line_count(text)}"
-    return _Said(place, len(text), mistake=f"not TOML: {what}")
+    return _Said(place, len(text), mistake=f"not TOML: {what[:_WHAT_CHARS]}")
 
 
 def _places(text: str, count: int) -> Iterator[tuple[str, int]]:

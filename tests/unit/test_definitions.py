@@ -324,6 +324,17 @@ class TestFiles:
         (found,) = read(text).problems
         assert found.startswith(problem)
 
+    def test_no_more_of_a_file_is_repeated_than_one_can_read(self) -> None:
+        found = [
+            *read(f"[{'k' * 100_000}]\n[{'k' * 100_000}]").problems,
+            *read(f"{'k' * 100_000} = 1").problems,
+            *read(f"board_id,{'k' * 100_000}").problems,
+            *problems(**{"k" * 100_000: 1, "zone": "z" * 100_000}),
+        ]
+
+        assert len(found) == 5
+        assert max(map(len, found)) < 300
+
     def test_boards_in_one_array_are_counted(self) -> None:
         found = read("boards = [{board_id='a', title='A'}, {board_id='b'}]")
 

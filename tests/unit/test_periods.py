@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import scoreboard
 from scoreboard.seasons import zones
 from scoreboard.seasons.periods import BeyondCalendar, Period, containing, following
+
+ROOT = Path(scoreboard.__file__).parent.parent
 
 
 def shown(zone: str, *moments: datetime) -> list[str]:
@@ -209,3 +215,14 @@ def test_links_are_zones_too() -> None:
     assert zones.problem("US/Eastern") == ""
     assert len(zones.names()) > 500
     assert max(map(len, zones.names())) <= zones.ZONE_CHARS_MAX
+
+
+def test_a_machine_without_zones_has_those_of_the_package() -> None:
+    every_zone = (
+        "from scoreboard.seasons.zones import names, rules\nfor name in names(): rules(name)"
+    )
+
+    # Its own data is looked for nowhere.
+    subprocess.run(
+        [sys.executable, "-c", every_zone], env={"PYTHONTZPATH": ""}, cwd=ROOT, check=True
+    )
