@@ -132,18 +132,18 @@ WHERE board_id = %(board_id)s AND version <= %(above)s
 SELECT version FROM boards WHERE board_id = %(board_id)s
 
 -- read_versions: reads how every board is, without its entries; and whether a season is due to begin, end or close
-SELECT
-    board_id,
-    version,
-    changed_at,
-    defined_at,
-    EXISTS (
-        SELECT FROM seasons WHERE state = 'running' AND ends_at <= clock.moment
-        OR state = 'upcoming' AND starts_at <= clock.moment
-        OR state = 'ended' AND closes_at <= clock.moment
-    )
+WITH clock AS MATERIALIZED (
+    SELECT {moment} AS moment
+),
+due AS MATERIALIZED (
+    SELECT
+        EXISTS (SELECT FROM seasons WHERE state IN ('upcoming', 'running') AND CASE state WHEN 'running' THEN ends_at ELSE starts_at END <= clock.moment)
+        OR EXISTS (SELECT FROM seasons WHERE state = 'ended' AND closes_at <= clock.moment) AS is_due
+    FROM clock
+)
+SELECT boards.board_id, boards.version, boards.changed_at, boards.defined_at, due.is_due
 FROM boards
-CROSS JOIN (SELECT {moment} AS moment) AS clock
+CROSS JOIN due
 
 -- renew_boards: gives boards a version above every copy's and the last score of today
 -- A version that leapt by more than `leap` comes down first (null: none does), to what play could have reached: a
