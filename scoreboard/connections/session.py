@@ -96,10 +96,10 @@ class Session:
         statement: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        prepared: str | None = None,
+        prepared: tuple[str, ...] = (),
     ) -> list[Row]:
-        """Run one text of SQL (the last statement's rows are returned). `prepared` is a PREPARE
-        that it relies on, and that a connection runs once.
+        """Run one text of SQL (the last statement's rows are returned). `prepared` are what it
+        relies on, each a PREPARE that a connection runs once.
 
         Raises LedgerUnavailable when there is no answer in time, and as ConnectionLost when there
         will be none: the outcome is then unknown and the connection is closed; StatementRefused,
@@ -108,9 +108,10 @@ class Session:
         with self._border():
             connection = await self._open()
             async with connection.cursor() as cursor:
-                if prepared is not None and prepared not in connection.prepared:
-                    await cursor.execute(prepared, timeout=self._timeout_seconds)
-                    connection.prepared.add(prepared)
+                for each in prepared:
+                    if each not in connection.prepared:
+                        await cursor.execute(each, timeout=self._timeout_seconds)
+                        connection.prepared.add(each)
                 # guard: outages-wait-postgresql
                 await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
                 rows = await cursor.fetchall() if cursor.description else []

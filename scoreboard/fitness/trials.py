@@ -38,7 +38,7 @@ _OF_STREAMS: Final = frozenset(
     }
 )
 # What executes what another statement prepares.
-_PREPARED: Final = frozenset({"grant", "raise_boards"})
+_PREPARED: Final = frozenset({"grant", "grant_main", "raise_boards"})
 
 _PREPARE: Final = re.compile(r"^PREPARE \w+ \((?P<types>[^)]*)\) AS$", re.MULTILINE)
 _PARAMETER: Final = re.compile(r"%\(\w+\)s")

@@ -2,7 +2,7 @@
 
 One transaction of two or three round trips, if all goes well:
 
-    BEGIN; grant             the ledger rows and the scores; who reaches the board?
+    BEGIN; grant             the ledger rows, scores and entries; who reaches a board?
     lock; raise the version  only when somebody does
     COMMIT
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -28,7 +29,7 @@ from scoreboard.connections.session import (
     TransactionAborted,
 )
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.transaction import RolledBack, transaction
+from scoreboard.ledger.transaction import RolledBack, Transaction, transaction
 from scoreboard.ledger.turn import turn
 from scoreboard.ledger.verdicts import (
     Key,
@@ -41,6 +42,8 @@ from scoreboard.model import MAIN, Board, BoardId
 
 log = structlog.get_logger("scoreboard.ledger")
 
+_GRANT: Final = (SQL["prepare_grant"],)
+_GRANT_MAIN: Final = (SQL["prepare_grant_main"],)
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
@@ -56,12 +59,20 @@ class SeasonsOver(RolledBack, errors.LedgerUnavailable):
 _REPEATED: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
 
 
+@dataclass
+class Company:
+    """Whether a batch has ever found a board beside `main`: with that guess the next one begins."""
+
+    is_there: bool = False
+
+
 class Batch:
     """Settles submissions over `session`, which `writers` have lent."""
 
-    def __init__(self, session: Session, writers: Postgres) -> None:
+    def __init__(self, session: Session, writers: Postgres, company: Company) -> None:
         self._session = session
         self._writers = writers
+        self._company = company
 
     async def settle(self, keys: list[Key]) -> Settlement:
         """Grant these. A batch that PostgreSQL refuses is halved until the one that it refuses
@@ -126,12 +137,12 @@ class Batch:
     async def _commit(self, keys: list[Key]) -> Settlement:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
         async with transaction(self._session) as begun:
-            rows = await begun.run(SQL["grant"], _pairs(keys), prepared=SQL["prepare_grant"])
+            rows = await self._grant(begun, _pairs(keys))
             # guard: nothing-granted-board
             if not rows:  # one for each submission, unless the board that they join is gone
                 raise self._writers.lacks("boards")
-            *_, main_version, versions, is_behind, is_due = rows[0]
-            if is_behind:
+            *_, main_version, versions, is_refused, is_due = rows[0]
+            if is_refused:
                 raise SeasonsOver
             seen = {MAIN: main_version} | orjson.loads(versions or "{}")
             boards: dict[BoardId, Board] = {}
@@ -149,6 +160,17 @@ class Batch:
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         answered = fresh | await self._originals(repeated, fresh)
         return Settlement(answered, boards, seen, is_due)
+
+    async def _grant(self, begun: Transaction, pairs: dict[str, list[str]]) -> list[Row]:
+        """Run the statement for `main` alone as long as no other board was seen here, else the one
+        for all boards, which is right in any case.
+        """
+        if not self._company.is_there:
+            rows = await begun.run(SQL["grant_main"], pairs, prepared=_GRANT_MAIN)
+            if not rows or not rows[0][-2]:
+                return rows
+            self._company.is_there = True
+        return await begun.run(SQL["grant"], pairs, prepared=_GRANT)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]

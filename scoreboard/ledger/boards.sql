@@ -61,10 +61,14 @@ json_agg(json_build_array(ranked.user_id, users.username, {shown_score}) ORDER B
 -- raise_boards: raises the version of each board on which one of these users is now
 -- The first statement makes the transactions that reach a board take turns; the second one's snapshot is taken after
 -- that, so it holds all that was committed under a lower version.
-SELECT version FROM boards WHERE board_id = ANY (%(board_ids)s::text[]) ORDER BY board_id FOR UPDATE;
+EXECUTE lock_boards (%(board_ids)s::text[]);
 EXECUTE raise_boards (%(board_ids)s::text[], %(user_ids)s::uuid[])
 
--- prepare_raise_boards: what `raise_boards` executes; it returns each board, and whether it was raised
+-- prepare_lock_boards: what `raise_boards` executes first
+PREPARE lock_boards (text[]) AS
+SELECT version FROM boards WHERE board_id = ANY ($1) ORDER BY board_id FOR UPDATE
+
+-- prepare_raise_boards: what `raise_boards` executes then; it returns each board, and whether it was raised
 PREPARE raise_boards (text[], uuid[]) AS
 WITH reaching AS MATERIALIZED (
     SELECT board_id, user_id

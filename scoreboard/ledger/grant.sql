@@ -1,31 +1,14 @@
 -- The statements of a batch of grants.
 
--- grant: grants a batch in one statement; a row for each submission says what became of it
--- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
-SELECT pg_advisory_xact_lock_shared({seasons_lock});
-EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
-
--- prepare_grant: what `grant` executes, planned once a connection and not once a batch
--- Rows are locked in one fixed order (ledger by user and action, scores by user, entries of seasons that add up by
--- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
--- deadlock. The order is not left to the plan: what counts what another part did begins when that is over.
--- A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read
--- after the row's lock is held: it is when the score was reached.
---
--- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
--- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
--- granted (`is_behind`), because it would be counted in none.
+-- {granting}: what is said of each submission, and what is granted on `main`, at the moment of `clock`
+-- A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read after the
+-- row's lock is held: it is when the score was reached.
 --
 -- Whoever would pass the largest score is refused alone (`too_much`). Of one user's submissions the smallest
 -- come first, so none is refused that fits beside those that are granted. What was granted before adds nothing. All
 -- that is skipped unless the highest score of all comes near. It reads scores that it has not locked: a grant that is
 -- under way elsewhere can still make `raised` fail (22003), and then the batch is halved. A disabled action is worth
 -- nothing here; whether it was granted before is asked by `original_grants`.
-PREPARE grant_batch (uuid[], text[]) AS
-WITH clock AS MATERIALIZED (
-    SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_behind
-    FROM (SELECT {moment} AS moment) AS now
-),
 submitted AS MATERIALIZED (
     SELECT user_id, action_id
     FROM unnest($1, $2) AS submitted (user_id, action_id)
@@ -79,7 +62,7 @@ granted AS (
     SELECT judged.user_id, judged.action_id, judged.points, clock.moment
     FROM judged
     CROSS JOIN clock
-    WHERE judged.has_user AND judged.points IS NOT NULL AND NOT judged.is_too_much AND NOT clock.is_behind
+    WHERE judged.has_user AND judged.points IS NOT NULL AND NOT judged.is_too_much AND NOT clock.is_refused
     ORDER BY judged.user_id, judged.action_id
     ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING
     RETURNING user_id, action_id, points_granted, submitted_at
@@ -93,7 +76,39 @@ raised AS (
     ON CONFLICT (user_id) DO UPDATE
     SET score = present.score + excluded.score, updated_at = clock_timestamp()
     RETURNING user_id, score
+)
+
+-- {judgement}: what a row says of a submission
+judged.user_id::text,
+judged.action_id,
+judged.has_user,
+judged.has_action,
+judged.has_action AND judged.points IS NULL AS is_disabled,
+judged.is_too_much,
+granted.points_granted,
+granted.submitted_at,
+raised.score,
+coalesce(raised.score >= coalesce(main.tenth_score, 0), FALSE) AS reaches_main
+
+-- grant: grants a batch in one statement; a row for each submission says what became of it
+-- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
+SELECT pg_advisory_xact_lock_shared({seasons_lock});
+EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
+
+-- prepare_grant: what `grant` executes, planned once a connection and not once a batch
+-- Rows are locked in one fixed order (ledger by user and action, scores by user, entries of seasons that add up by
+-- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
+-- deadlock. The order is not left to the plan: what counts what another part did begins when that is over.
+--
+-- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
+-- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
+-- granted (`is_refused`), because it would be counted in none.
+PREPARE grant_batch (uuid[], text[]) AS
+WITH clock AS MATERIALIZED (
+    SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused
+    FROM (SELECT {moment} AS moment) AS now
 ),
+{granting},
 running AS MATERIALIZED (
     SELECT
         seasons.season_id,
@@ -166,28 +181,44 @@ reaching AS (
     GROUP BY entered.user_id
 )
 SELECT
-    judged.user_id::text,
-    judged.action_id,
-    judged.has_user,
-    judged.has_action,
-    judged.has_action AND judged.points IS NULL AS is_disabled,
-    judged.is_too_much,
-    granted.points_granted,
-    granted.submitted_at,
-    raised.score,
-    coalesce(raised.score >= coalesce(main.tenth_score, 0), FALSE) AS reaches_main,
+    {judgement},
     reaching.board_ids AS reaches,
     main.version,
     (
         SELECT json_object_agg(board_id, version)::text
         FROM (SELECT DISTINCT board_id, version FROM counting) AS seen
     ) AS versions,
-    clock.is_behind,
+    clock.is_refused,
     EXISTS (SELECT FROM running WHERE NOT is_shown) AS is_due
 FROM judged
 LEFT JOIN granted USING (user_id, action_id)
 LEFT JOIN raised ON raised.user_id = granted.user_id
 LEFT JOIN reaching ON reaching.user_id = granted.user_id
+CROSS JOIN clock
+JOIN boards AS main ON main.board_id = 'main'
+
+-- grant_main: grants a batch as `grant` does, where there is no board but `main`
+SELECT pg_advisory_xact_lock_shared({seasons_lock});
+EXECUTE grant_batch_main (%(user_ids)s::uuid[], %(action_ids)s::text[])
+
+-- prepare_grant_main: what `grant_main` executes
+-- It leaves out what takes PostgreSQL time even where there is nothing to do. Where there is another board, nothing is
+-- granted, and `is_refused` says so. Boards are added under the other side of the lock, so that holds until COMMIT.
+PREPARE grant_batch_main (uuid[], text[]) AS
+WITH clock AS MATERIALIZED (
+    SELECT clock_timestamp() AS moment, EXISTS (SELECT FROM boards WHERE board_id <> 'main') AS is_refused
+),
+{granting}
+SELECT
+    {judgement},
+    NULL::text[] AS reaches,
+    main.version,
+    NULL::text AS versions,
+    clock.is_refused,
+    FALSE AS is_due
+FROM judged
+LEFT JOIN granted USING (user_id, action_id)
+LEFT JOIN raised ON raised.user_id = granted.user_id
 CROSS JOIN clock
 JOIN boards AS main ON main.board_id = 'main'
 

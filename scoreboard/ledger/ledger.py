@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard
-from scoreboard.ledger.batch import Batch
+from scoreboard.ledger.batch import Batch, Company
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import board_of, transaction
 from scoreboard.ledger.turn import renew, turn
@@ -57,13 +57,14 @@ class Ledger:
     def __init__(self, writers: Postgres, queries: Postgres) -> None:
         self._writers = writers
         self._queries = queries
+        self._company = Company()
 
     async def grant(self, submissions: Sequence[Submission]) -> Settlement:
         """Grant what can be granted, in as few transactions as possible. When this raises, no
         session could be had, and nothing was granted.
         """
         async with self._writers.session() as session:
-            batch = Batch(session, self._writers)
+            batch = Batch(session, self._writers, self._company)
             settled = await batch.settle(list(dict.fromkeys(s.key for s in submissions)))
             return settled | await batch.settle_renamed(settled.verdicts)
 

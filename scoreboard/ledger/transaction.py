@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -12,6 +12,8 @@ from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
 from scoreboard.ledger.queries import SQL
 from scoreboard.model import Board, BoardId, Ended, Entry, Season
+
+_RAISE: Final = (SQL["prepare_lock_boards"], SQL["prepare_raise_boards"])
 
 
 class RolledBack(Exception):
@@ -30,7 +32,7 @@ class Transaction:
         statement: str,
         parameters: Mapping[str, Any] | None = None,
         *,
-        prepared: str | None = None,
+        prepared: tuple[str, ...] = (),
     ) -> list[Row]:
         """Run a statement as `Session.run` does, and raise what that raises."""
         begin, self._begin = self._begin, ""
@@ -47,7 +49,7 @@ class Transaction:
             "board_ids": [board_id for board_id, _ in reaching],
             "user_ids": [user_id for _, user_id in reaching],
         }
-        rows = await self.run(SQL["raise_boards"], pairs, prepared=SQL["prepare_raise_boards"])
+        rows = await self.run(SQL["raise_boards"], pairs, prepared=_RAISE)
         boards = {board.board_id: board for board in map(board_of, rows)}
         raised = {board_id: boards[board_id] for board_id, *_, is_raised in rows if is_raised}
         return raised, {board_id: board.version for board_id, board in boards.items()}

@@ -54,9 +54,8 @@ SCORING: Final = (
     Guard(
         "versions follow commit order: the row's lock",
         "scoreboard/ledger/boards.sql",
-        "SELECT version FROM boards WHERE board_id = ANY (%(board_ids)s::text[]) "
-        "ORDER BY board_id FOR UPDATE;\n",
-        "",
+        "SELECT version FROM boards WHERE board_id = ANY ($1) ORDER BY board_id FOR UPDATE\n",
+        "SELECT version FROM boards WHERE board_id = ANY ($1) ORDER BY board_id\n",
         f"{LEDGER}::test_versions_follow_commit_order_and_miss_no_commit",
     ),
     Guard(

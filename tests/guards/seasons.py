@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from tests.guards.change import Always, Instead, Never
-from tests.guards.guard import Marked
+from tests.guards.guard import Guard, Marked
 
 PERIODS: Final = "tests/unit/test_periods.py"
 
 SEASONS: Final = (
+    Guard(
+        "the statement for `main` alone grants nothing where there is another board",
+        "scoreboard/ledger/grant.sql",
+        "EXISTS (SELECT FROM boards WHERE board_id <> 'main') AS is_refused",
+        "FALSE AS is_refused",
+        "tests/integration/test_seasons.py"
+        "::test_a_board_that_is_added_while_an_instance_grants_counts_from_the_next_grant_on",
+    ),
     Marked(
         "a zone is a name of the list, and never a path",
         "zone-from-the-list",

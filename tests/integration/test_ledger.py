@@ -349,6 +349,7 @@ async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waite
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
         cursor.execute(SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"]})
+        cursor.execute(SQL["prepare_lock_boards"])
         cursor.execute(SQL["prepare_raise_boards"])
         cursor.execute(SQL["raise_boards"], {"board_ids": ["main"], "user_ids": [users[9]]})
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "five")]))
@@ -460,7 +461,8 @@ async def test_what_a_grant_asks_is_prepared_once_a_connection(database_url: str
 
     plans = "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements ORDER BY 1"
     assert await postgres.fetch(plans) == [
-        ("grant_batch", 3),
+        ("grant_batch_main", 3),
+        ("lock_boards", 3),
         ("raise_boards", 3),
     ]
     postgres.close()

@@ -75,7 +75,7 @@ async def test_who_would_pass_the_largest_score_is_refused_in_the_statement_that
     verdicts = await grant(ledger, *((user, "run") for user in others), (rich, "run"))
 
     assert kinds(verdicts) == [Grant] * 20 + [ScoreOutOfRange]
-    assert sum(SQL["grant"] in statement for statement in statements) == 1
+    assert sum(SQL["grant_main"] in statement for statement in statements) == 1
     assert "ROLLBACK" not in statements
     assert (rich, "run") not in grants(database_url)
     assert scores(database_url) == ledger_sums(database_url)

@@ -73,6 +73,24 @@ async def test_a_grant_counts_on_every_board_that_counts_its_action(
         assert await ledger.differences(board_id) == []
 
 
+async def test_a_board_that_is_added_while_an_instance_grants_counts_from_the_next_grant_on(
+    ledger: Ledger, database_url: str
+) -> None:
+    """Until then the instance asks the shorter statement, which knows `main` alone."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50, "jump": 20, "leap": 10})
+    await ledger.grant([Submission(user, "run")])
+    now = datetime.now(UTC)
+    add_board(database_url, "weekly", (now - HOUR, now + HOUR))
+
+    first = await ledger.grant([Submission(user, "jump")])
+    second = await ledger.grant([Submission(user, "leap")])
+
+    assert scores(database_url) == {user: 80}
+    assert entries(database_url, "weekly") == {user: 30}
+    assert first.boards.keys() == second.boards.keys() == {MAIN, "weekly"}
+
+
 async def test_a_turn_ends_a_season_and_shows_the_next_one(
     ledger: Ledger, database_url: str
 ) -> None:
