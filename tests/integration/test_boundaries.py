@@ -62,6 +62,12 @@ def add_boards_of_every_kind(
     return [BoardId(board_id) for board_id in kinds]
 
 
+def deadlocks(database_url: str) -> int:
+    """How many PostgreSQL has ended in this database."""
+    statement = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    return int(sql(database_url, statement)[0][0])
+
+
 async def turned(ledger: Ledger) -> None:
     """What the relay does each time it looks."""
     if (await ledger.versions()).is_due:
@@ -199,6 +205,7 @@ async def test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once(
                 turner.cancel()
         await turned(one)
 
+        assert deadlocks(database_url) == 0  # boards are locked in one order
         assert reckon_seasons(database_url) >= 12 * len(board_ids)
         assert scores(database_url) == ledger_sums(database_url)
         for board_id in board_ids:
@@ -232,18 +239,15 @@ async def test_batches_in_opposite_order_over_many_boards_never_deadlock(
             )
         await turned(one)
 
-    assert sql(
-        database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    ) == [(0,)]
+    assert deadlocks(database_url) == 0
     reckon_seasons(database_url)
     assert scores(database_url) == ledger_sums(database_url)
 
 
-@pytest.mark.parametrize("off", ["hashjoin", "hashjoin mergejoin", "nestloop", "material"])
-async def test_scores_are_locked_before_entries_whatever_the_plan(
-    database_url: str, off: str
-) -> None:
-    """Of two batches with different plans, one in each order, PostgreSQL would end one."""
+async def test_scores_are_locked_before_entries_whatever_the_plan(database_url: str) -> None:
+    """Of two batches with different plans, one in each order, PostgreSQL would end one. A nested
+    loop asks for each score when its turn comes, and for an entry in between.
+    """
     users = add_users(database_url, 20)
     add_actions(database_url, {"run": 5, "jump": 5})
     now = datetime.now(UTC)
@@ -258,36 +262,36 @@ async def test_scores_are_locked_before_entries_whatever_the_plan(
         other.cursor() as cursor,
     ):
         held.execute("SELECT FROM season_entries WHERE user_id = %s FOR UPDATE", (users[0],))
-        cursor.execute("SET jit = off; SET plan_cache_mode = force_generic_plan")
-        for join in off.split():
-            cursor.execute(f"SET enable_{join} = off")
+        cursor.execute("SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
         cursor.execute(SQL["prepare_grant"])
         granting = asyncio.create_task(asyncio.to_thread(cursor.execute, SQL["grant"], grant))
         await eventually(lambda: waits_for_lock(database_url))
-        free = sql(database_url, "SELECT FROM scores FOR UPDATE SKIP LOCKED")
+        free = sql(database_url, "SELECT user_id FROM scores FOR UPDATE SKIP LOCKED")
         holder.rollback()
         await granting
     assert free == []
 
 
-async def test_a_turn_gives_up_soon_and_later_succeeds(ledger: Ledger, database_url: str) -> None:
+async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> None:
     """Grants wait behind a turn that waits; so it does not wait for long, and comes again."""
     users = add_users(database_url, 2)
     add_actions(database_url, {"run": 50})
     now = datetime.now(UTC)
     add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, None))
-    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"]})
-        put_back(database_url, DAILY, HOUR)
-        turning = asyncio.create_task(ledger.turn())
-        await eventually(lambda: turning.done() or waits_for_lock(database_url))
-        settlement = await ledger.grant([Submission(users[0], "run")])
-        with pytest.raises(TransactionAborted):
-            await turning
-        other.commit()
+    async with a_ledger(database_url, timeout_seconds=60.0) as ledger:
+        with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+            cursor.execute(SQL["prepare_grant"])
+            cursor.execute(SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"]})
+            put_back(database_url, DAILY, HOUR)
+            turning = asyncio.create_task(ledger.turn())
+            await eventually(lambda: turning.done() or waits_for_lock(database_url))
+            async with asyncio.timeout(20):
+                settlement = await ledger.grant([Submission(users[0], "run")])
+                with pytest.raises(TransactionAborted):
+                    await turning
+            other.commit()
 
-    assert isinstance(settlement.verdicts[users[0], "run"], Grant)
-    assert settlement.is_due
-    [board] = await ledger.turn()
-    assert [entry.user_id for entry in board.entries] == [users[0]]
+        assert isinstance(settlement.verdicts[users[0], "run"], Grant)
+        assert settlement.is_due
+        [board] = await ledger.turn()
+        assert [entry.user_id for entry in board.entries] == [users[0]]
