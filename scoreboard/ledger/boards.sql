@@ -137,11 +137,15 @@ WITH clock AS MATERIALIZED (
 ),
 due AS MATERIALIZED (
     SELECT
-        EXISTS (SELECT FROM seasons WHERE state IN ('upcoming', 'running') AND CASE state WHEN 'running' THEN ends_at ELSE starts_at END <= clock.moment)
+        EXISTS (
+            SELECT FROM seasons
+            WHERE state IN ('upcoming', 'running')
+            AND CASE state WHEN 'upcoming' THEN starts_at ELSE ends_at END <= clock.moment
+        )
         OR EXISTS (SELECT FROM seasons WHERE state = 'ended' AND closes_at <= clock.moment) AS is_due
     FROM clock
 )
-SELECT boards.board_id, boards.version, boards.changed_at, boards.defined_at, due.is_due
+SELECT board_id, version, changed_at, defined_at, due.is_due
 FROM boards
 CROSS JOIN due
 
