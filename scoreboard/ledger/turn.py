@@ -13,6 +13,7 @@ nothing but what is shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from scoreboard.connections.session import Session
@@ -20,6 +21,9 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import Transaction, board_of, transaction
 from scoreboard.model import Board, BoardId
 from scoreboard.seasons.periods import following
+
+# A season to write: its board, its number, when it begins, and when it ends (None: never).
+Written = tuple[BoardId, int, datetime, datetime | None]
 
 
 async def turn(session: Session) -> list[Board]:
@@ -29,13 +33,12 @@ async def turn(session: Session) -> list[Board]:
     async with transaction(session) as begun:
         await begun.run(SQL["lock_seasons"])  # guard: turn-alone
         [(moment,)] = await begun.run(SQL["read_clock"])
-        await write_ahead(begun, moment)
-        return await renew(begun, await _turned(begun, moment))
+        return await renew(begun, await turned(begun, moment))
 
 
-async def write_ahead(begun: Transaction, moment: datetime) -> None:
+async def _write_ahead(begun: Transaction, moment: datetime) -> None:
     """Write, for each board with a period, all seasons that have begun and the one after them."""
-    seasons: list[tuple[BoardId, int, datetime, datetime]] = []
+    seasons: list[Written] = []
     for row in await begun.run(SQL["boards_to_write"], {"moment": moment}):
         board_id, period, zone, number, starts_at = row
         while True:
@@ -45,14 +48,22 @@ async def write_ahead(begun: Transaction, moment: datetime) -> None:
             if starts_at > moment:
                 break
             starts_at = ends_at
+    await write_seasons(begun, seasons)
+
+
+async def write_seasons(begun: Transaction, seasons: Sequence[Written]) -> None:
+    """Write seasons that have not begun, those of each board one after the other."""
     if seasons:
         board_ids, numbers, starts, ends = map(list, zip(*seasons, strict=True))
         written = {"board_ids": board_ids, "numbers": numbers, "starts": starts, "ends": ends}
         await begun.run(SQL["write_seasons"], written)
 
 
-async def _turned(begun: Transaction, moment: datetime) -> list[BoardId]:
-    """Begin, end and close what is due; name the boards that show something else then."""
+async def turned(begun: Transaction, moment: datetime) -> list[BoardId]:
+    """Write ahead; begin, end and close what is due; name the boards that show something else then.
+    No grant may be under way.
+    """
+    await _write_ahead(begun, moment)
     at = {"moment": moment}
     rows = await begun.run(SQL["begin_and_end_seasons"], at)
     changed = {board_id for (board_id,) in rows}
