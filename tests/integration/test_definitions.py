@@ -39,7 +39,7 @@ async def definitions(database_url: str) -> AsyncIterator[Definitions]:
     await postgres.finish()
 
 
-async def defined(definitions: Definitions) -> dict[str, Definition]:
+async def defined(definitions: Definitions) -> dict[BoardId, Definition]:
     return {each.definition.board_id: each.definition for each in await definitions.all()}
 
 
@@ -134,10 +134,10 @@ async def test_a_former_id_counts_as_the_action_that_it_means_now(
 
     await definitions.add([replace(JUMPS, actions=("hop", "jump", "caf\u00e9"))])
 
-    assert (await defined(definitions))["jumps"].actions == ("cafe\u0301", "jump")
+    assert (await defined(definitions))[JUMPS.board_id].actions == ("cafe\u0301", "jump")
     assert entries(database_url, "jumps") == {user: 20}
     await ledger.rename_action("jump", "leap")
-    assert (await defined(definitions))["jumps"].actions == ("cafe\u0301", "leap")
+    assert (await defined(definitions))[JUMPS.board_id].actions == ("cafe\u0301", "leap")
     assert await ledger.differences(JUMPS.board_id) == []
 
 
@@ -146,7 +146,7 @@ async def test_what_entries_were_made_by_does_not_change(
 ) -> None:
     add_actions(database_url, {"jump": 20, "run": 50})
     await definitions.add([DAILY, JUMPS])
-    before = {each.definition.board_id: each for each in await definitions.all()}
+    before = {str(each.definition.board_id): each for each in await definitions.all()}
     title = replace(DAILY, title="Day", visibility="token", grace_seconds=60, keep_full_seconds=9)
 
     with pytest.raises(BoardsRefused, match="daily: size and zone cannot change") as refused:
@@ -156,14 +156,14 @@ async def test_what_entries_were_made_by_does_not_change(
     assert [board_id for board_id, _ in refused.value.problems] == ["daily", "jumps"]
     with pytest.raises(BoardsRefused, match="least: there is no such board"):
         await definitions.update([title, LEAST])
-    assert {each.definition.board_id: each for each in await definitions.all()} == before
+    assert {str(each.definition.board_id): each for each in await definitions.all()} == before
 
     written = await definitions.load([title, JUMPS, LEAST])
 
     assert written.added == ("least",)
     assert written.changed == ("daily",)
     assert written.unchanged == ("jumps",)
-    after = {each.definition.board_id: each for each in await definitions.all()}
+    after = {str(each.definition.board_id): each for each in await definitions.all()}
     assert after["daily"].definition == title
     assert after["daily"].defined_at > before["daily"].defined_at
     assert after["jumps"] == before["jumps"]
