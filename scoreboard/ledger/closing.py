@@ -15,9 +15,8 @@ from scoreboard.errors import UnknownBoard
 from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
-from scoreboard.ledger.turn import Written, renew, turned, write_seasons
+from scoreboard.ledger.turn import Written, renew, season_end, turned, write_seasons
 from scoreboard.model import MAIN, Board, BoardId
-from scoreboard.seasons.periods import following
 from scoreboard.timestamps import timestamp
 
 
@@ -51,7 +50,7 @@ async def close_season(begun: Transaction, board_id: BoardId) -> list[Board]:
     following_seasons: Sequence[Written] = ()
     if period != "dates":
         await begun.run(SQL["forget_seasons_to_come"], {"board_id": board_id})
-        ends_at = None if period == "none" else following(period, zone, moment)
+        ends_at = None if period == "none" else season_end(board_id, period, zone, moment)
         following_seasons = [(board_id, number + 1, moment, ends_at)]
     await begun.run(SQL["end_season"], {"season_id": season_id, "moment": moment})
     await write_seasons(begun, following_seasons)

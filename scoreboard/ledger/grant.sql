@@ -102,7 +102,7 @@ running AS MATERIALIZED (
         boards.direction,
         boards.version,
         boards.tenth_score,
-        boards.season_id = seasons.season_id AS is_shown
+        coalesce(boards.season_id = seasons.season_id, FALSE) AS is_shown
     FROM clock
     JOIN seasons
         ON seasons.state IN ('upcoming', 'running')

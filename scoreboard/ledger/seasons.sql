@@ -61,11 +61,11 @@ WHERE boards.board_id = last.board_id AND boards.written_until IS NOT NULL
 -- begin_and_end_seasons: lets every season begin, and end, that is due at this moment; names the boards that change
 UPDATE seasons
 SET state = CASE WHEN ends_at <= %(moment)s THEN 'ended' ELSE 'running' END
-WHERE state = 'running' AND ends_at <= %(moment)s
-OR state = 'upcoming' AND starts_at <= %(moment)s
+WHERE state IN ('upcoming', 'running')
+AND CASE state WHEN 'running' THEN ends_at ELSE starts_at END <= %(moment)s
 RETURNING board_id
 
--- final: the last entries of the row of `seasons`, and their digest
+-- {final}: the last entries of the row of `seasons`, and their digest
 (
     SELECT
         coalesce(
@@ -150,7 +150,7 @@ SET season_id = (
 )
 WHERE board_id = ANY (%(board_ids)s)
 
--- derived: the entries of the row of `seasons` as the ledger says
+-- {derived}: the entries of the row of `seasons` as the ledger says
 (
     SELECT
         seasons.season_id,
