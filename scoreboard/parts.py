@@ -33,16 +33,18 @@ from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.boards import Boards
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
-from scoreboard.copies.questions import Questions
-from scoreboard.copies.trust import SETTLE_SECONDS, Trust
+from scoreboard.copies.questions import Questions, Silence, Truth
+from scoreboard.copies.trust import SETTLE_SECONDS, Generations, Trust
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.lifetime import Lifetime
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
+from scoreboard.live.announcer import Announcer
 from scoreboard.live.hub import Hub
 from scoreboard.live.relay import Relay
+from scoreboard.live.turns import Turns
 from scoreboard.model import MAIN, BoardId
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
@@ -99,18 +101,19 @@ class Parts:
         settings, metrics = self.settings, self.metrics
         self.ledger = Ledger(self.writers, self.watch)  # guard: crowd-keeps-neither
         self.definitions = Definitions(self.queries)
-        signatures = Signatures(settings.secrets, COPY_PURPOSE)
+        signatures, silence = Signatures(settings.secrets, COPY_PURPOSE), Silence()
+        generations = Generations()
 
         def copy_of(board_id: BoardId) -> CachedBoard:
             return CachedBoard(
                 RedisCopy(self.redis, signatures, board_id),
-                Questions(self.ledger, board_id),
+                Questions(self.ledger, board_id, silence=silence),
                 metrics,
-                Trust(),
+                Trust(generations),
                 noticed_seconds=settings.reconcile_seconds + REST_SECONDS,
             )
 
-        self.boards = Boards(self.ledger, Definitions(self.watch), copy_of)
+        self.boards = Boards(self.ledger, Definitions(self.watch), copy_of, metrics)
         self.lifetime.close(self.boards.close)
         self.board = self.boards.main
         self.hub = Hub(  # guard: instance-shows-streams
@@ -119,25 +122,36 @@ class Parts:
             push_interval_seconds=settings.push_interval_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
             stuck_after_seconds=settings.stuck_after_seconds,
-            on_newer={MAIN: self.board.hear_of},  # guard: older-copy-not
+            copies=self.boards,  # guard: older-copy-not
         )
         self.lifetime.run("hub", self.hub.run)
         self.relay = Relay(
-            Questions(self.ledger),
-            {"hub": self.hub, "redis": self.board},
+            Truth(self.ledger, silence),
+            {"hub": self.hub, "redis": self.boards},
             metrics,
             interval_seconds=settings.reconcile_seconds,
+            # A stream instance may change nothing.
+            on_due=self._season_due if settings.takes_submissions else None,
         )
         self.lifetime.run("relay", self.relay.run)
-        self.lifetime.run("boards", self._learn_boards)
         self.bus = self._bus()
         self.lifetime.run("bus", self.bus.run)
         self.lifetime.close(self.bus.flush)
+        self.announcer = Announcer(self.hub, self.bus, self.boards, metrics)
+        self.turns = Turns(self.ledger, self.announcer, metrics)
+        self.lifetime.run("turns", self.turns.run)
+        self.lifetime.close(self.turns.finish)
 
     def _make_scoring(self) -> None:
         settings, metrics = self.settings, self.metrics
         self.submissions = Submissions(
-            self.ledger, self.boards, self.hub, self.bus, metrics, settings, self.tracing
+            self.ledger,
+            self.boards,
+            self.announcer,
+            metrics,
+            settings,
+            self.tracing,
+            on_due=self.turns.be_due,
         )
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
         self.catalogue = Catalogue(self.queries)
@@ -238,6 +252,9 @@ class Parts:
             parts.append(part("rabbitmq", bus_is_connected, lambda: bus.refused))
         return parts
 
+    def _season_due(self) -> None:
+        self.turns.be_due()
+
     def _redis_connected(self) -> None:
         """It may have come back with an older board, and may be trusted once it has settled."""
         self.relay.compare_now()
@@ -247,12 +264,6 @@ class Parts:
     def _redis_changed(self) -> None:
         self.health.probe_now("redis")  # guard: readiness-knows-once
         self._redis_connected()
-
-    async def _learn_boards(self) -> None:
-        while True:
-            with contextlib.suppress(LedgerUnavailable):
-                await self.boards.learn(await self.ledger.versions())
-            await asyncio.sleep(self.settings.reconcile_seconds)
 
     async def _purge(self) -> None:
         while True:

@@ -118,7 +118,7 @@ running AS MATERIALIZED (
         boards.direction,
         boards.version,
         boards.tenth_score,
-        coalesce(boards.season_id = seasons.season_id, FALSE) AS is_shown
+        boards.season_id IS NOT DISTINCT FROM seasons.season_id AS is_shown
     FROM clock
     JOIN seasons
         ON seasons.state IN ('upcoming', 'running')
