@@ -1,9 +1,9 @@
 -- The statements that read boards and raise their versions, and the words that several say alike.
 
--- moment: the time by which seasons are told apart; a clock that was set back falls behind none that has ended
+-- {moment}: the time by which seasons are told apart; a clock that was set back falls behind none that has ended
 greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('ended', 'final')))
 
--- top: the first entries of the season that the row of `boards` shows
+-- {top}: the first entries of the season that the row of `boards` shows
 -- The entries of `main` are `scores`. With constant limits PostgreSQL plans a walk along the index, whatever the size.
 (
     (
@@ -28,10 +28,10 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
     )
 )
 
--- shown_score: a score as it is shown; a board on which low values win keeps minus the value
+-- {shown_score}: a score as it is shown; a board on which low values win keeps minus the value
 CASE boards.direction WHEN 'low' THEN -ranked.score ELSE ranked.score END
 
--- shown: what is read of a board, from `boards` and what `seasons_shown` joins, with `listed` as its entries
+-- {shown}: what is read of a board, from `boards` and what `seasons_shown` joins, with `listed` as its entries
 boards.board_id,
 boards.version,
 boards.changed_at,
@@ -51,11 +51,11 @@ before.state,
     WHERE final.place <= {final_size}
 )::text
 
--- seasons_shown: the season that a board shows, and the one before; `main` shows none
+-- {seasons_shown}: the season that a board shows, and the one before; `main` shows none
 LEFT JOIN seasons ON seasons.season_id = boards.season_id AND boards.board_id <> 'main'
 LEFT JOIN seasons AS before ON before.board_id = seasons.board_id AND before.number = seasons.previous_number
 
--- entries: what is `ranked`, and `users`, as a list of user id, name and score
+-- {entries}: what is `ranked`, and `users`, as a list of user id, name and score
 json_agg(json_build_array(ranked.user_id, users.username, {shown_score}) ORDER BY {ranking}) AS entries
 
 -- raise_boards: raises the version of each board on which one of these users is now
@@ -131,22 +131,29 @@ WHERE board_id = %(board_id)s AND version <= %(above)s
 -- read_version: reads the version of a board alone
 SELECT version FROM boards WHERE board_id = %(board_id)s
 
--- read_versions: reads how every board is, without its entries; and whether a season is due to begin, end or close
-WITH clock AS MATERIALIZED (
-    SELECT {moment} AS moment
-),
-due AS MATERIALIZED (
+-- read_versions: reads how every board is, without its entries; and when a season is due to begin, end or close next
+WITH due AS MATERIALIZED (
     SELECT
-        EXISTS (
-            SELECT FROM seasons
-            WHERE state IN ('upcoming', 'running')
-            AND CASE state WHEN 'upcoming' THEN starts_at ELSE ends_at END <= clock.moment
-        )
-        OR EXISTS (SELECT FROM seasons WHERE state = 'ended' AND closes_at <= clock.moment) AS is_due
-    FROM clock
+        clock.moment,
+        least(
+            (SELECT min(ends_at) FROM seasons WHERE state = 'running'),
+            (SELECT min(starts_at) FROM seasons WHERE state = 'upcoming'),
+            (SELECT min(closes_at) FROM seasons WHERE state = 'ended')
+        ) AS due_at
+    FROM (SELECT {moment} AS moment) AS clock
 )
-SELECT board_id, version, changed_at, defined_at, due.is_due
+SELECT
+    boards.board_id,
+    boards.version,
+    boards.changed_at,
+    boards.defined_at,
+    extract(epoch FROM due.due_at - due.moment)::float AS due_in_seconds,
+    seasons.number,
+    seasons.starts_at,
+    seasons.ends_at,
+    seasons.state
 FROM boards
+LEFT JOIN seasons ON seasons.season_id = boards.season_id
 CROSS JOIN due
 
 -- renew_boards: gives boards a version above every copy's and the last score of today

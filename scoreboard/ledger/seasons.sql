@@ -65,7 +65,7 @@ WHERE state IN ('upcoming', 'running')
 AND CASE state WHEN 'upcoming' THEN starts_at ELSE ends_at END <= %(moment)s
 RETURNING board_id
 
--- final: the last entries of the row of `seasons`, and their digest
+-- {final}: the last entries of the row of `seasons`, and their digest
 (
     SELECT
         coalesce(
@@ -151,7 +151,7 @@ SET season_id = (
 )
 WHERE board_id = ANY (%(board_ids)s)
 
--- derived: the entries of the row of `seasons` as the ledger says
+-- {derived}: the entries of the row of `seasons` as the ledger says
 (
     SELECT
         seasons.season_id,

@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg2
 import pytest
@@ -48,7 +49,7 @@ def add_boards_of_every_kind(
     database_url: str, *seasons: tuple[datetime, datetime | None], listed: str
 ) -> list[BoardId]:
     """Boards of every operator and direction with these seasons; two count one action alone."""
-    kinds: dict[str, dict[str, object]] = {
+    kinds: dict[str, dict[str, Any]] = {
         "sum": {"size": 10},
         "best": {"operator": "best", "size": 1},
         "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
