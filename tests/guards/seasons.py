@@ -7,6 +7,7 @@ from typing import Final
 from tests.guards.change import Always, Instead, Never, Removed
 from tests.guards.guard import Guard, Marked
 
+GAMES: Final = "tests/properties/test_boards.py"
 PERIODS: Final = "tests/unit/test_periods.py"
 BOUNDARIES: Final = "tests/integration/test_boundaries.py"
 
@@ -102,5 +103,33 @@ SEASONS: Final = (
         "ORDER BY board_id FOR UPDATE;\n",
         "ORDER BY random() FOR UPDATE;\n",
         f"{BOUNDARIES}::test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once",
+    ),
+    Guard(
+        "a season that is closed behind the one that is shown raises the version",
+        "scoreboard/ledger/seasons.sql",
+        "seasons.number IN (shown.number, shown.previous_number) AS is_shown",
+        "seasons.number = shown.number AS is_shown",
+        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+    ),
+    Guard(
+        "of equal bests the earlier moment counts",
+        "scoreboard/ledger/grant.sql",
+        "WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)",
+        "WHERE present.score < excluded.score",
+        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+    ),
+    Guard(
+        "a board whose first season begins is due",
+        "scoreboard/ledger/grant.sql",
+        "boards.season_id IS NOT DISTINCT FROM seasons.season_id AS is_shown",
+        "boards.season_id = seasons.season_id AS is_shown",
+        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+    ),
+    Guard(
+        "nothing is granted while no season is written for it",
+        "scoreboard/ledger/grant.sql",
+        " AND NOT judged.is_too_much AND NOT clock.is_behind\n",
+        " AND NOT judged.is_too_much\n",
+        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
     ),
 )
