@@ -199,12 +199,12 @@ JOIN boards AS main ON main.board_id = 'main'
 
 -- grant_main: grants a batch as `grant` does, where there is no board but `main`
 SELECT pg_advisory_xact_lock_shared({seasons_lock});
-EXECUTE grant_batch_main (%(user_ids)s::uuid[], %(action_ids)s::text[])
+EXECUTE grant_main (%(user_ids)s::uuid[], %(action_ids)s::text[])
 
 -- prepare_grant_main: what `grant_main` executes
 -- It leaves out what takes PostgreSQL time even where there is nothing to do. Where there is another board, nothing is
 -- granted, and `is_refused` says so. Boards are added under the other side of the lock, so that holds until COMMIT.
-PREPARE grant_batch_main (uuid[], text[]) AS
+PREPARE grant_main (uuid[], text[]) AS
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS moment, EXISTS (SELECT FROM boards WHERE board_id <> 'main') AS is_refused
 ),

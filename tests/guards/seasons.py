@@ -20,6 +20,13 @@ SEASONS: Final = (
         "tests/integration/test_seasons.py"
         "::test_a_board_that_is_added_while_an_instance_grants_counts_from_the_next_grant_on",
     ),
+    Guard(
+        "the statement for `main` alone waits for a board that is being added",
+        "scoreboard/ledger/grant.sql",
+        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_main",
+        "SELECT 1;\nEXECUTE grant_main",
+        f"{BOUNDARIES}::test_a_grant_that_waits_for_an_added_board_counts_on_it",
+    ),
     Marked(
         "a zone is a name of the list, and never a path",
         "zone-from-the-list",
@@ -128,7 +135,7 @@ SEASONS: Final = (
     Guard(
         "nothing is granted while no season is written for it",
         "scoreboard/ledger/grant.sql",
-        " AND NOT judged.is_too_much AND NOT clock.is_behind\n",
+        " AND NOT judged.is_too_much AND NOT clock.is_refused\n",
         " AND NOT judged.is_too_much\n",
         f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
     ),

@@ -18,7 +18,7 @@ import pytest
 from scoreboard.connections.session import TransactionAborted
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.queries import SQL
-from scoreboard.model import BoardId, Grant, Submission
+from scoreboard.model import MAIN, BoardId, Grant, Submission
 from tests.eventually import eventually
 from tests.integration.test_ledger import a_ledger
 from tests.season_reckoning import reckon_seasons
@@ -129,6 +129,25 @@ async def test_a_grant_that_waits_for_a_turn_counts_where_the_turn_left_it(
     assert [entry.user_id for entry in board.entries] == [users[1]]
     assert board == await ledger.board(DAILY)
     assert reckon_seasons(database_url) == 1
+
+
+async def test_a_grant_that_waits_for_an_added_board_counts_on_it(
+    ledger: Ledger, database_url: str
+) -> None:
+    """Its instance knows `main` alone, and whoever adds a board has read the ledger already."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"big": 50, "small": 1})
+    await ledger.grant([Submission(user, "big")])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["lock_seasons"])
+        granting = asyncio.create_task(ledger.grant([Submission(user, "small")]))
+        await eventually(lambda: granting.done() or waits_for_lock(database_url))
+        add_board(database_url, DAILY, (datetime.now(UTC) - HOUR, None))
+        other.commit()
+    settlement = await granting
+
+    assert settlement.boards.keys() == {MAIN, DAILY}
+    assert entries(database_url, DAILY) == {user: 1}
 
 
 @pytest.mark.parametrize("operator", ["sum", "best"])

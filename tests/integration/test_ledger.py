@@ -461,7 +461,7 @@ async def test_what_a_grant_asks_is_prepared_once_a_connection(database_url: str
 
     plans = "SELECT name, generic_plans + custom_plans FROM pg_prepared_statements ORDER BY 1"
     assert await postgres.fetch(plans) == [
-        ("grant_batch_main", 3),
+        ("grant_main", 3),
         ("lock_boards", 3),
         ("raise_boards", 3),
     ]
