@@ -85,7 +85,7 @@ class Answers:
         as_defined, answers = self._others.get(board_id, (None, None))
         # guard: answers-as-defined
         if answers is None or (as_defined is not defined and as_defined != defined):
-            if len(self._others) >= _KEPT_MAX:
+            if answers is None and len(self._others) >= _KEPT_MAX:
                 del self._others[next(iter(self._others))]
             headers = for_a_moment(self._settings, shared=may_be_shared(self._settings, defined))
             answers = BoardAnswers(headers, lambda board: _shown(board) | about(defined, board))

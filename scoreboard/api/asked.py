@@ -35,7 +35,7 @@ async def board_asked_for(request: web.Request) -> Defined:
     """The board in the path, which the client may see. Raises as `identity`; UnknownBoard,
     LedgerUnavailable.
     """
-    reader(request)  # nobody looks for a board for who may read none
+    reader(request)  # before anything is looked for
     board_id = _board_id(request)
     if board_id is None:
         raise UnknownBoard

@@ -35,10 +35,10 @@ from scoreboard.timestamps import timestamp
 _BOARDS_PAGE: Final = BoardsPageSchema()
 _SEASONS_PAGE: Final = SeasonsPageSchema()
 _SEASON: Final = SeasonAskedForSchema()
-# What is final is never asked for again (docs/decisions/0040).
+# Caches never ask again for what is final (docs/decisions/0040).
 _FOR_GOOD: Final = "max-age=31536000, immutable"
 _TAGGED: Final = ("ETag", "Cache-Control")
-_KNOWN: Final = Answer(description="You have this already.", headers=_TAGGED, shared=True)
+_NOT_MODIFIED: Final = Answer(description="You have this already.", headers=_TAGGED, shared=True)
 _BAD_LIMIT: Final = errors.InvalidPayload(
     {"limit": ["Must be greater than or equal to 1 and less than or equal to 1000."]},
     QUERY_NOT_VALID,
@@ -58,7 +58,7 @@ _NOT_HEARD_OF: Final = (
     tag="Boards",
     authorization="optional",
     query=_BOARDS_PAGE,
-    answers={200: Answer(BoardsSchema(), headers=_TAGGED, shared=True), 304: _KNOWN},
+    answers={200: Answer(BoardsSchema(), headers=_TAGGED, shared=True), 304: _NOT_MODIFIED},
     errors=[_BAD_LIMIT, errors.PreconditionFailed, errors.LedgerUnavailable],
 )
 async def list_boards(request: web.Request) -> web.StreamResponse:
@@ -95,7 +95,7 @@ async def list_boards(request: web.Request) -> web.StreamResponse:
     tag="Boards",
     authorization="optional",
     parameters=("board",),
-    answers={200: Answer(BoardSchema(), headers=_TAGGED, shared=True), 304: _KNOWN},
+    answers={200: Answer(BoardSchema(), headers=_TAGGED, shared=True), 304: _NOT_MODIFIED},
     errors=[errors.UnknownBoard, errors.PreconditionFailed, errors.LedgerUnavailable],
 )
 async def read_board(request: web.Request) -> web.StreamResponse:
@@ -112,7 +112,7 @@ async def read_board(request: web.Request) -> web.StreamResponse:
     authorization="optional",
     parameters=("board",),
     query=_SEASONS_PAGE,
-    answers={200: Answer(SeasonsSchema(), headers=_TAGGED, shared=True), 304: _KNOWN},
+    answers={200: Answer(SeasonsSchema(), headers=_TAGGED, shared=True), 304: _NOT_MODIFIED},
     errors=[
         _BAD_LIMIT,
         errors.UnknownBoard,
@@ -148,7 +148,10 @@ async def list_seasons(request: web.Request) -> web.StreamResponse:
     authorization="optional",
     parameters=("board", "If-None-Match"),
     query=_SEASON,
-    answers={200: Answer(BoardLeaderboardSchema(), headers=_TAGGED, shared=True), 304: _KNOWN},
+    answers={
+        200: Answer(BoardLeaderboardSchema(), headers=_TAGGED, shared=True),
+        304: _NOT_MODIFIED,
+    },
     errors=[
         _BAD_SEASON,
         errors.UnknownBoard,
