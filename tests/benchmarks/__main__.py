@@ -22,7 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from scoreboard.accounts.access import AccessTokens
-from tests.benchmarks import arrival, grants, growth, latency, reads, report, scaling, streams
+from tests.benchmarks import (
+    arrival,
+    grants,
+    growth,
+    latency,
+    reads,
+    report,
+    scaling,
+    seasons,
+    streams,
+)
 from tests.benchmarks.installation import PROGRAMS
 from tests.benchmarks.processes import Peer, Service, Stage, install_peer
 from tests.benchmarks.world import a_world, administer, measured_users, settle_down, user_id
@@ -31,7 +41,10 @@ from tests.instances import test_settings
 from tests.servers import PostgresServer, ProgramsMissingError, RabbitServer, RedisServer
 from tests.servers.installation import POSTGRES, RABBITMQ, REDIS, provide
 
-FIGURES = ("grants", "reads", "streams", "latency", "arrival", "growth")
+FIGURES = (
+    *("grants", "reads", "streams", "latency", "arrival"),
+    *("seasons", "followed", "turn", "growth"),
+)
 
 
 @dataclass(frozen=True)
@@ -231,6 +244,60 @@ def _latency(bench: Bench) -> None:
 def _arrival(bench: Bench) -> None:
     for _ in range(bench.extent.rounds):
         bench.note("arrival", arrival.measure(bench.stage, bench.extent.arriving))
+
+
+def _seasons(bench: Bench) -> None:
+    extent, boards = bench.extent, seasons.running()
+    tokens = bench.tokens(measured_users(5_000, extent.users))
+    with ExitStack() as stack:
+        stages = {
+            program: stack.enter_context(seasons.a_stage(bench.stage, name, extent.users, there))
+            for program, name, there in (
+                (seasons.MAIN_ALONE, "alone", ()),
+                (seasons.WITH_SEASONS, "seasons", boards),
+            )
+        }
+        services = {
+            program: stack.enter_context(Service(stage)) for program, stage in stages.items()
+        }
+        submitting = {program: Submitting(tokens, bench.directory) for program in stages}
+        for program, service in services.items():
+            submitting[program].run(service.url, 64, 5)
+        for _ in range(extent.rounds):
+            for stage in stages.values():
+                settle_down(stage.database_url)
+            for connections in extent.connections:
+                for program in random.sample(list(stages), len(stages)):
+                    found = grants.submissions(
+                        program,
+                        services[program],
+                        stages[program].database_url,
+                        submitting[program],
+                        connections,
+                        extent.seconds,
+                    )
+                    bench.note("seasons", found)
+        seasons.compare(stages[seasons.WITH_SEASONS], [board.board_id for board in boards])
+
+
+def _followed(bench: Bench) -> None:
+    extent, boards = bench.extent, seasons.followed()
+    [token] = bench.tokens([user_id(1)])
+    with (
+        seasons.a_stage(bench.stage, "alone", extent.users) as alone,
+        seasons.a_stage(bench.stage, "followed", extent.users, boards) as many,
+    ):
+        for _ in range(extent.rounds):
+            for stage, there in random.sample([(alone, []), (many, boards)], 2):
+                found = seasons.deliveries(stage, token, there, extent.seconds)
+                bench.note("followed", found)
+
+
+def _turn(bench: Bench) -> None:
+    tokens = bench.tokens(measured_users(2_000, bench.extent.users))
+    for _ in range(bench.extent.rounds):
+        users = bench.extent.users
+        bench.note("turn", seasons.turn(bench.stage, users, tokens, bench.directory))
 
 
 def _growth(bench: Bench) -> None:

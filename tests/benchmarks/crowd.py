@@ -50,10 +50,20 @@ class Crowd:
 
 
 @contextmanager
-def a_crowd(count: int, ports: Sequence[int], processes: int = 1) -> Iterator[Crowd]:
-    """Connect `count` subscribers, spread over the ports, and wait until each holds a board."""
+def a_crowd(
+    count: int, ports: Sequence[int], processes: int = 1, boards: Sequence[str] = ("-",)
+) -> Iterator[Crowd]:
+    """Connect `count` subscribers, spread over the ports and the boards (`-` is `main` by its own
+    route), and wait until each holds a board.
+    """
     processes = max(processes, -(-count // _MOST))
-    command = [sys.executable, "-m", "tests.benchmarks.listeners", str(count // processes)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.listeners",
+        str(count // processes),
+        ",".join(boards),
+    ]
     began = time.monotonic()
     started = tuple(
         subprocess.Popen(

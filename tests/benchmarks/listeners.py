@@ -1,8 +1,9 @@
 """Subscribers by the thousand: one process, one loop over an epoll, sockets and nothing else.
 
-    python -m tests.benchmarks.listeners COUNT PORT [PORT …]
+    python -m tests.benchmarks.listeners COUNT BOARDS PORT [PORT …]
 
-Connects all at once, spread over the ports. Writes a line of JSON when every one of them holds its
+Connects all at once, spread over the ports and over the boards (`-` is `main` by its own route, with
+commas between several). Writes a line of JSON when every one of them holds its
 first board, and one for each line that it then reads: `count` answers how many boards have come,
 `trace` starts keeping who got which top score when, `times` answers that, an end of input ends it.
 """
@@ -19,8 +20,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _REQUEST: Final = (
-    b"GET /api/leaderboard/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
+    b"GET /api/boards/%b/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
 )
+# The route that every compared program has.
+_REQUEST_OF_MAIN: Final = _REQUEST.replace(b"boards/%b", b"leaderboard")
 _BOARD: Final = b'"topUsers":'
 _TOP_SCORE: Final = re.compile(rb'"topUsers":\[[^\]]*?"score":(\d+)')
 _CONNECT_SECONDS: Final = 60.0
@@ -31,6 +34,7 @@ class Listener:
     """One connection."""
 
     socket: socket.socket
+    request: bytes
     asked: bool = False
     boards: int = 0
     rest: bytes = b""
@@ -41,7 +45,7 @@ class Listener:
 class Crowd:
     """All connections of this process."""
 
-    def __init__(self, count: int, ports: list[int]) -> None:
+    def __init__(self, count: int, boards: list[str], ports: list[int]) -> None:
         self.began = time.monotonic()
         self.errors = 0
         self.boards = 0
@@ -50,14 +54,15 @@ class Crowd:
         self._epoll = select.epoll()
         self._listeners: dict[int, Listener] = {}
         for number in range(count):
-            self._connect(ports[number % len(ports)])
+            self._connect(ports[number % len(ports)], boards[number % len(boards)])
         self._without_board = count
 
-    def _connect(self, port: int) -> None:
+    def _connect(self, port: int, board: str) -> None:
+        request = _REQUEST_OF_MAIN if board == "-" else _REQUEST % board.encode()
         connection = socket.socket()
         connection.setblocking(False)
         connection.connect_ex(("127.0.0.1", port))
-        self._listeners[connection.fileno()] = Listener(connection)
+        self._listeners[connection.fileno()] = Listener(connection, request)
         self._epoll.register(connection.fileno(), select.EPOLLOUT)
 
     def gather(self) -> None:
@@ -86,7 +91,7 @@ class Crowd:
     def _serve(self, listener: Listener, events: int) -> None:
         try:
             if not listener.asked and events & select.EPOLLOUT:
-                listener.socket.sendall(_REQUEST)
+                listener.socket.sendall(listener.request)
                 listener.asked = True
                 self._epoll.modify(listener.socket.fileno(), select.EPOLLIN)
             elif events:
@@ -128,8 +133,8 @@ class Crowd:
 
 def main() -> None:
     """Serve the lines of standard input."""
-    count, *ports = map(int, sys.argv[1:])
-    crowd = Crowd(count, ports)
+    count, boards, *ports = sys.argv[1:]
+    crowd = Crowd(int(count), boards.split(","), list(map(int, ports)))
     crowd.gather()
     _answer({"seconds": time.monotonic() - crowd.began, "errors": crowd.errors})
     crowd.watch(sys.stdin.fileno())

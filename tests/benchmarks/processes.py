@@ -28,12 +28,16 @@ _PEER = Path(__file__).with_name("peer")
 
 @dataclass(frozen=True)
 class Stage:
-    """The servers that everything measured runs on, and the database in use."""
+    """The servers that everything measured runs on, and what is in use on them; without an address
+    of its own, the first database of Redis and the first virtual host of RabbitMQ.
+    """
 
     postgres: PostgresServer
     redis: RedisServer
     rabbit: RabbitServer
     database_url: str = ""
+    redis_url: str = ""
+    amqp_url: str = ""
 
 
 class Measured(ServerProcess):
@@ -67,8 +71,8 @@ class Service(Measured):
         self._options = options
         self._environment = {
             "SCOREBOARD_DATABASE_URL": stage.database_url,
-            "SCOREBOARD_REDIS_URL": stage.redis.url,
-            "SCOREBOARD_AMQP_URL": stage.rabbit.url,
+            "SCOREBOARD_REDIS_URL": stage.redis_url or stage.redis.url,
+            "SCOREBOARD_AMQP_URL": stage.amqp_url or stage.rabbit.url,
             "SCOREBOARD_JWT_SECRET": SECRET_OF_ALL,
             "SCOREBOARD_PORT": str(self.port),
             "SCOREBOARD_RATE_LIMIT_PER_IP": UNLIMITED,

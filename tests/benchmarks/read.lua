@@ -17,8 +17,8 @@ end
 function done(summary, latency, _)
     local errors = summary.errors
     print(string.format(
-        'REPORT {"requests": %d, "per_second": %f, "p50_ms": %f, "p99_ms": %f, "errors": %d}',
+        'REPORT {"requests": %d, "per_second": %f, "p50_ms": %f, "p99_ms": %f, "worst_ms": %f, "errors": %d}',
         summary.requests, summary.requests / summary.duration * 1e6,
-        latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+        latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency.max / 1000,
         errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end

@@ -66,18 +66,21 @@ def measure(
     results = []
     for make in makers:
         with make() as sender:
-            results.append(_measure(sender, subscribers, seconds))
+            results.append(deliveries(sender, subscribers, seconds))
     return results
 
 
-def _measure(sender: Sender, subscribers: int, seconds: float) -> Delivery:
+def deliveries(
+    sender: Sender, subscribers: int, seconds: float, boards: Sequence[str] = ("-",)
+) -> Delivery:
+    """Measure one program, with its subscribers spread over these boards."""
     ports = [process.port for process in sender.processes]
     # What the first connections bring in (code, caches) is not the price of a subscriber.
-    with a_crowd(min(50, subscribers), ports):
+    with a_crowd(min(50, subscribers), ports, boards=boards):
         time.sleep(_SETTLE_SECONDS)
     time.sleep(_SETTLE_SECONDS)
     empty = sender.rss_bytes()
-    with a_crowd(subscribers, ports) as crowd:
+    with a_crowd(subscribers, ports, boards=boards) as crowd:
         if crowd.errors:
             raise RuntimeError(f"{sender.program}: {crowd.errors} subscribers got no board")
         time.sleep(_SETTLE_SECONDS)

@@ -23,6 +23,7 @@ class Load:
     per_second: float
     p50_ms: float
     p99_ms: float
+    worst_ms: float
     errors: int
 
 

@@ -30,7 +30,7 @@ class OneBoardRelease:
         async with self._postgres.session() as session:
             with session.pinned():
                 statement = f"BEGIN; {SQL['grant']}"
-                rows = await session.run(statement, pair, prepared=SQL["prepare_grant"])
+                rows = await session.run(statement, pair, prepared=(SQL["prepare_grant"],))
                 [(*_, score, _, reaches_board)] = rows
                 if reaches_board:
                     await session.run(SQL["raise_board"], {"user_ids": [user_id]})
