@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scoreboard.connections.postgres import Postgres
-from scoreboard.errors import UnknownBoard, UnknownSeason
+from scoreboard.errors import LedgerUnavailable, UnknownBoard, UnknownSeason
+from scoreboard.ledger import preparation
 from scoreboard.ledger.defining import RUNNING_MAX, BoardsRefused
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
@@ -319,3 +321,128 @@ async def test_entries_are_kept_as_long_as_was_said_and_the_final_board_for_ever
     # One that is shown is kept, however old.
     await definitions.close(short)
     await definitions.close(kept)
+
+
+async def test_much_that_was_granted_before_is_counted_while_grants_go_on(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 3)
+    monkeypatch.setattr(preparation, "_ROWS_MAX", 3)
+    monkeypatch.setattr(preparation, "_ROWS_MIN", 1)
+    users = add_users(database_url, 10)
+    add_actions(database_url, {"run": 50, "jump": 20, "hop": 5})
+    await ledger.grant([Submission(user, "run") for user in users])
+    now = datetime.now(UTC)
+    event = Definition(
+        BoardId("event"),
+        "Event",
+        period="dates",
+        seasons=((now - HOUR, now - HOUR / 2), (now - HOUR / 2, now + HOUR)),
+    )
+    # One row of a season that is over, and one from before all.
+    for user, hours in zip(users, (0.7, 40), strict=False):
+        sql(
+            database_url,
+            "UPDATE ledger SET submitted_at = now() - %s WHERE user_id = %s",
+            (HOUR * hours, user),
+        )
+    told: list[tuple[int, int]] = []
+    granting: list[asyncio.Task[object]] = []
+
+    def granted_meanwhile(counted: int, rows: int) -> None:
+        told.append((counted, rows))
+        if len(told) == 1:
+            late = [Submission(user, "jump") for user in users[:3]]
+            granting.append(asyncio.ensure_future(ledger.grant(late)))
+
+    said = [DAILY, JUMPS, LEAST, event]
+    written = await definitions.add(said, granted_meanwhile)
+    await granting[0]
+    await ledger.grant([Submission(users[9], "hop")])
+
+    assert told[-1][0] == told[-1][1]
+    assert len(told) > 2
+    assert written.added == tuple(each.board_id for each in said)
+    assert entries(database_url, "event", 1) == {users[0]: 50}
+    assert entries(database_url, "jumps") == dict.fromkeys(users[:3], 20)
+    assert entries(database_url, "least")[users[0]] == -20
+    assert len(entries(database_url, "daily")) == 10
+    for each in said:
+        assert await ledger.differences(each.board_id) == []
+    assert await definitions.verify_season(event.board_id, 1) == []
+    assert sql(database_url, "SELECT * FROM preparations") == []
+
+
+async def test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 2)
+    monkeypatch.setattr(preparation, "_ROWS_MAX", 2)
+    monkeypatch.setattr(preparation, "_ROWS_MIN", 1)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"jump": 20})
+    await ledger.grant([Submission(user, "jump") for user in users])
+
+    def renamed(counted: int, rows: int) -> None:
+        """As somebody else's rename, there and back, between two steps."""
+        if counted == 2:
+            sql(database_url, "UPDATE ledger SET action_id = 'other' WHERE ledger_id = 4")
+        if counted == 4:
+            sql(database_url, "UPDATE ledger SET action_id = 'jump'")
+            sql(
+                database_url,
+                "INSERT INTO former_action_ids VALUES ('hop', 'jump')"
+                " ON CONFLICT (former_id) DO UPDATE SET renamed_at = now() - interval '1 hour'",
+            )
+
+    add_actions(database_url, {"other": 20})
+    await definitions.add([JUMPS], renamed)
+
+    assert entries(database_url, "jumps") == dict.fromkeys(users, 20)
+
+
+async def test_what_a_command_counted_that_was_ended_is_removed(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 3)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+    kept = "SELECT count(*) FROM season_entries"
+
+    def ended(counted: int, rows: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await definitions.add([LEAST], ended)
+
+    assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
+    assert sql(database_url, kept) == [(3,)]
+    assert await definitions.purge() == 0  # it may still be at work
+    sql(database_url, "UPDATE preparations SET renewed_at = now() - interval '61 minutes'")
+    assert await definitions.purge() == 3
+    assert sql(database_url, kept) == [(0,)]
+    assert sql(database_url, "SELECT * FROM preparations") == []
+    await definitions.add([LEAST])
+    assert await ledger.differences(LEAST.board_id) == []
+
+
+async def test_who_counts_for_so_long_that_it_was_given_up_adds_nothing(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 3)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+
+    def given_up(counted: int, rows: int) -> None:
+        sql(database_url, "UPDATE preparations SET renewed_at = '-infinity'")
+
+    with pytest.raises(LedgerUnavailable):
+        await definitions.add([LEAST], given_up)
+
+    assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
