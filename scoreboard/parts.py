@@ -30,18 +30,22 @@ from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.connections.refusals import Refusals
 from scoreboard.connections.server import Failure
 from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.boards import Boards
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
-from scoreboard.copies.questions import Questions
-from scoreboard.copies.trust import SETTLE_SECONDS, Trust
+from scoreboard.copies.questions import Questions, Silence, Truth
+from scoreboard.copies.trust import SETTLE_SECONDS, Generations, Trust
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.lifetime import Lifetime
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
+from scoreboard.live.announcer import Announcer
 from scoreboard.live.hub import Hub
 from scoreboard.live.relay import Relay
-from scoreboard.model import MAIN
+from scoreboard.live.turns import Turns
+from scoreboard.model import MAIN, BoardId
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
@@ -96,35 +100,58 @@ class Parts:
         """The board: the ledger, its copies, and the ways by which they hear of it."""
         settings, metrics = self.settings, self.metrics
         self.ledger = Ledger(self.writers, self.watch)  # guard: crowd-keeps-neither
-        copy = RedisCopy(self.redis, Signatures(settings.secrets, COPY_PURPOSE))
-        questions = Questions(self.ledger)
-        noticed_seconds = settings.reconcile_seconds + REST_SECONDS
-        self.board = CachedBoard(copy, questions, metrics, Trust(), noticed_seconds=noticed_seconds)
-        self.lifetime.close(self.board.close)
+        self.definitions = Definitions(self.queries)
+        signatures, silence = Signatures(settings.secrets, COPY_PURPOSE), Silence()
+        generations = Generations()
+
+        def copy_of(board_id: BoardId) -> CachedBoard:
+            return CachedBoard(
+                RedisCopy(self.redis, signatures, board_id),
+                Questions(self.ledger, board_id, silence=silence),
+                metrics,
+                Trust(generations),
+                noticed_seconds=settings.reconcile_seconds + REST_SECONDS,
+            )
+
+        self.boards = Boards(self.ledger, Definitions(self.watch), copy_of, metrics)
+        self.lifetime.close(self.boards.close)
+        self.board = self.boards.main
         self.hub = Hub(  # guard: instance-shows-streams
             metrics,
             self.tracing,
             push_interval_seconds=settings.push_interval_seconds,
             heartbeat_seconds=settings.heartbeat_seconds,
             stuck_after_seconds=settings.stuck_after_seconds,
-            on_newer={MAIN: self.board.hear_of},  # guard: older-copy-not
+            copies=self.boards,  # guard: older-copy-not
         )
         self.lifetime.run("hub", self.hub.run)
         self.relay = Relay(
-            questions,
-            {"hub": self.hub, "redis": self.board},
+            Truth(self.ledger, silence),
+            {"hub": self.hub, "redis": self.boards},
             metrics,
             interval_seconds=settings.reconcile_seconds,
+            # A stream instance may change nothing.
+            on_due=self._season_due if settings.takes_submissions else None,
         )
         self.lifetime.run("relay", self.relay.run)
         self.bus = self._bus()
         self.lifetime.run("bus", self.bus.run)
         self.lifetime.close(self.bus.flush)
+        self.announcer = Announcer(self.hub, self.bus, self.boards, metrics)
+        self.turns = Turns(self.ledger, self.announcer, metrics)
+        self.lifetime.run("turns", self.turns.run)
+        self.lifetime.close(self.turns.finish)
 
     def _make_scoring(self) -> None:
         settings, metrics = self.settings, self.metrics
         self.submissions = Submissions(
-            self.ledger, {MAIN: self.board}, self.hub, self.bus, metrics, settings, self.tracing
+            self.ledger,
+            self.boards,
+            self.announcer,
+            metrics,
+            settings,
+            self.tracing,
+            on_due=self.turns.be_due,
         )
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
         self.catalogue = Catalogue(self.queries)
@@ -224,6 +251,9 @@ class Parts:
 
             parts.append(part("rabbitmq", bus_is_connected, lambda: bus.refused))
         return parts
+
+    def _season_due(self) -> None:
+        self.turns.be_due()
 
     def _redis_connected(self) -> None:
         """It may have come back with an older board, and may be trusted once it has settled."""

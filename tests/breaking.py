@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import redis
 
+from scoreboard.ledger.queries import SEASONS_LOCK
 from tests.broker import Broker
 from tests.eventually import eventually
 from tests.lines import Line
@@ -123,6 +124,12 @@ async def _lock(stage: Stage, seconds: float, *, table: str) -> None:
     await asyncio.to_thread(sql, stage.database_url, statement)
 
 
+async def _hold_turns_up(stage: Stage, seconds: float) -> None:
+    """As a grant does that takes long: a turn of seasons waits for it, and grants for the turn."""
+    statement = f"SELECT pg_advisory_xact_lock_shared({SEASONS_LOCK}), pg_sleep({seconds})"
+    await asyncio.to_thread(sql, stage.database_url, statement)
+
+
 async def _hang_up(stage: Stage, seconds: float) -> None:
     """People ask what only PostgreSQL knows, and do not wait for the answer."""
     until = time.monotonic() + seconds
@@ -159,11 +166,11 @@ async def _fill_redis(stage: Stage, seconds: float) -> None:
 
 async def _bring_an_older_board_back(stage: Stage, seconds: float) -> None:
     with redis.Redis.from_url(stage.redis_url) as client:
-        old: dict[Any, Any] = client.hgetall("leaderboard")
+        old: dict[Any, Any] = {key: client.hgetall(key) for key in client.scan_iter("leaderboard*")}
         await asyncio.sleep(seconds)
         await asyncio.to_thread(stage.redis.restart)
-        if old:
-            client.hset("leaderboard", mapping=old)
+        for key, fields in old.items():
+            client.hset(key, mapping=fields)
 
 
 async def _alarm(stage: Stage, seconds: float, *, resource: str) -> None:
@@ -304,8 +311,17 @@ FAULTS: dict[str, Fault] = {
     "postgres end sessions": _end_sessions,
     **{
         f"postgres lock {table}": partial(_lock, table=table)
-        for table in ("users", "scores", "ledger", "board", "actions")
+        for table in (
+            "users",
+            "scores",
+            "ledger",
+            "boards",
+            "seasons",
+            "season_entries",
+            "actions",
+        )
     },
+    "postgres hold turns of seasons up": _hold_turns_up,
     "redis full": _fill_redis,
     "redis older": _bring_an_older_board_back,
     "redis end clients": _end_clients_of_redis,
@@ -329,7 +345,7 @@ FAULTS: dict[str, Fault] = {
         f"mortal renew while {table} is locked": partial(
             _renew_while, fault=partial(_lock, table=table)
         )
-        for table in ("board", "scores")
+        for table in ("boards", "scores")
     },
     "mortal kill a worker of those that are renewed": _kill_a_worker_in_a_renewal,
     "together redis restart without rabbit": _restart_redis_without_rabbit,

@@ -12,19 +12,20 @@ import asyncio
 import itertools
 import random
 import time
-from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import aiohttp
 import orjson
 
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.model import MAIN
 from tests.eventually import eventually
+from tests.five_boards import DAILY, OTHERS
 from tests.instances import events_of, test_settings
+from tests.subscriber import Subscriber, path_of
 
 Pair = tuple[str, str]
 
@@ -35,7 +36,8 @@ TOKEN_SECONDS = 600.0
 # the answer is the balancer's own, and has no code.
 _MAY_RETRY = {"ledger_unavailable", "overloaded", "shutting_down", ""}
 TOP = 10
-_STREAM = "/api/leaderboard/stream"
+# Of each board but `main`, so that two doors have one each.
+_SUBSCRIBERS_OF_OTHERS = 2
 
 
 class Reply(NamedTuple):
@@ -49,41 +51,15 @@ class Reply(NamedTuple):
     seconds: float
 
 
-@dataclass
-class Subscriber:
-    """Somebody who follows the board, reconnects when the stream ends, and keeps what came."""
-
-    door: str = ""
-    versions: array[int] = field(default_factory=lambda: array("q"))
-    moments: array[float] = field(default_factory=lambda: array("d"))
-    # Where in `versions` each stream began: within a stream, versions only rise.
-    begins: list[int] = field(default_factory=list)
-    board: list[dict[str, Any]] = field(default_factory=list)
-    farewells: int = 0
-
-    @property
-    def version(self) -> int:
-        """The version that is shown, -1 before the first."""
-        return self.versions[-1] if self.versions else -1
-
-    @property
-    def streams(self) -> int:
-        """How many streams it has opened so far."""
-        return len(self.begins)
-
-    def went_back(self) -> bool:
-        """Whether a version was not above the one before it in the same stream."""
-        ends = [*self.begins[1:], len(self.versions)]
-        streams = (self.versions[begin:end] for begin, end in zip(self.begins, ends, strict=True))
-        return any(a >= b for one in streams for a, b in itertools.pairwise(one))
-
-
 class Load:
     """Submitters, readers and subscribers on some doors (addresses of instances, or of a balancer).
 
     `doors` is asked anew for each request, so a door may close while the load runs. `pairs` are the
     submissions to make, each once; every tenth is made again, to be told of the first. Subscribers
     stay for about `stay_seconds` and then come again; without it they stay for good.
+
+    Where anybody follows `main`, the other boards of `tests.five_boards` are followed and read as
+    well.
     """
 
     def __init__(
@@ -104,6 +80,11 @@ class Load:
         self.acknowledged: dict[Pair, dict[str, Any]] = {}
         self.sent: set[Pair] = set()
         self.subscribers = [Subscriber() for _ in range(subscribers)]
+        self.others = [
+            Subscriber(board_id)
+            for board_id in (OTHERS if subscribers else ())
+            for _ in range(_SUBSCRIBERS_OF_OTHERS)
+        ]
         self.violations: list[str] = []
         self._doors = doors
         self._stream_doors = stream_doors or doors
@@ -116,6 +97,8 @@ class Load:
         self._bearers: dict[str, tuple[str, float]] = {}
         # What each user has at least: the score in the latest `200`.
         self._told: dict[str, int] = {}
+        # The boards that have to know of it.
+        self._telling = (MAIN, DAILY) if subscribers else (MAIN,)
         self._client: aiohttp.ClientSession
         self._submitting: list[asyncio.Task[None]] = []
         self._others: list[asyncio.Task[None]] = []
@@ -127,7 +110,7 @@ class Load:
         self._submitting = [asyncio.create_task(self._submit()) for _ in range(self._submitters)]
         self._others = [
             asyncio.create_task(self._follow(subscriber, number))
-            for number, subscriber in enumerate(self.subscribers)
+            for number, subscriber in enumerate([*self.subscribers, *self.others])
         ]
         self._others.append(asyncio.create_task(self._read()))
         return self
@@ -189,6 +172,14 @@ class Load:
             message="the board can be read",
         )
 
+    async def everybody_shows(self, board_id: str, season: int, *, within_seconds: float) -> None:
+        """Return when every subscriber of this board shows this season of it, or a later one."""
+        await eventually(
+            lambda: all(s.season >= season for s in self.others if s.board_id == board_id),
+            within_seconds=within_seconds,
+            message=f"season {season} on every stream of {board_id}",
+        )
+
     async def everybody_has(self, version: int, *, within_seconds: float) -> None:
         """Return when every subscriber shows this version or a newer one."""
         await eventually(
@@ -217,7 +208,7 @@ class Load:
                 self.acknowledged[pair] = document["data"]
                 self._told[pair[0]] = max(self._told.get(pair[0], 0), document["data"]["score"])
                 # Whoever was told reads the board at once, wherever that may be.
-                await self._look(random.choice(self._doors()))
+                await self._look(random.choice(self._doors()), random.choice(self._telling))
                 return
             if reply.code == "already_granted":
                 if attempt == 0:
@@ -274,37 +265,41 @@ class Load:
     # Readers.
 
     async def _read(self) -> None:
-        """Read the board through each door in turn: 200 whatever is away."""
-        while True:
+        """Read the boards through each door in turn: 200 whatever is away."""
+        for number in itertools.count():
             for door in self._doors():
                 await self._look(door)
+                if self.others:
+                    await self._look(door, OTHERS[number % len(OTHERS)])
             await asyncio.sleep(0.05)
 
-    async def _look(self, door: str) -> None:
-        """Read the board once: it knows of every grant that was answered before, or has an age."""
+    async def _look(self, door: str, board_id: str = MAIN) -> None:
+        """Read a board once. If every action counts on it, it knows of each grant that was answered
+        before, or has an age.
+        """
         told, began = dict(self._told), time.monotonic()
         try:
             async with (
                 asyncio.timeout(self._patience_seconds),
-                self._client.get(f"{door}/api/leaderboard") as response,
+                self._client.get(f"{door}{path_of(board_id)}") as response,
             ):
                 body = await response.read()
         except TimeoutError:
-            self.violations.append(f"{door}: no board in {self._patience_seconds} s")
+            self.violations.append(f"{door}: no {board_id} in {self._patience_seconds} s")
         except (aiohttp.ClientError, OSError):
             pass  # the door is closed, and `reading_goes_on` asks whether it opens again
         else:
             if response.status != 200:
-                self.violations.append(f"the board of {door}: {response.status}")
+                self.violations.append(f"{board_id} of {door}: {response.status}")
                 return
-            self.reads[door] += 1
+            self.reads[door] += board_id == MAIN
             document = orjson.loads(body)
             if "Age" in response.headers:  # it says itself that nobody could confirm it
                 self.reads_in_doubt += 1
-            elif missed := _missed(document["data"], told):
+            elif board_id in self._telling and (missed := _missed(document["data"], told)):
                 seconds = time.monotonic() - began
                 self.violations.append(
-                    f"{door} showed version {document['version']} after {seconds:.3f} s without "
+                    f"{door} showed {board_id} {document['version']} after {seconds:.3f} s without "
                     f"what had been answered: {missed}"
                 )
 
@@ -316,7 +311,7 @@ class Load:
             subscriber.door = doors[attempt % len(doors)]
             try:
                 async with self._client.get(
-                    f"{subscriber.door}{_STREAM}", timeout=aiohttp.ClientTimeout(total=None)
+                    f"{subscriber.door}{subscriber.path}", timeout=aiohttp.ClientTimeout(total=None)
                 ) as response:
                     if response.status == 200:
                         async with asyncio.timeout(self._stay()):
@@ -330,14 +325,9 @@ class Load:
         return self._stay_seconds and random.uniform(0, 2 * self._stay_seconds)
 
     async def _listen(self, subscriber: Subscriber, response: aiohttp.ClientResponse) -> None:
-        subscriber.begins.append(len(subscriber.versions))
+        subscriber.connected()
         async for event in events_of(response):
-            if event.get("event") == "closing":
-                subscriber.farewells += 1
-            elif event.get("event") == "score:update":
-                subscriber.moments.append(time.monotonic())
-                subscriber.versions.append(int(event["id"]))
-                subscriber.board = orjson.loads(event["data"])["topUsers"]
+            self.violations += subscriber.take(event)
 
 
 def _missed(entries: list[dict[str, Any]], told: dict[str, int]) -> dict[str, int]:

@@ -11,7 +11,10 @@ import redis
 
 from scoreboard.model import Board
 from tests.eventually import eventually
-from tests.load import Load, Pair
+from tests.five_boards import OTHERS, SPRINT, Shown, add_boards, shown_by_ledger
+from tests.load import TOP, Load, Pair
+from tests.season_reckoning import reckon_seasons
+from tests.subscriber import path_of
 from tests.world import add_users, board_version, grants, ledger_sums, ranking, scores, sql
 
 # Every subscriber holds the final board within this, after the last change or after a fault heals.
@@ -23,10 +26,16 @@ _BLOCK = 600
 
 
 def a_game(
-    database_url: str, *, users: int = 40, actions: int = 600, seed: int | None = None
+    database_url: str,
+    *,
+    users: int = 40,
+    actions: int = 600,
+    seed: int | None = None,
+    season_seconds: float | None = None,
 ) -> Iterator[Pair]:
     """Register users, fill the catalogue, and answer every submission there is to make, in an order
-    that changes the board often.
+    that changes the boards often: five of them, of which one has seasons of so many seconds, or
+    else until `end_season`.
     """
     ids = add_users(database_url, users)
     sql(
@@ -35,6 +44,7 @@ def a_game(
         " SELECT 'a' || n, 1 + n %% 7 FROM generate_series(0, %s) AS n",
         (actions - 1,),
     )
+    add_boards(database_url, season_seconds=season_seconds)
     return _pairs(ids, actions, random.Random(seed))
 
 
@@ -69,15 +79,69 @@ async def reckon(
         assert [(entry["userId"], entry["score"]) for entry in subscriber.board] == truth
         assert not subscriber.went_back()
     await eventually(lambda: cached_board(redis_url) == (version, truth), within_seconds=5.0)
-    for door in load.doors if doors is None else doors:
+    doors = load.doors if doors is None else doors
+    for door in doors:
         assert await shown_by(door) == (version, truth)
+    if load.others:
+        await _reckon_others(load, database_url, redis_url, doors)
+    for door in doors:
         assert await diverged(door) == 0  # no sound board was taken for one of another history
 
 
-def cached_board(redis_url: str) -> tuple[int, list[tuple[str, int]]]:
+async def everybody_turns(load: Load, season: int) -> None:
+    """Return when this season of `sprint` is on every stream: it began, or whoever could tell came
+    back, a moment ago.
+    """
+    await load.everybody_shows(SPRINT, season, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)
+
+
+async def _reckon_others(
+    load: Load, database_url: str, redis_url: str, doors: Sequence[str]
+) -> None:
+    """Every copy of the other boards is what the ledger's rows make of their seasons; so is what
+    was told of each season that ended.
+    """
+    for board_id in OTHERS:
+
+        async def is_everywhere(board_id: str = board_id) -> bool:
+            truth = shown_by_ledger(database_url, board_id)
+            shown = [await other_shown_by(door, board_id) for door in doors]
+            for subscriber in load.others:
+                if subscriber.board_id == board_id:
+                    entries = [(entry["userId"], entry["score"]) for entry in subscriber.board]
+                    shown.append(Shown(subscriber.version, subscriber.season, entries))
+            in_redis = cached_board(redis_url, f"leaderboard:{board_id}")
+            assert in_redis == (truth.version, truth.entries)
+            assert shown == [truth] * len(shown)
+            return shown_by_ledger(database_url, board_id) == truth
+
+        await eventually(is_everywhere, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)
+    reckon_seasons(database_url)
+    finals = {
+        (board_id, number): [(entry["userId"], entry["score"]) for entry in final[:TOP]]
+        for board_id, number, final in sql(
+            database_url, "SELECT board_id, number, final FROM seasons WHERE final IS NOT NULL"
+        )
+    }
+    for subscriber in load.others:
+        assert not subscriber.went_back()
+        for number, final in subscriber.finals.items():
+            told = [(entry["userId"], entry["score"]) for entry in final]
+            assert told == finals[subscriber.board_id, number]
+
+
+async def other_shown_by(door: str, board_id: str) -> Shown:
+    """What an instance answers of another board than `main`."""
+    async with aiohttp.ClientSession() as client, client.get(door + path_of(board_id)) as response:
+        document = await response.json()
+        entries = [(entry["userId"], entry["score"]) for entry in document["data"]]
+        return Shown(document["version"], document["season"]["number"], entries)
+
+
+def cached_board(redis_url: str, key: str = "leaderboard") -> tuple[int, list[tuple[str, int]]]:
     """The version and the entries of Redis's copy; -1 when it has none or is away."""
     with suppress(redis.RedisError), redis.Redis.from_url(redis_url) as client:
-        version, text = client.hmget("leaderboard", "version", "board")
+        version, text = client.hmget(key, "version", "board")
         if version is not None and text is not None:
             entries = Board.from_json(text).entries
             return int(version), [(entry.user_id, entry.score) for entry in entries]

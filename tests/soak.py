@@ -29,6 +29,7 @@ from scoreboard.operations import logs
 from tests.breaking import FAULTS, WORKERS, Stage, draw, parts_of
 from tests.conftest import a_database
 from tests.eventually import eventually
+from tests.five_boards import seasons_ended
 from tests.instances import Instance, test_settings
 from tests.lines import a_line
 from tests.load import Load
@@ -48,6 +49,9 @@ _MEMORY_BYTES = 24 * 2**20
 _FILES = 16
 _SUBMISSIONS_A_MINUTE = 12_000
 _USERS = 40
+# A season of one of the five boards ends every few seconds; in a long soak so many of them do.
+_SEASON_SECONDS = 3.0
+_SEASONS = 150
 _OURS = str(Path(__file__).parent)
 
 
@@ -76,6 +80,7 @@ class Report:
     streams: int
     reads: int
     reads_in_doubt: int
+    seasons: int
     memory_bytes: int
 
     def __str__(self) -> str:
@@ -86,8 +91,8 @@ class Report:
             f"seed {self.seed}, {self.seconds:.0f} s, {self.faults.total()} faults of "
             f"{len(self.faults)} kinds; {self.acknowledged} submissions acknowledged ({answers}), "
             f"{self.events} events over {self.streams} streams; {self.reads} reads, "
-            f"{self.reads_in_doubt} of them in doubt; lost: nothing; memory "
-            f"{self.memory_bytes / 2**20:+.1f} MiB"
+            f"{self.reads_in_doubt} of them in doubt; {self.seasons} seasons ended; lost: nothing; "
+            f"memory {self.memory_bytes / 2**20:+.1f} MiB"
         )
 
 
@@ -100,6 +105,7 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
         users=_USERS,
         actions=int((seconds / 60 + 2) * _SUBMISSIONS_A_MINUTE / _USERS),
         seed=seed,
+        season_seconds=max(_SEASON_SECONDS, seconds / _SEASONS),
     )
     try:
         async with _a_stage(servers) as stage:
@@ -120,16 +126,18 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
             )
             grown = stage.steady.itself.memory_info().rss - memory
             assert grown < _MEMORY_BYTES
+            followers = [*load.subscribers, *load.others]
             return Report(
                 seed,
                 time.monotonic() - began,
                 faults,
                 Counter(reply.status for reply in load.replies),
                 len(load.acknowledged),
-                sum(len(subscriber.versions) for subscriber in load.subscribers),
-                sum(subscriber.streams for subscriber in load.subscribers),
+                sum(len(subscriber.versions) for subscriber in followers),
+                sum(subscriber.streams for subscriber in followers),
                 load.reads.total(),
                 load.reads_in_doubt,
+                seasons_ended(servers.database_url),
                 grown,
             )
     except BaseException as error:

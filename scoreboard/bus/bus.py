@@ -38,9 +38,9 @@ class Bus:
 class Hears(Protocol):
     """What hears of the boards of other instances: the hub."""
 
-    def version(self, board_id: BoardId) -> int:
+    def known(self, board_id: BoardId) -> int | None:
         """The version of the newest board of this id that it has, -1 for none; a board that is not
-        newer is no news to it.
+        newer is no news to it. None if it does not follow that board.
         """
 
     def offer(self, board: Board, origin: Origin | None) -> None:

@@ -103,7 +103,7 @@ class Consumer:
             delivered.body,
         )
         try:
-            if not self._is_outdated(message):
+            if not self._is_passed_over(message):
                 self._hub.offer(*self._messages.read(message))
         except Refused as refusal:
             self._note_refused(refusal.fault, message)
@@ -112,15 +112,21 @@ class Consumer:
             self._metrics.events_refused.labels("failed").inc()
             log.exception("scoreboard.bus.failed")
 
-    def _is_outdated(self, message: Message) -> bool:
+    def _is_passed_over(self, message: Message) -> bool:
         """Whether the message says itself that it is no news, as each one does that this instance
-        sent. A stranger gains nothing by saying so.
+        sent, or that it is of a board that nobody here follows. A stranger gains nothing by saying
+        so.
         """
         said = announced(message)
-        outdated = said is not None and said[1] <= self._hub.version(said[0])
-        if outdated:
+        if said is None:
+            return False
+        board_id, version = said
+        known = self._hub.known(board_id)
+        if known is None:  # guard: unfollowed-boards-unread
+            self._metrics.events_unfollowed.inc()
+        elif version <= known:
             self._metrics.boards_outdated.inc()
-        return outdated
+        return known is None or version <= known
 
     def _note_refused(self, fault: MessageFault, message: Message) -> None:
         self._metrics.events_refused.labels(fault).inc()

@@ -5,10 +5,12 @@ update is rolled out: a header may be added, and none may change its meaning.
 
 Whoever may publish to the exchange can send anything, so a message is bounded before it is
 verified, verified before it is parsed, and parsed strictly. Of what the signature does not cover
-only the headers `board` and `version` are read, to pass over what is no news.
+only the headers `board`, `version` and `board-version` are read, to pass over what is no news.
 
 `main` is not named, because instances of earlier releases read and send that board: a message that
-names no board is of `main`.
+names no board is of `main`. Those know no other one, and would count a message of it as a fault. So
+its header `version` says -1, which is no news to anybody, and instances of today read
+`board-version`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Any, Final
 import orjson
 
 from scoreboard.configuration.signatures import Signatures
-from scoreboard.model import BOARD_BYTES_MAX, MAIN, Board, BoardId, Origin
+from scoreboard.model import BOARD_BYTES_MAX, MAIN, MAIN_BYTES_MAX, Board, BoardId, Origin
 from scoreboard.operations.counted import MessageFault
 from scoreboard.operations.tracing import Attributes, is_valid
 
@@ -31,11 +33,13 @@ PROBE_TYPE: Final = "probe"
 PURPOSE: Final = "scoreboard bus"
 VERSION_HEADER: Final = "version"
 BOARD_HEADER: Final = "board"
+BOARD_VERSION_HEADER: Final = "board-version"
 INSTANCE_HEADER: Final = "instance"
 BEGAN_HEADER: Final = "began"
 TRACE_HEADER: Final = "traceparent"
 SIGNATURE_HEADER: Final = "signature"
 
+_NO_NEWS: Final = -1
 _WORD_CHARS_MAX: Final = 256
 
 
@@ -71,7 +75,8 @@ class Messages:
         headers: dict[str, Any] = {VERSION_HEADER: board.version, INSTANCE_HEADER: self.instance}
         message_id = f"board-{board.version}"
         if board.board_id != MAIN:
-            headers[BOARD_HEADER] = board.board_id
+            headers[VERSION_HEADER] = _NO_NEWS  # guard: earlier-releases-pass
+            headers |= {BOARD_HEADER: board.board_id, BOARD_VERSION_HEADER: board.version}
             message_id = f"board-{board.board_id}-{board.version}"
         if origin is not None:
             headers |= _headers_of(origin, trace)
@@ -81,12 +86,13 @@ class Messages:
 
     def probe(self) -> Message:
         """Make a message of no board, which says itself that it is no news to anybody."""
-        headers = {VERSION_HEADER: -1, INSTANCE_HEADER: self.instance}
+        headers = {VERSION_HEADER: _NO_NEWS, INSTANCE_HEADER: self.instance}
         return Message(PROBE_TYPE, PROBE_TYPE, headers, b"")
 
     def read(self, message: Message) -> tuple[Board, Origin | None]:
         """Make a board of a message. Raises Refused."""
-        if len(message.body) > BOARD_BYTES_MAX:  # guard: message-bounded-before
+        most = BOARD_BYTES_MAX if BOARD_HEADER in message.headers else MAIN_BYTES_MAX
+        if len(message.body) > most:  # guard: message-bounded-before
             raise Refused("size")
         signature = message.headers.get(SIGNATURE_HEADER)
         if signature is None:
@@ -109,7 +115,9 @@ def announced(message: Message) -> tuple[BoardId, int] | None:
     in the way in which instances do.
     """
     # guard: message-outdated-version
-    board_id, version = message.headers.get(BOARD_HEADER, MAIN), message.headers.get(VERSION_HEADER)
+    board_id = message.headers.get(BOARD_HEADER, MAIN)
+    names = BOARD_VERSION_HEADER if BOARD_HEADER in message.headers else VERSION_HEADER
+    version = message.headers.get(names)
     if type(board_id) is not str or type(version) is not int:
         return None
     return BoardId(board_id), version

@@ -65,6 +65,11 @@ class Coalescer(Generic[Item, Result]):
         """How many items wait for a batch, right now."""
         return len(self._waiting) + len(self._left)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything waits or is under way."""
+        return self._busy > 0 or self.waiting > 0
+
     async def join(self, item: Item) -> Result:
         """Put `item` into the next batch and return its result.
 

@@ -16,10 +16,10 @@ import structlog
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import RedisUnavailable
-from scoreboard.copies.copy import Found, RedisCopy
+from scoreboard.copies.copy import Found, RedisCopy, read_together, store_together
 from scoreboard.copies.questions import Questions
 from scoreboard.copies.trust import Doubt, Look, Trust
-from scoreboard.model import Board
+from scoreboard.model import Board, BoardId
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 
@@ -54,9 +54,9 @@ class CachedBoard:
         *,
         noticed_seconds: float,
     ) -> None:
-        self._copy = copy
-        self._redis = copy.redis
-        self._noticed_seconds = noticed_seconds
+        self.copy = copy
+        self.redis = copy.redis
+        self.noticed_seconds = noticed_seconds
         self._questions = questions
         self._metrics = metrics
         self._trust = trust
@@ -71,6 +71,24 @@ class CachedBoard:
         self._stored_version = -1
         # What the last comparison found in Redis; None if Redis was away.
         self._look: Look | None = None
+        self._looking, self._looked_at = (0.0, 0, False), 0.0
+        # When it was read, and when it was read or stored, by the monotonic clock.
+        self.read_at, self.used_at = -math.inf, time.monotonic()
+
+    @property
+    def board_id(self) -> BoardId:
+        """Which board it is."""
+        return self.copy.board_id
+
+    @property
+    def version(self) -> int:
+        """The version of the newest board that is known here, -1 for none."""
+        return -1 if self._trust.latest is None else self._trust.latest.version
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing of it is under way."""
+        return not (self._reads.is_busy or self._questions.are_open)
 
     async def read(self) -> Reading:
         """Return a board at least as new as any that was stored before the call; or, while neither
@@ -78,13 +96,14 @@ class CachedBoard:
 
         Raises LedgerUnavailable when there is none, and Overloaded when too many wait.
         """
+        self.read_at = self.used_at = time.monotonic()
         return await self._reads.join(None)
 
     def confirmed(self, version: bytes | None, generation: int) -> Board | None:
         """The board to show without a read, as `Trust.confirmed` has it: Redis said in this
         generation of its connections that its copy bears this version.
         """
-        if generation != self._redis.generation:  # guard: check-vouches-nothing
+        if generation != self.redis.generation:  # guard: check-vouches-nothing
             return None
         return self._trust.confirmed(version, generation)
 
@@ -99,29 +118,20 @@ class CachedBoard:
         While Redis has only just gone, perhaps for us alone, others trust what lies there: this
         returns once Redis has the board, or they have compared theirs with the ledger.
         """
-        self._trust.hear_of(board)
-        until = time.monotonic() + self._noticed_seconds
-        is_stored = await self._is_stored(board)
-        while not is_stored and time.monotonic() < until:  # guard: redis-only-just
-            if not await self._redis.presence.until_back(self._noticed_seconds):
-                break
-            is_stored = await self._is_stored(board)
-        if not is_stored:
-            self._metrics.cache_stores_failed.inc()
-            # A Redis that is there and does not take the board (its memory is full, a right is
-            # missing) must not show the older one.
-            with contextlib.suppress(RedisUnavailable):  # guard: redis-refuses-board
-                await self._copy.drop(older_than=board)  # guard: newer-board-stays
-        self._stored_version = max(self._stored_version, board.version)
-        return is_stored
+        return await store_boards([(self, board)])
+
+    def has_reached(self, version: int) -> bool:
+        """Whether Redis is known to have had a board of this version or a newer one."""
+        self.used_at = time.monotonic()
+        return version <= self._stored_version
 
     async def reach(self, version: int) -> None:
-        """Store the board, unless Redis is known to have had one of this version or a newer one.
+        """Store the board, unless it has reached this version.
 
         A batch that changes no board may have seen one that another instance has committed and not
         yet stored, and its users find that in the next read. Nobody waits for a silent ledger.
         """
-        if version <= self._stored_version:
+        if self.has_reached(version):
             return
         board = self._trust.latest
         if board is None or board.version < version:
@@ -137,20 +147,54 @@ class CachedBoard:
         Redis. What is no board of ours there is taken away. The ledger is asked after that, so
         nothing newer is lost.
         """
-        generation = self._redis.generation
-        has_settled = self._trust.has_settled(generation)
-        try:
-            found = await self._find()
-            if found.fault is not None:  # guard: no-board-taken
-                await self._copy.drop()
-        except RedisUnavailable:
-            self._look = None  # there is nothing to mend while Redis is away
-            return [] if self._trust.latest is None else [self._trust.latest]
+        return await look_together([self])
+
+    def begin_look(self) -> None:
+        """Note what has to be known from before the look."""
+        generation = self.redis.generation
+        self._looking = time.monotonic(), generation, self._trust.has_settled(generation)
+
+    async def end_look(self, found: Found | None) -> list[Board]:
+        """Answer as `held`, if this was found; None if Redis was away."""
+        self._looked_at, generation, has_settled = self._looking
+        self._look = None  # there is nothing to mend while Redis is away
+        latest = self._trust.latest
+        if found is not None:
+            found = self._judged(found)
+            latest = self._trust.latest
+            try:
+                if found.fault is not None:  # guard: no-board-taken
+                    await self.copy.drop()
+            except RedisUnavailable:
+                found = None
+        if found is None:
+            return [] if latest is None else [latest]
         version = found.board.version if found.board else -1
-        self._metrics.show_version("redis", self._copy.board_id, version)
+        self._metrics.show_version("redis", self.board_id, version)
         self._look = Look(generation, found.board, has_settled)
         # guard: every-board-reads
-        return [board for board in (self._trust.latest, found.board) if board is not None]
+        return [board for board in (latest, found.board) if board is not None]
+
+    async def note_stored(self, board: Board, *, is_stored: bool) -> None:
+        """Remember it; or see that no older one stays in a Redis that did not take this one."""
+        if not is_stored:
+            self._metrics.cache_stores_failed.inc()
+            # A Redis that is there and does not take the board (its memory is full, a right is
+            # missing) must not show the older one.
+            with contextlib.suppress(RedisUnavailable):  # guard: redis-refuses-board
+                await self.copy.drop(older_than=board)  # guard: newer-board-stays
+        self._stored_version = max(self._stored_version, board.version)
+        self.used_at = time.monotonic()
+
+    def lacks(self) -> bool:
+        """Whether there was no board, neither here nor in Redis, when `held` looked."""
+        is_missing = self._look is not None and self._look.board is None
+        return is_missing or self._trust.latest is None
+
+    def rest(self) -> None:
+        """It is not compared for now, so it is not trusted before it is."""
+        self._trust.end()  # guard: rested-copy-compared
+        self._look = None
 
     def lags(self, board: Board) -> bool:
         """Whether Redis had an older one when `held` looked, and may be given this one by whoever
@@ -167,17 +211,18 @@ class CachedBoard:
         away: until it has succeeded nobody was told 200.
         """
         self._trust.hear_of(board)
+        self._questions.note_confirmed(self._looked_at)
         look = self._look
         if look is None:
             return False
         changed = False
         if look.board != board:
             try:  # guard: store-comparison-meets
-                changed = await self._copy.store(board)
+                changed = await self.copy.store(board)
             except RedisUnavailable:
                 self._metrics.cache_stores_failed.inc()
                 return False
-        self._trust.begin(look, self._redis.generation)
+        self._trust.begin(look, self.redis.generation)
         return changed
 
     async def begin_anew(self, board: Board) -> None:
@@ -187,7 +232,7 @@ class CachedBoard:
         self._trust.begin_anew(board)
         self._look, self._stored_version = None, -1  # guard: board-numbered-anew
         try:
-            await self._copy.drop()
+            await self.copy.drop()
         except RedisUnavailable:
             self._metrics.cache_stores_failed.inc()
 
@@ -199,30 +244,32 @@ class CachedBoard:
     async def _read_for_all(self, readers: Sequence[None]) -> list[Reading | Exception]:
         doubt: Doubt | None = "away"
         with contextlib.suppress(RedisUnavailable):  # guard: outages-without-redis
-            doubt = self._trust.doubt(await self._find(), self._redis.generation)
+            doubt = self._trust.doubt(await self._find(), self.redis.generation)
         if doubt is None and self._trust.latest is not None:
             return [Reading(self._trust.latest)] * len(readers)
         self._metrics.board_reads_from_ledger.labels(doubt).inc()
         return [await self._read_truth()] * len(readers)
 
+    async def forget(self) -> None:
+        """The board is gone: take its copy away."""
+        with contextlib.suppress(RedisUnavailable):
+            await self.copy.drop()
+
     async def _find(self) -> Found:
         """Look at the copy, and know of its board. Raises RedisUnavailable."""
-        found = self._trust.checked(await self._copy.read())
+        return self._judged(await self.copy.read())
+
+    def _judged(self, found: Found) -> Found:
+        """Know of the board that was found."""
+        found = self._trust.checked(found)
         if found.fault is not None:
             self._metrics.copies_refused.labels(found.fault).inc()
             if self._seldom.due(found.fault):
-                log.warning("scoreboard.board.copy_refused", fault=found.fault)
+                log.warning("scoreboard.board.copy_refused", board=self.board_id, fault=found.fault)
         if found.board is not None:
             self._trust.hear_of(found.board)  # guard: shown-doubt-known
             self._stored_version = max(self._stored_version, found.board.version)
         return found
-
-    async def _is_stored(self, board: Board) -> bool:
-        try:
-            await self._copy.store(board)
-        except RedisUnavailable:
-            return False
-        return True
 
     async def _read_truth(self) -> Reading:
         """Ask the ledger. While that is silent or away, the newest board that we know is better
@@ -243,6 +290,45 @@ class CachedBoard:
     async def _ask(self) -> Board:
         board = await self._questions.board()
         self._trust.hear_of(board)
-        if not await self._is_stored(board):
+        if not await _are_stored([(self, board)]):
             self._metrics.cache_stores_failed.inc()
         return board
+
+
+async def look_together(boards: Sequence[CachedBoard]) -> list[Board]:
+    """Look at several copies in one call, and answer as `CachedBoard.held` for all of them."""
+    for board in boards:
+        board.begin_look()
+    found: Sequence[Found | None]
+    try:
+        found = await read_together([board.copy for board in boards])
+    except RedisUnavailable:
+        found = [None] * len(boards)
+    looks = zip(boards, found, strict=True)
+    return [held for board, each in looks for held in await board.end_look(each)]
+
+
+async def store_boards(stored: Sequence[tuple[CachedBoard, Board]]) -> bool:
+    """Put several boards into Redis in one call, and answer as `CachedBoard.store` for all of
+    them.
+    """
+    for cached, board in stored:
+        cached.hear_of(board)
+    presence, noticed_seconds = stored[0][0].redis.presence, stored[0][0].noticed_seconds
+    until = time.monotonic() + noticed_seconds
+    is_stored = await _are_stored(stored)
+    while not is_stored and time.monotonic() < until:  # guard: redis-only-just
+        if not await presence.until_back(noticed_seconds):
+            break
+        is_stored = await _are_stored(stored)
+    for cached, board in stored:
+        await cached.note_stored(board, is_stored=is_stored)
+    return is_stored
+
+
+async def _are_stored(stored: Sequence[tuple[CachedBoard, Board]]) -> bool:
+    try:
+        await store_together([(cached.copy, board) for cached, board in stored])
+    except RedisUnavailable:
+        return False
+    return True

@@ -10,12 +10,20 @@ it is sent, and counts only if one of us has signed it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.model import BOARD_BYTES_MAX, MAIN, VERSION_END, Board, BoardId
+from scoreboard.model import (
+    BOARD_BYTES_MAX,
+    MAIN,
+    MAIN_BYTES_MAX,
+    VERSION_END,
+    Board,
+    BoardId,
+)
 
 KEY: Final = "leaderboard"
 VERSION_FIELD: Final = (KEY, "version")
@@ -27,43 +35,64 @@ Fault = Literal["kind", "size", "unsigned", "signature", "malformed", "leap"]
 
 _VERSION_CHARS_MAX: Final = len(str(VERSION_END))
 _SIGNATURE_CHARS_MAX: Final = 64
+_BOARDS_A_CALL: Final = 100
 # Says what kind of thing lies there, and `size` for fields that are too long even to be copied.
 _KIND: Final = f"""
-local key = KEYS[1]
-local kind = redis.call('TYPE', key)
-kind = type(kind) == 'table' and kind.ok or kind
-local function is_longer(field, bytes) return redis.call('HSTRLEN', key, field) > bytes end
-if kind == 'hash' and (
-    is_longer('version', {_VERSION_CHARS_MAX})
-    or is_longer('board', {BOARD_BYTES_MAX})
-    or is_longer('signature', {_SIGNATURE_CHARS_MAX})
-) then kind = 'size' end
-"""
-# Answers what is wrong, or "found" and the three fields, of which any may be missing.
+local function is_longer(key, field, bytes) return redis.call('HSTRLEN', key, field) > bytes end
+local function kind_of(key)
+    local kind = redis.call('TYPE', key)
+    kind = type(kind) == 'table' and kind.ok or kind
+    local board_bytes = key == '{KEY}' and {MAIN_BYTES_MAX} or {BOARD_BYTES_MAX}
+    if kind == 'hash' and (
+        is_longer(key, 'version', {_VERSION_CHARS_MAX})
+        or is_longer(key, 'board', board_bytes)
+        or is_longer(key, 'signature', {_SIGNATURE_CHARS_MAX})
+    ) then kind = 'size' end
+    return kind
+end
+"""  # guard: board-own-bytes
+# Answers of each key what is wrong, or "found" and the three fields, of which any may be missing.
 # guard: longer-board-stays
 _READ: Final = f"""{_KIND}
-if kind == 'none' then return {{'missing'}} end
-if kind == 'size' then return {{'size'}} end
-if kind ~= 'hash' then return {{'kind'}} end
-local fields = redis.call('HMGET', key, 'version', 'board', 'signature')
-return {{'found', fields[1], fields[2], fields[3]}}
+local function found(key)
+    local kind = kind_of(key)
+    if kind == 'none' then return {{'missing'}} end
+    if kind == 'size' then return {{'size'}} end
+    if kind ~= 'hash' then return {{'kind'}} end
+    local fields = redis.call('HMGET', key, 'version', 'board', 'signature')
+    return {{'found', fields[1], fields[2], fields[3]}}
+end
+local answers = {{}}
+for number, key in ipairs(KEYS) do answers[number] = found(key) end
+return answers
 """  # guard: key-another-type
-# A version is compared as a number, which Lua holds exactly as far as versions go.
+# Answers of each key whether anything was changed. A version is compared as a number, which Lua
+# holds exactly as far as versions go.
 # guard: board-many-megabytes
 _STORE: Final = f"""{_KIND}
-if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
-local present = redis.call('HMGET', key, 'version', 'board', 'signature')
-local version = present[1]
-if version and string.find(version, '^%d+$') then
-    local number = tonumber(version)
-    if number > tonumber(ARGV[1]) and number < {VERSION_END} then return 0 end
-    if version == ARGV[1] and present[2] == ARGV[2] and present[3] == ARGV[3] then return 0 end
+local function store(key, wanted, board, signature)
+    local kind = kind_of(key)
+    if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
+    local present = redis.call('HMGET', key, 'version', 'board', 'signature')
+    local version = present[1]
+    if version and string.find(version, '^%d+$') then
+        local number = tonumber(version)
+        if number > tonumber(wanted) and number < {VERSION_END} then return 0 end
+        if version == wanted and present[2] == board and present[3] == signature then return 0 end
+    end
+    redis.call('HSET', key, 'version', wanted, 'board', board, 'signature', signature)
+    return 1
 end
-redis.call('HSET', key, 'version', ARGV[1], 'board', ARGV[2], 'signature', ARGV[3])
-return 1
+local answers = {{}}
+for number, key in ipairs(KEYS) do
+    answers[number] = store(key, unpack(ARGV, 3 * number - 2, 3 * number))
+end
+return answers
 """  # guard: older-board-never
 # Takes anything away; with a version, only what bears none that is as new.
 _DROP: Final = f"""{_KIND}
+local key = KEYS[1]
+local kind = kind_of(key)
 local version = ARGV[1] and kind == 'hash' and redis.call('HMGET', key, 'version')[1]
 if version and string.find(version, '^%d+$') and tonumber(version) >= tonumber(ARGV[1]) then
     return 0
@@ -79,6 +108,9 @@ _SENTENCES: Final[dict[Fault, str]] = {
     "malformed": "something that is no board",
     "leap": "a board of another history",
 }
+
+
+Chunked = TypeVar("Chunked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +149,29 @@ class RedisCopy:
 
     async def read(self) -> Found:
         """Look at what is there. Raises RedisUnavailable."""
-        match await self._run_read([self._key], []):
+        [found] = await read_together([self])
+        return found
+
+    async def store(self, board: Board) -> bool:
+        """Put a board there, unless that is a newer one or the same. Answers whether anything was
+        changed. Raises RedisUnavailable.
+        """
+        [is_changed] = await store_together([(self, board)])
+        return is_changed
+
+    def _fields_of(self, board: Board) -> list[bytes]:
+        text = board.to_json()
+        signature = b"" if self._signatures is None else self._signatures.of(text).encode()
+        return [b"%d" % board.version, text, signature]
+
+    async def drop(self, older_than: Board | None = None) -> None:
+        """Take away what is there: whatever it is, or unless it is as new as this board. Raises
+        RedisUnavailable.
+        """
+        await self._run_drop([self._key], [b"%d" % older_than.version] if older_than else [])
+
+    def _judged_answer(self, answer: Any) -> Found:
+        match answer:
             case [b"missing"]:
                 return Found()
             case [b"kind"]:
@@ -129,24 +183,6 @@ class RedisCopy:
                     self._seen = fields, self._judged(*fields)
                 return self._seen[1]
         return Found(fault="malformed")  # Redis answers as no Redis does
-
-    async def store(self, board: Board) -> bool:
-        """Put a board there, unless that is a newer one or the same. Answers whether anything was
-        changed. Raises RedisUnavailable.
-        """
-        text = board.to_json()
-        signature = b"" if self._signatures is None else self._signatures.of(text).encode()
-        fields = [b"%d" % board.version, text, signature]
-        answer = await self._run_store([self._key], fields)
-        if answer not in (0, 1):
-            raise RedisUnavailable("Redis answers a script as no Redis does")
-        return bool(answer)
-
-    async def drop(self, older_than: Board | None = None) -> None:
-        """Take away what is there: whatever it is, or unless it is as new as this board. Raises
-        RedisUnavailable.
-        """
-        await self._run_drop([self._key], [b"%d" % older_than.version] if older_than else [])
 
     def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
         claimed = int(version) if version and version.isdigit() else VERSION_END
@@ -169,6 +205,39 @@ class RedisCopy:
             return Board.from_json(text), None
         except ValueError:
             return None, "malformed"
+
+
+async def read_together(copies: Sequence[RedisCopy]) -> list[Found]:
+    """Look at what is there of several boards, a hundred a call. Raises RedisUnavailable."""
+    found = []
+    for some in _chunks(copies):
+        answers = await some[0]._run_read([copy._key for copy in some], [])
+        if type(answers) is not list or len(answers) != len(some):
+            answers = [None] * len(some)
+        found += [copy._judged_answer(each) for copy, each in zip(some, answers, strict=True)]
+    return found
+
+
+async def store_together(stored: Sequence[tuple[RedisCopy, Board]]) -> list[bool]:
+    """Put several boards there, a hundred a call, and answer as `RedisCopy.store` of each. Raises
+    RedisUnavailable.
+    """
+    changed = []
+    for some in _chunks(stored):
+        keys = [copy._key for copy, _ in some]
+        fields = [field for copy, board in some for field in copy._fields_of(board)]
+        answers = await some[0][0]._run_store(keys, fields)
+        is_list = type(answers) is list and len(answers) == len(some)
+        if not is_list or any(answer not in (0, 1) for answer in answers):
+            raise RedisUnavailable("Redis answers a script as no Redis does")
+        changed += [answer == 1 for answer in answers]
+    return changed
+
+
+def _chunks(items: Sequence[Chunked]) -> Iterator[Sequence[Chunked]]:
+    """Nobody else waits for Redis for long: a hundred boards are 5 MB at most."""
+    for start in range(0, len(items), _BOARDS_A_CALL):
+        yield items[start : start + _BOARDS_A_CALL]
 
 
 def _are_fields(answer: list[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Questions about one board, put to the ledger; and since when it owes an answer.
+"""Questions about boards, put to the ledger; and since when it owes an answer.
 
 A PostgreSQL that is frozen, or whose table is locked, takes a question and says nothing. Whoever
 has a board at hand waits for it only for a moment, counted from the first open question: so all who
@@ -10,56 +10,124 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
-from scoreboard.errors import LedgerUnavailable
-from scoreboard.ledger.ledger import Ledger
+from scoreboard.errors import LedgerUnavailable, UnknownBoard
+from scoreboard.ledger.ledger import Ledger, Versions
 from scoreboard.model import MAIN, Board, BoardId
 
 
-class Questions:
-    """Asks the ledger, and notices when it falls silent. `close` ends what `within` has begun."""
+class Silence:
+    """How long the ledger has owed an answer to whoever asks within `asking`."""
 
-    def __init__(
-        self, ledger: Ledger, board_id: BoardId = MAIN, *, look_seconds: float = 0.1
-    ) -> None:
-        self._ledger = ledger
-        self._look_seconds = look_seconds
-        self._board_id = board_id
+    def __init__(self) -> None:
         # When each question was asked that has no answer yet, oldest first.
         self._open: dict[object, float] = {}
         self._failing_since: float | None = None  # the first one that failed since the last answer
         self._answered_at = -1.0
-        self._answered_as_of: float | None = None
-        self._beside: set[asyncio.Task[Board | None]] = set()
 
-    async def board(self) -> Board:
-        """Read the board as of now. Raises LedgerUnavailable."""
-        with self._asking():
-            return await self._ledger.board(self._board_id)
+    @property
+    def seconds(self) -> float:
+        """How long it has been silent; 0.0 if it is not."""
+        since = next(iter(self._open.values()), None)
+        if self._failing_since is not None and (since is None or self._failing_since < since):
+            since = self._failing_since
+        return 0.0 if since is None else max(0.0, time.monotonic() - max(since, self._answered_at))
 
-    async def boards(self) -> Sequence[Board]:
-        """Read every board as of now, in one question. Raises LedgerUnavailable."""
-        return [await self.board()]
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Ask within this, and let LedgerUnavailable through."""
+        question, asked_at = object(), time.monotonic()
+        self._open[question] = asked_at
+        try:
+            yield
+        except LedgerUnavailable:
+            if self._failing_since is None:
+                self._failing_since = asked_at
+            raise
+        else:
+            self.note_answer()
+        finally:
+            del self._open[question]
+
+    def note_answer(self) -> None:
+        """The ledger has answered, whomever."""
+        self._failing_since = None
+        self._answered_at = time.monotonic()
+
+
+class Truth:
+    """The relay's questions, about all boards; `silence` is known to whoever reads one of them."""
+
+    def __init__(self, ledger: Ledger, silence: Silence) -> None:
+        self._ledger = ledger
+        self._silence = silence
+
+    async def versions(self) -> Versions:
+        """Read how every board is, in one question. Raises LedgerUnavailable."""
+        with self._silence.asking():
+            return await self._ledger.versions()
+
+    async def boards(self, board_ids: Collection[BoardId]) -> Sequence[Board]:
+        """Read these boards, in one question. Raises LedgerUnavailable."""
+        with self._silence.asking():
+            return await self._ledger.boards(board_ids)
 
     async def lift(self, above: int, board_id: BoardId) -> Board:
         """Raise a board's version above this one, and read it. Raises LedgerUnavailable."""
-        with self._asking():
+        with self._silence.asking():
             return await self._ledger.lift(above, board_id)
+
+
+class Questions:
+    """Asks the ledger for one board, and notices when it falls silent, here or where `silence` is
+    kept of questions about all boards. `close` ends what `within` has begun.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        board_id: BoardId = MAIN,
+        *,
+        silence: Silence | None = None,
+        look_seconds: float = 0.1,
+    ) -> None:
+        self._ledger = ledger
+        self._look_seconds = look_seconds
+        self._board_id = board_id
+        # Apart, because a table may be locked that only this board is read from.
+        self._silence = Silence()
+        self._silence_of_all = silence or Silence()
+        self._confirmed_as_of: float | None = None
+        self._beside: set[asyncio.Task[Board | None]] = set()
+
+    @property
+    def are_open(self) -> bool:
+        """Whether one goes on that nobody waits for."""
+        return bool(self._beside)
+
+    async def board(self) -> Board:
+        """Read the board as of now. Raises LedgerUnavailable, UnknownBoard."""
+        asked_at = time.monotonic()
+        with self._silence.asking():
+            board = await self._ledger.board(self._board_id)
+        self._silence_of_all.note_answer()
+        self.note_confirmed(asked_at)
+        return board
 
     @property
     def silent_seconds(self) -> float:
         """How long the ledger has owed an answer, to whichever question."""
-        since = next(iter(self._open.values()), None)
-        if self._failing_since is not None and (since is None or self._failing_since < since):
-            since = self._failing_since
-        now = time.monotonic()
-        return 0.0 if since is None else max(0.0, now - max(since, self._answered_at))
+        return max(self._silence.seconds, self._silence_of_all.seconds)
+
+    def note_confirmed(self, as_of: float) -> None:
+        """The ledger has said what the board is; it was asked at this moment, or later."""
+        self._confirmed_as_of = max(self._confirmed_as_of or as_of, as_of)
 
     @property
     def confirmed_seconds_ago(self) -> float | None:
         """How long ago the ledger was asked what it answered last; None if it never did."""
-        return None if self._answered_as_of is None else time.monotonic() - self._answered_as_of
+        return None if self._confirmed_as_of is None else time.monotonic() - self._confirmed_as_of
 
     async def within(
         self, patience_seconds: float, ask: Callable[[], Awaitable[Board | None]]
@@ -89,27 +157,10 @@ class Questions:
         async def asked() -> Board | None:
             try:
                 return await ask()
-            except LedgerUnavailable:
+            except (LedgerUnavailable, UnknownBoard):
                 return None
 
         task = asyncio.create_task(asked())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
         return task
-
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        question, asked_at = object(), time.monotonic()
-        self._open[question] = asked_at
-        try:
-            yield
-        except LedgerUnavailable:
-            if self._failing_since is None:
-                self._failing_since = asked_at
-            raise
-        else:
-            self._failing_since = None
-            self._answered_at = time.monotonic()
-            self._answered_as_of = max(self._answered_as_of or asked_at, asked_at)
-        finally:
-            del self._open[question]

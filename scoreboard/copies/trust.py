@@ -31,26 +31,54 @@ class Look:
     has_settled: bool
 
 
+class Generations:
+    """What a process has noticed of the generations of Redis' connections, for all its boards.
+
+    A generation moves when Redis may have lost boards, or instances have lost Redis
+    (`connections.redis`). A comparison brings trust only once its generation has settled.
+    """
+
+    def __init__(self, *, settle_seconds: float = SETTLE_SECONDS) -> None:
+        self._settle_seconds = settle_seconds
+        self._settled: int | None = None  # one in which a comparison has brought trust
+        self._noticed = (-1, 0.0)  # the latest, and since when
+
+    def notice(self, generation: int) -> None:
+        """Remember since when there is this generation."""
+        if self._noticed[0] != generation:
+            self._noticed = generation, time.monotonic()
+
+    def has_settled(self, generation: int) -> bool:
+        """Whether a comparison that begins now, in this generation, may bring trust. The first one
+        of a process may: it has lost nothing yet.
+        """
+        self.notice(generation)
+        if self._settled is None or self._settled == generation:
+            return True
+        return time.monotonic() - self._noticed[1] >= self._settle_seconds
+
+    def settle(self, generation: int) -> None:
+        """A comparison of this generation has brought trust."""
+        self._settled = generation
+
+
 class Trust:
     """Knows the `latest` board that this instance has heard of, and whether the copy may be shown.
 
-    The generation of Redis' connections moves when Redis may have lost boards, or instances have
-    lost Redis (`connections.redis`). One that was compared with the ledger is trusted: Redis has at
-    least what was acknowledged. All others are in doubt, and are compared once they have settled.
+    A generation of Redis' connections in which the copy was compared with the ledger is trusted:
+    Redis has at least what was acknowledged. All others are in doubt.
     """
 
     def __init__(
         self,
+        generations: Generations | None = None,
         *,
-        settle_seconds: float = SETTLE_SECONDS,
         on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
     ) -> None:
         self.latest: Board | None = None
-        self._settle_seconds = settle_seconds
+        self._generations = generations or Generations()
         self._on_its_way_seconds = on_its_way_seconds
         self._generation = -1
-        # A generation that is not trusted, and when it was noticed.
-        self._doubted = (-1, 0.0)
         # The version that Redis was found without though we know it, and since when.
         self._awaited = (-1, 0.0)
 
@@ -93,22 +121,22 @@ class Trust:
         """Whether what Redis holds in this generation is at least what was acknowledged."""
         if generation == self._generation:
             return True
-        if self._doubted[0] != generation:
-            self._doubted = generation, time.monotonic()
+        self._generations.notice(generation)
         return False
 
     def has_settled(self, generation: int) -> bool:
-        """Whether a comparison that begins now, in this generation, may bring trust. The first one
-        of a process may: it has lost nothing yet.
-        """
-        if self.holds(generation) or self._generation < 0:
-            return True
-        return time.monotonic() - self._doubted[1] >= self._settle_seconds
+        """Whether a comparison that begins now, in this generation, may bring trust."""
+        return self.holds(generation) or self._generations.has_settled(generation)
 
     def begin(self, look: Look, generation: int) -> None:
         """Trust the generation of this look, if it had settled and no other has begun since."""
         if look.has_settled and generation == look.generation:  # guard: after-outage-redis
             self._generation = generation
+            self._generations.settle(generation)
+
+    def end(self) -> None:
+        """Trust the copy no more, before the next comparison."""
+        self._generation = -1
 
     def begin_anew(self, board: Board) -> None:
         """Know this board alone, though it is older, and trust none before the next comparison."""

@@ -131,18 +131,29 @@ WHERE board_id = %(board_id)s AND version <= %(above)s
 -- read_version: reads the version of a board alone
 SELECT version FROM boards WHERE board_id = %(board_id)s
 
--- read_versions: reads how every board is, without its entries; and whether a season is due to begin, end or close
-WITH clock AS MATERIALIZED (
-    SELECT {moment} AS moment
-),
-due AS MATERIALIZED (
+-- read_versions: reads how every board is, without its entries; and when a season is due to begin, end or close next
+WITH due AS MATERIALIZED (
     SELECT
-        EXISTS (SELECT FROM seasons WHERE state IN ('upcoming', 'running') AND CASE state WHEN 'running' THEN ends_at ELSE starts_at END <= clock.moment)
-        OR EXISTS (SELECT FROM seasons WHERE state = 'ended' AND closes_at <= clock.moment) AS is_due
-    FROM clock
+        clock.moment,
+        least(
+            (SELECT min(ends_at) FROM seasons WHERE state = 'running'),
+            (SELECT min(starts_at) FROM seasons WHERE state = 'upcoming'),
+            (SELECT min(closes_at) FROM seasons WHERE state = 'ended')
+        ) AS due_at
+    FROM (SELECT {moment} AS moment) AS clock
 )
-SELECT boards.board_id, boards.version, boards.changed_at, boards.defined_at, due.is_due
+SELECT
+    boards.board_id,
+    boards.version,
+    boards.changed_at,
+    boards.defined_at,
+    extract(epoch FROM due.due_at - due.moment)::float AS due_in_seconds,
+    seasons.number,
+    seasons.starts_at,
+    seasons.ends_at,
+    seasons.state
 FROM boards
+LEFT JOIN seasons ON seasons.season_id = boards.season_id
 CROSS JOIN due
 
 -- renew_boards: gives boards a version above every copy's and the last score of today

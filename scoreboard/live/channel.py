@@ -4,13 +4,19 @@ A subscriber has one slot, not a queue: it has the newest board or it is behind.
 still holds unsent bytes is skipped, and gets the newest board when it has drained; one that stays
 stuck is cut off. So a slow client costs one board of memory and delays nobody.
 (docs/decisions/0005, with the measurements.)
+
+When the board goes over to another season, the events that say so go out in front of the first
+board that a subscriber gets after that: in one frame, once, in their order. Of the turns that a
+subscriber has missed, it is told the last `_TURNS_KEPT`; each board says itself which season it
+shows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -27,6 +33,7 @@ log = structlog.get_logger("scoreboard.hub")
 _STRIDE: Final = 256
 # Of the boards that one push brings, this many are timed.
 _TIMED_MAX: Final = 64
+_TURNS_KEPT: Final = 2
 _BEGINS_ANEW: Final = Frame.of(
     closing(
         RENUMBERED,
@@ -49,6 +56,13 @@ class Channel:
         self._tracing = tracing
         self._stuck_after_seconds = stuck_after_seconds
         self._frame: Frame | None = None  # the board as a `score:update`
+        # The turns of its seasons: the version that came with each, and the frame for those who
+        # have an older one, which ends with the board.
+        self._turns: list[tuple[int, bytes]] = []
+        self._turned: list[tuple[int, Frame]] = []
+        self._openings = 0
+        self._left_at = time.monotonic()
+        self.rests_until = 0.0  # when the next push may be, by the loop's clock
         self._farewell: Frame | None = None
         self._on_their_way: list[tuple[Origin, Span]] = []  # the boards since the last push
 
@@ -62,19 +76,49 @@ class Channel:
         """The newest board as an event, b"" before the first."""
         return b"" if self._frame is None else self._frame.plain
 
-    def show(self, board: Board, frame: Frame, origin: Origin | None) -> None:
-        """Let this board, encoded, be the one to push. Without an origin nobody times its way."""
+    @property
+    def idle_seconds(self) -> float:
+        """For how long nobody has followed it, or was about to; 0.0 if somebody does."""
+        is_used = self.subscribers or self._openings
+        return 0.0 if is_used else time.monotonic() - self._left_at
+
+    @contextlib.contextmanager
+    def opening(self) -> Iterator[None]:
+        """Somebody is about to join, and does so or not within this."""
+        self._openings += 1
+        try:
+            yield
+        finally:
+            self._openings -= 1
+            self.touch()
+
+    def touch(self) -> None:
+        """Somebody asked for it just now."""
+        self._left_at = time.monotonic()
+
+    def show(self, board: Board, event: bytes, turn: bytes, origin: Origin | None) -> None:
+        """Let this board, encoded, be the one to push, after the events of its `turn`, if its
+        season is another one now. Without an origin nobody times its way.
+        """
         if origin is not None and len(self._on_their_way) < _TIMED_MAX:
             # guard: boards-conflated-timed
             self._on_their_way.append((origin, self._span(board, origin)))
         if self.has_news:
             self._metrics.boards_conflated.inc()
-        self.board, self._frame, self.has_news = board, frame, True
+        self.board, self._frame, self.has_news = board, Frame.of(event), True
+        if turn:
+            self._turns = [*self._turns, (board.version, turn)][-_TURNS_KEPT:]
+        if self._turns:
+            self._turned = [
+                (version, Frame.of(b"".join(each for _, each in self._turns[number:]) + event))
+                for number, (version, _) in enumerate(self._turns)
+            ]
         self._metrics.show_version("hub", board.board_id, board.version)
 
     def begin_anew(self) -> None:
         """Forget the board, and tell subscribers to forget it too: their streams end."""
         self.board, self._frame, self.has_news = None, None, False
+        self._turns, self._turned = [], []
         self._dismiss_all(_BEGINS_ANEW)
 
     def join(self, subscriber: Subscriber) -> None:
@@ -165,9 +209,10 @@ class Channel:
         """Do what `_deliver` does, for many: in one loop, and counted once, a delivery costs 2 µs
         less of Python.
         """
-        if self._frame is None:
+        if self._frame is None or self.board is None:
             return
         version, frame = self.version, self._frame
+        turned_at = self._turned[-1][0] if self._turned else -1
         present, delivered = self.subscribers, 0
         for subscriber in subscribers:
             if subscriber.version >= version or subscriber not in present:
@@ -175,22 +220,33 @@ class Channel:
             if subscriber.transport.get_write_buffer_size():
                 self._deliver(subscriber)  # says what becomes of it
                 continue
-            subscriber.write(frame)
+            # guard: season-events-once
+            is_told = subscriber.version >= turned_at
+            subscriber.write(frame if is_told else self._after_turns(subscriber, frame))
             subscriber.version = version
             delivered += 1
-        self._metrics.deliveries.inc(delivered)
+        self._metrics.count_deliveries(self.board.board_id, delivered)
 
     def _deliver(self, subscriber: Subscriber) -> None:
         """Write the newest board to a subscriber that has an older one, if it can take it."""
-        if self._frame is None or subscriber.version >= self.version:
+        if self._frame is None or self.board is None or subscriber.version >= self.version:
             return
         if subscriber.has_unsent_bytes:  # guard: subscriber-unsent-bytes
             self._metrics.deliveries_skipped.inc()
             self._fall_behind(subscriber)
             return
-        subscriber.write(self._frame)
+        subscriber.write(self._after_turns(subscriber, self._frame))
         subscriber.version = self.version
-        self._metrics.deliveries.inc()
+        self._metrics.count_deliveries(self.board.board_id, 1)
+
+    def _after_turns(self, subscriber: Subscriber, frame: Frame) -> Frame:
+        """This frame, of the newest board, with the turns in front of it that this subscriber has
+        not heard of. One that has no board yet learns from this one alone.
+        """
+        for version, turned in self._turned:
+            if 0 <= subscriber.version < version:  # guard: season-events-newcomers
+                return turned
+        return frame
 
     async def _in_strides(self, subscribers: Collection[Subscriber]) -> AsyncIterator[Subscriber]:
         for number, subscriber in enumerate(list(subscribers), 1):

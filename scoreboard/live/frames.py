@@ -7,12 +7,13 @@ Source of the format: WHATWG HTML, "Server-sent events".
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from scoreboard.model import Board
+from scoreboard.model import FINAL_SIZE, MAIN, Board, Entry, Season
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,47 @@ def score_update(board: Board) -> bytes:
     """Encode a board; its version is the event's id. Raises TypeError, ValueError or
     OverflowError if it cannot be sent.
     """
-    return event(
-        "score:update", {"topUsers": board.top_users(), "timestamp": board.timestamp}, board.version
-    )
+    data: dict[str, Any] = {"topUsers": board.top_users(), "timestamp": board.timestamp}
+    if board.board_id != MAIN:
+        direction = "low" if board.is_low else "high"
+        season = board.season and board.season.as_json()
+        data = {"boardId": board.board_id, **data, "direction": direction, "season": season}
+    return event("score:update", data, board.version)
+
+
+def turn_of(shown: Board, board: Board) -> bytes:
+    """Encode what became of a board's seasons between two of its versions, the latest ones alone:
+    one that has ended, and one that has begun. b"" if they show the same season.
+
+    The events have no id: a client that keeps the highest one is where the board is.
+    """
+    season, before = board.season, board.before
+    if season is None or board.season == shown.season:
+        return b""
+    # What was shown last: a season, and whether it was over.
+    seen = (0, True) if shown.season is None else (shown.season.number, _is_over(shown.season))
+    events = []
+    if before is not None and shown.season is not None and seen < (before.season.number, True):
+        events.append(_season_ended(board, before.season, before.entries))
+    if seen[0] < season.number:
+        events.append(_season_event("season:started", board, season))
+        seen = (season.number, False)
+    if _is_over(season) and seen == (season.number, False):
+        events.append(_season_ended(board, season, board.entries[:FINAL_SIZE]))
+    return b"".join(events)
+
+
+def _is_over(season: Season) -> bool:
+    return season.state in ("ended", "final")
+
+
+def _season_ended(board: Board, season: Season, entries: Sequence[Entry]) -> bytes:
+    top_users = [entry.as_json() for entry in entries]
+    return _season_event("season:ended", board, season, topUsers=top_users)
+
+
+def _season_event(name: str, board: Board, season: Season, **more: Any) -> bytes:
+    return event(name, {"boardId": board.board_id, "season": season.as_json(), **more})
 
 
 def opening(retry_seconds: tuple[float, float]) -> bytes:

@@ -1,27 +1,28 @@
 """The hub hands each new board to every subscriber of this instance without waking anybody.
 
-It keeps one channel for each board that came or that has subscribers, and walks them by its own
-timers: no task and no queue belongs to a subscriber.
+It keeps one channel for each board that somebody here follows, and walks them by its own timers: no
+task and no queue belongs to a subscriber. A channel that nobody has followed for `IDLE_SECONDS` is
+dropped; a board without a channel is only told to its copy.
 
-Bursts are conflated: the first change goes out at once, later ones at most every
-`push_interval_seconds`, and the last one always. All boards keep one rhythm: what has changed on
-any of them goes out in the same walk.
+Bursts are conflated: the first change of a board goes out at once, later ones at most every
+`push_interval_seconds`, and the last one always. Each board keeps this rhythm by itself.
 
-Bound: `CHANNELS_MAX` channels. A board of one more is refused and counted, and its subscribers are
-told that the instance is overloaded.
+Bound: `CHANNELS_MAX` channels. Subscribers of one board more are told that the instance is
+overloaded.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol
 
 import structlog
 
 from scoreboard.errors import Overloaded
+from scoreboard.ledger.ledger import Versions
 from scoreboard.live.channel import Channel
-from scoreboard.live.frames import Frame, closing, score_update
+from scoreboard.live.frames import Frame, closing, score_update, turn_of
 from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Origin
 from scoreboard.operations.counted import BoardRefusal
 from scoreboard.operations.logs import Seldom
@@ -31,20 +32,30 @@ from scoreboard.operations.tracing import Tracing
 log = structlog.get_logger("scoreboard.hub")
 
 CHANNELS_MAX: Final = 1_000
+IDLE_SECONDS: Final = 60.0
 _TEND_SECONDS: Final = 0.1
+_IS_GONE: Final = Frame.of(closing("unknown_board", "There is no such board any more."))
+
+
+class Copies(Protocol):
+    """Who else has the boards: what this instance reads."""
+
+    def version(self, board_id: BoardId) -> int | None:
+        """The version of the newest board of this id, -1 for none; None if it is not read here."""
+
+    def hear_of(self, board: Board) -> None:
+        """Know of a board that came."""
 
 
 class Hub:
-    """Keeps the channels. `on_newer` says, by the id of a board, who is told of each that is newer
-    than the one before.
-    """
+    """Keeps the channels, and tells `copies` of each board that is newer than the one before."""
 
     def __init__(
         self,
         metrics: Metrics,
         tracing: Tracing,
         *,
-        on_newer: Mapping[BoardId, Callable[[Board], None]],
+        copies: Copies,
         push_interval_seconds: float,
         heartbeat_seconds: float,
         stuck_after_seconds: float,
@@ -52,13 +63,14 @@ class Hub:
     ) -> None:
         self._metrics = metrics
         self._tracing = tracing
-        self._on_newer = on_newer
+        self._copies = copies
         self._push_interval_seconds = push_interval_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._stuck_after_seconds = stuck_after_seconds
         self._channels_max = channels_max
         self._seldom = Seldom()
         self._farewell: Frame | None = None
+        self._news: dict[Channel, None] = {}  # the channels with a board that is to be pushed
         self._changed = asyncio.Event()
         self._channels: dict[BoardId, Channel] = {}
         self.channel(MAIN)
@@ -68,11 +80,14 @@ class Hub:
         return sum(len(channel.subscribers) for channel in self._channels.values())
 
     def channel(self, board_id: BoardId) -> Channel:
-        """The channel of a board, made if it is new. Raises Overloaded when there is no room for
-        one more.
+        """The channel of a board that somebody is about to follow, made if it is new; without a
+        board before the next one comes, within a second. Raises Overloaded when there is no room
+        for one more.
         """
         channel = self._channels.get(board_id)
         if channel is None:
+            if len(self._channels) >= self._channels_max:
+                self._drop_idle(0.0)
             if len(self._channels) >= self._channels_max:  # guard: channels-hub-bounded
                 raise Overloaded
             channel = self._channels[board_id] = Channel(
@@ -80,28 +95,55 @@ class Hub:
             )
             if self._farewell is not None:
                 channel.close(self._farewell)
+        channel.touch()
         return channel
 
     def version(self, board_id: BoardId) -> int:
-        """The version of the newest board of this id, -1 before the first."""
+        """The version of the newest board of this id that is streamed, -1 before the first."""
         channel = self._channels.get(board_id)
         return -1 if channel is None else channel.version
+
+    def known(self, board_id: BoardId) -> int | None:
+        """The version of the newest board of this id that is known here, -1 for none; None if it is
+        neither streamed nor read.
+        """
+        if board_id in self._channels:
+            return self.version(board_id)
+        return self._copies.version(board_id)
 
     def offer(self, board: Board, origin: Origin | None = None) -> None:
         """Take a board that came, whoever made it, unless the one that we have is as new, or this
         one is so far ahead that no history leads there. Without an origin nobody times its way.
         """
+        known = self.known(board.board_id)
         # guard: version-no-history-not
-        if 0 <= self.version(board.board_id) < board.version - LEAP_MAX:
+        if known is not None and 0 <= known < board.version - LEAP_MAX:
             self._refuse(board, "leap")
             return
         self._take(board, origin)
 
     # For the relay
 
+    def followed(self) -> Collection[BoardId]:
+        """The boards that have a channel."""
+        return self._channels.keys()
+
+    async def note(self, versions: Versions) -> None:
+        """Hear what boards there are: streams of one that is gone end."""
+        for board_id in self._channels.keys() - versions.boards.keys():
+            self._channels.pop(board_id).close(_IS_GONE)
+
     async def held(self) -> Sequence[Board]:
         """The boards that subscribers may have seen."""
+        self._metrics.show_subscribers(
+            {board_id: len(channel.subscribers) for board_id, channel in self._channels.items()}
+        )
         return [c.board for c in self._channels.values() if c.board is not None]
+
+    def lacks(self, board_id: BoardId) -> bool:
+        """Whether there is a channel that has no board."""
+        channel = self._channels.get(board_id)
+        return channel is not None and channel.board is None
 
     def lags(self, board: Board) -> bool:
         """Whether subscribers have seen an older one than this, which may come by itself."""
@@ -109,7 +151,8 @@ class Hub:
 
     async def take(self, board: Board) -> bool:
         """Take the ledger's board if it is newer; however far ahead, it is the truth."""
-        return board.version > self.version(board.board_id) and self._take(board)
+        is_streamed = board.board_id in self._channels
+        return is_streamed and board.version > self.version(board.board_id) and self._take(board)
 
     async def begin_anew(self, board: Board) -> None:
         """Take the ledger's board though it is older, and end the streams that show a newer one:
@@ -125,6 +168,7 @@ class Hub:
         for channel in self._channels.values():
             # After a crash, somebody may lack the board that was being pushed.
             channel.has_news = channel.board is not None
+            self._news[channel] = None
         self._changed.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._push_changes())
@@ -141,22 +185,24 @@ class Hub:
         """Take a newer board, encoded first: one that cannot be sent never becomes the one to send.
         Answers whether it was taken.
         """
-        if board.version <= self.version(board.board_id):  # guard: hub-never-takes
+        channel = self._channels.get(board.board_id)
+        if channel is None:
+            self._copies.hear_of(board)  # guard: copies-hear-unstreamed
+            return False
+        if board.version <= channel.version:  # guard: hub-never-takes
             self._metrics.boards_outdated.inc()
             return False
         try:
-            channel = self.channel(board.board_id)
-            frame = Frame.of(score_update(board))
-        except Overloaded:
-            self._refuse(board, "channels")
-            return False
+            event = score_update(board)
+            turn = b"" if channel.board is None else turn_of(channel.board, board)
         except (TypeError, ValueError, OverflowError):  # guard: board-cannot-sent
             self._refuse(board, "unencodable")
             return False
-        channel.show(board, frame, origin)
-        if (told := self._on_newer.get(board.board_id)) is not None:  # guard: board-told-copy
-            told(board)
-        self._changed.set()
+        channel.show(board, event, turn, origin)
+        self._copies.hear_of(board)  # guard: board-told-copy
+        if channel not in self._news:
+            self._news[channel] = None
+            self._changed.set()
         return True
 
     def _refuse(self, board: Board, reason: BoardRefusal) -> None:
@@ -170,17 +216,32 @@ class Hub:
             )
 
     async def _push_changes(self) -> None:
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle | None = None
         while True:
             await self._changed.wait()
             self._changed.clear()
-            for channel in list(self._channels.values()):
-                if channel.has_news:
+            for channel in list(self._news):
+                if channel.rests_until <= loop.time():
+                    del self._news[channel]
                     await channel.push()
-            await asyncio.sleep(self._push_interval_seconds)  # guard: last-burst-never
+                    channel.rests_until = loop.time() + self._push_interval_seconds
+            if timer is not None:
+                timer.cancel()
+            if self._news:  # guard: last-burst-never
+                soonest = min(channel.rests_until for channel in self._news)
+                timer = loop.call_at(soonest, self._changed.set)
+
+    def _drop_idle(self, idle_seconds: float) -> None:
+        """Drop the channels that nobody has followed for so long."""
+        for board_id, channel in list(self._channels.items()):
+            if board_id != MAIN and channel.idle_seconds > idle_seconds:
+                del self._channels[board_id]  # guard: channels-idle-dropped
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
+            self._drop_idle(IDLE_SECONDS)
             for channel in list(self._channels.values()):
                 await channel.beat()
 

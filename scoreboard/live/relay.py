@@ -1,9 +1,10 @@
 """The relay keeps every copy on this instance level with the ledger.
 
 Boards arrive from the bus. Because a message can be lost (an instance killed between commit and
-publish, a broker that restarts), the relay also compares each copy with the ledger, all boards in
-one question: every `interval_seconds`, and at once when the bus was connected anew. So no copy
-stays wrong for longer than that.
+publish, a broker that restarts), the relay also asks the ledger, in one question, how every board
+is: every `interval_seconds`, and at once when the bus was connected anew. Of the boards that are
+followed here it reads those whole, in a second question, of which a copy has not what the ledger
+says. So no copy stays wrong for longer than that.
 
     behind    it takes the ledger's board, unless that comes by itself within a moment, because
               the instance that committed it tells everybody
@@ -15,7 +16,10 @@ stays wrong for longer than that.
               no history leads there: the copy begins anew, and its clients are told to forget
 
 Copies are looked at first and the ledger after them: what a sound copy holds was committed before,
-so it can never look as if it were ahead. (docs/decisions/0020)
+so it can never look as if it were ahead. (docs/decisions/0020, 0039)
+
+The same question says when the next season is due. Where one may be turned, `on_due` is told of it,
+and the relay is back at that moment.
 """
 
 from __future__ import annotations
@@ -23,12 +27,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.ledger.ledger import Versions
 from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board, BoardId
 from scoreboard.operations.counted import Mend
 from scoreboard.operations.logs import Seldom
@@ -40,8 +45,11 @@ log = structlog.get_logger("scoreboard.relay")
 class Truth(Protocol):
     """Where boards come from."""
 
-    async def boards(self) -> Sequence[Board]:
-        """Read every board, in one question. Raises LedgerUnavailable."""
+    async def versions(self) -> Versions:
+        """Read how every board is, in one question. Raises LedgerUnavailable."""
+
+    async def boards(self, board_ids: Collection[BoardId]) -> Sequence[Board]:
+        """Read these boards, in one question. Raises LedgerUnavailable."""
 
     async def lift(self, above: int, board_id: BoardId) -> Board:
         """Raise a board's version above this one, and read it. Raises LedgerUnavailable."""
@@ -50,8 +58,19 @@ class Truth(Protocol):
 class Copy(Protocol):
     """Something that holds boards, and shows them."""
 
+    def followed(self) -> Collection[BoardId]:
+        """The boards that it shows now."""
+
     async def held(self) -> Sequence[Board]:
-        """The boards that it may have shown, perhaps two of one board."""
+        """The boards that it may have shown, of those that are followed; perhaps two of one
+        board.
+        """
+
+    async def note(self, versions: Versions) -> None:
+        """Hear what boards there are. Raises LedgerUnavailable."""
+
+    def lacks(self, board_id: BoardId) -> bool:
+        """Whether it follows this board, and has none."""
 
     def lags(self, board: Board) -> bool:
         """Whether it has an older one, and this one may be on its way to it."""
@@ -64,15 +83,22 @@ class Copy(Protocol):
 
 
 class Relay:
-    """Compares `copies` (by name) with the truth."""
+    """Compares `copies` (by name) with the truth. `on_due` is told of seasons that are due."""
 
     def __init__(
-        self, truth: Truth, copies: Mapping[str, Copy], metrics: Metrics, *, interval_seconds: float
+        self,
+        truth: Truth,
+        copies: Mapping[str, Copy],
+        metrics: Metrics,
+        *,
+        interval_seconds: float,
+        on_due: Callable[[], None] | None = None,
     ) -> None:
         self._truth = truth
         self._copies = dict(copies)
         self._metrics = metrics
         self._interval_seconds = interval_seconds
+        self._on_due = on_due
         self._due = asyncio.Event()
         self._seldom = Seldom()
 
@@ -83,18 +109,57 @@ class Relay:
     async def run(self) -> None:
         """Compare for ever, with jitter so that instances do not ask in step."""
         while True:
-            await self.reconcile()
-            await self._pause(self._interval_seconds * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
+            due_in_seconds = await self.reconcile()
+            pause = self._interval_seconds * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
+            if due_in_seconds is not None:
+                pause = min(pause, due_in_seconds)
+            await self._pause(pause)
 
-    async def reconcile(self) -> None:
-        """Compare once, and mend each copy that is not as the ledger says."""
+    async def reconcile(self) -> float | None:
+        """Compare once, and mend each copy that is not as the ledger says. Answers in how many
+        seconds to come again for a season, if there is one.
+        """
         # guard: copies-looked-before
         held = [board for copy in self._copies.values() for board in await copy.held()]
         try:
-            truths = [await self._overtake(held, truth) for truth in await self._truth.boards()]
+            versions = await self._truth.versions()
+            for copy in self._copies.values():
+                await copy.note(versions)
+            truths = [
+                await self._overtake(held, truth) for truth in await self._truths(held, versions)
+            ]
         except LedgerUnavailable:
             self._metrics.reconcile_failures.inc()
-            return
+            return None
+        await self._level(truths)
+        if versions.is_due and self._on_due is not None:
+            self._on_due()  # guard: due-seasons-turned
+        is_ahead = self._on_due is not None and not versions.is_due
+        return versions.due_in_seconds if is_ahead else None
+
+    async def _truths(self, held: Sequence[Board], versions: Versions) -> list[Board]:
+        """The ledger's boards of all that are followed. Where every copy has what the ledger says
+        of a board, it is that one, unread.
+        """
+        found: dict[BoardId, set[Board]] = {}
+        for board in held:
+            found.setdefault(board.board_id, set()).add(board)
+        level, unread = [], []
+        followed = {each for copy in self._copies.values() for each in copy.followed()}
+        for board_id in followed & versions.boards.keys():
+            state, boards = versions.boards[board_id], list(found.get(board_id, ()))
+            is_level = (
+                len(boards) == 1  # guard: unlike-boards-read
+                and (boards[0].version, boards[0].changed_at) == (state.version, state.changed_at)
+                and not any(copy.lacks(board_id) for copy in self._copies.values())
+            )
+            if is_level:
+                level += boards
+            else:
+                unread.append(board_id)
+        return level + list(await self._truth.boards(unread) if unread else [])
+
+    async def _level(self, truths: Sequence[Board]) -> None:
         for truth in truths:
             self._metrics.show_version("ledger", truth.board_id, truth.version)
         if any(copy.lags(truth) for copy in self._copies.values() for truth in truths):

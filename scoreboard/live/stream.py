@@ -79,7 +79,8 @@ async def follow(
     _bound_kernel_buffer(subscriber.transport)  # guard: slow-subscribers-kernel
     end = _release_opening(request, response)
     async with response:
-        await response.write(opening(retry_seconds) + channel.newest)
+        with channel.opening():
+            await response.write(opening(retry_seconds) + channel.newest)
         try:
             channel.join(subscriber)
             with nullcontext() if admission is None else _admitted(admission, subscriber):

@@ -18,9 +18,8 @@ ConnectionRefusal = Literal["address", "process"]
 # version 0.1.0; its signature is of none of our secrets; it is signed, and yet no board; a defect
 # of ours.
 MessageFault = Literal["size", "unsigned", "signature", "malformed", "failed"]
-# Why the hub does not take a board: no history leads to its version; it cannot be encoded; there
-# are as many channels as there may be.
-BoardRefusal = Literal["leap", "unencodable", "channels"]
+# Why the hub does not take a board: no history leads to its version; it cannot be encoded.
+BoardRefusal = Literal["leap", "unencodable"]
 # How the relay got rid of a board that the ledger does not know.
 Mend = Literal["lifted", "renumbered"]
 
@@ -137,8 +136,22 @@ class Counted(Declares):
         "reason",
         known=("kind", "size", "unsigned", "signature", "malformed", "leap"),
     )
+    copies_forgotten = counter(
+        "copies_forgotten",
+        "Copies of boards dropped because there were too many to keep; the next read makes them.",
+    )
     board_version = gauge(
         "board_version", "A board's version.", "where", "board", workers="livemin"
+    )
+    board_changes = counter(
+        "board_changes", "Boards changed by what this instance committed.", "board"
+    )
+    season_turns = counter(
+        "season_turns", "Times that this instance let seasons begin, end or close."
+    )
+    season_turns_failed = counter(
+        "season_turns_failed",
+        "Turns of seasons that PostgreSQL did not answer, or that grants under way held up.",
     )
 
     # How other instances hear of a board, and what they mend when they did not.
@@ -164,13 +177,15 @@ class Counted(Declares):
         "reason",
         known=get_args(MessageFault),
     )
+    events_unfollowed = counter(
+        "events_unfollowed", "Messages of the bus passed over: nobody here follows their board."
+    )
     boards_outdated = counter(
         "boards_outdated", "Boards ignored because the hub had one that is as new or newer."
     )
     boards_refused = counter(
         "boards_refused",
-        "Boards refused because they cannot be sent, or no history leads to their version, or "
-        "there are too many boards.",
+        "Boards refused because they cannot be sent, or no history leads to their version.",
         "reason",
         known=get_args(BoardRefusal),
     )
@@ -214,7 +229,11 @@ class Counted(Declares):
 
     subscribers = gauge("subscribers", "Open streams.")
     subscribers_max = gauge("subscribers_max", "Streams that may be open.")
+    board_subscribers = gauge("board_subscribers", "Open streams of a board.", "board")
     deliveries = counter("deliveries", "Boards written to a subscriber.")
+    board_deliveries = counter(
+        "board_deliveries", "Versions of a board written to a subscriber.", "board"
+    )
     pushes = counter("pushes", "Walks over all subscribers with a new board.")
     push_seconds = histogram("push_seconds", "Time to write a board to every subscriber.", _SECONDS)
     boards_conflated = counter(

@@ -1,14 +1,17 @@
 """Every number that we count, in a registry of its own (no globals), and what `/metrics` answers.
 
-Label sets are bounded: routes are the patterns of our own table, codes those of `errors`, other
-words those of a Literal type in `operations.counted`. Whatever is dropped anywhere has a counter
-there that is named after it.
+Label sets are bounded: routes are the patterns of our own table, codes those of `errors`, boards
+the busiest ones (`operations.board_names`), other words those of a Literal type in
+`operations.counted`. Whatever is dropped anywhere has a counter there that is named after it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections import Counter as Tally
+from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
 from prometheus_client import (
@@ -22,14 +25,12 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from scoreboard.model import BoardId
+from scoreboard.operations.board_names import OTHER, BoardNames
 from scoreboard.operations.counted import Counted
 
 # Prometheus asks every few seconds; one address may ask 600 times at once.
 _TEXTS_AT_ONCE: Final = 20
 _TEXT_SECONDS: Final = 0.2
-# Of so many boards the versions are shown: of those that this process met first.
-_BOARDS_SHOWN_MAX: Final = 100
-
 # Who has a board of some version.
 Where = Literal["ledger", "redis", "hub"]
 
@@ -44,16 +45,50 @@ class Metrics(Counted):
         super().__init__(self.registry)
         self._text, self._text_paid_until = b"", 0.0
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._boards = BoardNames(self._forget)
         self._versions: dict[tuple[Where, BoardId], Gauge] = {}
+        self._subscribed: set[str] = set()
+
+    # Of boards: the busiest by name, the rest together
 
     def show_version(self, where: Where, board_id: BoardId, version: int) -> None:
-        """Show which version of a board somebody has, -1 for none."""
+        """Show which version of a board somebody has, -1 for none; of a board with a name."""
         gauge = self._versions.get((where, board_id))
         if gauge is None:
-            if len(self._versions) >= _BOARDS_SHOWN_MAX * len(get_args(Where)):
+            if self._boards.of(board_id, uses=0) == OTHER:
                 return
             gauge = self._versions[where, board_id] = self.board_version.labels(where, board_id)
         gauge.set(version)
+
+    def show_subscribers(self, subscribers: Mapping[BoardId, int]) -> None:
+        """Show how many streams of each board are open."""
+        shown: Tally[str] = Tally()
+        for board_id, number in subscribers.items():
+            shown[self._boards.of(board_id, uses=0)] += number
+        for name in self._subscribed - shown.keys():
+            self.board_subscribers.labels(name).set(0)
+        for name, number in shown.items():
+            self.board_subscribers.labels(name).set(number)
+        self._subscribed = set(shown)
+
+    def count_change(self, board_id: BoardId) -> None:
+        """Count a new version of a board that this instance has committed."""
+        self.board_changes.labels(self._boards.of(board_id)).inc()
+
+    def count_deliveries(self, board_id: BoardId, deliveries: int) -> None:
+        """Count a push of a board: how often it was written."""
+        self.deliveries.inc(deliveries)
+        self.board_deliveries.labels(self._boards.of(board_id)).inc(deliveries)
+
+    def _forget(self, board_id: BoardId) -> None:
+        """Take away the series of a board that is one of the others from now on."""
+        self._subscribed.discard(board_id)
+        for counted in (self.board_changes, self.board_deliveries, self.board_subscribers):
+            with contextlib.suppress(KeyError):
+                counted.remove(board_id)
+        for where in get_args(Where):
+            if self._versions.pop((where, board_id), None) is not None:
+                self.board_version.remove(where, board_id)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. The children are kept: looking them up costs more than counting."""

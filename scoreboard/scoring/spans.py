@@ -2,17 +2,17 @@
 
 scoreboard.batch          below the first of its submissions that is traced, with links to the
   scoreboard.commit       others: it belongs to all of them, but a span has one parent
-  scoreboard.store        one for each board that changed
+  scoreboard.store        for all boards that changed
 scoreboard.submission     in each submission's own trace, with a link to the batch
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
-from scoreboard.model import Board, Grant, Submission
+from scoreboard.model import MAIN, Board, BoardId, Grant, Submission
 from scoreboard.operations.tracing import Span, Tracing, is_sampled, trace_id
 
 _POSTGRESQL: Final = {"db.system.name": "postgresql"}
@@ -48,9 +48,11 @@ class BatchSpans:
             span.fail(type(error).__name__)  # not its text: that may quote what nobody should read
             span.end()
 
-    def storing(self, board: Board) -> Span:
-        """Begin the span in which a board is stored."""
-        self._batch.note({"scoreboard.version": board.version})
+    def storing(self, boards: Mapping[BoardId, Board]) -> Span:
+        """Begin the span in which boards are told of and stored."""
+        one = boards.get(MAIN) or next(iter(boards.values()))
+        names = ",".join(boards)
+        self._batch.note({"scoreboard.boards": names, "scoreboard.version": one.version})
         return self._client("scoreboard.store", _REDIS)
 
     def end(self, answers: Sequence[Grant | Exception]) -> None:

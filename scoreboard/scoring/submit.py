@@ -2,6 +2,9 @@
 
     join a batch ─▶ ledger commits it ─▶ hub here, bus to the others ─▶ Redis ─▶ an answer for each
 
+A batch that was granted something in a season that its board does not show yet starts a turn of
+seasons, which nobody waits for.
+
 All after the commit happens in the batch's own task, so it is finished even when every client of
 the batch has hung up; and nothing of it can fail the reply: each part counts what it drops, and the
 relay catches up by the version.
@@ -12,20 +15,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from scoreboard.action_ids import composed
-from scoreboard.bus.bus import Bus
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.boards import Boards
 from scoreboard.errors import LedgerUnavailable, ScoreboardError, UnknownAction
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.verdicts import Settlement
-from scoreboard.live.hub import Hub
-from scoreboard.model import Board, BoardId, Grant, Origin, Submission
+from scoreboard.live.announcer import Announcer
+from scoreboard.model import Grant, Origin, Submission
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
@@ -35,23 +37,24 @@ log = structlog.get_logger("scoreboard.submit")
 
 
 class Submissions:
-    """Takes submissions, many at a time. `copies` has the copy of each board that `ledger` has."""
+    """Takes submissions, many at a time. `on_due` is told of seasons that are due."""
 
     def __init__(
         self,
         ledger: Ledger,
-        copies: Mapping[BoardId, CachedBoard],
-        hub: Hub,
-        bus: Bus,
+        boards: Boards,
+        announcer: Announcer,
         metrics: Metrics,
         settings: Settings,
         tracing: Tracing,
+        *,
+        on_due: Callable[[], None],
     ) -> None:
         self._tracing = tracing
         self._ledger = ledger
-        self._copies = copies
-        self._hub = hub
-        self._bus = bus
+        self._boards = boards
+        self._announcer = announcer
+        self._on_due = on_due
         self._metrics = metrics
         self._batches: Coalescer[Submission, Grant] = Coalescer(
             self._settle,
@@ -104,14 +107,12 @@ class Submissions:
             answers = settlement.answers(batch)
             with self._failing_no_reply():  # guard: defect-end-commits
                 spans.committed(answers)
-            for board_id, version in settlement.seen.items():
-                board = settlement.boards.get(board_id)
-                with self._failing_no_reply(board):
-                    if board is not None:
-                        await self._announce(board, batch[0].began, spans)
-                    # A batch in parts may raise the board, and then see a newer one of another's.
-                    if board is None or board.version < version:  # guard: reply-waits-newest
-                        await self._copies[board_id].reach(version)  # guard: reply-waits-board
+            with self._failing_no_reply():
+                await self._announce(settlement, batch[0].began, spans)
+                # A batch in parts may raise a board, and then see a newer one of another's.
+                await self._boards.reach(settlement.seen)  # guard: reply-waits-board
+                if settlement.is_due:
+                    self._on_due()  # guard: batch-starts-turn
             with self._failing_no_reply():  # guard: nothing-behind-commit
                 spans.end(answers)
         return answers
@@ -130,20 +131,19 @@ class Submissions:
             self._metrics.batch_size.observe(len(batch))
         return settlement
 
-    async def _announce(self, board: Board, began: float, spans: BatchSpans) -> None:
-        """Tell everybody. Only the copy is waited for: the next read must find it."""
+    async def _announce(self, settlement: Settlement, began: float, spans: BatchSpans) -> None:
+        if not settlement.boards:
+            return
         origin = Origin("submit", began, spans.trace)
-        self._hub.offer(board, origin)
-        self._bus.publish(board, origin)
-        with spans.storing(board) as span:
-            if not await self._copies[board.board_id].store(board):  # guard: reply-waits-copy
+        with spans.storing(settlement.boards) as span:
+            if not await self._announcer.announce(settlement.boards.values(), origin):
                 span.fail("RedisUnavailable")
 
     @contextlib.contextmanager
-    def _failing_no_reply(self, board: Board | None = None) -> Iterator[None]:
+    def _failing_no_reply(self) -> Iterator[None]:
         """The batch is committed: not even a defect of ours may turn its replies into errors."""
         try:
             yield
         except Exception:
             self._metrics.announcements_failed.inc()
-            log.exception("scoreboard.submit.announcement_failed", version=board and board.version)
+            log.exception("scoreboard.submit.announcement_failed")

@@ -19,8 +19,9 @@ import aiohttp
 import pytest
 
 from tests.eventually import eventually
+from tests.five_boards import end_season
 from tests.load import Load, a_load
-from tests.reckoning import a_game, reckon
+from tests.reckoning import a_game, everybody_turns, reckon
 from tests.servers import ProgramsMissingError
 from tests.servers.installation import FAKETIME, provide
 from tests.servers.scoreboard import ScoreboardServer
@@ -106,6 +107,7 @@ async def test_two_instances_with_clocks_ten_minutes_apart_take_each_others_toke
             await logs_in_here_and_plays_there(client, here, there, load, database_url)
         for seconds in (-TEN_MINUTES, 0):  # set back by twenty minutes, then forward by ten
             ahead_by.set(seconds)
+            await everybody_turns(load, end_season(database_url))
             await load.flows()
 
         await reckon(load, database_url, redis_url)

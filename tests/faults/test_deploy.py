@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tests.eventually import eventually
+from tests.five_boards import end_season
 from tests.load import NO_ANSWER, a_load
-from tests.reckoning import a_game, reckon
+from tests.reckoning import a_game, everybody_turns, reckon
 from tests.servers import ProgramsMissingError
 from tests.servers.balancer import Balancer
 from tests.servers.installation import HAPROXY, provide
@@ -140,7 +141,8 @@ async def test_a_rolling_restart_behind_a_load_balancer_loses_no_submission_and_
         )
         for server in serving:
             assert await asyncio.to_thread(server.leave, GRACE_SECONDS + 10.0) == 0
-            await load.flows()  # on the other one
+            await everybody_turns(load, end_season(database_url))  # on the other one
+            await load.flows()
             await asyncio.to_thread(server.start)
             await eventually(lambda: balancer.reaches() == len(serving))
             await load.flows()

@@ -13,9 +13,10 @@ import pytest
 from scoreboard.database.migrations import migrate
 from tests.commands import command as run
 from tests.eventually import eventually
+from tests.five_boards import end_season
 from tests.instances import Instance, Start, Stream
 from tests.load import a_load
-from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, a_game, reckon
+from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, a_game, everybody_turns, reckon
 from tests.servers.installation import POSTGRES, provide
 from tests.servers.postgres_replica import PostgresPair, command
 from tests.world import add_actions, add_users, board_version, grants, ranking
@@ -53,12 +54,14 @@ async def test_a_promotion_under_load_loses_nothing_that_was_acknowledged(
         instances.append(await start(role="stream"))
     pairs = a_game(pair.primary.url_of(NAME))
     async with a_load(lambda: doors, pairs) as load:
+        season = end_season(pair.primary.url_of(NAME), after_seconds=0.5)
         if the_old_one == "is killed":
             await asyncio.to_thread(pair.primary.kill)
         elif the_old_one == "takes no writes":
             await asyncio.to_thread(forbid_writes, pair)
         await asyncio.to_thread(pair.promote)
         await load.flows()
+        await everybody_turns(load, season)
         truth = pair.replica.url_of(NAME)
         await reckon(load, truth, redis_url)
         # Everybody reads from it as well.

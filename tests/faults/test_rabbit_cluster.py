@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.eventually import eventually
+from tests.five_boards import end_season
 from tests.instances import Instance, Start
 from tests.load import Load, a_load
-from tests.reckoning import a_game, reckon
+from tests.reckoning import a_game, everybody_turns, reckon
 from tests.servers.installation import RABBITMQ, provide
 from tests.servers.rabbit_cluster import RabbitCluster, RabbitNode
 
@@ -43,6 +44,7 @@ async def test_whichever_node_dies_instances_go_to_another_and_nobody_misses_a_b
         await all_are_connected(instances)
         first = busiest(cluster)
         await asyncio.to_thread(first.kill)
+        await everybody_turns(load, end_season(database_url))
         await boards_arrive(load, instances)
 
         returning = asyncio.create_task(asyncio.to_thread(first.start))

@@ -17,9 +17,10 @@ from scoreboard.parts import PARTS
 from tests.commands import command
 from tests.deployment.files import DOCKER
 from tests.eventually import eventually
+from tests.five_boards import end_season
 from tests.instances import Instance, Start
 from tests.load import a_load
-from tests.reckoning import a_game, reckon
+from tests.reckoning import a_game, everybody_turns, reckon
 from tests.servers.installation import REDIS, provide
 from tests.servers.redis import ask
 from tests.servers.redis_sentinel import RedisTrio
@@ -67,6 +68,7 @@ async def test_when_the_primary_fails_the_service_goes_on_and_follows_the_promot
         else:
             await asyncio.to_thread(trio.primary.pause)
         await load.flows()  # nobody waits for the Sentinels
+        await everybody_turns(load, end_season(database_url))
         await eventually(trio.promoted, within_seconds=PROMOTED_SECONDS)
         trio.primary.heal()
         if how == "hangs":

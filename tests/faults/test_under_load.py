@@ -1,7 +1,8 @@
 """The outage table while people play: each part fails in every way it has, and the load goes on.
 
-One load runs through all faults of a part. Its clients judge every single answer (`tests/load.py`),
-and at the end everything is reckoned up (`tests/reckoning.py`).
+They play on five boards, and a season of one of them ends in each of the outages. One load runs
+through all faults of a part. Its clients judge every single answer (`tests/load.py`), and at the
+end everything is reckoned up (`tests/reckoning.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import redis
 
 from tests.broker import Broker
 from tests.eventually import eventually
+from tests.five_boards import end_season
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.load import Load, a_load
@@ -23,6 +25,7 @@ from tests.reckoning import (
     PROMISED_SECONDS,
     a_game,
     cached_board,
+    everybody_turns,
     reckon,
 )
 from tests.servers import PostgresServer, RabbitServer, RedisServer
@@ -80,10 +83,14 @@ async def test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged
     instances = [await start(database_url=database_line.url, **settings) for _ in range(2)]
     async with a_load(lambda: [each.url for each in instances], a_game(database_url)) as load:
         for away in (cut(database_line), swallowed(database_line), paused(postgres_under_fault)):
+            season = end_season(database_url, after_seconds=0.3)
             async with away:
                 await refuses_and_shows_the_board(load)
+            await everybody_turns(load, season)
             await load.flows()
+        season = end_season(database_url, after_seconds=0.3)
         await asyncio.to_thread(postgres_under_fault.restart)
+        await everybody_turns(load, season)
         await load.flows()
         for number in range(1, 6):
             await loses_the_answer_to_a_commit(database_line, number)
@@ -129,6 +136,7 @@ async def test_redis_fails_in_every_way_under_load_and_no_submission_is_refused(
             full(redis_url),
         ):
             async with away:
+                await everybody_turns(load, end_season(database_url))
                 await load.flows()
             await copy_catches_up(database_url, redis_url)
             await load.flows()
@@ -204,6 +212,7 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
             revoked(broker),
         ):
             async with away:
+                await everybody_turns(load, end_season(database_url))
                 await nobody_is_behind(load, database_url)
             await heard_by_bus(two)
         for deletes in (

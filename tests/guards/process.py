@@ -14,7 +14,7 @@ from tests.guards.change import (
     Replaced,
     Unwrapped,
 )
-from tests.guards.guard import PROMISES, SECRETS, STREAMS, Marked
+from tests.guards.guard import PROMISES, SECRETS, STREAMS, Guard, Marked
 
 PROCESS: Final = (
     Marked(
@@ -309,5 +309,13 @@ $it"""),
         Replaced("backend.apply_one(migration)"),
         "tests/migrations/test_stairway.py::"
         "test_a_runner_that_dies_before_it_wrote_down_a_migration_leaves_nothing_of_it",
+    ),
+    Guard(
+        "an index that was left half built is built anew",
+        "migrations/0011.ledger-by-time.py",
+        'step("DROP INDEX CONCURRENTLY IF EXISTS idx_ledger_submitted_at")\n',
+        "",
+        "tests/migrations/test_boards_and_seasons.py::"
+        "test_an_index_that_was_left_half_built_is_built_anew_while_people_play",
     ),
 )

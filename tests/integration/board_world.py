@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,12 @@ from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
 from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.boards import FOLLOWED_SECONDS, Boards
 from scoreboard.copies.copy import KEY, PURPOSE, Found, RedisCopy
-from scoreboard.copies.questions import Questions
-from scoreboard.copies.trust import Trust
-from scoreboard.ledger.ledger import Ledger
+from scoreboard.copies.questions import Questions, Silence, Truth
+from scoreboard.copies.trust import Generations, Trust
+from scoreboard.ledger.definitions import Definitions
+from scoreboard.ledger.ledger import Ledger, Versions
 from scoreboard.live.relay import Relay
 from scoreboard.model import MAIN, ON_ITS_WAY_SECONDS, Board, BoardId, Submission
 from scoreboard.operations.metrics import Metrics
@@ -40,19 +42,29 @@ class CountedCopy(RedisCopy):
 
 
 class CountedLedger(Ledger):
-    """Counts the reads of boards."""
+    """Counts the reads of boards, and the questions how all are."""
 
-    reads = 0
+    reads = asked = 0
+
+    async def versions(self) -> Versions:
+        self.asked += 1
+        return await super().versions()
 
     async def board(self, board_id: BoardId = MAIN) -> Board:
         self.reads += 1
         return await super().board(board_id)
 
+    async def boards(self, board_ids: Collection[BoardId]) -> list[Board]:
+        self.reads += 1
+        return await super().boards(board_ids)
+
 
 @dataclass
 class Instance:
-    """What one instance has of the board."""
+    """What one instance has of its boards: `board` is `main`."""
 
+    boards: Boards
+    truth: Truth
     board: CachedBoard
     copy: CountedCopy
     redis: Redis
@@ -76,7 +88,7 @@ class Instance:
     async def reconcile(self) -> None:
         """What the relay does once a second."""
         await Relay(
-            self.questions, {"redis": self.board}, self.metrics, interval_seconds=1
+            self.truth, {"redis": self.boards}, self.metrics, interval_seconds=1
         ).reconcile()
 
     async def trust(self) -> None:
@@ -98,18 +110,33 @@ async def an_instance(
     noticed_seconds: float = 0.0,
     on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
     look_seconds: float = 0.1,
+    followed_seconds: float = FOLLOWED_SECONDS,
 ) -> AsyncIterator[Instance]:
     client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
     postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
     ledger, metrics = CountedLedger(postgres, postgres), Metrics()
-    questions = Questions(ledger, look_seconds=look_seconds)
-    copy = CountedCopy(client, SIGNATURES)
-    trust = Trust(settle_seconds=settle_seconds, on_its_way_seconds=on_its_way_seconds)
-    board = CachedBoard(copy, questions, metrics, trust, noticed_seconds=noticed_seconds)
+    silence, generations = Silence(), Generations(settle_seconds=settle_seconds)
+    asked: dict[BoardId, Questions] = {}
+    copies: dict[BoardId, CountedCopy] = {}
+
+    def copy_of(board_id: BoardId) -> CachedBoard:
+        asked[board_id] = Questions(ledger, board_id, silence=silence, look_seconds=look_seconds)
+        copies[board_id] = CountedCopy(client, SIGNATURES, board_id)
+        trust = Trust(generations, on_its_way_seconds=on_its_way_seconds)
+        return CachedBoard(
+            copies[board_id], asked[board_id], metrics, trust, noticed_seconds=noticed_seconds
+        )
+
+    boards = Boards(
+        ledger, Definitions(postgres), copy_of, metrics, followed_seconds=followed_seconds
+    )
+    truth = Truth(ledger, silence)
     try:
-        yield Instance(board, copy, client, ledger, questions, metrics)
+        yield Instance(
+            boards, truth, boards.main, copies[MAIN], client, ledger, asked[MAIN], metrics
+        )
     finally:
-        await board.close()
+        await boards.close()
         await client.close()
         postgres.close()
 

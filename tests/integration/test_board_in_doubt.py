@@ -50,9 +50,9 @@ async def other(redis_url: str, database_url: str) -> AsyncIterator[Instance]:
 @asynccontextmanager
 async def comparing(instance: Instance) -> AsyncIterator[asyncio.Task[None]]:
     """A comparison whose question the ledger has not answered yet."""
-    reads = instance.ledger.reads
+    asked = instance.ledger.asked
     task = asyncio.create_task(instance.reconcile())
-    await eventually(lambda: instance.ledger.reads > reads, every_seconds=0)
+    await eventually(lambda: instance.ledger.asked > asked, every_seconds=0)
     yield task
     await task
 

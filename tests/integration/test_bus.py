@@ -68,7 +68,8 @@ class Instance:
         self.heard: list[Board] = []
         self.origins: list[Origin | None] = []
         self.connects = 0
-        self.has: dict[str, int] = {}  # versions by board; it wants to hear everything
+        self.has: dict[str, int] = {}  # versions by board
+        self.ignores: set[str] = set()  # the boards that it does not follow
         self.bus = RabbitBus(
             url,
             Messages(Signatures(secrets, PURPOSE), name),
@@ -80,8 +81,8 @@ class Instance:
             pace=pace,
         )
 
-    def version(self, board_id: BoardId) -> int:
-        return self.has.get(board_id, -1)
+    def known(self, board_id: BoardId) -> int | None:
+        return None if board_id in self.ignores else self.has.get(board_id, -1)
 
     def offer(self, board: Board, origin: Origin | None) -> None:
         self.heard.append(board)
@@ -212,6 +213,16 @@ async def test_a_message_that_names_another_board_says_nothing_of_main(amqp_url:
         await eventually(lambda: two.heard == [of_another(4)])
 
 
+async def test_a_board_that_nobody_follows_is_passed_over_unread(amqp_url: str) -> None:
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two", publishes=False)
+    two.ignores = {"weekly"}
+    async with running(one, two):
+        one.bus.publish(of_another(3))
+        await eventually(lambda: two.counted("events_unfollowed_total") == 1)
+        one.bus.publish(a_board(4))
+        await eventually(lambda: two.heard == [a_board(4)])
+
+
 # --- what is sent
 
 
@@ -235,7 +246,10 @@ async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) 
     assert message.headers == {"version": 7, "instance": "one", "traceparent": trace}
 
 
-async def test_a_message_of_another_board_names_it(amqp_url: str, admin: AbstractChannel) -> None:
+async def test_a_message_of_another_board_names_it_and_is_no_news_to_earlier_releases(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    """They pass over what is no newer than their own board of that name: none, so version -1."""
     one = Instance(amqp_url, "one")
     async with running(one):
         queue = await _listener(admin)
@@ -244,7 +258,8 @@ async def test_a_message_of_another_board_names_it(amqp_url: str, admin: Abstrac
 
     assert Board.from_json(message.body) == of_another(7)
     assert message.message_id == "board-weekly-7"
-    assert (message.headers["board"], message.headers["version"]) == ("weekly", 7)
+    assert (message.headers["board"], message.headers["board-version"]) == ("weekly", 7)
+    assert message.headers["version"] == -1
 
 
 async def test_how_long_a_board_is_under_way_travels_with_it(amqp_url: str) -> None:
@@ -379,6 +394,7 @@ def altered(message: Any, **properties: Any) -> Any:
         ("signature", altered(a_message(GOOD, SECRET), headers={"traceparent": ["x"]})),
         ("size", a_message(b"[" * 100_000)),
         ("size", a_message(b" " * 8192 + GOOD, SECRET)),
+        ("size", a_message(b" " * 49_152 + GOOD, SECRET, board="weekly")),
         ("malformed", a_message(b"", SECRET)),
         ("malformed", a_message(b"[" * 8000, SECRET)),
         ("malformed", a_message(GOOD, SECRET, kind="score:other")),

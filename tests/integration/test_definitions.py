@@ -19,8 +19,7 @@ from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
 from scoreboard.seasons.periods import containing
 from tests.integration.test_ledger import a_ledger
-from tests.integration.test_seasons import put_back
-from tests.world import add_actions, add_users, entries, sql
+from tests.world import add_actions, add_users, entries, put_back, sql
 
 HOUR = timedelta(hours=1)
 DAILY = Definition(BoardId("daily"), "Today", period="day", zone="Europe/Madrid")

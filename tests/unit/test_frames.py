@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scoreboard.live import frames
 from scoreboard.live.frames import HEARTBEAT, Frame
-from scoreboard.model import Board
+from scoreboard.model import MAIN, Board
 from tests.properties.strategies import boards, examples, json_values
 from tests.samples import a_board
 
@@ -57,10 +57,12 @@ def test_an_update_carries_the_whole_board_and_its_version_as_id(board: Board) -
 
     assert event["event"] == "score:update"
     assert event["id"] == str(board.version)
-    assert json.loads(event["data"]) == {
-        "topUsers": board.top_users(),
-        "timestamp": board.timestamp,
-    }
+    data: dict[str, object] = {"topUsers": board.top_users(), "timestamp": board.timestamp}
+    if board.board_id != MAIN:
+        direction = "low" if board.is_low else "high"
+        season = board.season and board.season.as_json()
+        data |= {"boardId": board.board_id, "direction": direction, "season": season}
+    assert json.loads(event["data"]) == data
 
 
 def test_the_update_is_as_the_specification_writes_it() -> None:

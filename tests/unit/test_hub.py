@@ -6,18 +6,31 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
 from scoreboard.errors import Overloaded
+from scoreboard.ledger.ledger import State, Versions
 from scoreboard.live import hub as hub_module
-from scoreboard.live.frames import HEARTBEAT, Frame
+from scoreboard.live.frames import HEARTBEAT, Frame, turn_of
 from scoreboard.live.hub import Hub
 from scoreboard.live.subscriber import Subscriber
-from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Entry, Origin
+from scoreboard.model import (
+    LEAP_MAX,
+    MAIN,
+    Board,
+    BoardId,
+    Ended,
+    Entry,
+    Origin,
+    Season,
+    SeasonState,
+)
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from tests.clock import jumping_clock, now
@@ -100,16 +113,28 @@ def metrics() -> Metrics:
     return Metrics()
 
 
+class Copies:
+    """The copies of these boards, which nobody else has."""
+
+    def __init__(self, *board_ids: BoardId) -> None:
+        self.told: list[Board] = []
+        self._board_ids = board_ids
+
+    def version(self, board_id: BoardId) -> int | None:
+        versions = [board.version for board in self.told if board.board_id == board_id]
+        return max(versions, default=-1) if board_id in self._board_ids else None
+
+    def hear_of(self, board: Board) -> None:
+        self.told.append(board)
+
+
 def made_hub(
-    metrics: Metrics,
-    tracing: Tracing = OFF,
-    on_newer: Mapping[BoardId, Callable[[Board], None]] | None = None,
-    **options: int,
+    metrics: Metrics, tracing: Tracing = OFF, copies: Copies | None = None, **options: int
 ) -> Hub:
     return Hub(
         metrics,
         tracing,
-        on_newer=on_newer or {},
+        copies=copies or Copies(),
         push_interval_seconds=PUSH_INTERVAL,
         heartbeat_seconds=HEARTBEAT_SECONDS,
         stuck_after_seconds=STUCK_AFTER,
@@ -581,6 +606,7 @@ async def test_each_board_goes_to_those_who_listen_to_it(metrics: Metrics) -> No
 @jumping_clock
 async def test_versions_are_compared_within_one_board(metrics: Metrics) -> None:
     async with a_hub(metrics) as hub:
+        hub.channel(WEEKLY)
         hub.offer(a_board(900))
         hub.offer(of(WEEKLY, 2))
         hub.offer(of(WEEKLY, 1))
@@ -591,16 +617,29 @@ async def test_versions_are_compared_within_one_board(metrics: Metrics) -> None:
     assert counted(metrics, "boards_outdated_total") == 1
 
 
-async def test_a_copy_is_told_of_the_newer_boards_of_its_id_alone(metrics: Metrics) -> None:
-    """Else a later release that has several boards would fill reads of `main` with another."""
-    told: list[Board] = []
-    hub = made_hub(metrics, on_newer={MAIN: told.append})
-    for board in (a_board(1), of(WEEKLY, 9), a_board(1), a_board(2)):
+async def test_copies_are_told_of_each_newer_board(metrics: Metrics) -> None:
+    copies = Copies(MAIN)
+    hub = made_hub(metrics, copies=copies)
+    for board in (a_board(1), a_board(1), a_board(2)):
         hub.offer(board)
     await hub.take(a_board(3))
     await hub.begin_anew(a_board(1))
 
-    assert told == [a_board(1), a_board(2), a_board(3), a_board(1)]
+    assert copies.told == [a_board(1), a_board(2), a_board(3), a_board(1)]
+
+
+async def test_a_board_that_nobody_follows_is_told_to_its_copy_alone(metrics: Metrics) -> None:
+    copies = Copies(WEEKLY)
+    hub = made_hub(metrics, copies=copies)
+    hub.offer(of(WEEKLY, 2))
+    hub.offer(of(WEEKLY, 3 + LEAP_MAX))
+    assert not await hub.take(of(WEEKLY, 4))
+
+    assert copies.told == [of(WEEKLY, 2)]
+    assert [hub.known(each) for each in (WEEKLY, DAILY)] == [2, None]
+    assert await hub.held() == []
+    assert (list(hub.followed()), hub.lacks(MAIN), hub.lacks(WEEKLY)) == ([MAIN], True, False)
+    assert counted(metrics, "boards_refused_total", reason="leap") == 1
 
 
 @jumping_clock
@@ -630,18 +669,199 @@ async def test_the_slow_of_each_board_are_looked_after(metrics: Metrics) -> None
 
 @jumping_clock
 async def test_there_are_so_many_channels_and_no_more(metrics: Metrics) -> None:
-    """A board of one more is refused and counted; whoever listens is told to come later."""
+    """Whoever listens to one more board is told to come later, or takes the room of nobody."""
     hub = made_hub(metrics, channels_max=2)
-    hub.offer(of(WEEKLY, 1))
-    hub.offer(of(DAILY, 1))
-    assert not await hub.take(of(DAILY, 1))
+    weekly = Client()
+    with hub.channel(WEEKLY).opening():
+        with pytest.raises(Overloaded):
+            hub.channel(DAILY)
+        hub.channel(WEEKLY).join(weekly.subscriber)
     with pytest.raises(Overloaded):
         hub.channel(DAILY)
-    hub.offer(of(WEEKLY, 2))
-    hub.offer(a_board(3))
+    hub.channel(WEEKLY).leave(weekly.subscriber)
 
-    assert [hub.version(each) for each in (MAIN, WEEKLY, DAILY)] == [3, 2, -1]
-    assert counted(metrics, "boards_refused_total", reason="channels") == 2
+    assert hub.channel(DAILY).version == -1
+    assert set(hub.followed()) == {MAIN, DAILY}
+
+
+@jumping_clock
+async def test_a_channel_that_nobody_follows_is_dropped_and_others_stay(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "IDLE_SECONDS", 0.0)
+    daily = Client()
+    async with a_hub(metrics) as hub:
+        hub.channel(WEEKLY)
+        hub.channel(DAILY).join(daily.subscriber)
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        assert set(hub.followed()) == {MAIN, DAILY}
+
+
+@jumping_clock
+async def test_streams_of_a_board_that_is_gone_end(metrics: Metrics) -> None:
+    main, weekly = Client(), Client()
+    state = State(1, a_board(1).changed_at, a_board(1).changed_at, None)
+    async with a_hub(metrics, main) as hub:
+        hub.channel(WEEKLY).join(weekly.subscriber)
+        await hub.note(Versions({MAIN: state}, None))
+
+    assert (main.ended, weekly.ended) == (False, True)
+    assert b'"code":"unknown_board"' in weekly.transport.sent[-1][1]
+
+
+@jumping_clock
+async def test_the_first_change_of_a_quiet_board_does_not_wait_for_a_busy_one(
+    metrics: Metrics,
+) -> None:
+    main, weekly = Client(), Client()
+    async with a_hub(metrics, main) as hub:
+        hub.channel(WEEKLY).join(weekly.subscriber)
+        hub.offer(a_board(1))
+        await asyncio.sleep(0.03)
+        hub.offer(of(WEEKLY, 1))
+        hub.offer(a_board(2))
+        await asyncio.sleep(0.03)
+        hub.offer(of(WEEKLY, 2))
+        await asyncio.sleep(1)
+
+    assert main.timeline == [(0.0, 1), (0.1, 2)]
+    assert weekly.timeline == [(0.03, 1), (0.13, 2)]
+
+
+# --- seasons
+
+
+HOUR = timedelta(hours=1)
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def season(number: int, state: SeasonState = "running") -> Season:
+    return Season(number, MONDAY + number * HOUR, MONDAY + (number + 1) * HOUR, state)
+
+
+def shows(
+    version: int, number: int, state: SeasonState = "running", before: int | None = None
+) -> Board:
+    """The weekly board in this season; the one before it ended with one entry."""
+    number_before = number - 1 if before is None else before
+    ended = Ended(season(number_before, "ended"), a_board(number_before).entries)
+    return replace(of(WEEKLY, version), season=season(number, state), before=ended)
+
+
+def told(client: Client) -> list[list[str]]:
+    """What came in each frame: the names of events, with the numbers of their seasons."""
+    frames = []
+    for _, data in client.transport.sent:
+        names = re.findall(rb"^event: (\S+)$", data, re.MULTILINE)
+        bodies = [orjson.loads(each) for each in re.findall(rb"^data: (.*)$", data, re.MULTILINE)]
+        frames.append(
+            [
+                f"{name.decode()} {body['season']['number']}"
+                for name, body in zip(names, bodies, strict=True)
+            ]
+        )
+    return frames
+
+
+@jumping_clock
+async def test_at_a_boundary_what_ended_and_what_began_come_once_in_one_frame_with_the_board(
+    metrics: Metrics,
+) -> None:
+    client, newcomer = Client(), Client()
+    async with a_hub(metrics) as hub:
+        channel = hub.channel(WEEKLY)
+        channel.join(client.subscriber)
+        for board in (shows(1, 1), shows(2, 2), shows(3, 2)):
+            hub.offer(board)
+            await asyncio.sleep(1)
+        channel.join(newcomer.subscriber)
+        hub.offer(shows(4, 2))
+        await asyncio.sleep(1)
+
+    [_, boundary, _, _] = client.transport.sent
+    ended, started, board = re.findall(rb"^data: (.*)$", boundary[1], re.MULTILINE)
+    assert re.findall(rb"^id: (\d+)$", boundary[1], re.MULTILINE) == [b"2"]
+    assert orjson.loads(ended) == {
+        "boardId": "weekly",
+        "season": season(1, "ended").as_json(),
+        "topUsers": a_board(1).top_users(),
+    }
+    assert orjson.loads(started) == {"boardId": "weekly", "season": season(2).as_json()}
+    assert orjson.loads(board)["season"] == season(2).as_json()
+    assert told(client) == [
+        ["score:update 1"],
+        ["season:ended 1", "season:started 2", "score:update 2"],
+        ["score:update 2"],
+        ["score:update 2"],
+    ]
+    assert told(newcomer) == [["score:update 2"], ["score:update 2"]]
+
+
+@pytest.mark.parametrize(
+    ("boards", "events"),
+    [
+        # dates with a gap: it ends, nothing runs, the next one begins
+        ([shows(1, 1), shows(2, 1, "ended")], ["season:ended 1"]),
+        ([shows(1, 1, "ended"), shows(2, 1, "final")], []),
+        ([shows(1, 1, "ended"), shows(2, 2)], ["season:started 2"]),
+        # the first one of a board
+        ([replace(shows(1, 1), season=None, before=None), shows(2, 1)], ["season:started 1"]),
+        # nobody was here for several seasons
+        ([shows(1, 1), shows(2, 9)], ["season:ended 8", "season:started 9"]),
+        ([shows(1, 1, "ended"), shows(2, 3)], ["season:ended 2", "season:started 3"]),
+        (
+            [shows(1, 1), shows(2, 2, "ended")],
+            ["season:ended 1", "season:started 2", "season:ended 2"],
+        ),
+    ],
+)
+def test_what_became_of_the_seasons_is_told_whatever_came_between(
+    boards: list[Board], events: list[str]
+) -> None:
+    seen, now_shown = boards
+    names = re.findall(r"^event: (\S+)$", turn_of(seen, now_shown).decode(), re.MULTILINE)
+    numbers = re.findall(r'"season":\{"number":(\d+)', turn_of(seen, now_shown).decode())
+    assert [f"{name} {number}" for name, number in zip(names, numbers, strict=True)] == events
+
+
+@jumping_clock
+async def test_who_was_behind_at_a_boundary_hears_of_it_with_the_newest_board(
+    metrics: Metrics,
+) -> None:
+    """And of the last two, if it has slept through more: whatever came before is in the lists."""
+    slow, slower = Client(), Client()
+    async with a_hub(metrics) as hub:
+        channel = hub.channel(WEEKLY)
+        for client in (slow, slower):
+            channel.join(client.subscriber)
+        hub.offer(shows(1, 1))
+        await asyncio.sleep(1)
+        slow.transport.stuck = slower.transport.stuck = True
+        hub.offer(shows(2, 1))
+        await asyncio.sleep(1)
+        hub.offer(shows(3, 2))
+        hub.offer(shows(4, 2))
+        await asyncio.sleep(1)
+        slow.transport.drain()
+        await asyncio.sleep(1)
+        for number in (3, 4):
+            hub.offer(shows(number + 2, number))
+            await asyncio.sleep(1)
+        slower.transport.drain()
+        await asyncio.sleep(1)
+
+    assert told(slow)[2:] == [
+        ["season:ended 1", "season:started 2", "score:update 2"],
+        ["season:ended 2", "season:started 3", "score:update 3"],
+        ["season:ended 3", "season:started 4", "score:update 4"],
+    ]
+    assert told(slower)[2:] == [
+        [
+            *("season:ended 2", "season:started 3"),
+            *("season:ended 3", "season:started 4"),
+            "score:update 4",
+        ]
+    ]
 
 
 # --- what nobody should send

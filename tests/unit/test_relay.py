@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
 
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.ledger.ledger import State, Versions
 from scoreboard.live.relay import Relay
-from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, VERSION_END, Board, BoardId
+from scoreboard.model import LEAP_MAX, MAIN, ON_ITS_WAY_SECONDS, VERSION_END, Board, BoardId
 from scoreboard.operations.metrics import Metrics
 from tests.clock import jumping_clock, now
 from tests.samples import a_board, counted
@@ -27,24 +28,33 @@ class FakeLedger:
         self.current = a_board(1)
         self.others: list[Board] = []
         self.away = False
+        self.due_in_seconds: float | None = None
         self.asked_at: list[float] = []
+        self.read_whole: list[set[BoardId]] = []
         self.lifted_above: list[int] = []
         self.answers = asyncio.Event()
         self.answers.set()
 
-    async def boards(self) -> Sequence[Board]:
+    async def versions(self) -> Versions:
         self.asked_at.append(now())
         await self.answers.wait()
         if self.away:
             raise LedgerUnavailable
-        return [self.current, *self.others]
+        boards = [self.current, *self.others]
+        states = {b.board_id: State(b.version, b.changed_at, b.changed_at, None) for b in boards}
+        return Versions(states, self.due_in_seconds)
+
+    async def boards(self, board_ids: Collection[BoardId]) -> Sequence[Board]:
+        self.read_whole.append(set(board_ids))
+        return [board for board in [self.current, *self.others] if board.board_id in board_ids]
 
     async def lift(self, above: int, board_id: BoardId) -> Board:
-        assert board_id == self.current.board_id
         self.lifted_above.append(above)
-        if self.current.version <= above:
-            self.current = replace(self.current, version=above + 1)
-        return self.current
+        boards = {board.board_id: board for board in [self.current, *self.others]}
+        if boards[board_id].version <= above:
+            boards[board_id] = replace(boards[board_id], version=above + 1)
+        self.current, *self.others = boards.values()
+        return boards[board_id]
 
 
 class FakeCopy:
@@ -56,8 +66,17 @@ class FakeCopy:
     def versions(self) -> list[int]:
         return [-1 if board is None else board.version for board in self.boards]
 
+    def followed(self) -> Collection[BoardId]:
+        return {MAIN}
+
     async def held(self) -> Sequence[Board]:
         return [board for board in self.boards[-1:] if board is not None]
+
+    async def note(self, versions: Versions) -> None:
+        pass
+
+    def lacks(self, board_id: BoardId) -> bool:
+        return board_id in self.followed() and self.boards[-1] is None
 
     def lags(self, board: Board) -> bool:
         return self.expects and board.version > self.versions[-1]
@@ -72,8 +91,13 @@ class FakeCopy:
         self.boards.append(board)
 
 
-def a_relay(ledger: FakeLedger, metrics: Metrics, **copies: FakeCopy) -> Relay:
-    return Relay(ledger, copies, metrics, interval_seconds=INTERVAL)
+def a_relay(
+    ledger: FakeLedger,
+    metrics: Metrics,
+    on_due: Callable[[], None] | None = None,
+    **copies: FakeCopy,
+) -> Relay:
+    return Relay(ledger, copies, metrics, interval_seconds=INTERVAL, on_due=on_due)
 
 
 @asynccontextmanager
@@ -205,39 +229,129 @@ async def test_a_board_that_comes_by_itself_in_a_moment_is_no_mend() -> None:
 # --- several boards
 
 
+WEEKLY, DAILY, QUIET = (BoardId(name) for name in ("weekly", "daily", "quiet"))
+
+
+def of(board_id: BoardId, version: int) -> Board:
+    return replace(a_board(version), board_id=board_id)
+
+
+class Several(FakeCopy):
+    """It follows three boards, and has these versions."""
+
+    def __init__(self, *versions: Board) -> None:
+        super().__init__()
+        self.has = list(versions)
+        self.given: list[Board] = []
+
+    def followed(self) -> Collection[BoardId]:
+        return {MAIN, WEEKLY, DAILY}
+
+    async def held(self) -> Sequence[Board]:
+        return self.has
+
+    def lacks(self, board_id: BoardId) -> bool:
+        return all(board.board_id != board_id for board in self.has)
+
+    async def take(self, board: Board) -> bool:
+        self.given.append(board)
+        return board not in self.has
+
+
 @jumping_clock
-async def test_all_boards_are_compared_in_one_question() -> None:
+async def test_all_boards_are_compared_in_one_question_and_read_in_another_where_they_differ() -> (
+    None
+):
     ledger, metrics = FakeLedger(), Metrics()
-    weekly, daily = (replace(a_board(5), board_id=BoardId(name)) for name in ("weekly", "daily"))
-    ledger.others = [weekly, daily]
-    given: list[Board] = []
+    ledger.others = [of(WEEKLY, 5), of(DAILY, 5), of(QUIET, 7)]
+    copy = Several(a_board(1), of(WEEKLY, 3))  # level, behind, none; and one that nobody follows
 
-    class Several(FakeCopy):
-        """It has another version of each board than the ledger: behind, level, none."""
+    await a_relay(ledger, metrics, hub=copy).reconcile()
 
-        async def held(self) -> Sequence[Board]:
-            return [a_board(1), replace(weekly, version=3)]
-
-        async def take(self, board: Board) -> bool:
-            given.append(board)
-            return board != a_board(1)
-
-    await a_relay(ledger, metrics, hub=Several()).reconcile()
-
-    assert given == [a_board(1), weekly, daily]
+    assert sorted(copy.given, key=lambda board: board.board_id) == [
+        of(DAILY, 5),
+        a_board(1),
+        of(WEEKLY, 5),
+    ]
     assert (len(ledger.asked_at), ledger.lifted_above) == (1, [])
+    assert ledger.read_whole == [{WEEKLY, DAILY}]
     assert counted(metrics, "catch_ups_total", copy="hub") == 2
     assert counted(metrics, "board_version", where="ledger", board="weekly") == 5
+
+
+@jumping_clock
+async def test_while_all_are_level_no_board_is_read() -> None:
+    ledger, copy = FakeLedger(), Several(a_board(1), of(WEEKLY, 5), of(DAILY, 5))
+    ledger.others = [of(WEEKLY, 5), of(DAILY, 5)]
+
+    async with running(a_relay(ledger, Metrics(), hub=copy)):
+        await asyncio.sleep(10)
+
+    assert len(ledger.asked_at) >= 10
+    assert ledger.read_whole == []
+    assert len(copy.given) == 3 * len(ledger.asked_at)  # each comparison confirms them
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(of(WEEKLY, 5), changed_at=a_board(6).changed_at),
+        replace(of(WEEKLY, 5), entries=a_board(77).entries),
+    ],
+)
+@jumping_clock
+async def test_another_board_under_its_version_is_found_on_any_board(other: Board) -> None:
+    """One copy alone is known by when it changed, two by what they show."""
+    ledger = FakeLedger()
+    ledger.others = [of(WEEKLY, 5)]
+    hub, redis = Several(a_board(1), other), Several(a_board(1), of(WEEKLY, 5))
+
+    await a_relay(ledger, Metrics(), hub=hub, redis=redis).reconcile()
+
+    assert ledger.read_whole == [{WEEKLY}]
+    assert ledger.others == [replace(of(WEEKLY, 5), version=6)]
+    assert ledger.others[0] in hub.given
+    assert ledger.others[0] in redis.given
+
+
+@jumping_clock
+async def test_a_season_that_is_due_is_told_and_the_relay_comes_in_time_for_the_next() -> None:
+    ledger, due = FakeLedger(), list[float]()
+    relay = a_relay(ledger, Metrics(), on_due=lambda: due.append(now()))
+
+    async with running(relay):
+        ledger.due_in_seconds = 0.25
+        relay.compare_now()
+        await asyncio.sleep(0.2)
+        ledger.due_in_seconds = -0.01
+        await asyncio.sleep(0.7)
+        assert due == [0.25]
+        await asyncio.sleep(0.4)  # not turned yet, and not asked without end
+        assert 2 <= len(due) <= 3
+        ledger.due_in_seconds = None
+
+    assert ledger.asked_at[:3] == [0.0, 0.0, 0.25]
+
+
+@jumping_clock
+async def test_who_may_not_turn_seasons_comes_no_earlier_for_them() -> None:
+    ledger = FakeLedger()
+    ledger.due_in_seconds = 0.01
+
+    async with running(a_relay(ledger, Metrics())):
+        await asyncio.sleep(10)
+
+    assert len(ledger.asked_at) <= 14
 
 
 @jumping_clock
 async def test_a_version_of_one_board_says_nothing_of_another() -> None:
     """Else the ledger of `main` would be lifted above the versions of busier boards."""
     ledger, metrics = FakeLedger(), Metrics()
-    busy = replace(a_board(900), board_id=BoardId("weekly"))
+    busy = of(WEEKLY, 900)
     ledger.others = [busy]
 
-    await a_relay(ledger, metrics, hub=FakeCopy(busy)).reconcile()
+    await a_relay(ledger, metrics, hub=Several(busy)).reconcile()
 
     assert ledger.lifted_above == []
     assert diverged(metrics, "lifted") == 0
@@ -269,7 +383,8 @@ async def test_a_ledger_behind_what_was_shown_is_lifted_above_it() -> None:
 @jumping_clock
 async def test_another_board_under_the_same_version_is_overtaken_too() -> None:
     """A promotion lost commits, and new ones have used their versions again."""
-    ledger, hub = FakeLedger(), FakeCopy(a_board(1, 77))
+    ledger, other = FakeLedger(), replace(a_board(1, 77), changed_at=a_board(2).changed_at)
+    hub = FakeCopy(other)
 
     await a_relay(ledger, Metrics(), hub=hub).reconcile()
 
