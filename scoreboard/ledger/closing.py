@@ -64,7 +64,7 @@ async def _locked_and_turned(
     if board_id == MAIN:
         text = "it counts for ever: its season has no end"
         raise BoardsRefused([(board_id, text)])
-    await begun.run(SQL["lock_seasons"])
+    await begun.run(SQL["lock_seasons"])  # guard: season-ended-alone
     [(moment,)] = await begun.run(SQL["read_end"])
     return moment, await turned(begun, moment)
 

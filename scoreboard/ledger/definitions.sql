@@ -103,9 +103,6 @@ SET
     defined_at = greatest(clock_timestamp(), defined_at + interval '1 microsecond')
 WHERE board_id = %(board_id)s
 
--- count_boards: counts all boards
-SELECT count(*) FROM boards
-
 -- crowded_actions: the actions that count on too many boards that run, `main` aside; null stands for every action
 WITH open_boards AS MATERIALIZED (
     SELECT board_id, counts

@@ -16,7 +16,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from scoreboard.connections.session import Session
@@ -39,8 +39,6 @@ _ROWS_MIN: Final = 100
 _ROWS_MAX: Final = 20_000
 _STEP_SECONDS: Final = 0.1
 _BOARDS_WEIGHED: Final = 10
-# How long before its end a rename of an action may have begun, generously.
-_RENAME: Final = timedelta(minutes=1)
 
 
 def no_progress(counted: int, rows: int) -> None:
@@ -69,12 +67,12 @@ class Prepared:
 
     async def is_of(self, begun: Transaction, said: tuple[Definition, ...]) -> bool:
         """Whether this was counted for these boards, with actions that had their ids all along."""
-        if said != self.said:
+        if said != self.said:  # guard: counted-for-others
             return False
         action_ids = sorted({action_id for each in said for action_id in each.actions})
-        asked = {"action_ids": action_ids, "since": self.since - _RENAME}
+        asked = {"action_ids": action_ids, "since": self.since}
         [(were_renamed,)] = await begun.run(SQL["were_renamed"], asked)
-        return not were_renamed
+        return not were_renamed  # guard: count-renamed-meanwhile
 
     async def complete(self, begun: Transaction) -> None:
         """Count the rest for the seasons, which are written. No grant may be under way. Raises
@@ -136,7 +134,9 @@ async def prepare(session: Session, lacking: Unprepared, on_progress: Progress) 
         until, began = min(prepared.until + rows, last), loop.time()
         async with transaction(session) as begun:
             await begun.run(SQL["join_grants"])
-            if not await begun.run(SQL["renew_preparation"], {"preparation_id": prepared.id}):
+            asked = {"preparation_id": prepared.id}
+            # guard: count-given-up
+            if not await begun.run(SQL["renew_preparation"], asked):
                 raise LedgerUnavailable
             await prepared.count(begun, until)
         prepared = dataclasses.replace(prepared, until=until)

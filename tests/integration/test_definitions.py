@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,11 +15,12 @@ from scoreboard.ledger import preparation
 from scoreboard.ledger.defining import RUNNING_MAX, BoardsRefused
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.queries import SEASONS_LOCK
 from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
-from scoreboard.seasons.periods import containing
+from scoreboard.seasons.periods import FIRST_MOMENT, containing
 from tests.integration.test_ledger import a_ledger
-from tests.world import add_actions, add_users, entries, put_back, sql
+from tests.world import add_actions, add_board, add_users, entries, holding, put_back, sql
 
 HOUR = timedelta(hours=1)
 DAILY = Definition(BoardId("daily"), "Today", period="day", zone="Europe/Madrid")
@@ -384,16 +385,15 @@ async def test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same
     add_actions(database_url, {"jump": 20})
     await ledger.grant([Submission(user, "jump") for user in users])
 
+    steps = iter(("UPDATE ledger SET action_id = 'other'", "UPDATE ledger SET action_id = 'jump'"))
+
     def renamed(counted: int, rows: int) -> None:
-        """As somebody else's rename, there and back, between two steps."""
-        if counted == 2:
-            sql(database_url, "UPDATE ledger SET action_id = 'other' WHERE ledger_id = 4")
-        if counted == 4:
-            sql(database_url, "UPDATE ledger SET action_id = 'jump'")
+        """As a rename there and back between two steps."""
+        if step := next(steps, None):
             sql(
                 database_url,
-                "INSERT INTO former_action_ids VALUES ('hop', 'jump')"
-                " ON CONFLICT (former_id) DO UPDATE SET renamed_at = now() - interval '1 hour'",
+                f"{step}; INSERT INTO former_action_ids VALUES ('hop', 'jump')"
+                " ON CONFLICT (former_id) DO UPDATE SET renamed_at = now()",
             )
 
     add_actions(database_url, {"other": 20})
@@ -445,3 +445,88 @@ async def test_who_counts_for_so_long_that_it_was_given_up_adds_nothing(
         await definitions.add([LEAST], given_up)
 
     assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
+
+
+async def test_what_was_counted_for_other_boards_is_not_taken(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is loaded while somebody adds one of its boards."""
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 8)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+    other = replace(LEAST, board_id=BoardId("other"))
+    adding = iter((other,))
+
+    def added(counted: int, rows: int) -> None:
+        if board := next(adding, None):
+            columns = {"title": board.title, "operator": "best", "direction": "low", "size": 3}
+            add_board(database_url, board.board_id, (FIRST_MOMENT, None), **columns)
+
+    written = await definitions.load([other, LEAST], added)
+
+    assert (written.added, written.unchanged) == (("least",), ("other",))
+    assert await ledger.differences(LEAST.board_id) == []
+
+
+async def under_way(database_url: str, user: str, doing: Callable[[], Awaitable[object]]) -> object:
+    """Do something while the grant of 50 points to this user is under way, which ends then."""
+    statement = (
+        f"SELECT pg_advisory_xact_lock_shared({SEASONS_LOCK});"
+        "INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)"
+        f" VALUES ('{user}', 'run', 50, clock_timestamp());"
+        f"INSERT INTO scores VALUES ('{user}', 50, now());"
+        "INSERT INTO season_entries SELECT season_id, user_id, score, submitted_at"
+        " FROM (SELECT user_id, points_granted AS score, submitted_at FROM ledger) AS granted"
+        " CROSS JOIN seasons WHERE board_id <> 'main' AND state = 'running'"
+    )
+    with holding(database_url, statement) as grant:
+        task = asyncio.ensure_future(doing())
+        await asyncio.wait([task], timeout=0.2)
+        grant.commit()
+        return await task
+
+
+async def test_a_grant_that_is_under_way_counts_on_a_board_that_is_added_meanwhile(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+
+    await under_way(database_url, user, lambda: definitions.add([DAILY]))
+
+    assert entries(database_url, "daily") == {user: 50}
+    assert await ledger.differences(DAILY.board_id) == []
+
+
+async def test_a_season_ends_before_its_time_behind_the_grants_that_are_under_way(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await definitions.add([DAILY])
+
+    await under_way(database_url, user, lambda: definitions.close_season(DAILY.board_id))
+
+    kept = await definitions.season(DAILY.board_id, 1)
+    assert [(entry.user_id, entry.score) for entry, _ in kept.entries] == [(user, 50)]
+    assert await definitions.verify_season(DAILY.board_id, 1) == []
+
+
+async def test_a_board_waits_for_the_rename_of_an_action_that_it_counts(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    add_actions(database_url, {"jump": 20})
+    renaming = (
+        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;"
+        "INSERT INTO actions (action_id, points) VALUES ('hop', 20);"
+        "DELETE FROM actions WHERE action_id = 'jump';"
+        "INSERT INTO former_action_ids (former_id, action_id) VALUES ('jump', 'hop')"
+    )
+    with holding(database_url, renaming) as rename:
+        adding = asyncio.ensure_future(definitions.add([JUMPS]))
+        await asyncio.wait([adding], timeout=0.2)
+        rename.commit()
+        await adding
+
+    assert (await defined(definitions))[JUMPS.board_id].actions == ("hop",)
