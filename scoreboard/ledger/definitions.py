@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import orjson
@@ -15,7 +15,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import TransactionAborted
 from scoreboard.errors import UnknownBoard, UnknownSeason
 from scoreboard.ledger import archives
-from scoreboard.ledger.closing import close_board, close_season
+from scoreboard.ledger.closing import close_board, close_season, go_on
 from scoreboard.ledger.defining import (
     BoardsRefused,
     Defining,
@@ -139,6 +139,12 @@ class Definitions:
         keep them: nothing counts before the next one begins. Returns and raises what `close` does.
         """
         return await self._changed(lambda begun: close_season(begun, board_id))
+
+    async def go_on(self, board_id: BoardId, *, length: timedelta, ahead: timedelta) -> list[Board]:
+        """Let a board whose seasons have dates of their own have more of them, each of that length,
+        until they reach so far ahead of now. Returns and raises what `close` does.
+        """
+        return await self._changed(lambda begun: go_on(begun, board_id, length, ahead))
 
     async def verify_season(self, board_id: BoardId, number: int) -> list[str]:
         """Derive the last entries of a season that has ended from the ledger again, and compare

@@ -245,6 +245,9 @@ FROM boards
 LEFT JOIN seasons ON seasons.board_id = boards.board_id AND seasons.state = 'running'
 WHERE boards.board_id = %(board_id)s
 
+-- last_season: the number and the end of the last season of a board that is written
+SELECT number, ends_at FROM seasons WHERE board_id = %(board_id)s ORDER BY number DESC LIMIT 1
+
 -- read_end: the moment at which a season can end that shall end now: behind all that was granted
 -- A clock that was set back may have granted later than now. The index by time has such rows at once.
 SELECT greatest(

@@ -460,8 +460,15 @@ async def test_what_was_counted_for_other_boards_is_not_taken(
 
     def added(counted: int, rows: int) -> None:
         if board := next(adding, None):
-            columns = {"title": board.title, "operator": "best", "direction": "low", "size": 3}
-            add_board(database_url, board.board_id, (FIRST_MOMENT, None), **columns)
+            add_board(
+                database_url,
+                board.board_id,
+                (FIRST_MOMENT, None),
+                title=board.title,
+                operator="best",
+                direction="low",
+                size=3,
+            )
 
     written = await definitions.load([other, LEAST], added)
 
@@ -530,3 +537,32 @@ async def test_a_board_waits_for_the_rename_of_an_action_that_it_counts(
         await adding
 
     assert (await defined(definitions))[JUMPS.board_id].actions == ("hop",)
+
+
+async def test_seasons_go_on_as_far_ahead_as_is_wanted(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50, "jump": 20})
+    now = datetime.now(UTC)
+    short = Definition(BoardId("short"), "Short", period="dates", seasons=((now, now + HOUR),))
+    await definitions.add([short, DAILY])
+    await definitions.close_season(short.board_id)
+    await ledger.grant([Submission(user, "run")])
+
+    [board] = await definitions.go_on(short.board_id, length=HOUR / 2, ahead=HOUR)
+    await ledger.grant([Submission(user, "jump")])
+
+    assert board.season is not None
+    assert (board.season.number, board.season.state) == (2, "running")
+    assert entries(database_url, "short", 2) == {user: 20}
+    assert await definitions.go_on(short.board_id, length=HOUR, ahead=HOUR / 2) == []
+    seasons = await definitions.seasons(short.board_id, limit=9)
+    assert [season.number for season in seasons] == [3, 2, 1]
+    assert seasons[0].starts_at == seasons[1].ends_at
+    assert await ledger.differences(short.board_id) == []
+    with pytest.raises(BoardsRefused, match="daily: its seasons have no dates of their own"):
+        await definitions.go_on(DAILY.board_id, length=HOUR, ahead=HOUR)
+    await definitions.close(short.board_id)
+    with pytest.raises(BoardsRefused, match="short: the board was closed"):
+        await definitions.go_on(short.board_id, length=HOUR, ahead=HOUR)
