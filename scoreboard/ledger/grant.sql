@@ -90,6 +90,31 @@ granted.submitted_at,
 raised.score,
 coalesce(raised.score >= coalesce(main.tenth_score, 0), FALSE) AS reaches_main
 
+-- {entered}: adds what is `counted` (for each season its operator, users, values and moments) to the entries of seasons
+added AS (
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
+    SELECT season_id, user_id, sum(value), max(submitted_at)
+    FROM counted
+    WHERE operator = 'sum'
+    GROUP BY season_id, user_id
+    ORDER BY season_id, user_id
+    ON CONFLICT (user_id, season_id) DO UPDATE
+    SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
+    RETURNING season_id, user_id, score
+),
+bettered AS (
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
+    SELECT season_id, user_id, max(value), max(submitted_at)
+    FROM counted
+    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
+    GROUP BY season_id, user_id
+    ORDER BY season_id, user_id
+    ON CONFLICT (user_id, season_id) DO UPDATE
+    SET score = excluded.score, updated_at = excluded.updated_at
+    WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
+    RETURNING season_id, user_id, score
+)
+
 -- grant: grants a batch in one statement; a row for each submission says what became of it
 -- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
 SELECT pg_advisory_xact_lock_shared({seasons_lock});
@@ -150,29 +175,7 @@ counted AS MATERIALIZED (
     JOIN counting USING (user_id, action_id)
     WHERE (SELECT count(*) FROM raised) >= 0
 ),
-added AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, sum(value), max(submitted_at)
-    FROM counted
-    WHERE operator = 'sum'
-    GROUP BY season_id, user_id
-    ORDER BY season_id, user_id
-    ON CONFLICT (user_id, season_id) DO UPDATE
-    SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
-    RETURNING season_id, user_id, score
-),
-bettered AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, max(value), max(submitted_at)
-    FROM counted
-    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
-    GROUP BY season_id, user_id
-    ORDER BY season_id, user_id
-    ON CONFLICT (user_id, season_id) DO UPDATE
-    SET score = excluded.score, updated_at = excluded.updated_at
-    WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
-    RETURNING season_id, user_id, score
-),
+{entered},
 reaching AS (
     SELECT entered.user_id, array_agg(running.board_id::text) AS board_ids
     FROM (SELECT * FROM added UNION ALL SELECT * FROM bettered) AS entered

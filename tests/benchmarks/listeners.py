@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.listeners COUNT BOARDS PORT [PORT …]
 
-Connects all at once, spread over the ports and over the boards (`-` is `main` by its own route, with
-commas between several). Writes a line of JSON when every one of them holds its
-first board, and one for each line that it then reads: `count` answers how many boards have come,
+Connects all at once, spread over the ports and over the boards (commas between them; `-` is `main`
+by its own route). Writes a line of JSON when every one of them holds its first board, and one for
+each line that it then reads: `count` answers how many boards have come,
 `trace` starts keeping who got which top score when, `times` answers that, an end of input ends it.
 """
 

@@ -112,11 +112,11 @@ def turn(stage: Stage, users: int, tokens: Sequence[str], directory: Path) -> Tu
     """Submit before, during and after the moment. Raises RuntimeError when a board has not turned
     ten seconds later, or differs from the ledger.
     """
-    with a_stage(stage, "turn", users) as stage:
+    with a_stage(stage, "turn", users) as own:
         at = datetime.now(UTC) + timedelta(seconds=_BEFORE_TURN_SECONDS)
-        asyncio.run(_add(stage.database_url, turning(at)))
+        asyncio.run(_add(own.database_url, turning(at)))
         submitting = Submitting(tokens, directory)
-        with Service(stage) as service:
+        with Service(own) as service:
             submitting.run(service.url, _CONNECTIONS, 1)
             time.sleep(max(0.0, at.timestamp() - _LOAD_SECONDS - time.time()))
             loads: list[Load] = []
@@ -128,7 +128,7 @@ def turn(stage: Stage, users: int, tokens: Sequence[str], directory: Path) -> Tu
             playing.start()
             switched = _switched(service, at)
             playing.join()
-        compare(stage, [board.board_id for board in turning(at)][::10])
+        compare(own, [board.board_id for board in turning(at)][::10])
     [load] = loads
     return Turn(
         TURNING,
@@ -155,12 +155,12 @@ def _switched(service: Service, at: datetime) -> float:
 
 def deliveries(stage: Stage, token: str, boards: Sequence[Definition], seconds: float) -> Delivery:
     """Deliver to subscribers who are spread over these boards, or who all follow `main`."""
-    followed = [board.board_id for board in boards] or ["-"]
+    board_ids: list[str] = [board.board_id for board in boards] or ["-"]
     with a_service(
         stage, token, itertools.count(1), instances=1, push_interval_seconds=0
     ) as sender:
-        found = measure_deliveries(sender, SUBSCRIBERS, seconds, followed)
-    return replace(found, program=f"Scoreboard, {len(followed)} board{'s' * bool(boards)}")
+        found = measure_deliveries(sender, SUBSCRIBERS, seconds, board_ids)
+    return replace(found, program=f"Scoreboard, {len(board_ids)} board{'s' * bool(boards)}")
 
 
 def compare(stage: Stage, board_ids: Sequence[BoardId]) -> None:

@@ -85,17 +85,17 @@ def deliveries(
             raise RuntimeError(f"{sender.program}: {crowd.errors} subscribers got no board")
         time.sleep(_SETTLE_SECONDS)
         rss = sender.rss_bytes() - empty
-        cpu, boards = sender.cpu_seconds(), crowd.boards()
+        cpu, came = sender.cpu_seconds(), crowd.boards()
         sender.send(PACED, seconds)
         time.sleep(_SETTLE_SECONDS / 2)  # the last one arrives
-        cpu, boards = sender.cpu_seconds() - cpu, crowd.boards() - boards
+        cpu, came = sender.cpu_seconds() - cpu, crowd.boards() - came
         began, before = time.monotonic(), crowd.boards()
         sender.send(OFFERED, seconds / 2)
         per_second = (crowd.boards() - before) / (time.monotonic() - began)
     return Delivery(
         sender.program,
         subscribers,
-        cpu_us=cpu / boards * 1e6,
+        cpu_us=cpu / came * 1e6,
         per_second=per_second,
         rss_kib=rss / subscribers / 1024,
     )
