@@ -95,6 +95,7 @@ class Table:
     # Which value is compared, and with which programs (the part of the group that is replaced).
     ratio: str = ""
     anchors: tuple[str, ...] = ()
+    target: str = ""  # what the ratio has to reach
     # Which values are shown beside those of another row of the same figure, round by round.
     compared: tuple[str, ...] = ()
     compared_with: tuple[Any, ...] = ()
@@ -174,6 +175,55 @@ _TABLES = (
         {"seconds": ("seconds", "{:.1f}"), "errors": ("errors", "{:,.0f}")},
     ),
     Table(
+        "seasons",
+        "Grants that count on several boards",
+        "An instance with `main` alone, and one whose actions count on a board of the day, of the "
+        "week and of the month as well, each with a database of its own on the same server. After "
+        "the run the entries are held against the ledger.",
+        ("program", "connections"),
+        {
+            "per_second": ("granted/s", "{:,.0f}"),
+            "p50_ms": ("p50 ms", "{:,.1f}"),
+            "p99_ms": ("p99 ms", "{:,.1f}"),
+        },
+        "per_second",
+        ("Scoreboard, main alone",),
+        "0.6 at least",
+    ),
+    Table(
+        "followed",
+        "Subscribers of several boards",
+        "2,000 subscribers who all follow `main`, or who are spread over 20 boards, which every "
+        "submission changes at once. Processor time of an instance at 8 submissions a second, as "
+        "above.",
+        ("program", "subscribers"),
+        {
+            "cpu_us": ("CPU µs per delivery", "{:.1f}"),
+            "per_second": ("deliveries/s", "{:,.0f}"),
+            "rss_kib": ("RSS KiB per subscriber", "{:.1f}"),
+        },
+        "cpu_us",
+        ("Scoreboard, 1 board",),
+        "1.15 at most",
+    ),
+    Table(
+        "turn",
+        "The end of a hundred seasons in one moment",
+        "16 connections that submit without a pause for 5 s before the moment and 5 s after it; "
+        "each action counts on 20 of the boards. `switched`: from the moment until an instance "
+        "lists the new season of every board. To be reached: no refusal, p99 of 500 ms at most, "
+        "switched within 1 s.",
+        ("boards",),
+        {
+            "grants_per_second": ("granted/s", "{:,.0f}"),
+            "p50_ms": ("p50 ms", "{:,.1f}"),
+            "p99_ms": ("p99 ms", "{:,.1f}"),
+            "worst_ms": ("worst ms", "{:,.0f}"),
+            "refused": ("refused", "{:,.0f}"),
+            "switched_ms": ("switched ms", "{:,.0f}"),
+        },
+    ),
+    Table(
         "growth",
         "How cost grows",
         "One ledger row per user, ten million of them in the last row. Grants of random users in "
@@ -243,7 +293,8 @@ def _sections(results: dict[str, Rows]) -> Iterable[str]:
 
 
 def _lines(table: Table, rows: Rows) -> Iterable[str]:
-    ratios = [f"{anchor} = 1" for anchor in table.anchors]
+    target = f" ({table.target})" if table.target else ""
+    ratios = [f"{anchor} = 1{target}" for anchor in table.anchors]
     ratios += [
         f"{table.values[column][0]}, {_cell(table.compared_with[0])} = 1"
         for column in table.compared
