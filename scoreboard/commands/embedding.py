@@ -106,10 +106,13 @@ def _prepare(complete: Settings) -> None:
     no boards beside the one that is always there. One that is closed is a board too.
     """
     migrations.migrate(complete.database_url)
-    asyncio.run(_fill(complete))
+    asyncio.run(fill(complete))
 
 
-async def _fill(complete: Settings) -> None:
+async def fill(complete: Settings) -> None:
+    """Load the demo's actions where there are none, and add the first boards where there are none
+    beside `main`. Raises CommandFailed.
+    """
     async with open_postgres(complete) as postgres:
         catalogue, definitions = Catalogue(postgres), Definitions(postgres)
         if not await catalogue.list(Sought(), limit=1):

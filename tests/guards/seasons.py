@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Never, Removed, Value
+from tests.guards.change import Always, Instead, Never, Removed, Replaced, Value
 from tests.guards.guard import Guard, Marked
 
 PERIODS: Final = "tests/unit/test_periods.py"
@@ -148,5 +148,12 @@ SEASONS: Final = (
         "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;\n",
         "",
         f"{DEFINITIONS}::test_a_board_waits_for_the_rename_of_an_action_that_it_counts",
+    ),
+    Marked(
+        "an action that counts on a board is not removed, and the refusal says why",
+        "listed-action-removed",
+        Replaced("pass"),
+        "tests/service/test_action_changes.py"
+        "::test_an_action_that_counts_on_a_board_is_not_removed",
     ),
 )
