@@ -18,6 +18,7 @@ from tests.operator import Operator
 from tests.service.conftest import Start
 from tests.world import (
     add_actions,
+    add_board,
     add_users,
     board_version,
     grants,
