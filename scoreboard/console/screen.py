@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import textwrap
 import unicodedata
+from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 from scoreboard.unicode import ZERO_WIDTH_JOINERS, category, escaped
@@ -23,16 +25,21 @@ _NAME: Final = 20
 _BAR: Final = 30
 _LEAST_BAR: Final = 5
 _MESSAGE_LINES: Final = 3
+_NEWS: Final = 2
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
 
 
 class Screen:
-    """Shows boards, a tally, and what the demo waits for."""
+    """Shows the board, others in a line each, news, a tally, and what the demo waits for."""
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._redraws = output.isatty() and os.environ.get("TERM") not in _NO_CURSOR
         self._drawn: list[str] = []
         self._board: tuple[str, Sequence[Mapping[str, Any]]] | None = None
+        self._others: dict[str, tuple[Sequence[Mapping[str, Any]], int, datetime | None]] = {}
+        self._news: deque[str] = deque(maxlen=_NEWS)
         self._tally = ""
         self._message = ""
 
@@ -44,6 +51,26 @@ class Screen:
         else:
             highest = ", ".join(f"{_name(user)} {user['score']}" for user in users[:_HIGHEST])
             self._write(escaped(f"version {version}: {highest or 'nobody has a score yet'}"))
+
+    def show_other(
+        self,
+        board_id: str,
+        users: Sequence[Mapping[str, Any]],
+        number: int,
+        ends_at: datetime | None,
+    ) -> None:
+        """Show the first of another board, and how long its season goes on; only on a terminal."""
+        self._others[board_id] = (users, number, ends_at)
+        if self._redraws:
+            self._draw()
+
+    def announce(self, news: str) -> None:
+        """Show what has happened; on a terminal until there is more news."""
+        if self._redraws:
+            self._news.append(news)
+            self._draw()
+        else:
+            self._write(escaped(news))
 
     def tell(self, message: str) -> None:
         """Show what the demo waits for, until the next message."""
@@ -74,7 +101,13 @@ class Screen:
         """
         columns, rows = _size(self._output)
         width, height = min(columns - 1, _COLUMNS_MAX), max(rows - 1, 1)
-        foot = ["", *self._wrapped(self._tally, width), *self._wrapped(self._message, width)]
+        foot = [
+            *self._other_lines(),
+            *(self._writable(news) for news in self._news),
+            "",
+            *self._wrapped(self._tally, width),
+            *self._wrapped(self._message, width),
+        ]
         lines = [*self._board_lines(width)[: max(height - len(foot), 0)], *foot][-height:]
         back = min(sum(_rows_of(line, columns) for line in self._drawn), height)
         self._drawn = [_cut(line, width) for line in lines]
@@ -101,6 +134,15 @@ class Screen:
         ]
         return [self._writable(f"the board, version {version}"), *rows]
 
+    def _other_lines(self) -> list[str]:
+        """A line for each other board, in the order of their ids."""
+        lines = [""] if self._others else []
+        width = max(map(len, self._others), default=0)
+        for board_id, (users, number, ends_at) in sorted(self._others.items()):
+            season = f"season {number}, {_left(ends_at)}" if number else "no season yet"
+            lines.append(self._writable(f"{board_id:<{width}}  {season}: {won(users)}"))
+        return lines
+
     def _wrapped(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(self._writable(text), width)[:_MESSAGE_LINES] or [""]
 
@@ -114,6 +156,24 @@ class Screen:
     def _write(self, text: str) -> None:
         self._output.write(f"{text}\n")
         self._output.flush()
+
+
+def won(users: Sequence[Mapping[str, Any]]) -> str:
+    """Who is first, and by how much, in words."""
+    highest = ", ".join(f"{_name(user)} {user['score']}" for user in users[:_HIGHEST])
+    return highest or "nobody has a score"
+
+
+def _left(ends_at: datetime | None) -> str:
+    """How long it is until then, in words."""
+    if ends_at is None:
+        return "without an end"
+    seconds = max(int((ends_at - datetime.now(UTC)).total_seconds()), 0)
+    if seconds < _HOUR:
+        return f"{seconds // 60}:{seconds % 60:02} left"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR} h left"
+    return f"{seconds // _DAY} days left"
 
 
 def columns_of(output: TextIO) -> int:
