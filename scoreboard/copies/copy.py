@@ -18,7 +18,6 @@ from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.model import BOARD_BYTES_MAX, MAIN, VERSION_END, Board, BoardId
 
 KEY: Final = "leaderboard"
-VERSION_FIELD: Final = (KEY, "version")
 PURPOSE: Final = "scoreboard copy"
 
 # What is wrong with what lies there: no hash; fields that are too long; no signature, or one that
@@ -107,7 +106,7 @@ class RedisCopy:
     ) -> None:
         self.redis = redis
         self.board_id = board_id
-        self._key = KEY if board_id == MAIN else f"{KEY}:{board_id}"
+        self._key = key_of(board_id)
         self._signatures = signatures
         self._run_read = redis.script(_READ)
         self._run_store = redis.script(_STORE, urgent=True)  # guard: board-stored-redis
@@ -169,6 +168,16 @@ class RedisCopy:
             return Board.from_json(text), None
         except ValueError:
             return None, "malformed"
+
+
+def key_of(board_id: BoardId) -> str:
+    """The key of a board's copy."""
+    return KEY if board_id == MAIN else f"{KEY}:{board_id}"
+
+
+def version_field(board_id: BoardId = MAIN) -> tuple[str, str]:
+    """Where the version of a board's copy lies: a key, and a field of the hash there."""
+    return key_of(board_id), "version"
 
 
 def _are_fields(answer: list[Any]) -> bool:
