@@ -30,18 +30,20 @@ from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.connections.refusals import Refusals
 from scoreboard.connections.server import Failure
 from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.boards import Boards
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
 from scoreboard.copies.questions import Questions
 from scoreboard.copies.trust import SETTLE_SECONDS, Trust
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.lifetime import Lifetime
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
 from scoreboard.live.hub import Hub
 from scoreboard.live.relay import Relay
-from scoreboard.model import MAIN
+from scoreboard.model import MAIN, BoardId
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
@@ -96,11 +98,21 @@ class Parts:
         """The board: the ledger, its copies, and the ways by which they hear of it."""
         settings, metrics = self.settings, self.metrics
         self.ledger = Ledger(self.writers, self.watch)  # guard: crowd-keeps-neither
-        copy = RedisCopy(self.redis, Signatures(settings.secrets, COPY_PURPOSE))
-        questions = Questions(self.ledger)
-        noticed_seconds = settings.reconcile_seconds + REST_SECONDS
-        self.board = CachedBoard(copy, questions, metrics, Trust(), noticed_seconds=noticed_seconds)
-        self.lifetime.close(self.board.close)
+        self.definitions = Definitions(self.queries)
+        signatures = Signatures(settings.secrets, COPY_PURPOSE)
+
+        def copy_of(board_id: BoardId) -> CachedBoard:
+            return CachedBoard(
+                RedisCopy(self.redis, signatures, board_id),
+                Questions(self.ledger, board_id),
+                metrics,
+                Trust(),
+                noticed_seconds=settings.reconcile_seconds + REST_SECONDS,
+            )
+
+        self.boards = Boards(self.ledger, Definitions(self.watch), copy_of)
+        self.lifetime.close(self.boards.close)
+        self.board = self.boards.main
         self.hub = Hub(  # guard: instance-shows-streams
             metrics,
             self.tracing,
@@ -111,12 +123,13 @@ class Parts:
         )
         self.lifetime.run("hub", self.hub.run)
         self.relay = Relay(
-            questions,
+            Questions(self.ledger),
             {"hub": self.hub, "redis": self.board},
             metrics,
             interval_seconds=settings.reconcile_seconds,
         )
         self.lifetime.run("relay", self.relay.run)
+        self.lifetime.run("boards", self._learn_boards)
         self.bus = self._bus()
         self.lifetime.run("bus", self.bus.run)
         self.lifetime.close(self.bus.flush)
@@ -124,7 +137,7 @@ class Parts:
     def _make_scoring(self) -> None:
         settings, metrics = self.settings, self.metrics
         self.submissions = Submissions(
-            self.ledger, {MAIN: self.board}, self.hub, self.bus, metrics, settings, self.tracing
+            self.ledger, self.boards, self.hub, self.bus, metrics, settings, self.tracing
         )
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
         self.catalogue = Catalogue(self.queries)
@@ -234,6 +247,12 @@ class Parts:
     def _redis_changed(self) -> None:
         self.health.probe_now("redis")  # guard: readiness-knows-once
         self._redis_connected()
+
+    async def _learn_boards(self) -> None:
+        while True:
+            with contextlib.suppress(LedgerUnavailable):
+                await self.boards.learn(await self.ledger.versions())
+            await asyncio.sleep(self.settings.reconcile_seconds)
 
     async def _purge(self) -> None:
         while True:

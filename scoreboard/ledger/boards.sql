@@ -131,19 +131,30 @@ WHERE board_id = %(board_id)s AND version <= %(above)s
 -- read_version: reads the version of a board alone
 SELECT version FROM boards WHERE board_id = %(board_id)s
 
--- read_versions: reads how every board is, without its entries; and whether a season is due to begin, end or close
+-- read_versions: reads how every board is, without its entries; and when a season is due to begin, end or close next
+WITH due AS MATERIALIZED (
+    SELECT
+        clock.moment,
+        least(
+            (SELECT min(ends_at) FROM seasons WHERE state = 'running'),
+            (SELECT min(starts_at) FROM seasons WHERE state = 'upcoming'),
+            (SELECT min(closes_at) FROM seasons WHERE state = 'ended')
+        ) AS due_at
+    FROM (SELECT {moment} AS moment) AS clock
+)
 SELECT
-    board_id,
-    version,
-    changed_at,
-    defined_at,
-    EXISTS (
-        SELECT FROM seasons WHERE state = 'running' AND ends_at <= clock.moment
-        OR state = 'upcoming' AND starts_at <= clock.moment
-        OR state = 'ended' AND closes_at <= clock.moment
-    )
+    boards.board_id,
+    boards.version,
+    boards.changed_at,
+    boards.defined_at,
+    extract(epoch FROM due.due_at - due.moment)::float AS due_in_seconds,
+    seasons.number,
+    seasons.starts_at,
+    seasons.ends_at,
+    seasons.state
 FROM boards
-CROSS JOIN (SELECT {moment} AS moment) AS clock
+LEFT JOIN seasons ON seasons.season_id = boards.season_id
+CROSS JOIN due
 
 -- renew_boards: gives boards a version above every copy's and the last score of today
 -- A version that leapt by more than `leap` comes down first (null: none does), to what play could have reached: a

@@ -17,7 +17,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import board_of, transaction
 from scoreboard.ledger.turn import renew, turn
 from scoreboard.ledger.verdicts import Settlement
-from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Submission
+from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Season, Submission
 
 Found = TypeVar("Found")
 
@@ -25,20 +25,28 @@ Found = TypeVar("Found")
 @dataclass(frozen=True, slots=True)
 class State:
     """How a board is, without its entries: what it shows changed at `changed_at`, and what an
-    operator says of it at `defined_at`.
+    operator says of it at `defined_at`. `season` is the one that it shows.
     """
 
     version: int
     changed_at: datetime
     defined_at: datetime
+    season: Season | None
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """How all boards are, by id; and whether a season is due to begin, end or close."""
+    """How all boards are, by id; and in how many seconds the next season is due to begin, end or
+    close: in none, or less, if it is due; None if there is no such season.
+    """
 
     boards: dict[BoardId, State]
-    is_due: bool
+    due_in_seconds: float | None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a season is due."""
+        return self.due_in_seconds is not None and self.due_in_seconds <= 0
 
 
 class Ledger:
@@ -68,7 +76,7 @@ class Ledger:
     async def versions(self) -> Versions:
         """Read how every board is, without its entries, in one question."""
         found = self._kept(await self._queries.read(SQL["read_versions"]), MAIN)
-        return Versions({row[0]: State(*row[1:4]) for row in found}, is_due=found[0][4])
+        return Versions({row[0]: _state(row) for row in found}, due_in_seconds=found[0][4])
 
     async def boards(self, board_ids: Collection[BoardId]) -> list[Board]:
         """Read these boards as of now, all from one snapshot; one that is not there is left out."""
@@ -205,3 +213,8 @@ class Ledger:
         if not rows:
             raise UnknownBoard
         return rows
+
+
+def _state(row: Row) -> State:
+    _, version, changed_at, defined_at, _, *season = row
+    return State(version, changed_at, defined_at, None if season[0] is None else Season(*season))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -20,12 +20,12 @@ from scoreboard.action_ids import composed
 from scoreboard.bus.bus import Bus
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.boards import Boards
 from scoreboard.errors import LedgerUnavailable, ScoreboardError, UnknownAction
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.verdicts import Settlement
 from scoreboard.live.hub import Hub
-from scoreboard.model import Board, BoardId, Grant, Origin, Submission
+from scoreboard.model import Board, Grant, Origin, Submission
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
@@ -35,12 +35,12 @@ log = structlog.get_logger("scoreboard.submit")
 
 
 class Submissions:
-    """Takes submissions, many at a time. `copies` has the copy of each board that `ledger` has."""
+    """Takes submissions, many at a time."""
 
     def __init__(
         self,
         ledger: Ledger,
-        copies: Mapping[BoardId, CachedBoard],
+        boards: Boards,
         hub: Hub,
         bus: Bus,
         metrics: Metrics,
@@ -49,7 +49,7 @@ class Submissions:
     ) -> None:
         self._tracing = tracing
         self._ledger = ledger
-        self._copies = copies
+        self._boards = boards
         self._hub = hub
         self._bus = bus
         self._metrics = metrics
@@ -111,7 +111,7 @@ class Submissions:
                         await self._announce(board, batch[0].began, spans)
                     # A batch in parts may raise the board, and then see a newer one of another's.
                     if board is None or board.version < version:  # guard: reply-waits-newest
-                        await self._copies[board_id].reach(version)  # guard: reply-waits-board
+                        await self._boards.copy(board_id).reach(version)  # guard: reply-waits-board
             with self._failing_no_reply():  # guard: nothing-behind-commit
                 spans.end(answers)
         return answers
@@ -136,7 +136,7 @@ class Submissions:
         self._hub.offer(board, origin)
         self._bus.publish(board, origin)
         with spans.storing(board) as span:
-            if not await self._copies[board.board_id].store(board):  # guard: reply-waits-copy
+            if not await self._boards.copy(board.board_id).store(board):  # guard: reply-waits-copy
                 span.fail("RedisUnavailable")
 
     @contextlib.contextmanager
