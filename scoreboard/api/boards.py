@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -70,12 +70,14 @@ async def list_boards(request: web.Request) -> web.StreamResponse:
     """
     query = read_query(request, _BOARDS_PAGE)
     user = reader(request) or identity_or_none(request)
-    behind, limit = _place(query["after"]), query["limit"]
-    found = [
+    boards, behind, limit = request.app[PARTS].boards, _place(query["after"]), query["limit"]
+    await boards.find(MAIN)  # so that an instance that has just begun looks what there is
+    listed = (
         defined
-        for defined in _in_order(request.app[PARTS].boards.all())
+        for defined in boards.all()
         if _place(defined.definition.board_id) > behind and _is_listed(defined, user)
-    ][: limit + 1]  # one more than asked for tells whether there is a next page
+    )
+    found = list(islice(listed, limit + 1))  # one more tells whether there is a next page
     page = found[:limit]
     document = {
         "success": True,
@@ -205,17 +207,9 @@ def _season_asked_for(request: web.Request) -> int | None:
     return number
 
 
-def _in_order(boards: Sequence[Defined]) -> list[Defined]:
-    return sorted(boards, key=lambda defined: _place(defined.definition.board_id))
-
-
-def _place(board_id: str) -> tuple[int, str]:
-    """Where a board stands in the list: `main` behind nothing, the others behind it. (PostgreSQL
-    has an order of its own for `-`, which depends on its locale.)
-    """
-    if not board_id:
-        return (0, "")
-    return (1, "") if board_id == MAIN else (2, board_id)
+def _place(board_id: str) -> tuple[bool, str]:
+    """Where a board stands in the list: `main` first, all others behind it, by code points."""
+    return (board_id not in ("", MAIN), board_id)
 
 
 def _is_listed(defined: Defined, user: Identity | None) -> bool:

@@ -39,9 +39,7 @@ async def open_stream(
         parts.streams.leave(networks)
 
 
-async def _open_for(
-    user: Identity, request: web.Request, board_id: BoardId
-) -> web.StreamResponse:
+async def _open_for(user: Identity, request: web.Request, board_id: BoardId) -> web.StreamResponse:
     """Open a stream that needs a token: it counts as the user's, from any address, and ends with
     the token, or when that is revoked.
     """

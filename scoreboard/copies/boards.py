@@ -46,6 +46,7 @@ class Boards:
         self._make = make
         self._copies_max = copies_max
         self._known: dict[BoardId, Defined] = {}
+        self._versions: dict[BoardId, int] = {}
         self._learning = asyncio.Lock()
         self._copies: dict[BoardId, CachedBoard] = {}
         self._asked_at = -ASKED_EVERY_SECONDS
@@ -63,6 +64,14 @@ class Boards:
         if not self._known:
             raise LedgerUnavailable
         return list(self._known.values())
+
+    def knows(self, board_id: BoardId) -> bool:
+        """Whether this instance has heard of such a board."""
+        return board_id in self._known
+
+    def version(self, board_id: BoardId) -> int:
+        """The version of a board as of the last look, 0 before the first."""
+        return self._versions.get(board_id, 0)
 
     async def find(self, board_id: str) -> Defined:
         """How a board is defined. Raises UnknownBoard; and LedgerUnavailable and Overloaded when
@@ -85,6 +94,7 @@ class Boards:
             if defined_at != {board_id: s.defined_at for board_id, s in versions.boards.items()}:
                 found = await self._definitions.all()
                 self._known = {each.definition.board_id: each for each in found}
+            self._versions = {board_id: s.version for board_id, s in versions.boards.items()}
             for board_id, state in versions.boards.items():
                 known = self._known.get(board_id)
                 if known is not None and known.season != state.season:

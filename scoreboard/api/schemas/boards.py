@@ -29,9 +29,7 @@ _EXAMPLE_DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c
 
 
 def _board_id() -> Any:
-    return member(
-        fields.String, "The board's id, for good.", EXAMPLE_BOARD_ID, data_key="boardId"
-    )
+    return member(fields.String, "The board's id, for good.", EXAMPLE_BOARD_ID, data_key="boardId")
 
 
 def _direction() -> Any:
@@ -162,9 +160,7 @@ class SummarySchema(Schema):
         "public",
         validate=validate.OneOf(get_args(Visibility)),
     )
-    created_at = member(
-        fields.DateTime, "When it was added.", EXAMPLE_TIME, data_key="createdAt"
-    )
+    created_at = member(fields.DateTime, "When it was added.", EXAMPLE_TIME, data_key="createdAt")
     closed_at = member(
         fields.DateTime,
         "Since when nothing counts on it any more; null while it is open.",
@@ -192,7 +188,7 @@ class DefinitionSchema(SummarySchema):
 
 
 class BoardsSchema(Success):
-    """A page of the boards that you may read: `main` first, the others in the order of their ids."""
+    """A page of the boards that you may read: `main` first, the others by id."""
 
     data = member(fields.List, "The boards.", cls_or_instance=fields.Nested(SummarySchema))
     next = member(
