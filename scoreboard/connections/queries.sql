@@ -43,8 +43,8 @@ SELECT
     pg_sequence_last_value(to_regclass('ledger_ledger_id_seq')),
     (SELECT coalesce(max(ledger_id), 0) FROM ledger)
 
--- count_board: counts the rows of a table that always has one
-SELECT count(*) FROM boards
+-- count_boards: counts the rows of `main`, which is always there
+SELECT count(*) FROM boards WHERE board_id = 'main'
 
 -- count_revocation_clock: the same
 SELECT count(*) FROM revocation_clock
@@ -112,6 +112,7 @@ SELECT
 FROM pg_catalog.pg_constraint
 WHERE conrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
     AND contype IN ('c', 'f', 'p', 'u', 'x')
+    AND conparentid = 0
     AND conname <> ALL (%(constraints)s)
 UNION ALL
 SELECT

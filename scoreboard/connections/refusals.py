@@ -35,6 +35,10 @@ CONSTRAINTS: Final = frozenset(
     {
         *("actions_pkey", "actions_points_positive"),
         *("board_has_one_row", "board_pkey", "board_version_is_exact"),
+        *("board_actions_action_id_fkey", "board_actions_board_id_fkey", "board_actions_pkey"),
+        *("boards_counts", "boards_direction", "boards_id", "boards_operator", "boards_period"),
+        *("boards_season", "boards_seconds", "boards_size", "boards_visibility"),
+        *("board_board_id_key", "other_boards_board_id_key"),
         *("former_action_ids_action_id_fkey", "former_action_ids_pkey"),
         *("idx_users_username_key", "idx_users_username_lower"),
         *("ledger_action_id_fkey", "ledger_pkey", "ledger_user_id_fkey", "unique_user_action"),
@@ -44,6 +48,10 @@ CONSTRAINTS: Final = frozenset(
         *("revocation_clock_has_one_row", "revocation_clock_pkey"),
         *("revocations_pkey", "revocations_reading_key"),
         *("scores_pkey", "scores_user_id_fkey"),
+        *("season_entries_pkey", "season_entries_user_id_fkey"),
+        *("seasons_board_id_fkey", "seasons_do_not_overlap", "seasons_end"),
+        *("seasons_final_has_digest", "seasons_follow", "seasons_number", "seasons_number_check"),
+        *("seasons_pkey", "seasons_state_check"),
         *("users_email_key", "users_pkey", "users_username_key"),
     }
 )

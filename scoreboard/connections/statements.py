@@ -5,8 +5,11 @@ A statement begins, after an empty line, with `-- name:` and what it is for:
     -- top: the first of the ranking
     SELECT … ORDER BY {ranking}
 
-What several statements say alike is a word in braces: the name of another statement of these files,
-or what whoever loads them explains.
+What several statements say alike is a word in braces. Whoever loads them explains it, or a file
+does, where other statements stand:
+
+    -- {first}: the beginning of what is ranked
+    SELECT … ORDER BY {ranking} LIMIT 1
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ from types import MappingProxyType
 from typing import Final
 
 # After an empty line only: a comment inside a statement may read `-- reused: …` as well.
-_HEADER: Final = re.compile(r"(?:\A|(?<=\n\n))-- (?P<name>[a-z_]+): .+$", re.MULTILINE)
-_WORD: Final = re.compile(r"\{(\w+)\}")
+_HEADER: Final = re.compile(r"(?:\A|(?<=\n\n))-- (?P<name>[a-z_]+|\{[a-z_]+\}): .+$", re.MULTILINE)
+_WORD: Final = re.compile(r"\{\w+\}")
 
 
 def load(
@@ -38,8 +41,9 @@ def load(
             if header["name"] in found:
                 raise ValueError(f"{package}/{file} names a statement twice")
             found[header["name"]] = text[header.end() : end].strip()
+    said = {f"{{{word}}}": text for word, text in words.items()}
 
     def written(text: str) -> str:
-        return _WORD.sub(lambda word: words.get(word[1]) or written(found[word[1]]), text)
+        return _WORD.sub(lambda word: said.get(word[0]) or written(found[word[0]]), text)
 
-    return {name: written(text) for name, text in found.items()}
+    return {name: written(text) for name, text in found.items() if name[0] != "{"}

@@ -19,10 +19,14 @@ PART: Final = "postgresql"
 SEQUENCE: Final = "ledger_ledger_id_seq"
 _ADDITIONS: Final = "additions"
 
-# Tables that always have a row, and what brings it back. The board's version is then lifted above
-# those that were shown, as after a restore; the clock goes by the time of day.
+# Tables that always have a row (boards that of `main`), and what brings it back. The board's
+# version is then lifted above those that were shown, as after a restore; the clock goes by the time
+# of day.
 _ROWS: Final = {
-    "board": "INSERT INTO board (version, changed_at) VALUES (1, now());",
+    "boards": (
+        "INSERT INTO boards (board_id, title, version, changed_at) "
+        "VALUES ('main', 'All time', 1, now());"
+    ),
     "revocation_clock": (
         "INSERT INTO revocation_clock (reading) VALUES (extract(epoch FROM now()) * 1000);"
     ),

@@ -20,15 +20,19 @@ from scoreboard.fitness.contents import PART, SEQUENCE
 
 _SHOWS: Final = {
     schema.APPLIED: ("SELECT",),
-    "board": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
+    "board_actions": ("SELECT",),
+    "boards": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
     "revocations": ("SELECT",),
     "scores": ("SELECT",),
+    "season_entries": ("SELECT",),
+    "seasons": ("SELECT",),
     "users": ("SELECT",),
 }
 _WRITES: Final = {
     schema.APPLIED: ("SELECT",),
     "actions": ("SELECT",),
-    "board": ("SELECT", "UPDATE"),
+    "board_actions": ("SELECT",),
+    "boards": ("SELECT", "UPDATE"),
     "former_action_ids": ("SELECT",),
     "ledger": ("SELECT", "INSERT"),
     SEQUENCE: ("USAGE",),
@@ -38,6 +42,8 @@ _WRITES: Final = {
     "revocation_clock": ("SELECT", "UPDATE"),
     "revocations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "scores": ("SELECT", "INSERT", "UPDATE"),
+    "season_entries": ("SELECT", "INSERT", "UPDATE"),
+    "seasons": ("SELECT", "INSERT", "UPDATE"),
     "users": ("SELECT", "INSERT", "UPDATE"),
 }
 # What the statements of each role need, by table or sequence.

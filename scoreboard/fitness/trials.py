@@ -21,8 +21,9 @@ from scoreboard.scoring import catalogue, standing
 # What only commands of operators run, as the owner of the tables.
 OF_OPERATORS: Final = frozenset(
     {
-        *("lock_scores", "correct_scores", "renew_board"),
-        *("compare_scores", "compare_tenth", "load_actions", "decomposed_actions"),
+        *("lock_scores", "correct_scores", "correct_entries", "join_grants", "boards_of_users"),
+        *("compare_scores", "compare_entries", "compare_last"),
+        *("load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
         *("find_action", "count_grants", "disable_action", "enable_action"),
         *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
@@ -30,7 +31,14 @@ OF_OPERATORS: Final = frozenset(
         *("present_ids", "find_decomposed"),
     }
 )
-_OF_STREAMS: Final = frozenset({"read_board", "read_version", "lift_board", "read_revocations"})
+_OF_STREAMS: Final = frozenset(
+    {
+        *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
+        *("read_definitions", "read_seasons", "read_season"),
+    }
+)
+# What executes what another statement prepares.
+_PREPARED: Final = frozenset({"grant", "raise_boards"})
 
 _PREPARE: Final = re.compile(r"^PREPARE \w+ \((?P<types>[^)]*)\) AS$", re.MULTILINE)
 _PARAMETER: Final = re.compile(r"%\(\w+\)s")
@@ -55,12 +63,14 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 def _statements(role: str) -> Iterator[tuple[str, str]]:
     for name, text in {**ledger.SQL, **catalogue.SQL, **standing.SQL, **queries.SQL}.items():
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS
-        if is_ours and name != "grant":  # which executes what `prepare_grant` prepares
+        if is_ours and name not in _PREPARED:
             yield name, text
 
 
 async def _refusal(session: Session, text: str) -> PostgresRefused | None:
     for statement in _without_parameters(text).split(";\n"):
+        if statement.startswith("SET "):  # which nobody explains, and everybody may
+            continue
         try:
             await session.run(f"EXPLAIN {statement}")
         except PostgresRefused as refusal:

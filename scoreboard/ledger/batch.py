@@ -44,12 +44,16 @@ log = structlog.get_logger("scoreboard.ledger")
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
-_TURNS_MAX: Final = 3  # before a grant: each writes all seasons that have begun
 _LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
 
 
-class SeasonsOver(RolledBack):
+class SeasonsOver(RolledBack, errors.LedgerUnavailable):
     """The written seasons of a board are over, so nothing was granted."""
+
+
+# After these nothing of a batch stayed, and it may be granted at a second attempt.
+# guard: resets-batch-not
+_REPEATED: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
 
 
 class Batch:
@@ -77,8 +81,10 @@ class Batch:
                     log.warning("scoreboard.ledger.aborted", reason=reason, submissions=len(part))
                     part, left_out = await self._without_locked(part)
                     settled |= left_out
+                if isinstance(undone_by, SeasonsOver):
+                    await turn(self._session)  # nobody was here to write the next ones
                 if part:  # guard: action-nobody-knows
-                    settled |= await self._commit_within_seasons(part)
+                    settled |= await self._commit(part)
             except StatementRefused as refusal:
                 if len(part) == 1:  # guard: bad-row-fails
                     settled |= Settlement({part[0]: self._refused(refusal)})
@@ -86,8 +92,7 @@ class Batch:
                     half = len(part) // 2
                     parts += [(part[half:], None), (part[:half], None)]
             except errors.LedgerUnavailable as error:
-                # guard: resets-batch-not
-                if undone_by is None and isinstance(error, ConnectionLost | TransactionAborted):
+                if undone_by is None and isinstance(error, _REPEATED):
                     parts.append((part, error))
                     continue
                 rest = [*part, *(key for waiting, _ in parts for key in waiting)]
@@ -118,17 +123,6 @@ class Batch:
         # guard: action-renamed-meanwhile
         return settled | Settlement(dict.fromkeys(unknown, errors.LedgerUnavailable()))
 
-    async def _commit_within_seasons(self, keys: list[Key]) -> Settlement:
-        """Grant once seasons are written for all boards, however long nobody was here to write
-        them. Raises StatementRefused, LedgerUnavailable.
-        """
-        for _ in range(_TURNS_MAX):
-            try:
-                return await self._commit(keys)
-            except SeasonsOver:
-                await turn(self._session)
-        raise errors.LedgerUnavailable
-
     async def _commit(self, keys: list[Key]) -> Settlement:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
         async with transaction(self._session) as begun:
@@ -142,8 +136,8 @@ class Batch:
             seen = {MAIN: main_version} | orjson.loads(versions or "{}")
             boards: dict[BoardId, Board] = {}
             if reaching := _reaching(rows):
-                boards, now = await begun.raise_boards(reaching)  # guard: grant-ties-tenth
-                seen |= now
+                boards, now = await begun.raise_boards(reaching)
+                seen |= now  # guard: grant-ties-tenth
             verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
         # A disabled action may have been granted before as well: who submits it has to hear of it.
         # guard: grant-action-disabled

@@ -1,9 +1,9 @@
 -- The statements that read boards and raise their versions, and the words that several say alike.
 
--- moment: the time by which seasons are told apart; a clock that was set back falls behind none that has ended
+-- {moment}: the time by which seasons are told apart; a clock that was set back falls behind none that has ended
 greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('ended', 'final')))
 
--- top: the first entries of the season that the row of `boards` shows
+-- {top}: the first entries of the season that the row of `boards` shows
 -- The entries of `main` are `scores`. With constant limits PostgreSQL plans a walk along the index, whatever the size.
 (
     (
@@ -28,10 +28,10 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
     )
 )
 
--- shown_score: a score as it is shown; a board on which low values win keeps minus the value
+-- {shown_score}: a score as it is shown; a board on which low values win keeps minus the value
 CASE boards.direction WHEN 'low' THEN -ranked.score ELSE ranked.score END
 
--- shown: what is read of a board, from `boards` and what `seasons_shown` joins, with `listed` as its entries
+-- {shown}: what is read of a board, from `boards` and what `seasons_shown` joins, with `listed` as its entries
 boards.board_id,
 boards.version,
 boards.changed_at,
@@ -51,11 +51,11 @@ before.state,
     WHERE final.place <= {final_size}
 )::text
 
--- seasons_shown: the season that a board shows, and the one before; `main` shows none
+-- {seasons_shown}: the season that a board shows, and the one before; `main` shows none
 LEFT JOIN seasons ON seasons.season_id = boards.season_id AND boards.board_id <> 'main'
 LEFT JOIN seasons AS before ON before.board_id = seasons.board_id AND before.number = seasons.previous_number
 
--- entries: what is `ranked`, and `users`, as a list of user id, name and score
+-- {entries}: what is `ranked`, and `users`, as a list of user id, name and score
 json_agg(json_build_array(ranked.user_id, users.username, {shown_score}) ORDER BY {ranking}) AS entries
 
 -- raise_boards: raises the version of each board on which one of these users is now

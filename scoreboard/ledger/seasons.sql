@@ -65,7 +65,7 @@ WHERE state = 'running' AND ends_at <= %(moment)s
 OR state = 'upcoming' AND starts_at <= %(moment)s
 RETURNING board_id
 
--- final: the last entries of the row of `seasons`, and their digest
+-- {final}: the last entries of the row of `seasons`, and their digest
 (
     SELECT
         coalesce(
@@ -150,7 +150,7 @@ SET season_id = (
 )
 WHERE board_id = ANY (%(board_ids)s)
 
--- derived: the entries of the row of `seasons` as the ledger says
+-- {derived}: the entries of the row of `seasons` as the ledger says
 (
     SELECT
         seasons.season_id,

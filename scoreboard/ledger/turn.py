@@ -15,11 +15,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import structlog
+
 from scoreboard.connections.session import Session
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import Transaction, board_of, transaction
 from scoreboard.model import Board, BoardId
-from scoreboard.seasons.periods import following
+from scoreboard.seasons.periods import Period, following
+from scoreboard.seasons.zones import UnknownZone
+
+log = structlog.get_logger("scoreboard.ledger")
 
 
 async def turn(session: Session) -> list[Board]:
@@ -37,18 +42,36 @@ async def write_ahead(begun: Transaction, moment: datetime) -> None:
     """Write, for each board with a period, all seasons that have begun and the one after them."""
     seasons: list[tuple[BoardId, int, datetime, datetime]] = []
     for row in await begun.run(SQL["boards_to_write"], {"moment": moment}):
-        board_id, period, zone, number, starts_at = row
-        while True:
-            number += 1
-            ends_at = following(period, zone, starts_at)
-            seasons.append((board_id, number, starts_at, ends_at))
-            if starts_at > moment:
-                break
-            starts_at = ends_at
+        board_id, period, zone, number, ends_at = row
+        seasons += _ahead(board_id, period, zone, number, ends_at, moment)
     if seasons:
         board_ids, numbers, starts, ends = map(list, zip(*seasons, strict=True))
         written = {"board_ids": board_ids, "numbers": numbers, "starts": starts, "ends": ends}
         await begun.run(SQL["write_seasons"], written)
+
+
+def _ahead(
+    board_id: BoardId, period: Period, zone: str, number: int, ends_at: datetime, moment: datetime
+) -> list[tuple[BoardId, int, datetime, datetime]]:
+    """The seasons after this number and its end, up to the first one that is still to begin."""
+    seasons: list[tuple[BoardId, int, datetime, datetime]] = []
+    starts_at = None
+    while starts_at is None or starts_at <= moment:
+        number, starts_at = number + 1, ends_at
+        ends_at = _end(board_id, period, zone, starts_at)
+        seasons.append((board_id, number, starts_at, ends_at))
+    return seasons
+
+
+def _end(board_id: BoardId, period: Period, zone: str, starts_at: datetime) -> datetime:
+    """When the season ends. Another instance, with newer data, may have taken a zone that is not
+    known here: then midnight is that of UTC, because without a season nobody could be granted.
+    """
+    try:
+        return following(period, zone, starts_at)
+    except UnknownZone:
+        log.error("scoreboard.ledger.zone_unknown", board=board_id, zone=zone)
+        return following(period, "UTC", starts_at)
 
 
 async def _turned(begun: Transaction, moment: datetime) -> list[BoardId]:

@@ -69,11 +69,11 @@ def first_moment(zone: ZoneInfo, local: datetime) -> datetime:
     # PEP 495: of a repeated time, fold=0 is the earlier moment. Of a skipped one, it is reckoned by
     # the offset before the change, so it lies behind the change, and fold=1 lies before it.
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    # guard: local-time-skipped
     if first <= second:
         return first
     # Clocks change at whole seconds.
     seconds = range(floor(second.timestamp()), ceil(first.timestamp()) + 1)
-    # guard: midnight-skipped
     change = bisect_left(seconds, True, key=lambda at: _shown(zone, at) >= local)
     return datetime.fromtimestamp(seconds[change], UTC)
 

@@ -19,11 +19,13 @@ from tests.guards.guard import AnyGuard
 from tests.guards.live import LIVE
 from tests.guards.process import PROCESS
 from tests.guards.scoring import SCORING
+from tests.guards.seasons import SEASONS
 from tests.guards.sessions import SESSIONS
 from tests.guards.web import WEB
 
 GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
+    *SEASONS,
     *LIVE,
     *BENEATH,
     *EDGE,

@@ -180,8 +180,8 @@ except asyncio.CancelledError:
         "a refusal costs no connection",
         "refusal-costs-no",
         Instead(
-            "(StatementRefused, TransactionAborted, PostgresRefused)",
-            "(StatementRefused, TransactionAborted)",
+            "(RolledBack, StatementRefused, TransactionAborted, PostgresRefused)",
+            "(RolledBack, StatementRefused, TransactionAborted)",
         ),
         f"{REFUSED}::test_a_refusal_costs_no_connection_and_ends_when_its_cause_does",
     ),

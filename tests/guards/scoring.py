@@ -169,7 +169,7 @@ if not self._later:
     Marked(
         "a grant that ties with the tenth has seen the board that it is not on",
         "grant-ties-tenth",
-        Instead("seen", "_"),
+        Removed(),
         f"{LEDGER}::test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waited_for",
     ),
     Marked(

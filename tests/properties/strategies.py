@@ -4,10 +4,12 @@ strangers write.
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -15,7 +17,9 @@ from hypothesis import strategies as st
 from scoreboard.action_ids import composed, problem
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.settings import Settings
-from scoreboard.model import BOARD_SIZE, MAIN, Board, BoardId, Entry
+from scoreboard.model import BOARD_ID, BOARD_SIZE, MAIN, SIZE_MAX, Board, BoardId, Entry
+from scoreboard.seasons import zones
+from scoreboard.seasons.definition import GRACE_SECONDS_MAX, Definition
 
 INTEGER_MAX = 2_147_483_647  # what a score's column holds
 PLAYERS = tuple(f"00000000-0000-4000-8000-{number:012}" for number in range(14))
@@ -50,7 +54,7 @@ def boards() -> st.SearchStrategy[Board]:
     """Any board that may travel."""
     entry = st.builds(Entry, st.uuids().map(str), _usernames, st.integers(0, INTEGER_MAX))
     entries = st.lists(entry, max_size=BOARD_SIZE, unique_by=lambda entry: entry.user_id)
-    board_ids = st.just(MAIN) | st.from_regex(r"[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?", fullmatch=True)
+    board_ids = st.just(MAIN) | st.from_regex(BOARD_ID, fullmatch=True)
     return st.builds(
         Board,
         board_ids.map(BoardId),
@@ -122,6 +126,74 @@ def games() -> st.SearchStrategy[list[Step]]:
     removal = st.builds(Removal, st.sampled_from([*PLAYERS, STRANGER]))
     rebuild = st.builds(Rebuild, st.integers(-3, 3))
     return st.lists(batch | batch | batch | loads | removal | rebuild, min_size=3, max_size=12)
+
+
+# Seasons
+
+
+@st.composite
+def zone_moments(draw: st.DrawFn) -> tuple[str, datetime]:
+    """A zone, and a moment; mostly one near a change of its clocks."""
+    name = draw(st.sampled_from(sorted(zones.names())))
+    # Until 1972 the clocks of Monrovia were half a minute beside those of others.
+    new_year = datetime(draw(st.integers(1973, 2100)), 1, 1, tzinfo=UTC)
+    noons = [new_year + timedelta(days=day, hours=12) for day in range(366)]
+    offsets = [noon.astimezone(ZoneInfo(name)).utcoffset() for noon in noons]
+    changes = [
+        noon
+        for noon, (one, other) in zip(noons, itertools.pairwise(offsets), strict=False)
+        if one != other
+    ]
+    near = draw(st.sampled_from(changes or noons))
+    return name, near + timedelta(seconds=draw(st.integers(-2 * 86400, 3 * 86400)))
+
+
+def definitions() -> st.SearchStrategy[Definition]:
+    """Any good definition of a board."""
+    return st.sampled_from(["none", "day", "week", "month", "dates"]).flatmap(_definitions)
+
+
+def _definitions(period: Any) -> st.SearchStrategy[Definition]:
+    seconds = st.integers(0, GRACE_SECONDS_MAX)
+    counted = st.sampled_from(["every", "results"]).map(lambda counts: (counts, ()))
+    listed = st.lists(action_ids().filter(lambda id: ";" not in id), min_size=1, unique=True)
+    boards = st.tuples(
+        st.sampled_from([("high", "sum"), ("high", "best"), ("low", "best")]),
+        counted | listed.map(lambda ids: ("listed", tuple(ids))),
+    )
+    return boards.flatmap(
+        lambda kind: st.builds(
+            Definition,
+            st.from_regex(BOARD_ID, fullmatch=True).filter(lambda id: id != MAIN).map(BoardId),
+            st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=200),
+            direction=st.just(kind[0][0]),
+            operator=st.just(kind[0][1]),
+            counts=st.just(kind[1][0]),
+            actions=st.just(kind[1][1]),
+            size=st.integers(1, SIZE_MAX),
+            period=st.just(period),
+            zone=st.sampled_from(sorted(zones.names())),
+            seasons=_seasons() if period == "dates" else st.just(()),
+            starts_at=st.none() | _moments() if period == "none" else st.none(),
+            grace_seconds=st.just(0) if period == "none" else seconds,
+            visibility=st.sampled_from(["public", "token"]),
+            keep_full_seconds=st.none() if period == "none" else st.none() | seconds,
+        )
+    )
+
+
+def _moments() -> st.SearchStrategy[datetime]:
+    return st.datetimes(datetime(1970, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC))
+
+
+def _seasons() -> st.SearchStrategy[tuple[tuple[datetime, datetime], ...]]:
+    """Some seasons in their order, with gaps between them or none."""
+    boundaries = st.lists(_moments(), min_size=2, max_size=8, unique=True).map(sorted)
+    return boundaries.flatmap(
+        lambda found: st.sampled_from(
+            [tuple(itertools.pairwise(found)), tuple(zip(found[::2], found[1::2], strict=False))]
+        )
+    )
 
 
 # What strangers write
