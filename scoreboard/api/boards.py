@@ -16,7 +16,7 @@ from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.docs.events import BOARD_EVENTS, stream_answer
 from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity_or_none
-from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, read_query
+from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, has_query, read_query
 from scoreboard.api.schemas.boards import (
     BoardLeaderboardSchema,
     BoardSchema,
@@ -195,13 +195,15 @@ async def read_leaderboard(request: web.Request) -> web.StreamResponse:
 async def stream(request: web.Request) -> web.StreamResponse:
     """`connected`, the board as it is, then each newer one; and the turn of its seasons."""
     defined = await board_asked_for(request)
-    user = reader(request, defined)
-    return await open_stream(request, defined.definition.board_id, user)
+    board_id, parts = defined.definition.board_id, request.app[PARTS]
+    reading = await (await parts.boards.of(board_id)).read()
+    parts.hub.offer(reading.board)  # guard: stream-begins-with-board
+    return await open_stream(request, board_id, reader(request, defined))
 
 
 def _season_asked_for(request: web.Request) -> int | None:
     """The number of a season, if the query has one. Raises InvalidPayload."""
-    if not request.rel_url.raw_query_string:
+    if not has_query(request):
         return None  # as most ask
     number: int | None = read_query(request, _SEASON)["season"]
     return number
