@@ -56,7 +56,8 @@ def add_boards(database_url: str, *, season_seconds: float | None = None) -> Non
 def end_season(database_url: str, board_id: str = SPRINT, *, after_seconds: float = 0.0) -> int:
     """Let the running season of a board end then, and the next one begin; returns its number.
 
-    Nobody is told: an instance has to find it. No grant is under way while the end is moved.
+    Nobody is told: an instance has to find it. No grant is under way while the end is moved, and
+    the board gets a version, because it shows when its season ends.
     """
     [(number,)] = sql(
         database_url,
@@ -82,6 +83,10 @@ def end_season(database_url: str, board_id: str = SPRINT, *, after_seconds: floa
             WHERE board_id = %(board_id)s
             AND seasons.number IN (running.number, running.number + 1)
             RETURNING seasons.number
+        ),
+        changed AS (
+            UPDATE boards SET version = version + 1, changed_at = clock_timestamp()
+            WHERE board_id = %(board_id)s
         )
         SELECT max(number) FROM moved HAVING count(*) = 2
         """,
