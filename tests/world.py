@@ -7,7 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -169,3 +169,26 @@ def entries(database_url: str, board_id: str, season: int = 1) -> dict[str, int]
             (board_id, season),
         )
     )
+
+
+def put_back(database_url: str, board_id: str, by: timedelta) -> None:
+    """Let the seasons of a board, its entries and all grants have been earlier, as if the clock had
+    gone on so far. What is under way is left as it is.
+    """
+    for statement in (
+        """
+        UPDATE seasons
+        SET
+            starts_at = starts_at - %(by)s,
+            ends_at = ends_at - %(by)s,
+            closes_at = closes_at - %(by)s,
+            previous_ends_at = previous_ends_at - %(by)s
+        WHERE board_id = %(board_id)s
+        """,
+        """
+        UPDATE season_entries SET updated_at = updated_at - %(by)s
+        WHERE season_id IN (SELECT season_id FROM seasons WHERE board_id = %(board_id)s)
+        """,
+        "UPDATE ledger SET submitted_at = submitted_at - %(by)s",
+    ):
+        sql(database_url, statement, {"by": by, "board_id": board_id})

@@ -1,19 +1,34 @@
-"""What boards and seasons there are: what operators said of each board, and what was kept of its
+"""What boards and seasons there are: what operators say of each board, and what is kept of its
 seasons. Everything here raises LedgerUnavailable.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, TypeVar
 
 import orjson
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import UnknownBoard, UnknownSeason
+from scoreboard.ledger import archives
+from scoreboard.ledger.closing import close_board, close_season
+from scoreboard.ledger.defining import (
+    BoardsRefused,
+    Defining,
+    definition_of,
+    write_definitions,
+)
 from scoreboard.ledger.queries import SQL
-from scoreboard.model import BoardId, Entry, Season
+from scoreboard.ledger.transaction import Transaction, transaction
+from scoreboard.model import Board, BoardId, Entry, Season
 from scoreboard.seasons.definition import Definition
+
+Changed = TypeVar("Changed")
+# Entries that one statement removes: some 50 ms.
+PURGED_AT_ONCE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +59,7 @@ class Kept:
 
 
 class Definitions:
-    """Reads them."""
+    """Reads them, and writes them for operators."""
 
     def __init__(self, queries: Postgres) -> None:
         self._queries = queries
@@ -53,25 +68,9 @@ class Definitions:
         """Read every board, `main` first, the others by id."""
         found = []
         for row in await self._queries.read(SQL["read_definitions"]):
-            board_id, title, direction, operator, counts, actions, size, period, zone, *rest = row
-            grace_seconds, visibility, keep_full_seconds, *times = rest
-            definition = Definition(
-                board_id=board_id,
-                title=title,
-                direction=direction,
-                operator=operator,
-                counts=counts,
-                actions=tuple(actions),
-                size=size,
-                period=period,
-                zone=zone,
-                grace_seconds=grace_seconds,
-                visibility=visibility,
-                keep_full_seconds=keep_full_seconds,
-            )
-            created_at, defined_at, closed_at, *season = times
+            created_at, defined_at, closed_at, *season = row[12:]
             shown = None if season[0] is None else Season(*season)
-            found.append(Defined(definition, shown, created_at, defined_at, closed_at))
+            found.append(Defined(definition_of(row), shown, created_at, defined_at, closed_at))
         return found
 
     async def seasons(
@@ -99,3 +98,75 @@ class Definitions:
             for entry in orjson.loads(final or "[]")
         )
         return Kept(Season(*season), closes_at, entries, digest)
+
+    async def add(self, said: Sequence[Definition]) -> Defining:
+        """Add boards, all or none, with the seasons of now and what was granted in them before.
+        Raises BoardsRefused; TransactionAborted when grants under way hold it up for 2 s.
+        """
+        return await self._write(said, adds=True, changes=False)
+
+    async def update(self, said: Sequence[Definition]) -> Defining:
+        """Change boards that there are, all or none: their titles, who may read them, how long
+        their entries are kept, and the grace of seasons to come. Raises what `add` raises.
+        """
+        return await self._write(said, adds=False, changes=True)
+
+    async def load(self, said: Sequence[Definition]) -> Defining:
+        """Add the boards that there are not, and change the others. Raises what `add` raises."""
+        return await self._write(said, adds=True, changes=True)
+
+    async def close(self, board_id: BoardId) -> list[Board]:
+        """Let a board count nothing any more: its season ends now, and none follows. It stays
+        readable, with its archive. Returns the boards that show something else then.
+
+        Raises UnknownBoard, BoardsRefused; TransactionAborted when grants under way hold it up for
+        2 s.
+        """
+        return await self._changed(lambda begun: close_board(begun, board_id))
+
+    async def close_season(self, board_id: BoardId) -> list[Board]:
+        """End the season of a board now, and begin the next one. Seasons with dates of their own
+        keep them: nothing counts before the next one begins. Returns and raises what `close` does.
+        """
+        return await self._changed(lambda begun: close_season(begun, board_id))
+
+    async def verify_season(self, board_id: BoardId, number: int) -> list[str]:
+        """Derive the last entries of a season that has ended from the ledger again, and compare
+        them and the digest with what was kept: a sentence for each difference. Who was removed
+        since, or has another name, is none.
+
+        Raises UnknownSeason; BoardsRefused while the season runs: `Ledger.differences` compares its
+        entries.
+        """
+        kept = await self.season(board_id, number)
+        if kept.season.state not in ("ended", "final"):
+            text = f"season {number} has not ended, so no final board was kept: verify the board"
+            raise BoardsRefused([(board_id, text)])
+        at = {"board_id": board_id, "number": number}
+        derived = await self._queries.read(SQL["derive_final"], at)
+        user_ids = [entry.user_id for entry, _ in kept.entries]
+        users = await self._queries.read(SQL["users_among"], {"user_ids": user_ids})
+        found = list(archives.differences(kept.entries, derived, {user for (user,) in users}))
+        if kept.digest not in (None, archives.digest_of(kept.entries)):
+            found.append("the digest is not that of the entries that were kept")
+        return found
+
+    async def purge(self, limit: int = PURGED_AT_ONCE) -> int:
+        """Remove the entries of seasons whose time to keep them is over, so many in a transaction,
+        and return how many there were. What was kept at their end stays.
+        """
+        purged = 0
+        while True:
+            [(count,)] = await self._queries.fetch(SQL["purge_entries"], {"limit": limit})
+            purged += int(count)
+            if count < limit:
+                return purged
+
+    async def _write(self, said: Sequence[Definition], *, adds: bool, changes: bool) -> Defining:
+        return await self._changed(
+            lambda begun: write_definitions(begun, said, adds=adds, changes=changes)
+        )
+
+    async def _changed(self, change: Callable[[Transaction], Awaitable[Changed]]) -> Changed:
+        async with self._queries.session() as session, transaction(session) as begun:
+            return await change(begun)

@@ -8,7 +8,8 @@ EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
 -- prepare_grant: what `grant` executes, planned once a connection and not once a batch
 -- Rows are locked in one fixed order (ledger by user and action, scores by user, entries of seasons that add up by
 -- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
--- deadlock. A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read
+-- deadlock. The order is not left to the plan: what counts what another part did begins when that is over.
+-- A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read
 -- after the row's lock is held: it is when the score was reached.
 --
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
@@ -102,7 +103,7 @@ running AS MATERIALIZED (
         boards.direction,
         boards.version,
         boards.tenth_score,
-        coalesce(boards.season_id = seasons.season_id, FALSE) AS is_shown
+        boards.season_id IS NOT DISTINCT FROM seasons.season_id AS is_shown
     FROM clock
     JOIN seasons
         ON seasons.state IN ('upcoming', 'running')
@@ -132,6 +133,7 @@ counted AS MATERIALIZED (
         granted.submitted_at
     FROM granted
     JOIN counting USING (user_id, action_id)
+    WHERE (SELECT count(*) FROM raised) >= 0
 ),
 added AS (
     INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)

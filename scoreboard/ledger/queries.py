@@ -23,6 +23,7 @@ SQL: Final = statements.load(
     "boards.sql",
     "seasons.sql",
     "changes.sql",
+    "definitions.sql",
     words={
         "ranking": RANKING,
         "size": str(BOARD_SIZE),

@@ -62,7 +62,7 @@ WHERE boards.board_id = last.board_id AND boards.written_until IS NOT NULL
 UPDATE seasons
 SET state = CASE WHEN ends_at <= %(moment)s THEN 'ended' ELSE 'running' END
 WHERE state IN ('upcoming', 'running')
-AND CASE state WHEN 'running' THEN ends_at ELSE starts_at END <= %(moment)s
+AND CASE state WHEN 'upcoming' THEN starts_at ELSE ends_at END <= %(moment)s
 RETURNING board_id
 
 -- {final}: the last entries of the row of `seasons`, and their digest

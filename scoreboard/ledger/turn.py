@@ -13,6 +13,7 @@ nothing but what is shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -26,6 +27,9 @@ from scoreboard.seasons.zones import UnknownZone
 
 log = structlog.get_logger("scoreboard.ledger")
 
+# A season to write: its board, its number, when it begins, and when it ends (None: never).
+Written = tuple[BoardId, int, datetime, datetime | None]
+
 
 async def turn(session: Session) -> list[Board]:
     """Turn every season that is due, and return the boards that changed. Raises LedgerUnavailable;
@@ -34,16 +38,20 @@ async def turn(session: Session) -> list[Board]:
     async with transaction(session) as begun:
         await begun.run(SQL["lock_seasons"])  # guard: turn-alone
         [(moment,)] = await begun.run(SQL["read_clock"])
-        await write_ahead(begun, moment)
-        return await renew(begun, await _turned(begun, moment))
+        return await renew(begun, await turned(begun, moment))
 
 
-async def write_ahead(begun: Transaction, moment: datetime) -> None:
+async def _write_ahead(begun: Transaction, moment: datetime) -> None:
     """Write, for each board with a period, all seasons that have begun and the one after them."""
-    seasons: list[tuple[BoardId, int, datetime, datetime]] = []
+    seasons: list[Written] = []
     for row in await begun.run(SQL["boards_to_write"], {"moment": moment}):
         board_id, period, zone, number, ends_at = row
         seasons += _ahead(board_id, period, zone, number, ends_at, moment)
+    await write_seasons(begun, seasons)
+
+
+async def write_seasons(begun: Transaction, seasons: Sequence[Written]) -> None:
+    """Write seasons that have not begun, those of each board one after the other."""
     if seasons:
         board_ids, numbers, starts, ends = map(list, zip(*seasons, strict=True))
         written = {"board_ids": board_ids, "numbers": numbers, "starts": starts, "ends": ends}
@@ -52,18 +60,18 @@ async def write_ahead(begun: Transaction, moment: datetime) -> None:
 
 def _ahead(
     board_id: BoardId, period: Period, zone: str, number: int, ends_at: datetime, moment: datetime
-) -> list[tuple[BoardId, int, datetime, datetime]]:
+) -> list[Written]:
     """The seasons after this number and its end, up to the first one that is still to begin."""
-    seasons: list[tuple[BoardId, int, datetime, datetime]] = []
+    seasons: list[Written] = []
     starts_at = None
     while starts_at is None or starts_at <= moment:
         number, starts_at = number + 1, ends_at
-        ends_at = _end(board_id, period, zone, starts_at)
+        ends_at = season_end(board_id, period, zone, starts_at)
         seasons.append((board_id, number, starts_at, ends_at))
     return seasons
 
 
-def _end(board_id: BoardId, period: Period, zone: str, starts_at: datetime) -> datetime:
+def season_end(board_id: BoardId, period: Period, zone: str, starts_at: datetime) -> datetime:
     """When the season ends. Another instance, with newer data, may have taken a zone that is not
     known here: then midnight is that of UTC, because without a season nobody could be granted.
     """
@@ -74,8 +82,11 @@ def _end(board_id: BoardId, period: Period, zone: str, starts_at: datetime) -> d
         return following(period, "UTC", starts_at)
 
 
-async def _turned(begun: Transaction, moment: datetime) -> list[BoardId]:
-    """Begin, end and close what is due; name the boards that show something else then."""
+async def turned(begun: Transaction, moment: datetime) -> list[BoardId]:
+    """Write ahead; begin, end and close what is due; name the boards that show something else then.
+    No grant may be under way.
+    """
+    await _write_ahead(begun, moment)
     at = {"moment": moment}
     rows = await begun.run(SQL["begin_and_end_seasons"], at)
     changed = {board_id for (board_id,) in rows}

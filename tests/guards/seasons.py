@@ -1,13 +1,14 @@
-"""Seasons: where they begin and end, and which zones there are."""
+"""Seasons: where they begin and end, that a grant counts in one, and that a final stays."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Never
-from tests.guards.guard import Marked
+from tests.guards.change import Always, Instead, Never, Removed
+from tests.guards.guard import Guard, Marked
 
 PERIODS: Final = "tests/unit/test_periods.py"
+BOUNDARIES: Final = "tests/integration/test_boundaries.py"
 
 SEASONS: Final = (
     Marked(
@@ -33,5 +34,65 @@ SEASONS: Final = (
         "season-of-some-hours",
         Instead("ends_at + SHORTEST", "ends_at"),
         f"{PERIODS}::test_a_boundary_that_newer_rules_moved_makes_no_season_of_some_hours",
+    ),
+    Guard(
+        "a turn waits for grants that are under way: the lock that they share",
+        "scoreboard/ledger/grant.sql",
+        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_batch",
+        "SELECT 1;\nEXECUTE grant_batch",
+        f"{BOUNDARIES}"
+        "::test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_final_board",
+    ),
+    Guard(
+        "a grant reads seasons and last scores once a turn is over",
+        "scoreboard/ledger/grant.sql",
+        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\n"
+        "EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])\n",
+        "EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])\n",
+        f"{BOUNDARIES}::test_a_grant_that_waits_for_a_turn_counts_where_the_turn_left_it",
+    ),
+    Marked(
+        "a turn waits for grants that are under way: its own lock",
+        "turn-alone",
+        Removed(),
+        f"{BOUNDARIES}"
+        "::test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_final_board",
+    ),
+    Guard(
+        "grants raced over the ends of seasons are counted once",
+        "scoreboard/ledger/grant.sql",
+        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_batch",
+        "SELECT 1;\nEXECUTE grant_batch",
+        f"{BOUNDARIES}::test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once",
+    ),
+    Guard(
+        "no grant falls behind a season that has ended",
+        "scoreboard/ledger/boards.sql",
+        "greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons "
+        "WHERE state IN ('ended', 'final')))\n",
+        "clock_timestamp()\n",
+        f"{BOUNDARIES}"
+        "::test_what_is_granted_once_the_clock_was_set_back_counts_in_the_season_that_began",
+    ),
+    Guard(
+        "a turn that waits for a grant gives up soon",
+        "scoreboard/ledger/seasons.sql",
+        "SET LOCAL lock_timeout = '2s';\n",
+        "",
+        f"{BOUNDARIES}::test_a_turn_gives_up_soon_and_later_succeeds",
+    ),
+    Guard(
+        "scores are locked before entries of seasons",
+        "scoreboard/ledger/grant.sql",
+        "    WHERE (SELECT count(*) FROM raised) >= 0\n",
+        "",
+        f"{BOUNDARIES}::test_scores_are_locked_before_entries_whatever_the_plan",
+    ),
+    Guard(
+        "boards are locked in one order",
+        "scoreboard/ledger/boards.sql",
+        "ORDER BY board_id FOR UPDATE;\n",
+        "ORDER BY random() FOR UPDATE;\n",
+        f"{BOUNDARIES}::test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once",
     ),
 )

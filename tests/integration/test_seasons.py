@@ -10,7 +10,7 @@ import pytest
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, BoardId, Season, Submission
 from tests.integration.test_ledger import a_ledger
-from tests.world import add_actions, add_board, add_users, entries, scores, sql
+from tests.world import add_actions, add_board, add_users, entries, put_back, scores, sql
 
 WEEKLY = BoardId("weekly")
 HOUR = timedelta(hours=1)
@@ -20,23 +20,6 @@ HOUR = timedelta(hours=1)
 async def ledger(database_url: str) -> AsyncIterator[Ledger]:
     async with a_ledger(database_url) as ledger:
         yield ledger
-
-
-def put_back(database_url: str, board_id: str, by: timedelta) -> None:
-    """Let the seasons of a board have been earlier, as if the clock had gone on."""
-    sql(
-        database_url,
-        """
-        UPDATE seasons
-        SET
-            starts_at = starts_at - %(by)s,
-            ends_at = ends_at - %(by)s,
-            closes_at = closes_at - %(by)s,
-            previous_ends_at = previous_ends_at - %(by)s
-        WHERE board_id = %(board_id)s
-        """,
-        {"by": by, "board_id": board_id},
-    )
 
 
 async def test_a_grant_counts_on_every_board_that_counts_its_action(

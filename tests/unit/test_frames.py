@@ -57,7 +57,7 @@ def test_an_update_carries_the_whole_board_and_its_version_as_id(board: Board) -
 
     assert event["event"] == "score:update"
     assert event["id"] == str(board.version)
-    data = {"topUsers": board.top_users(), "timestamp": board.timestamp}
+    data: dict[str, object] = {"topUsers": board.top_users(), "timestamp": board.timestamp}
     if board.board_id != MAIN:
         direction = "low" if board.is_low else "high"
         season = board.season and board.season.as_json()

@@ -1,0 +1,84 @@
+"""Ends the season of a board before its time, and with the board itself if that is wanted.
+
+Whatever was granted stays in the season that it was granted in: the season ends behind the last row
+of the ledger, also when the clock was set back since. Each function here is part of a transaction,
+and raises LedgerUnavailable and BoardsRefused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from scoreboard.connections.session import Row
+from scoreboard.errors import UnknownBoard
+from scoreboard.ledger.defining import BoardsRefused
+from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.transaction import RolledBack, Transaction
+from scoreboard.ledger.turn import Written, renew, season_end, turned, write_seasons
+from scoreboard.model import MAIN, Board, BoardId
+from scoreboard.timestamps import timestamp
+
+
+class NoSuchBoard(RolledBack, UnknownBoard):
+    """There is no board of that id, and nothing was changed."""
+
+
+async def close_board(begun: Transaction, board_id: BoardId) -> list[Board]:
+    """End the season that runs, forget those to come, and let the board count nothing any more. It
+    stays readable. Returns the boards that show something else then. Raises UnknownBoard.
+    """
+    moment, due = await _locked_and_turned(begun, board_id)
+    _, _, _, season_id, _, _ = await _open_board(begun, board_id)
+    at = {"board_id": board_id}
+    await begun.run(SQL["forget_seasons_to_come"], at)
+    if season_id is not None:
+        await begun.run(SQL["end_season"], {"season_id": season_id, "moment": moment})
+    await begun.run(SQL["close_board"], at)
+    return await _renewed(begun, moment, due)
+
+
+async def close_season(begun: Transaction, board_id: BoardId) -> list[Board]:
+    """End the season that runs, and begin the next one: with a period of the calendar it ends where
+    one would end that began by the calendar; seasons with dates of their own keep their dates.
+    Returns the boards that show something else then. Raises UnknownBoard.
+    """
+    moment, due = await _locked_and_turned(begun, board_id)
+    period, zone, _, season_id, number, _ = await _open_board(begun, board_id)
+    if season_id is None:
+        raise BoardsRefused([(board_id, "none of its seasons runs now, so there is none to end")])
+    following_seasons: Sequence[Written] = ()
+    if period != "dates":
+        await begun.run(SQL["forget_seasons_to_come"], {"board_id": board_id})
+        ends_at = None if period == "none" else season_end(board_id, period, zone, moment)
+        following_seasons = [(board_id, number + 1, moment, ends_at)]
+    await begun.run(SQL["end_season"], {"season_id": season_id, "moment": moment})
+    await write_seasons(begun, following_seasons)
+    return await _renewed(begun, moment, due)
+
+
+async def _locked_and_turned(
+    begun: Transaction, board_id: BoardId
+) -> tuple[datetime, list[BoardId]]:
+    """Keep grants out, let seasons turn that are due, and find the moment at which one can end."""
+    if board_id == MAIN:
+        text = "it counts for ever: its season has no end"
+        raise BoardsRefused([(board_id, text)])
+    await begun.run(SQL["lock_seasons"])
+    [(moment,)] = await begun.run(SQL["read_end"])
+    return moment, await turned(begun, moment)
+
+
+async def _open_board(begun: Transaction, board_id: BoardId) -> Row:
+    rows = await begun.run(SQL["running_season"], {"board_id": board_id})
+    if not rows:
+        raise NoSuchBoard
+    [row] = rows
+    if closed_at := row[2]:
+        text = f"the board was closed at {timestamp(closed_at)}, with all of its seasons"
+        raise BoardsRefused([(board_id, text)])
+    return row
+
+
+async def _renewed(begun: Transaction, moment: datetime, due: list[BoardId]) -> list[Board]:
+    return await renew(begun, sorted({*due, *await turned(begun, moment)}))

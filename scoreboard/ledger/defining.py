@@ -1,0 +1,255 @@
+"""Writes what an operator says of boards: all of it, or nothing.
+
+    lock        no grant, no turn of seasons and no change of an action is under way
+    compare     boards that are there keep what their entries were made by
+    add         a board, the actions that count, and its seasons: those of the calendar from the one
+                that contains now on
+    derive      what was granted before counts as well, as if the board had always been there
+    turn        what is due begins, ends and closes
+
+Each function here is part of a transaction, and raises LedgerUnavailable.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from scoreboard.connections.session import Row
+from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.transaction import RolledBack, Transaction
+from scoreboard.ledger.turn import Written, renew, turned, write_seasons
+from scoreboard.model import MAIN, Board, BoardId
+from scoreboard.rows import quoted
+from scoreboard.seasons.definition import BOARDS_MAX, Definition
+from scoreboard.seasons.periods import FIRST_MOMENT, containing, following
+from scoreboard.timestamps import timestamp
+
+# Boards on which one action counts at a time, `main` aside: a grant writes an entry for each.
+RUNNING_MAX: Final = 20
+_MAY_CHANGE: Final = {"title", "visibility", "grace_seconds", "keep_full_seconds"}
+_NAMED_MAX: Final = 5
+_NO_COLUMNS: Final = {"actions", "seasons", "starts_at"}
+
+# A board that is there, without the dates of its seasons, and when it was closed.
+Present = tuple[Definition, datetime | None]
+
+
+class BoardsRefused(RolledBack):
+    """Nothing was changed. Each of `problems` has the board that it concerns (None: all of them
+    together), and a text that says what to do.
+    """
+
+    def __init__(self, problems: Iterable[tuple[BoardId | None, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "; ".join(
+                text if board is None else f"{board}: {text}" for board, text in self.problems
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Defining:
+    """What became of what an operator said: the boards that are new, those that changed, and those
+    that are as he says already. `boards` has what is shown anew.
+    """
+
+    added: tuple[BoardId, ...]
+    changed: tuple[BoardId, ...]
+    unchanged: tuple[BoardId, ...]
+    boards: tuple[Board, ...] = ()
+
+
+async def write_definitions(
+    begun: Transaction, said: Sequence[Definition], *, adds: bool, changes: bool
+) -> Defining:
+    """Write definitions of boards that are not there (with `adds`), and that are (with `changes`).
+    Raises BoardsRefused.
+    """
+    await begun.run(SQL["lock_definitions"])
+    present = await _present(begun)
+    said = await _with_known_actions(begun, said)
+    if problems := [*_misplaced(said, present, adds=adds, changes=changes)]:
+        raise BoardsRefused(problems)
+    new = [each for each in said if each.board_id not in present]
+    added = tuple(each.board_id for each in new)
+    changed, unchanged = await _change(begun, [each for each in said if each not in new], present)
+    boards = await _add(begun, new, len(present)) if new else []
+    return Defining(added, changed, unchanged, tuple(boards))
+
+
+def definition_of(row: Row) -> Definition:
+    """Read a definition, without the dates of seasons, from the first columns of
+    `read_definitions`.
+    """
+    board_id, title, direction, operator, counts, actions, size, period, zone, *rest = row
+    grace_seconds, visibility, keep_full_seconds, *_ = rest
+    return Definition(
+        board_id=board_id,
+        title=title,
+        direction=direction,
+        operator=operator,
+        counts=counts,
+        actions=tuple(actions),
+        size=size,
+        period=period,
+        zone=zone,
+        grace_seconds=grace_seconds,
+        visibility=visibility,
+        keep_full_seconds=keep_full_seconds,
+    )
+
+
+async def _present(begun: Transaction) -> dict[BoardId, Present]:
+    rows = await begun.run(SQL["read_definitions"])
+    return {row[0]: (definition_of(row), row[14]) for row in rows}
+
+
+async def _with_known_actions(begun: Transaction, said: Sequence[Definition]) -> list[Definition]:
+    """Write each listed action by the id that it has now. Raises BoardsRefused where the catalogue
+    lacks one.
+    """
+    ids = sorted({action_id for each in said for action_id in each.actions})
+    if not ids:
+        return list(said)
+    rows = await begun.run(SQL["find_listed_actions"], {"action_ids": ids})
+    known: dict[str, str] = dict(rows)
+    problems: list[tuple[BoardId | None, str]] = []
+    for each in said:
+        if unknown := [action_id for action_id in each.actions if action_id not in known]:
+            named = ", ".join(quoted(action_id) for action_id in unknown[:_NAMED_MAX])
+            more = len(unknown) - _NAMED_MAX
+            named += f" and {more:,} more" if more > 0 else ""
+            problems.append(
+                (each.board_id, f"there is no action {named}: load what counts before the board")
+            )
+    if problems:
+        raise BoardsRefused(problems)
+    return [
+        dataclasses.replace(each, actions=tuple(sorted({known[name] for name in each.actions})))
+        for each in said
+    ]
+
+
+def _misplaced(
+    said: Sequence[Definition],
+    present: Mapping[BoardId, Present],
+    *,
+    adds: bool,
+    changes: bool,
+) -> Iterable[tuple[BoardId, str]]:
+    """Say of each board that is not there, or there already, or said twice, that it may not be."""
+    seen: set[BoardId] = set()
+    for board_id in (each.board_id for each in said):
+        if board_id == MAIN:
+            yield board_id, "it counts everything for ever and does not change: choose another id"
+        elif board_id in seen:
+            yield board_id, "the board is said twice: leave one out"
+        elif board_id in present and not changes:
+            yield board_id, "there is a board of that id: choose another id, or change that board"
+        elif board_id not in present and not adds:
+            yield board_id, "there is no such board: add it"
+        seen.add(board_id)
+
+
+async def _change(
+    begun: Transaction, said: Sequence[Definition], present: Mapping[BoardId, Present]
+) -> tuple[tuple[BoardId, ...], tuple[BoardId, ...]]:
+    """Change what may change of boards that are there, and name those that did, and the others.
+    Raises BoardsRefused.
+    """
+    problems: list[tuple[BoardId | None, str]] = []
+    changed: list[BoardId] = []
+    unchanged: list[BoardId] = []
+    for each in said:
+        before, closed_at = present[each.board_id]
+        if closed_at is not None:
+            text = f"the board was closed at {timestamp(closed_at)}: choose another id, or leave it"
+            problems.append((each.board_id, text))
+            continue
+        before = await _with_dates(begun, each, before)
+        members = [name for name in _members(each) if getattr(each, name) != getattr(before, name)]
+        if fixed := [name for name in members if name not in _MAY_CHANGE]:
+            problems.append(
+                (
+                    each.board_id,
+                    f"{' and '.join(fixed)} cannot change, because entries were made by it: close "
+                    "this board and add another one",
+                )
+            )
+        (changed if members else unchanged).append(each.board_id)
+    if problems:
+        raise BoardsRefused(problems)
+    for each in said:
+        if each.board_id in changed:
+            await begun.run(SQL["change_board"], _columns(each))
+    return tuple(changed), tuple(unchanged)
+
+
+async def _with_dates(begun: Transaction, said: Definition, before: Definition) -> Definition:
+    """Add the dates of the seasons of a board. A season that is over has the end that was said of
+    it, if it was not ended before that.
+    """
+    if before.period not in ("none", "dates"):
+        return before
+    rows = await begun.run(SQL["dates_of_seasons"], {"board_id": before.board_id})
+    if before.period == "none":
+        first = rows[0][0]
+        return dataclasses.replace(before, starts_at=None if first == FIRST_MOMENT else first)
+    dates = [(starts_at, ends_at) for starts_at, ends_at, _ in rows]
+    for number, ((starts_at, ends_at, is_over), each) in enumerate(
+        zip(rows, said.seasons, strict=False)
+    ):
+        if is_over and starts_at == each[0] and ends_at < each[1]:
+            dates[number] = each
+    return dataclasses.replace(before, seasons=tuple(dates))
+
+
+def _members(said: Definition) -> list[str]:
+    return [member.name for member in dataclasses.fields(said)]
+
+
+def _columns(said: Definition) -> dict[str, Any]:
+    return {name: getattr(said, name) for name in _members(said) if name not in _NO_COLUMNS}
+
+
+async def _add(begun: Transaction, said: Sequence[Definition], before: int) -> list[Board]:
+    """Add boards with their seasons, and what was granted before. Raises BoardsRefused."""
+    if (count := before + len(said)) > BOARDS_MAX:
+        text = f"there would be {count:,} boards, and {BOARDS_MAX:,} is the most: leave some out"
+        raise BoardsRefused([(None, text)])
+    [(moment,)] = await begun.run(SQL["read_clock"])
+    for each in said:
+        await begun.run(SQL["add_board"], _columns(each) | {"moment": moment})
+        if each.actions:
+            listed = {"board_id": each.board_id, "action_ids": list(each.actions)}
+            await begun.run(SQL["list_actions_of_board"], listed)
+    await write_seasons(begun, [season for each in said for season in _seasons(each, moment)])
+    if crowded := await begun.run(SQL["crowded_actions"], {"most": RUNNING_MAX}):
+        raise BoardsRefused((None, _crowded(*row)) for row in crowded[:_NAMED_MAX])
+    board_ids = [each.board_id for each in said]
+    await begun.run(SQL["derive_entries"], {"board_ids": board_ids})
+    return await renew(begun, await turned(begun, moment))
+
+
+def _seasons(said: Definition, moment: datetime) -> list[Written]:
+    """The first seasons of a new board: all that have dates, else that of now and the next one."""
+    if said.period == "dates":
+        return [(said.board_id, n, *season) for n, season in enumerate(said.seasons, 1)]
+    if said.period == "none":
+        return [(said.board_id, 1, said.starts_at or FIRST_MOMENT, None)]
+    starts_at, ends_at = containing(said.period, said.zone, moment)
+    next_ends_at = following(said.period, said.zone, ends_at)
+    return [(said.board_id, 1, starts_at, ends_at), (said.board_id, 2, ends_at, next_ends_at)]
+
+
+def _crowded(action_id: str | None, boards: int) -> str:
+    what = "every action" if action_id is None else f"the action {quoted(action_id)}"
+    return (
+        f"{what} would count on {boards} boards that run, and {RUNNING_MAX} is the most beside "
+        f"{MAIN}: close some of them, or let fewer actions count"
+    )

@@ -1,0 +1,298 @@
+"""What is granted around the end of a season is counted in exactly one, and what is kept of a
+season that has ended is what the ledger says, whoever comes first and whatever clocks do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg2
+import pytest
+
+from scoreboard.connections.session import TransactionAborted
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.queries import SQL
+from scoreboard.model import BoardId, Grant, Submission
+from tests.eventually import eventually
+from tests.integration.test_ledger import a_ledger
+from tests.season_reckoning import reckon_seasons
+from tests.world import (
+    add_actions,
+    add_board,
+    add_users,
+    entries,
+    ledger_sums,
+    put_back,
+    scores,
+    sql,
+    waits_for_lock,
+)
+
+HOUR = timedelta(hours=1)
+TEN_MINUTES = timedelta(minutes=10)
+DAILY = BoardId("daily")
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    async with a_ledger(database_url) as ledger:
+        yield ledger
+
+
+def add_boards_of_every_kind(
+    database_url: str, *seasons: tuple[datetime, datetime | None], listed: str
+) -> list[BoardId]:
+    """Boards of every operator and direction with these seasons; two count one action alone."""
+    kinds: dict[str, dict[str, Any]] = {
+        "sum": {"size": 10},
+        "best": {"operator": "best", "size": 1},
+        "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
+        "listed": {"counts": "listed", "size": 3},
+        "listed-low": {"counts": "listed", "operator": "best", "direction": "low", "size": 2},
+    }
+    for board_id, columns in kinds.items():
+        add_board(database_url, board_id, *seasons, **columns)
+        if columns.get("counts") == "listed":
+            sql(database_url, "INSERT INTO board_actions VALUES (%s, %s)", (board_id, listed))
+    return [BoardId(board_id) for board_id in kinds]
+
+
+def deadlocks(database_url: str) -> int:
+    """How many PostgreSQL has ended in this database."""
+    statement = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    return int(sql(database_url, statement)[0][0])
+
+
+async def turned(ledger: Ledger) -> None:
+    """What the relay does each time it looks."""
+    if (await ledger.versions()).is_due:
+        await ledger.turn()
+
+
+async def test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_final_board(
+    ledger: Ledger, database_url: str
+) -> None:
+    """Its statement was sent before the end, and its commit comes after it. Without the lock that
+    it shares with other grants, or the turn's own, the final board lacks it.
+    """
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    now = datetime.now(UTC)
+    add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR))
+    await ledger.grant([Submission(users[0], "run")])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["prepare_grant"])
+        cursor.execute(SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"]})
+        put_back(database_url, DAILY, HOUR)
+        turning = asyncio.create_task(ledger.turn())
+        await eventually(lambda: turning.done() or waits_for_lock(database_url))
+        other.commit()
+    [board] = await turning
+
+    assert entries(database_url, DAILY, 1) == dict.fromkeys(users, 50)
+    assert board.before is not None
+    assert {entry.user_id for entry in board.before.entries} == set(users)
+
+
+async def test_a_grant_that_waits_for_a_turn_counts_where_the_turn_left_it(
+    ledger: Ledger, database_url: str
+) -> None:
+    """The other way round: its moment, and the last score that it compares with, are read once the
+    turn is over. With what it saw before it would reach no board: the last score of the season that
+    has ended is higher.
+    """
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"big": 50, "small": 1})
+    now = datetime.now(UTC)
+    add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR), size=1)
+    await ledger.grant([Submission(users[0], "big")])
+    put_back(database_url, DAILY, HOUR)
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["lock_seasons"])
+        granting = asyncio.create_task(ledger.grant([Submission(users[1], "small")]))
+        await eventually(lambda: granting.done() or waits_for_lock(database_url))
+        moment = {"moment": datetime.now(UTC)}
+        cursor.execute(SQL["begin_and_end_seasons"], moment)
+        cursor.execute(SQL["show_seasons"], {"board_ids": [DAILY]})
+        cursor.execute(SQL["close_seasons"], moment)
+        cursor.execute(SQL["renew_boards"], {"board_ids": [DAILY], "above": 0, "leap": None})
+        other.commit()
+    settlement = await granting
+
+    board = settlement.boards[DAILY]
+    assert [entry.user_id for entry in board.entries] == [users[1]]
+    assert board == await ledger.board(DAILY)
+    assert reckon_seasons(database_url) == 1
+
+
+@pytest.mark.parametrize("operator", ["sum", "best"])
+async def test_what_is_granted_once_the_clock_was_set_back_counts_in_the_season_that_began(
+    ledger: Ledger, database_url: str, operator: str
+) -> None:
+    """The clock ran ten minutes ahead when the season turned. Without the moment that no ended
+    season is behind, what is granted for the next ten minutes would be counted in no season.
+    """
+    users = add_users(database_url, 3)
+    add_actions(database_url, {"run": 50, "jump": 20})
+    now = datetime.now(UTC)
+    ends_at = now + TEN_MINUTES
+    add_board(
+        database_url,
+        DAILY,
+        (now - HOUR, ends_at),
+        (ends_at, ends_at + HOUR),
+        operator=operator,
+    )
+    put_back(database_url, DAILY, TEN_MINUTES)
+    await ledger.turn()
+    put_back(database_url, DAILY, -TEN_MINUTES)
+
+    granted = [
+        await ledger.grant([Submission(user, action) for user in users])
+        for action in ("jump", "run")
+    ]
+
+    assert entries(database_url, DAILY, 2).keys() == set(users)
+    assert reckon_seasons(database_url) == 1
+    for settlement in granted:
+        assert DAILY in settlement.boards
+        assert not settlement.is_due
+    assert not (await ledger.versions()).is_due
+    assert await ledger.turn() == []
+    assert await ledger.differences(DAILY) == []
+
+
+async def test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once(
+    database_url: str,
+) -> None:
+    """Two instances grant as fast as they can while the seasons of boards of every kind end four
+    times a second, and whoever comes first lets them.
+    """
+    users = add_users(database_url, 60)
+    actions = {f"a{n}": n % 7 + 1 for n in range(40)}
+    add_actions(database_url, actions)
+    pairs = [Submission(user, action) for user in users for action in actions]
+    random.Random(12).shuffle(pairs)
+    now = datetime.now(UTC)
+    ends = [now + n * timedelta(seconds=0.25) for n in range(13)]
+    board_ids = add_boards_of_every_kind(
+        database_url, *itertools.pairwise(ends), (ends[-1], None), listed="a3"
+    )
+
+    async def play(one: Ledger, submissions: list[Submission]) -> None:
+        for start in range(0, len(submissions), 4):
+            settlement = await one.grant(submissions[start : start + 4])
+            assert all(isinstance(each, Grant) for each in settlement.verdicts.values())
+
+    async def keep_turning(one: Ledger) -> None:
+        while True:
+            await turned(one)
+            await asyncio.sleep(0.01)
+
+    async with a_ledger(database_url) as one, a_ledger(database_url) as two:
+        async with asyncio.TaskGroup() as group:
+            turners = [group.create_task(keep_turning(each)) for each in (one, two)]
+            async with asyncio.TaskGroup() as players:
+                for n, each in enumerate((one, two, one, two)):
+                    players.create_task(play(each, pairs[n::4]))
+            await eventually(lambda: sql(database_url, "SELECT now() > %s", (ends[-1],))[0][0])
+            for turner in turners:
+                turner.cancel()
+        await turned(one)
+
+        assert deadlocks(database_url) == 0  # boards are locked in one order
+        assert reckon_seasons(database_url) >= 12 * len(board_ids)
+        assert scores(database_url) == ledger_sums(database_url)
+        for board_id in board_ids:
+            assert await one.differences(board_id) == []
+
+
+async def test_batches_in_opposite_order_over_many_boards_never_deadlock(
+    database_url: str,
+) -> None:
+    """Between turns, falls, renames and rebuilds, which lock rows of their own."""
+    users = add_users(database_url, 100)
+    add_actions(database_url, {f"a{n}": n % 7 + 1 for n in range(12)})
+    now = datetime.now(UTC)
+    ends = [now + n * timedelta(seconds=0.3) for n in range(20)]
+    board_ids = add_boards_of_every_kind(database_url, *itertools.pairwise(ends), listed="a3")
+    leaving = add_users(database_url, 12, "leaving")
+
+    async def change(one: Ledger, n: int) -> None:
+        await turned(one)
+        await one.rename_user(users[n], f"renamed{n}", f"renamed{n}")
+        await one.rebuild(board_id=board_ids[n % len(board_ids)])
+        await one.remove_users([leaving[n]])
+        await one.rename_action(f"a{n}", f"b{n}")
+
+    async with a_ledger(database_url) as one, a_ledger(database_url) as two:
+        for n in range(12):
+            forth = [Submission(user, f"a{n}") for user in [*users, leaving[n]]]
+            back = forth[::-1]
+            await asyncio.gather(
+                one.grant(forth), two.grant(back), change(one, n), one.grant(back), two.grant(forth)
+            )
+        await turned(one)
+
+    assert deadlocks(database_url) == 0
+    reckon_seasons(database_url)
+    assert scores(database_url) == ledger_sums(database_url)
+
+
+async def test_scores_are_locked_before_entries_whatever_the_plan(database_url: str) -> None:
+    """Of two batches with different plans, one in each order, PostgreSQL would end one. A nested
+    loop asks for each score when its turn comes, and for an entry in between.
+    """
+    users = add_users(database_url, 20)
+    add_actions(database_url, {"run": 5, "jump": 5})
+    now = datetime.now(UTC)
+    add_boards_of_every_kind(database_url, (now - HOUR, now + HOUR), listed="run")
+    grant = {"user_ids": users, "action_ids": ["run"] * len(users)}
+    async with a_ledger(database_url) as ledger:
+        await ledger.grant([Submission(user, "jump") for user in users])
+    with (
+        closing(psycopg2.connect(database_url)) as holder,
+        closing(psycopg2.connect(database_url)) as other,
+        holder.cursor() as held,
+        other.cursor() as cursor,
+    ):
+        held.execute("SELECT FROM season_entries WHERE user_id = %s FOR UPDATE", (users[0],))
+        cursor.execute("SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        cursor.execute(SQL["prepare_grant"])
+        granting = asyncio.create_task(asyncio.to_thread(cursor.execute, SQL["grant"], grant))
+        await eventually(lambda: waits_for_lock(database_url))
+        free = sql(database_url, "SELECT user_id FROM scores FOR UPDATE SKIP LOCKED")
+        holder.rollback()
+        await granting
+    assert free == []
+
+
+async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> None:
+    """Grants wait behind a turn that waits; so it does not wait for long, and comes again."""
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    now = datetime.now(UTC)
+    add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, None))
+    async with a_ledger(database_url, timeout_seconds=60.0) as ledger:
+        with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+            cursor.execute(SQL["prepare_grant"])
+            cursor.execute(SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"]})
+            put_back(database_url, DAILY, HOUR)
+            turning = asyncio.create_task(ledger.turn())
+            await eventually(lambda: turning.done() or waits_for_lock(database_url))
+            async with asyncio.timeout(20):
+                settlement = await ledger.grant([Submission(users[0], "run")])
+                with pytest.raises(TransactionAborted):
+                    await turning
+            other.commit()
+
+        assert isinstance(settlement.verdicts[users[0], "run"], Grant)
+        assert settlement.is_due
+        [board] = await ledger.turn()
+        assert [entry.user_id for entry in board.entries] == [users[0]]

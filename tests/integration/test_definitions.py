@@ -1,0 +1,320 @@
+"""What operators say of boards, on a real PostgreSQL: all of it is kept, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scoreboard.connections.postgres import Postgres
+from scoreboard.errors import UnknownBoard, UnknownSeason
+from scoreboard.ledger.defining import RUNNING_MAX, BoardsRefused
+from scoreboard.ledger.definitions import Definitions
+from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import MAIN, BoardId, Submission
+from scoreboard.seasons.definition import Definition
+from scoreboard.seasons.periods import containing
+from tests.integration.test_ledger import a_ledger
+from tests.world import add_actions, add_users, entries, put_back, sql
+
+HOUR = timedelta(hours=1)
+DAILY = Definition(BoardId("daily"), "Today", period="day", zone="Europe/Madrid")
+JUMPS = Definition(BoardId("jumps"), "Jumps", counts="listed", actions=("jump",))
+LEAST = Definition(BoardId("least"), "Least", operator="best", direction="low", size=3)
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    async with a_ledger(database_url) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+async def definitions(database_url: str) -> AsyncIterator[Definitions]:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.definitions")
+    yield Definitions(postgres)
+    await postgres.finish()
+
+
+async def defined(definitions: Definitions) -> dict[BoardId, Definition]:
+    return {each.definition.board_id: each.definition for each in await definitions.all()}
+
+
+async def test_a_new_board_shows_at_once_what_was_granted_before(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50, "jump": 20})
+    await ledger.grant([Submission(users[0], "run"), Submission(users[0], "jump")])
+    await ledger.grant([Submission(users[1], "run")])
+    now = datetime.now(UTC)
+    event = Definition(
+        BoardId("event"),
+        "Event",
+        period="dates",
+        seasons=((now - 3 * HOUR, now - 2 * HOUR), (now - HOUR, now + HOUR)),
+    )
+    later = replace(JUMPS, board_id=BoardId("later"), starts_at=now + HOUR)
+
+    written = await definitions.add([DAILY, JUMPS, LEAST, event, later])
+
+    assert written.added == ("daily", "jumps", "least", "event", "later")
+    assert entries(database_url, "daily") == {users[0]: 70, users[1]: 50}
+    assert entries(database_url, "jumps") == {users[0]: 20}
+    assert entries(database_url, "least") == {users[0]: -20, users[1]: -50}
+    assert entries(database_url, "event", 1) == {}
+    assert entries(database_url, "event", 2) == {users[0]: 70, users[1]: 50}
+    for board in written.boards:
+        assert await ledger.board(board.board_id) == board
+        assert await ledger.differences(board.board_id) == []
+    assert {board.board_id for board in written.boards} == {"daily", "jumps", "least", "event"}
+    [tomorrow, today] = await definitions.seasons(DAILY.board_id, limit=9)
+    assert (today.starts_at, today.ends_at) == containing("day", DAILY.zone, now)
+    assert (today.state, tomorrow.state) == ("running", "upcoming")
+    assert tomorrow.starts_at == today.ends_at
+    assert (await definitions.season(event.board_id, 1)).season.state == "final"
+    assert (await ledger.board(later.board_id)).season is None
+    # What comes after counts on, as on a board that was always there.
+    await ledger.grant([Submission(users[1], "jump")])
+    assert entries(database_url, "daily") == {users[0]: 70, users[1]: 70}
+    assert [await ledger.differences(board_id) for board_id in await defined(definitions)] == [
+        []
+    ] * 6
+
+
+async def test_boards_are_added_all_or_none_and_everything_wrong_is_named(
+    definitions: Definitions, database_url: str
+) -> None:
+    add_actions(database_url, {"jump": 20})
+    await definitions.add([DAILY])
+    before = await defined(definitions)
+
+    with pytest.raises(BoardsRefused) as refused:
+        await definitions.add([JUMPS, DAILY, JUMPS, replace(LEAST, board_id=MAIN)])
+    assert [board_id for board_id, _ in refused.value.problems] == ["daily", "jumps", "main"]
+    unknown = replace(JUMPS, actions=("jump", "hop", "skip"))
+    with pytest.raises(BoardsRefused, match="jumps: there is no action 'hop', 'skip'"):
+        await definitions.add([LEAST, unknown])
+    with pytest.raises(BoardsRefused, match="1,001 boards"):
+        await definitions.add(
+            [replace(LEAST, board_id=BoardId(f"b{n}"), title=f"{n}") for n in range(999)]
+        )
+
+    assert await defined(definitions) == before
+
+
+async def test_an_action_counts_on_twenty_boards_that_run_beside_main(
+    definitions: Definitions, database_url: str
+) -> None:
+    add_actions(database_url, {"jump": 20, "run": 50})
+    half = RUNNING_MAX // 2
+    await definitions.add([replace(LEAST, board_id=BoardId(f"all-{n}")) for n in range(half)])
+    jumps = [replace(JUMPS, board_id=BoardId(f"jumps-{n}")) for n in range(half + 1)]
+
+    with pytest.raises(BoardsRefused, match="'jump' would count on 21 boards"):
+        await definitions.add(jumps)
+    await definitions.add(jumps[:half])
+    with pytest.raises(BoardsRefused, match="'jump' would count on 21 boards"):
+        await definitions.add([LEAST])
+    await definitions.close(jumps[0].board_id)
+    await definitions.add([LEAST])
+    await definitions.add([replace(JUMPS, board_id=BoardId("runs"), actions=("run",))])
+
+
+async def test_a_former_id_counts_as_the_action_that_it_means_now(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"hop": 20, "cafe\u0301": 5})
+    await ledger.grant([Submission(user, "hop")])
+    await ledger.rename_action("hop", "jump")
+
+    await definitions.add([replace(JUMPS, actions=("hop", "jump", "caf\u00e9"))])
+
+    assert (await defined(definitions))[JUMPS.board_id].actions == ("cafe\u0301", "jump")
+    assert entries(database_url, "jumps") == {user: 20}
+    await ledger.rename_action("jump", "leap")
+    assert (await defined(definitions))[JUMPS.board_id].actions == ("cafe\u0301", "leap")
+    assert await ledger.differences(JUMPS.board_id) == []
+
+
+async def test_what_entries_were_made_by_does_not_change(
+    definitions: Definitions, database_url: str
+) -> None:
+    add_actions(database_url, {"jump": 20, "run": 50})
+    await definitions.add([DAILY, JUMPS])
+    before = {str(each.definition.board_id): each for each in await definitions.all()}
+    title = replace(DAILY, title="Day", visibility="token", grace_seconds=60, keep_full_seconds=9)
+
+    with pytest.raises(BoardsRefused, match="daily: size and zone cannot change") as refused:
+        await definitions.update(
+            [replace(title, size=9, zone="UTC"), replace(JUMPS, actions=("run",))]
+        )
+    assert [board_id for board_id, _ in refused.value.problems] == ["daily", "jumps"]
+    with pytest.raises(BoardsRefused, match="least: there is no such board"):
+        await definitions.update([title, LEAST])
+    assert {str(each.definition.board_id): each for each in await definitions.all()} == before
+
+    written = await definitions.load([title, JUMPS, LEAST])
+
+    assert written.added == ("least",)
+    assert written.changed == ("daily",)
+    assert written.unchanged == ("jumps",)
+    after = {str(each.definition.board_id): each for each in await definitions.all()}
+    assert after["daily"].definition == title
+    assert after["daily"].defined_at > before["daily"].defined_at
+    assert after["jumps"] == before["jumps"]
+    # The season that runs closes as was said when it began.
+    closing = sql(
+        database_url,
+        "SELECT closes_at - ends_at FROM seasons WHERE board_id = 'daily' ORDER BY number",
+    )
+    assert closing == [(timedelta(0),), (timedelta(seconds=60),)]
+
+
+async def test_a_closed_board_counts_nothing_more_and_stays_readable(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"jump": 20, "run": 50})
+    await definitions.add([DAILY])
+    await ledger.grant([Submission(user, "run")])
+    before = await ledger.board(DAILY.board_id)
+
+    [board] = await definitions.close(DAILY.board_id)
+    await ledger.grant([Submission(user, "jump")])
+
+    assert board.version == before.version + 1
+    assert board.entries == before.entries
+    assert board.season is not None
+    assert (board.season.number, board.season.state) == (1, "final")
+    assert await ledger.board(DAILY.board_id) == board
+    assert await definitions.verify_season(DAILY.board_id, 1) == []
+    assert [season.number for season in await definitions.seasons(DAILY.board_id, limit=9)] == [1]
+    assert await ledger.turn() == []
+    with pytest.raises(BoardsRefused, match="daily: the board was closed at"):
+        await definitions.close(DAILY.board_id)
+    with pytest.raises(BoardsRefused, match="daily: the board was closed at"):
+        await definitions.load([DAILY])
+    with pytest.raises(BoardsRefused, match="main: it counts for ever"):
+        await definitions.close(MAIN)
+    with pytest.raises(UnknownBoard):
+        await definitions.close(BoardId("nowhere"))
+
+
+@pytest.mark.parametrize("period", ["none", "day", "dates"])
+async def test_a_season_that_is_ended_before_its_time_gives_way_to_the_next_one(
+    ledger: Ledger, definitions: Definitions, database_url: str, period: str
+) -> None:
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"jump": 20, "run": 50})
+    now = datetime.now(UTC)
+    board_id = BoardId("a-board")
+    said = {
+        "none": Definition(board_id, "All"),
+        "day": replace(DAILY, board_id=board_id, zone="UTC"),
+        "dates": Definition(
+            board_id,
+            "Event",
+            period="dates",
+            seasons=((now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR)),
+        ),
+    }[period]
+    await definitions.add([said])
+    await ledger.grant([Submission(users[0], "run")])
+    # A clock that was set back, as seen from the last row.
+    sql(database_url, "UPDATE ledger SET submitted_at = submitted_at + interval '2 s'")
+    sql(database_url, "UPDATE season_entries SET updated_at = updated_at + interval '2 s'")
+
+    [board] = await definitions.close_season(board_id)
+    await ledger.grant([Submission(users[0], "jump"), Submission(users[1], "run")])
+
+    seasons = (await definitions.seasons(board_id, limit=9))[::-1]
+    ended_at = seasons[0].ends_at
+    assert ended_at is not None
+    assert now + 2 * timedelta(seconds=1) < ended_at < now + timedelta(minutes=1)
+    assert entries(database_url, board_id, 1) == {users[0]: 50}
+    assert await definitions.verify_season(board_id, 1) == []
+    assert await ledger.differences(board_id) == []
+    assert board.season is not None
+    if period == "dates":  # nothing counts before the next one begins, as was said
+        assert board.season == seasons[0]
+        assert [season.state for season in seasons] == ["final", "upcoming"]
+        assert seasons[1].starts_at == now + HOUR
+        assert (await definitions.load([said])).unchanged == (board_id,)
+        with pytest.raises(BoardsRefused, match="none of its seasons runs now"):
+            await definitions.close_season(board_id)
+        return
+    assert board.season == seasons[1]
+    assert board.before is not None
+    assert [entry.user_id for entry in board.before.entries] == [users[0]]
+    assert (board.season.number, board.season.starts_at) == (2, ended_at)
+    assert entries(database_url, board_id, 2) == {users[0]: 20, users[1]: 50}
+    if period == "none":
+        assert board.season.ends_at is None
+    else:
+        midnight = ended_at.replace(hour=0, minute=0, second=0, microsecond=0)
+        assert board.season.ends_at in (midnight + 24 * HOUR, midnight + 48 * HOUR)
+        assert [season.state for season in seasons] == ["final", "running", "upcoming"]
+
+
+async def test_a_final_board_is_verified_against_the_ledger(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    users = add_users(database_url, 4)
+    add_actions(database_url, {"jump": 20, "run": 50, "hop": 5})
+    await definitions.add([replace(DAILY, size=3)])
+    for user, action in zip(users, ("run", "jump", "hop", "hop"), strict=True):
+        await ledger.grant([Submission(user, action)])
+    with pytest.raises(BoardsRefused, match="daily: season 1 has not ended"):
+        await definitions.verify_season(DAILY.board_id, 1)
+    with pytest.raises(UnknownSeason):
+        await definitions.verify_season(DAILY.board_id, 3)
+    await definitions.close_season(DAILY.board_id)
+    await ledger.rename_action("run", "sprint")
+    await ledger.rename_user(users[1], "somebody", "somebody")
+    await ledger.remove_users([users[0]])
+
+    assert await definitions.verify_season(DAILY.board_id, 1) == []
+
+    sql(database_url, "UPDATE ledger SET points_granted = 21 WHERE user_id = %s", (users[1],))
+    sql(
+        database_url, "UPDATE seasons SET final = final - 2 WHERE board_id = 'daily' AND number = 1"
+    )
+    found = await definitions.verify_season(DAILY.board_id, 1)
+    assert len(found) == 2
+    assert f"user {users[1]} with 20, reached at" in found[0]
+    assert f"and the ledger has user {users[1]} with 21, reached at" in found[0]
+    assert "the digest is not that" in found[1]
+
+
+async def test_entries_are_kept_as_long_as_was_said_and_the_final_board_for_ever(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    users = add_users(database_url, 5)
+    add_actions(database_url, {"run": 50})
+    kept, short = BoardId("kept"), BoardId("short")
+    await definitions.add(
+        [
+            replace(DAILY, board_id=kept, size=1),
+            replace(DAILY, board_id=short, size=1, keep_full_seconds=3600),
+        ]
+    )
+    await ledger.grant([Submission(user, "run") for user in users])
+    for board_id in (kept, short):
+        await definitions.close_season(board_id)
+    assert await definitions.purge() == 0
+    put_back(database_url, short, HOUR)
+    put_back(database_url, kept, HOUR)
+
+    assert await definitions.purge(2) == 5
+
+    assert entries(database_url, short) == {}
+    assert len(entries(database_url, kept)) == 5
+    final = await definitions.season(short, 1)
+    assert [entry.user_id for entry, _ in final.entries] == users[:1]
+    # One that is shown is kept, however old.
+    await definitions.close(short)
+    await definitions.close(kept)
