@@ -147,7 +147,7 @@ async def test_redis_fails_in_every_way_under_load_and_no_submission_is_refused(
         await load.flows()
 
         await reckon(load, database_url, redis_url)
-        assert {reply.status for reply in load.replies} <= {200, 400}  # not one 503
+        assert load.refusals == []
         assert all(subscriber.streams == 1 for subscriber in load.subscribers)
         assert unharmed(*instances)
 
@@ -226,7 +226,7 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
             await heard_by_bus(two)
 
         await reckon(load, database_url, redis_url, [one.url, two.url])
-        assert {reply.status for reply in load.replies} <= {200, 400}
+        assert load.refusals == []
         assert all(subscriber.streams == 1 for subscriber in load.subscribers)
         assert unharmed(one, two)
 
