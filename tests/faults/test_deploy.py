@@ -141,7 +141,7 @@ async def test_a_rolling_restart_behind_a_load_balancer_loses_no_submission_and_
         )
         for server in serving:
             assert await asyncio.to_thread(server.leave, GRACE_SECONDS + 10.0) == 0
-            await everybody_turns(load, end_season(database_url))  # on the other one
+            await everybody_turns(load, await end_season(database_url))  # on the other one
             await load.flows()
             await asyncio.to_thread(server.start)
             await eventually(lambda: balancer.reaches() == len(serving))
