@@ -28,6 +28,7 @@ OF_OPERATORS: Final = frozenset(
         *("find_action", "count_grants", "disable_action", "enable_action"),
         *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
         *("hold_action", "give_action_id", "leave_action_id"),
+        *('lock_definitions', 'find_listed_actions', 'add_board', 'list_actions_of_board', 'change_board', 'count_boards', 'crowded_actions', 'dates_of_seasons', 'derive_entries', 'running_season', 'read_end', 'forget_seasons_to_come', 'end_season', 'close_board', 'derive_final', 'users_among', 'purge_entries'),
         *("present_ids", "find_decomposed"),
     }
 )
