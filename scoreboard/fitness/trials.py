@@ -35,6 +35,7 @@ OF_OPERATORS: Final = frozenset(
             "delete_users",
         ),
         *("hold_action", "give_action_id", "leave_action_id"),
+        *('lock_definitions', 'find_listed_actions', 'add_board', 'list_actions_of_board', 'change_board', 'count_boards', 'crowded_actions', 'dates_of_seasons', 'derive_entries', 'running_season', 'read_end', 'forget_seasons_to_come', 'end_season', 'close_board', 'derive_final', 'users_among', 'purge_entries'),
         *("present_ids", "find_decomposed"),
         *("lock_definitions", "find_listed_actions", "add_boards", "change_board"),
         *("crowded_actions", "dates_of_seasons", "running_season", "last_season", "read_end"),

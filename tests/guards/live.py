@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Instead, Keyword, Never, Removed, Replaced, Value
+from tests.guards.change import Always, Instead, Keyword, Never, Removed, Replaced, Value
 from tests.guards.guard import FORGED, LIVE_BOARDS, LOSSES, PROMISES, STREAMS, UNDER_LOAD, Marked
 
 BUS: Final = "tests/integration/test_bus.py"
@@ -246,6 +246,12 @@ except LedgerUnavailable:
         Instead("(*BROKER_ERRORS, asyncio.CancelledError)", "BROKER_ERRORS"),
         "tests/integration/test_bus.py::"
         "test_a_broker_that_falls_silent_while_a_board_is_under_way_ends_no_side",
+    ),
+    Marked(
+        "a connection that is lost for no known reason ends no side of the bus",
+        "loss-without-reason",
+        Always(),
+        "tests/integration/test_bus.py::test_a_loss_for_which_aiormq_has_no_reason_ends_no_side",
     ),
     Marked(
         "a trace that is none costs no board",
