@@ -26,7 +26,6 @@ from scoreboard.model import (
 )
 
 KEY: Final = "leaderboard"
-VERSION_FIELD: Final = (KEY, "version")
 PURPOSE: Final = "scoreboard copy"
 
 # What is wrong with what lies there: no hash; fields that are too long; no signature, or one that
@@ -139,7 +138,7 @@ class RedisCopy:
     ) -> None:
         self.redis = redis
         self.board_id = board_id
-        self._key = KEY if board_id == MAIN else f"{KEY}:{board_id}"
+        self._key = key_of(board_id)
         self._signatures = signatures
         self._run_read = redis.script(_READ)
         self._run_store = redis.script(_STORE, urgent=True)  # guard: board-stored-redis
@@ -238,6 +237,16 @@ def _chunks(items: Sequence[Chunked]) -> Iterator[Sequence[Chunked]]:
     """Nobody else waits for Redis for long: a hundred boards are 5 MB at most."""
     for start in range(0, len(items), _BOARDS_A_CALL):
         yield items[start : start + _BOARDS_A_CALL]
+
+
+def key_of(board_id: BoardId) -> str:
+    """The key of a board's copy."""
+    return KEY if board_id == MAIN else f"{KEY}:{board_id}"
+
+
+def version_field(board_id: BoardId = MAIN) -> tuple[str, str]:
+    """Where the version of a board's copy lies: a key, and a field of the hash there."""
+    return key_of(board_id), "version"
 
 
 def _are_fields(answer: list[Any]) -> bool:

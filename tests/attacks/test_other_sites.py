@@ -14,7 +14,17 @@ from tests.world import add_actions, add_users, grants
 
 GUEST = "https://guest.example"
 STRANGER = "https://stranger.example"
-PUBLIC = ("/api/leaderboard", "/api/actions", "/api/leaderboard/stream", "/api/scoreboard/stream")
+PUBLIC = (
+    "/api/leaderboard",
+    "/api/actions",
+    "/api/leaderboard/stream",
+    "/api/scoreboard/stream",
+    "/api/boards",
+    "/api/boards/main",
+    "/api/boards/main/seasons",
+    "/api/boards/main/leaderboard",
+    "/api/boards/main/stream",
+)
 PASSWORD = "a password for this test"
 
 

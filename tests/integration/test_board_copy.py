@@ -14,7 +14,7 @@ import pytest
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.copies.copy import KEY, PURPOSE, VERSION_FIELD, RedisCopy
+from scoreboard.copies.copy import KEY, PURPOSE, RedisCopy, version_field
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.rates import RateLimiter
@@ -277,8 +277,8 @@ async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_
 
     limiter = RateLimiter(one.redis, one.metrics)
     check = Check("ip", "anybody", Rate(1000, 60))
-    version_field = HashField(*VERSION_FIELD)
-    await limiter.check([check], also=version_field)
+    wanted = HashField(*version_field())
+    await limiter.check([check], also=wanted)
     ours, readers = [], []
     for version in range(5, 10):  # in one of them nothing else kept Redis from its work
         await one.board.store(a_board(version))
@@ -288,7 +288,7 @@ async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_
         readers.append(await seconds_in("hget") - before)
 
         before = await seconds_in("evalsha")
-        await limiter.check([check], also=version_field)
+        await limiter.check([check], also=wanted)
         await one.board.store(a_board(version + 1))
         ours.append(await seconds_in("evalsha") - before)
         assert (await one.copy.read()).board == a_board(version + 1)
@@ -404,7 +404,7 @@ async def seen_by_a_check(instance: Instance) -> Board | None:
     limiter = RateLimiter(instance.redis, instance.metrics)
     check = Check("ip", "somebody", Rate(1000, 1))
     try:
-        seen = (await limiter.check([check], also=HashField(*VERSION_FIELD))).seen
+        seen = (await limiter.check([check], also=HashField(*version_field()))).seen
     finally:
         await limiter.close()
     return None if seen is None else instance.board.confirmed(seen.value, seen.generation)
