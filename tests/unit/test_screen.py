@@ -19,7 +19,8 @@ import pytest
 
 from scoreboard.commands.check import as_list
 from scoreboard.connections.findings import Finding
-from scoreboard.console.screen import Screen, columns_of
+from scoreboard.console.columns import columns_of
+from scoreboard.console.screen import Screen
 
 USERS = [
     {"userId": "u1", "username": "ada", "score": 123456},
