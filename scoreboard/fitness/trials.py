@@ -26,7 +26,7 @@ OF_OPERATORS: Final = frozenset(
         *("load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
         *("find_action", "count_grants", "disable_action", "enable_action"),
-        *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
+        *("remove_action", "remove_former_id", "delete_users"),
         *("hold_action", "give_action_id", "leave_action_id"),
         *("present_ids", "find_decomposed"),
     }
