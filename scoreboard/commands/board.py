@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from scoreboard.accounts.names import username_key
-from scoreboard.commands import rebuilding, season_words
+from scoreboard.commands import board_words, rebuilding
 from scoreboard.commands.verification import copy_differences, ledger_differences
 from scoreboard.configuration import sources as configuration
 from scoreboard.console import files
@@ -139,7 +139,7 @@ def _table(board_id: BoardId, found: Places) -> str:
     which = "the board" if board_id == MAIN else f"the board {escaped(board_id)}"
     foot = f"version {found.version} of {which}, since {timestamp(found.changed_at)}"
     if found.season is not None:
-        foot += f"; season {found.season.number}, {season_words.span(found.season)}"
+        foot += f"; season {found.season.number}, {board_words.span(found.season)}"
     elif board_id != MAIN:
         foot += "; its first season has not begun"
     return "\n".join([head, *(rows or ["      nobody has such a place"]), foot])
@@ -161,13 +161,18 @@ async def _verify(arguments: argparse.Namespace) -> Answer:
             {board_id: found for board_id, (found, _) in of_copies.items()},
             named=arguments.all_boards,
         )
-    compared = [
-        {"boardId": board_id, "ok": not differences, "version": version, "differences": differences}
-        for board_id, (of_copy, version) in of_copies.items()
-        for differences in [of_ledger[board_id] + of_copy]
-    ]
+    compared = []
+    for board_id, differences in of_ledger.items():
+        of_copy, version = of_copies[board_id]
+        found = differences + of_copy
+        compared.append(
+            {"boardId": board_id, "ok": not found, "version": version, "differences": found}
+        )
     is_well = all(each["ok"] for each in compared)
-    document = {"ok": is_well, "boards": compared} if arguments.all_boards else compared[0]
+    if arguments.all_boards:
+        document = {"ok": is_well, "boards": compared}
+    else:
+        [document] = compared
     return Answer(document, _verdict(arguments, compared), 0 if is_well else 1)
 
 
@@ -178,15 +183,14 @@ def _say(differences: Mapping[BoardId, Sequence[str]], *, named: bool) -> None:
 
 
 def _verdict(arguments: argparse.Namespace, compared: Sequence[Mapping[str, Any]]) -> str:
-    if not all(each["ok"] for each in compared):
-        which = "" if arguments.board_id == MAIN else f" {escaped(arguments.board_id)}"
-        which = " --all" if arguments.all_boards else which
+    differing = [each["boardId"] for each in compared if not each["ok"]]
+    if differing:
+        which = "--all" if len(differing) > 1 else differing[0]
+        which = "" if which == MAIN else f" {escaped(which)}"
         return f"These differ. `scoreboard board rebuild{which}` sets all of it by the ledger."
     if arguments.all_boards:
         boards = counted(len(compared), "board")
-        return (
-            f"All agree: every score of {boards} is what its ledger rows say, and Redis has them."
-        )
+        return f"All agree: every score of {boards} is what its ledger rows say, and so is Redis."
     is_sum = (
         "the sum of its ledger rows" if arguments.board_id == MAIN else "what its ledger rows say"
     )

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scoreboard.console.copies import Copies
+from scoreboard.copies.copy import Found
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Board, BoardId, Entry
+from scoreboard.model import MAIN, Board, BoardId, Entry
 from scoreboard.unicode import escaped
 
 # Every copy is mended within 2 s (each instance compares once a second); reading takes a while too.
@@ -87,6 +88,10 @@ async def copy_differences(
         for truth in await ledger.boards(left):
             board_id, in_redis = truth.board_id, seen[truth.board_id]
             _, comparison = left[board_id]
+            if _may_be_missing(board_id, in_redis):
+                found[board_id] = [], truth.version
+                del left[board_id]
+                continue
             comparison.add(in_redis.board or f"Redis holds {in_redis}", truth)
             if comparison.agrees() or is_late:
                 found[board_id] = comparison.differences(), truth.version
@@ -94,6 +99,11 @@ async def copy_differences(
         if not left or is_late:
             return found
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _may_be_missing(board_id: BoardId, in_redis: Found) -> bool:
+    """Instances keep the copy of `main`; that of another board may be missing until it is read."""
+    return board_id != MAIN and in_redis == Found()
 
 
 def _differences(copy: Board, truth: Board) -> list[str]:

@@ -142,6 +142,11 @@ def is_file(argument: argparse.Action) -> None:
     argument.complete = _FILES  # type: ignore[attr-defined]  # which is where shtab looks
 
 
+def add_one_board(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a board."""
+    parser.add_argument("board_id", type=text_to_store, metavar="BOARD", help="its id")
+
+
 def add_board(parser: argparse.ArgumentParser, *, or_all: bool = False) -> None:
     """Add the argument that names a board, `main` without one; or the option that means them all
     (`all_boards`).

@@ -27,7 +27,7 @@ from scoreboard.console.terminal import first_line, note, sentence
 from scoreboard.copies.copy import PURPOSE
 from scoreboard.database import migrations
 from scoreboard.errors import LedgerUnavailable, UnknownBoard
-from scoreboard.ledger.definitions import Definitions
+from scoreboard.ledger.definitions import Defined, Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, BoardId
 from scoreboard.unicode import escaped
@@ -148,6 +148,14 @@ async def open_boards(settings: Settings) -> AsyncIterator[Boards]:
     signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
     async with open_postgres(settings) as postgres, open_redis(settings) as redis:
         yield Boards(Ledger(postgres, postgres), Definitions(postgres), Copies(redis, signatures))
+
+
+async def defined(definitions: Definitions, board_id: str) -> Defined:
+    """Find how a board is defined. Raises CommandFailed when there is none, LedgerUnavailable."""
+    for found in await definitions.all():
+        if found.definition.board_id == board_id:
+            return found
+    raise no_board(board_id)
 
 
 def no_board(board_id: str) -> CommandFailed:
