@@ -42,7 +42,7 @@ _WRITES: Final = {
     "revocation_clock": ("SELECT", "UPDATE"),
     "revocations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "scores": ("SELECT", "INSERT", "UPDATE"),
-    "season_entries": ("SELECT", "INSERT", "UPDATE"),
+    "season_entries": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "seasons": ("SELECT", "INSERT", "UPDATE"),
     "users": ("SELECT", "INSERT", "UPDATE"),
 }

@@ -29,6 +29,10 @@ OF_OPERATORS: Final = frozenset(
         *("remove_action", "remove_former_id", "delete_users"),
         *("hold_action", "give_action_id", "leave_action_id"),
         *("present_ids", "find_decomposed"),
+        *("lock_definitions", "find_listed_actions", "add_board", "list_actions_of_board"),
+        *("change_board", "crowded_actions", "dates_of_seasons", "derive_entries"),
+        *("running_season", "read_end", "forget_seasons_to_come", "end_season", "close_board"),
+        *("derive_final", "users_among"),
     }
 )
 _OF_STREAMS: Final = frozenset(
