@@ -45,7 +45,7 @@ def add_to(commands: Commands) -> None:
         "scoreboard board verify                  the board main",
         "scoreboard board verify weekly",
         "scoreboard board verify --all || mail -s 'scoreboard differs' operators@example.org",
-        report=Report(("ok",), ("version", "differences", "boards")),
+        report=Report(("ok",), ("boardId", "version", "differences", "boards")),
     )
     add_board(verify, or_all=True)
     rebuilding.add_to(group)

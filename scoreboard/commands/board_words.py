@@ -154,7 +154,7 @@ def has_ended(board_id: BoardId, season: Season | None) -> str:
     if season is None:
         return "None of its seasons was running."
     shows = f"`scoreboard seasons show {board_id} {season.number}` shows its final board."
-    return f"Its season {season.number} has ended; {shows}"
+    return f"Season {season.number} of {board_id} has ended; {shows}"
 
 
 def ended_among(changed: Iterable[Board], board_id: BoardId) -> Season | None:

@@ -11,7 +11,7 @@ from scoreboard.configuration import sources as configuration
 from scoreboard.console import files
 from scoreboard.console.arguments import Commands, add_board
 from scoreboard.console.reports import Answer, CommandFailed, Report
-from scoreboard.console.servers import Boards, open_boards
+from scoreboard.console.servers import OpenedBoards, open_boards
 from scoreboard.copies.copy import Found, RedisCopy
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import LEAP_MAX, BoardId
@@ -32,7 +32,7 @@ def add_to(group: Commands) -> None:
         "scoreboard board rebuild weekly",
         "scoreboard board rebuild --all",
         "scoreboard board rebuild --renumber when the version comes near the largest one",
-        report=Report((), ("corrected", "version", "remarks", "boards")),
+        report=Report((), ("boardId", "corrected", "version", "remarks", "boards")),
     )
     add_board(rebuild, or_all=True)
     rebuild.add_argument(
@@ -44,18 +44,17 @@ def add_to(group: Commands) -> None:
 
 
 async def _rebuild(arguments: argparse.Namespace) -> Answer:
-    renewed = {}
+    renewed = []
     async with open_boards(configuration.load()) as boards:
         board_ids = await boards.named(arguments)
         with files.progress("Rebuilding", len(board_ids), " boards") as bar:
             for board_id in board_ids:
-                renewed[board_id] = await _renew(boards, board_id, renumber=arguments.renumber)
+                renewed.append(await _renew(boards, board_id, renumber=arguments.renumber))
                 bar.update()
     if arguments.all_boards:
-        documents = [{"boardId": board_id} | each for board_id, each in renewed.items()]
-        lines = [f"{escaped(board_id)}: {_in_words(each)}" for board_id, each in renewed.items()]
-        return Answer({"boards": documents}, "\n".join(lines))
-    [document] = renewed.values()
+        lines = [f"{escaped(each['boardId'])}: {_in_words(each)}" for each in renewed]
+        return Answer({"boards": renewed}, "\n".join(lines))
+    [document] = renewed
     return Answer(document, _in_words(document))
 
 
@@ -69,7 +68,7 @@ def _corrected(count: int) -> str:
     return f"{wrong} wrong."
 
 
-async def _renew(boards: Boards, board_id: BoardId, *, renumber: bool) -> dict[str, Any]:
+async def _renew(boards: OpenedBoards, board_id: BoardId, *, renumber: bool) -> dict[str, Any]:
     """Compute the scores of a board anew and replace its copy; answers the document of `rebuild`.
 
     Whoever holds a version ignores an older one, so the new one must be above that of the copy,
@@ -87,7 +86,12 @@ async def _renew(boards: Boards, board_id: BoardId, *, renumber: bool) -> dict[s
             "copy_not_stored",
         )
     remarks = _remarks(seen, before, board.version, renumber=renumber)
-    return {"corrected": corrected, "version": board.version, "remarks": remarks}
+    return {
+        "boardId": board_id,
+        "corrected": corrected,
+        "version": board.version,
+        "remarks": remarks,
+    }
 
 
 def _believable(seen: Found, present: int) -> int:

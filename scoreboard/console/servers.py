@@ -119,7 +119,7 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
 
 
 @dataclass(frozen=True, slots=True)
-class Boards:
+class OpenedBoards:
     """What a command needs that changes boards."""
 
     ledger: Ledger
@@ -139,7 +139,7 @@ class Boards:
 
 
 @contextlib.asynccontextmanager
-async def open_boards(settings: Settings) -> AsyncIterator[Boards]:
+async def open_boards(settings: Settings) -> AsyncIterator[OpenedBoards]:
     """Lend the ledger and the copies in Redis. Raises as `open_postgres` and `open_redis` do.
 
     Without a secret, which only the service needs, nobody can say who made a copy; and one that is
@@ -147,7 +147,9 @@ async def open_boards(settings: Settings) -> AsyncIterator[Boards]:
     """
     signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
     async with open_postgres(settings) as postgres, open_redis(settings) as redis:
-        yield Boards(Ledger(postgres, postgres), Definitions(postgres), Copies(redis, signatures))
+        yield OpenedBoards(
+            Ledger(postgres, postgres), Definitions(postgres), Copies(redis, signatures)
+        )
 
 
 async def defined(definitions: Definitions, board_id: str) -> Defined:

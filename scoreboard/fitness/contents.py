@@ -18,8 +18,6 @@ from scoreboard.fitness import trials, turns
 PART: Final = "postgresql"
 SEQUENCE: Final = "ledger_ledger_id_seq"
 _ADDITIONS: Final = "additions"
-# What says nothing of what statements rely on.
-_APART: Final = (_ADDITIONS, turns.NAME)
 
 # Tables that always have a row (boards that of `main`), and what brings it back. The board's
 # version is then lifted above those that were shown, as after a restore; the clock goes by the time
@@ -42,26 +40,18 @@ async def findings(
     Raises LedgerUnavailable.
     """
     found: list[Finding] = []
-    for look in (
-        _rows,
-        _triggers,
-        _sequence,
-        _seasons,
-        _additions,
-    ):  # guard: start-notices-sequence
+    for look in (_rows, _triggers, _sequence, _additions):  # guard: start-notices-sequence
         # A look that waits for a table under change finds nothing out, which is no finding.
         with contextlib.suppress(TransactionAborted):  # guard: start-goes-though
             found += await look(postgres, relations)
     if explains:
         found += await _statements(postgres, role, user)  # guard: start-tries-every
-    if all(finding.name in _APART for finding in found):
+    if all(finding.name == _ADDITIONS for finding in found):
         what = "PostgreSQL takes every statement; every row and trigger they rely on is there."
-        return [Finding(PART, "statements", "ok", what), *found]
+        found = [Finding(PART, "statements", "ok", what), *found]
+    with contextlib.suppress(TransactionAborted):
+        found += await turns.findings(postgres, PART)
     return found
-
-
-async def _seasons(postgres: Postgres, _: Collection[str]) -> list[Finding]:
-    return await turns.findings(postgres, PART)
 
 
 async def _additions(postgres: Postgres, relations: Collection[str]) -> list[Finding]:

@@ -11,7 +11,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session_settings import SQL
 from scoreboard.seasons import zones
 
-NAME: Final = "seasons"
+_NAME: Final = "seasons"
 # An instance that takes submissions looks once a second.
 _LATE: Final = timedelta(seconds=60)
 _NAMED: Final = 5
@@ -30,7 +30,7 @@ async def findings(postgres: Postgres, part: str) -> list[Finding]:
         return found
     begins = f"the next season is due at {next_at:%Y-%m-%dT%H:%M:%SZ}" if next_at else "none ends"
     counted = f"{boards} board counts" if boards == 1 else f"{boards} boards count"
-    return [Finding(part, NAME, "ok", f"{counted}; {begins}.")]
+    return [Finding(part, _NAME, "ok", f"{counted}; {begins}.")]
 
 
 def _late(part: str, late: Sequence[tuple[str, str]], now: datetime) -> Finding:
@@ -47,7 +47,7 @@ def _late(part: str, late: Sequence[tuple[str, str]], now: datetime) -> Finding:
         "in the season of their time. If one runs, its log says why (scoreboard.relay, "
         "scoreboard.ledger)."
     )
-    return Finding(part, NAME, "warning", what, to_do)
+    return Finding(part, _NAME, "warning", what, to_do)
 
 
 def _unknown(part: str, zone: str, board_ids: list[str]) -> Finding:
@@ -58,7 +58,7 @@ def _unknown(part: str, zone: str, board_ids: list[str]) -> Finding:
         f"This machine does not know the time zone {zone} of {named}{more}. A season that this "
         "instance writes ahead begins at a midnight of UTC."
     )
-    return Finding(part, NAME, "warning", what, "Install a newer release of the package tzdata.")
+    return Finding(part, _NAME, "warning", what, "Install a newer release of the package tzdata.")
 
 
 def _in_words(waits: timedelta) -> str:
