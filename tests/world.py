@@ -159,6 +159,24 @@ def add_board(
     )
 
 
+def add_boards_of_every_kind(
+    database_url: str, *seasons: tuple[datetime, datetime | None], listed: str
+) -> list[str]:
+    """Boards of every operator and direction with these seasons; two count one action alone."""
+    kinds: dict[str, dict[str, Any]] = {
+        "sum": {"size": 10},
+        "best": {"operator": "best", "size": 1},
+        "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
+        "listed": {"counts": "listed", "size": 3},
+        "listed-low": {"counts": "listed", "operator": "best", "direction": "low", "size": 2},
+    }
+    for board_id, columns in kinds.items():
+        add_board(database_url, board_id, *seasons, **columns)
+        if columns.get("counts") == "listed":
+            sql(database_url, "INSERT INTO board_actions VALUES (%s, %s)", (board_id, listed))
+    return list(kinds)
+
+
 def entries(database_url: str, board_id: str, season: int = 1) -> dict[str, int]:
     """Every user's kept score in a season: minus the value where low values win."""
     return dict(

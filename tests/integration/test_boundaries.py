@@ -10,7 +10,6 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg2
 import pytest
@@ -25,6 +24,7 @@ from tests.season_reckoning import reckon_seasons
 from tests.world import (
     add_actions,
     add_board,
+    add_boards_of_every_kind,
     add_users,
     entries,
     ledger_sums,
@@ -43,24 +43,6 @@ DAILY = BoardId("daily")
 async def ledger(database_url: str) -> AsyncIterator[Ledger]:
     async with a_ledger(database_url) as ledger:
         yield ledger
-
-
-def add_boards_of_every_kind(
-    database_url: str, *seasons: tuple[datetime, datetime | None], listed: str
-) -> list[BoardId]:
-    """Boards of every operator and direction with these seasons; two count one action alone."""
-    kinds: dict[str, dict[str, Any]] = {
-        "sum": {"size": 10},
-        "best": {"operator": "best", "size": 1},
-        "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
-        "listed": {"counts": "listed", "size": 3},
-        "listed-low": {"counts": "listed", "operator": "best", "direction": "low", "size": 2},
-    }
-    for board_id, columns in kinds.items():
-        add_board(database_url, board_id, *seasons, **columns)
-        if columns.get("counts") == "listed":
-            sql(database_url, "INSERT INTO board_actions VALUES (%s, %s)", (board_id, listed))
-    return [BoardId(board_id) for board_id in kinds]
 
 
 def deadlocks(database_url: str) -> int:
@@ -181,9 +163,10 @@ async def test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once(
     random.Random(12).shuffle(pairs)
     now = datetime.now(UTC)
     ends = [now + n * timedelta(seconds=0.25) for n in range(13)]
-    board_ids = add_boards_of_every_kind(
+    kinds = add_boards_of_every_kind(
         database_url, *itertools.pairwise(ends), (ends[-1], None), listed="a3"
     )
+    board_ids = [BoardId(kind) for kind in kinds]
 
     async def play(one: Ledger, submissions: list[Submission]) -> None:
         for start in range(0, len(submissions), 4):
@@ -221,7 +204,8 @@ async def test_batches_in_opposite_order_over_many_boards_never_deadlock(
     add_actions(database_url, {f"a{n}": n % 7 + 1 for n in range(12)})
     now = datetime.now(UTC)
     ends = [now + n * timedelta(seconds=0.3) for n in range(20)]
-    board_ids = add_boards_of_every_kind(database_url, *itertools.pairwise(ends), listed="a3")
+    kinds = add_boards_of_every_kind(database_url, *itertools.pairwise(ends), listed="a3")
+    board_ids = [BoardId(kind) for kind in kinds]
     leaving = add_users(database_url, 12, "leaving")
 
     async def change(one: Ledger, n: int) -> None:
