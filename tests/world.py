@@ -189,23 +189,25 @@ def entries(database_url: str, board_id: str, season: int = 1) -> dict[str, int]
     )
 
 
-def put_back(database_url: str, board_id: str, by: timedelta) -> None:
-    """Let the seasons of a board, its entries and all grants have been earlier, as if the clock had
-    gone on so far. What is under way is left as it is.
+def put_back(database_url: str, board_id: str | None, by: timedelta) -> None:
+    """Let the seasons of a board (None: of all), its entries and all grants have been earlier, as
+    if the clock had gone on so far. What is under way is left as it is.
     """
+    of_board = "board_id <> 'main' AND coalesce(board_id = %(board_id)s, TRUE)"
     for statement in (
-        """
+        f"""
         UPDATE seasons
         SET
             starts_at = starts_at - %(by)s,
             ends_at = ends_at - %(by)s,
             closes_at = closes_at - %(by)s,
             previous_ends_at = previous_ends_at - %(by)s
-        WHERE board_id = %(board_id)s
+        WHERE {of_board}
         """,
-        """
+        f"UPDATE boards SET written_until = written_until - %(by)s WHERE {of_board}",
+        f"""
         UPDATE season_entries SET updated_at = updated_at - %(by)s
-        WHERE season_id IN (SELECT season_id FROM seasons WHERE board_id = %(board_id)s)
+        WHERE season_id IN (SELECT season_id FROM seasons WHERE {of_board})
         """,
         "UPDATE ledger SET submitted_at = submitted_at - %(by)s",
     ):
