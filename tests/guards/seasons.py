@@ -118,10 +118,19 @@ SEASONS: Final = (
         f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
     ),
     Guard(
-        "nothing is granted while no season is written for it",
+        "whoever finds that no season is written for now writes it before anything is granted",
         "scoreboard/ledger/grant.sql",
-        " AND NOT judged.is_too_much AND NOT clock.is_behind\n",
-        " AND NOT judged.is_too_much\n",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+        "EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_behind",
+        "FALSE AS is_behind",
+        f"{BOUNDARIES}"
+        "::test_after_days_without_anybody_nothing_is_counted_in_no_season_at_odd_midnights",
+    ),
+    Guard(
+        "a rename waits for a turn that is under way",
+        "scoreboard/ledger/seasons.sql",
+        "and keeps the next one out, as grants do\nSELECT pg_advisory_xact_lock_shared({seasons_lock})\n",
+        "and keeps the next one out, as grants do\nSELECT 1\n",
+        f"{BOUNDARIES}"
+        "::test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by_the_new_name",
     ),
 )

@@ -18,8 +18,10 @@ from scoreboard.connections.session import TransactionAborted
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.queries import SQL
 from scoreboard.model import BoardId, Grant, Submission
+from scoreboard.seasons.periods import Period, containing, following
 from tests.eventually import eventually
 from tests.integration.test_ledger import a_ledger
+from tests.ledger_clock import LedgerClock
 from tests.season_reckoning import reckon_seasons
 from tests.world import (
     add_actions,
@@ -229,6 +231,65 @@ async def test_batches_in_opposite_order_over_many_boards_never_deadlock(
     assert scores(database_url) == ledger_sums(database_url)
 
 
+async def test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by_the_new_name(
+    ledger: Ledger, database_url: str
+) -> None:
+    """The rename waits: the boards that the user is on are known once the turn is over."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50, "jump": 20})
+    now = datetime.now(UTC)
+    add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR), size=1)
+    await ledger.grant([Submission(user, "run")])
+    put_back(database_url, DAILY, HOUR)
+    await ledger.grant([Submission(user, "jump")])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["lock_seasons"])
+        renaming = asyncio.create_task(ledger.rename_user(user, "ada", "ada"))
+        await eventually(lambda: renaming.done() or waits_for_lock(database_url))
+        moment = {"moment": datetime.now(UTC)}
+        cursor.execute(SQL["begin_and_end_seasons"], moment)
+        cursor.execute(SQL["show_seasons"], {"board_ids": [DAILY]})
+        cursor.execute(SQL["close_seasons"], moment)
+        cursor.execute(SQL["renew_boards"], {"board_ids": [DAILY], "above": 0, "leap": None})
+        other.commit()
+    is_renamed, boards = await renaming
+
+    assert is_renamed
+    [renamed] = [board for board in boards if board.board_id == DAILY]
+    assert renamed == await ledger.board(DAILY)
+    assert renamed.version == 4
+    assert renamed.season is not None
+    assert renamed.season.number == 2
+    assert [(entry.username, entry.score) for entry in renamed.entries] == [("ada", 20)]
+
+
+async def test_the_halves_of_a_batch_may_be_of_two_seasons(
+    ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL refuses one of its submissions, so it is halved, and a season ends in between."""
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    now = datetime.now(UTC)
+    clock = LedgerClock(database_url, monkeypatch)
+    clock.set(now)
+    ends_at = now + HOUR
+    add_board(database_url, DAILY, (now - HOUR, ends_at), (ends_at, ends_at + HOUR))
+    clock.end_with_the_next_grant(ends_at)
+
+    settlement = await ledger.grant(
+        [Submission(users[0], "run"), Submission(users[1], "nul\0"), Submission(users[1], "run")]
+    )
+    clock.close()
+
+    assert entries(database_url, DAILY, 1) == {users[0]: 50}
+    assert entries(database_url, DAILY, 2) == {users[1]: 50}
+    assert settlement.is_due
+    assert settlement.boards[DAILY].version == settlement.seen[DAILY] == 2
+    [turned] = await ledger.turn()
+    assert [entry.user_id for entry in turned.entries] == [users[1]]
+    assert reckon_seasons(database_url) == 1
+
+
 async def test_scores_are_locked_before_entries_whatever_the_plan(database_url: str) -> None:
     """Of two batches with different plans, one in each order, PostgreSQL would end one. A nested
     loop asks for each score when its turn comes, and for an entry in between.
@@ -280,3 +341,77 @@ async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> Non
         assert settlement.is_due
         [board] = await ledger.turn()
         assert [entry.user_id for entry in board.entries] == [users[0]]
+
+
+def written(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-{text}Z")
+
+
+# Where clocks skip a midnight, the day begins when they do; where midnight comes twice, at the
+# first; and where they are set back to the evening before, when the evening is over.
+ODD_MIDNIGHTS = [
+    ("day", "America/Santiago", "09-06T04:00", "09-07T03:00"),
+    ("day", "America/Santiago", "04-05T04:00", "04-06T04:00"),
+    ("day", "Africa/Cairo", "04-23T22:00", "04-24T21:00"),
+    ("day", "Africa/Cairo", "10-29T22:00", "10-30T22:00"),
+    ("day", "America/Havana", "03-08T05:00", "03-09T04:00"),
+    ("day", "America/Havana", "11-01T04:00", "11-02T05:00"),
+    ("week", "Africa/Cairo", "04-19T22:00", "04-26T21:00"),
+    ("month", "America/Havana", "11-01T04:00", "12-01T05:00"),
+]
+
+
+@pytest.mark.parametrize(("period", "zone", "begins", "ends"), ODD_MIDNIGHTS)
+async def test_after_days_without_anybody_nothing_is_counted_in_no_season_at_odd_midnights(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    period: Period,
+    zone: str,
+    begins: str,
+    ends: str,
+) -> None:
+    """All instances were down while the seasons passed that were written, and the first grant
+    comes around a midnight that is skipped or repeated.
+    """
+    boundary = written(begins)
+    second, microsecond = timedelta(seconds=1), timedelta(microseconds=1)
+    after = [timedelta(minutes=minutes) for minutes in (0, 30, 59, 60, 61, 90)]
+    moments = [boundary - HOUR, boundary - microsecond, *(boundary + each for each in after)]
+    moments += [written(ends) - second, written(ends), written(ends) + 40 * timedelta(days=1)]
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {f"a{n}": 1 for n in range(len(moments))})
+    first = containing(period, zone, boundary - 70 * timedelta(days=1))
+    second_ends_at = following(period, zone, first[1])
+    clock = LedgerClock(database_url, monkeypatch)
+    add_board(
+        database_url,
+        DAILY,
+        first,
+        (first[1], second_ends_at),
+        period=period,
+        zone=zone,
+        written_until=second_ends_at,
+    )
+    async with a_ledger(database_url) as ledger:
+        for n, moment in enumerate(moments):
+            clock.set(moment)
+            verdict = (await ledger.grant([Submission(user, f"a{n}")])).verdicts[user, f"a{n}"]
+            assert isinstance(verdict, Grant)
+            assert verdict.granted_at == moment
+        await ledger.turn()
+    clock.close()
+
+    seasons = sql(
+        database_url,
+        "SELECT starts_at, ends_at, coalesce(score, 0)"
+        " FROM seasons LEFT JOIN season_entries USING (season_id)"
+        " WHERE board_id = %s ORDER BY number",
+        (DAILY,),
+    )
+    for (_, ends_at, _), (starts_at, _, _) in itertools.pairwise(seasons):
+        assert ends_at == starts_at
+    counted = {starts_at: score for starts_at, _, score in seasons}
+    # Six around its beginning and one before its end; the next season has one at its beginning.
+    assert (counted[boundary], counted[written(ends)]) == (7, 1)
+    assert sum(counted.values()) == len(moments)
+    assert reckon_seasons(database_url) == len(seasons) - 2
