@@ -128,8 +128,8 @@ SEASONS: Final = (
     Guard(
         "a rename waits for a turn that is under way",
         "scoreboard/ledger/seasons.sql",
-        "and keeps the next one out, as grants do\nSELECT pg_advisory_xact_lock_shared({seasons_lock})\n",
-        "and keeps the next one out, as grants do\nSELECT 1\n",
+        "the next one out, as grants do\nSELECT pg_advisory_xact_lock_shared({seasons_lock})\n",
+        "the next one out, as grants do\nSELECT 1\n",
         f"{BOUNDARIES}"
         "::test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by_the_new_name",
     ),
