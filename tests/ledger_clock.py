@@ -32,6 +32,20 @@ class LedgerClock:
     def set(self, moment: datetime) -> None:
         self._execute("UPDATE ledger_clock SET moment = %s", (moment,))
 
+    def end_with_the_next_grant(self, moment: datetime) -> None:
+        """Go to this moment once a grant is committed, right behind it."""
+        self._execute(
+            f"""
+            CREATE FUNCTION set_ledger_clock() RETURNS TRIGGER LANGUAGE plpgsql
+            AS $$ BEGIN
+                UPDATE ledger_clock SET moment = '{moment.isoformat()}';
+                RETURN NULL;
+            END $$;
+            CREATE CONSTRAINT TRIGGER set_ledger_clock AFTER INSERT ON ledger
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION set_ledger_clock()
+            """
+        )
+
     def close(self) -> None:
         self._connection.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Never, Removed, Value
+from tests.guards.change import Always, Instead, Never, Removed, Replaced, Value
 from tests.guards.guard import Guard, Marked
 
 GAMES: Final = "tests/properties/test_boards.py"
@@ -112,34 +112,6 @@ SEASONS: Final = (
         "ORDER BY random() FOR UPDATE;\n",
         f"{BOUNDARIES}::test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once",
     ),
-    Guard(
-        "a season that is closed behind the one that is shown raises the version",
-        "scoreboard/ledger/seasons.sql",
-        "seasons.number IN (shown.number, shown.previous_number) AS is_shown",
-        "seasons.number = shown.number AS is_shown",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
-    ),
-    Guard(
-        "of equal bests the earlier moment counts",
-        "scoreboard/ledger/grant.sql",
-        "WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)",
-        "WHERE present.score < excluded.score",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
-    ),
-    Guard(
-        "a board whose first season begins is due",
-        "scoreboard/ledger/grant.sql",
-        "boards.season_id IS NOT DISTINCT FROM seasons.season_id AS is_shown",
-        "boards.season_id = seasons.season_id AS is_shown",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
-    ),
-    Guard(
-        "nothing is granted while no season is written for it",
-        "scoreboard/ledger/grant.sql",
-        " AND NOT judged.is_too_much AND NOT clock.is_refused\n",
-        " AND NOT judged.is_too_much\n",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
-    ),
     Marked(
         "much that was granted before a board is counted while grants go on",
         "much-to-count",
@@ -192,5 +164,49 @@ SEASONS: Final = (
         "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;\n",
         "",
         f"{DEFINITIONS}::test_a_board_waits_for_the_rename_of_an_action_that_it_counts",
+    ),
+    Marked(
+        "an action that counts on a board is not removed, and the refusal says why",
+        "listed-action-removed",
+        Replaced("pass"),
+        "tests/service/test_action_changes.py"
+        "::test_an_action_that_counts_on_a_board_is_not_removed",
+    ),
+    Guard(
+        "a season that is closed behind the one that is shown raises the version",
+        "scoreboard/ledger/seasons.sql",
+        "seasons.number IN (shown.number, shown.previous_number) AS is_shown",
+        "seasons.number = shown.number AS is_shown",
+        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+    ),
+    Guard(
+        "of equal bests the earlier moment counts",
+        "scoreboard/ledger/grant.sql",
+        "WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)",
+        "WHERE present.score < excluded.score",
+        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+    ),
+    Guard(
+        "a board whose first season begins is due",
+        "scoreboard/ledger/grant.sql",
+        "boards.season_id IS NOT DISTINCT FROM seasons.season_id AS is_shown",
+        "boards.season_id = seasons.season_id AS is_shown",
+        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+    ),
+    Guard(
+        "whoever finds that no season is written for now writes it before anything is granted",
+        "scoreboard/ledger/grant.sql",
+        "EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused",
+        "FALSE AS is_refused",
+        f"{BOUNDARIES}"
+        "::test_after_days_without_anybody_nothing_is_counted_in_no_season_at_odd_midnights",
+    ),
+    Guard(
+        "a rename waits for a turn that is under way",
+        "scoreboard/ledger/seasons.sql",
+        "the next one out, as grants do\nSELECT pg_advisory_xact_lock_shared({seasons_lock})\n",
+        "the next one out, as grants do\nSELECT 1\n",
+        f"{BOUNDARIES}"
+        "::test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by_the_new_name",
     ),
 )

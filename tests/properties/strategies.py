@@ -207,15 +207,20 @@ def board_games() -> st.SearchStrategy[tuple[list[Kind], list[BoardStep]]]:
         Load, st.fixed_dictionaries({}, optional=dict.fromkeys(ACTIONS, st.integers(1, 5)))
     )
     removal = st.builds(Removal, st.sampled_from([*PLAYERS, STRANGER]))
-    wait = st.builds(Wait, st.integers(0, 15) | st.sampled_from([-20, -3, 60, 86_400, 300_000]))
-    turn = st.builds(Turn, st.integers(1, 2))
     rebuild = st.builds(BoardRebuild, st.integers(0, 3), st.integers(-3, 3))
-    steps = st.lists(
-        batch | batch | batch | wait | wait | turn | turn | loads | removal | rebuild,
-        min_size=4,
-        max_size=16,
+    # Each has its chance in every round, so that few games are without any.
+    wait = st.builds(Wait, st.sampled_from([0, 1, 4, 4, 9, 9, 15, 60, -3, -20, 86_400, 300_000]))
+    turn = st.lists(st.builds(Turn, st.integers(1, 2)), max_size=1)
+    seldom = st.sampled_from([0, 0, 1]).flatmap(
+        lambda count: st.lists(loads | removal | rebuild, min_size=count, max_size=count)
     )
-    return st.tuples(st.lists(kinds(), min_size=1, max_size=4), steps)
+    rounds = st.tuples(wait, turn, batch, seldom).map(
+        lambda drawn: (drawn[0], *drawn[1], drawn[2], *drawn[3])
+    )
+    steps = st.lists(rounds, min_size=4, max_size=8).map(
+        lambda drawn: [step for each in drawn for step in each]
+    )
+    return st.tuples(st.lists(kinds(), min_size=2, max_size=4), steps)
 
 
 # Seasons
@@ -383,6 +388,9 @@ def requests() -> st.SearchStrategy[bytes]:
             b"/",
             b"/api/actions",
             b"/api/leaderboard",
+            b"/api/boards",
+            b"/api/boards/main/leaderboard?season=1",
+            b"/api/boards/%E2%98%83/seasons?after=\xff",
             b"/api/auth/login",
             b"/api/me",
             b"*",

@@ -472,7 +472,7 @@ async def game(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     clock.close()
 
 
-@examples(25)
+@examples(20)
 @given(board_games())
 async def test_every_game_over_boards_and_seasons_ends_as_the_rules_say(
     game: Game, drawn: tuple[list[Kind], list[BoardStep]]
