@@ -108,8 +108,8 @@ SEASONS: Final = (
     Guard(
         "boards are locked in one order",
         "scoreboard/ledger/boards.sql",
-        "ORDER BY board_id FOR UPDATE;\n",
-        "ORDER BY random() FOR UPDATE;\n",
+        "ORDER BY board_id FOR UPDATE\n",
+        "ORDER BY random() FOR UPDATE\n",
         f"{BOUNDARIES}::test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once",
     ),
     Marked(
