@@ -159,6 +159,24 @@ def add_board(
     )
 
 
+def add_boards_of_every_kind(
+    database_url: str, *seasons: tuple[datetime, datetime | None], listed: str
+) -> list[str]:
+    """Boards of every operator and direction with these seasons; two count one action alone."""
+    kinds: dict[str, dict[str, Any]] = {
+        "sum": {"size": 10},
+        "best": {"operator": "best", "size": 1},
+        "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
+        "listed": {"counts": "listed", "size": 3},
+        "listed-low": {"counts": "listed", "operator": "best", "direction": "low", "size": 2},
+    }
+    for board_id, columns in kinds.items():
+        add_board(database_url, board_id, *seasons, **columns)
+        if columns.get("counts") == "listed":
+            sql(database_url, "INSERT INTO board_actions VALUES (%s, %s)", (board_id, listed))
+    return list(kinds)
+
+
 def entries(database_url: str, board_id: str, season: int = 1) -> dict[str, int]:
     """Every user's kept score in a season: minus the value where low values win."""
     return dict(
@@ -171,23 +189,25 @@ def entries(database_url: str, board_id: str, season: int = 1) -> dict[str, int]
     )
 
 
-def put_back(database_url: str, board_id: str, by: timedelta) -> None:
-    """Let the seasons of a board, its entries and all grants have been earlier, as if the clock had
-    gone on so far. What is under way is left as it is.
+def put_back(database_url: str, board_id: str | None, by: timedelta) -> None:
+    """Let the seasons of a board (None: of all), its entries and all grants have been earlier, as
+    if the clock had gone on so far. What is under way is left as it is.
     """
+    of_board = "board_id <> 'main' AND coalesce(board_id = %(board_id)s, TRUE)"
     for statement in (
-        """
+        f"""
         UPDATE seasons
         SET
             starts_at = starts_at - %(by)s,
             ends_at = ends_at - %(by)s,
             closes_at = closes_at - %(by)s,
             previous_ends_at = previous_ends_at - %(by)s
-        WHERE board_id = %(board_id)s
+        WHERE {of_board}
         """,
-        """
+        f"UPDATE boards SET written_until = written_until - %(by)s WHERE {of_board}",
+        f"""
         UPDATE season_entries SET updated_at = updated_at - %(by)s
-        WHERE season_id IN (SELECT season_id FROM seasons WHERE board_id = %(board_id)s)
+        WHERE season_id IN (SELECT season_id FROM seasons WHERE {of_board})
         """,
         "UPDATE ledger SET submitted_at = submitted_at - %(by)s",
     ):

@@ -19,8 +19,8 @@ from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.connections import redis_check
 from scoreboard.connections.findings import Finding
 from scoreboard.console.arguments import Commands
+from scoreboard.console.columns import columns_of
 from scoreboard.console.reports import Answer, Report
-from scoreboard.console.screen import columns_of
 from scoreboard.console.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.console.terminal import counted
 from scoreboard.copies.copy import key_of

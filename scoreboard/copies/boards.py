@@ -233,7 +233,8 @@ class Boards:
 
     async def _ask_for_all(self, asking: Sequence[None]) -> list[Exception | None]:
         """Look once for all who ask for boards that are unknown here, and not too often."""
-        await asyncio.sleep(self._asked_at + ASKED_EVERY_SECONDS - time.monotonic())
+        rest_seconds = self._asked_at + ASKED_EVERY_SECONDS - time.monotonic()
+        await asyncio.sleep(rest_seconds)  # guard: unknown-boards-shared
         self._asked_at = time.monotonic()
         try:
             await self.learn(await self._ledger.versions())

@@ -239,6 +239,10 @@ def _chunks(items: Sequence[Chunked]) -> Iterator[Sequence[Chunked]]:
         yield items[start : start + _BOARDS_A_CALL]
 
 
+def _are_fields(answer: list[Any]) -> bool:
+    return len(answer) == 3 and all(each is None or type(each) is bytes for each in answer)
+
+
 def key_of(board_id: BoardId) -> str:
     """The key of a board's copy."""
     return KEY if board_id == MAIN else f"{KEY}:{board_id}"
@@ -247,7 +251,3 @@ def key_of(board_id: BoardId) -> str:
 def version_field(board_id: BoardId = MAIN) -> tuple[str, str]:
     """Where the version of a board's copy lies: a key, and a field of the hash there."""
     return key_of(board_id), "version"
-
-
-def _are_fields(answer: list[Any]) -> bool:
-    return len(answer) == 3 and all(each is None or type(each) is bytes for each in answer)

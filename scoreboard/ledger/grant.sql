@@ -162,10 +162,13 @@ counted AS MATERIALIZED (
 ),
 {entered},
 reaching AS (
-    SELECT entered.user_id, array_agg(running.board_id::text) AS board_ids
+    -- A full join is never done by nested loops, whatever the plan of a small installation knew of a large one.
+    SELECT entered.user_id, array_agg(shown.board_id::text) AS board_ids
     FROM (SELECT * FROM added UNION ALL SELECT * FROM bettered) AS entered
-    JOIN running USING (season_id)
-    WHERE running.is_shown AND coalesce(entered.score >= running.tenth_score, TRUE)
+    FULL JOIN (SELECT * FROM running WHERE is_shown) AS shown USING (season_id)
+    WHERE coalesce(
+        entered.score >= shown.tenth_score, entered.score IS NOT NULL AND shown.board_id IS NOT NULL
+    )
     GROUP BY entered.user_id
 )
 SELECT

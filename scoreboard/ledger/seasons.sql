@@ -117,16 +117,17 @@ RETURNING board_id
 
 -- close_seasons: keeps the last entries of seasons that have ended, and seals those whose grace is over
 -- A digest is the SHA-256 of a line for each entry: its place, the user's id, the score as it is shown, and when it was
--- reached. It says of each whether its board still shows it.
+-- reached. It says of each whether its board shows it: as its season, or as the one before.
 WITH closing AS MATERIALIZED (
     SELECT
         seasons.season_id,
         seasons.closes_at <= %(moment)s AS is_over,
-        boards.season_id = seasons.season_id AS is_shown,
+        seasons.number IN (shown.number, shown.previous_number) AS is_shown,
         kept.final,
         kept.digest
     FROM seasons
     JOIN boards ON boards.board_id = seasons.board_id
+    LEFT JOIN seasons AS shown ON shown.season_id = boards.season_id
     CROSS JOIN LATERAL {final} AS kept
     WHERE seasons.state = 'ended' AND (seasons.final IS NULL OR seasons.closes_at <= %(moment)s)
 )

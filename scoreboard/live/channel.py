@@ -140,6 +140,7 @@ class Channel:
             self._metrics.subscribers_vanished.inc()
         if subscriber in self.subscribers:
             del self.subscribers[subscriber]
+            self.touch()
             self.behind.pop(subscriber, None)
             self._metrics.subscribers.dec()
 
@@ -220,8 +221,7 @@ class Channel:
             if subscriber.transport.get_write_buffer_size():
                 self._deliver(subscriber)  # says what becomes of it
                 continue
-            # guard: season-events-once
-            is_told = subscriber.version >= turned_at
+            is_told = subscriber.version >= turned_at  # guard: season-events-told
             subscriber.write(frame if is_told else self._after_turns(subscriber, frame))
             subscriber.version = version
             delivered += 1

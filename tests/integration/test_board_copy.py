@@ -18,7 +18,7 @@ from scoreboard.copies.copy import KEY, PURPOSE, RedisCopy, version_field
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.rates import RateLimiter
-from scoreboard.model import LEAP_MAX, Board, BoardId, Submission
+from scoreboard.model import LEAP_MAX, MAIN_BYTES_MAX, Board, BoardId, Submission
 from tests.eventually import eventually
 from tests.integration.board_world import (
     SIGNATURES,
@@ -101,6 +101,19 @@ async def test_each_board_has_a_key_of_its_own_and_is_not_shown_as_another(
     await one.copy.store(a_board(10))
     await admin.copy(KEY, f"{KEY}:weekly", replace=True)
     assert (await weekly.read()).fault == "malformed"
+
+
+async def test_main_has_room_for_ten_entries_and_other_boards_for_a_hundred(
+    one: Instance, admin: Any
+) -> None:
+    """Whoever can write to Redis makes each look at `main` as long as it may be."""
+    weekly = RedisCopy(one.redis, SIGNATURES, BoardId("weekly"))
+    board = replace(a_board(9, *range(100, 0, -1)), board_id=BoardId("weekly"))
+    assert len(board.to_json()) > MAIN_BYTES_MAX
+    await weekly.store(board)
+    assert (await weekly.read()).board == board
+    await admin.copy(f"{KEY}:weekly", KEY, replace=True)
+    assert (await one.copy.read()).fault == "size"
 
 
 async def test_what_one_instance_stored_the_next_read_of_another_finds(

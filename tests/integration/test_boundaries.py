@@ -10,7 +10,6 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg2
 import pytest
@@ -19,12 +18,15 @@ from scoreboard.connections.session import TransactionAborted
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.queries import SQL
 from scoreboard.model import BoardId, Grant, Submission
+from scoreboard.seasons.periods import Period, containing, following
 from tests.eventually import eventually
 from tests.integration.test_ledger import a_ledger
+from tests.ledger_clock import LedgerClock
 from tests.season_reckoning import reckon_seasons
 from tests.world import (
     add_actions,
     add_board,
+    add_boards_of_every_kind,
     add_users,
     entries,
     ledger_sums,
@@ -43,24 +45,6 @@ DAILY = BoardId("daily")
 async def ledger(database_url: str) -> AsyncIterator[Ledger]:
     async with a_ledger(database_url) as ledger:
         yield ledger
-
-
-def add_boards_of_every_kind(
-    database_url: str, *seasons: tuple[datetime, datetime | None], listed: str
-) -> list[BoardId]:
-    """Boards of every operator and direction with these seasons; two count one action alone."""
-    kinds: dict[str, dict[str, Any]] = {
-        "sum": {"size": 10},
-        "best": {"operator": "best", "size": 1},
-        "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
-        "listed": {"counts": "listed", "size": 3},
-        "listed-low": {"counts": "listed", "operator": "best", "direction": "low", "size": 2},
-    }
-    for board_id, columns in kinds.items():
-        add_board(database_url, board_id, *seasons, **columns)
-        if columns.get("counts") == "listed":
-            sql(database_url, "INSERT INTO board_actions VALUES (%s, %s)", (board_id, listed))
-    return [BoardId(board_id) for board_id in kinds]
 
 
 def deadlocks(database_url: str) -> int:
@@ -181,9 +165,10 @@ async def test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once(
     random.Random(12).shuffle(pairs)
     now = datetime.now(UTC)
     ends = [now + n * timedelta(seconds=0.25) for n in range(13)]
-    board_ids = add_boards_of_every_kind(
+    kinds = add_boards_of_every_kind(
         database_url, *itertools.pairwise(ends), (ends[-1], None), listed="a3"
     )
+    board_ids = [BoardId(kind) for kind in kinds]
 
     async def play(one: Ledger, submissions: list[Submission]) -> None:
         for start in range(0, len(submissions), 4):
@@ -221,7 +206,8 @@ async def test_batches_in_opposite_order_over_many_boards_never_deadlock(
     add_actions(database_url, {f"a{n}": n % 7 + 1 for n in range(12)})
     now = datetime.now(UTC)
     ends = [now + n * timedelta(seconds=0.3) for n in range(20)]
-    board_ids = add_boards_of_every_kind(database_url, *itertools.pairwise(ends), listed="a3")
+    kinds = add_boards_of_every_kind(database_url, *itertools.pairwise(ends), listed="a3")
+    board_ids = [BoardId(kind) for kind in kinds]
     leaving = add_users(database_url, 12, "leaving")
 
     async def change(one: Ledger, n: int) -> None:
@@ -243,6 +229,65 @@ async def test_batches_in_opposite_order_over_many_boards_never_deadlock(
     assert deadlocks(database_url) == 0
     reckon_seasons(database_url)
     assert scores(database_url) == ledger_sums(database_url)
+
+
+async def test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by_the_new_name(
+    ledger: Ledger, database_url: str
+) -> None:
+    """The rename waits: the boards that the user is on are known once the turn is over."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50, "jump": 20})
+    now = datetime.now(UTC)
+    add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR), size=1)
+    await ledger.grant([Submission(user, "run")])
+    put_back(database_url, DAILY, HOUR)
+    await ledger.grant([Submission(user, "jump")])
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(SQL["lock_seasons"])
+        renaming = asyncio.create_task(ledger.rename_user(user, "ada", "ada"))
+        await eventually(lambda: renaming.done() or waits_for_lock(database_url))
+        moment = {"moment": datetime.now(UTC)}
+        cursor.execute(SQL["begin_and_end_seasons"], moment)
+        cursor.execute(SQL["show_seasons"], {"board_ids": [DAILY]})
+        cursor.execute(SQL["close_seasons"], moment)
+        cursor.execute(SQL["renew_boards"], {"board_ids": [DAILY], "above": 0, "leap": None})
+        other.commit()
+    is_renamed, boards = await renaming
+
+    assert is_renamed
+    [renamed] = [board for board in boards if board.board_id == DAILY]
+    assert renamed == await ledger.board(DAILY)
+    assert renamed.version == 4
+    assert renamed.season is not None
+    assert renamed.season.number == 2
+    assert [(entry.username, entry.score) for entry in renamed.entries] == [("ada", 20)]
+
+
+async def test_the_halves_of_a_batch_may_be_of_two_seasons(
+    ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL refuses one of its submissions, so it is halved, and a season ends in between."""
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    now = datetime.now(UTC)
+    clock = LedgerClock(database_url, monkeypatch)
+    clock.set(now)
+    ends_at = now + HOUR
+    add_board(database_url, DAILY, (now - HOUR, ends_at), (ends_at, ends_at + HOUR))
+    clock.end_with_the_next_grant(ends_at)
+
+    settlement = await ledger.grant(
+        [Submission(users[0], "run"), Submission(users[1], "nul\0"), Submission(users[1], "run")]
+    )
+    clock.close()
+
+    assert entries(database_url, DAILY, 1) == {users[0]: 50}
+    assert entries(database_url, DAILY, 2) == {users[1]: 50}
+    assert settlement.is_due
+    assert settlement.boards[DAILY].version == settlement.seen[DAILY] == 2
+    [turned] = await ledger.turn()
+    assert [entry.user_id for entry in turned.entries] == [users[1]]
+    assert reckon_seasons(database_url) == 1
 
 
 async def test_scores_are_locked_before_entries_whatever_the_plan(database_url: str) -> None:
@@ -296,3 +341,77 @@ async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> Non
         assert settlement.is_due
         [board] = await ledger.turn()
         assert [entry.user_id for entry in board.entries] == [users[0]]
+
+
+def written(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-{text}Z")
+
+
+# Where clocks skip a midnight, the day begins when they do; where midnight comes twice, at the
+# first; and where they are set back to the evening before, when the evening is over.
+ODD_MIDNIGHTS = [
+    ("day", "America/Santiago", "09-06T04:00", "09-07T03:00"),
+    ("day", "America/Santiago", "04-05T04:00", "04-06T04:00"),
+    ("day", "Africa/Cairo", "04-23T22:00", "04-24T21:00"),
+    ("day", "Africa/Cairo", "10-29T22:00", "10-30T22:00"),
+    ("day", "America/Havana", "03-08T05:00", "03-09T04:00"),
+    ("day", "America/Havana", "11-01T04:00", "11-02T05:00"),
+    ("week", "Africa/Cairo", "04-19T22:00", "04-26T21:00"),
+    ("month", "America/Havana", "11-01T04:00", "12-01T05:00"),
+]
+
+
+@pytest.mark.parametrize(("period", "zone", "begins", "ends"), ODD_MIDNIGHTS)
+async def test_after_days_without_anybody_nothing_is_counted_in_no_season_at_odd_midnights(
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    period: Period,
+    zone: str,
+    begins: str,
+    ends: str,
+) -> None:
+    """All instances were down while the seasons passed that were written, and the first grant
+    comes around a midnight that is skipped or repeated.
+    """
+    boundary = written(begins)
+    second, microsecond = timedelta(seconds=1), timedelta(microseconds=1)
+    after = [timedelta(minutes=minutes) for minutes in (0, 30, 59, 60, 61, 90)]
+    moments = [boundary - HOUR, boundary - microsecond, *(boundary + each for each in after)]
+    moments += [written(ends) - second, written(ends), written(ends) + 40 * timedelta(days=1)]
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {f"a{n}": 1 for n in range(len(moments))})
+    first = containing(period, zone, boundary - 70 * timedelta(days=1))
+    second_ends_at = following(period, zone, first[1])
+    clock = LedgerClock(database_url, monkeypatch)
+    add_board(
+        database_url,
+        DAILY,
+        first,
+        (first[1], second_ends_at),
+        period=period,
+        zone=zone,
+        written_until=second_ends_at,
+    )
+    async with a_ledger(database_url) as ledger:
+        for n, moment in enumerate(moments):
+            clock.set(moment)
+            verdict = (await ledger.grant([Submission(user, f"a{n}")])).verdicts[user, f"a{n}"]
+            assert isinstance(verdict, Grant)
+            assert verdict.granted_at == moment
+        await ledger.turn()
+    clock.close()
+
+    seasons = sql(
+        database_url,
+        "SELECT starts_at, ends_at, coalesce(score, 0)"
+        " FROM seasons LEFT JOIN season_entries USING (season_id)"
+        " WHERE board_id = %s ORDER BY number",
+        (DAILY,),
+    )
+    for (_, ends_at, _), (starts_at, _, _) in itertools.pairwise(seasons):
+        assert ends_at == starts_at
+    counted = {starts_at: score for starts_at, _, score in seasons}
+    # Six around its beginning and one before its end; the next season has one at its beginning.
+    assert (counted[boundary], counted[written(ends)]) == (7, 1)
+    assert sum(counted.values()) == len(moments)
+    assert reckon_seasons(database_url) == len(seasons) - 2

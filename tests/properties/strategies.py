@@ -128,6 +128,101 @@ def games() -> st.SearchStrategy[list[Step]]:
     return st.lists(batch | batch | batch | loads | removal | rebuild, min_size=3, max_size=12)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A board: what counts on it, and how. Its seasons are of `dates` (each some seconds behind the
+    end of the one before, and so many seconds long, None without end) or of every day of a `zone`.
+    """
+
+    operator: str
+    direction: str
+    actions: tuple[str, ...] | None  # None counts every one
+    size: int
+    grace_seconds: int
+    dates: tuple[tuple[int, int | None], ...]
+    zone: str | None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The clock goes on, or is set back, by so many seconds."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whatever is due begins, ends and closes; perhaps by two instances at the same time."""
+
+    instances: int
+
+
+@dataclass(frozen=True)
+class BoardRebuild:
+    """One board is computed anew; `number` is which, as far as there are so many."""
+
+    number: int
+    ahead: int
+
+
+BoardStep = Batch | Load | Removal | Wait | Turn | BoardRebuild
+
+
+def kinds() -> st.SearchStrategy[Kind]:
+    """Every operator and direction, sizes from 1 to 12, seasons by dates and by day."""
+    dates = st.lists(st.tuples(st.sampled_from([0, 0, 7]), st.integers(1, 40)), max_size=4)
+    last: st.SearchStrategy[list[tuple[int, int | None]]] = st.sampled_from([[], [(0, None)]])
+    seasons = st.tuples(st.sampled_from([-5, 0, 3]), dates, last).map(
+        lambda drawn: ((drawn[0], 10), *drawn[1], *drawn[2])
+    )
+    listed = st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=3, unique=True).map(tuple)
+    return st.builds(
+        Kind,
+        st.just("sum"),
+        st.just("high"),
+        st.none() | listed,
+        st.integers(1, 12),
+        st.sampled_from([0, 0, 6]),
+        seasons,
+        st.sampled_from([None, None, "UTC", "America/Santiago"]),
+    ) | st.builds(
+        Kind,
+        st.just("best"),
+        st.sampled_from(["high", "low"]),
+        st.none() | listed,
+        st.integers(1, 12),
+        st.sampled_from([0, 0, 6]),
+        seasons,
+        st.sampled_from([None, None, "Africa/Cairo"]),
+    )
+
+
+def board_games() -> st.SearchStrategy[tuple[list[Kind], list[BoardStep]]]:
+    """Some boards, and what may happen while their seasons come and go."""
+    pairs = st.tuples(
+        st.sampled_from([*PLAYERS, STRANGER]), st.sampled_from([*ACTIONS, UNKNOWN_ACTION])
+    )
+    batch = st.builds(Batch, st.lists(pairs, min_size=1, max_size=16).map(tuple))
+    loads = st.builds(
+        Load, st.fixed_dictionaries({}, optional=dict.fromkeys(ACTIONS, st.integers(1, 5)))
+    )
+    removal = st.builds(Removal, st.sampled_from([*PLAYERS, STRANGER]))
+    rebuild = st.builds(BoardRebuild, st.integers(0, 3), st.integers(-3, 3))
+    # Each has its chance in every round, so that few games are without any.
+    wait = st.builds(Wait, st.sampled_from([0, 1, 4, 4, 9, 9, 15, 60, -3, -20, 86_400, 300_000]))
+    turn = st.lists(st.builds(Turn, st.integers(1, 2)), max_size=1)
+    seldom = st.sampled_from([0, 0, 1]).flatmap(
+        lambda count: st.lists(loads | removal | rebuild, min_size=count, max_size=count)
+    )
+    rounds = st.tuples(wait, turn, batch, seldom).map(
+        lambda drawn: (drawn[0], *drawn[1], drawn[2], *drawn[3])
+    )
+    steps = st.lists(rounds, min_size=4, max_size=8).map(
+        lambda drawn: [step for each in drawn for step in each]
+    )
+    return st.tuples(st.lists(kinds(), min_size=2, max_size=4), steps)
+
+
 # Seasons
 
 
@@ -293,6 +388,9 @@ def requests() -> st.SearchStrategy[bytes]:
             b"/",
             b"/api/actions",
             b"/api/leaderboard",
+            b"/api/boards",
+            b"/api/boards/main/leaderboard?season=1",
+            b"/api/boards/%E2%98%83/seasons?after=\xff",
             b"/api/auth/login",
             b"/api/me",
             b"*",

@@ -7,7 +7,9 @@ import pwd
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psycopg2
 
@@ -21,7 +23,8 @@ _ROOM_BYTES = 2 * 2**30
 class PostgresServer(ServerProcess):
     """PostgreSQL as a cluster of its own; `fsync=True` makes commits cost what they really cost.
 
-    Its files are in `room`, a directory; else in memory where that is roomy.
+    Its files are in `room`, a directory; else in memory where that is roomy. `environment` is added
+    to that of its process.
     """
 
     name = "postgres"
@@ -30,9 +33,16 @@ class PostgresServer(ServerProcess):
     # "Immediate": no last checkpoint, but the shared memory is given back, as SIGKILL would not.
     end_signal = signal.SIGQUIT
 
-    def __init__(self, *, fsync: bool = False, room: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        fsync: bool = False,
+        room: Path | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(room=room or (None if fsync else _memory()))
         self.fsync = fsync
+        self._environment = environment
         self._account = _unprivileged_account()
         self._data = self.directory / "data"
 
@@ -85,7 +95,11 @@ class PostgresServer(ServerProcess):
             settings |= {"fsync": "off", "full_page_writes": "off"}
         flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         program = INITDB.path().with_name("postgres")
-        return self.spawn([program, "-D", self._data, *flags], account=self._account)
+        return self.spawn(
+            [program, "-D", self._data, *flags],
+            environment={**os.environ, **self._environment},
+            account=self._account,
+        )
 
     def answers(self) -> bool:
         try:

@@ -20,7 +20,8 @@ import pytest
 
 from scoreboard.commands.check import as_list
 from scoreboard.connections.findings import Finding
-from scoreboard.console.screen import Screen, columns_of
+from scoreboard.console.columns import columns_of, table
+from scoreboard.console.screen import Screen
 
 USERS = [
     {"userId": "u1", "username": "ada", "score": 123456},
@@ -203,3 +204,18 @@ def test_what_check_found_fits_a_narrow_terminal(terminal: Terminal, columns: in
     lines = as_list(found, columns).splitlines()
     longest = max(len(word) for line in lines for word in line.split())
     assert max(map(len, lines)) <= max(columns, 22, longest + 4)
+
+
+def test_the_cells_of_a_table_stand_below_each_other_and_its_lines_fit_the_terminal() -> None:
+    rows = [("board", "title"), ("main", "All time"), ("cup-of-may", "王" * 30)]
+    assert table(rows, 0).splitlines() == [
+        "board       title",
+        "main        All time",
+        f"cup-of-may  {'王' * 30}",
+    ]
+    assert table(rows, 19).splitlines() == [
+        "board       title",
+        "main        All tim",
+        "cup-of-may  王王王",
+    ]
+    assert table(rows[:1], 0) == "board  title"
