@@ -7,7 +7,6 @@ from typing import Final
 from tests.guards.change import Always, Instead, Never, Removed
 from tests.guards.guard import Guard, Marked
 
-GAMES: Final = "tests/properties/test_boards.py"
 PERIODS: Final = "tests/unit/test_periods.py"
 BOUNDARIES: Final = "tests/integration/test_boundaries.py"
 
@@ -101,21 +100,21 @@ SEASONS: Final = (
         "scoreboard/ledger/seasons.sql",
         "seasons.number IN (shown.number, shown.previous_number) AS is_shown",
         "seasons.number = shown.number AS is_shown",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+        f"{BOUNDARIES}::test_a_season_that_closes_behind_the_one_that_is_shown_raises_the_version",
     ),
     Guard(
         "of equal bests the earlier moment counts",
         "scoreboard/ledger/grant.sql",
         "WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)",
         "WHERE present.score < excluded.score",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+        f"{BOUNDARIES}::test_of_equal_bests_the_earlier_moment_counts_whichever_was_committed_first",
     ),
     Guard(
         "a board whose first season begins is due",
         "scoreboard/ledger/grant.sql",
         "boards.season_id IS NOT DISTINCT FROM seasons.season_id AS is_shown",
         "boards.season_id = seasons.season_id AS is_shown",
-        f"{GAMES}::test_every_game_over_boards_and_seasons_ends_as_the_rules_say",
+        f"{BOUNDARIES}::test_a_board_whose_first_season_has_begun_is_due",
     ),
     Guard(
         "whoever finds that no season is written for now writes it before anything is granted",
