@@ -1,3 +1,4 @@
+DROP TABLE preparations;
 DROP TABLE board_actions;
 DROP TABLE season_entries;
 ALTER TABLE boards DROP CONSTRAINT boards_season;

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from scoreboard.api.answers import ANSWERS, Answers
 from scoreboard.api.docs.pages import add_docs
 from scoreboard.api.http import limits, middleware, tracing
 from scoreboard.api.http.connection import Runner
@@ -25,7 +26,6 @@ from scoreboard.api.http.listening import http_address, listening_sockets
 from scoreboard.api.http.origins import allow_origins
 from scoreboard.api.http.replies import BODY_MAX_BYTES
 from scoreboard.api.http.site import Site
-from scoreboard.api.leaderboard import ANSWERS, BoardAnswers
 from scoreboard.api.routes import add_routes
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.cancellation import unless_set
@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> web.Application:
         client_max_size=BODY_MAX_BYTES,
     )
     app[PARTS] = parts
-    app[ANSWERS] = BoardAnswers(settings)
+    app[ANSWERS] = Answers(settings)
     add_routes(app, settings)
     add_docs(app)
     app.on_response_prepare.append(middleware.write_headers)

@@ -11,16 +11,18 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from scoreboard import __version__
 from scoreboard.commands import (
     actions,
     board,
+    boards,
     check,
     demo,
     description,
     migration,
+    seasons,
     serving,
     users,
 )
@@ -34,6 +36,13 @@ from scoreboard.embedded.home import EmbeddedServerError
 from scoreboard.errors import InvalidPayload, ScoreboardError
 from scoreboard.operations import logs
 from scoreboard.processes import streams
+
+# In the order of the help.
+_MODULES: Final = (
+    *(serving, check, migration),
+    *(actions, users, boards, board, seasons),
+    *(demo, description),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -126,7 +135,7 @@ def declare() -> Commands:
     )
     parser.add_argument("--version", action="version", version=f"scoreboard {__version__}")
     commands = Commands(parser)
-    for module in (serving, check, migration, actions, users, board, demo, description):
+    for module in _MODULES:
         module.add_to(commands)
     return commands
 

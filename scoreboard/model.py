@@ -27,6 +27,7 @@ BOARD_SIZE: Final = 10
 # Other boards have from one entry to so many; of a season that has ended so many stay in sight.
 SIZE_MAX: Final = 100
 FINAL_SIZE: Final = 10
+SEASON_NUMBER_MAX: Final = 2**31 - 1
 # Versions stay below this, where numbers in JavaScript are exact.
 VERSION_END: Final = 2**53
 # Two versions that are further apart are not of one history: at a thousand changes a second this
@@ -47,7 +48,6 @@ _TIMESTAMP_CHARS_MAX: Final = 40
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _BOARD_MEMBERS: Final = {"version", "timestamp", "topUsers"}
 _SEASON_MEMBERS: Final = {"number", "startsAt", "endsAt", "state"}
-_NUMBER_MAX: Final = 2**31 - 1
 _ENTRY_MEMBERS: Final = {"userId", "username", "score"}
 # A message's timestamp counts from there, and cannot be earlier.
 _FIRST_MOMENT: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -245,7 +245,7 @@ def _season(value: Any) -> Season | None:
     ends_at = None if member["endsAt"] is None else _moment(member["endsAt"])
     if member["state"] not in get_args(SeasonState):
         raise ValueError("a season has no such state")
-    number = _whole(member["number"], _NUMBER_MAX)
+    number = _whole(member["number"], SEASON_NUMBER_MAX)
     return Season(number, _moment(member["startsAt"]), ends_at, member["state"])
 
 

@@ -270,6 +270,7 @@ class Parts:
             await asyncio.sleep(_PURGE_SECONDS)
             with contextlib.suppress(LedgerUnavailable):  # then the next hour's finds more
                 await self.accounts.families.purge()
+                await self.definitions.purge()
 
 
 PARTS: Final = web.AppKey("parts", Parts)

@@ -4,6 +4,7 @@ each of them shows by the rules, read from the database by SQL of our own.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -53,12 +54,17 @@ def add_boards(database_url: str, *, season_seconds: float | None = None) -> Non
     add_board(database_url, LEAST, (now - _DAY, None), operator="best", direction="low", size=3)
 
 
-def end_season(database_url: str, board_id: str = SPRINT, *, after_seconds: float = 0.0) -> int:
+async def end_season(
+    database_url: str, board_id: str = SPRINT, *, after_seconds: float = 0.0
+) -> int:
     """Let the running season of a board end then, and the next one begin; returns its number.
 
-    Nobody is told: an instance has to find it. No grant is under way while the end is moved.
+    Nobody is told: an instance has to find it. No grant is under way while the end is moved, and
+    the board gets a version, because it shows when its season ends.
     """
-    [(number,)] = sql(
+    # In a thread, because the grants that it waits for may be of instances in this process.
+    [(number,)] = await asyncio.to_thread(
+        sql,
         database_url,
         f"""
         SELECT pg_advisory_xact_lock({SEASONS_LOCK});
@@ -82,6 +88,10 @@ def end_season(database_url: str, board_id: str = SPRINT, *, after_seconds: floa
             WHERE board_id = %(board_id)s
             AND seasons.number IN (running.number, running.number + 1)
             RETURNING seasons.number
+        ),
+        changed AS (
+            UPDATE boards SET version = version + 1, changed_at = clock_timestamp()
+            WHERE board_id = %(board_id)s
         )
         SELECT max(number) FROM moved HAVING count(*) = 2
         """,

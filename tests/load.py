@@ -145,6 +145,11 @@ class Load:
             for reply in self.replies
         )
 
+    @property
+    def refusals(self) -> list[Reply]:
+        """The replies, or broken connections, after which somebody had to submit again."""
+        return [reply for reply in self.replies if reply.status not in (200, 400)]
+
     async def flows(self, *, within_seconds: float = 20.0) -> None:
         """Return when grants come through every door (again), and reads and boards arrive."""
         start, reads = len(self.replies), dict(self.reads)

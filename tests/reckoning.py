@@ -111,8 +111,8 @@ async def _reckon_others(
                     entries = [(entry["userId"], entry["score"]) for entry in subscriber.board]
                     shown.append(Shown(subscriber.version, subscriber.season, entries))
             in_redis = cached_board(redis_url, f"leaderboard:{board_id}")
-            assert in_redis == (truth.version, truth.entries)
-            assert shown == [truth] * len(shown)
+            assert in_redis == (truth.version, truth.entries), (board_id, in_redis, truth)
+            assert shown == [truth] * len(shown), (board_id, shown, truth)
             return shown_by_ledger(database_url, board_id) == truth
 
         await eventually(is_everywhere, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)

@@ -1,7 +1,9 @@
 """The edge: HTTP in, HTTP out. Rate limit, token, schema, then one call inwards.
 
-`routes` is the whole API on one screen; each resource has one handler module. `http` is what every
-request passes, `schemas` are the shapes of bodies, `docs` is the OpenAPI document.
+`routes` is the whole API on one screen; each resource has one handler module. What handlers of
+boards share: `asked` (which board, and who may see it), `answers` (the encoded board), `streams`.
+`http` is what every request passes, `schemas` are the shapes of bodies, `docs` is the OpenAPI
+document.
 
 Before it: clients, through aiohttp. After it: `accounts`, `scoring` and `live`. It never decides
 anything about scores.

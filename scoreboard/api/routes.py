@@ -7,14 +7,18 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from scoreboard.api import accounts, actions, leaderboard, operations, pages
+from scoreboard.api import accounts, actions, boards, leaderboard, operations, pages
+from scoreboard.api.asked import version_beside
 from scoreboard.api.http.needs import USUAL, Needs, add_route
 from scoreboard.configuration.settings import Settings
-from scoreboard.copies.copy import VERSION_FIELD
+from scoreboard.copies.copy import version_field
 from scoreboard.limits.checks import HashField
 
 _PUBLIC: Final = Needs(other_sites=True)
-_BOARD: Final = Needs(other_sites=True, also=HashField(*VERSION_FIELD))
+# The version of the copy in Redis, read beside the limits, spares most reads of a board their own.
+_VERSION_OF_MAIN: Final = HashField(*version_field())
+_MAIN: Final = Needs(other_sites=True, also=lambda _: _VERSION_OF_MAIN)
+_BOARD: Final = Needs(other_sites=True, also=version_beside)
 # A stream's span would end when its client leaves.
 _STREAM: Final = Needs(other_sites=True, traced=False)
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
@@ -35,11 +39,18 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
 
-    _add_read(app, "/api/leaderboard", leaderboard.read, _BOARD)
+    _add_read(app, "/api/leaderboard", leaderboard.read, _MAIN)
     if settings.serves_streams:
         add_route(app, "GET", "/api/leaderboard/stream", leaderboard.stream, _STREAM)
         # The same under its older name (docs/decisions/0002).
         add_route(app, "GET", "/api/scoreboard/stream", leaderboard.stream, _STREAM)
+
+    _add_read(app, "/api/boards", boards.list_boards, _PUBLIC)
+    _add_read(app, "/api/boards/{board}", boards.read_board, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/seasons", boards.list_seasons, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/leaderboard", boards.read_leaderboard, _BOARD)
+    if settings.serves_streams:
+        add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 
     pages.add_pages(app.router)
 

@@ -105,6 +105,10 @@ class Side:
         self._metrics.bus_connects.labels(self._name).inc()
         try:
             await unless_set(_loss_of(connection), work(connection, self))  # guard: instance-called
+        except Exception as error:
+            # aiormq ends what waits on a connection that closed for no known reason by this.
+            if type(error) is not Exception:  # guard: loss-without-reason
+                raise
         finally:
             self._note_down()
         raise ConnectionError("the connection was closed")

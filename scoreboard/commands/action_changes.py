@@ -19,12 +19,13 @@ from scoreboard.console.reports import Answer, CommandFailed, Report
 from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import counted
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.scoring.catalogue import Action, Catalogue, HasGrants
+from scoreboard.scoring.catalogue import Action, Catalogue, HasGrants, IsListed
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 _STATE: Final = Report(("actionId", "points", "grants"), ("disabledAt",))
 # Moving so many takes a second or two; whoever submits the action waits for it.
+_NAMED_MAX: Final = 5
 _MOVED_UNASKED: Final = 20_000
 _UNIQUE: Final = "23505"
 
@@ -177,6 +178,15 @@ async def _remove(arguments: argparse.Namespace) -> Answer:
                 f"scoreboard actions disable {name}",
                 "has_grants",
             ) from kept
+        except IsListed as listed:
+            named = ", ".join(listed.board_ids[:_NAMED_MAX])
+            more = len(listed.board_ids) - _NAMED_MAX
+            raise CommandFailed(
+                f"{name} counts on {named}{f' and {more:,} more boards' if more > 0 else ''}, and "
+                "what counts on a board does not change. Nothing was changed. To have nobody "
+                f"granted it from now on: scoreboard actions disable {name}",
+                "is_listed",
+            ) from listed
     document = {"actionId": action.action_id, "isFormerId": False}
     return Answer(document, f"Removed {name} from the catalogue.")
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
 from scoreboard import action_ids
 from scoreboard.commands import action_changes, action_file
 from scoreboard.commands.action_file import ActionFile
-from scoreboard.configuration import handed_over
 from scoreboard.configuration import sources as configuration
-from scoreboard.configuration.handed_over import Unreadable
+from scoreboard.console import files
 from scoreboard.console.arguments import Commands, add_page, is_file, text_to_store
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import open_postgres
@@ -23,7 +21,6 @@ from scoreboard.scoring.catalogue import PAGE, Action, Catalogue, FormerIds, Loa
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
-_LINES_SHOWN: Final = 50
 _STATES: Final = {"enabled": False, "disabled": True}
 _BYTES_MAX: Final = 256 * 1024 * 1024  # some ten million actions
 
@@ -78,13 +75,10 @@ def _add_list(group: Commands) -> None:
 
 def read_file(name: str, form: str | None = None) -> ActionFile:
     """Read a file of actions. Raises CommandFailed, with all that is bad, unless all are good."""
-    content = _content(name)
-    with _progress("Checking", len(content), "B") as bar:
+    content = files.content(name, _BYTES_MAX)
+    with files.progress("Checking", len(content), "B") as bar:
         found = action_file.read(content, form, bar.update)
-    if found.problems:
-        raise CommandFailed(_report_problems(escaped(name), found.problems))
-    if not found.actions:
-        raise CommandFailed(f"There are no actions in {escaped(name)}. Nothing was loaded.")
+    files.require_good(name, found.actions, found.problems, "actions")
     return found
 
 
@@ -109,7 +103,7 @@ def _load(arguments: argparse.Namespace) -> Coroutine[Any, Any, Answer]:
 async def _put(found: ActionFile) -> Answer:
     async with open_postgres(configuration.load()) as postgres:
         # One statement, so the bar can only say that it is under way and that it is done.
-        with _progress("Loading", len(found.actions), " actions") as bar:
+        with files.progress("Loading", len(found.actions), " actions") as bar:
             try:
                 loaded = await Catalogue(postgres).load(found.points, found.disabled)
             except FormerIds as former:
@@ -133,7 +127,7 @@ def _report_former(former: FormerIds) -> str:
         [
             "Nothing was loaded: the file has ids of actions that were renamed since, and whoever "
             "has such an action would be granted it a second time.",
-            *_first([f"{escaped(old)}: write {escaped(new)}" for old, new in renamed]),
+            *files.first_lines([f"{escaped(old)}: write {escaped(new)}" for old, new in renamed]),
             "If one is meant to be another action from now on: scoreboard actions remove ID",
         ]
     )
@@ -170,32 +164,3 @@ def _remark(action_id: str) -> str:
 async def _documents(actions: AsyncIterator[Action]) -> AsyncIterator[dict[str, Any]]:
     async for action in actions:
         yield action_changes.document_of(action)
-
-
-def _content(name: str) -> bytes:
-    try:
-        if name == "-":
-            return handed_over.stream_content(handed_over.standard_input(), _BYTES_MAX)
-        return handed_over.content(Path(name), _BYTES_MAX)
-    except Unreadable as error:
-        raise CommandFailed(f"Cannot read {escaped(name)}: {error}.") from error
-
-
-def _report_problems(name: str, problems: Sequence[str]) -> str:
-    places = counted(len(problems), "place")
-    lines = [f"Nothing was loaded: {places} of {name} must be mended.", *_first(problems)]
-    return "\n".join(lines)
-
-
-def _first(lines: Sequence[str]) -> list[str]:
-    """The first lines, and how many more there are."""
-    more = len(lines) - _LINES_SHOWN
-    shown = [f"  {line}" for line in lines[:_LINES_SHOWN]]
-    return [*shown, f"  … and {more} more"] if more > 0 else shown
-
-
-def _progress(what: str, total: int, unit: str) -> Any:
-    """A bar on standard error, if that is a terminal; `update` moves it on."""
-    from tqdm import tqdm  # no other command waits for it
-
-    return tqdm(total=total, desc=what, unit=unit, unit_scale=True, leave=False, disable=None)

@@ -19,13 +19,16 @@ from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.connections import redis_check
 from scoreboard.connections.findings import Finding
 from scoreboard.console.arguments import Commands
+from scoreboard.console.columns import columns_of
 from scoreboard.console.reports import Answer, Report
-from scoreboard.console.screen import columns_of
 from scoreboard.console.servers import check_amqp_url, check_redis_url, database_url
 from scoreboard.console.terminal import counted
-from scoreboard.copies.copy import KEY
+from scoreboard.copies.copy import key_of
 from scoreboard.fitness import fitness
+from scoreboard.model import MAIN, BoardId
 
+# The copy of `main`, and that of another board: a user of Redis may have the right to one of them.
+_COPIES: Final = (key_of(MAIN), key_of(BoardId("check")))
 _SECONDS: Final = 20.0  # for all of them, side by side; each has deadlines of its own
 _WIDTH: Final = 96
 _WIDTH_OF_COLUMNS: Final = 60  # on less, what is said stands below what it is about
@@ -100,7 +103,7 @@ async def _postgresql(found: Settings) -> list[Finding]:
 
 async def _redis(found: Settings) -> list[Finding]:
     check_redis_url(found)
-    return await redis_check.findings(found.redis_url, KEY)
+    return await redis_check.findings(found.redis_url, *_COPIES)
 
 
 async def _rabbitmq(found: Settings) -> list[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ def add_to(commands: Commands) -> None:
     demo = commands.add(
         "demo",
         _demo,
-        "let simulated players play, and show the board as it changes, until Ctrl-C",
+        "let simulated players play, and show the boards as they change, until Ctrl-C",
         "scoreboard demo                                against `scoreboard serve --embedded`",
         "scoreboard demo --players 50 --rate 8/second   more of it",
         "scoreboard demo --url https://scores.example.org --actions actions.csv --seconds 60",
@@ -63,19 +64,22 @@ def add_to(commands: Commands) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> Coroutine[Any, Any, None]:
+    from scoreboard.commands.demo_rounds import play_rounds
     from scoreboard.console.screen import Screen
     from scoreboard.demo import service
     from scoreboard.demo.game import Game
 
+    screen = Screen(sys.stdout)
     game = Game(
         arguments.url,
         set(read_file(arguments.actions).points),
         Path(arguments.actions),
-        Screen(sys.stdout),
+        screen,
         places=arguments.players,
         interval_seconds=arguments.rate.seconds / arguments.rate.count,
         marks=demo_marks.kept_or_new(),
         trust=service.trusting(arguments.ca),
+        beside=partial(play_rounds, screen.announce),
     )
     return game.run(arguments.seconds)
 

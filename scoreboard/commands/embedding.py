@@ -22,11 +22,20 @@ from scoreboard.console.terminal import program, say, sentence
 from scoreboard.database import migrations
 from scoreboard.embedded.home import AlreadyRuns, EmbeddedServerError, embedded_secret
 from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
+from scoreboard.ledger.definitions import Definitions
+from scoreboard.model import BoardId
 from scoreboard.processes.streams import OutputLost
 from scoreboard.scoring.catalogue import Catalogue, Sought
+from scoreboard.seasons.definition import Definition
 
 log = structlog.get_logger("scoreboard.serving")
 
+# Their days begin at midnight in UTC, wherever the machine is: so everybody who tries them, and
+# every page of the documentation, sees the same.
+_BOARDS: Final = (
+    Definition(BoardId("daily"), "Today", period="day"),
+    Definition(BoardId("weekly"), "This week", period="week"),
+)
 _WELCOME: Final = """
   Scoreboard runs. Open {address} to watch the board live.
 
@@ -34,6 +43,7 @@ _WELCOME: Final = """
     what it offers     {offers}
     the board          curl {board}
     its stream         curl -N {stream}
+    all boards         curl {boards}
     an account         curl {address}/api/auth/register -H 'Content-Type: application/json' \\
       -d '{{"username": "ada", "email": "ada@example.org", "password": "analytical engine"}}'
 {servers}
@@ -92,17 +102,24 @@ def _failing_files_named() -> Iterator[None]:
 
 
 def _prepare(complete: Settings) -> None:
-    """Migrate the embedded database, and give it something to play with if it has no actions."""
+    """Migrate the embedded database, and give it something to play with if it has no actions, or
+    no boards beside the one that is always there. One that is closed is a board too.
+    """
     migrations.migrate(complete.database_url)
-    asyncio.run(_load_demo_actions(complete))
+    asyncio.run(fill(complete))
 
 
-async def _load_demo_actions(complete: Settings) -> None:
+async def fill(complete: Settings) -> None:
+    """Load the demo's actions where there are none, and add the first boards where there are none
+    beside `main`. Raises CommandFailed.
+    """
     async with open_postgres(complete) as postgres:
-        catalogue = Catalogue(postgres)
+        catalogue, definitions = Catalogue(postgres), Definitions(postgres)
         if not await catalogue.list(Sought(), limit=1):
             demo = read_file(str(configuration.shipped("config") / "demo-actions.csv"))
             await catalogue.load(demo.points)
+        if len(await definitions.all()) == 1:
+            await definitions.add(_BOARDS)
 
 
 def welcome(address: str, servers: Sequence[str]) -> None:
@@ -118,6 +135,7 @@ def welcome(address: str, servers: Sequence[str]) -> None:
         "offers": f"{address}/docs",
         "board": f"{address}/api/leaderboard",
         "stream": f"{address}/api/leaderboard/stream",
+        "boards": f"{address}/api/boards",
     }
     if not sys.stdout.isatty():
         log.info(

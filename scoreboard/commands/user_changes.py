@@ -16,7 +16,7 @@ from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
 from scoreboard.console.arguments import Commands
 from scoreboard.console.reports import Answer, CommandFailed, Report
-from scoreboard.console.servers import open_board, open_postgres, store
+from scoreboard.console.servers import open_boards, open_postgres
 from scoreboard.errors import UnknownUser
 from scoreboard.operations.metrics import Metrics
 from scoreboard.unicode import escaped
@@ -69,14 +69,13 @@ async def open_accounts(found: Settings) -> AsyncIterator[Accounts]:
 async def _rename(arguments: argparse.Namespace) -> Answer:
     found = configuration.load()
     new = good_username(arguments.username)
-    async with open_accounts(found) as accounts, open_board(found) as (ledger, cached):
+    async with open_accounts(found) as accounts, open_boards(found) as opened:
         account = await accounts.users.known(arguments.login)
         with refusing_taken():
-            known, boards = await ledger.rename_user(account.user_id, new, username_key(new))
+            known, boards = await opened.ledger.rename_user(account.user_id, new, username_key(new))
         if not known:
             raise UnknownUser(NOBODY)
-        for board in boards:
-            await store(cached, board)
+        await opened.copies.store(boards)
     return Answer(
         {"userId": account.user_id, "username": new, "formerUsername": account.username},
         f"Renamed {escaped(account.username)} to {escaped(new)}.",
@@ -85,7 +84,7 @@ async def _rename(arguments: argparse.Namespace) -> Answer:
 
 async def _delete(arguments: argparse.Namespace) -> Answer:
     found = configuration.load()
-    async with open_accounts(found) as accounts, open_board(found) as (ledger, cached):
+    async with open_accounts(found) as accounts, open_boards(found) as opened:
         account = await accounts.users.known(arguments.login)
         if not arguments.yes:
             raise CommandFailed(
@@ -93,12 +92,11 @@ async def _delete(arguments: argparse.Namespace) -> Answer:
                 "ledger rows, for ever. If that is meant, add --yes.",
                 "not_confirmed",
             )
-        removed, boards = await ledger.remove_users([account.user_id])
+        removed, boards = await opened.ledger.remove_users([account.user_id])
         if not removed:
             raise UnknownUser(NOBODY)
-        for board in boards:
-            await store(cached, board)
-        version = await ledger.version()
+        await opened.copies.store(boards)
+        version = await opened.ledger.version()
     return Answer(
         {"userId": account.user_id, "username": account.username, "version": version},
         f"Deleted {escaped(arguments.login)} with score and ledger rows. "

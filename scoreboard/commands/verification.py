@@ -8,12 +8,14 @@ version, and a copy that is behind is given the time in which every copy is mend
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from scoreboard.copies.copy import RedisCopy
+from scoreboard.console.copies import Copies
+from scoreboard.copies.copy import Found
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Board, Entry
+from scoreboard.model import MAIN, Board, BoardId, Entry
 from scoreboard.unicode import escaped
 
 # Every copy is mended within 2 s (each instance compares once a second); reading takes a while too.
@@ -37,12 +39,12 @@ class Comparison:
             self.copies[copy.version] = copy
 
     def agrees(self) -> bool:
-        """Whether the newest version that both were seen in holds the same entries in both."""
+        """Whether the newest version that both were seen in is the same board in both."""
         common = self.truths.keys() & self.copies.keys()
         if not common or isinstance(self.latest, str):
             return False
         newest = max(common)
-        return self.truths[newest].entries == self.copies[newest].entries
+        return not _differences(self.copies[newest], self.truths[newest])
 
     def differences(self) -> list[str]:
         """Say what differs, for certain, after all this reading."""
@@ -56,43 +58,77 @@ class Comparison:
         if copy.version < first:
             return [f"Redis holds version {copy.version} and stays behind the ledger's {last}"]
         if copy.version in self.truths:
-            return _entry_differences(copy, self.truths[copy.version])
+            return _differences(copy, self.truths[copy.version])
         return []  # it keeps up, with a board that changes faster than both can be read
 
 
-async def ledger_differences(ledger: Ledger) -> list[str]:
-    """Compare scores and the tenth score with the ledger; a difference counts if seen twice."""
-    return await ledger.differences() and await ledger.differences()
+async def ledger_differences(ledger: Ledger, board_id: BoardId) -> list[str]:
+    """Compare a board's scores and its last score with the ledger; a difference counts if seen
+    twice. Raises UnknownBoard, LedgerUnavailable.
+    """
+    return await ledger.differences(board_id) and await ledger.differences(board_id)
 
 
-async def copy_differences(ledger: Ledger, in_redis: RedisCopy) -> tuple[list[str], int]:
-    """Compare Redis with the ledger; a sentence for each difference, and the ledger's version.
+async def copy_differences(
+    ledger: Ledger, copies: Copies, board_ids: Collection[BoardId]
+) -> dict[BoardId, tuple[list[str], int]]:
+    """Compare Redis with the ledger: for each of these boards a sentence for each difference, and
+    the ledger's version.
 
     Raises LedgerUnavailable, RedisUnavailable.
     """
-    comparison = Comparison()
+    left = {board_id: (copies.of(board_id), Comparison()) for board_id in board_ids}
+    found: dict[BoardId, tuple[list[str], int]] = {}
     clock = asyncio.get_running_loop().time
     deadline = clock() + _MENDED_WITHIN_SECONDS
     while True:
         # Redis first: what it holds was committed before, so a later truth cannot be older.
-        found = await in_redis.read()
-        copy = f"Redis holds {found}" if found.board is None else found.board
-        truth = await ledger.board()
-        comparison.add(copy, truth)
-        if comparison.agrees() or clock() > deadline:
-            return comparison.differences(), truth.version
+        seen = {board_id: await copy.read() for board_id, (copy, _) in left.items()}
+        is_late = clock() > deadline
+        for truth in await ledger.boards(left):
+            board_id, in_redis = truth.board_id, seen[truth.board_id]
+            _, comparison = left[board_id]
+            if _may_be_missing(board_id, in_redis):
+                found[board_id] = [], truth.version
+                del left[board_id]
+                continue
+            comparison.add(in_redis.board or f"Redis holds {in_redis}", truth)
+            if comparison.agrees() or is_late:
+                found[board_id] = comparison.differences(), truth.version
+                del left[board_id]
+        if not left or is_late:
+            return found
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _entry_differences(copy: Board, truth: Board) -> list[str]:
-    """Compare rank by rank."""
+def _may_be_missing(board_id: BoardId, in_redis: Found) -> bool:
+    """Instances keep the copy of `main`; that of another board may be missing until it is read."""
+    return board_id != MAIN and in_redis == Found()
+
+
+def _differences(copy: Board, truth: Board) -> list[str]:
+    """Compare the seasons, then rank by rank."""
+    found = []
+    if (copy.season, copy.is_low) != (truth.season, truth.is_low):
+        under = f"under version {truth.version}: Redis shows"
+        found.append(f"{under} {_season_in_words(copy)}, the ledger {_season_in_words(truth)}")
     longest = max(len(copy.entries), len(truth.entries))
-    return [
+    return found + [
         f"rank {rank + 1} under version {truth.version}: Redis has {_entry_in_words(copy, rank)}, "
         f"the ledger {_entry_in_words(truth, rank)}"
         for rank in range(longest)
         if _entry(copy, rank) != _entry(truth, rank)
     ]
+
+
+def _season_in_words(board: Board) -> str:
+    order = "lowest first" if board.is_low else "highest first"
+    season = board.season
+    if season is None:
+        return f"no season, {order}"
+    ends_at = "without an end" if season.ends_at is None else f"to {season.ends_at.isoformat()}"
+    starts_at = season.starts_at.isoformat()
+    return f"season {season.number} ({season.state}, {starts_at} {ends_at}), {order}"
 
 
 def _entry(board: Board, rank: int) -> Entry | None:

@@ -49,6 +49,26 @@ SELECT count(*) FROM boards WHERE board_id = 'main'
 -- count_revocation_clock: the same
 SELECT count(*) FROM revocation_clock
 
+-- read_turns: counts the boards that run, and reads when the next season is due, what time it is, and which boards have
+-- had one that is due for longer than `late`, the longest first
+SELECT
+    (SELECT count(*) FROM boards WHERE closed_at IS NULL),
+    min(due.at) FILTER (WHERE due.at > clock.now),
+    clock.now,
+    json_agg(json_build_array(due.board_id, due.at) ORDER BY due.at) FILTER (WHERE due.at < clock.now - %(late)s)
+FROM (SELECT now() AS now) AS clock
+LEFT JOIN (
+    SELECT board_id, ends_at AS at FROM seasons WHERE state = 'running'
+    UNION ALL
+    SELECT board_id, starts_at FROM seasons WHERE state = 'upcoming'
+    UNION ALL
+    SELECT board_id, closes_at FROM seasons WHERE state = 'ended'
+) AS due ON due.at IS NOT NULL
+GROUP BY clock.now
+
+-- read_zones: reads the zones in which seasons are written ahead, each with its boards
+SELECT zone, array_agg(board_id::text ORDER BY board_id) FROM boards WHERE written_until IS NOT NULL GROUP BY zone
+
 -- read_rights: reads of each table or sequence whether it is there, whether this role has that right on it
 -- (on a column of it at least), whether a policy would hide rows of it, and whether it is of another kind
 SELECT

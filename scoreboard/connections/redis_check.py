@@ -8,6 +8,7 @@ written are keys that end by themselves, and a field of the board's copy that is
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from scoreboard.connections.findings import Finding
@@ -20,9 +21,9 @@ PART: Final = "redis"
 _NAME: Final = "scoreboard.check"
 _VERSION_MIN: Final = (6, 2)
 
-# ARGV: the copy of the board, a count of a limit, a count of streams, a field. They are no KEYS, or
-# one key that may not be used would hide the others. Answers what failed, and what INFO says of
-# the server and its memory.
+# ARGV: a count of a limit, a count of streams, a field, copies of boards. They are no KEYS, or one
+# key that may not be used would hide the others. Answers what failed, and what INFO says of the
+# server and its memory.
 PROBE: Final = """
 local failed = {}
 local function try(name, key, ...)
@@ -35,7 +36,7 @@ local function info(section)
     local text = redis.pcall('INFO', section)
     return type(text) == 'string' and text or ''
 end
-local board, limit, streams, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local limit, streams, field = ARGV[1], ARGV[2], ARGV[3]
 local time = redis.pcall('TIME')
 if time.err then failed[1] = 'TIME: ' .. time.err end
 try('SET', limit, '1', 'PX', '1000')
@@ -47,21 +48,26 @@ try('HGETALL', streams)
 try('HLEN', streams)
 try('MEMORY', 'USAGE', streams)
 try('HDEL', streams, field)
-try('TYPE', board)
-try('HSTRLEN', board, 'version')
-try('HMGET', board, 'version', 'board')
-try('HGET', board, 'version')
-try('HSET', board, field, '1')
-try('HDEL', board, field)
+for b = 4, #ARGV do
+    local board = ARGV[b]
+    try('TYPE', board)
+    try('HSTRLEN', board, 'version')
+    try('HMGET', board, 'version', 'board')
+    try('HGET', board, 'version')
+    try('HSET', board, field, '1')
+    try('HDEL', board, field)
+end
 return {failed, info('server') .. info('memory')}
 """  # guard: check-writes-beside
 
 
-async def findings(url: str, board_key: str) -> list[Finding]:
-    """Look at all of it; whoever is away, it takes a few seconds at most."""
+async def findings(url: str, *board_keys: str) -> list[Finding]:
+    """Look at all of it, the keys of these copies among it; whoever is away, it takes a few seconds
+    at most.
+    """
     redis = Redis(url, timeout_seconds=3.0, name=_NAME)
     try:
-        return [*_sentinels(await redis.ask_sentinels()), *await _server(redis, url, board_key)]
+        return [*_sentinels(await redis.ask_sentinels()), *await _server(redis, url, board_keys)]
     finally:
         await redis.close()
 
@@ -84,13 +90,13 @@ def _sentinels(answers: dict[str, str]) -> list[Finding]:
     return [Finding(PART, "sentinels", "ok", what)]
 
 
-async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
+async def _server(redis: Redis, url: str, board_keys: Sequence[str]) -> list[Finding]:
     try:
         await redis.ping()
     except RedisUnavailable as error:
         what = f"Redis at {place(url)} cannot be used: {_words(error)}."
         return [Finding(PART, "connection", "wrong", what, to_do(_words(error), url))]
-    refused, info = await _probe(redis, board_key)
+    refused, info = await _probe(redis, board_keys)
     version = _field(info, "redis_version")
     what = f"Redis {version or 'of a version that it does not tell'} at {place(url)}."
     return [
@@ -102,16 +108,16 @@ async def _server(redis: Redis, url: str, board_key: str) -> list[Finding]:
     ]
 
 
-async def _probe(redis: Redis, board_key: str) -> tuple[list[str], str]:
+async def _probe(redis: Redis, board_keys: Sequence[str]) -> tuple[list[str], str]:
     """Each command that is refused, with the reason; and what INFO says."""
     refused = []
     try:
         await redis.load(PROBE)
     except RedisUnavailable as error:
         refused = [f"SCRIPT LOAD: {_words(error)}"]
-    keys = [board_key, f"limit:check:{_NAME}", f"streams:check:{_NAME}"]
+    keys = [f"limit:check:{_NAME}", f"streams:check:{_NAME}"]
     try:
-        answer = await redis.script(PROBE)([], [*keys, "check"])
+        answer = await redis.script(PROBE)([], [*keys, "check", *board_keys])
     except RedisUnavailable as error:
         return [*refused, f"EVALSHA: {_words(error)}"], ""
     match answer:

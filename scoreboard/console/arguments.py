@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from scoreboard.console.reports import OPTION, Answer, Report
+from scoreboard.model import MAIN
 from scoreboard.unicode import escaped
 
 # None is for a command that writes its answer itself, or has none.
@@ -139,6 +140,28 @@ def text_to_store(text: str) -> str:
 def is_file(argument: argparse.Action) -> None:
     """Let shells complete an argument with the names of files."""
     argument.complete = _FILES  # type: ignore[attr-defined]  # which is where shtab looks
+
+
+def add_one_board(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a board."""
+    parser.add_argument("board_id", type=text_to_store, metavar="BOARD", help="its id")
+
+
+def add_board(parser: argparse.ArgumentParser, *, or_all: bool = False) -> None:
+    """Add the argument that names a board, `main` without one; or the option that means them all
+    (`all_boards`).
+    """
+    choice = parser.add_mutually_exclusive_group() if or_all else parser
+    choice.add_argument(
+        "board_id",
+        nargs="?",
+        default=MAIN,
+        type=text_to_store,
+        metavar="BOARD",
+        help="its id (default: %(default)s)",
+    )
+    if or_all:
+        choice.add_argument("--all", action="store_true", dest="all_boards", help="every board")
 
 
 def add_page(parser: argparse.ArgumentParser, after: str, what: str) -> None:

@@ -50,6 +50,17 @@ def found() -> list[str]:
         return []
 
 
+def database_url() -> str:
+    """The address of PostgreSQL among the lines that are found; empty if there is none."""
+    for line in found():
+        with contextlib.suppress(ValueError):
+            for word in shlex.split(line):
+                name, _, url = word.partition("=")
+                if name == "SCOREBOARD_DATABASE_URL":
+                    return url
+    return ""
+
+
 def hint() -> str:
     """Say which lines to run first; it follows a message on an address that is not set."""
     exports = found()

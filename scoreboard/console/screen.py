@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import textwrap
-import unicodedata
+from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from scoreboard.unicode import ZERO_WIDTH_JOINERS, category, escaped
+from scoreboard.console.columns import cut, padded, size_of, width_of
+from scoreboard.unicode import escaped
 
-_SIZE: Final = (80, 24)  # of a terminal that does not tell
 _COLUMNS_MAX: Final = 79
 _NO_CURSOR: Final = ("dumb", "unknown")
 _HIGHEST: Final = 3
@@ -23,16 +24,21 @@ _NAME: Final = 20
 _BAR: Final = 30
 _LEAST_BAR: Final = 5
 _MESSAGE_LINES: Final = 3
+_NEWS: Final = 2
+_HOUR: Final = 3600
+_DAY: Final = 24 * _HOUR
 
 
 class Screen:
-    """Shows boards, a tally, and what the demo waits for."""
+    """Shows the board, others in a line each, news, a tally, and what the demo waits for."""
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._redraws = output.isatty() and os.environ.get("TERM") not in _NO_CURSOR
         self._drawn: list[str] = []
         self._board: tuple[str, Sequence[Mapping[str, Any]]] | None = None
+        self._others: dict[str, tuple[Sequence[Mapping[str, Any]], int, datetime | None]] = {}
+        self._news: deque[str] = deque(maxlen=_NEWS)
         self._tally = ""
         self._message = ""
 
@@ -44,6 +50,26 @@ class Screen:
         else:
             highest = ", ".join(f"{_name(user)} {user['score']}" for user in users[:_HIGHEST])
             self._write(escaped(f"version {version}: {highest or 'nobody has a score yet'}"))
+
+    def show_other(
+        self,
+        board_id: str,
+        users: Sequence[Mapping[str, Any]],
+        number: int,
+        ends_at: datetime | None,
+    ) -> None:
+        """Show the first of another board, and how long its season goes on; only on a terminal."""
+        self._others[board_id] = (users, number, ends_at)
+        if self._redraws:
+            self._draw()
+
+    def announce(self, news: str) -> None:
+        """Show what has happened; on a terminal until there is more news."""
+        if self._redraws:
+            self._news.append(news)
+            self._draw()
+        else:
+            self._write(escaped(news))
 
     def tell(self, message: str) -> None:
         """Show what the demo waits for, until the next message."""
@@ -72,12 +98,18 @@ class Screen:
         """Draw over what was drawn before. Lines and their number are cut to fit, because nobody
         knows how far to go back over lines that wrapped or left the screen.
         """
-        columns, rows = _size(self._output)
+        columns, rows = size_of(self._output)
         width, height = min(columns - 1, _COLUMNS_MAX), max(rows - 1, 1)
-        foot = ["", *self._wrapped(self._tally, width), *self._wrapped(self._message, width)]
+        foot = [
+            *self._other_lines(),
+            *(self._writable(news) for news in self._news),
+            "",
+            *self._wrapped(self._tally, width),
+            *self._wrapped(self._message, width),
+        ]
         lines = [*self._board_lines(width)[: max(height - len(foot), 0)], *foot][-height:]
         back = min(sum(_rows_of(line, columns) for line in self._drawn), height)
-        self._drawn = [_cut(line, width) for line in lines]
+        self._drawn = [cut(line, width) for line in lines]
         start = f"\x1b[{back}F\x1b[J" if back else ""
         self._write(start + "\n".join(self._drawn))
 
@@ -90,16 +122,25 @@ class Screen:
         best = max(scores, default=0) or 1
         digits = max(map(len, map(str, scores)), default=0)
         left = max(width - _RANK - 3 - digits, 1)
-        named = min(max(_NAME, *map(_width, names), 0) if names else 0, left)
+        named = min(max(_NAME, *map(width_of, names), 0) if names else 0, left)
         bar = min(left - named - 2, _BAR)
         if bar < _LEAST_BAR and left - _NAME - 2 >= _LEAST_BAR:
             bar, named = _LEAST_BAR, left - 2 - _LEAST_BAR  # of a long name less is shown
         bars = ["=" * (bar * score // best) if bar >= _LEAST_BAR else "" for score in scores]
         rows = [
-            f"{rank:>{_RANK}}  {_padded(name, named)} {score:>{digits}}  {drawn}".rstrip()
+            f"{rank:>{_RANK}}  {padded(name, named)} {score:>{digits}}  {drawn}".rstrip()
             for rank, (name, score, drawn) in enumerate(zip(names, scores, bars, strict=True), 1)
         ]
         return [self._writable(f"the board, version {version}"), *rows]
+
+    def _other_lines(self) -> list[str]:
+        """A line for each other board, in the order of their ids."""
+        lines = [""] if self._others else []
+        width = max(map(len, self._others), default=0)
+        for board_id, (users, number, ends_at) in sorted(self._others.items()):
+            season = f"season {number}, {_left(ends_at)}" if number else "no season yet"
+            lines.append(self._writable(f"{board_id:<{width}}  {season}: {won(users)}"))
+        return lines
 
     def _wrapped(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(self._writable(text), width)[:_MESSAGE_LINES] or [""]
@@ -116,53 +157,28 @@ class Screen:
         self._output.flush()
 
 
-def columns_of(output: TextIO) -> int:
-    """How many columns a line has, 0 where that is no terminal."""
-    return _size(output)[0] if output.isatty() else 0
+def won(users: Sequence[Mapping[str, Any]]) -> str:
+    """Who is first, and by how much, in words."""
+    highest = ", ".join(f"{_name(user)} {user['score']}" for user in users[:_HIGHEST])
+    return highest or "nobody has a score"
 
 
-def _size(output: TextIO) -> tuple[int, int]:
-    """Columns and rows; some terminals say that they have none."""
-    try:
-        columns, rows = os.get_terminal_size(output.fileno())
-    except (OSError, ValueError):
-        columns, rows = 0, 0
-    return max(columns, 2) if columns else _SIZE[0], rows or _SIZE[1]
+def _left(ends_at: datetime | None) -> str:
+    """How long it is until then, in words."""
+    if ends_at is None:
+        return "without an end"
+    seconds = max(int((ends_at - datetime.now(UTC)).total_seconds()), 0)
+    if seconds < _HOUR:
+        return f"{seconds // 60}:{seconds % 60:02} left"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR} h left"
+    return f"{seconds // _DAY} days left"
 
 
 def _name(user: Mapping[str, Any]) -> str:
     return str(user.get("username") or user["userId"])
 
 
-def _width(text: str) -> int:
-    """How many columns a terminal needs for it."""
-    return len(text) if text.isascii() else sum(map(_columns, text))
-
-
-def _columns(character: str) -> int:
-    if character in ZERO_WIDTH_JOINERS or category(character) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
-
-
-def _cut(text: str, columns: int) -> str:
-    """As much of it as these columns hold."""
-    if _width(text) <= columns:
-        return text
-    kept, taken = "", 0
-    for character in text:
-        taken += _columns(character)
-        if taken > columns:
-            break
-        kept += character
-    return kept
-
-
-def _padded(text: str, columns: int) -> str:
-    text = _cut(text, columns)
-    return text + " " * (columns - _width(text))
-
-
 def _rows_of(line: str, columns: int) -> int:
     """How many rows a line takes that was drawn for a terminal that may have been wider."""
-    return max(-(-_width(line) // columns), 1)
+    return max(-(-width_of(line) // columns), 1)

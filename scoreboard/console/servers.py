@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 from scoreboard.bus import bus
@@ -19,17 +21,16 @@ from scoreboard.connections.redis_answers import to_do
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import StatementRefused, TransactionAborted
 from scoreboard.console import exports
+from scoreboard.console.copies import Copies
 from scoreboard.console.reports import CommandFailed
 from scoreboard.console.terminal import first_line, note, sentence
-from scoreboard.copies.board import CachedBoard
-from scoreboard.copies.copy import PURPOSE, RedisCopy
-from scoreboard.copies.questions import Questions
-from scoreboard.copies.trust import Trust
+from scoreboard.copies.copy import PURPOSE
 from scoreboard.database import migrations
-from scoreboard.errors import LedgerUnavailable
+from scoreboard.errors import LedgerUnavailable, UnknownBoard
+from scoreboard.ledger.definitions import Defined, Definitions
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Board
-from scoreboard.operations.metrics import Metrics
+from scoreboard.model import MAIN, BoardId
+from scoreboard.unicode import escaped
 
 NAME: Final = "scoreboard.cli"
 # Only the operator waits for a command, and can end it; to compare or load millions of rows takes
@@ -117,38 +118,54 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
         await client.close()
 
 
-@contextlib.asynccontextmanager
-async def open_ledger_and_copy(settings: Settings) -> AsyncIterator[tuple[Ledger, RedisCopy]]:
-    """Lend the ledger and the copy in Redis. Raises as `open_postgres` and `open_redis` do.
+@dataclass(frozen=True, slots=True)
+class OpenedBoards:
+    """What a command needs that changes boards."""
 
-    Without a secret, which only the service needs, nobody can say who made the copy; and one that
-    is stored counts for nothing until an instance has replaced it, within a second.
+    ledger: Ledger
+    definitions: Definitions
+    copies: Copies
+
+    async def named(self, arguments: argparse.Namespace) -> list[BoardId]:
+        """The boards that the arguments name (`console.arguments.add_board`), `main` first.
+        Raises CommandFailed when there is no such board, LedgerUnavailable.
+        """
+        present = (await self.ledger.versions()).boards
+        if arguments.all_boards:
+            return sorted(present, key=lambda board_id: (board_id != MAIN, board_id))
+        if arguments.board_id not in present:
+            raise no_board(arguments.board_id)
+        return [arguments.board_id]
+
+
+@contextlib.asynccontextmanager
+async def open_boards(settings: Settings) -> AsyncIterator[OpenedBoards]:
+    """Lend the ledger and the copies in Redis. Raises as `open_postgres` and `open_redis` do.
+
+    Without a secret, which only the service needs, nobody can say who made a copy; and one that is
+    stored counts for nothing until an instance has replaced it, within a second.
     """
     signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
     async with open_postgres(settings) as postgres, open_redis(settings) as redis:
-        yield Ledger(postgres, postgres), RedisCopy(redis, signatures)
-
-
-@contextlib.asynccontextmanager
-async def open_board(settings: Settings) -> AsyncIterator[tuple[Ledger, CachedBoard]]:
-    """Lend the ledger and the cached board; what that stores is stored before this ends."""
-    async with open_ledger_and_copy(settings) as (ledger, copy):
-        board = CachedBoard(copy, Questions(ledger), Metrics(), Trust(), noticed_seconds=0.0)
-        try:
-            yield ledger, board
-        finally:
-            await board.close()
-
-
-async def store(cached: CachedBoard, board: Board) -> None:
-    """Give the copy a board. The change is made whatever Redis does, so a copy that missed it is a
-    remark and no failure.
-    """
-    if not await cached.store(board):
-        note(
-            "scoreboard: Redis did not take the new board. Running instances mend that within a "
-            "second of its return; `scoreboard board verify` tells."
+        yield OpenedBoards(
+            Ledger(postgres, postgres), Definitions(postgres), Copies(redis, signatures)
         )
+
+
+async def defined(definitions: Definitions, board_id: str) -> Defined:
+    """Find how a board is defined. Raises CommandFailed when there is none, LedgerUnavailable."""
+    for found in await definitions.all():
+        if found.definition.board_id == board_id:
+            return found
+    raise no_board(board_id)
+
+
+def no_board(board_id: str) -> CommandFailed:
+    """Say that there is no such board, in the words of commands."""
+    return CommandFailed(
+        f"There is no board {escaped(board_id)}. `scoreboard boards list` shows all.",
+        UnknownBoard.code,
+    )
 
 
 def database_url(settings: Settings) -> str:

@@ -103,6 +103,7 @@ class CachedBoard:
         """The board to show without a read, as `Trust.confirmed` has it: Redis said in this
         generation of its connections that its copy bears this version.
         """
+        self.read_at = time.monotonic()
         if generation != self.redis.generation:  # guard: check-vouches-nothing
             return None
         return self._trust.confirmed(version, generation)

@@ -56,6 +56,7 @@ class Boards:
         self._copies_max = copies_max
         self._followed_seconds = followed_seconds
         self._known: dict[BoardId, Defined] = {}
+        self._versions: dict[BoardId, int] = {}
         self._learning = asyncio.Lock()
         self._copies: dict[BoardId, CachedBoard] = {}
         self._looked: set[BoardId] = set()  # those that the last look was at
@@ -74,6 +75,16 @@ class Boards:
         if not self._known:
             raise LedgerUnavailable
         return list(self._known.values())
+
+    def knows(self, board_id: BoardId) -> bool:
+        """Whether this instance has heard of such a board."""
+        return board_id in self._known
+
+    def newest_version(self, board_id: BoardId) -> int:
+        """The version of a board as of the last look, or a newer one that was heard of since; 0
+        before the first look.
+        """
+        return max(self._versions.get(board_id, 0), self.version(board_id) or 0)
 
     async def find(self, board_id: str) -> Defined:
         """How a board is defined. Raises UnknownBoard; and LedgerUnavailable and Overloaded when
@@ -96,6 +107,7 @@ class Boards:
             if defined_at != {board_id: s.defined_at for board_id, s in versions.boards.items()}:
                 found = await self._definitions.all()
                 self._known = {each.definition.board_id: each for each in found}
+            self._versions = {board_id: s.version for board_id, s in versions.boards.items()}
             for board_id, state in versions.boards.items():
                 known = self._known.get(board_id)
                 if known is not None and known.season != state.season:
@@ -221,7 +233,8 @@ class Boards:
 
     async def _ask_for_all(self, asking: Sequence[None]) -> list[Exception | None]:
         """Look once for all who ask for boards that are unknown here, and not too often."""
-        await asyncio.sleep(self._asked_at + ASKED_EVERY_SECONDS - time.monotonic())
+        rest_seconds = self._asked_at + ASKED_EVERY_SECONDS - time.monotonic()
+        await asyncio.sleep(rest_seconds)  # guard: unknown-boards-shared
         self._asked_at = time.monotonic()
         try:
             await self.learn(await self._ledger.versions())

@@ -26,7 +26,6 @@ from scoreboard.model import (
 )
 
 KEY: Final = "leaderboard"
-VERSION_FIELD: Final = (KEY, "version")
 PURPOSE: Final = "scoreboard copy"
 
 # What is wrong with what lies there: no hash; fields that are too long; no signature, or one that
@@ -139,7 +138,7 @@ class RedisCopy:
     ) -> None:
         self.redis = redis
         self.board_id = board_id
-        self._key = KEY if board_id == MAIN else f"{KEY}:{board_id}"
+        self._key = key_of(board_id)
         self._signatures = signatures
         self._run_read = redis.script(_READ)
         self._run_store = redis.script(_STORE, urgent=True)  # guard: board-stored-redis
@@ -242,3 +241,13 @@ def _chunks(items: Sequence[Chunked]) -> Iterator[Sequence[Chunked]]:
 
 def _are_fields(answer: list[Any]) -> bool:
     return len(answer) == 3 and all(each is None or type(each) is bytes for each in answer)
+
+
+def key_of(board_id: BoardId) -> str:
+    """The key of a board's copy."""
+    return KEY if board_id == MAIN else f"{KEY}:{board_id}"
+
+
+def version_field(board_id: BoardId = MAIN) -> tuple[str, str]:
+    """Where the version of a board's copy lies: a key, and a field of the hash there."""
+    return key_of(board_id), "version"

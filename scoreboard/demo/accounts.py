@@ -14,7 +14,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import TransactionAborted
 from scoreboard.console.arguments import Commands
 from scoreboard.console.reports import Answer, CommandFailed, Report
-from scoreboard.console.servers import open_board, open_postgres, store
+from scoreboard.console.servers import open_boards, open_postgres
 from scoreboard.demo import marks as demo_marks
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Board, BoardId
@@ -51,19 +51,18 @@ async def _delete(arguments: argparse.Namespace) -> Answer:
 
 async def _delete_all(found: Settings, *, certain: bool) -> dict[str, Any]:
     """Delete the players that are there now. A demo that still runs goes on with new ones."""
-    async with open_postgres(found) as postgres, open_board(found) as (ledger, cached):
+    async with open_postgres(found) as postgres, open_boards(found) as opened:
         players, others = await _find(postgres)
         if players and not certain:
             raise CommandFailed(_question(players, others), "not_confirmed")
         deleted, newest = 0, dict[BoardId, Board]()
         for begin in range(0, len(players), _AT_ONCE):
             some = [player.user_id for player in players[begin : begin + _AT_ONCE]]
-            count, boards = await _delete_some(ledger, some)
+            count, boards = await _delete_some(opened.ledger, some)
             deleted += count
             newest |= {board.board_id: board for board in boards}
-        for board in newest.values():
-            await store(cached, board)
-        version = await ledger.version()
+        await opened.copies.store(newest.values())
+        version = await opened.ledger.version()
     document: dict[str, Any] = {"deleted": deleted, "others": others}
     return document | {"version": version} if deleted else document
 

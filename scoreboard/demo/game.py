@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +41,7 @@ class Game:
     interval_seconds: float
     marks: Marks
     trust: ssl.SSLContext
+    beside: Callable[[], Coroutine[Any, Any, None]]  # runs while people play, and does not end
     _playing: list[Player] = field(default_factory=list, init=False)
     _joined: int = field(default=0, init=False)
     _granted: int = field(default=0, init=False)
@@ -62,6 +63,7 @@ class Game:
                 self._recruit(api),
                 self._play(api),
                 watch(session, url, self.screen, self._any_token),
+                self.beside(),
             )
         self.screen.end(f"{self._tally}. {_THE_WAY_BACK}")
 

@@ -13,7 +13,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import CONSTRAINTS
 from scoreboard.connections.session import TransactionAborted
 from scoreboard.connections.session_settings import SQL
-from scoreboard.fitness import trials
+from scoreboard.fitness import trials, turns
 
 PART: Final = "postgresql"
 SEQUENCE: Final = "ledger_ledger_id_seq"
@@ -48,7 +48,9 @@ async def findings(
         found += await _statements(postgres, role, user)  # guard: start-tries-every
     if all(finding.name == _ADDITIONS for finding in found):
         what = "PostgreSQL takes every statement; every row and trigger they rely on is there."
-        return [Finding(PART, "statements", "ok", what), *found]
+        found = [Finding(PART, "statements", "ok", what), *found]
+    with contextlib.suppress(TransactionAborted):
+        found += await turns.findings(postgres, PART)
     return found
 
 

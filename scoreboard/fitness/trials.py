@@ -26,9 +26,14 @@ OF_OPERATORS: Final = frozenset(
         *("load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
         *("find_action", "count_grants", "disable_action", "enable_action"),
-        *("remove_action", "remove_former_id", "read_places", "find_places", "delete_users"),
+        *("remove_action", "boards_listing", "remove_former_id", "delete_users"),
         *("hold_action", "give_action_id", "leave_action_id"),
         *("present_ids", "find_decomposed"),
+        *("lock_definitions", "find_listed_actions", "add_boards", "change_board"),
+        *("crowded_actions", "dates_of_seasons", "running_season", "last_season", "read_end"),
+        *("forget_seasons_to_come", "end_season", "close_board", "derive_final", "users_among"),
+        *("were_renamed", "read_last", "row_before", "begin_preparation", "renew_preparation"),
+        *("adopt_entries", "ids_of_seasons", "add_entries"),
     }
 )
 _OF_STREAMS: Final = frozenset(

@@ -81,8 +81,9 @@ class Batch:
                     log.warning("scoreboard.ledger.aborted", reason=reason, submissions=len(part))
                     part, left_out = await self._without_locked(part)
                     settled |= left_out
-                if isinstance(undone_by, SeasonsOver):
-                    await turn(self._session)  # nobody was here to write the next ones
+                if isinstance(undone_by, SeasonsOver):  # nobody was here to write the next ones
+                    turned = {board.board_id: board for board in await turn(self._session)}
+                    settled |= Settlement({}, turned)
                 if part:  # guard: action-nobody-knows
                     settled |= await self._commit(part)
             except StatementRefused as refusal:

@@ -85,5 +85,6 @@ SELECT count(*) FROM moved
 -- leave_action_id: removes the action under the id that it had, and keeps that id as a former one
 -- An earlier release may have loaded the action under another's former id, which has meant this action since.
 DELETE FROM actions WHERE action_id = %(action_id)s;
-INSERT INTO former_action_ids (former_id, action_id) VALUES (%(action_id)s, %(new_id)s)
-ON CONFLICT (former_id) DO UPDATE SET action_id = excluded.action_id, renamed_at = now()
+INSERT INTO former_action_ids (former_id, action_id, renamed_at)
+VALUES (%(action_id)s, %(new_id)s, clock_timestamp())
+ON CONFLICT (former_id) DO UPDATE SET action_id = excluded.action_id, renamed_at = excluded.renamed_at

@@ -1,4 +1,5 @@
-"""Ends the season of a board before its time, and with the board itself if that is wanted.
+"""Ends the season of a board before its time, and the board itself if that is wanted; and lets
+seasons that have dates of their own go on.
 
 Whatever was granted stays in the season that it was granted in: the season ends behind the last row
 of the ledger, also when the clock was set back since. Each function here is part of a transaction,
@@ -8,7 +9,7 @@ and raises LedgerUnavailable and BoardsRefused.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard
@@ -57,6 +58,27 @@ async def close_season(begun: Transaction, board_id: BoardId) -> list[Board]:
     return await _renewed(begun, moment, due)
 
 
+async def go_on(
+    begun: Transaction, board_id: BoardId, length: timedelta, ahead: timedelta
+) -> list[Board]:
+    """Write seasons of that length, one after the other, until the last one ends so far ahead of
+    now. The first begins where the last one that is written ends, or now. Returns the boards that
+    show something else then. Raises UnknownBoard.
+    """
+    moment, due = await _locked_and_turned(begun, board_id)
+    period, *_ = await _open_board(begun, board_id)
+    if period != "dates":
+        text = "its seasons have no dates of their own, and go on by themselves"
+        raise BoardsRefused([(board_id, text)])
+    [(number, ends_at)] = await begun.run(SQL["last_season"], {"board_id": board_id})
+    starts_at, seasons = max(ends_at, moment), list[Written]()
+    while starts_at < moment + ahead:
+        number += 1
+        seasons.append((board_id, number, starts_at, starts_at := starts_at + length))
+    await write_seasons(begun, seasons)
+    return await _renewed(begun, moment, due)
+
+
 async def _locked_and_turned(
     begun: Transaction, board_id: BoardId
 ) -> tuple[datetime, list[BoardId]]:
@@ -64,7 +86,7 @@ async def _locked_and_turned(
     if board_id == MAIN:
         text = "it counts for ever: its season has no end"
         raise BoardsRefused([(board_id, text)])
-    await begun.run(SQL["lock_seasons"])
+    await begun.run(SQL["lock_seasons"])  # guard: season-ended-alone
     [(moment,)] = await begun.run(SQL["read_end"])
     return moment, await turned(begun, moment)
 

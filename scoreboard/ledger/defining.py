@@ -4,7 +4,8 @@
     compare     boards that are there keep what their entries were made by
     add         a board, the actions that count, and its seasons: those of the calendar from the one
                 that contains now on
-    derive      what was granted before counts as well, as if the board had always been there
+    complete    what was granted before counts as well, as if the board had always been there;
+                `preparation` has done most of that before, if it is much
     turn        what is due begins, ends and closes
 
 Each function here is part of a transaction, and raises LedgerUnavailable.
@@ -18,7 +19,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
+
 from scoreboard.connections.session import Row
+from scoreboard.ledger.preparation import Prepared
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.ledger.turn import Written, renew, turned, write_seasons
@@ -32,7 +36,7 @@ from scoreboard.timestamps import timestamp
 RUNNING_MAX: Final = 20
 _MAY_CHANGE: Final = {"title", "visibility", "grace_seconds", "keep_full_seconds"}
 _NAMED_MAX: Final = 5
-_NO_COLUMNS: Final = {"actions", "seasons", "starts_at"}
+_NO_COLUMNS: Final = {"seasons", "starts_at"}
 
 # A board that is there, without the dates of its seasons, and when it was closed.
 Present = tuple[Definition, datetime | None]
@@ -65,10 +69,15 @@ class Defining:
 
 
 async def write_definitions(
-    begun: Transaction, said: Sequence[Definition], *, adds: bool, changes: bool
+    begun: Transaction,
+    said: Sequence[Definition],
+    prepared: Prepared | None,
+    *,
+    adds: bool,
+    changes: bool,
 ) -> Defining:
     """Write definitions of boards that are not there (with `adds`), and that are (with `changes`).
-    Raises BoardsRefused.
+    Raises BoardsRefused, and Unprepared where much was granted before.
     """
     await begun.run(SQL["lock_definitions"])
     present = await _present(begun)
@@ -78,7 +87,7 @@ async def write_definitions(
     new = [each for each in said if each.board_id not in present]
     added = tuple(each.board_id for each in new)
     changed, unchanged = await _change(begun, [each for each in said if each not in new], present)
-    boards = await _add(begun, new, len(present)) if new else []
+    boards = await _add(begun, tuple(new), len(present), prepared) if new else []
     return Defining(added, changed, unchanged, tuple(boards))
 
 
@@ -217,22 +226,25 @@ def _columns(said: Definition) -> dict[str, Any]:
     return {name: getattr(said, name) for name in _members(said) if name not in _NO_COLUMNS}
 
 
-async def _add(begun: Transaction, said: Sequence[Definition], before: int) -> list[Board]:
-    """Add boards with their seasons, and what was granted before. Raises BoardsRefused."""
+async def _add(
+    begun: Transaction, said: tuple[Definition, ...], before: int, prepared: Prepared | None
+) -> list[Board]:
+    """Add boards with their seasons, and what was granted before. Raises BoardsRefused, and
+    Unprepared where that is much.
+    """
     if (count := before + len(said)) > BOARDS_MAX:
         text = f"there would be {count:,} boards, and {BOARDS_MAX:,} is the most: leave some out"
         raise BoardsRefused([(None, text)])
     [(moment,)] = await begun.run(SQL["read_clock"])
-    for each in said:
-        await begun.run(SQL["add_board"], _columns(each) | {"moment": moment})
-        if each.actions:
-            listed = {"board_id": each.board_id, "action_ids": list(each.actions)}
-            await begun.run(SQL["list_actions_of_board"], listed)
-    await write_seasons(begun, [season for each in said for season in _seasons(each, moment)])
+    if prepared is None or not await prepared.is_of(begun, said):
+        seasons = tuple(season for each in said for season in _seasons(each, moment))
+        prepared = Prepared(said, seasons, moment)
+    columns = orjson.dumps([_columns(each) for each in said]).decode()
+    await begun.run(SQL["add_boards"], {"said": columns, "moment": moment})
+    await write_seasons(begun, prepared.seasons)
     if crowded := await begun.run(SQL["crowded_actions"], {"most": RUNNING_MAX}):
         raise BoardsRefused((None, _crowded(*row)) for row in crowded[:_NAMED_MAX])
-    board_ids = [each.board_id for each in said]
-    await begun.run(SQL["derive_entries"], {"board_ids": board_ids})
+    await prepared.complete(begun)
     return await renew(begun, await turned(begun, moment))
 
 

@@ -6,21 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import orjson
 
 from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import TransactionAborted
 from scoreboard.errors import UnknownBoard, UnknownSeason
 from scoreboard.ledger import archives
-from scoreboard.ledger.closing import close_board, close_season
+from scoreboard.ledger.closing import close_board, close_season, go_on
 from scoreboard.ledger.defining import (
     BoardsRefused,
     Defining,
     definition_of,
     write_definitions,
 )
+from scoreboard.ledger.preparation import Prepared, Progress, Unprepared, no_progress, prepare
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import Transaction, transaction
 from scoreboard.model import Board, BoardId, Entry, Season
@@ -29,6 +31,8 @@ from scoreboard.seasons.definition import Definition
 Changed = TypeVar("Changed")
 # Entries that one statement removes: some 50 ms.
 PURGED_AT_ONCE: Final = 2_000
+# To write boards: each time what was granted since the last one is counted first.
+_ATTEMPTS_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +103,27 @@ class Definitions:
         )
         return Kept(Season(*season), closes_at, entries, digest)
 
-    async def add(self, said: Sequence[Definition]) -> Defining:
-        """Add boards, all or none, with the seasons of now and what was granted in them before.
+    async def add(
+        self, said: Sequence[Definition], on_progress: Progress = no_progress
+    ) -> Defining:
+        """Add boards, all or none, with the seasons of now and what was granted in them before. If
+        that is much, `on_progress` is told again and again of how many rows how many are counted.
+
         Raises BoardsRefused; TransactionAborted when grants under way hold it up for 2 s.
         """
-        return await self._write(said, adds=True, changes=False)
+        return await self._write(said, on_progress, adds=True, changes=False)
 
     async def update(self, said: Sequence[Definition]) -> Defining:
         """Change boards that there are, all or none: their titles, who may read them, how long
         their entries are kept, and the grace of seasons to come. Raises what `add` raises.
         """
-        return await self._write(said, adds=False, changes=True)
+        return await self._write(said, no_progress, adds=False, changes=True)
 
-    async def load(self, said: Sequence[Definition]) -> Defining:
+    async def load(
+        self, said: Sequence[Definition], on_progress: Progress = no_progress
+    ) -> Defining:
         """Add the boards that there are not, and change the others. Raises what `add` raises."""
-        return await self._write(said, adds=True, changes=True)
+        return await self._write(said, on_progress, adds=True, changes=True)
 
     async def close(self, board_id: BoardId) -> list[Board]:
         """Let a board count nothing any more: its season ends now, and none follows. It stays
@@ -129,6 +139,12 @@ class Definitions:
         keep them: nothing counts before the next one begins. Returns and raises what `close` does.
         """
         return await self._changed(lambda begun: close_season(begun, board_id))
+
+    async def go_on(self, board_id: BoardId, *, length: timedelta, ahead: timedelta) -> list[Board]:
+        """Let a board whose seasons have dates of their own have more of them, each of that length,
+        until they reach so far ahead of now. Returns and raises what `close` does.
+        """
+        return await self._changed(lambda begun: go_on(begun, board_id, length, ahead))
 
     async def verify_season(self, board_id: BoardId, number: int) -> list[str]:
         """Derive the last entries of a season that has ended from the ledger again, and compare
@@ -156,16 +172,32 @@ class Definitions:
         and return how many there were. What was kept at their end stays.
         """
         purged = 0
+        await self._queries.fetch(SQL["give_up_preparations"])
         while True:
             [(count,)] = await self._queries.fetch(SQL["purge_entries"], {"limit": limit})
             purged += int(count)
             if count < limit:
+                await self._queries.fetch(SQL["forget_preparations"])
                 return purged
 
-    async def _write(self, said: Sequence[Definition], *, adds: bool, changes: bool) -> Defining:
-        return await self._changed(
-            lambda begun: write_definitions(begun, said, adds=adds, changes=changes)
-        )
+    async def _write(
+        self, said: Sequence[Definition], on_progress: Progress, *, adds: bool, changes: bool
+    ) -> Defining:
+        prepared: Prepared | None = None
+        async with self._queries.session() as session:
+            for _ in range(_ATTEMPTS_MAX):
+                try:
+                    async with transaction(session) as begun:
+                        return await write_definitions(
+                            begun, said, prepared, adds=adds, changes=changes
+                        )
+                except Unprepared as lacking:
+                    prepared = await prepare(session, lacking, on_progress)
+                except TransactionAborted:
+                    if prepared is None:
+                        raise
+        text = "grants come in faster than they are counted for new boards: try at a quieter time"
+        raise BoardsRefused([(None, text)])
 
     async def _changed(self, change: Callable[[Transaction], Awaitable[Changed]]) -> Changed:
         async with self._queries.session() as session, transaction(session) as begun:

@@ -28,48 +28,67 @@ CROSS JOIN LATERAL (
 ) AS found
 ORDER BY asked.action_id, found.place, found.action_id COLLATE "C"
 
--- add_board: adds a board that shows nothing yet
+-- add_boards: adds boards that show nothing yet, with the actions that count
 -- Where seasons are written ahead, `write_seasons` says until when.
-INSERT INTO boards (
-    board_id,
-    title,
-    direction,
-    operator,
-    counts,
-    size,
-    period,
-    zone,
-    grace_seconds,
-    visibility,
-    keep_full_seconds,
-    created_at,
-    defined_at,
-    written_until,
-    version,
-    changed_at
+WITH said AS MATERIALIZED (
+    SELECT *
+    FROM jsonb_to_recordset(%(said)s::jsonb) AS said (
+        board_id text,
+        title text,
+        direction text,
+        operator text,
+        counts text,
+        actions text [],
+        size integer,
+        period text,
+        zone text,
+        grace_seconds integer,
+        visibility text,
+        keep_full_seconds bigint
+    )
+),
+added AS (
+    INSERT INTO boards (
+        board_id,
+        title,
+        direction,
+        operator,
+        counts,
+        size,
+        period,
+        zone,
+        grace_seconds,
+        visibility,
+        keep_full_seconds,
+        created_at,
+        defined_at,
+        written_until,
+        version,
+        changed_at
+    )
+    SELECT
+        board_id,
+        title,
+        direction,
+        operator,
+        counts,
+        size,
+        period,
+        zone,
+        grace_seconds,
+        visibility,
+        keep_full_seconds,
+        clock_timestamp(),
+        clock_timestamp(),
+        CASE WHEN period IN ('day', 'week', 'month') THEN %(moment)s::timestamptz END,
+        1,
+        clock_timestamp()
+    FROM said
 )
-SELECT
-    %(board_id)s,
-    %(title)s,
-    %(direction)s,
-    %(operator)s,
-    %(counts)s,
-    %(size)s,
-    %(period)s,
-    %(zone)s,
-    %(grace_seconds)s,
-    %(visibility)s,
-    %(keep_full_seconds)s,
-    clock_timestamp(),
-    clock_timestamp(),
-    CASE WHEN %(period)s IN ('day', 'week', 'month') THEN %(moment)s::timestamptz END,
-    1,
-    clock_timestamp()
-
--- list_actions_of_board: lets these actions count on a board
 INSERT INTO board_actions (board_id, action_id)
-SELECT %(board_id)s, action_id FROM unnest(%(action_ids)s::text[]) AS listed (action_id)
-ORDER BY action_id
+SELECT said.board_id, listed.action_id
+FROM said
+CROSS JOIN LATERAL unnest(said.actions) AS listed (action_id)
 
 -- change_board: changes what may change of a board, and when its seasons to come close
 UPDATE seasons
@@ -83,9 +102,6 @@ SET
     keep_full_seconds = %(keep_full_seconds)s,
     defined_at = greatest(clock_timestamp(), defined_at + interval '1 microsecond')
 WHERE board_id = %(board_id)s
-
--- count_boards: counts all boards
-SELECT count(*) FROM boards
 
 -- crowded_actions: the actions that count on too many boards that run, `main` aside; null stands for every action
 WITH open_boards AS MATERIALIZED (
@@ -116,19 +132,121 @@ FROM seasons
 WHERE board_id = %(board_id)s
 ORDER BY number
 
--- derive_entries: gives the seasons of new boards the entries that the ledger says
-INSERT INTO season_entries (season_id, user_id, score, updated_at)
-SELECT derived.season_id, derived.user_id, derived.score, derived.updated_at
-FROM boards
-JOIN seasons ON seasons.board_id = boards.board_id
-CROSS JOIN LATERAL {derived} AS derived
-WHERE boards.board_id = ANY (%(board_ids)s)
+-- were_renamed: whether one of these actions had another id at some time since this moment
+SELECT EXISTS (
+    SELECT FROM former_action_ids WHERE action_id = ANY (%(action_ids)s::text[]) AND renamed_at >= %(since)s
+)
+
+-- read_last: the last row of the ledger; while no grant is under way, all up to it are there
+SELECT coalesce(max(ledger_id), 0) FROM ledger
+
+-- row_before: the row of the ledger before all that were granted from this moment on, up to this row
+SELECT coalesce(min(granted.ledger_id) - 1, %(until)s)
+FROM (
+    SELECT ledger_id FROM ledger WHERE submitted_at >= %(moment)s AND ledger_id <= %(until)s OFFSET 0
+) AS granted
+
+-- begin_preparation: gives ids to seasons that are written later
+INSERT INTO preparations (season_ids, renewed_at)
+SELECT
+    array_agg(nextval(pg_get_serial_sequence('seasons', 'season_id'))::integer),
+    clock_timestamp()
+FROM generate_series(1, %(seasons)s)
+RETURNING preparation_id, season_ids
+
+-- renew_preparation: keeps a preparation from being given up; no row if it was
+UPDATE preparations
+SET renewed_at = clock_timestamp()
+WHERE preparation_id = %(preparation_id)s AND renewed_at > '-infinity'
+RETURNING preparation_id
+
+-- give_up_preparations: lets the entries of preparations be removed whose command was ended
+UPDATE preparations SET renewed_at = '-infinity' WHERE renewed_at < clock_timestamp() - interval '1 hour'
+
+-- forget_preparations: forgets the preparations that were given up and have no entries any more
+DELETE FROM preparations
+WHERE renewed_at = '-infinity'
+AND NOT EXISTS (SELECT FROM season_entries WHERE season_entries.season_id = ANY (preparations.season_ids))
+
+-- adopt_entries: gives seasons the ids under which their entries were prepared
+DELETE FROM preparations WHERE preparation_id = %(preparation_id)s;
+UPDATE seasons
+SET season_id = prepared.season_id
+FROM unnest(%(board_ids)s::text[], %(numbers)s::integer[], %(season_ids)s::integer[])
+    AS prepared (board_id, number, season_id)
+WHERE seasons.board_id = prepared.board_id AND seasons.number = prepared.number
+
+-- ids_of_seasons: the ids of these seasons, in their order
+SELECT seasons.season_id
+FROM unnest(%(board_ids)s::text[], %(numbers)s::integer[]) WITH ORDINALITY AS asked (board_id, number, place)
+JOIN seasons ON seasons.board_id = asked.board_id AND seasons.number = asked.number
+ORDER BY asked.place
+
+-- add_entries: adds what rows of the ledger say to the entries of these seasons
+WITH these AS MATERIALIZED (
+    SELECT *
+    FROM unnest(
+        %(season_ids)s::integer[],
+        %(board_ids)s::text[],
+        %(starts)s::timestamptz[],
+        %(ends)s::timestamptz[],
+        %(operators)s::text[],
+        %(directions)s::text[],
+        %(counts)s::text[]
+    ) AS these (season_id, board_id, starts_at, ends_at, operator, direction, counts)
+),
+listed AS MATERIALIZED (
+    SELECT * FROM unnest(%(listing)s::text[], %(listed)s::text[]) AS listed (board_id, action_id)
+),
+granted AS MATERIALIZED (
+    SELECT user_id, action_id, points_granted, submitted_at
+    FROM ledger
+    WHERE ledger_id > %(after)s AND ledger_id <= %(until)s
+),
+counting AS MATERIALIZED (
+    SELECT these.*, granted.*
+    FROM granted
+    CROSS JOIN these
+    WHERE these.counts = 'every'
+    UNION ALL
+    SELECT these.*, granted.*
+    FROM granted
+    JOIN listed ON listed.action_id = granted.action_id
+    JOIN these ON these.board_id = listed.board_id
+    WHERE these.counts = 'listed'
+),
+valued AS MATERIALIZED (
+    SELECT
+        season_id,
+        operator,
+        user_id,
+        submitted_at,
+        CASE direction WHEN 'low' THEN -points_granted ELSE points_granted END AS value
+    FROM counting
+    WHERE submitted_at >= starts_at AND coalesce(submitted_at < ends_at, TRUE)
+),
+counted AS MATERIALIZED (
+    SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at
+    FROM valued
+    WHERE operator = 'sum'
+    GROUP BY season_id, operator, user_id
+    UNION ALL
+    SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at
+    FROM valued
+    WHERE operator = 'best'
+    ORDER BY season_id, user_id, value DESC, submitted_at
+),
+{entered}
+SELECT (SELECT count(*) FROM added) + (SELECT count(*) FROM bettered)
 
 -- running_season: how a board is, and the season of it that is running; no row if there is no board
 SELECT boards.period, boards.zone, boards.closed_at, seasons.season_id, seasons.number, seasons.starts_at
 FROM boards
 LEFT JOIN seasons ON seasons.board_id = boards.board_id AND seasons.state = 'running'
 WHERE boards.board_id = %(board_id)s
+
+-- last_season: the number and the end of the last season of a board that is written
+SELECT number, ends_at FROM seasons WHERE board_id = %(board_id)s ORDER BY number DESC LIMIT 1
 
 -- read_end: the moment at which a season can end that shall end now: behind all that was granted
 -- A clock that was set back may have granted later than now. The index by time has such rows at once.
@@ -183,15 +301,27 @@ LIMIT (SELECT size FROM boards WHERE boards.board_id = %(board_id)s)
 -- users_among: those of these users that there are
 SELECT user_id::text FROM users WHERE user_id = ANY (%(user_ids)s::uuid[])
 
--- purge_entries: removes entries of seasons whose time to keep all of them is over, and counts them
+-- purge_entries: removes entries that nobody keeps any more: their time is over, or their boards were not added
 WITH over AS (
-    SELECT season_entries.user_id, season_entries.season_id
-    FROM seasons
-    JOIN boards ON boards.board_id = seasons.board_id
-    JOIN season_entries ON season_entries.season_id = seasons.season_id
-    WHERE seasons.state = 'final'
-    AND seasons.closes_at + make_interval(secs => boards.keep_full_seconds) <= clock_timestamp()
-    AND boards.season_id <> seasons.season_id
+    (
+        SELECT season_entries.user_id, season_entries.season_id
+        FROM seasons
+        JOIN boards ON boards.board_id = seasons.board_id
+        JOIN season_entries ON season_entries.season_id = seasons.season_id
+        WHERE seasons.state = 'final'
+        AND seasons.closes_at + make_interval(secs => boards.keep_full_seconds) <= clock_timestamp()
+        AND boards.season_id <> seasons.season_id
+        LIMIT %(limit)s
+    )
+    UNION ALL
+    (
+        SELECT season_entries.user_id, season_entries.season_id
+        FROM preparations
+        CROSS JOIN LATERAL unnest(preparations.season_ids) AS given_up (season_id)
+        JOIN season_entries ON season_entries.season_id = given_up.season_id
+        WHERE preparations.renewed_at = '-infinity'
+        LIMIT %(limit)s
+    )
     LIMIT %(limit)s
 ),
 purged AS (

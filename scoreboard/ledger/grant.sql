@@ -5,6 +5,31 @@
 SELECT pg_advisory_xact_lock_shared({seasons_lock});
 EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
 
+-- {entered}: adds what is `counted` (for each season its operator, users, values and moments) to the entries of seasons
+added AS (
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
+    SELECT season_id, user_id, sum(value), max(submitted_at)
+    FROM counted
+    WHERE operator = 'sum'
+    GROUP BY season_id, user_id
+    ORDER BY season_id, user_id
+    ON CONFLICT (user_id, season_id) DO UPDATE
+    SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
+    RETURNING season_id, user_id, score
+),
+bettered AS (
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
+    SELECT season_id, user_id, max(value), max(submitted_at)
+    FROM counted
+    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
+    GROUP BY season_id, user_id
+    ORDER BY season_id, user_id
+    ON CONFLICT (user_id, season_id) DO UPDATE
+    SET score = excluded.score, updated_at = excluded.updated_at
+    WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
+    RETURNING season_id, user_id, score
+)
+
 -- prepare_grant: what `grant` executes, planned once a connection and not once a batch
 -- Rows are locked in one fixed order (ledger by user and action, scores by user, entries of seasons that add up by
 -- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
@@ -135,29 +160,7 @@ counted AS MATERIALIZED (
     JOIN counting USING (user_id, action_id)
     WHERE (SELECT count(*) FROM raised) >= 0
 ),
-added AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, sum(value), max(submitted_at)
-    FROM counted
-    WHERE operator = 'sum'
-    GROUP BY season_id, user_id
-    ORDER BY season_id, user_id
-    ON CONFLICT (user_id, season_id) DO UPDATE
-    SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
-    RETURNING season_id, user_id, score
-),
-bettered AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, max(value), max(submitted_at)
-    FROM counted
-    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
-    GROUP BY season_id, user_id
-    ORDER BY season_id, user_id
-    ON CONFLICT (user_id, season_id) DO UPDATE
-    SET score = excluded.score, updated_at = excluded.updated_at
-    WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
-    RETURNING season_id, user_id, score
-),
+{entered},
 reaching AS (
     -- A full join is never done by nested loops, whatever the plan of a small installation knew of a large one.
     SELECT entered.user_id, array_agg(shown.board_id::text) AS board_ids

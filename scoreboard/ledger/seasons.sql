@@ -236,6 +236,7 @@ ORDER BY 2
 LIMIT 20
 
 -- read_definitions: reads what operators said of every board, the season that it shows, and how it is
+-- They come in the order of the list of boards, whatever the locale of the database.
 SELECT
     boards.board_id,
     boards.title,
@@ -262,7 +263,7 @@ SELECT
     seasons.state
 FROM boards
 LEFT JOIN seasons ON seasons.season_id = boards.season_id
-ORDER BY boards.board_id <> 'main', boards.board_id
+ORDER BY boards.board_id <> 'main', boards.board_id COLLATE "C"
 
 -- read_seasons: reads the seasons of a board below a number, the newest first; one row at least if there is the board
 SELECT seasons.number, seasons.starts_at, seasons.ends_at, seasons.state

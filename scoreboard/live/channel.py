@@ -220,8 +220,7 @@ class Channel:
             if subscriber.transport.get_write_buffer_size():
                 self._deliver(subscriber)  # says what becomes of it
                 continue
-            # guard: season-events-once
-            is_told = subscriber.version >= turned_at
+            is_told = subscriber.version >= turned_at  # guard: season-events-told
             subscriber.write(frame if is_told else self._after_turns(subscriber, frame))
             subscriber.version = version
             delivered += 1

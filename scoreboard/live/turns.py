@@ -46,7 +46,7 @@ class Turns:
         """Turn until cancelled."""
         while True:
             await self._due.wait()
-            self._due.clear()  # guard: turn-seen-meanwhile
+            self._due.clear()
             await asyncio.sleep(random.uniform(0, _MOMENT_SECONDS))  # noqa: S311 - no secret
             async with self._turning:
                 await self._turn()

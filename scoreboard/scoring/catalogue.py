@@ -31,6 +31,16 @@ class HasGrants(Exception):
         super().__init__(f"the ledger has {count} grants of it")
 
 
+class IsListed(Exception):
+    """The action is one of those that count on some boards, named by `board_ids`, so it is not
+    removed.
+    """
+
+    def __init__(self, board_ids: Sequence[str]) -> None:
+        self.board_ids = tuple(board_ids)
+        super().__init__(", ".join(self.board_ids))
+
+
 class FormerIds(Exception):
     """Former ids, each with the id that its action has now (`present`). No action is loaded under
     one, because it would count beside the action that it belongs to.
@@ -137,7 +147,7 @@ class Catalogue:
         await self._postgres.fetch(SQL["enable_action"], {"action_id": action.action_id})
 
     async def remove(self, action: Action) -> None:
-        """Take an action out of the catalogue. Raises HasGrants."""
+        """Take an action out of the catalogue. Raises HasGrants, IsListed."""
         by_id = {"action_id": action.action_id}
         try:
             if await self._postgres.fetch(SQL["remove_action"], by_id):
@@ -145,7 +155,11 @@ class Catalogue:
         except StatementRefused as refusal:
             if refusal.sqlstate not in _RESTRICTED:
                 raise
-        raise HasGrants(await self.grants_of(action))
+        if not (grants := await self.grants_of(action)):
+            rows = await self._postgres.read(SQL["boards_listing"], by_id)
+            if rows:
+                raise IsListed([board_id for (board_id,) in rows])  # guard: listed-action-removed
+        raise HasGrants(grants)
 
     async def forget_former_id(self, former_id: str) -> bool:
         """Forget that an action had this id once, and say whether one had. The id is unknown from

@@ -68,6 +68,9 @@ DELETE FROM actions
 WHERE action_id = %(action_id)s AND NOT EXISTS (SELECT FROM ledger WHERE ledger.action_id = actions.action_id)
 RETURNING action_id
 
+-- boards_listing: names the boards on which an action is listed
+SELECT board_id FROM board_actions WHERE action_id = %(action_id)s ORDER BY board_id
+
 -- remove_former_id: forgets a former id, which is unknown from then on
 DELETE FROM former_action_ids
 WHERE former_id = %(action_id)s

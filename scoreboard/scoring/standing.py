@@ -1,9 +1,8 @@
-"""Standings: where a user stands (score and rank), and pages of the whole ranking."""
+"""Standings: where a user stands on `main`, with score and rank."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from scoreboard.connections import statements
@@ -36,26 +35,6 @@ class Standing:
         return RANKS_MAX if self.is_ranked and self.rank is None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An entry of the whole ranking, which begins with the board's."""
-
-    rank: int
-    user_id: str
-    username: str
-    score: int
-    reached_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Places as of one version of the board, in the order of ranks."""
-
-    version: int
-    changed_at: datetime
-    places: tuple[Place, ...]
-
-
 class Standings:
     """Reads standings from the ledger's tables, because no copy holds more than the top 10."""
 
@@ -71,18 +50,3 @@ class Standings:
             raise UnknownUser
         [(found, username, score, rank)] = rows
         return Standing(found, username, score or 0, rank, is_ranked=score is not None)
-
-    async def places(
-        self, after: int, limit: int, part: str = "", since: datetime | None = None
-    ) -> Places:
-        """Read places behind a rank: those with `part` in the key of the name, and whose score was
-        reached `since`. Raises LedgerUnavailable.
-        """
-        wanted = {"after": after, "limit": limit, "part": part, "since": since}
-        statement = SQL["find_places" if part else "read_places"]
-        rows = await self._postgres.read(statement, wanted)
-        if not rows:
-            raise self._postgres.lacks("board")
-        found = tuple(Place(*row[2:]) for row in rows if row[2] is not None)
-        version, changed_at = rows[0][:2]
-        return Places(version, changed_at, found)

@@ -108,7 +108,11 @@ class Submissions:
             with self._failing_no_reply():  # guard: defect-end-commits
                 spans.committed(answers)
             with self._failing_no_reply():
-                await self._announce(settlement, batch[0].began, spans)
+                if boards := settlement.boards:
+                    origin = Origin("submit", batch[0].began, spans.trace)
+                    with spans.storing(boards) as span:
+                        if not await self._announcer.announce(boards.values(), origin):
+                            span.fail("RedisUnavailable")
                 # A batch in parts may raise a board, and then see a newer one of another's.
                 await self._boards.reach(settlement.seen)  # guard: reply-waits-board
                 if settlement.is_due:
@@ -130,14 +134,6 @@ class Submissions:
             self._metrics.batch_seconds.observe(time.perf_counter() - started)
             self._metrics.batch_size.observe(len(batch))
         return settlement
-
-    async def _announce(self, settlement: Settlement, began: float, spans: BatchSpans) -> None:
-        if not settlement.boards:
-            return
-        origin = Origin("submit", began, spans.trace)
-        with spans.storing(settlement.boards) as span:
-            if not await self._announcer.announce(settlement.boards.values(), origin):
-                span.fail("RedisUnavailable")
 
     @contextlib.contextmanager
     def _failing_no_reply(self) -> Iterator[None]:

@@ -52,11 +52,13 @@ _WHAT_CHARS: Final = 200  # tomllib repeats keys, however long they are
 class DefinitionFile:
     """What a file holds: the definitions of its good boards, and a text for each problem, both in
     the order of the file. A text begins with the place, as `line 3`: the header of the board's
-    table in TOML, where its row begins in CSV, or where reading had to end.
+    table in TOML, where its row begins in CSV, or where reading had to end. `places` has the place
+    of each board by its id.
     """
 
     definitions: list[Definition] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +100,13 @@ def _looks_like_toml(text: str) -> bool:
 
 def _judge(found: Iterator[_Said], advance: Callable[[int], object]) -> DefinitionFile:
     file = DefinitionFile()
-    places: dict[str, str] = {}
     reached = 0
     for count, said in enumerate(found, 1):
         if count > BOARDS_MAX:
             file.problems.append(f"{said.place}: a file has {BOARDS_MAX:,} boards at most")
             break
         definition, mistakes = _checked(said)
-        mistakes += _second_mistake(said, places)
+        mistakes += _second_mistake(said, file.places)
         file.problems += [f"{said.place}: {mistake}" for mistake in mistakes]
         if definition is not None and not mistakes:
             file.definitions.append(definition)

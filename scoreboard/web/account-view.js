@@ -3,6 +3,7 @@
 import { ordinal, points } from "./board-view.js";
 
 const ASK_MS = 15_000;
+const MAIN = "main"; // GET /api/me answers the standing there
 // The members of each form's body, and the fields that hold them.
 const ENTER = { username: "username", email: "email", password: "password" };
 const CHANGE = { currentPassword: "current", newPassword: "new" };
@@ -19,7 +20,9 @@ const $ = (id) => document.getElementById(id);
 
 export class AccountView {
   #session;
+  #boardId = null;
   #entries = [];
+  #size = 0;
   #mode = "register";
   #catalogue = new Catalogue((action, button) => this.#submit(action, button));
   #askedAt = 0;
@@ -42,10 +45,15 @@ export class AccountView {
     this.#draw(false);
   }
 
-  /** Take the entries of a new board. A user who is not among them learns the standing by asking. */
-  see(entries) {
-    this.#entries = entries;
-    if (this.#session.user && !this.#showStandingOnBoard()) this.#askSoon();
+  /** Take what the board shows, of so many places. A user who is not there learns the standing on `main` by
+   *  asking; on other boards nobody knows it. */
+  see(boardId, entries, size) {
+    const isOther = boardId !== this.#boardId;
+    if (!isOther && entries === this.#entries && size === this.#size) return;
+    [this.#boardId, this.#entries, this.#size] = [boardId, entries, size];
+    if (!this.#session.user || this.#showStandingOnBoard()) return;
+    if (isOther) this.#ask();
+    else this.#askSoon();
   }
 
   #draw(changed) {
@@ -128,7 +136,7 @@ export class AccountView {
     try {
       const { data } = await this.#session.call("api/actions", { actionId });
       this.#catalogue.done(actionId);
-      $("my-score").textContent = points(data.score);
+      if (this.#boardId === MAIN) $("my-score").textContent = points(data.score);
       say(`+${points(data.points)} points for ${actionId}.`, "good");
       this.#ask();
     } catch (refusal) {
@@ -148,9 +156,13 @@ export class AccountView {
 
   #showStandingOnBoard() {
     const index = this.#entries.findIndex(({ userId }) => userId === this.#session.user?.userId);
-    if (index < 0) return false;
-    this.#showStanding(this.#entries[index].score, ordinal(index + 1));
-    return true;
+    if (index >= 0) this.#showStanding(this.#entries[index].score, ordinal(index + 1));
+    else if (this.#boardId !== MAIN) {
+      const isFull = this.#entries.length >= this.#size;
+      $("my-score").textContent = "–";
+      $("my-rank").textContent = isFull ? `> ${points(this.#size)}` : "–";
+    }
+    return index >= 0;
   }
 
   #showStanding(score, rank) {
@@ -167,11 +179,13 @@ export class AccountView {
   async #ask() {
     clearTimeout(this.#askTimer);
     this.#askTimer = null;
+    if (this.#boardId !== MAIN) return;
     this.#askedAt = Date.now();
     try {
       const { data } = await this.#session.call("api/me");
       // The answer may be older than the board that is drawn by now.
-      if (data.userId === this.#session.user?.userId && !this.#showStandingOnBoard()) {
+      const isAsked = data.userId === this.#session.user?.userId && this.#boardId === MAIN;
+      if (isAsked && !this.#showStandingOnBoard()) {
         const beyond = data.rankAbove ? `> ${points(data.rankAbove)}` : "–";
         this.#showStanding(data.score, data.rank ? ordinal(data.rank) : beyond);
       }

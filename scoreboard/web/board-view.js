@@ -12,11 +12,12 @@ const SUFFIXES = { one: "st", two: "nd", few: "rd", other: "th" };
 export const ordinal = (rank) => `${numbers.format(rank)}${SUFFIXES[ordinals.select(rank)]}`;
 export const points = (score) => numbers.format(score);
 
-/** A list of rows, at least as many as the page came with. */
+/** A list of rows: as many as the board has places. */
 export class BoardView {
   #list;
   #spoken;
   #size;
+  #of = null; // what the boards are of that follow each other here; null before the first
   #rows = new Map(); // by userId
   #board = null;
   #userId = null;
@@ -38,13 +39,29 @@ export class BoardView {
     for (const [id, row] of this.#rows) row.classList.toggle("mine", id === userId);
   }
 
-  show(board) {
+  /** Draw rows of which nobody knows yet who is there. */
+  wait(size) {
+    if (this.#of === null && size === this.#size) return;
+    this.#begin(null);
+    this.#size = size;
+    this.#fill([]);
+    this.#list.classList.add("waiting");
+    this.#list.classList.remove("fresh-start");
+  }
+
+  /** Draw a board of so many places. It follows on the one before if both are `of` the same: a board and
+   *  its season. `invites`: whether somebody can be the first. */
+  show(board, { of, size, invites = false }) {
+    if (of !== this.#of) this.#begin(of);
     const before = this.#board;
+    if (board === before && size === this.#size) return;
     this.#board = board;
+    this.#size = size;
     const tops = this.#tops();
     this.#fill(board.entries);
     this.#list.classList.remove("waiting");
-    this.#list.classList.toggle("fresh-start", board.entries.length === 0);
+    this.#list.classList.toggle("fresh-start", invites && board.entries.length === 0);
+    if (board === before) return;
     this.#past.push({ at: Date.now(), entries: board.entries });
     this.#markMoves();
     if (!before) return;
@@ -52,17 +69,27 @@ export class BoardView {
     this.#speakSoon(before);
   }
 
+  #begin(of) {
+    clearTimeout(this.#marksTimer);
+    clearTimeout(this.#speakTimer);
+    this.#of = of;
+    this.#rows = new Map();
+    this.#past = [];
+    this.#board = this.#unspoken = this.#speakTimer = null;
+  }
+
   #fill(entries) {
-    const rows = entries.map((entry, index) => this.#row(entry, index, entries[0].score));
+    const share = shares(entries);
+    const rows = entries.map((entry, index) => this.#row(entry, index, share(entry)));
     this.#rows = new Map(entries.map(({ userId }, index) => [userId, rows[index]]));
     for (let index = rows.length; index < this.#size; index += 1) rows.push(emptyRow(index));
     this.#list.replaceChildren(...rows);
   }
 
-  #row({ userId, username, score }, index, leading) {
+  #row({ userId, username, score }, index, share) {
     const row = this.#rows.get(userId) ?? newRow();
     row.classList.toggle("mine", userId === this.#userId);
-    row.style.setProperty("--share", leading > 0 ? score / leading : 0);
+    row.style.setProperty("--share", share);
     const [rank, name, , value] = row.children;
     // Strangers chose the names: textContent, here and everywhere.
     rank.textContent = index + 1;
@@ -108,6 +135,13 @@ export class BoardView {
       if (sentence) this.#spoken.textContent = sentence;
     }, SPEAK_MS);
   }
+}
+
+/** How long an entry's bar is, the best one's being 1: the lower the shorter, or the other way around. */
+function shares(entries) {
+  const best = entries[0]?.score;
+  const isLow = best < entries.at(-1)?.score;
+  return ({ score }) => (isLow ? best / score : best > 0 ? score / best : 0);
 }
 
 function newRow() {

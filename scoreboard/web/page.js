@@ -1,62 +1,197 @@
-/** The page: the board and the client's state; the account beside them; a screen for a hall. */
+/** The page: which board it shows, which of its seasons, and how the client fares; the account beside them. */
 
 import { AccountView } from "./account-view.js";
 import { BoardView } from "./board-view.js";
+import { BoardsView } from "./boards-view.js";
 import { ScoreboardClient } from "./scoreboard-client.js";
+import { SeasonList } from "./season-list.js";
+import { SeasonView } from "./season-view.js";
 import { Session } from "./session.js";
+import "./wall.js";
 
 const STATES = { connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline" };
-const REASONS = { forbidden: "Log-in needed", limited: "Waiting" };
+const REASONS = { forbidden: "Log-in needed", limited: "Waiting", unknown: "No such board" };
 const NO_BOARD = {
   unreachable: "cannot be reached; trying again",
   unavailable: "out of order; trying again",
   limited: "busy; trying again shortly",
   forbidden: "log in to see the board",
+  unknown: "there is no such board, or not yet",
 };
+const BOARD_ID = /^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
 const STALE_SECONDS = 10;
+const REFRESH_MS = 60_000; // of the lists of boards and seasons
+const SPREAD_MS = 5_000;
+const FINAL_SIZE = 10; // of a season that has ended so many entries stay in sight
+const HOLD_SECONDS = 30; // how long the final board of a season stays in sight
 
 const $ = (id) => document.getElementById(id);
 const session = new Session();
 const view = new BoardView($("rows"), $("spoken"));
 const account = new AccountView(session);
-const client = new ScoreboardClient({
-  url: "api/leaderboard",
-  board: $("rows").dataset.board,
-  // No token while it cannot be renewed: a board that is open to all needs none.
-  getToken: (rejected) => session.token(rejected).catch(() => null),
-});
+const boards = new BoardsView($("boards"), (boardId) => go({ boardId, number: null }));
+const seasons = new SeasonList($("seasons"), (number) => go({ boardId: current, number }));
+const seasonView = new SeasonView(() => go({ boardId: current, number: null }));
 
-client.addEventListener("board", ({ detail: board }) => {
-  view.show(board);
-  account.see(board.entries);
+const home = $("rows").dataset.board ?? "main"; // HTML of an earlier release names none
+let current = null; // the id of the board that is shown
+let client = null; // follows it
+let following = null; // aborted when another board is followed
+let defined = []; // all boards, as the server describes them
+let final = null; // a season that has ended, whose final board is shown instead of the live one
+let listsTimer = null;
+let heldSeconds = Infinity; // for how long, if nobody chose it
+
+/** Show what the address asks for: a board, or with `number` one of its seasons. */
+function show({ boardId, number }) {
+  final = null;
+  if (boardId !== current) follow(boardId);
+  if (number !== null) lookAt(number);
+  draw();
+}
+
+function follow(boardId) {
+  current = boardId;
+  following?.abort();
+  client?.stop();
+  following = new AbortController();
+  client = new ScoreboardClient({
+    url: "api/leaderboard",
+    board: boardId,
+    // No token while it cannot be renewed: a board that is open to all needs none.
+    getToken: (rejected) => session.token(rejected).catch(() => null),
+  });
+  const on = (type, act) =>
+    client.addEventListener(type, ({ detail }) => act(detail), { signal: following.signal });
+  on("board", draw);
+  on("state", showState);
+  on("season:started", loadListsSoon);
+  on("season:ended", hold);
+  globalThis.scoreboard = client; // what the tests and the curious look at
+  seasons.begin((query) => session.call(`api/boards/${boardId}/seasons?${query}`));
+  client.start();
+  loadLists();
+}
+
+/** A season has ended: its final board stays in sight for a while, or until somebody goes on. */
+function hold(ended) {
+  loadListsSoon();
+  const chosen = final && heldSeconds === Infinity;
+  if (chosen || !ended.entries) return;
+  final = ended;
+  heldSeconds = HOLD_SECONDS;
+  draw();
+}
+
+async function lookAt(number) {
+  const asked = { boardId: current, season: { number }, entries: null };
+  final = asked;
+  heldSeconds = Infinity;
+  const found = await client.readSeason(number);
+  if (final !== asked) return; // somebody went on meanwhile
+  const isLive = client.board?.season?.number === number && isOpen(client.board);
+  final = found ?? (isLive ? null : { ...asked, isMissing: true });
+  draw();
+}
+
+/** Go there, so that the address says where, and the way back leads here. */
+function go(place) {
+  const query = new URLSearchParams();
+  if (place.boardId !== home) query.set("board", place.boardId);
+  if (place.number !== null) query.set("season", place.number);
+  const search = query.size ? `?${query}` : "";
+  if (search !== location.search) history.pushState(null, "", location.pathname + search + location.hash);
+  show(place);
+}
+
+function asked() {
+  const query = new URLSearchParams(location.search);
+  const boardId = query.get("board") ?? home;
+  const number = /^[1-9]\d{0,9}$/.test(query.get("season") ?? "") ? Number(query.get("season")) : null;
+  return { boardId: BOARD_ID.test(boardId) ? boardId : home, number };
+}
+
+/** Ask which boards there are, and which seasons this one has. What cannot be read stays as it was. */
+async function loadLists() {
+  const list = await session.call("api/boards?limit=1000").catch(() => null);
+  defined = list?.data ?? defined;
+  draw();
+  if ((definition()?.period ?? "none") === "none") return;
+  await seasons.load();
+  draw();
+}
+
+/** After a season's end, at which the pages of all visitors would ask at one moment. */
+function loadListsSoon() {
+  listsTimer ??= setTimeout(() => {
+    listsTimer = null;
+    loadLists();
+  }, SPREAD_MS * Math.random());
+}
+
+/** Whether somebody can score there: `main` names no season, and its one has no end. */
+const isOpen = (board) => board?.season?.state === "running" || board?.boardId === "main";
+
+const definition = () => defined.find(({ boardId }) => boardId === current);
+
+function draw() {
+  const { board } = client;
+  const size = definition()?.size ?? 10;
+  boards.show(defined, current);
+  showTitle(size);
+  const invites = isOpen(board);
+  const finalSize = Math.min(size, FINAL_SIZE);
+  if (final?.entries) view.show(final, { of: `${current} ${final.season.number} final`, size: finalSize });
+  else if (board && !final) view.show(board, { of: `${current} ${board.season?.number}`, size, invites });
+  else view.wait(size);
+  account.see(current, board?.entries ?? [], size);
+  showTime();
+}
+
+function showTitle(size) {
+  const several = defined.length > 1 || current !== home;
+  const title = several ? (definition()?.title ?? current) : `Top ${size}`;
+  setText($("board-title"), title);
+  document.title = several ? `${title} · Scoreboard` : "Scoreboard";
+  setText($("standing-of"), several ? title : "");
+}
+
+/** What changes with the time. */
+function showTime() {
+  const season = client.board?.season ?? null;
+  const about = { definition: definition(), season };
+  if (final) seasonView.showFinal({ ...about, final, heldSeconds, userId: session.user?.userId });
+  else seasonView.showLive({ ...about, upcoming: seasons.upcoming(season), nowMs: client.serverTimeMs });
+  seasons.show(season, final && heldSeconds === Infinity ? final.season.number : null, definition()?.zone);
   showFreshness();
-});
-client.addEventListener("state", ({ detail: { status, reason } }) => {
+}
+
+function tick() {
+  if (final && !document.hidden) heldSeconds -= 1;
+  if (heldSeconds > 0) return showTime();
+  final = null;
+  heldSeconds = Infinity;
+  draw();
+}
+
+function showState({ status, reason }) {
   $("state").textContent = (status === "offline" && REASONS[reason]) || STATES[status] || "";
   $("state").parentElement.dataset.status = status;
   showFreshness();
-});
-session.addEventListener("change", () => {
-  view.mark(session.user?.userId);
-  client.refresh();
-});
-
-view.mark(session.user?.userId);
-client.start();
-setInterval(showFreshness, 1_000);
-// What the tests and the curious look at.
-globalThis.scoreboard = client;
+}
 
 /** Say when the board changed, or when it was last known to be the newest if that is no longer so. */
 function showFreshness() {
   const { board, ageSeconds, state } = client;
   const offline = state.status === "offline";
+  if (final) return setText($("fresh"), "");
   if (!board) return setText($("fresh"), offline ? NO_BOARD[state.reason] : "\u00a0");
   if (state.status !== "live" && ageSeconds > STALE_SECONDS) {
     return setText($("fresh"), `as of ${ago(ageSeconds)}`);
   }
-  const changed = `changed ${ago((Date.now() - Date.parse(board.timestamp)) / 1000)}`;
-  return setText($("fresh"), board.entries.length ? changed : "nobody has scored yet");
+  const changed = `changed ${ago((client.serverTimeMs - Date.parse(board.timestamp)) / 1000)}`;
+  if (board.entries.length) return setText($("fresh"), changed);
+  return setText($("fresh"), isOpen(board) ? "nobody has scored yet" : "");
 }
 
 function ago(seconds) {
@@ -71,50 +206,14 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-// A screen in a hall. `#wall` in the address shows it without a click, for kiosks.
-const root = document.documentElement;
-const REVEAL_MS = 3_000;
-let wakeLock = null;
-let revealTimer;
-
-function setWall(on) {
-  root.classList.toggle("wall", on);
-  $("screen-label").textContent = on ? "Leave full screen" : "Full screen";
-  if (on) keepAwake();
-  else wakeLock?.release();
-}
-
-async function keepAwake() {
-  // Refused on plain HTTP, on low battery and in hidden tabs: then the screen may turn dark.
-  wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
-  if (!root.classList.contains("wall")) wakeLock?.release(); // the wall was left meanwhile
-}
-
-function leaveWall() {
-  if (location.hash === "#wall") history.replaceState(null, "", " ");
-  if (document.fullscreenElement) document.exitFullscreen();
-  else setWall(false);
-}
-
-/** Show pointer and button for a moment, because somebody moved or touched. */
-function reveal() {
-  root.classList.add("revealed");
-  clearTimeout(revealTimer);
-  revealTimer = setTimeout(() => root.classList.remove("revealed"), REVEAL_MS);
-}
-
-const wanted = () => Boolean(document.fullscreenElement) || location.hash === "#wall";
-$("join").textContent = location.host + location.pathname.replace(/\/$/, "");
-$("screen").addEventListener("click", () => {
-  if (root.classList.contains("wall")) leaveWall();
-  else if (root.requestFullscreen) root.requestFullscreen().catch(() => setWall(true));
-  else setWall(true);
+session.addEventListener("change", () => {
+  view.mark(session.user?.userId);
+  client.refresh();
+  loadLists();
+  if (final && !final.entries) lookAt(final.season.number);
 });
-for (const type of ["pointermove", "pointerdown"]) addEventListener(type, reveal, { passive: true });
-addEventListener("keydown", ({ key }) => {
-  if (key === "Escape" && root.classList.contains("wall")) leaveWall();
-});
-document.addEventListener("fullscreenchange", () => setWall(wanted()));
-document.addEventListener("visibilitychange", () => document.hidden || !wanted() || keepAwake());
-addEventListener("hashchange", () => setWall(wanted()));
-setWall(wanted());
+addEventListener("popstate", () => show(asked()));
+view.mark(session.user?.userId);
+show(asked());
+setInterval(tick, 1_000);
+setInterval(() => document.hidden || loadLists(), REFRESH_MS);

@@ -10,7 +10,16 @@ from tests.attacks.conftest import Start
 from tests.instances import Instance
 from tests.world import add_actions, add_users
 
-SHARED = ("/api/leaderboard", "/api/actions", "/", "/docs", "/docs/openapi.json")
+SHARED = (
+    "/api/leaderboard",
+    "/api/actions",
+    "/api/boards/main",
+    "/api/boards/main/seasons",
+    "/api/boards/main/leaderboard",
+    "/",
+    "/docs",
+    "/docs/openapi.json",
+)
 # What poisoners write into requests (none of it is part of a cache's key).
 UNKEYED = {
     "X-Request-ID": "poisoned",
@@ -80,7 +89,7 @@ async def test_what_depends_on_a_token_is_kept_by_no_shared_cache(
     closed = await start(require_token_to_read=True)
     [user] = add_users(database_url, 1)
     for headers in ({}, closed.bearer(user), {"Authorization": "Bearer x"}):
-        for path in ("/api/leaderboard", "/api/me"):
+        for path in ("/api/leaderboard", "/api/me", "/api/boards", "/api/boards/main/seasons"):
             async with closed.client.get(path, headers=headers) as response:
                 assert "public" not in response.headers["Cache-Control"], path
                 assert "s-maxage" not in response.headers["Cache-Control"], path
@@ -107,6 +116,9 @@ async def test_refusals_and_failures_are_kept_by_nobody(instance: Instance) -> N
         ("/nothing", {}),
         ("/api/me", {}),
         ("/api/actions?limit=x", {}),
+        ("/api/boards/nope", {}),
+        ("/api/boards/main/leaderboard?season=7", {}),
+        ("/api/boards/main/leaderboard?season=x", {}),
         ("/api/leaderboard", oversized),
         ("/", oversized),
     ):

@@ -213,6 +213,7 @@ async def test_a_ledger_that_was_set_back_goes_on_above_what_was_shown(scene: Sc
 
     # The versions that were lost have been used again: another board under the same number.
     sql(scene.database_url, "UPDATE users SET username = 'renamed' || username")
+    sql(scene.database_url, "UPDATE board SET changed_at = clock_timestamp()")
     await eventually(lambda: scene.version == shown_before + 3, within_seconds=HEALED_SECONDS)
     await scene.heals()
     assert "renamed" in str(scene.streams[0].boards[-1].data)

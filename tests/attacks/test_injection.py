@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from structlog.testing import capture_logs
@@ -71,7 +72,11 @@ async def test_sql_in_any_field_is_text(instance: Instance, database_url: str) -
             == 400
         )
         for query in ({"after": text}, {"limit": text}, {text: text}):
-            await answer(instance, "GET", "/api/actions", params=query)
+            for path in ("actions", "boards", "boards/main/seasons", "boards/main/leaderboard"):
+                await answer(instance, "GET", f"/api/{path}", params=query)
+        for below in ("", "/seasons", "/leaderboard", "/stream"):
+            path = f"/api/boards/{quote(text, safe='')}{below}"
+            assert await answer(instance, "GET", path) == 404
         assert await answer(instance, "GET", f"/client/{text}") == 404
     assert tables(database_url) == before
     assert grants(database_url) == []

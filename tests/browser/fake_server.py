@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from aiohttp import web
@@ -18,11 +19,36 @@ from tests.eventually import eventually
 PAGE = "<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>A page</title>"
 
 
-def board_event(version: int, *names: str, end: str = "\n", board_id: str | None = None) -> bytes:
+def board_event(
+    version: int,
+    *names: str,
+    end: str = "\n",
+    board_id: str | None = None,
+    season: dict[str, Any] | None = None,
+) -> bytes:
     """A `score:update`; the score is the version, so that a test sees which board is shown."""
-    named = {"boardId": board_id} if board_id else {}
+    named = {"boardId": board_id, "direction": "high", "season": season} if board_id else {}
     data = json.dumps({"topUsers": entries(version, *names), "timestamp": TIMESTAMP} | named)
     return f"id: {version}{end}event: score:update{end}data: {data}{end}{end}".encode()
+
+
+def season(number: int, state: str = "running", **times: str | None) -> dict[str, Any]:
+    """A season of a week; `startsAt` and `endsAt` may be others."""
+    week = timedelta(days=7)
+    starts_at = datetime(2026, 1, 5, tzinfo=UTC) + number * week
+    members = {"startsAt": instant(starts_at), "endsAt": instant(starts_at + week)}
+    return {"number": number, "state": state} | members | times
+
+
+def instant(moment: datetime) -> str:
+    """A time as the server writes it."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def ended_event(board_id: str, ended: dict[str, Any], *top_users: dict[str, Any]) -> bytes:
+    """A `season:ended`."""
+    data = json.dumps({"boardId": board_id, "season": ended, "topUsers": top_users})
+    return f"event: season:ended\ndata: {data}\n\n".encode()
 
 
 def entries(version: int, *names: str) -> list[dict[str, Any]]:
@@ -40,11 +66,11 @@ class Asked:
 
     at: float
     headers: Mapping[str, str]
-    query: str
+    path: str
 
     @classmethod
     def by(cls, request: web.Request) -> Self:
-        return cls(time.monotonic(), request.headers.copy(), request.query_string)
+        return cls(time.monotonic(), request.headers.copy(), request.path_qs)
 
 
 @dataclass
@@ -56,11 +82,15 @@ class Refusal:
 
 
 class FakeServer:
-    """`/` is an empty page; the board and its stream do as told."""
+    """`/` is an empty page, or ours; boards and their streams do as told, all of them the same."""
 
     def __init__(self) -> None:
         self.version = 1
-        self.board_id: str | None = None  # what an answer names; none means main
+        self.board_id: str | None = None  # what an answer names, if not the board it was asked for
+        self.season: dict[str, Any] | None = None  # of boards other than main
+        self.archives: dict[tuple[str, int], dict[str, Any]] = {}  # by board and number of a season
+        self.lists: dict[str, Any] = {}  # what other addresses answer
+        self.has_our_page = False
         self.polls: list[Asked] = []
         self.streams: list[Asked] = []
         self.refuse_polls: Refusal | None = None
@@ -71,15 +101,19 @@ class FakeServer:
         self.open: list[web.StreamResponse] = []
         self.url = ""
         self._hung = asyncio.Event()
-        self._client = assets.load().plain["scoreboard-client.js"]
+        self._assets = assets.load()
         self._runner: web.AppRunner
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/client.js", self._script)
+        app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/api/leaderboard", self._board)
         app.router.add_get("/api/leaderboard/stream", self._stream)
+        app.router.add_get("/api/boards/{board}/leaderboard", self._board)
+        app.router.add_get("/api/boards/{board}/stream", self._stream)
+        app.router.add_get("/api/{rest:.*}", self._list)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -113,12 +147,28 @@ class FakeServer:
         await eventually(lambda: len(self.open) == count, message=f"{count} open streams")
 
     async def _page(self, _: web.Request) -> web.Response:
-        return web.Response(text=PAGE, content_type="text/html")
+        text = self._assets.page.body.decode() if self.has_our_page else PAGE
+        return web.Response(text=text, content_type="text/html")
 
     async def _script(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._client.body, content_type="text/javascript")
+        client = self._assets.plain["scoreboard-client.js"]
+        return web.Response(body=client.body, content_type="text/javascript")
+
+    async def _asset(self, request: web.Request) -> web.Response:
+        asset = self._assets.hashed[request.match_info["name"]]
+        return web.Response(body=asset.body, headers={"Content-Type": asset.content_type})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        answer = self.lists.get(request.path)
+        return web.Response(status=404) if answer is None else web.json_response(answer)
+
+    async def _archive(self, request: web.Request) -> web.Response:
+        kept = self.archives.get((request.match_info["board"], int(request.query["season"])))
+        return web.Response(status=404) if kept is None else web.json_response(kept)
 
     async def _board(self, request: web.Request) -> web.Response:
+        if "season" in request.query:
+            return await self._archive(request)
         self.polls.append(Asked.by(request))
         if self.hang_polls:
             await self._hung.wait()
@@ -128,8 +178,9 @@ class FakeServer:
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers={"ETag": tag})
         document = {"version": self.version, "data": entries(self.version), "timestamp": TIMESTAMP}
-        named = {"boardId": self.board_id} if self.board_id else {}
-        return web.json_response(document | named, headers={"ETag": tag})
+        if board_id := self.board_id or request.match_info.get("board"):
+            document |= {"boardId": board_id, "direction": "high", "season": self.season}
+        return web.json_response(document, headers={"ETag": tag})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         self.streams.append(Asked.by(request))

@@ -486,30 +486,41 @@ async def test_tabs_of_an_earlier_release_and_of_this_one_understand_each_other(
 async def test_a_board_that_is_named_is_asked_for_by_name_and_no_other_is_shown(
     fake: FakeServer, follow: Follow
 ) -> None:
-    """A server that knows one board answers with that, whichever it is asked for."""
-    fake.opening = CONNECTED + board_event(1)
+    fake.board_id = "daily"
+    fake.opening = CONNECTED + board_event(1, board_id="daily")
     page = await follow(board="weekly")
     await until(page, "offline")
     await eventually(lambda: len(fake.streams) >= 2)
     assert await page.evaluate("[client.board, client.state.reason]") == [None, "unavailable"]
-    fake.board_id, fake.opening = "weekly", CONNECTED + board_event(2, board_id="weekly")
+    fake.board_id, fake.opening = None, CONNECTED + board_event(2, board_id="weekly")
     await until(page, "live")
     await until_version(page, 2)
     await fake.push(board_event(3, board_id="weekly"))
     await until_version(page, 3)
     assert await page.evaluate("client.board.boardId") == "weekly"
-    assert {asked.query for asked in fake.polls + fake.streams} == {"board=weekly"}
+    assert {asked.path for asked in fake.polls} == {"/api/boards/weekly/leaderboard"}
+    assert {asked.path for asked in fake.streams} == {"/api/boards/weekly/stream"}
+
+
+async def test_a_board_that_the_server_does_not_have_is_said_to_be_unknown(
+    fake: FakeServer, follow: Follow
+) -> None:
+    fake.refuse_streams = fake.refuse_polls = Refusal(404)
+    page = await follow(board="nobodys")
+    await until(page, "offline")
+    assert await page.evaluate("client.state.reason") == "unknown"
 
 
 async def test_tabs_of_two_boards_do_not_hear_each_other(fake: FakeServer, follow: Follow) -> None:
     main = await follow(shareTabs=True)
     await until_version(main, 1)
     assert await main.evaluate("client.board.boardId") == "main"
-    fake.board_id, fake.version = "weekly", 7
+    fake.version = 7
     weekly = await follow(shareTabs=True, board="weekly")
     await until_version(weekly, 7)
     for page in (main, weekly):
         await until(page, "live")
         assert await page.evaluate("client.state.leads")
-    assert [asked.query for asked in fake.streams] == ["", "board=weekly"]
+    streams = [asked.path for asked in fake.streams]
+    assert streams == ["/api/leaderboard/stream", "/api/boards/weekly/stream"]
     assert await main.evaluate("client.board.version") == 1

@@ -97,7 +97,8 @@ async def test_a_submission_on_an_api_instance_is_seen_on_a_stream_instance(
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
     client = await behind([address(api)], [address(other)])
-    for path in ("/api/leaderboard/stream", "/api/scoreboard/stream"):
+    paths = ("/api/leaderboard/stream", "/api/scoreboard/stream", "/api/boards/main/stream")
+    for path in paths:
         async with client.get(path) as response:
             assert response.content_type == "text/event-stream"
             seen = b""
@@ -117,7 +118,7 @@ async def test_pages_and_the_rest_come_from_api_instances_and_nothing_for_operat
 ) -> None:
     api = await start(role="api")
     client = await behind([address(api)], ["127.0.0.1:9"])
-    for path in ("/", "/docs", "/api/leaderboard", "/api/actions"):
+    for path in ("/", "/docs", "/api/leaderboard", "/api/actions", "/api/boards/main/leaderboard"):
         async with client.get(path) as response:
             assert response.status == 200, path
     for path in ("/metrics", "/healthz", "/readyz"):

@@ -105,7 +105,7 @@ async def test_sigterm_with_two_thousand_streams_and_submissions_in_flight_ends_
         assert await leaves == 0
 
         await load.finish()
-        assert {reply.status for reply in load.replies} <= {200, 400}
+        assert load.refusals == []
         assert NO_ANSWER not in {reply.status for reply in load.replies}
         assert set(load.acknowledged) == set(grants(database_url))
         assert scores(database_url) == ledger_sums(database_url)
@@ -141,7 +141,7 @@ async def test_a_rolling_restart_behind_a_load_balancer_loses_no_submission_and_
         )
         for server in serving:
             assert await asyncio.to_thread(server.leave, GRACE_SECONDS + 10.0) == 0
-            await everybody_turns(load, end_season(database_url))  # on the other one
+            await everybody_turns(load, await end_season(database_url))  # on the other one
             await load.flows()
             await asyncio.to_thread(server.start)
             await eventually(lambda: balancer.reaches() == len(serving))
@@ -150,4 +150,4 @@ async def test_a_rolling_restart_behind_a_load_balancer_loses_no_submission_and_
         await reckon(load, database_url, redis_url)
         # Every stream met a farewell, every submission an answer at the first attempt.
         assert sum(subscriber.farewells for subscriber in load.subscribers) >= 12
-        assert {reply.status for reply in load.replies} <= {200, 400}
+        assert load.refusals == []

@@ -54,7 +54,7 @@ async def test_a_promotion_under_load_loses_nothing_that_was_acknowledged(
         instances.append(await start(role="stream"))
     pairs = a_game(pair.primary.url_of(NAME))
     async with a_load(lambda: doors, pairs) as load:
-        season = end_season(pair.primary.url_of(NAME), after_seconds=0.5)
+        season = await end_season(pair.primary.url_of(NAME), after_seconds=0.5)
         if the_old_one == "is killed":
             await asyncio.to_thread(pair.primary.kill)
         elif the_old_one == "takes no writes":

@@ -44,7 +44,7 @@ async def test_whichever_node_dies_instances_go_to_another_and_nobody_misses_a_b
         await all_are_connected(instances)
         first = busiest(cluster)
         await asyncio.to_thread(first.kill)
-        await everybody_turns(load, end_season(database_url))
+        await everybody_turns(load, await end_season(database_url))
         await boards_arrive(load, instances)
 
         returning = asyncio.create_task(asyncio.to_thread(first.start))

@@ -68,7 +68,7 @@ async def test_when_the_primary_fails_the_service_goes_on_and_follows_the_promot
         else:
             await asyncio.to_thread(trio.primary.pause)
         await load.flows()  # nobody waits for the Sentinels
-        await everybody_turns(load, end_season(database_url))
+        await everybody_turns(load, await end_season(database_url))
         await eventually(trio.promoted, within_seconds=PROMOTED_SECONDS)
         trio.primary.heal()
         if how == "hangs":

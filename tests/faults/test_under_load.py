@@ -83,12 +83,12 @@ async def test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged
     instances = [await start(database_url=database_line.url, **settings) for _ in range(2)]
     async with a_load(lambda: [each.url for each in instances], a_game(database_url)) as load:
         for away in (cut(database_line), swallowed(database_line), paused(postgres_under_fault)):
-            season = end_season(database_url, after_seconds=0.3)
+            season = await end_season(database_url, after_seconds=0.3)
             async with away:
                 await refuses_and_shows_the_board(load)
             await everybody_turns(load, season)
             await load.flows()
-        season = end_season(database_url, after_seconds=0.3)
+        season = await end_season(database_url, after_seconds=0.3)
         await asyncio.to_thread(postgres_under_fault.restart)
         await everybody_turns(load, season)
         await load.flows()
@@ -136,7 +136,7 @@ async def test_redis_fails_in_every_way_under_load_and_no_submission_is_refused(
             full(redis_url),
         ):
             async with away:
-                await everybody_turns(load, end_season(database_url))
+                await everybody_turns(load, await end_season(database_url))
                 await load.flows()
             await copy_catches_up(database_url, redis_url)
             await load.flows()
@@ -147,7 +147,7 @@ async def test_redis_fails_in_every_way_under_load_and_no_submission_is_refused(
         await load.flows()
 
         await reckon(load, database_url, redis_url)
-        assert {reply.status for reply in load.replies} <= {200, 400}  # not one 503
+        assert load.refusals == []
         assert all(subscriber.streams == 1 for subscriber in load.subscribers)
         assert unharmed(*instances)
 
@@ -212,7 +212,7 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
             revoked(broker),
         ):
             async with away:
-                await everybody_turns(load, end_season(database_url))
+                await everybody_turns(load, await end_season(database_url))
                 await nobody_is_behind(load, database_url)
             await heard_by_bus(two)
         for deletes in (
@@ -226,7 +226,7 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
             await heard_by_bus(two)
 
         await reckon(load, database_url, redis_url, [one.url, two.url])
-        assert {reply.status for reply in load.replies} <= {200, 400}
+        assert load.refusals == []
         assert all(subscriber.streams == 1 for subscriber in load.subscribers)
         assert unharmed(one, two)
 

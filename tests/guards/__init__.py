@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.guards.accounts import ACCOUNTS
 from tests.guards.beneath import BENEATH
+from tests.guards.boards import BOARDS
 from tests.guards.caches import CACHES
 from tests.guards.commands import COMMANDS
 from tests.guards.connections import CONNECTIONS
@@ -30,6 +31,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *BENEATH,
     *EDGE,
     *CACHES,
+    *BOARDS,
     *ACCOUNTS,
     *CONNECTIONS,
     *SESSIONS,

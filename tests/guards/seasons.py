@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Never, Removed
+from tests.guards.change import Always, Instead, Never, Removed, Replaced, Value
 from tests.guards.guard import Guard, Marked
 
 PERIODS: Final = "tests/unit/test_periods.py"
+DEFINITIONS: Final = "tests/integration/test_definitions.py"
 BOUNDARIES: Final = "tests/integration/test_boundaries.py"
 
 SEASONS: Final = (
@@ -131,5 +132,65 @@ SEASONS: Final = (
         "the next one out, as grants do\nSELECT 1\n",
         f"{BOUNDARIES}"
         "::test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by_the_new_name",
+    ),
+    Marked(
+        "much that was granted before a board is counted while grants go on",
+        "much-to-count",
+        Never(),
+        f"{DEFINITIONS}::test_much_that_was_granted_before_is_counted_while_grants_go_on",
+    ),
+    Marked(
+        "what was counted under ids that actions had meanwhile is counted anew",
+        "count-renamed-meanwhile",
+        Value("True"),
+        f"{DEFINITIONS}::test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same",
+    ),
+    Marked(
+        "what was counted for other boards is not taken for these",
+        "counted-for-others",
+        Never(),
+        f"{DEFINITIONS}::test_what_was_counted_for_other_boards_is_not_taken",
+    ),
+    Marked(
+        "who counts for so long that it was given up adds nothing",
+        "count-given-up",
+        Never(),
+        f"{DEFINITIONS}::test_who_counts_for_so_long_that_it_was_given_up_adds_nothing",
+    ),
+    Marked(
+        "a season ends before its time with no grant under way",
+        "season-ended-alone",
+        Removed(),
+        f"{DEFINITIONS}::test_a_season_ends_before_its_time_behind_the_grants_that_are_under_way",
+    ),
+    Guard(
+        "a season ends before its time behind all that was granted, whatever the clock says",
+        "scoreboard/ledger/definitions.sql",
+        "    (SELECT max(submitted_at) + interval '1 microsecond' FROM ledger "
+        "WHERE submitted_at >= moment)\n",
+        "    moment\n",
+        f"{DEFINITIONS}::test_a_season_that_is_ended_before_its_time_gives_way_to_the_next_one",
+    ),
+    Guard(
+        "boards are written with no grant under way",
+        "scoreboard/ledger/definitions.sql",
+        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;\n"
+        "SELECT pg_advisory_xact_lock({seasons_lock})\n",
+        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE\n",
+        f"{DEFINITIONS}::test_a_grant_that_is_under_way_counts_on_a_board_that_is_added_meanwhile",
+    ),
+    Guard(
+        "an action is renamed before a board that counts it is added, or after it",
+        "scoreboard/ledger/definitions.sql",
+        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;\n",
+        "",
+        f"{DEFINITIONS}::test_a_board_waits_for_the_rename_of_an_action_that_it_counts",
+    ),
+    Marked(
+        "an action that counts on a board is not removed, and the refusal says why",
+        "listed-action-removed",
+        Replaced("pass"),
+        "tests/service/test_action_changes.py"
+        "::test_an_action_that_counts_on_a_board_is_not_removed",
     ),
 )

@@ -70,7 +70,7 @@ WEB: Final = (
     ),
     Guard(
         "a wake lock that comes too late is given back",
-        "scoreboard/web/page.js",
+        "scoreboard/web/wall.js",
         '  if (!root.classList.contains("wall")) wakeLock?.release();',
         "",
         "tests/browser/test_page.py::"
@@ -97,6 +97,45 @@ WEB: Final = (
         "    return work();\n",
         "tests/browser/test_account.py"
         "::test_tabs_without_locks_take_turns_to_renew_and_stay_logged_in",
+    ),
+    Guard(
+        "a season that ended while the connection was away is told",
+        "scoreboard/web/client/scoreboard-client.js",
+        "    if (before && hasEnded(before.season, season)) this.#catchUp(before.season, board);\n",
+        "",
+        "tests/browser/test_client_seasons.py"
+        "::test_an_end_that_came_while_the_connection_was_away_is_made_up_for",
+    ),
+    Guard(
+        "a season that was over before the board was shown is not told",
+        "scoreboard/web/client/scoreboard-client.js",
+        "    if (this.#board?.season?.number <= over?.season.number) this.#end(over);\n",
+        "    if (this.#board && over) this.#end(over);\n",
+        "tests/browser/test_client_seasons.py"
+        "::test_a_seasons_end_is_told_in_every_tab_before_the_next_begins",
+    ),
+    Guard(
+        "the tabs of a browser leave room beside their streams",
+        "scoreboard/web/client/stream-room.js",
+        "  if (!shared) return takeOwn(name, most);\n",
+        "  return takeOwn(name, most);\n",
+        "tests/browser/test_client_seasons.py"
+        "::test_boards_beyond_the_streams_that_a_browser_has_room_for_are_polled",
+    ),
+    Guard(
+        "the time left is counted by the server's clock",
+        "scoreboard/web/client/server.js",
+        '    if (cache === "no-store") this.clock.note(response, askedAt);\n',
+        "",
+        "tests/browser/test_boards.py::test_the_time_left_is_counted_by_the_servers_clock",
+    ),
+    Guard(
+        "winners are seen though the next season has begun",
+        "scoreboard/web/page.js",
+        "  final = ended;\n  heldSeconds = HOLD_SECONDS;\n",
+        "",
+        "tests/browser/test_boards.py"
+        "::test_a_seasons_end_is_seen_and_the_winners_stay_until_somebody_goes_on",
     ),
     Guard(
         "a board that was not asked for is not shown",

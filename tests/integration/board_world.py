@@ -13,7 +13,7 @@ from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
 from scoreboard.copies.board import CachedBoard
-from scoreboard.copies.boards import FOLLOWED_SECONDS, Boards
+from scoreboard.copies.boards import COPIES_MAX, FOLLOWED_SECONDS, Boards
 from scoreboard.copies.copy import KEY, PURPOSE, Found, RedisCopy
 from scoreboard.copies.questions import Questions, Silence, Truth
 from scoreboard.copies.trust import Generations, Trust
@@ -111,6 +111,7 @@ async def an_instance(
     on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
     look_seconds: float = 0.1,
     followed_seconds: float = FOLLOWED_SECONDS,
+    copies_max: int = COPIES_MAX,
 ) -> AsyncIterator[Instance]:
     client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
     postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
@@ -128,7 +129,12 @@ async def an_instance(
         )
 
     boards = Boards(
-        ledger, Definitions(postgres), copy_of, metrics, followed_seconds=followed_seconds
+        ledger,
+        Definitions(postgres),
+        copy_of,
+        metrics,
+        copies_max=copies_max,
+        followed_seconds=followed_seconds,
     )
     truth = Truth(ledger, silence)
     try:

@@ -14,11 +14,11 @@ import pytest
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.copies.copy import KEY, PURPOSE, VERSION_FIELD, RedisCopy
+from scoreboard.copies.copy import KEY, PURPOSE, RedisCopy, version_field
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.rates import RateLimiter
-from scoreboard.model import LEAP_MAX, Board, BoardId, Submission
+from scoreboard.model import LEAP_MAX, MAIN_BYTES_MAX, Board, BoardId, Submission
 from tests.eventually import eventually
 from tests.integration.board_world import (
     SIGNATURES,
@@ -101,6 +101,19 @@ async def test_each_board_has_a_key_of_its_own_and_is_not_shown_as_another(
     await one.copy.store(a_board(10))
     await admin.copy(KEY, f"{KEY}:weekly", replace=True)
     assert (await weekly.read()).fault == "malformed"
+
+
+async def test_main_has_room_for_ten_entries_and_other_boards_for_a_hundred(
+    one: Instance, admin: Any
+) -> None:
+    """Whoever can write to Redis makes each look at `main` as long as it may be."""
+    weekly = RedisCopy(one.redis, SIGNATURES, BoardId("weekly"))
+    board = replace(a_board(9, *range(100, 0, -1)), board_id=BoardId("weekly"))
+    assert len(board.to_json()) > MAIN_BYTES_MAX
+    await weekly.store(board)
+    assert (await weekly.read()).board == board
+    await admin.copy(f"{KEY}:weekly", KEY, replace=True)
+    assert (await one.copy.read()).fault == "size"
 
 
 async def test_what_one_instance_stored_the_next_read_of_another_finds(
@@ -277,8 +290,8 @@ async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_
 
     limiter = RateLimiter(one.redis, one.metrics)
     check = Check("ip", "anybody", Rate(1000, 60))
-    version_field = HashField(*VERSION_FIELD)
-    await limiter.check([check], also=version_field)
+    wanted = HashField(*version_field())
+    await limiter.check([check], also=wanted)
     ours, readers = [], []
     for version in range(5, 10):  # in one of them nothing else kept Redis from its work
         await one.board.store(a_board(version))
@@ -288,7 +301,7 @@ async def test_a_copy_of_many_megabytes_stops_redis_neither_for_a_store_nor_for_
         readers.append(await seconds_in("hget") - before)
 
         before = await seconds_in("evalsha")
-        await limiter.check([check], also=version_field)
+        await limiter.check([check], also=wanted)
         await one.board.store(a_board(version + 1))
         ours.append(await seconds_in("evalsha") - before)
         assert (await one.copy.read()).board == a_board(version + 1)
@@ -404,7 +417,7 @@ async def seen_by_a_check(instance: Instance) -> Board | None:
     limiter = RateLimiter(instance.redis, instance.metrics)
     check = Check("ip", "somebody", Rate(1000, 1))
     try:
-        seen = (await limiter.check([check], also=HashField(*VERSION_FIELD))).seen
+        seen = (await limiter.check([check], also=HashField(*version_field()))).seen
     finally:
         await limiter.close()
     return None if seen is None else instance.board.confirmed(seen.value, seen.generation)

@@ -19,15 +19,17 @@ import aio_pika
 import pytest
 from aio_pika.abc import (
     AbstractChannel,
+    AbstractConnection,
     AbstractExchange,
     AbstractIncomingMessage,
     AbstractQueue,
 )
+from aiormq.base import FutureStore
 from pamqp import encode
 from structlog.testing import capture_logs
 
 from scoreboard.bus import broker as broker_module
-from scoreboard.bus.broker import Exchange, Pace
+from scoreboard.bus.broker import Exchange, Pace, Side
 from scoreboard.bus.messages import EXCHANGE, PURPOSE, Messages
 from scoreboard.bus.rabbit import RabbitBus
 from scoreboard.configuration.signatures import Signatures
@@ -947,3 +949,22 @@ async def test_the_end_leaves_no_queue_behind(amqp_url: str, broker: Broker) -> 
         return not broker.queues() and not broker.connection_names()
 
     await eventually(none_is_left)
+
+
+async def test_a_loss_for_which_aiormq_has_no_reason_ends_no_side(amqp_url: str) -> None:
+    """What waits on a connection that closes as it is opened is ended like this."""
+    connections: list[AbstractConnection] = []
+
+    async def work(connection: AbstractConnection, _: Side) -> None:
+        connections.append(connection)
+        waiting = FutureStore(asyncio.get_running_loop())
+        await waiting.reject_all(None)
+        await waiting.create_future()
+
+    running = asyncio.create_task(Side("publish", "one", [amqp_url], Metrics()).run(work))
+    try:
+        await eventually(lambda: len(connections) == 2 or running.done())
+        assert not running.done()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from scoreboard.connections.postgres import Postgres
-from scoreboard.errors import UnknownBoard, UnknownSeason
+from scoreboard.errors import LedgerUnavailable, UnknownBoard, UnknownSeason
+from scoreboard.ledger import preparation
 from scoreboard.ledger.defining import RUNNING_MAX, BoardsRefused
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.queries import SEASONS_LOCK
 from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
-from scoreboard.seasons.periods import containing
+from scoreboard.seasons.periods import FIRST_MOMENT, containing
 from tests.integration.test_ledger import a_ledger
-from tests.world import add_actions, add_users, entries, put_back, sql
+from tests.world import add_actions, add_board, add_users, entries, holding, put_back, sql
 
 HOUR = timedelta(hours=1)
 DAILY = Definition(BoardId("daily"), "Today", period="day", zone="Europe/Madrid")
@@ -318,3 +321,248 @@ async def test_entries_are_kept_as_long_as_was_said_and_the_final_board_for_ever
     # One that is shown is kept, however old.
     await definitions.close(short)
     await definitions.close(kept)
+
+
+async def test_much_that_was_granted_before_is_counted_while_grants_go_on(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 3)
+    monkeypatch.setattr(preparation, "_ROWS_MAX", 3)
+    monkeypatch.setattr(preparation, "_ROWS_MIN", 1)
+    users = add_users(database_url, 10)
+    add_actions(database_url, {"run": 50, "jump": 20, "hop": 5})
+    await ledger.grant([Submission(user, "run") for user in users])
+    now = datetime.now(UTC)
+    event = Definition(
+        BoardId("event"),
+        "Event",
+        period="dates",
+        seasons=((now - HOUR, now - HOUR / 2), (now - HOUR / 2, now + HOUR)),
+    )
+    # One row of a season that is over, and one from before all.
+    for user, hours in zip(users, (0.7, 40), strict=False):
+        sql(
+            database_url,
+            "UPDATE ledger SET submitted_at = now() - %s WHERE user_id = %s",
+            (HOUR * hours, user),
+        )
+    told: list[tuple[int, int]] = []
+    granting: list[asyncio.Task[object]] = []
+
+    def granted_meanwhile(counted: int, rows: int) -> None:
+        told.append((counted, rows))
+        if len(told) == 1:
+            late = [Submission(user, "jump") for user in users[:3]]
+            granting.append(asyncio.ensure_future(ledger.grant(late)))
+
+    said = [DAILY, JUMPS, LEAST, event]
+    written = await definitions.add(said, granted_meanwhile)
+    await granting[0]
+    await ledger.grant([Submission(users[9], "hop")])
+
+    assert told[-1][0] == told[-1][1]
+    assert len(told) > 2
+    assert written.added == tuple(each.board_id for each in said)
+    assert entries(database_url, "event", 1) == {users[0]: 50}
+    assert entries(database_url, "jumps") == dict.fromkeys(users[:3], 20)
+    assert entries(database_url, "least")[users[0]] == -20
+    assert len(entries(database_url, "daily")) == 10
+    for each in said:
+        assert await ledger.differences(each.board_id) == []
+    assert await definitions.verify_season(event.board_id, 1) == []
+    assert sql(database_url, "SELECT * FROM preparations") == []
+
+
+async def test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 2)
+    monkeypatch.setattr(preparation, "_ROWS_MAX", 2)
+    monkeypatch.setattr(preparation, "_ROWS_MIN", 1)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"jump": 20})
+    await ledger.grant([Submission(user, "jump") for user in users])
+
+    steps = iter(("UPDATE ledger SET action_id = 'other'", "UPDATE ledger SET action_id = 'jump'"))
+
+    def renamed(counted: int, rows: int) -> None:
+        """As a rename there and back between two steps."""
+        if step := next(steps, None):
+            sql(
+                database_url,
+                f"{step}; INSERT INTO former_action_ids VALUES ('hop', 'jump')"
+                " ON CONFLICT (former_id) DO UPDATE SET renamed_at = now()",
+            )
+
+    add_actions(database_url, {"other": 20})
+    await definitions.add([JUMPS], renamed)
+
+    assert entries(database_url, "jumps") == dict.fromkeys(users, 20)
+
+
+async def test_what_a_command_counted_that_was_ended_is_removed(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 3)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+    kept = "SELECT count(*) FROM season_entries"
+
+    def ended(counted: int, rows: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await definitions.add([LEAST], ended)
+
+    assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
+    assert sql(database_url, kept) == [(3,)]
+    assert await definitions.purge() == 0  # it may still be at work
+    sql(database_url, "UPDATE preparations SET renewed_at = now() - interval '61 minutes'")
+    assert await definitions.purge() == 3
+    assert sql(database_url, kept) == [(0,)]
+    assert sql(database_url, "SELECT * FROM preparations") == []
+    await definitions.add([LEAST])
+    assert await ledger.differences(LEAST.board_id) == []
+
+
+async def test_who_counts_for_so_long_that_it_was_given_up_adds_nothing(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(preparation, "_ROWS_FIRST", 3)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+
+    def given_up(counted: int, rows: int) -> None:
+        sql(database_url, "UPDATE preparations SET renewed_at = '-infinity'")
+
+    with pytest.raises(LedgerUnavailable):
+        await definitions.add([LEAST], given_up)
+
+    assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
+
+
+async def test_what_was_counted_for_other_boards_is_not_taken(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is loaded while somebody adds one of its boards."""
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 8)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+    other = replace(LEAST, board_id=BoardId("other"))
+    adding = iter((other,))
+
+    def added(counted: int, rows: int) -> None:
+        if board := next(adding, None):
+            add_board(
+                database_url,
+                board.board_id,
+                (FIRST_MOMENT, None),
+                title=board.title,
+                operator="best",
+                direction="low",
+                size=3,
+            )
+
+    written = await definitions.load([other, LEAST], added)
+
+    assert (written.added, written.unchanged) == (("least",), ("other",))
+    assert await ledger.differences(LEAST.board_id) == []
+
+
+async def under_way(database_url: str, user: str, doing: Callable[[], Awaitable[object]]) -> object:
+    """Do something while the grant of 50 points to this user is under way, which ends then."""
+    statement = (
+        f"SELECT pg_advisory_xact_lock_shared({SEASONS_LOCK});"
+        "INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)"
+        f" VALUES ('{user}', 'run', 50, clock_timestamp());"
+        f"INSERT INTO scores VALUES ('{user}', 50, now());"
+        "INSERT INTO season_entries SELECT season_id, user_id, score, submitted_at"
+        " FROM (SELECT user_id, points_granted AS score, submitted_at FROM ledger) AS granted"
+        " CROSS JOIN seasons WHERE board_id <> 'main' AND state = 'running'"
+    )
+    with holding(database_url, statement) as grant:
+        task = asyncio.ensure_future(doing())
+        await asyncio.wait([task], timeout=0.2)
+        grant.commit()
+        return await task
+
+
+async def test_a_grant_that_is_under_way_counts_on_a_board_that_is_added_meanwhile(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+
+    await under_way(database_url, user, lambda: definitions.add([DAILY]))
+
+    assert entries(database_url, "daily") == {user: 50}
+    assert await ledger.differences(DAILY.board_id) == []
+
+
+async def test_a_season_ends_before_its_time_behind_the_grants_that_are_under_way(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await definitions.add([DAILY])
+
+    await under_way(database_url, user, lambda: definitions.close_season(DAILY.board_id))
+
+    kept = await definitions.season(DAILY.board_id, 1)
+    assert [(entry.user_id, entry.score) for entry, _ in kept.entries] == [(user, 50)]
+    assert await definitions.verify_season(DAILY.board_id, 1) == []
+
+
+async def test_a_board_waits_for_the_rename_of_an_action_that_it_counts(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    add_actions(database_url, {"jump": 20})
+    renaming = (
+        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;"
+        "INSERT INTO actions (action_id, points) VALUES ('hop', 20);"
+        "DELETE FROM actions WHERE action_id = 'jump';"
+        "INSERT INTO former_action_ids (former_id, action_id) VALUES ('jump', 'hop')"
+    )
+    with holding(database_url, renaming) as rename:
+        adding = asyncio.ensure_future(definitions.add([JUMPS]))
+        await asyncio.wait([adding], timeout=0.2)
+        rename.commit()
+        await adding
+
+    assert (await defined(definitions))[JUMPS.board_id].actions == ("hop",)
+
+
+async def test_seasons_go_on_as_far_ahead_as_is_wanted(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50, "jump": 20})
+    now = datetime.now(UTC)
+    short = Definition(BoardId("short"), "Short", period="dates", seasons=((now, now + HOUR),))
+    await definitions.add([short, DAILY])
+    await definitions.close_season(short.board_id)
+    await ledger.grant([Submission(user, "run")])
+
+    [board] = await definitions.go_on(short.board_id, length=HOUR / 2, ahead=HOUR)
+    await ledger.grant([Submission(user, "jump")])
+
+    assert board.season is not None
+    assert (board.season.number, board.season.state) == (2, "running")
+    assert entries(database_url, "short", 2) == {user: 20}
+    assert await definitions.go_on(short.board_id, length=HOUR, ahead=HOUR / 2) == []
+    seasons = await definitions.seasons(short.board_id, limit=9)
+    assert [season.number for season in seasons] == [3, 2, 1]
+    assert seasons[0].starts_at == seasons[1].ends_at
+    assert await ledger.differences(short.board_id) == []
+    with pytest.raises(BoardsRefused, match="daily: its seasons have no dates of their own"):
+        await definitions.go_on(DAILY.board_id, length=HOUR, ahead=HOUR)
+    await definitions.close(short.board_id)
+    with pytest.raises(BoardsRefused, match="short: the board was closed"):
+        await definitions.go_on(short.board_id, length=HOUR, ahead=HOUR)

@@ -18,6 +18,7 @@ from tests.operator import Operator
 from tests.service.conftest import Start
 from tests.world import (
     add_actions,
+    add_board,
     add_users,
     board_version,
     grants,
@@ -299,6 +300,23 @@ async def test_only_an_action_without_grants_is_removed(
         await eventually(lambda: waits_for_lock(database_url))
         granting.commit()
         assert (await removing).failure["code"] == "has_grants"
+
+
+async def test_an_action_that_counts_on_a_board_is_not_removed(
+    operator: Operator, database_url: str
+) -> None:
+    add_actions(database_url, {"jump": 1, "hop": 1})
+    add_board(database_url, "jumps", counts="listed")
+    sql(database_url, "INSERT INTO board_actions VALUES ('jumps', 'jump')")
+
+    said = await operator("actions", "remove", "jump", "--json")
+    assert (said.code, said.failure["code"]) == (1, "is_listed")
+    assert "jump counts on jumps" in said.failure["message"]
+    assert (await operator("actions", "remove", "hop")).code == 0
+    # Neither another id nor switching it off changes what counts.
+    assert (await operator("actions", "disable", "jump")).code == 0
+    assert (await operator("actions", "rename", "jump", "leap")).code == 0
+    assert sql(database_url, "SELECT * FROM board_actions") == [("jumps", "leap")]
 
 
 async def test_what_is_listed_as_json_is_loaded_with_its_state(

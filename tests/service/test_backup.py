@@ -49,6 +49,9 @@ async def test_a_backup_taken_under_load_is_restored_and_the_board_follows(
     random.shuffle(pairs)
 
     urls = {"database_url": database_url, "redis_url": redis_url, "amqp_url": amqp_url}
+    environment = {"SCOREBOARD_DATABASE_URL": database_url, "SCOREBOARD_REDIS_URL": redis_url}
+    weekly = ("weekly", "--title", "This week", "--period", "week")
+    assert (await command(environment, "boards", "add", *weekly))[0] == 0
     async with await Instance.start(test_settings(**urls)) as instance:
         assert (await instance.submit(*pairs.pop()))[0] == 200
         dumping = asyncio.create_task(
@@ -72,18 +75,23 @@ async def test_a_backup_taken_under_load_is_restored_and_the_board_follows(
     assert set(kept) < set(played)
     assert scores(database_url) == ledger_sums(database_url)
 
-    environment = {"SCOREBOARD_DATABASE_URL": database_url, "SCOREBOARD_REDIS_URL": redis_url}
     assert await command(environment, "migrate") == (0, "Nothing to do.\n")
-    code, said = await command(environment, "board", "verify")
-    assert (code, f"Redis holds version {version}, ahead of the ledger's" in said) == (1, True)
-    code, said = await command(environment, "board", "rebuild")
-    assert (code, said) == (
-        0,
-        f"No score was wrong. Redis held version {version}, ahead of the ledger's {behind}. "
-        f"The board has version {version + 1}, here and in Redis.\n",
+    code, said = await command(environment, "board", "verify", "--all")
+    assert (code, f"main: Redis holds version {version}, ahead of the ledger's" in said) == (
+        1,
+        True,
     )
-    code, said = await command(environment, "board", "verify")
-    assert (code, said.endswith(f"Redis has the board, version {version + 1}.\n")) == (0, True)
+    code, said = await command(environment, "board", "rebuild", "--all")
+    main, other = said.splitlines()
+    assert (code, main) == (
+        0,
+        f"main: No score was wrong. Redis held version {version}, ahead of the ledger's {behind}. "
+        f"The board has version {version + 1}, here and in Redis.",
+    )
+    assert other.startswith("weekly: No score was wrong.")
+    code, said = await command(environment, "board", "verify", "--all")
+    assert (code, said.startswith("All agree: every score of 2 boards")) == (0, True)
+    assert (await command(environment, "seasons", "verify", "--all"))[0] == 0
 
     async with await Instance.start(test_settings(**urls)) as instance:
         lost = next(pair for pair in played if pair not in set(kept))

@@ -6,18 +6,21 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 
+from scoreboard.model import BoardId
+from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance
 from tests.servers.installation import NGINX, ProgramsMissingError, provide
 from tests.servers.process import running
 from tests.servers.proxies import NginxProxy
 from tests.service.conftest import Start
-from tests.world import add_actions, add_users
+from tests.world import add_actions, add_board, add_users
 
 # An installation may have to come first.
 pytestmark = pytest.mark.timeout(240)
@@ -113,6 +116,41 @@ async def test_a_closed_board_is_never_kept(
     assert response.status == 403
     how, response, _ = await ask(client, "/api/leaderboard", headers=instance.bearer(user))
     assert (how, response.status) == ("MISS", 200)
+
+
+async def test_a_final_season_is_kept_for_good_and_what_is_for_members_for_nobody(
+    instance: Instance, behind: Behind, database_url: str
+) -> None:
+    """Also the list, of which members see more."""
+    now, day = datetime.now(UTC), timedelta(days=1)
+    seasons = ((now - 2 * day, now - day), (now - day, now + day))
+    for board_id, visibility in (("weekly", "public"), ("members", "token")):
+        add_board(database_url, board_id, *seasons, period="dates", visibility=visibility)
+    await instance.app[PARTS].ledger.turn()
+    [user] = add_users(database_url, 1)
+    member = instance.bearer(user)
+    client = await behind(instance)
+    final = "/api/boards/{}/leaderboard?season=1"
+    await eventually(lambda: instance.app[PARTS].boards.knows(BoardId("members")))
+
+    first, again = [await ask(client, final.format("weekly")) for _ in range(2)]
+    assert (first[0], again[0], first[2]) == ("MISS", "HIT", again[2])
+    assert "immutable" in again[1].headers["Cache-Control"]
+    how, _, body = await ask(
+        client, "/api/boards/weekly/leaderboard"
+    )  # another season, another key
+    assert how == "MISS"
+    assert b'"number":2' in body
+
+    for path in (final.format("members"), "/api/boards/members/leaderboard"):
+        for _ in range(2):
+            how, response, _ = await ask(client, path, headers=member)
+            assert (how, response.status) == ("MISS", 200)
+        assert (await ask(client, path))[1].status == 403
+
+    lists = [await ask(client, "/api/boards", headers=h) for h in ({}, member, {}, member)]
+    assert [b"members" in body for _, _, body in lists] == [False, True, False, True]
+    assert [how for how, _, _ in lists[1::2]] == ["MISS", "MISS"]
 
 
 async def test_files_are_kept_in_each_encoding(instance: Instance, behind: Behind) -> None:

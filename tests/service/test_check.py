@@ -142,7 +142,9 @@ def a_redis_user(url: str, *rules: str) -> Iterator[str]:
         (("~*", "+@all", "-hmget"), "HMGET"),
         (("~*", "+@all", "-time"), "TIME"),
         (("~*", "+@all", "-memory"), "MEMORY USAGE"),
-        (("~leaderboard", "~limit:*", "+@all"), "HSET streams:"),
+        (("~leaderboard*", "~limit:*", "+@all"), "HSET streams:"),
+        # What was enough for one board.
+        (("~leaderboard", "~limit:*", "~streams:*", "+@all"), "HGET leaderboard:"),
     ],
 )
 async def test_a_command_or_key_that_redis_does_not_allow_is_named(

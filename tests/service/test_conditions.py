@@ -15,7 +15,15 @@ from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions
 
-DATA = ("/api/leaderboard", "/api/actions", "/docs/openapi.json")
+DATA = (
+    "/api/leaderboard",
+    "/api/actions",
+    "/api/boards",
+    "/api/boards/main",
+    "/api/boards/main/seasons",
+    "/api/boards/main/leaderboard",
+    "/docs/openapi.json",
+)
 PAGES = ("/", "/docs")
 FOR_GOOD = "public, max-age=31536000, immutable"
 LONG_AGO, FAR_AHEAD = "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"

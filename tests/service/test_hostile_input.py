@@ -113,6 +113,13 @@ async def test_another_content_type_is_415(
         ("GET", "/api/leaderboard/../../etc/passwd", 404, "not_found"),
         ("GET", "/api/actions%00", 404, "not_found"),
         ("PUT", "/api/leaderboard", 405, "method_not_allowed"),
+        ("GET", "/api/boards/", 404, "not_found"),
+        ("GET", "/api/boards//leaderboard", 404, "not_found"),
+        ("GET", "/api/boards/main/leaderboard/", 404, "not_found"),
+        ("GET", "/api/boards/main%2Fleaderboard", 404, "unknown_board"),
+        ("GET", "/api/boards/%FF/leaderboard", 404, "unknown_board"),
+        ("POST", "/api/boards", 405, "method_not_allowed"),
+        ("DELETE", "/api/boards/main/stream", 405, "method_not_allowed"),
         ("DELETE", "/api/leaderboard/stream", 405, "method_not_allowed"),
         ("POST", "/healthz", 405, "method_not_allowed"),
     ],
@@ -126,7 +133,17 @@ async def test_unknown_paths_and_methods_come_in_the_envelope(
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/leaderboard", "/api/actions", "/healthz", "/readyz", "/metrics"]
+    "path",
+    [
+        "/api/leaderboard",
+        "/api/actions",
+        "/api/boards",
+        "/api/boards/main/leaderboard",
+        "/api/boards/main/seasons",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ],
 )
 async def test_whatever_can_be_read_is_answered_to_head_with_the_same_head_and_no_body(
     instance: Instance, path: str

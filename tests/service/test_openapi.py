@@ -18,6 +18,7 @@ from scoreboard import __version__, errors
 from scoreboard.api import accounts, actions
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.pages import DOCUMENT
+from scoreboard.api.schemas.boards import BoardUpdateSchema
 from scoreboard.api.schemas.leaderboard import ScoreUpdateSchema
 from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, ScoreboardError
 from scoreboard.parts import PARTS
@@ -171,23 +172,30 @@ async def test_handlers_validate_with_the_schema_that_they_document(
     assert used[0] is operation.body  # from which the document is made
 
 
+@pytest.mark.parametrize(
+    ("path", "schema", "of_seasons"),
+    [
+        ("/api/leaderboard/stream", ScoreUpdateSchema(), set()),
+        ("/api/boards/{board}/stream", BoardUpdateSchema(), {"season:ended", "season:started"}),
+    ],
+)
 def test_the_stream_example_holds_every_event_and_its_data_satisfies_its_schema(
-    document: dict[str, Any],
+    document: dict[str, Any], path: str, schema: Schema, of_seasons: set[str]
 ) -> None:
-    operation = document["paths"]["/api/leaderboard/stream"]["get"]
+    operation = document["paths"][path]["get"]
     content = operation["responses"]["200"]["content"]["text/event-stream"]
     events = re.findall(r"^event: (.+)\ndata: (.+)$", content["example"], re.MULTILINE)
 
     assert {name for name, _ in events} == set(operation["x-events"])
-    assert set(operation["x-events"]) == {"connected", "score:update", "closing"}
+    assert set(operation["x-events"]) == {"connected", "score:update", "closing"} | of_seasons
     for name, data in events:
         check(json.loads(data), operation["x-events"][name]["data"])
     assert re.search(r"^retry: \d+$", content["example"], re.MULTILINE)
     assert re.search(r"^: heartbeat$", content["example"], re.MULTILINE)
     assert re.search(r"^id: \d+\nevent: score:update$", content["example"], re.MULTILINE)
-    described = document["components"]["schemas"]["ScoreUpdate"]
+    described = operation["x-events"]["score:update"]["data"]
     assert set(described["properties"]) == {
-        field.data_key or name for name, field in ScoreUpdateSchema().fields.items()
+        field.data_key or name for name, field in schema.fields.items()
     }
 
 
@@ -257,12 +265,24 @@ async def test_an_error_is_answered_as_its_example_shows(
         assert all(name in response.headers for name in documented["headers"])
 
 
-@pytest.mark.parametrize("path", ["/api/leaderboard", "/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/leaderboard",
+        "/api/boards",
+        "/api/boards/{board}",
+        "/api/boards/{board}/seasons",
+        "/api/boards/{board}/leaderboard",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ],
+)
 async def test_an_answer_is_as_documented(
     instance: Instance, document: dict[str, Any], path: str
 ) -> None:
     await eventually(lambda: instance.app[PARTS].health.report()["ready"])
-    async with instance.client.get(path) as response:
+    async with instance.client.get(path.replace("{board}", "main")) as response:
         documented = document["paths"][path]["get"]["responses"]["200"]
         schema = documented["content"][response.content_type]["schema"]
         check(await read(response), schema)

@@ -43,7 +43,12 @@ def known_parameters() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in make_app()[DOCUMENT]["paths"].items():
         for parameter in item.get("get", {}).get("parameters", ()):
             if parameter.get("in") == "query":
-                yield path, parameter["name"], parameter["schema"]
+                yield filled(path), parameter["name"], parameter["schema"]
+
+
+def filled(path: str) -> str:
+    """The path with what may stand in its places."""
+    return path.replace("{name}", "scoreboard-client.js").replace("{board}", "main")
 
 
 KNOWN = list(known_parameters())
@@ -54,8 +59,14 @@ def test_the_document_names_what_is_known() -> None:
     assert [(path, name) for path, name, _ in KNOWN] == [
         ("/api/actions", "after"),
         ("/api/actions", "limit"),
+        ("/api/boards", "after"),
+        ("/api/boards", "limit"),
+        ("/api/boards/main/seasons", "after"),
+        ("/api/boards/main/seasons", "limit"),
+        ("/api/boards/main/leaderboard", "season"),
     ]
-    assert all(schema.get("default") is not None for _, _, schema in KNOWN)
+    optional = [name for _, name, schema in KNOWN if schema.get("default") is None]
+    assert optional == ["season"]
 
 
 async def test_on_every_route_an_unknown_parameter_changes_nothing(
@@ -66,7 +77,7 @@ async def test_on_every_route_an_unknown_parameter_changes_nothing(
     seen = set()
     for route in instance.app.router.routes():
         assert route.resource is not None
-        path = route.resource.canonical.replace("{name}", "scoreboard-client.js")
+        path = filled(route.resource.canonical)
         seen.add((route.method, path))
         if path.endswith(ENDLESS):
             async with instance.client.get(as_typed(instance, f"{path}?{UNKNOWN}")) as response:

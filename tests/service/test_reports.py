@@ -41,8 +41,11 @@ async def test_every_report_has_the_members_that_are_declared(
     [user, *_] = add_users(database_url, 3)
     add_actions(database_url, {"first": 5, "never": 1})
     await instance.submit(user, "first")
+    await instance.stop()
     file = tmp_path / "actions.csv"
     file.write_text("action_id,points\nnew,1\n")
+    boards = tmp_path / "boards.csv"
+    boards.write_text("board_id,title\never,Ever\n")
     monkeypatch.setattr("scoreboard.commands.users.read_password", lambda **_: PASSWORD)
     commands = (
         ("check",),
@@ -64,9 +67,21 @@ async def test_every_report_has_the_members_that_are_declared(
         ("users revoke", "hopper"),
         ("users delete", "hopper", "--yes"),
         ("users delete-demo",),
+        ("boards add", "daily", "--title", "Today", "--period", "day"),
+        ("boards load", str(boards)),
+        ("boards list",),
+        ("boards show", "daily"),
         ("board show",),
+        ("board show", "daily"),
         ("board verify",),
+        ("board verify", "--all"),
         ("board rebuild",),
+        ("board rebuild", "--all"),
+        ("seasons list", "daily"),
+        ("seasons close", "daily", "--yes"),
+        ("seasons show", "daily", "1"),
+        ("seasons verify", "daily"),
+        ("boards close", "daily", "--yes"),
         ("version",),
     )
     for words, *arguments in commands:
@@ -91,6 +106,12 @@ async def test_a_failure_is_one_line_of_json_with_a_code_and_nothing_is_on_stand
         (("users", "list", "--since", "yesterday"), "invalid_arguments", 2),
         (("users", "list", "--since", "9999-12-31T23:59-23:59"), "invalid_arguments", 2),
         (("board", "show", "--limit", "10001"), "invalid_arguments", 2),
+        (("boards", "add", "daily"), "invalid_arguments", 2),
+        (("boards", "add", "main", "--title", "Main"), "bad_board", 1),
+        (("boards", "load", "/nowhere"), "command_failed", 1),
+        (("board", "show", "nothing"), "unknown_board", 1),
+        (("seasons", "show", "main", "7"), "unknown_season", 1),
+        (("seasons", "verify"), "invalid_arguments", 2),
         (("migrate", "--unknown"), "invalid_arguments", 2),
     ):
         said = await operator(*argv, "--json")

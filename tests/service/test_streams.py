@@ -13,7 +13,7 @@ import httpx_sse
 import pytest
 from aiohttp import web
 
-from scoreboard.api import leaderboard
+from scoreboard.api import streams
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.stream import follow
 from scoreboard.model import MAIN
@@ -75,7 +75,7 @@ async def test_a_client_that_leaves_as_its_stream_begins_is_no_error_of_ours(
         request.transport.abort()  # aiohttp hears of it in the loop's next turn
         return follow(request, *args, **kwargs)
 
-    monkeypatch.setattr(leaderboard, "follow", follow_late)
+    monkeypatch.setattr(streams, "follow", follow_late)
     route = {"method": "GET", "route": "/api/leaderboard/stream"}
     with caplog.at_level(logging.ERROR), contextlib.closing(raw_stream(instance, GET)):
         await eventually(lambda: instance.metric("http_requests_total", status="499", **route) == 1)
@@ -180,15 +180,15 @@ async def test_streams_per_address_are_counted_over_all_instances_and_none_is_ev
     start: Start,
 ) -> None:
     one, two = await start(streams_per_ip=3), await start(streams_per_ip=3)
-    streams = [await one.open_stream(), await two.open_stream(), await one.open_stream()]
+    opened = [await one.open_stream(), await two.open_stream(), await one.open_stream()]
 
     async with two.client.get("/api/leaderboard/stream") as response:
         assert response.status == 429
         assert (await response.json())["code"] == "too_many_streams"
         assert response.headers["Retry-After"]
 
-    assert not any(stream.ended for stream in streams)
-    streams[0].response.close()
+    assert not any(stream.ended for stream in opened)
+    opened[0].response.close()
 
     async def a_place_is_free() -> bool:
         async with two.client.get("/api/leaderboard/stream") as response:
@@ -234,10 +234,10 @@ async def test_a_stream_opened_with_a_token_ends_announced_when_the_token_expire
 
 
 async def test_retry_is_drawn_anew_for_each_client(instance: Instance) -> None:
-    streams = [await instance.open_stream() for _ in range(8)]
-    for stream in streams:
+    opened = [await instance.open_stream() for _ in range(8)]
+    for stream in opened:
         await stream.until(1)
-    retries = {stream.retries[0] for stream in streams}
+    retries = {stream.retries[0] for stream in opened}
     assert len(retries) > 1
     assert all(1000 <= retry <= 5000 for retry in retries)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scoreboard.api import assets
-from scoreboard.model import BOARD_SIZE, MAIN
+from scoreboard.model import BOARD_SIZE, FINAL_SIZE, MAIN
 
 ASSETS = assets.load()
 CODE = ASSETS.plain["scoreboard-client.js"].body.decode()
@@ -64,8 +64,10 @@ def test_the_members_are_those_of_the_code() -> None:
 
 
 def test_the_events_states_and_reasons_are_those_of_the_code() -> None:
-    events = set(re.findall(r'#emit\("(\w+)"', CODE))
-    assert events == set(found(r"^  (\w+):", block(TYPES, "interface ScoreboardClientEventMap {")))
+    events = set(re.findall(r'#emit\("([\w:]+)"', CODE))
+    typed = found(r'^  "?([\w:]+?)"?: ', block(TYPES, "interface ScoreboardClientEventMap {"))
+    assert events == set(typed)
+    assert events == set(found(r"^\| event `([\w:]+)`", MANUAL))
     settled = set(re.findall(r'#settle\("(\w+)"', CODE))
     returned = block(CODE, "  #status() {").partition("#settle")[0]
     assert settled | set(re.findall(r'"(\w+)"', returned)) == union("Status")
@@ -79,6 +81,8 @@ def test_its_version_is_the_one_in_its_address() -> None:
 
 def test_the_client_and_the_page_know_the_servers_board_and_its_size() -> None:
     assert found(r'^const MAIN = "(.+)";$', CODE) == [MAIN]
+    page = ASSETS.plain["page.js"].body.decode()
+    assert found(r"^const FINAL_SIZE = (\d+);", CODE + page) == [str(FINAL_SIZE)] * 2
     assert found(r'data-board="(.+?)"', PAGE) == [MAIN]
     assert found(r'<li class="row .*class="rank">(\d+)<', PAGE) == [
         str(rank) for rank in range(1, BOARD_SIZE + 1)

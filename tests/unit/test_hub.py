@@ -864,6 +864,20 @@ async def test_who_was_behind_at_a_boundary_hears_of_it_with_the_newest_board(
     ]
 
 
+@jumping_clock
+async def test_who_joins_before_the_board_is_there_is_told_of_no_season_that_ended_before(
+    metrics: Metrics,
+) -> None:
+    client = Client()
+    async with a_hub(metrics) as hub:
+        hub.channel(WEEKLY).join(client.subscriber)
+        hub.offer(shows(1, 1))
+        hub.offer(shows(2, 2))
+        await asyncio.sleep(1)
+
+    assert told(client) == [["score:update 2"]]
+
+
 # --- what nobody should send
 
 

@@ -13,13 +13,15 @@ import struct
 import termios
 import unicodedata
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TextIO
 
 import pytest
 
 from scoreboard.commands.check import as_list
 from scoreboard.connections.findings import Finding
-from scoreboard.console.screen import Screen, columns_of
+from scoreboard.console.columns import columns_of, table
+from scoreboard.console.screen import Screen
 
 USERS = [
     {"userId": "u1", "username": "ada", "score": 123456},
@@ -89,8 +91,11 @@ def lines_of(draw: str) -> list[str]:
 def drawn(terminal: Terminal, screen: Screen) -> list[str]:
     """Each draw of a board, a tally and a message, as the terminal got it."""
     draws = []
+    ends_at = datetime.now(UTC) + timedelta(minutes=1, seconds=30)
     for step in (
         lambda: screen.show("7", USERS),
+        lambda: screen.show_other("weekly", USERS, 3, ends_at),
+        lambda: screen.announce(f"season 2 of weekly has ended: {MESSAGE}"),
         lambda: screen.count(TALLY),
         lambda: screen.tell(MESSAGE),
         lambda: screen.tell(""),
@@ -118,16 +123,41 @@ def test_no_line_wraps_and_each_board_takes_the_place_of_the_last(
 
 def test_forty_columns_show_ranks_names_scores_and_the_tally(terminal: Terminal) -> None:
     terminal.resize(40, 24)
-    lines = lines_of(drawn(terminal, Screen(terminal.output))[1])
+    lines = lines_of(drawn(terminal, Screen(terminal.output))[3])
     assert lines[1].split() == ["1", "ada", "123456"]
     assert lines[2].split()[::2] == ["2", "40000"]
     assert width(lines[1]) == width(lines[2]) == width(lines[3]) == 39
     assert " ".join(lines[-3:]).split() == TALLY.split()
 
 
+def test_other_boards_take_a_line_each_with_the_time_that_is_left(terminal: Terminal) -> None:
+    terminal.resize(80, 40)
+    screen = Screen(terminal.output)
+    now = datetime.now(UTC)
+    for board_id, number, ends_at in (
+        ("weekly", 3, now + timedelta(days=3, minutes=1)),
+        ("demo", 12, now + timedelta(seconds=50.5)),
+        ("to-come", 0, None),
+        ("ever", 1, None),
+    ):
+        screen.show_other(board_id, USERS[:1] if number else [], number, ends_at)
+    for season in (10, 11, 12):
+        screen.announce(f"season {season} of demo has ended: ada 7")
+
+    lines = lines_of(terminal.written().rpartition("\x1b[J")[2])
+    assert lines[2:8] == [
+        "demo     season 12, 0:50 left: ada 123456",
+        "ever     season 1, without an end: ada 123456",
+        "to-come  no season yet: nobody has a score",
+        "weekly   season 3, 3 days left: ada 123456",
+        "season 11 of demo has ended: ada 7",
+        "season 12 of demo has ended: ada 7",
+    ]
+
+
 def test_a_terminal_that_tells_no_size_is_taken_for_one_of_eighty(terminal: Terminal) -> None:
     terminal.resize(0, 0)
-    lines = lines_of(drawn(terminal, Screen(terminal.output))[1])
+    lines = lines_of(drawn(terminal, Screen(terminal.output))[3])
     assert 60 < max(map(width, lines)) < 80
 
 
@@ -174,3 +204,18 @@ def test_what_check_found_fits_a_narrow_terminal(terminal: Terminal, columns: in
     lines = as_list(found, columns).splitlines()
     longest = max(len(word) for line in lines for word in line.split())
     assert max(map(len, lines)) <= max(columns, 22, longest + 4)
+
+
+def test_the_cells_of_a_table_stand_below_each_other_and_its_lines_fit_the_terminal() -> None:
+    rows = [("board", "title"), ("main", "All time"), ("cup-of-may", "王" * 30)]
+    assert table(rows, 0).splitlines() == [
+        "board       title",
+        "main        All time",
+        f"cup-of-may  {'王' * 30}",
+    ]
+    assert table(rows, 19).splitlines() == [
+        "board       title",
+        "main        All tim",
+        "cup-of-may  王王王",
+    ]
+    assert table(rows[:1], 0) == "board  title"

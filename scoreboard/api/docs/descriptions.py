@@ -96,7 +96,7 @@ class Operation:
     body: Schema | None = None
     query: Schema | None = None  # the parameters that the route knows; it ignores all others
     authorization: Authorization = "none"
-    parameters: tuple[str, ...] = ()  # request headers
+    parameters: tuple[str, ...] = ()  # of the path and the head, by the names that `openapi` has
     events: tuple[Event, ...] = ()
 
     def __call__(self, handler: HandlerT) -> HandlerT:

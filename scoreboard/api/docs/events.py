@@ -1,36 +1,61 @@
-"""The stream's events as the OpenAPI document tells them; `live.frames` writes the real ones."""
+"""The events of streams as the OpenAPI document tells them; `live.frames` writes the real ones."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from scoreboard.api.docs.descriptions import Answer, Event, example_of
+from scoreboard.api.schemas.boards import (
+    BoardUpdateSchema,
+    SeasonEndedSchema,
+    SeasonStartedSchema,
+)
 from scoreboard.api.schemas.leaderboard import (
     ClosingSchema,
     ConnectedSchema,
     EntrySchema,
     ScoreUpdateSchema,
 )
-from scoreboard.live.frames import HEARTBEAT, closing, opening, score_update
-from scoreboard.model import MAIN, Board, Entry
+from scoreboard.live.frames import HEARTBEAT, closing, opening, score_update, turn_of
+from scoreboard.model import MAIN, Board, BoardId, Ended, Entry, Season
 
+_CONNECTED: Final = Event("connected", ConnectedSchema(), "The stream is open.")
+_OF_UPDATES: Final = (
+    "once at the beginning, then whenever it changed. `id` is the board's version "
+    "and never goes back in a stream; during a burst some versions are left out, never the "
+    "last one."
+)
+_CLOSING: Final = Event(
+    "closing",
+    ClosingSchema(),
+    "The server ends the stream: `shutting_down`, reconnect and another instance answers; "
+    "`expired_token` or `revoked_token`, refresh the token first; `unknown_user`, the user was "
+    "deleted; `unknown_board`, the board is gone; `renumbered`, forget the highest id and "
+    "reconnect.",
+)
 EVENTS: Final = (
-    Event("connected", ConnectedSchema(), "The stream is open."),
+    _CONNECTED,
+    Event("score:update", ScoreUpdateSchema(), f"The top 10: {_OF_UPDATES}"),
+    _CLOSING,
+)
+BOARD_EVENTS: Final = (
+    _CONNECTED,
+    Event("score:update", BoardUpdateSchema(), f"What the board shows: {_OF_UPDATES}"),
     Event(
-        "score:update",
-        ScoreUpdateSchema(),
-        "The top 10: once at the beginning, then whenever it changed. `id` is the board's version "
-        "and never goes back in a stream; during a burst some versions are left out, never the "
-        "last one.",
+        "season:ended",
+        SeasonEndedSchema(),
+        "A season has ended, with its first ten. It comes before the first board of the next "
+        "season, has no `id`, and may be missing after a reconnect: compare the number of the "
+        "season.",
     ),
     Event(
-        "closing",
-        ClosingSchema(),
-        "The server ends the stream: `shutting_down`, reconnect and another instance answers; "
-        "`expired_token` or `revoked_token`, refresh the token first; `unknown_user`, the user was "
-        "deleted; `renumbered`, forget the highest id and reconnect.",
+        "season:started",
+        SeasonStartedSchema(),
+        "A season has begun; its board follows at once. It has no `id` either.",
     ),
+    _CLOSING,
 )
 
 _NOTES: Final = """\
@@ -44,37 +69,52 @@ Server-sent events (WHATWG HTML, 9.2), each with one line of JSON as its data:
 - Nothing is replayed and `Last-Event-ID` is not read: the board after `connected` is the newest.
 
 The answer never ends by itself, so *Try it out* on this page cannot show it. Use `curl -N`, or
-`new EventSource(url)` in a browser. Where streams do not get through, poll `GET /api/leaderboard`.
+`new EventSource(url)` in a browser. Where streams do not get through, poll `GET {poll}`.
 """
 
 
-def stream_answer() -> Answer:
-    """The open stream."""
-    events = "\n".join(
-        f"- `{event.name}` ({event.component}): {event.description}" for event in EVENTS
-    )
+def stream_answer(events: tuple[Event, ...]) -> Answer:
+    """The open stream: that of the top 10 (`EVENTS`), or of any board (`BOARD_EVENTS`)."""
+    is_main = events is EVENTS
+    listed = "\n".join(f"- `{each.name}` ({each.component}): {each.description}" for each in events)
+    poll = "/api/leaderboard" if is_main else "/api/boards/{board}/leaderboard"
     return Answer(
-        description=_NOTES.format(events=events),
+        description=_NOTES.format(events=listed, poll=poll),
         headers=("Cache-Control",),
         media_type="text/event-stream",
-        example=_transcript(),
+        example=_transcript([score_update(_board(MAIN, None))] if is_main else _turn()),
     )
 
 
-def _transcript() -> str:
+def _transcript(frames: list[bytes]) -> str:
     """A stream as a client reads it, written by the functions that write the real ones."""
+    farewell = example_of(ClosingSchema())
+    end = [HEARTBEAT.plain, closing(farewell["code"], farewell["message"])]
+    return b"".join([opening((3.0, 3.0)), *frames, *end]).decode()
+
+
+def _turn() -> list[bytes]:
+    """How a stream passes from one season to the next."""
+    days = [datetime(2024, 12, day, tzinfo=UTC) for day in (9, 16, 23)]
+    running = Season(49, days[0], days[1], "running")
+    shown = _board(BoardId("weekly"), running)
+    board = replace(
+        shown,
+        version=shown.version + 1,
+        changed_at=days[1],
+        entries=(),
+        season=Season(50, days[1], days[2], "running"),
+        before=Ended(replace(running, state="final"), shown.entries),
+    )
+    return [score_update(shown), turn_of(shown, board), score_update(board)]
+
+
+def _board(board_id: BoardId, season: Season | None) -> Board:
     entry = example_of(EntrySchema())
-    board = Board(
-        board_id=MAIN,
+    return Board(
+        board_id=board_id,
         version=42,
         changed_at=datetime(2024, 12, 9, 14, 30, 45, tzinfo=UTC),
         entries=(Entry(entry["userId"], entry["username"], entry["score"]),),
+        season=season,
     )
-    farewell = example_of(ClosingSchema())
-    frames = [
-        opening((3.0, 3.0)),
-        score_update(board),
-        HEARTBEAT.plain,
-        closing(farewell["code"], farewell["message"]),
-    ]
-    return b"".join(frames).decode()

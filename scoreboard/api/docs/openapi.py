@@ -21,11 +21,13 @@ from scoreboard.api.http.refusals import headers_of, refusal
 from scoreboard.api.http.replies import JSON
 from scoreboard.api.schemas.errors import ErrorSchema
 from scoreboard.errors import ScoreboardError
+from scoreboard.model import BOARD_ID, MAIN
 
 _VERSION: Final = "3.0.3"
 _TAGS: Final = {
     "Actions": "Complete actions; each counts once per user.",
     "Leaderboard": "The top 10, to read or to follow.",
+    "Boards": "All boards, the top 10 among them as `main`, and their seasons.",
     "Accounts": "Register, log in, stay logged in, log out.",
     "Operations": "For probes and monitoring.",
 }
@@ -74,7 +76,7 @@ _HEADERS: Final = {
     "WWW-Authenticate": _header("How to authenticate.", 'Bearer realm="scoreboard"'),
     "Accept": _header("What a body may be.", "application/json"),
     "Accept-Encoding": _header("How a body may be packed.", "gzip, deflate"),
-    "ETag": _header("The board's version.", '"42"'),
+    "ETag": _header("The board's version, or a tag of the answer.", '"42"'),
     "Cache-Control": _header("Who may keep the answer, and how long.", "no-store"),
 }
 # Of all answers that are for one client alone.
@@ -85,8 +87,18 @@ _HEADERS_OF_ALL: Final = (
     "RateLimit-Reset",
     "RateLimit-Policy",
 )
-# Without examples, which Swagger UI would send: a 304, or everybody in one trace.
+# Fields of the head are without examples, which Swagger UI would send: a 304, or everybody in one
+# trace.
 _PARAMETERS: Final = {
+    "board": {
+        "name": "board",
+        "in": "path",
+        "required": True,
+        "description": "The id of a board: lower-case letters, digits and hyphens.",
+        "schema": {"type": "string", "pattern": f"^{BOARD_ID.pattern}$"},
+        "example": MAIN,
+    },
+} | {
     name: {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
     for name, description in {
         "If-None-Match": 'The ETag of the board that you have, as `"42"`.',
@@ -115,7 +127,8 @@ def build(app: web.Application) -> dict[str, Any]:
             described |= {"summary": f"The same as {first}", "deprecated": True}
         spec.path(path, operations={method: described})
     # No response refers to what only a stream carries.
-    for event in {event.name: event for each in operations for event in each.events}.values():
+    events = {event.component: event for each in operations for event in each.events}
+    for event in events.values():
         spec.components.schema(event.component, schema=event.data)
     return spec.to_dict()
 

@@ -43,7 +43,8 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     is prepared.
     """
     needs = needs_of(request)
-    request[_ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), needs.also)
+    also = None if needs.also is None else needs.also(request)
+    request[_ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), also)
     if not allowance.allowed:
         raise RateLimited
     if (wrong := request.get(FOUND)) is not None:

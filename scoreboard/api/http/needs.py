@@ -5,6 +5,7 @@ It is said where the route is added (`api.routes`) and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -23,8 +24,8 @@ class Needs:
     traced: bool = True
     # Whether pages of other sites may read the answers, if the settings name such sites.
     other_sites: bool = False
-    # What to read in the same call of Redis that counts the request.
-    also: HashField | None = None
+    # What to read in the same call of Redis that counts the request, if anything.
+    also: Callable[[web.Request], HashField | None] | None = None
 
 
 USUAL: Final = Needs()

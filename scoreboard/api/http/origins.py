@@ -29,7 +29,7 @@ _ASKED: Final = {  # guard: clients-streams-come
     ),
     "Access-Control-Max-Age": "7200",  # browsers ask no less often
 }
-_READ: Final = "Age, ETag, Retry-After"
+_READ: Final = "Age, Date, ETag, Retry-After"
 
 
 def allow_origins(app: web.Application) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
 from scoreboard.api.schemas.members import EXAMPLE_TIME, EXAMPLE_USER_ID, Success, member
-from scoreboard.errors import ExpiredToken, RevokedToken, ShuttingDown, UnknownUser
+from scoreboard.errors import (
+    ExpiredToken,
+    RevokedToken,
+    ShuttingDown,
+    UnknownBoard,
+    UnknownUser,
+)
 from scoreboard.live.frames import RENUMBERED
 from scoreboard.model import BOARD_SIZE
+
+_ENDINGS: Final = (ShuttingDown, ExpiredToken, RevokedToken, UnknownUser, UnknownBoard)
 
 
 class EntrySchema(Schema):
@@ -64,10 +72,7 @@ class ClosingSchema(Schema):
         fields.String,
         "Why, for programs.",
         ShuttingDown.code,
-        validate=validate.OneOf(
-            [kind.code for kind in (ShuttingDown, ExpiredToken, RevokedToken, UnknownUser)]
-            + [RENUMBERED]
-        ),
+        validate=validate.OneOf([kind.code for kind in _ENDINGS] + [RENUMBERED]),
     )
     message = member(fields.String, "Why, for people.", ShuttingDown.message)
 

@@ -1,7 +1,8 @@
 /** How one tab gets the board: by a stream, and by polls while there is none. */
 
-import { MAIN, makeBoard } from "./board.js";
+import { makeBoard, makeEnded } from "./board.js";
 import { EventParser, Heartbeats, SILENCE_CEILING_MS, isEventStream } from "./event-stream.js";
+import { isForbidden } from "./server.js";
 import { Attempt, LONGEST_MS, Pause } from "./timers.js";
 
 // The codes of `closing` after which another stream can be opened at once, with a new token.
@@ -11,6 +12,7 @@ export class Feed {
   /** The silence after which the stream is given up. */
   silenceMs;
   #options;
+  #server;
   #listener;
   #running = null; // aborted by `stop`
   #live = false;
@@ -20,14 +22,14 @@ export class Feed {
   #retryMs;
   #lastByteAt = 0;
   #stream = null;
-  #token = null;
-  #rejectedToken = null;
   #streamPause = new Pause();
   #pollPause = new Pause();
 
-  /** `listener` has currentBoard(), onBoard(board), onConfirmed(status) and onStatus(status, reason). */
-  constructor(options, listener) {
+  /** `listener` has currentBoard(), takeRoom(), onBoard(board), onEnded(ended), onConfirmed(status) and
+   *  onStatus(status, reason). */
+  constructor(options, server, listener) {
     this.#options = options;
+    this.#server = server;
     this.#listener = listener;
     this.silenceMs = options.silenceSeconds * 1000;
     this.#retryMs = options.retrySeconds * 1000;
@@ -63,14 +65,21 @@ export class Feed {
   async #keepStreaming(signal) {
     let failures = 0;
     while (!signal.aborted) {
+      const leaveRoom = await this.#listener.takeRoom();
+      if (signal.aborted) return leaveRoom?.();
       const openedAt = Date.now();
-      const end = await this.#streamOnce(signal);
+      const end = leaveRoom ? await this.#streamOnce(signal) : { noRoom: true };
+      leaveRoom?.();
       if (signal.aborted) return;
       const wasLive = this.#live;
       this.#live = false;
       this.#streamTried = true;
       this.#pollWorked = wasLive ? null : this.#pollWorked;
       this.#settle();
+      if (end.noRoom) {
+        await this.#streamPause.sleep(this.#pollMs());
+        continue;
+      }
       this.#pollPause.wake();
       // A stream that opens only to end again is a failure, too.
       failures = wasLive && Date.now() - openedAt > this.#retryMs ? 0 : failures + 1;
@@ -85,7 +94,8 @@ export class Feed {
     const end = {};
     let reader;
     try {
-      const response = await this.#get("/stream", { Accept: "text/event-stream" }, attempt.signal);
+      const headers = { Accept: "text/event-stream" };
+      const response = await this.#server.get(this.#server.addresses.stream, headers, attempt.signal);
       end.retryAfterMs = this.#judge(response);
       if (!response.ok || !isEventStream(response)) return end;
       reader = response.body.getReader();
@@ -126,7 +136,7 @@ export class Feed {
     if (name === "closing") {
       end.closing = true;
       end.tokenEnded = TOKEN_ENDED.includes(document?.code);
-      if (end.tokenEnded) this.#rejectedToken = this.#token;
+      if (end.tokenEnded) this.#server.rejectToken();
     } else if (name === "connected") this.#live = true;
     else if (name === "score:update") {
       const board = makeBoard({ ...document, version: id, entries: document?.topUsers });
@@ -134,6 +144,9 @@ export class Feed {
       this.#live = this.#isAsked(board);
       if (!this.#live) throw new TypeError("another board");
       this.#listener.onBoard(board);
+    } else if (name === "season:ended") {
+      const ended = makeEnded({ ...document, entries: document?.topUsers });
+      if (ended?.boardId === this.#options.board) this.#listener.onEnded(ended);
     }
   }
 
@@ -148,8 +161,7 @@ export class Feed {
       const { ok, retryAfterMs } = await this.pollOnce(signal);
       failures = ok ? 0 : failures + 1;
       if (signal.aborted || this.#live) continue;
-      const pollMs = this.#options.pollSeconds * 1000 * (0.8 + 0.4 * Math.random());
-      await this.#pollPause.sleep(...(ok ? [pollMs] : this.#delay(failures, { retryAfterMs })));
+      await this.#pollPause.sleep(...(ok ? [this.#pollMs()] : this.#delay(failures, { retryAfterMs })));
     }
   }
 
@@ -161,7 +173,7 @@ export class Feed {
     if (board) headers["If-None-Match"] = `"${board.version}"`;
     let answer;
     try {
-      const response = await this.#get("", headers, attempt.signal);
+      const response = await this.#server.get(this.#server.addresses.board, headers, attempt.signal);
       answer = { ok: response.ok || response.status === 304, retryAfterMs: this.#judge(response) };
       if (response.ok) {
         const document = await response.json();
@@ -192,24 +204,17 @@ export class Feed {
     return asked;
   }
 
-  /** GET with the caller's token. One that was rejected is shown to `getToken`, to be renewed. */
-  async #get(path, headers, signal) {
-    const { url, board, getToken } = this.#options;
-    const query = board === MAIN ? "" : `?board=${encodeURIComponent(board)}`;
-    this.#token = (await getToken?.(this.#rejectedToken)) ?? null;
-    const token = this.#token;
-    if (token) headers.Authorization = `Bearer ${token}`;
-    const response = await fetch(url + path + query, { headers, signal, cache: "no-store" });
-    this.#rejectedToken = isForbidden(response) ? token : null;
-    return response;
-  }
-
   /** Note why a response is a refusal. Returns the ms that it asks to wait. */
   #judge(response) {
     if (isForbidden(response)) this.#reason = "forbidden";
     else if (response.status === 429) this.#reason = "limited";
+    else if (response.status === 404) this.#reason = "unknown";
     else if (response.status >= 400) this.#reason = "unavailable";
     return retryAfterMs(response.headers.get("Retry-After"));
+  }
+
+  #pollMs() {
+    return this.#options.pollSeconds * 1000 * (0.8 + 0.4 * Math.random());
   }
 
   /** Returns the ms to wait, and how many of them not even the user's return takes away. */
@@ -231,10 +236,6 @@ export class Feed {
     const status = this.#status();
     this.#listener.onStatus(status, status === "offline" ? this.#reason : "");
   }
-}
-
-function isForbidden({ status }) {
-  return status === 401 || status === 403;
 }
 
 function parseJson(text) {

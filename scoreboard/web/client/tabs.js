@@ -36,6 +36,11 @@ export class Tabs {
     this.#listener = listener;
   }
 
+  /** Whether tabs hear each other, so that they can share what a browser has once. */
+  get share() {
+    return Boolean(this.#channel);
+  }
+
   start() {
     this.#running = true;
     if (!this.#options.shareTabs) return this.#lead();

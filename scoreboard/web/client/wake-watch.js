@@ -3,8 +3,23 @@
 const TICK_MS = 2_000;
 const SLEEP_MS = 10_000;
 
-/** Call `onWake(slept)` from now on; if it slept, connections may be dead unnoticed. Returns what ends this. */
+const watchers = new Set();
+let endWatch = null;
+
+/** Call `onWake(slept)` from now on; if it slept, connections may be dead unnoticed. Returns what ends
+ *  this. All boards of a page share one watch. */
 export function watchForWakes(onWake) {
+  watchers.add(onWake);
+  endWatch ??= watch((slept) => watchers.forEach((each) => each(slept)));
+  return () => {
+    watchers.delete(onWake);
+    if (watchers.size) return;
+    endWatch?.();
+    endWatch = null;
+  };
+}
+
+function watch(onWake) {
   const watching = new AbortController();
   const { signal } = watching;
   const isVisible = () => document.visibilityState === "visible";

@@ -1,0 +1,318 @@
+"""The bodies of /api/boards and what is below it, their queries, and the data of the events that a
+board with seasons sends.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, get_args
+
+from marshmallow import Schema, fields, validate
+
+from scoreboard.api.schemas.leaderboard import EntrySchema
+from scoreboard.api.schemas.members import (
+    EXAMPLE_TIME,
+    Number,
+    Request,
+    Success,
+    member,
+    text,
+)
+from scoreboard.model import FINAL_SIZE, SEASON_NUMBER_MAX, SIZE_MAX, SeasonState
+from scoreboard.seasons.definition import Counts, Direction, Operator, Visibility
+from scoreboard.seasons.periods import Period
+
+EXAMPLE_BOARD_ID: Final = "weekly"
+BOARD_ID_CHARS_MAX: Final = 50
+_EXAMPLE_START: Final = "2024-12-09T00:00:00Z"
+_EXAMPLE_END: Final = "2024-12-16T00:00:00Z"
+_EXAMPLE_DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+def _board_id() -> Any:
+    return member(fields.String, "The board's id, for good.", EXAMPLE_BOARD_ID, data_key="boardId")
+
+
+def _direction() -> Any:
+    return member(
+        fields.String,
+        "Which score is the best: the `high`est or the `low`est.",
+        "high",
+        validate=validate.OneOf(get_args(Direction)),
+    )
+
+
+def _season(description: str, **kwargs: Any) -> Any:
+    return member(fields.Nested, description, nested=SeasonSchema, **kwargs)
+
+
+def _limit() -> Any:
+    return member(
+        Number,
+        "The size of a page, in digits. Given once.",
+        required=False,
+        load_default=100,
+        validate=validate.Range(1, 1000),
+    )
+
+
+# Queries
+
+
+class BoardsPageSchema(Request):
+    """The query of the list of boards."""
+
+    after = text(
+        None,
+        BOARD_ID_CHARS_MAX,
+        "The id behind which the page begins, the `next` of the page before. Given once.",
+        required=False,
+        load_default="",
+    )
+    limit = _limit()
+
+
+class SeasonsPageSchema(Request):
+    """The query of the list of seasons."""
+
+    after = member(
+        Number,
+        "The number behind which the page begins, the `next` of the page before. Given once.",
+        required=False,
+        load_default=SEASON_NUMBER_MAX,
+        validate=validate.Range(1, SEASON_NUMBER_MAX),
+    )
+    limit = _limit()
+
+
+class SeasonAskedForSchema(Request):
+    """The query of a board."""
+
+    season = member(
+        Number,
+        "The number of a season, in digits; without it, the season that the board shows. "
+        "Given once.",
+        required=False,
+        load_default=None,
+        validate=validate.Range(1, SEASON_NUMBER_MAX),
+    )
+
+
+# Seasons and definitions
+
+
+class SeasonSchema(Schema):
+    """A time of a board: from `startsAt`, and until just before `endsAt`."""
+
+    number = member(fields.Integer, "Counts the board's seasons from 1.", 49)
+    starts_at = member(fields.DateTime, "When it begins.", _EXAMPLE_START, data_key="startsAt")
+    ends_at = member(
+        fields.DateTime,
+        "When it ends; null without an end.",
+        _EXAMPLE_END,
+        allow_none=True,
+        data_key="endsAt",
+    )
+    state = member(
+        fields.String,
+        "`upcoming`; `running`; `ended`, what was reached before the end may still be recorded; "
+        "`final`, nothing changes any more.",
+        "running",
+        validate=validate.OneOf(get_args(SeasonState)),
+    )
+
+
+class SummarySchema(Schema):
+    """A board as it is defined, and the season that it shows."""
+
+    board_id = _board_id()
+    title = member(fields.String, "What people call it.", "This week")
+    direction = _direction()
+    operator = member(
+        fields.String,
+        "What a score is: the `sum` of what counts, or the `best` of it.",
+        "sum",
+        validate=validate.OneOf(get_args(Operator)),
+    )
+    counts = member(
+        fields.String,
+        "What counts: `every` action, the `listed` ones, or `results` alone.",
+        "every",
+        validate=validate.OneOf(get_args(Counts)),
+    )
+    size = member(fields.Integer, "How many entries it shows at most.", 10)
+    period = member(
+        fields.String,
+        "How long a season is: a `day`, `week` or `month`, as its `dates` say, or for ever "
+        "(`none`).",
+        "week",
+        validate=validate.OneOf(get_args(Period)),
+    )
+    zone = member(fields.String, "The time zone of its days, by IANA's name.", "Europe/Madrid")
+    grace_seconds = member(
+        fields.Integer,
+        "How long after its end a season becomes final.",
+        0,
+        data_key="graceSeconds",
+    )
+    visibility = member(
+        fields.String,
+        "Who may read it: everybody (`public`), or who has an access `token`.",
+        "public",
+        validate=validate.OneOf(get_args(Visibility)),
+    )
+    created_at = member(fields.DateTime, "When it was added.", EXAMPLE_TIME, data_key="createdAt")
+    closed_at = member(
+        fields.DateTime,
+        "Since when nothing counts on it any more; null while it is open.",
+        None,
+        allow_none=True,
+        data_key="closedAt",
+    )
+    season = _season("The season that it shows; null before the first.", allow_none=True)
+    version = member(
+        fields.Integer,
+        "The version of what it shows, as of a second ago at most. It goes on over seasons.",
+        42,
+    )
+
+
+class DefinitionSchema(SummarySchema):
+    """A board as it is defined, with the actions that count."""
+
+    actions = member(
+        fields.List,
+        "The ids of the actions that count where `counts` is `listed`; else empty.",
+        [],
+        cls_or_instance=fields.String(),
+    )
+
+
+class BoardsSchema(Success):
+    """A page of the boards that you may read: `main` first, the others by id."""
+
+    data = member(fields.List, "The boards.", cls_or_instance=fields.Nested(SummarySchema))
+    next = member(
+        fields.String,
+        "Ask with `after` set to this for the next page; null on the last one.",
+        EXAMPLE_BOARD_ID,
+        allow_none=True,
+    )
+
+
+class BoardSchema(Success):
+    """A board."""
+
+    data = member(fields.Nested, "The board.", nested=DefinitionSchema)
+
+
+class SeasonsSchema(Success):
+    """A page of a board's seasons, the newest first. One that is to come is among them."""
+
+    data = member(fields.List, "The seasons.", cls_or_instance=fields.Nested(SeasonSchema))
+    next = member(
+        fields.Integer,
+        "Ask with `after` set to this for the next page; null on the last one.",
+        48,
+        allow_none=True,
+    )
+
+
+# What a board shows
+
+
+class BoardEntrySchema(EntrySchema):
+    """One line of a board. Its `score` is the sum, or the best, of what counted in the season."""
+
+    reached_at = member(
+        fields.DateTime,
+        "When the score was reached, in UTC, to the microsecond; only of a season that has ended.",
+        "2024-12-15T21:04:09.120455Z",
+        required=False,
+        data_key="reachedAt",
+    )
+
+
+def _entries(description: str, most: int, **kwargs: Any) -> Any:
+    return member(
+        fields.List,
+        description,
+        cls_or_instance=fields.Nested(BoardEntrySchema),
+        validate=validate.Length(max=most),
+        **kwargs,
+    )
+
+
+class BoardLeaderboardSchema(Success):
+    """What a board shows, the best first; ties by who reached the score first, then by userId.
+
+    Of the season that it shows: with `version` and `timestamp`. Of a season that has ended or is to
+    come: with `closesAt` and `digest`, and each entry with `reachedAt`.
+    """
+
+    board_id = _board_id()
+    direction = _direction()
+    season = _season("The season of these entries; null before the first.", allow_none=True)
+    data = _entries("As many entries as the board has places, at most.", SIZE_MAX)
+    version = member(
+        fields.Integer,
+        "Rises with each change, over all seasons; the same number is the ETag and the event id.",
+        42,
+        required=False,
+    )
+    timestamp = member(
+        fields.DateTime, "When the board changed last.", EXAMPLE_TIME, required=False
+    )
+    closes_at = member(
+        fields.DateTime,
+        "When the season becomes final; null without an end.",
+        _EXAMPLE_END,
+        required=False,
+        allow_none=True,
+        data_key="closesAt",
+    )
+    digest = member(
+        fields.String,
+        "SHA-256, in hexadecimal, of a line for each entry: its place, userId, score and "
+        "reachedAt, with a space between them and a line feed between lines; null until the season "
+        "is final.",
+        _EXAMPLE_DIGEST,
+        required=False,
+        allow_none=True,
+    )
+
+
+class BoardUpdateSchema(Schema):
+    """The data of a board's `score:update` event; the event's `id` is the board's version. On
+    `main` it has the first two members alone.
+    """
+
+    top_users = _entries("What the board shows, the best first.", SIZE_MAX, data_key="topUsers")
+    timestamp = member(fields.DateTime, "When the board changed.", EXAMPLE_TIME)
+    board_id = member(
+        fields.String, "Which board.", EXAMPLE_BOARD_ID, required=False, data_key="boardId"
+    )
+    direction = member(
+        fields.String,
+        "Which score is the best: the `high`est or the `low`est.",
+        "high",
+        required=False,
+        validate=validate.OneOf(get_args(Direction)),
+    )
+    season = _season(
+        "The season that it shows; null before the first.", required=False, allow_none=True
+    )
+
+
+class SeasonEndedSchema(Schema):
+    """The data of a `season:ended` event."""
+
+    board_id = _board_id()
+    season = _season("The season that has ended.")
+    top_users = _entries("Its last board: ten entries at most.", FINAL_SIZE, data_key="topUsers")
+
+
+class SeasonStartedSchema(Schema):
+    """The data of a `season:started` event."""
+
+    board_id = _board_id()
+    season = _season("The season that has begun.")

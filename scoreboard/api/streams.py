@@ -1,0 +1,74 @@
+"""The streams of boards: who may open one, and how many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager
+from typing import Any
+
+from aiohttp import web
+
+from scoreboard import errors
+from scoreboard.accounts.access import Identity
+from scoreboard.api.http.addresses import client_networks
+from scoreboard.live.stream import Admission, End, follow
+from scoreboard.model import BoardId
+from scoreboard.parts import PARTS
+
+
+async def open_stream(
+    request: web.Request, board_id: BoardId, user: Identity | None
+) -> web.StreamResponse:
+    """Serve a stream of a board, for this user if it needs a token. Raises Overloaded,
+    TooManyStreams.
+    """
+    parts = request.app[PARTS]
+    if len(parts.streams) >= parts.settings.subscribers_max:  # guard: stream-counts-against
+        parts.metrics.streams_refused.labels("instance").inc()
+        raise errors.Overloaded(
+            "This instance serves as many streams as it may. Try again: another one may have room."
+        )
+    networks = client_networks(request, parts.settings.trusted_proxies)
+    await parts.streams.enter(networks)
+    try:
+        if user is None:
+            return await _open(request, board_id)
+        return await _open_for(user, request, board_id)
+    finally:
+        parts.streams.leave(networks)
+
+
+async def _open_for(user: Identity, request: web.Request, board_id: BoardId) -> web.StreamResponse:
+    """Open a stream that needs a token: it counts as the user's, from any address, and ends with
+    the token, or when that is revoked.
+    """
+    parts, holders = request.app[PARTS], [(user.user_id, 1)]
+
+    def watch(end: End) -> AbstractContextManager[None]:
+        def on_refused(refusal: errors.NotAuthorized) -> None:
+            parts.metrics.streams_revoked.inc()
+            end(refusal.code, refusal.message)
+
+        return parts.access.revocations.watch(user.user_id, user.reading, on_refused)
+
+    await parts.user_streams.enter(holders)  # guard: streams-user-counted
+    try:
+        lasts_seconds = max(0.0, user.expires_at - time.time())
+        return await _open(request, board_id, Admission(lasts_seconds, watch))
+    finally:
+        parts.user_streams.leave(holders)
+
+
+def _open(
+    request: web.Request, board_id: BoardId, admission: Admission | None = None
+) -> Coroutine[Any, Any, web.StreamResponse]:
+    parts = request.app[PARTS]
+    settings = parts.settings
+    return follow(
+        request,
+        parts.hub.channel(board_id),
+        retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
+        stuck_after_seconds=settings.stuck_after_seconds,
+        admission=admission,
+    )

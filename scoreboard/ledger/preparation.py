@@ -1,0 +1,159 @@
+"""Counts what was granted before a board is added, while grants go on.
+
+To derive entries of a million users takes seconds, and no grant may be under way where a board
+begins to count. So, where there is much to count, it is counted in small transactions before that,
+as entries of seasons that nobody sees yet. What is granted meanwhile is counted with no grant under
+way, in the transaction that writes the board: little, which takes some milliseconds.
+
+A row of the ledger is counted once, because the rows up to `until` are, and those after it are not:
+that row was the last one when no grant was under way. If the command is ended in the middle,
+nothing was added, and what it counted is removed an hour later (`Definitions.purge`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from scoreboard.connections.session import Session
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.transaction import RolledBack, Transaction, transaction
+from scoreboard.ledger.turn import Written
+from scoreboard.seasons.definition import Definition
+from scoreboard.seasons.periods import FIRST_MOMENT
+
+# How many rows of the ledger are counted, of how many.
+Progress = Callable[[int, int], None]
+
+# Rows that are counted with no grant under way: some 50 ms for one board.
+_ROWS_AT_ONCE: Final = 2_000
+# Rows of a small transaction, for which a turn of seasons waits: as many as take so long. All of
+# what comes next may count where nothing did before, so there is a bound as well.
+_ROWS_FIRST: Final = 1_000
+_ROWS_MIN: Final = 100
+_ROWS_MAX: Final = 20_000
+_STEP_SECONDS: Final = 0.1
+_BOARDS_WEIGHED: Final = 10
+
+
+def no_progress(counted: int, rows: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Boards to add, the seasons of theirs to write, and the entries of these, as far as rows of
+    the ledger are counted: up to `until`.
+
+    Without an `id` none is counted, and the seasons have no ids yet.
+    """
+
+    said: tuple[Definition, ...]
+    seasons: tuple[Written, ...]
+    since: datetime
+    id: int | None = None
+    season_ids: tuple[int, ...] = ()
+    until: int = 0
+
+    @property
+    def weight(self) -> int:
+        """How many entries a row may take; where there are more boards, few rows count on all."""
+        return min(len(self.said), _BOARDS_WEIGHED)
+
+    async def is_of(self, begun: Transaction, said: tuple[Definition, ...]) -> bool:
+        """Whether this was counted for these boards, with actions that had their ids all along."""
+        if said != self.said:  # guard: counted-for-others
+            return False
+        action_ids = sorted({action_id for each in said for action_id in each.actions})
+        asked = {"action_ids": action_ids, "since": self.since}
+        [(were_renamed,)] = await begun.run(SQL["were_renamed"], asked)
+        return not were_renamed  # guard: count-renamed-meanwhile
+
+    async def complete(self, begun: Transaction) -> None:
+        """Count the rest for the seasons, which are written. No grant may be under way. Raises
+        Unprepared when that is much.
+        """
+        [(last,)] = await begun.run(SQL["read_last"])
+        if last - self.until > _ROWS_AT_ONCE // self.weight:  # guard: much-to-count
+            raise Unprepared(self, last)
+        places = {
+            "board_ids": [board_id for board_id, *_ in self.seasons],
+            "numbers": [number for _, number, *_ in self.seasons],
+        }
+        if self.id is not None:
+            ids = {"preparation_id": self.id, "season_ids": list(self.season_ids)}
+            await begun.run(SQL["adopt_entries"], places | ids)
+        rows = await begun.run(SQL["ids_of_seasons"], places)
+        await dataclasses.replace(self, season_ids=tuple(id for (id,) in rows)).count(begun, last)
+
+    async def count(self, begun: Transaction, until: int) -> None:
+        """Count the rows of the ledger from behind the last one on up to this one."""
+        said = {each.board_id: each for each in self.said}
+        boards = [said[board_id] for board_id, *_ in self.seasons]
+        listed = [(each.board_id, action) for each in self.said for action in each.actions]
+        rows: dict[str, Any] = {
+            "season_ids": list(self.season_ids),
+            "board_ids": [board_id for board_id, *_ in self.seasons],
+            "starts": [starts_at for _, _, starts_at, _ in self.seasons],
+            "ends": [ends_at for *_, ends_at in self.seasons],
+            "operators": [board.operator for board in boards],
+            "directions": [board.direction for board in boards],
+            "counts": [board.counts for board in boards],
+            "listing": [board_id for board_id, _ in listed],
+            "listed": [action_id for _, action_id in listed],
+            "after": self.until,
+            "until": until,
+        }
+        await begun.run(SQL["add_entries"], rows)
+
+
+class Unprepared(RolledBack):
+    """So much was granted, up to the row `last`, that it is to be counted before. `prepared` says
+    for what, and what is counted already.
+    """
+
+    def __init__(self, prepared: Prepared, last: int) -> None:
+        super().__init__()
+        self.prepared, self.last = prepared, last
+
+
+async def prepare(session: Session, lacking: Unprepared, on_progress: Progress) -> Prepared:
+    """Count what is lacking, in small transactions. Raises LedgerUnavailable, also when it took so
+    long that it was given up.
+    """
+    prepared, last = lacking.prepared, lacking.last
+    if prepared.id is None:
+        prepared = await _begun(session, prepared, last)
+    loop, rows, first = asyncio.get_running_loop(), _ROWS_FIRST, prepared.until
+    while prepared.until < last:
+        until, began = min(prepared.until + rows, last), loop.time()
+        async with transaction(session) as begun:
+            await begun.run(SQL["join_grants"])
+            asked = {"preparation_id": prepared.id}
+            # guard: count-given-up
+            if not await begun.run(SQL["renew_preparation"], asked):
+                raise LedgerUnavailable
+            await prepared.count(begun, until)
+        prepared = dataclasses.replace(prepared, until=until)
+        on_progress(until - first, last - first)
+        took = loop.time() - began
+        rows = int(rows * min(2.0, _STEP_SECONDS / max(took, 0.001)))
+        rows = max(_ROWS_MIN, min(rows, _ROWS_MAX // prepared.weight))
+    return prepared
+
+
+async def _begun(session: Session, prepared: Prepared, last: int) -> Prepared:
+    """Give the seasons ids, and find the first row of the ledger that counts in one."""
+    starts_at = min(season[2] for season in prepared.seasons)
+    before = 0
+    if starts_at > FIRST_MOMENT:
+        asked = {"moment": starts_at, "until": last}
+        [(before,)] = await session.run(SQL["row_before"], asked)
+    seasons = {"seasons": len(prepared.seasons)}
+    [(id, season_ids)] = await session.run(SQL["begin_preparation"], seasons)
+    return dataclasses.replace(prepared, id=id, season_ids=tuple(season_ids), until=before)

@@ -1,0 +1,58 @@
+-- The statements of places: parts of the whole ranking of a board. `{ranked_entries}` are its entries: see places.py.
+
+-- {with_board}: how a board is and which season it shows, beside each place of it that was `found`
+boards.version,
+boards.changed_at,
+boards.direction = 'low' AS is_low,
+seasons.number,
+seasons.starts_at,
+seasons.ends_at,
+seasons.state,
+found.rank,
+found.user_id::text,
+found.username,
+CASE boards.direction WHEN 'low' THEN -found.score ELSE found.score END AS score,
+found.updated_at
+FROM boards
+LEFT JOIN seasons ON seasons.season_id = boards.season_id AND boards.board_id <> 'main'
+
+-- read_places: reads places behind a rank, reached since; and the version
+-- Ranks are counted along the index of the ranking as far as the page goes. One row at least, for the version.
+SELECT {with_board}
+LEFT JOIN LATERAL (
+    SELECT ranked.rank, ranked.user_id, users.username, ranked.score, ranked.updated_at
+    FROM (
+        SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
+        FROM {ranked_entries} AS ranked
+    ) AS ranked
+    JOIN users ON users.user_id = ranked.user_id
+    WHERE ranked.rank > %(after)s
+    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    ORDER BY {ranking}
+    LIMIT %(limit)s
+) AS found ON TRUE
+WHERE boards.board_id = %(board_id)s
+ORDER BY found.rank
+
+-- find_places: reads the same of those with a part in the key of the name
+-- They are looked for first, because a walk along the ranking would look up every user.
+WITH named AS MATERIALIZED (
+    SELECT user_id, username
+    FROM users
+    WHERE position(%(part)s IN coalesce(username_key, lower(username))) > 0
+)
+SELECT {with_board}
+LEFT JOIN LATERAL (
+    SELECT ranked.rank, ranked.user_id, named.username, ranked.score, ranked.updated_at
+    FROM (
+        SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
+        FROM {ranked_entries} AS ranked
+    ) AS ranked
+    JOIN named ON named.user_id = ranked.user_id
+    WHERE ranked.rank > %(after)s
+    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    ORDER BY ranked.rank
+    LIMIT %(limit)s
+) AS found ON TRUE
+WHERE boards.board_id = %(board_id)s
+ORDER BY found.rank

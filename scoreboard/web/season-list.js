@@ -1,0 +1,100 @@
+/** The seasons of one board: as the server lists them, and those that are past to choose from. */
+
+const PAGE_SIZE = 50;
+const OLDER = "older";
+const SHORT_MS = 20 * 3_600_000; // the day alone does not tell such a season from its neighbours
+
+const isOver = ({ state }) => state === "ended" || state === "final";
+
+export class SeasonList {
+  #select;
+  #onChosen;
+  #read = null;
+  #seasons = []; // newest first
+  #next = null; // where the older ones begin
+  #drawn = []; // what the choice was drawn of
+
+  /** `onChosen(number)`: somebody wants to see that season, or with null the live board. */
+  constructor(select, onChosen) {
+    this.#select = select;
+    this.#onChosen = onChosen;
+    select.addEventListener("change", () => this.#choose(select.value));
+  }
+
+  /** Begin with another board, whose list `read(query)` answers a page of. */
+  begin(read) {
+    this.#read = read;
+    this.#seasons = [];
+    this.#next = null;
+  }
+
+  /** Ask for the newest seasons, or for those behind a number. What cannot be read stays as it was. */
+  async load(after = null) {
+    const read = this.#read;
+    const page = await read(`limit=${PAGE_SIZE}${after ? `&after=${after}` : ""}`).catch(() => null);
+    if (!page || read !== this.#read) return;
+    const asked = new Set(page.data.map(({ number }) => number));
+    const others = this.#seasons.filter(({ number }) => !asked.has(number));
+    if (after || !others.length) this.#next = page.next;
+    const seasons = [...page.data, ...others].sort((one, other) => other.number - one.number);
+    // The same list again leaves alone who is choosing from it.
+    if (JSON.stringify(seasons) !== JSON.stringify(this.#seasons)) this.#seasons = seasons;
+  }
+
+  /** The first season that has not begun, after this one if there is one. */
+  upcoming(season) {
+    const next = ({ number, state }) => state === "upcoming" && number > (season?.number ?? 0);
+    return this.#seasons.findLast(next) ?? null;
+  }
+
+  /** Offer those that are past, `season` being the live one and `chosen` the number of a past one or null. */
+  show(season, chosen, zone) {
+    const drawn = [this.#seasons, this.#next, season?.number, chosen, zone];
+    if (drawn.every((each, index) => each === this.#drawn[index])) return;
+    this.#drawn = drawn;
+    const past = this.#seasons.filter((each) => isOver(each) || each.number < season?.number);
+    const options = [["", "Live"], ...past.map((each) => [`${each.number}`, seasonDates(each, zone)])];
+    // One that is in nobody's list yet: its address was sent to somebody.
+    if (chosen && !past.some(({ number }) => number === chosen)) options.push([`${chosen}`, `${chosen}`]);
+    if (this.#next && past.length) options.push([OLDER, "Older ones …"]);
+    this.#select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
+    this.#select.value = chosen ?? "";
+    this.#select.parentElement.hidden = options.length < 2;
+  }
+
+  #choose(value) {
+    if (value !== OLDER) return this.#onChosen(Number(value) || null);
+    this.#drawn = []; // nothing was chosen
+    return this.load(this.#next);
+  }
+}
+
+/** `Season 12, Nov 23 – 29, 2026`. */
+export const seasonName = (season, zone) => `Season ${seasonDates(season, zone)}`;
+
+/** Its number, and its days as the board's zone counts them. */
+function seasonDates({ number, startsAt, endsAt = null }, zone) {
+  if (!endsAt) return `${number}`;
+  const [start, end] = [Date.parse(startsAt), Date.parse(endsAt)];
+  const isShort = end - start < SHORT_MS;
+  const style = { dateStyle: "medium", ...(isShort && { timeStyle: "short", hourCycle: "h23" }) };
+  // The end is no part of a season.
+  return `${number}, ${dates(style, zone).formatRange(start, isShort ? end : end - 1)}`;
+}
+
+const made = new Map();
+
+/** Formats are slow to make, and this browser may lack the zone. */
+function dates(style, timeZone) {
+  const key = JSON.stringify([style, timeZone]);
+  if (!made.has(key)) {
+    let format;
+    try {
+      format = new Intl.DateTimeFormat("en", { ...style, timeZone });
+    } catch {
+      format = new Intl.DateTimeFormat("en", style);
+    }
+    made.set(key, format);
+  }
+  return made.get(key);
+}

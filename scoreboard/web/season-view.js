@@ -1,0 +1,92 @@
+/** Which season is shown: how long it still lasts, or that it has ended and who won. */
+
+import { ordinal, points } from "./board-view.js";
+import { seasonName } from "./season-list.js";
+
+const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
+
+const $ = (id) => document.getElementById(id);
+const inFull = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short", hourCycle: "h23" });
+const local = (time) => inFull.format(Date.parse(time)); // as the visitor's clock shows it
+
+export class SeasonView {
+  /** `onBack()`: somebody wants to go on to the live board. */
+  constructor(onBack) {
+    $("end-go").addEventListener("click", () => {
+      $("board-title").focus({ preventScroll: true }); // the button goes away
+      onBack();
+    });
+  }
+
+  /** Above the live board: its season or null, the next one or null, the server's time in ms. */
+  showLive({ definition, season, upcoming, nowMs }) {
+    const { text, until } = sentence(definition, season, upcoming);
+    showLine(definition, text, until, nowMs);
+    $("end").hidden = true;
+    setText($("end-text"), "");
+  }
+
+  /** Above a final board, `{season, entries}`, whose entries are null until they are there, and for good with
+   *  `isMissing`. `heldSeconds` says how long it stays in sight by itself: Infinity where somebody chose it. */
+  showFinal({ definition, final, season, heldSeconds, userId }) {
+    const isHeld = Number.isFinite(heldSeconds);
+    const text = isHeld ? announcement(final, definition, userId) : description(final);
+    showLine(definition, final.season.startsAt ? seasonName(final.season, definition?.zone) : "");
+    setText($("end-text"), text);
+    const isNew = season?.number > final.season.number;
+    setText($("end-go"), isHeld && isNew ? `Go to season ${season.number}` : "Go to the live board");
+    setText($("end-left"), isHeld ? `in ${heldSeconds} s` : "");
+    $("end").hidden = !text;
+  }
+}
+
+function showLine(definition, text, until, nowMs) {
+  const leftSeconds = until ? Math.max(0, Math.ceil((Date.parse(until) - nowMs) / 1000)) : null;
+  setText($("season-text"), text);
+  setText($("season-left"), leftSeconds === null ? "" : duration(leftSeconds));
+  $("season-left").dateTime = until ?? "";
+  $("season-left").title = until ? local(until) : "";
+  $("rule").hidden = definition?.direction !== "low";
+}
+
+/** What to say of a live board, and the time that it counts down to. */
+function sentence(definition, season, upcoming) {
+  const name = season?.endsAt ? seasonName(season, definition?.zone) : "";
+  if (season?.state === "running" && name) return { text: `${name}, ends in`, until: season.endsAt };
+  if (definition?.closedAt) return { text: `${name ? `${name}. ` : ""}This board was closed on ${local(definition.closedAt)}.` };
+  const over = season && season.state !== "running" ? `${name || "The season"} has ended. ` : "";
+  if (upcoming) return { text: `${over}Season ${upcoming.number} begins in`, until: upcoming.startsAt };
+  return { text: over || (definition?.season === null ? "No season has begun." : "") };
+}
+
+/** What is said when a season ends before one's eyes. */
+function announcement({ season, entries }, definition, userId) {
+  const ended = `Season ${season.number} has ended.`;
+  if (!entries.length) return `${ended} Nobody scored.`;
+  const rank = entries.findIndex((entry) => entry.userId === userId) + 1;
+  const you = rank ? ` You are ${ordinal(rank)}.` : "";
+  const [{ username, score }] = entries;
+  const wins = definition?.graceSeconds ? "is first" : "wins"; // until late results are in
+  return `${ended} ${username} ${wins} with ${points(score)} points.${you}`;
+}
+
+function description({ season, entries, isMissing }) {
+  if (!entries) return isMissing ? `Season ${season.number} cannot be read just now.` : "";
+  if (season.state !== "final") return "This season has ended. What was reached before its end may still be recorded.";
+  return `Final board, as of ${local(season.endsAt)}.`;
+}
+
+/** `2 d 03 h 04 min 05 s`, without the units in front that are 0. */
+function duration(seconds) {
+  const parts = UNITS.map(([unit, size], index) => {
+    const whole = index ? Math.floor((seconds % UNITS[index - 1][1]) / size) : Math.floor(seconds / size);
+    return [whole, unit];
+  });
+  const first = parts.findIndex(([whole]) => whole > 0);
+  const shown = parts.slice(first < 0 ? -1 : first);
+  return shown.map(([whole, unit], index) => `${index ? `${whole}`.padStart(2, "0") : whole} ${unit}`).join(" ");
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

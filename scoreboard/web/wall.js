@@ -1,0 +1,49 @@
+/** A screen in a hall. `#wall` in the address shows it without a click, for kiosks. */
+
+const $ = (id) => document.getElementById(id);
+const root = document.documentElement;
+const REVEAL_MS = 3_000;
+let wakeLock = null;
+let revealTimer;
+
+function setWall(on) {
+  root.classList.toggle("wall", on);
+  $("screen-label").textContent = on ? "Leave full screen" : "Full screen";
+  if (on) keepAwake();
+  else wakeLock?.release();
+}
+
+async function keepAwake() {
+  // Refused on plain HTTP, on low battery and in hidden tabs: then the screen may turn dark.
+  wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
+  if (!root.classList.contains("wall")) wakeLock?.release(); // the wall was left meanwhile
+}
+
+function leaveWall() {
+  if (location.hash === "#wall") history.replaceState(null, "", location.pathname + location.search);
+  if (document.fullscreenElement) document.exitFullscreen();
+  else setWall(false);
+}
+
+/** Show pointer and button for a moment, because somebody moved or touched. */
+function reveal() {
+  root.classList.add("revealed");
+  clearTimeout(revealTimer);
+  revealTimer = setTimeout(() => root.classList.remove("revealed"), REVEAL_MS);
+}
+
+const wanted = () => Boolean(document.fullscreenElement) || location.hash === "#wall";
+$("join").textContent = location.host + location.pathname.replace(/\/$/, "");
+$("screen").addEventListener("click", () => {
+  if (root.classList.contains("wall")) leaveWall();
+  else if (root.requestFullscreen) root.requestFullscreen().catch(() => setWall(true));
+  else setWall(true);
+});
+for (const type of ["pointermove", "pointerdown"]) addEventListener(type, reveal, { passive: true });
+addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && root.classList.contains("wall")) leaveWall();
+});
+document.addEventListener("fullscreenchange", () => setWall(wanted()));
+document.addEventListener("visibilitychange", () => document.hidden || !wanted() || keepAwake());
+addEventListener("hashchange", () => setWall(wanted()));
+setWall(wanted());
