@@ -1,5 +1,6 @@
 """The copy of each board in Redis, and whether it may be believed.
 
+    boards       which boards there are, how each is defined, and its copy
     board        what a read shows: the copy, or the ledger's answer, or the newest that is at hand
     trust        whether the copy may be believed: it has missed no board that somebody was told of
     questions    what the ledger was asked and has not answered

@@ -140,6 +140,7 @@ class Channel:
             self._metrics.subscribers_vanished.inc()
         if subscriber in self.subscribers:
             del self.subscribers[subscriber]
+            self.touch()
             self.behind.pop(subscriber, None)
             self._metrics.subscribers.dec()
 

@@ -28,7 +28,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -40,6 +40,9 @@ from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.relay")
+
+# However many seasons are due one after the other.
+_LOOKS_APART_SECONDS: Final = 0.05
 
 
 class Truth(Protocol):
@@ -112,7 +115,7 @@ class Relay:
             due_in_seconds = await self.reconcile()
             pause = self._interval_seconds * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
             if due_in_seconds is not None:
-                pause = min(pause, due_in_seconds)
+                pause = min(pause, max(due_in_seconds, _LOOKS_APART_SECONDS))
             await self._pause(pause)
 
     async def reconcile(self) -> float | None:
@@ -123,19 +126,26 @@ class Relay:
         held = [board for copy in self._copies.values() for board in await copy.held()]
         try:
             versions = await self._truth.versions()
-            for copy in self._copies.values():
-                await copy.note(versions)
             truths = [
                 await self._overtake(held, truth) for truth in await self._truths(held, versions)
             ]
         except LedgerUnavailable:
             self._metrics.reconcile_failures.inc()
             return None
+        await self._note(versions)
         await self._level(truths)
         if versions.is_due and self._on_due is not None:
             self._on_due()  # guard: due-seasons-turned
         is_ahead = self._on_due is not None and not versions.is_due
         return versions.due_in_seconds if is_ahead else None
+
+    async def _note(self, versions: Versions) -> None:
+        """Say what boards there are. What operators said of them may be unreadable all the same."""
+        try:
+            for copy in self._copies.values():
+                await copy.note(versions)
+        except LedgerUnavailable:  # guard: definitions-unreadable
+            self._metrics.reconcile_failures.inc()
 
     async def _truths(self, held: Sequence[Board], versions: Versions) -> list[Board]:
         """The ledger's boards of all that are followed. Where every copy has what the ledger says

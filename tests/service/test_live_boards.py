@@ -118,6 +118,7 @@ async def test_a_batch_that_sees_a_season_due_starts_its_turn_and_waits_for_noth
     one = await start()
     await one.board()
     monkeypatch.setattr(Relay, "reconcile", reconcile)
+    monkeypatch.setattr(one.app[PARTS].relay, "_on_due", None)  # of a look that is under way
     number = end_season(database_url, WEEKLY)
     with following(one):
         status, _ = await one.submit(player, "action-1")

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from scoreboard.copies.board import CachedBoard
+from scoreboard.copies.boards import Boards
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Start
@@ -70,7 +70,7 @@ async def test_what_many_requests_share_is_not_logged_as_one_of_them(
     async def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(CachedBoard, "store", fail)
+    monkeypatch.setattr(Boards, "store", fail)
     async with instance.client.post(
         "/api/actions", json={"actionId": "run"}, headers=instance.bearer(user) | HEADERS
     ) as response:

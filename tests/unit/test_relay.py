@@ -315,6 +315,21 @@ async def test_another_board_under_its_version_is_found_on_any_board(other: Boar
 
 
 @jumping_clock
+async def test_what_operators_said_may_be_unreadable_and_boards_are_compared_all_the_same() -> None:
+    ledger, metrics = FakeLedger(), Metrics()
+
+    class Unreadable(FakeCopy):
+        async def note(self, versions: Versions) -> None:
+            raise LedgerUnavailable
+
+    copy = Unreadable(a_board(0))
+    await a_relay(ledger, metrics, hub=copy).reconcile()
+
+    assert copy.versions == [0, 1]
+    assert counted(metrics, "reconcile_failures_total") == 1
+
+
+@jumping_clock
 async def test_a_season_that_is_due_is_told_and_the_relay_comes_in_time_for_the_next() -> None:
     ledger, due = FakeLedger(), list[float]()
     relay = a_relay(ledger, Metrics(), on_due=lambda: due.append(now()))
@@ -331,6 +346,17 @@ async def test_a_season_that_is_due_is_told_and_the_relay_comes_in_time_for_the_
         ledger.due_in_seconds = None
 
     assert ledger.asked_at[:3] == [0.0, 0.0, 0.25]
+
+
+@jumping_clock
+async def test_seasons_that_are_due_one_after_the_other_make_few_looks() -> None:
+    ledger = FakeLedger()
+    ledger.due_in_seconds = 1e-6
+
+    async with running(a_relay(ledger, Metrics(), on_due=lambda: None)):
+        await asyncio.sleep(10)
+
+    assert 100 <= len(ledger.asked_at) <= 201
 
 
 @jumping_clock
