@@ -6,7 +6,6 @@ DROP TABLE seasons;
 ALTER TABLE boards DETACH PARTITION board;
 DROP TABLE boards;
 ALTER TABLE board
-    DROP CONSTRAINT IF EXISTS board_board_id_key,
     DROP CONSTRAINT boards_direction,
     DROP CONSTRAINT boards_operator,
     DROP CONSTRAINT boards_seconds,

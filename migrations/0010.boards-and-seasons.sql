@@ -42,8 +42,9 @@ ALTER TABLE boards
     ALTER COLUMN singleton DROP NOT NULL,
     ALTER COLUMN singleton DROP DEFAULT,
     ALTER COLUMN board_id DROP DEFAULT,
-    ALTER COLUMN title DROP DEFAULT,
-    ADD CONSTRAINT boards_id UNIQUE (board_id);
+    ALTER COLUMN title DROP DEFAULT;
+-- No constraint: pg_restore --clean cannot drop those of partitions.
+CREATE UNIQUE INDEX boards_id ON boards (board_id);
 ALTER TABLE boards ATTACH PARTITION board FOR VALUES IN ('main');
 CREATE TABLE other_boards PARTITION OF boards DEFAULT;
 

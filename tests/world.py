@@ -167,7 +167,7 @@ def add_boards_of_every_kind(
         "sum": {"size": 10},
         "best": {"operator": "best", "size": 1},
         "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
-        "listed": {"counts": "listed", "size": 3},
+        "listed-sum": {"counts": "listed", "size": 3},
         "listed-low": {"counts": "listed", "operator": "best", "direction": "low", "size": 2},
     }
     for board_id, columns in kinds.items():

@@ -38,7 +38,7 @@ CONSTRAINTS: Final = frozenset(
         *("board_actions_action_id_fkey", "board_actions_board_id_fkey", "board_actions_pkey"),
         *("boards_counts", "boards_direction", "boards_id", "boards_operator", "boards_period"),
         *("boards_season", "boards_seconds", "boards_size", "boards_visibility"),
-        *("board_board_id_key", "other_boards_board_id_key"),
+        *("board_board_id_idx", "other_boards_board_id_idx"),
         *("former_action_ids_action_id_fkey", "former_action_ids_pkey"),
         *("idx_users_username_key", "idx_users_username_lower"),
         *("ledger_action_id_fkey", "ledger_pkey", "ledger_user_id_fkey", "unique_user_action"),

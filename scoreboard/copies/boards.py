@@ -116,7 +116,7 @@ class Boards:
     # Copies
 
     async def of(self, board_id: str) -> CachedBoard:
-        """The copy through which a board is read. Raises as `find` does; never for `main`."""
+        """The copy through which a board is read. Raises as `find` does, but never for `main`."""
         copy = self._copies.get(BoardId(board_id))
         if copy is None:
             copy = self.copy((await self.find(board_id)).definition.board_id)
@@ -140,7 +140,8 @@ class Boards:
         """Let Redis have boards at least as new as these, as `CachedBoard.reach` does."""
         copies = ((self.copy(board_id), version) for board_id, version in versions.items())
         missing = [(copy, version) for copy, version in copies if not copy.has_reached(version)]
-        await asyncio.gather(*(copy.reach(version) for copy, version in missing))
+        if missing:
+            await asyncio.gather(*(copy.reach(version) for copy, version in missing))
 
     # For the hub, and the bus
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard
@@ -19,6 +20,9 @@ from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.ledger.turn import Written, renew, season_end, turned, write_seasons
 from scoreboard.model import MAIN, Board, BoardId
 from scoreboard.timestamps import timestamp
+
+# How far the clock may have been set back. A season that ends ahead of it takes all boards there.
+_AHEAD_MAX: Final = timedelta(hours=1)
 
 
 class NoSuchBoard(RolledBack, UnknownBoard):
@@ -87,7 +91,14 @@ async def _locked_and_turned(
         text = "it counts for ever: its season has no end"
         raise BoardsRefused([(board_id, text)])
     await begun.run(SQL["lock_seasons"])  # guard: season-ended-alone
-    [(moment,)] = await begun.run(SQL["read_end"])
+    [(moment, clock)] = await begun.run(SQL["read_end"])
+    # guard: end-in-the-future
+    if moment > clock + _AHEAD_MAX:  # all boards would go on from there
+        text = (
+            f"something was granted at {timestamp(moment)}, and it is {timestamp(clock)} by "
+            "PostgreSQL's clock: nothing ends before what was granted. Set the clock right, or wait"
+        )
+        raise BoardsRefused([(board_id, text)])
     return moment, await turned(begun, moment)
 
 

@@ -248,12 +248,14 @@ WHERE boards.board_id = %(board_id)s
 -- last_season: the number and the end of the last season of a board that is written
 SELECT number, ends_at FROM seasons WHERE board_id = %(board_id)s ORDER BY number DESC LIMIT 1
 
--- read_end: the moment at which a season can end that shall end now: behind all that was granted
+-- read_end: the moment at which a season can end that shall end now: behind all that was granted; and the clock
 -- A clock that was set back may have granted later than now. The index by time has such rows at once.
-SELECT greatest(
-    moment,
-    (SELECT max(submitted_at) + interval '1 microsecond' FROM ledger WHERE submitted_at >= moment)
-)
+SELECT
+    greatest(
+        moment,
+        (SELECT max(submitted_at) + interval '1 microsecond' FROM ledger WHERE submitted_at >= moment)
+    ),
+    clock_timestamp()
 FROM (SELECT {moment} + interval '1 microsecond' AS moment) AS now
 
 -- forget_seasons_to_come: removes the seasons of a board that have not begun

@@ -142,6 +142,7 @@ async def test_versions_decide_over_seasons(fake: FakeServer, follow: Follow) ->
     """A poll that a cache answered late brings the season back for nobody."""
     page = await listening(follow, fake, 3)
     await fake.push(turn(3, 9))
+    await until_version(page, 9)  # a cut throws away what the browser has not read yet
     fake.version = 8  # of season 3
     fake.refuse_streams = Refusal(503)
     fake.cut()

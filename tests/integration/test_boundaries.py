@@ -434,3 +434,61 @@ async def test_after_days_without_anybody_nothing_is_counted_in_no_season_at_odd
     assert (counted[boundary], counted[written(ends)]) == (7, 1)
     assert sum(counted.values()) == len(moments)
     assert reckon_seasons(database_url) == len(seasons) - 2
+
+
+async def test_a_season_that_closes_behind_the_one_that_is_shown_raises_the_version(
+    ledger: Ledger, database_url: str
+) -> None:
+    """A board says how the season before ended, and in which state that is."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    now = datetime.now(UTC)
+    seasons = ((now - HOUR, now + HOUR), (now + HOUR, None))
+    add_board(database_url, DAILY, *seasons, grace_seconds=3600)
+    await ledger.grant([Submission(user, "run")])
+    put_back(database_url, DAILY, HOUR)
+    [ended] = await ledger.turn()
+    put_back(database_url, DAILY, HOUR)
+    [closed] = await ledger.turn()
+
+    assert ended.before is not None
+    assert closed.before is not None
+    assert (ended.before.season.state, closed.before.season.state) == ("ended", "final")
+    assert closed.version == ended.version + 1
+    assert await ledger.board(DAILY) == closed
+    assert await ledger.turn() == []
+
+
+async def test_of_equal_bests_the_earlier_moment_counts_whichever_was_committed_first(
+    ledger: Ledger, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50, "jump": 50})
+    now = datetime.now(UTC)
+    clock = LedgerClock(database_url, monkeypatch)
+    add_board(database_url, DAILY, (now - HOUR, None), operator="best")
+    for seconds, user, action in ((9, 0, "run"), (5, 1, "run"), (1, 0, "jump"), (3, 1, "jump")):
+        clock.set(now + timedelta(seconds=seconds))
+        await ledger.grant([Submission(users[user], action)])
+    clock.close()
+
+    board = await ledger.board(DAILY)
+    assert [entry.user_id for entry in board.entries] == users
+    reckon_seasons(database_url)
+    assert await ledger.differences(DAILY) == []
+
+
+async def test_a_board_whose_first_season_has_begun_is_due(
+    ledger: Ledger, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    now = datetime.now(UTC)
+    add_board(database_url, DAILY, (now - HOUR, None), state="upcoming")
+
+    settlement = await ledger.grant([Submission(user, "run")])
+    [begun] = await ledger.turn()
+
+    assert settlement.is_due
+    assert DAILY not in settlement.boards
+    assert [entry.user_id for entry in begun.entries] == [user]

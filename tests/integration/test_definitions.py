@@ -566,3 +566,21 @@ async def test_seasons_go_on_as_far_ahead_as_is_wanted(
     await definitions.close(short.board_id)
     with pytest.raises(BoardsRefused, match="short: the board was closed"):
         await definitions.go_on(short.board_id, length=HOUR, ahead=HOUR)
+
+
+async def test_no_season_ends_hours_ahead_of_the_clock_because_it_was_wrong_once(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await definitions.add([DAILY, LEAST])
+    await ledger.grant([Submission(user, "run")])
+    sql(database_url, "UPDATE ledger SET submitted_at = submitted_at + interval '10 years'")
+
+    for change in (definitions.close_season, definitions.close):
+        with pytest.raises(BoardsRefused, match="least: something was granted at 20"):
+            await change(LEAST.board_id)
+
+    assert [season.state for season in await definitions.seasons(LEAST.board_id, limit=9)] == [
+        "running"
+    ]

@@ -94,7 +94,7 @@ async def test_a_season_ends_on_every_instance_within_a_second_and_is_turned_onc
 ) -> None:
     async with two_instances(start, role="stream") as (one, two):
         await one.submit(player, "action-1")
-        number = end_season(database_url, WEEKLY, after_seconds=1.5)
+        number = await end_season(database_url, WEEKLY, after_seconds=1.5)
         await eventually(lambda: season(one) == season(two) == number, within_seconds=4.0)
         shown = streamed(two)
         assert shown is not None
@@ -119,7 +119,7 @@ async def test_a_batch_that_sees_a_season_due_starts_its_turn_and_waits_for_noth
     await one.board()
     monkeypatch.setattr(Relay, "reconcile", reconcile)
     monkeypatch.setattr(one.app[PARTS].relay, "_on_due", None)  # of a look that is under way
-    number = end_season(database_url, WEEKLY)
+    number = await end_season(database_url, WEEKLY)
     with following(one):
         status, _ = await one.submit(player, "action-1")
         assert status == 200
@@ -208,7 +208,7 @@ async def test_a_turn_that_is_seen_by_many_is_made_once(
 
     monkeypatch.setattr(Ledger, "turn", counted_turn)
     instances = [await start() for _ in range(3)]
-    number = end_season(database_url, WEEKLY)
+    number = await end_season(database_url, WEEKLY)
     with following(*instances):
         for _ in range(20):
             for instance in instances:
