@@ -42,6 +42,7 @@ CONSTRAINTS: Final = frozenset(
         *("former_action_ids_action_id_fkey", "former_action_ids_pkey"),
         *("idx_users_username_key", "idx_users_username_lower"),
         *("ledger_action_id_fkey", "ledger_pkey", "ledger_user_id_fkey", "unique_user_action"),
+        "preparations_pkey",
         *("refresh_families_pkey", "refresh_families_user_id_fkey"),
         *("refresh_handles_family_id_fkey", "refresh_handles_pkey"),
         *("refresh_tokens_family_id_fkey", "refresh_tokens_pkey", "replaced_by_a_successor"),
