@@ -74,7 +74,7 @@ async def watched(role: Role) -> AsyncIterator[Watched]:
             "42704",
             'constraint "unique_user_action" for table "ledger" does not exist',
         ),
-        ("DELETE FROM board", "02000", "the row of board is gone"),
+        ("DELETE FROM board", "02000", "the row of boards is gone"),
         (
             "ALTER TABLE ledger ADD CONSTRAINT dear CHECK (points_granted > 100)",
             "23514",
