@@ -7,7 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -212,3 +212,8 @@ def put_back(database_url: str, board_id: str | None, by: timedelta) -> None:
         "UPDATE ledger SET submitted_at = submitted_at - %(by)s",
     ):
         sql(database_url, statement, {"by": by, "board_id": board_id})
+
+
+def zone_at_noon() -> str:
+    """A time zone in which it is about noon: no day, week or month ends there while a test runs."""
+    return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"

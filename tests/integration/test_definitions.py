@@ -20,10 +20,19 @@ from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
 from scoreboard.seasons.periods import FIRST_MOMENT, containing
 from tests.integration.test_ledger import a_ledger
-from tests.world import add_actions, add_board, add_users, entries, holding, put_back, sql
+from tests.world import (
+    add_actions,
+    add_board,
+    add_users,
+    entries,
+    holding,
+    put_back,
+    sql,
+    zone_at_noon,
+)
 
 HOUR = timedelta(hours=1)
-DAILY = Definition(BoardId("daily"), "Today", period="day", zone="Europe/Madrid")
+DAILY = Definition(BoardId("daily"), "Today", period="day", zone=zone_at_noon())
 JUMPS = Definition(BoardId("jumps"), "Jumps", counts="listed", actions=("jump",))
 LEAST = Definition(BoardId("least"), "Least", operator="best", direction="low", size=3)
 
@@ -217,7 +226,7 @@ async def test_a_season_that_is_ended_before_its_time_gives_way_to_the_next_one(
     board_id = BoardId("a-board")
     said = {
         "none": Definition(board_id, "All"),
-        "day": replace(DAILY, board_id=board_id, zone="UTC"),
+        "day": replace(DAILY, board_id=board_id),
         "dates": Definition(
             board_id,
             "Event",
@@ -258,8 +267,8 @@ async def test_a_season_that_is_ended_before_its_time_gives_way_to_the_next_one(
     if period == "none":
         assert board.season.ends_at is None
     else:
-        midnight = ended_at.replace(hour=0, minute=0, second=0, microsecond=0)
-        assert board.season.ends_at in (midnight + 24 * HOUR, midnight + 48 * HOUR)
+        _, midnight = containing("day", DAILY.zone, ended_at)
+        assert board.season.ends_at in (midnight, midnight + 24 * HOUR)
         assert [season.state for season in seasons] == ["final", "running", "upcoming"]
 
 

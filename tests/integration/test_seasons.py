@@ -9,8 +9,18 @@ import pytest
 
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, BoardId, Season, Submission
+from scoreboard.seasons.periods import containing
 from tests.integration.test_ledger import a_ledger
-from tests.world import add_actions, add_board, add_users, entries, put_back, scores, sql
+from tests.world import (
+    add_actions,
+    add_board,
+    add_users,
+    entries,
+    put_back,
+    scores,
+    sql,
+    zone_at_noon,
+)
 
 WEEKLY = BoardId("weekly")
 HOUR = timedelta(hours=1)
@@ -111,8 +121,8 @@ async def test_seasons_that_nobody_was_there_to_write_are_written_before_a_grant
     """All instances were down for some days."""
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    day = timedelta(days=1)
+    zone, day = zone_at_noon(), timedelta(days=1)
+    today, _ = containing("day", zone, datetime.now(UTC))
     starts_at = today - 3 * day
     add_board(
         database_url,
@@ -120,6 +130,7 @@ async def test_seasons_that_nobody_was_there_to_write_are_written_before_a_grant
         (starts_at, starts_at + day),
         (starts_at + day, starts_at + 2 * day),
         period="day",
+        zone=zone,
         written_until=starts_at + 2 * day,
     )
 

@@ -15,9 +15,11 @@ import redis
 
 from scoreboard.commands import verification
 from tests.operator import Operator, Said
-from tests.world import add_actions, add_users, entries, sql
+from tests.world import add_actions, add_users, entries, sql, zone_at_noon
 
-MADRID = ("--period", "week", "--zone", "Europe/Madrid")
+ZONE = zone_at_noon()
+DAILY = ("--period", "day", "--zone", ZONE)
+WEEKLY = ("--period", "week", "--zone", ZONE)
 TOML = """
 [[boards]]
 board_id = "daily"
@@ -73,7 +75,7 @@ async def test_a_board_that_is_added_has_what_was_granted_in_its_season_and_is_i
     ada, bob = add_users(database_url, 2)
     grant(database_url, ada, "walk")
     grant(database_url, bob, "run")
-    said = await operator("boards", "add", "weekly", "--title", "This week", *MADRID)
+    said = await operator("boards", "add", "weekly", "--title", "This week", *WEEKLY)
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("Added weekly.\n")
     assert shown(await operator("board", "show", "weekly", "--json")) == [
@@ -163,7 +165,7 @@ async def test_a_board_is_closed_only_when_that_is_meant_and_stays_readable(
     add_actions(database_url, {"walk": 5})
     [ada] = add_users(database_url, 1)
     grant(database_url, ada, "walk")
-    await operator("boards", "add", "weekly", "--title", "This\u202e week", *MADRID)
+    await operator("boards", "add", "weekly", "--title", "This\u202e week", *WEEKLY)
     said = await operator("boards", "close", "weekly", "--json")
     assert said.failure["code"] == "not_confirmed"
     assert "This ends season 1" in said.failure["message"]
@@ -181,7 +183,7 @@ async def test_a_board_is_closed_only_when_that_is_meant_and_stays_readable(
     main, weekly = said.out.splitlines()[1:]
     assert main.split() == ["main", "1", "no", "end", "none", "All", "time"]
     assert weekly.startswith("weekly  1 (over)  closed ")
-    assert weekly.endswith("week, Europe/Madrid  This\\u202e week")
+    assert weekly.endswith(f"week, {ZONE}  This\\u202e week")
     said = await operator("boards", "list", "--json")
     assert [board["closedAt"] is None for board in said.document] == [True, False]
 
@@ -204,7 +206,7 @@ async def test_verify_finds_what_differs_on_each_board_and_rebuild_mends_it(
         grant(database_url, user, "walk")
     await operator("board", "rebuild")
     for board in ("daily", "weekly"):
-        await operator("boards", "add", board, "--title", "T", "--period", "day", "--size", "2")
+        await operator("boards", "add", board, "--title", "T", *DAILY, "--size", "2")
     said = await operator("board", "verify", "--all")
     assert (said.code, said.err) == (0, ""), said.out
     assert "3 boards" in said.out
@@ -239,7 +241,7 @@ async def test_verify_finds_what_differs_on_each_board_and_rebuild_mends_it(
 async def test_a_copy_that_is_not_the_board_is_found_and_replaced(
     operator: Operator, database_url: str, stored: Any
 ) -> None:
-    await operator("boards", "add", "daily", "--title", "T", "--period", "day")
+    await operator("boards", "add", "daily", "--title", "T", *DAILY)
     [(version,)] = sql(database_url, "SELECT version FROM boards WHERE board_id = 'daily'")
     sql(database_url, "UPDATE boards SET version = version - 1 WHERE board_id = 'daily'")
     said = await operator("board", "verify", "daily")
@@ -263,7 +265,7 @@ async def test_who_is_renamed_or_deleted_is_so_in_the_copy_of_each_board(
     ada, bob = add_users(database_url, 2)
     for user in (ada, bob):
         grant(database_url, user, "walk")
-    await operator("boards", "add", "daily", "--title", "T", "--period", "day")
+    await operator("boards", "add", "daily", "--title", "T", *DAILY)
 
     def names(key: str) -> list[str]:
         users = json.loads(stored.hget(key, "board"))["topUsers"]
@@ -280,7 +282,7 @@ async def test_what_redis_does_not_take_is_a_remark_and_the_change_is_made(
     operator: Operator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCOREBOARD_REDIS_URL", "redis://127.0.0.1:1/0")
-    said = await operator("boards", "add", "daily", "--title", "T", "--period", "day")
+    said = await operator("boards", "add", "daily", "--title", "T", *DAILY)
     assert said.code == 0
     assert said.err.count("Redis did not take the new board") == 1
     assert board_ids(database_url) == {"main", "daily"}

@@ -11,7 +11,7 @@ from scoreboard import cli
 from scoreboard.console.reports import Report
 from tests.operator import Operator
 from tests.service.conftest import Start
-from tests.world import add_actions, add_users, sql
+from tests.world import add_actions, add_users, sql, zone_at_noon
 
 PASSWORD = "a long enough password"
 
@@ -67,7 +67,7 @@ async def test_every_report_has_the_members_that_are_declared(
         ("users revoke", "hopper"),
         ("users delete", "hopper", "--yes"),
         ("users delete-demo",),
-        ("boards add", "daily", "--title", "Today", "--period", "day"),
+        ("boards add", "daily", "--title", "Today", "--period", "day", "--zone", zone_at_noon()),
         ("boards load", str(boards)),
         ("boards list",),
         ("boards show", "daily"),

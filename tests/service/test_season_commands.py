@@ -17,9 +17,10 @@ from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.operator import Operator
 from tests.service.conftest import Start
-from tests.world import add_actions, add_board, add_users, sql
+from tests.world import add_actions, add_board, add_users, sql, zone_at_noon
 
 DATES = "--period", "dates"
+DAILY = "--period", "day", "--zone", zone_at_noon()
 
 
 def ago(**span: float) -> str:
@@ -139,7 +140,7 @@ async def test_a_season_is_ended_by_hand_and_the_next_one_begins_at_once(
 ) -> None:
     add_actions(database_url, {"walk": 5})
     [user] = add_users(database_url, 1)
-    await operator("boards", "add", "daily", "--title", "Today", "--period", "day")
+    await operator("boards", "add", "daily", "--title", "Today", *DAILY)
     grant_at(database_url, user, "walk", ago())
     await operator("board", "rebuild", "daily")
     said = await operator("seasons", "close", "daily", "--json")
@@ -170,7 +171,7 @@ async def test_the_check_tells_of_seasons_that_nobody_turns_and_of_zones_that_no
         return {each.state: each.sentence for each in found if each.name == "seasons"}
 
     assert await seasons() == {"ok": "1 board counts; none ends."}
-    await operator("boards", "add", "daily", "--title", "Today", "--period", "day")
+    await operator("boards", "add", "daily", "--title", "Today", *DAILY)
     [said] = (await seasons()).values()
     assert said.startswith("2 boards count; the next season is due at ")
     add_board(database_url, "late", (now - timedelta(days=9), now - timedelta(hours=50)))
@@ -199,7 +200,7 @@ async def test_running_instances_follow_what_the_operator_says(
         assert board.season is not None
         return board.season.number, [entry.score for entry in board.entries]
 
-    await operator("boards", "add", "daily", "--title", "Today", "--period", "day")
+    await operator("boards", "add", "daily", "--title", "Today", *DAILY)
     assert (await instance.submit(user, "walk"))[0] == 200
     assert await season() == (1, [5])
     await operator("seasons", "close", "daily", "--yes")
