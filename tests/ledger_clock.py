@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import psycopg2
 import pytest
 
+from scoreboard.ledger import batch, transaction
 from scoreboard.ledger.queries import SQL
+
+# Statements that each session prepares once: they were taken out of SQL when they were loaded.
+_PREPARED: Final = ((batch, "_GRANT"), (batch, "_GRANT_MAIN"), (transaction, "_RAISE"))
 
 
 class LedgerClock:
@@ -26,8 +30,9 @@ class LedgerClock:
             """
         )
         for name, statement in SQL.items():
-            told = statement.replace("clock_timestamp()", "read_ledger_clock()")
-            monkeypatch.setitem(SQL, name, told)
+            monkeypatch.setitem(SQL, name, _told(statement))
+        for module, name in _PREPARED:
+            monkeypatch.setattr(module, name, tuple(map(_told, getattr(module, name))))
 
     def set(self, moment: datetime) -> None:
         self._execute("UPDATE ledger_clock SET moment = %s", (moment,))
@@ -52,3 +57,7 @@ class LedgerClock:
     def _execute(self, statement: str, parameters: Any = None) -> None:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, parameters)
+
+
+def _told(statement: str) -> str:
+    return statement.replace("clock_timestamp()", "read_ledger_clock()")
