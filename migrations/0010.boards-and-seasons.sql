@@ -10,6 +10,9 @@
 -- because all who are granted something would lock the season's row for it.
 -- depends: 0009.disabled-and-renamed-actions
 
+-- Who writes to these later in one transaction, a rename for example, holds them before `board`; so do we.
+LOCK TABLE users, actions IN SHARE ROW EXCLUSIVE MODE;
+
 ALTER TABLE board
     ADD COLUMN board_id VARCHAR(50) NOT NULL DEFAULT 'main',
     ADD COLUMN title VARCHAR(200) NOT NULL DEFAULT 'All time',
