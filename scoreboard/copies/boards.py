@@ -47,14 +47,12 @@ class Boards:
         metrics: Metrics,
         *,
         copies_max: int = COPIES_MAX,
-        followed_seconds: float = FOLLOWED_SECONDS,
     ) -> None:
         self._ledger = ledger
         self._definitions = definitions
         self._make = make
         self._metrics = metrics
         self._copies_max = copies_max
-        self._followed_seconds = followed_seconds
         self._known: dict[BoardId, Defined] = {}
         self._versions: dict[BoardId, int] = {}
         self._learning = asyncio.Lock()
@@ -162,7 +160,7 @@ class Boards:
 
     def followed(self) -> list[BoardId]:
         """The boards that were read of late."""
-        since = time.monotonic() - self._followed_seconds
+        since = time.monotonic() - FOLLOWED_SECONDS
         return [
             board_id
             for board_id, copy in self._copies.items()
@@ -225,7 +223,7 @@ class Boards:
             self._drop(oldest)
 
     def _forget_unused(self, copy: CachedBoard) -> None:
-        if copy.is_at_rest and copy.used_at < time.monotonic() - self._followed_seconds:
+        if copy.is_at_rest and copy.used_at < time.monotonic() - FOLLOWED_SECONDS:
             self._drop(copy)
 
     def _drop(self, copy: CachedBoard) -> None:

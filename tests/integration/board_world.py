@@ -13,7 +13,7 @@ from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
 from scoreboard.copies.board import CachedBoard
-from scoreboard.copies.boards import COPIES_MAX, FOLLOWED_SECONDS, Boards
+from scoreboard.copies.boards import COPIES_MAX, Boards
 from scoreboard.copies.copy import KEY, PURPOSE, Found, RedisCopy
 from scoreboard.copies.questions import Questions, Silence, Truth
 from scoreboard.copies.trust import Generations, Trust
@@ -110,7 +110,6 @@ async def an_instance(
     noticed_seconds: float = 0.0,
     on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
     look_seconds: float = 0.1,
-    followed_seconds: float = FOLLOWED_SECONDS,
     copies_max: int = COPIES_MAX,
 ) -> AsyncIterator[Instance]:
     client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
@@ -134,7 +133,6 @@ async def an_instance(
         copy_of,
         metrics,
         copies_max=copies_max,
-        followed_seconds=followed_seconds,
     )
     truth = Truth(ledger, silence)
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scoreboard.copies.boards import ASKED_EVERY_SECONDS
+from scoreboard.copies.boards import ASKED_EVERY_SECONDS, FOLLOWED_SECONDS
 from scoreboard.errors import UnknownBoard
 from scoreboard.model import MAIN, Board, BoardId, Submission
 from tests.integration.board_world import Instance, an_instance, version_in
@@ -145,24 +145,24 @@ async def test_a_copy_of_any_board_is_trusted_once_compared_and_then_costs_the_l
 
 
 async def test_a_copy_that_nobody_reads_is_not_compared_and_not_trusted_before_it_is(
-    redis_url: str, database_url: str
+    one: Instance, database_url: str
 ) -> None:
     """What was committed meanwhile may never have been told to anybody."""
     add(database_url, WEEKLY)
-    async with an_instance(redis_url, database_url, followed_seconds=0.2) as one:
-        await read(one, WEEKLY)
-        await one.reconcile()
-        await asyncio.sleep(0.3)
-        await one.boards.store([await one.ledger.board(WEEKLY)])  # so it is not forgotten
-        await one.reconcile()
-        assert one.boards.followed() == [MAIN]
-        boards = await grant(one, database_url)
+    await read(one, WEEKLY)
+    await one.reconcile()
+    copy = await one.boards.of(WEEKLY)
+    copy.read_at -= 2 * FOLLOWED_SECONDS
+    await one.reconcile()
+    assert one.boards.followed() == [MAIN]
+    boards = await grant(one, database_url)
 
-        assert await read(one, WEEKLY) == boards[WEEKLY]
-        assert set(one.boards.followed()) == {MAIN, WEEKLY}
-        await asyncio.sleep(0.3)
-        await one.reconcile()
-        assert one.boards._copies.keys() == {MAIN}
+    assert await read(one, WEEKLY) == boards[WEEKLY]
+    assert set(one.boards.followed()) == {MAIN, WEEKLY}
+    copy.read_at -= 2 * FOLLOWED_SECONDS
+    copy.used_at -= 2 * FOLLOWED_SECONDS
+    await one.reconcile()
+    assert one.boards._copies.keys() == {MAIN}
 
 
 async def test_copies_are_as_many_as_they_may_be_and_main_stays(

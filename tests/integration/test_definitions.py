@@ -19,6 +19,7 @@ from scoreboard.ledger.queries import SEASONS_LOCK
 from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
 from scoreboard.seasons.periods import FIRST_MOMENT, containing
+from tests.eventually import eventually
 from tests.integration.test_ledger import a_ledger
 from tests.world import (
     add_actions,
@@ -28,6 +29,7 @@ from tests.world import (
     holding,
     put_back,
     sql,
+    waits_for_lock,
     zone_at_noon,
 )
 
@@ -498,7 +500,7 @@ async def under_way(database_url: str, user: str, doing: Callable[[], Awaitable[
     )
     with holding(database_url, statement) as grant:
         task = asyncio.ensure_future(doing())
-        await asyncio.wait([task], timeout=0.2)
+        await eventually(lambda: task.done() or waits_for_lock(database_url))
         grant.commit()
         return await task
 
@@ -541,7 +543,7 @@ async def test_a_board_waits_for_the_rename_of_an_action_that_it_counts(
     )
     with holding(database_url, renaming) as rename:
         adding = asyncio.ensure_future(definitions.add([JUMPS]))
-        await asyncio.wait([adding], timeout=0.2)
+        await eventually(lambda: adding.done() or waits_for_lock(database_url))
         rename.commit()
         await adding
 
