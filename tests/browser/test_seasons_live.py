@@ -11,6 +11,7 @@ from playwright.async_api import BrowserContext, Page, expect
 from tests.browser.conftest import OpenPage
 from tests.browser.test_page import grant, names, register, until_live
 from tests.eventually import eventually
+from tests.five_boards import end_season
 from tests.instances import Start
 from tests.world import add_actions, add_board, add_users
 
@@ -48,11 +49,9 @@ async def test_the_example_of_two_boards_moves_both_in_two_windows_by_one_action
 async def test_a_season_ends_before_ones_eyes_and_can_be_looked_at_afterwards(
     start: Start, open_page: OpenPage, database_url: str
 ) -> None:
-    begun = datetime.now(UTC)
-    ends_at = begun + timedelta(seconds=12)
-    add_board(
-        database_url, "cup", (begun - HOUR, ends_at), (ends_at, ends_at + HOUR), period="dates"
-    )
+    now = datetime.now(UTC)
+    seasons = ((now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR))
+    add_board(database_url, "cup", *seasons, period="dates")
     instance = await start()
     [ada] = add_users(database_url, 1, "ada")
     add_actions(database_url, {"run": 50, "swim": 70})
@@ -60,12 +59,14 @@ async def test_a_season_ends_before_ones_eyes_and_can_be_looked_at_afterwards(
     page = await open_page(f"{instance.url}/?board=cup")
     main = await open_page(instance.url)
     await until_live(page)
-    await expect(page.get_by_role("timer")).to_have_text(re.compile(r"^\d+ s$"))
+    await expect(page.get_by_role("timer")).to_have_text(re.compile(r"^\d+ min \d\d s$"))
     await register(page, "newcomer")
     await page.get_by_role("button", name="swim").click()
     await is_first(page, "newcomer", "70")
     await expect(page.locator("#my-rank")).to_have_text("1st")
 
+    await end_season(database_url, "cup", after_seconds=5)
+    await expect(page.get_by_role("timer")).to_have_text(re.compile(r"^\d s$"))
     await expect(page.locator("#end-text")).to_have_text(
         "Season 1 has ended. newcomer wins with 70 points. You are 1st."
     )
