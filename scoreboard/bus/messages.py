@@ -1,29 +1,33 @@
-"""What travels on the bus: a board, with headers that lead back to its origin, and a signature.
+"""What travels on the bus: boards, with headers that lead back to their origin, and a signature.
 
 Operators see these in the management UI, and other versions of this service read them while an
 update is rolled out: a header may be added, and none may change its meaning.
 
 Whoever may publish to the exchange can send anything, so a message is bounded before it is
 verified, verified before it is parsed, and parsed strictly. Of what the signature does not cover
-only the headers `board`, `version` and `board-version` are read, to pass over what is no news.
+only the headers `boards` and `version` are read, to pass over what is no news.
 
-`main` is not named, because instances of earlier releases read and send that board: a message that
-names no board is of `main`. Those know no other one, and would count a message of it as a fault. So
-its header `version` says -1, which is no news to anybody, and instances of today read
-`board-version`.
+`main` has a message for itself and is not named there, because instances of earlier releases read
+and send that board. All others that were committed together share a message, a line for each, and
+its header `boards` has their ids and versions in the same order. Earlier releases know none of them
+and would count that message as a fault. So its header `version` says -1, which is no news to
+anybody.
+
+Bounds: `BOARDS_MAX` boards and `BOARDS_BYTES_MAX` bytes; a message of `main` `MAIN_BYTES_MAX`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final
 
 import orjson
 
 from scoreboard.configuration.signatures import Signatures
-from scoreboard.model import BOARD_BYTES_MAX, MAIN, MAIN_BYTES_MAX, Board, BoardId, Origin
+from scoreboard.model import MAIN, MAIN_BYTES_MAX, Board, BoardId, Origin
 from scoreboard.operations.counted import MessageFault
 from scoreboard.operations.tracing import Attributes, is_valid
 
@@ -32,15 +36,21 @@ EVENT_TYPE: Final = "score:update"
 PROBE_TYPE: Final = "probe"
 PURPOSE: Final = "scoreboard bus"
 VERSION_HEADER: Final = "version"
-BOARD_HEADER: Final = "board"
-BOARD_VERSION_HEADER: Final = "board-version"
+BOARDS_HEADER: Final = "boards"
 INSTANCE_HEADER: Final = "instance"
 BEGAN_HEADER: Final = "began"
 TRACE_HEADER: Final = "traceparent"
 SIGNATURE_HEADER: Final = "signature"
 
+# A hundred boards that turn at one midnight are a few messages, not more than a queue has room for;
+# the loop reads one of these in a few milliseconds.
+BOARDS_MAX: Final = 64
+BOARDS_BYTES_MAX: Final = 64 * 1024
+
 _NO_NEWS: Final = -1
 _WORD_CHARS_MAX: Final = 256
+# An id has 50 letters at most, a version 16 digits.
+_BOARDS_CHARS_MAX: Final = BOARDS_MAX * 68
 
 
 class Refused(Exception):
@@ -70,17 +80,26 @@ class Messages:
         self._signatures = signatures
         self.instance: Final = instance
 
-    def write(self, board: Board, origin: Origin | None, trace: str | None) -> Message:
-        """Make a message of a board; `trace` is the span that sends it."""
-        headers: dict[str, Any] = {VERSION_HEADER: board.version, INSTANCE_HEADER: self.instance}
-        message_id = f"board-{board.version}"
-        if board.board_id != MAIN:
+    def write(
+        self,
+        boards: Sequence[Board],
+        lines: Sequence[bytes],
+        origin: Origin | None,
+        trace: str | None,
+    ) -> Message:
+        """Make a message of `main`, or of other boards, that `fitting` encoded; `trace` is the span
+        that sends it.
+        """
+        [first, *_] = boards
+        headers: dict[str, Any] = {VERSION_HEADER: first.version, INSTANCE_HEADER: self.instance}
+        message_id = f"board-{first.version}"
+        if first.board_id != MAIN:
             headers[VERSION_HEADER] = _NO_NEWS  # guard: earlier-releases-pass
-            headers |= {BOARD_HEADER: board.board_id, BOARD_VERSION_HEADER: board.version}
-            message_id = f"board-{board.board_id}-{board.version}"
+            headers[BOARDS_HEADER] = _words_of(boards)
+            message_id = f"board-{first.board_id}-{first.version}"
         if origin is not None:
             headers |= _headers_of(origin, trace)
-        message = Message(EVENT_TYPE, message_id, headers, board.to_json())
+        message = Message(EVENT_TYPE, message_id, headers, b"\n".join(lines))
         headers[SIGNATURE_HEADER] = self._signatures.of(_signed(message))
         return message
 
@@ -89,9 +108,9 @@ class Messages:
         headers = {VERSION_HEADER: _NO_NEWS, INSTANCE_HEADER: self.instance}
         return Message(PROBE_TYPE, PROBE_TYPE, headers, b"")
 
-    def read(self, message: Message) -> tuple[Board, Origin | None]:
-        """Make a board of a message. Raises Refused."""
-        most = BOARD_BYTES_MAX if BOARD_HEADER in message.headers else MAIN_BYTES_MAX
+    def read(self, message: Message, are_news: Sequence[bool]) -> tuple[list[Board], Origin | None]:
+        """Make boards of those lines of a message that are news. Raises Refused."""
+        most = BOARDS_BYTES_MAX if BOARDS_HEADER in message.headers else MAIN_BYTES_MAX
         if len(message.body) > most:  # guard: message-bounded-before
             raise Refused("size")
         signature = message.headers.get(SIGNATURE_HEADER)
@@ -102,35 +121,63 @@ class Messages:
             signature, _signed(message)
         ):
             raise Refused("signature")
-        if message.kind != EVENT_TYPE:
+        lines = message.body.split(b"\n")
+        if message.kind != EVENT_TYPE or len(lines) != len(are_news):
             raise Refused("malformed")
         try:
-            return Board.from_json(message.body), _origin_in(message.headers)
+            # guard: outdated-lines-unread
+            boards = [Board.from_json(line) for line in compress(lines, are_news)]
+            return boards, _origin_in(message.headers)
         except ValueError:
             raise Refused("malformed") from None
 
 
-def announced(message: Message) -> tuple[BoardId, int] | None:
-    """The board and the version that a message claims to bring, unverified; None if it claims none
-    in the way in which instances do.
+def fitting(boards: Iterable[Board]) -> list[bytes]:
+    """Encode as many of these boards as one message has room for, from the first on."""
+    lines: list[bytes] = []
+    room = BOARDS_BYTES_MAX + 1  # no break after the last line
+    for board in boards:
+        line = board.to_json()
+        room -= len(line) + 1
+        if lines and room < 0:  # guard: sent-messages-bounded
+            break
+        lines.append(line)
+    return lines
+
+
+def announced(message: Message) -> list[tuple[BoardId, int]] | None:
+    """The boards, with their versions, that a message claims to bring, unverified, in the order of
+    its lines; None if it claims none in the way in which instances do.
     """
-    # guard: message-outdated-version
-    board_id = message.headers.get(BOARD_HEADER, MAIN)
-    names = BOARD_VERSION_HEADER if BOARD_HEADER in message.headers else VERSION_HEADER
-    version = message.headers.get(names)
-    if type(board_id) is not str or type(version) is not int:
+    if BOARDS_HEADER not in message.headers:
+        version = message.headers.get(VERSION_HEADER)
+        return [(MAIN, version)] if type(version) is int else None
+    words = message.headers[BOARDS_HEADER]
+    if type(words) is not str or not 0 < len(words) <= _BOARDS_CHARS_MAX:
         return None
-    return BoardId(board_id), version
+    claims = [word.rpartition(":") for word in words.split(" ")]
+    try:
+        # guard: message-outdated-version
+        return [(BoardId(board_id), int(version)) for board_id, _, version in claims]
+    except ValueError:
+        return None
 
 
-def attributes_of(board: Board) -> Attributes:
+def attributes_of(boards: Sequence[Board]) -> Attributes:
     """What the span of a publication says of it."""
+    attributes = {"messaging.system": "rabbitmq", "messaging.destination.name": EXCHANGE}
+    if len(boards) > 1:
+        return attributes | {"scoreboard.boards": _words_of(boards)}
+    [board] = boards
     return {
-        "messaging.system": "rabbitmq",
-        "messaging.destination.name": EXCHANGE,
+        **attributes,
         "scoreboard.board": board.board_id,
         "scoreboard.version": board.version,
     }
+
+
+def _words_of(boards: Sequence[Board]) -> str:
+    return " ".join(f"{board.board_id}:{board.version}" for board in boards)
 
 
 def _signed(message: Message) -> bytes:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import aio_pika
@@ -23,7 +23,14 @@ from aio_pika.abc import AbstractConnection, AbstractExchange
 from aio_pika.exceptions import DeliveryError
 
 from scoreboard.bus.broker import Exchange, Pace, Side, is_blocked
-from scoreboard.bus.messages import EXCHANGE, Message, Messages, attributes_of
+from scoreboard.bus.messages import (
+    BOARDS_HEADER,
+    EXCHANGE,
+    Message,
+    Messages,
+    attributes_of,
+    fitting,
+)
 from scoreboard.bus.slots import Slots
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.model import Board, Origin
@@ -83,40 +90,49 @@ class Publisher:
         self,
         exchange: AbstractExchange,
         deadline: asyncio.Timeout,
-        board: Board,
+        boards: Sequence[Board],
         origin: Origin | None,
     ) -> None:
-        """Publish a board and wait for the confirm; without one, the board goes back into its
-        slot, unless a newer one waits there.
+        """Publish as many of these boards as a message has room for, and wait for the confirm. The
+        others go back into their slots, and without a confirm all do, unless newer ones wait there.
         """
         started = time.perf_counter()
         trace = None if origin is None else origin.trace
+        lines = fitting(boards)
+        sent, others = boards[: len(lines)], boards[len(lines) :]
+        self._put_back(others, origin)
         try:
             with self._tracing.span(
-                "scoreboard.publish", trace, kind="producer", attributes=attributes_of(board)
+                "scoreboard.publish", trace, kind="producer", attributes=attributes_of(sent)
             ) as span:
-                message = self._messages.write(board, origin, span.trace)
-                confirmed = await self._send(exchange, deadline, message, board)
+                message = self._messages.write(sent, lines, origin, span.trace)
+                confirmed = await self._send(exchange, deadline, message, sent[0].changed_at)
         except BaseException:
-            self._slots.put(board, origin)
+            self._put_back(sent, origin)
             raise
         if confirmed:
-            self._metrics.published.inc()
+            self._metrics.published.inc(len(sent))  # guard: boards-published-counted
             self._metrics.publish_seconds.observe(time.perf_counter() - started)
+
+    def _put_back(self, boards: Sequence[Board], origin: Origin | None) -> None:
+        for board in boards:
+            self._slots.put(board, origin)
 
     async def _send(
         self,
         exchange: AbstractExchange,
         deadline: asyncio.Timeout,
         message: Message,
-        board: Board | None = None,
+        changed_at: datetime | None = None,
     ) -> bool:
         """Publish a message. Answers whether all queues took it: if RabbitMQ says that one did not
         (somebody else's, that is full), all others have it and must not get it twice.
         """
         try:
             async with deadline:
-                await exchange.publish(_outgoing(message, board), routing_key="", mandatory=False)
+                await exchange.publish(
+                    _outgoing(message, changed_at), routing_key="", mandatory=False
+                )
         except DeliveryError as error:  # guard: full-queue-somebody
             self._metrics.publish_failures.inc()
             if self._seldom.due("nacked"):
@@ -154,14 +170,14 @@ class Publisher:
             timer.cancel()
 
 
-def _outgoing(message: Message, board: Board | None) -> aio_pika.Message:
+def _outgoing(message: Message, changed_at: datetime | None) -> aio_pika.Message:
     return aio_pika.Message(
         message.body,
-        content_type="application/json",
+        content_type=f"application/{'x-ndjson' if BOARDS_HEADER in message.headers else 'json'}",
         type=message.kind,
         app_id="scoreboard",
         message_id=message.message_id,
-        timestamp=None if board is None else board.changed_at,
+        timestamp=changed_at,
         expiration=_MESSAGE_LIFE,
         headers=dict(message.headers),
     )

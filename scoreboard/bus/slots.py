@@ -1,7 +1,8 @@
 """The boards that wait to be published: one of each id, and always its newest.
 
 A newer board takes the place of the one that waits, which is counted, and said in the trace of the
-one that was left out. A board goes out in its turn, however often another one changes.
+one that was left out. A board goes out in its turn, however often another one changes, and with
+it those that were committed with it: they share a message. (`main` has one for itself.)
 
 Bound: `SLOTS_MAX` boards. One more takes the place of the board that has waited longest, which is
 counted: the other instances find that one by comparing versions.
@@ -11,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import islice
 from typing import Final
 
-from scoreboard.bus.messages import attributes_of
-from scoreboard.model import Board, BoardId, Origin
+from scoreboard.bus.messages import BOARDS_MAX, attributes_of
+from scoreboard.model import MAIN, Board, BoardId, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
 
@@ -29,7 +31,7 @@ class Slots:
         self._tracing = tracing
         self._slots_max = slots_max
         self._waiting: dict[BoardId, tuple[Board, Origin | None]] = {}  # the oldest first
-        self._under_way: BoardId | None = None
+        self._under_way: set[BoardId] = set()
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -50,11 +52,12 @@ class Slots:
             self._note_superseded(*self._waiting.pop(next(iter(self._waiting))))
         self._waiting[board.board_id] = (board, origin)
 
-    async def next(self, within_seconds: float) -> tuple[Board, Origin | None] | None:
-        """Take out the board that has waited longest; None if none comes in time, at once if there
-        is no time. What was taken before is published by now.
+    async def next(self, within_seconds: float) -> tuple[list[Board], Origin | None] | None:
+        """Take out the board that has waited longest and those that one message may hold with it;
+        None if none comes in time, at once if there is no time. What was taken before is published
+        by now, or is put in again.
         """
-        self._under_way = None
+        self._under_way.clear()
         if not self._waiting:
             self._emptied.set()
         if not self._waiting and within_seconds > 0:
@@ -64,14 +67,25 @@ class Slots:
                     await self._filled.wait()
         if not self._waiting:
             return None
-        self._under_way, taken = next(iter(self._waiting.items()))
-        del self._waiting[self._under_way]
-        return taken
+        first, origin = next(iter(self._waiting.values()))
+        boards = [first] if first.board_id == MAIN else self._together(origin)
+        for board in boards:
+            del self._waiting[board.board_id]
+            self._under_way.add(board.board_id)
+        return boards, origin
+
+    def _together(self, origin: Origin | None) -> list[Board]:
+        """The boards beside `main` that have this origin: a batch made them, or turns of seasons,
+        which have none.
+        """
+        waiting = self._waiting.values()
+        others = (board for board, its in waiting if its is origin and board.board_id != MAIN)
+        return list(islice(others, BOARDS_MAX))  # guard: boards-message-bounded
 
     @property
     def unconfirmed(self) -> int:
         """How many boards wait or are under way."""
-        return len(self._waiting.keys() | {self._under_way} - {None})
+        return len(self._waiting.keys() | self._under_way)
 
     async def emptied(self) -> None:
         """Wait until everything that was put in is published."""
@@ -80,7 +94,7 @@ class Slots:
     def _note_superseded(self, board: Board, origin: Origin | None) -> None:
         """Say in its trace why it reaches no other instance."""
         if origin is not None:
-            attributes = {**attributes_of(board), "scoreboard.superseded": True}
+            attributes = {**attributes_of([board]), "scoreboard.superseded": True}
             self._tracing.span(
                 "scoreboard.publish", origin.trace, kind="producer", attributes=attributes
             ).end()

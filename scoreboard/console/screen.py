@@ -101,8 +101,8 @@ class Screen:
         columns, rows = size_of(self._output)
         width, height = min(columns - 1, _COLUMNS_MAX), max(rows - 1, 1)
         foot = [
-            *self._other_lines(),
-            *(self._writable(news) for news in self._news),
+            *(_whole(line, width) for line in self._other_lines()),
+            *(line for news in self._news for line in self._wrapped(news, width)),
             "",
             *self._wrapped(self._tally, width),
             *self._wrapped(self._message, width),
@@ -161,6 +161,13 @@ def won(users: Sequence[Mapping[str, Any]]) -> str:
     """Who is first, and by how much, in words."""
     highest = ", ".join(f"{_name(user)} {user['score']}" for user in users[:_HIGHEST])
     return highest or "nobody has a score"
+
+
+def _whole(line: str, width: int) -> str:
+    """As many users of it as these columns hold: a score without its end would be another score."""
+    if width_of(line) <= width:
+        return line
+    return cut(line, width).rpartition(", ")[0] or line
 
 
 def _left(ends_at: datetime | None) -> str:

@@ -46,7 +46,9 @@ async def watch(
 
 
 async def _others(session: aiohttp.ClientSession, url: str) -> list[BoardId]:
-    """The boards beside `main` that are not closed; none if the service is away or knows none."""
+    """The boards beside `main` that are not closed, first the one whose season ends soonest; none
+    if the service is away or knows none.
+    """
     path = f"{url}/api/boards"
     try:
         async with session.get(path, timeout=_SOON, allow_redirects=False) as response:
@@ -54,13 +56,21 @@ async def _others(session: aiohttp.ClientSession, url: str) -> list[BoardId]:
             listed = document.get("data") if response.status == 200 else None
     except (aiohttp.ClientError, TimeoutError):
         return []
-    found = []
+    found: list[tuple[str, BoardId]] = []
     for board in listed if isinstance(listed, list) else []:
         match board:
             case {"boardId": str(board_id)} if not board.get("closedAt"):
                 if BOARD_ID.fullmatch(board_id) and board_id != MAIN:
-                    found.append(BoardId(board_id))
-    return found
+                    found.append((_ends_at(board), BoardId(board_id)))
+    return [board_id for _, board_id in sorted(found)]
+
+
+def _ends_at(board: Mapping[str, Any]) -> str:
+    """When the season of a listed board ends: as texts such times sort, and none is the last."""
+    match board.get("season"):
+        case {"endsAt": str(ends_at)}:
+            return ends_at
+    return "~"
 
 
 async def _follow(

@@ -1,12 +1,17 @@
 """Writes what an operator says of boards: all of it, or nothing.
 
-    lock        no grant, no turn of seasons and no change of an action is under way
-    compare     boards that are there keep what their entries were made by
+    hold        nobody else defines boards or changes actions; grants and turns of seasons go on
     add         a board, the actions that count, and its seasons: those of the calendar from the one
                 that contains now on
-    complete    what was granted before counts as well, as if the board had always been there;
-                `preparation` has done most of that before, if it is much
+    adopt       what was granted before counts as well, as if the board had always been there;
+                `preparation` has counted most of that before, if it is much
+    lock        now no grant and no turn of seasons is under way, for as long as the rest takes
+    compare     boards that are there keep what their entries were made by
+    complete    what was granted meanwhile counts
     turn        what is due begins, ends and closes
+
+A board that is being added is seen by nobody before COMMIT, so all of it that takes long comes
+before the lock. The rows of other boards come after it: who grants holds them under its other side.
 
 Each function here is part of a transaction, and raises LedgerUnavailable.
 """
@@ -14,7 +19,7 @@ Each function here is part of a transaction, and raises LedgerUnavailable.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -38,8 +43,8 @@ _MAY_CHANGE: Final = {"title", "visibility", "grace_seconds", "keep_full_seconds
 _NAMED_MAX: Final = 5
 _NO_COLUMNS: Final = {"seasons", "starts_at"}
 
-# A board that is there, without the dates of its seasons, and when it was closed.
-Present = tuple[Definition, datetime | None]
+# The boards that are there, without the dates of their seasons.
+Present = dict[BoardId, Definition]
 
 
 class BoardsRefused(RolledBack):
@@ -79,16 +84,18 @@ async def write_definitions(
     """Write definitions of boards that are not there (with `adds`), and that are (with `changes`).
     Raises BoardsRefused, and Unprepared where much was granted before.
     """
-    await begun.run(SQL["lock_definitions"])
+    await begun.run(SQL["hold_definitions"])
     present = await _present(begun)
     said = await _with_known_actions(begun, said)
     if problems := [*_misplaced(said, present, adds=adds, changes=changes)]:
         raise BoardsRefused(problems)
-    new = [each for each in said if each.board_id not in present]
-    added = tuple(each.board_id for each in new)
-    changed, unchanged = await _change(begun, [each for each in said if each not in new], present)
-    boards = await _add(begun, tuple(new), len(present), prepared) if new else []
-    return Defining(added, changed, unchanged, tuple(boards))
+    new = tuple(each for each in said if each.board_id not in present)
+    there = [each for each in said if each.board_id in present]
+    added = await _add(begun, new, len(present), prepared) if new else None
+    await begun.run(SQL["lock_seasons"])  # guard: boards-written-alone
+    changed, unchanged = await _change(begun, there, present)
+    boards = await _show(begun, added) if added else []
+    return Defining(tuple(each.board_id for each in new), changed, unchanged, tuple(boards))
 
 
 def definition_of(row: Row) -> Definition:
@@ -113,9 +120,9 @@ def definition_of(row: Row) -> Definition:
     )
 
 
-async def _present(begun: Transaction) -> dict[BoardId, Present]:
+async def _present(begun: Transaction) -> Present:
     rows = await begun.run(SQL["read_definitions"])
-    return {row[0]: (definition_of(row), row[14]) for row in rows}
+    return {row[0]: definition_of(row) for row in rows}
 
 
 async def _with_known_actions(begun: Transaction, said: Sequence[Definition]) -> list[Definition]:
@@ -146,7 +153,7 @@ async def _with_known_actions(begun: Transaction, said: Sequence[Definition]) ->
 
 def _misplaced(
     said: Sequence[Definition],
-    present: Mapping[BoardId, Present],
+    present: Present,
     *,
     adds: bool,
     changes: bool,
@@ -166,21 +173,24 @@ def _misplaced(
 
 
 async def _change(
-    begun: Transaction, said: Sequence[Definition], present: Mapping[BoardId, Present]
+    begun: Transaction, said: Sequence[Definition], present: Present
 ) -> tuple[tuple[BoardId, ...], tuple[BoardId, ...]]:
-    """Change what may change of boards that are there, and name those that did, and the others.
-    Raises BoardsRefused.
+    """Change what may change of boards that are there, and name those that did, and the others. No
+    grant may be under way. Raises BoardsRefused.
     """
+    asked = {"board_ids": [each.board_id for each in said]}
+    closed: dict[BoardId, datetime] = dict(await begun.run(SQL["closed_among"], asked))
+    dates: dict[BoardId, list[Row]] = {each.board_id: [] for each in said}
+    for board_id, *season in await begun.run(SQL["dates_of_seasons"], asked):
+        dates[board_id].append(tuple(season))
     problems: list[tuple[BoardId | None, str]] = []
-    changed: list[BoardId] = []
-    unchanged: list[BoardId] = []
+    changed: list[Definition] = []
     for each in said:
-        before, closed_at = present[each.board_id]
-        if closed_at is not None:
+        if closed_at := closed.get(each.board_id):
             text = f"the board was closed at {timestamp(closed_at)}: choose another id, or leave it"
             problems.append((each.board_id, text))
             continue
-        before = await _with_dates(begun, each, before)
+        before = _with_dates(each, present[each.board_id], dates[each.board_id])
         members = [name for name in _members(each) if getattr(each, name) != getattr(before, name)]
         if fixed := [name for name in members if name not in _MAY_CHANGE]:
             problems.append(
@@ -190,32 +200,33 @@ async def _change(
                     "this board and add another one",
                 )
             )
-        (changed if members else unchanged).append(each.board_id)
+        if members:
+            changed.append(each)
     if problems:
         raise BoardsRefused(problems)
-    for each in said:
-        if each.board_id in changed:
-            await begun.run(SQL["change_board"], _columns(each))
-    return tuple(changed), tuple(unchanged)
+    if changed:
+        columns = [{"board_id": each.board_id} | _changeable(each) for each in changed]
+        await begun.run(SQL["change_boards"], {"said": orjson.dumps(columns).decode()})
+    names = [each.board_id for each in changed]
+    return tuple(names), tuple(each.board_id for each in said if each.board_id not in names)
 
 
-async def _with_dates(begun: Transaction, said: Definition, before: Definition) -> Definition:
+def _with_dates(said: Definition, before: Definition, dates: list[Row]) -> Definition:
     """Add the dates of the seasons of a board. A season that is over has the end that was said of
     it, if it was not ended before that.
     """
-    if before.period not in ("none", "dates"):
-        return before
-    rows = await begun.run(SQL["dates_of_seasons"], {"board_id": before.board_id})
     if before.period == "none":
-        first = rows[0][0]
+        first = dates[0][0]
         return dataclasses.replace(before, starts_at=None if first == FIRST_MOMENT else first)
-    dates = [(starts_at, ends_at) for starts_at, ends_at, _ in rows]
+    if before.period != "dates":
+        return before
+    seasons = [(starts_at, ends_at) for starts_at, ends_at, _ in dates]
     for number, ((starts_at, ends_at, is_over), each) in enumerate(
-        zip(rows, said.seasons, strict=False)
+        zip(dates, said.seasons, strict=False)
     ):
         if is_over and starts_at == each[0] and ends_at < each[1]:
-            dates[number] = each
-    return dataclasses.replace(before, seasons=tuple(dates))
+            seasons[number] = each
+    return dataclasses.replace(before, seasons=tuple(seasons))
 
 
 def _members(said: Definition) -> list[str]:
@@ -226,11 +237,15 @@ def _columns(said: Definition) -> dict[str, Any]:
     return {name: getattr(said, name) for name in _members(said) if name not in _NO_COLUMNS}
 
 
+def _changeable(said: Definition) -> dict[str, Any]:
+    return {name: getattr(said, name) for name in _MAY_CHANGE}
+
+
 async def _add(
     begun: Transaction, said: tuple[Definition, ...], before: int, prepared: Prepared | None
-) -> list[Board]:
-    """Add boards with their seasons, and what was granted before. Raises BoardsRefused, and
-    Unprepared where that is much.
+) -> Prepared:
+    """Add boards with their seasons, and nearly all of what was granted before. Raises
+    BoardsRefused, and Unprepared where that is much.
     """
     if (count := before + len(said)) > BOARDS_MAX:
         text = f"there would be {count:,} boards, and {BOARDS_MAX:,} is the most: leave some out"
@@ -239,12 +254,19 @@ async def _add(
     if prepared is None or not await prepared.is_of(begun, said):
         seasons = tuple(season for each in said for season in _seasons(each, moment))
         prepared = Prepared(said, seasons, moment)
+    await prepared.look(begun)
     columns = orjson.dumps([_columns(each) for each in said]).decode()
     await begun.run(SQL["add_boards"], {"said": columns, "moment": moment})
     await write_seasons(begun, prepared.seasons)
     if crowded := await begun.run(SQL["crowded_actions"], {"most": RUNNING_MAX}):
         raise BoardsRefused((None, _crowded(*row)) for row in crowded[:_NAMED_MAX])
-    await prepared.complete(begun)
+    return await prepared.adopt(begun)
+
+
+async def _show(begun: Transaction, added: Prepared) -> list[Board]:
+    """Count the rest for boards that were added, and show them. No grant may be under way."""
+    await added.complete(begun)
+    [(moment,)] = await begun.run(SQL["read_clock"])
     return await renew(begun, await turned(begun, moment))
 
 

@@ -1,32 +1,38 @@
 -- The statements of what operators say of boards, and of what they end.
 
--- lock_definitions: keeps out grants, turns of seasons, and whoever loads or renames actions
--- The table's lock comes first, because who holds it waits for grants of one action.
+-- hold_definitions: keeps out whoever else defines boards, and whoever loads or renames actions, but no grant
 SET LOCAL lock_timeout = '2s';
-LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
-SELECT pg_advisory_xact_lock({seasons_lock})
+LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE
 
 -- find_listed_actions: finds the action that each of these ids means: its own in this or another spelling, or a former
-SELECT DISTINCT ON (asked.action_id) asked.action_id, found.action_id
-FROM unnest(%(action_ids)s::text[]) AS asked (action_id)
-CROSS JOIN LATERAL (
-    SELECT 1 AS place, action_id FROM actions WHERE actions.action_id = asked.action_id
+-- Each part is a join of all ids with all actions, so the time grows with both and not with their product.
+WITH asked AS MATERIALIZED (
+    SELECT action_id, normalize(action_id, NFC) AS composed
+    FROM unnest(%(action_ids)s::text[]) AS asked (action_id)
+),
+known AS MATERIALIZED (
+    SELECT 1 AS place, action_id AS said, action_id FROM actions
     UNION ALL
-    SELECT 2, action_id FROM actions WHERE actions.action_id = normalize(asked.action_id, NFC)
+    SELECT 4, former_id, action_id FROM former_action_ids
+),
+found AS (
+    SELECT asked.action_id AS asked_id, known.place, known.action_id
+    FROM asked
+    JOIN known ON known.said = asked.action_id
     UNION ALL
-    SELECT 3, action_id
-    FROM actions
-    WHERE action_id IS NOT NFC NORMALIZED AND normalize(actions.action_id, NFC) = normalize(asked.action_id, NFC)
+    SELECT asked.action_id, CASE known.place WHEN 1 THEN 2 ELSE 4 END, known.action_id
+    FROM asked
+    JOIN known ON known.said = asked.composed
     UNION ALL
-    SELECT 4, action_id
-    FROM former_action_ids
-    WHERE former_id IN (asked.action_id, normalize(asked.action_id, NFC))
-    UNION ALL
-    SELECT 5, action_id
-    FROM former_action_ids
-    WHERE former_id IS NOT NFC NORMALIZED AND normalize(former_id, NFC) = normalize(asked.action_id, NFC)
-) AS found
-ORDER BY asked.action_id, found.place, found.action_id COLLATE "C"
+    SELECT asked.action_id, CASE known.place WHEN 1 THEN 3 ELSE 5 END, known.action_id
+    FROM asked
+    JOIN (
+        SELECT place, action_id, normalize(said, NFC) AS composed FROM known WHERE said IS NOT NFC NORMALIZED
+    ) AS known USING (composed)
+)
+SELECT DISTINCT ON (asked_id) asked_id, action_id
+FROM found
+ORDER BY asked_id, place, action_id COLLATE "C"
 
 -- add_boards: adds boards that show nothing yet, with the actions that count
 -- Where seasons are written ahead, `write_seasons` says until when.
@@ -90,18 +96,32 @@ SELECT said.board_id, listed.action_id
 FROM said
 CROSS JOIN LATERAL unnest(said.actions) AS listed (action_id)
 
--- change_board: changes what may change of a board, and when its seasons to come close
-UPDATE seasons
-SET closes_at = ends_at + make_interval(secs => %(grace_seconds)s)
-WHERE board_id = %(board_id)s AND state = 'upcoming';
+-- change_boards: changes what may change of boards, and when their seasons to come close
+WITH said AS MATERIALIZED (
+    SELECT *
+    FROM jsonb_to_recordset(%(said)s::jsonb) AS said (
+        board_id text,
+        title text,
+        grace_seconds integer,
+        visibility text,
+        keep_full_seconds bigint
+    )
+),
+closing AS (
+    UPDATE seasons
+    SET closes_at = ends_at + make_interval(secs => said.grace_seconds)
+    FROM said
+    WHERE seasons.board_id = said.board_id AND seasons.state = 'upcoming'
+)
 UPDATE boards
 SET
-    title = %(title)s,
-    visibility = %(visibility)s,
-    grace_seconds = %(grace_seconds)s,
-    keep_full_seconds = %(keep_full_seconds)s,
+    title = said.title,
+    visibility = said.visibility,
+    grace_seconds = said.grace_seconds,
+    keep_full_seconds = said.keep_full_seconds,
     defined_at = greatest(clock_timestamp(), defined_at + interval '1 microsecond')
-WHERE board_id = %(board_id)s
+FROM said
+WHERE boards.board_id = said.board_id
 
 -- crowded_actions: the actions that count on too many boards that run, `main` aside; null stands for every action
 WITH open_boards AS MATERIALIZED (
@@ -126,19 +146,32 @@ GROUP BY board_actions.action_id, counting_every.boards
 HAVING counting_every.boards + count(*) > %(most)s
 ORDER BY 1
 
--- dates_of_seasons: when the seasons of a board begin and end, and whether they are over
-SELECT starts_at, ends_at, state IN ('ended', 'final')
+-- dates_of_seasons: when the seasons of these boards begin and end, and whether they are over
+SELECT board_id, starts_at, ends_at, state IN ('ended', 'final')
 FROM seasons
-WHERE board_id = %(board_id)s
-ORDER BY number
+WHERE board_id = ANY (%(board_ids)s)
+ORDER BY board_id, number
+
+-- closed_among: those of these boards that were closed, and when
+SELECT board_id, closed_at FROM boards WHERE board_id = ANY (%(board_ids)s) AND closed_at IS NOT NULL
 
 -- were_renamed: whether one of these actions had another id at some time since this moment
 SELECT EXISTS (
     SELECT FROM former_action_ids WHERE action_id = ANY (%(action_ids)s::text[]) AND renamed_at >= %(since)s
 )
 
+-- begin_look: keeps grants and turns of seasons out until `end_look`, and waits for those under way
+SAVEPOINT look;
+SELECT pg_advisory_xact_lock({seasons_lock})
+
+-- end_look: lets them in again; a lock ends with the savepoint that came before it
+ROLLBACK TO SAVEPOINT look
+
 -- read_last: the last row of the ledger; while no grant is under way, all up to it are there
 SELECT coalesce(max(ledger_id), 0) FROM ledger
+
+-- granted_actions: the actions that these rows of the ledger are about
+SELECT DISTINCT action_id FROM ledger WHERE ledger_id > %(after)s AND ledger_id <= %(until)s
 
 -- row_before: the row of the ledger before all that were granted from this moment on, up to this row
 SELECT coalesce(min(granted.ledger_id) - 1, %(until)s)

@@ -2,8 +2,9 @@
 
 To derive entries of a million users takes seconds, and no grant may be under way where a board
 begins to count. So, where there is much to count, it is counted in small transactions before that,
-as entries of seasons that nobody sees yet. What is granted meanwhile is counted with no grant under
-way, in the transaction that writes the board: little, which takes some milliseconds.
+as entries of seasons that nobody sees yet. What is granted meanwhile is counted in the transaction
+that writes the board: most of it while grants go on as well, the rest with no grant under way,
+which takes some milliseconds.
 
 A row of the ledger is counted once, because the rows up to `until` are, and those after it are not:
 that row was the last one when no grant was under way. If the command is ended in the middle,
@@ -39,6 +40,8 @@ _ROWS_MIN: Final = 100
 _ROWS_MAX: Final = 20_000
 _STEP_SECONDS: Final = 0.1
 _BOARDS_WEIGHED: Final = 10
+# At what was granted while boards were written.
+_LOOKS_MAX: Final = 10
 
 
 def no_progress(counted: int, rows: int) -> None:
@@ -74,13 +77,16 @@ class Prepared:
         [(were_renamed,)] = await begun.run(SQL["were_renamed"], asked)
         return not were_renamed  # guard: count-renamed-meanwhile
 
-    async def complete(self, begun: Transaction) -> None:
-        """Count the rest for the seasons, which are written. No grant may be under way. Raises
-        Unprepared when that is much.
-        """
-        [(last,)] = await begun.run(SQL["read_last"])
-        if last - self.until > _ROWS_AT_ONCE // self.weight:  # guard: much-to-count
+    async def look(self, begun: Transaction) -> None:
+        """See how much is to be counted, if none is yet. Raises Unprepared when that is much."""
+        if self.id is None and self._is_much(last := await _last(begun)):  # guard: much-to-count
             raise Unprepared(self, last)
+
+    async def adopt(self, begun: Transaction) -> Prepared:
+        """Let the seasons, which are written, have the entries that were counted for them. Then
+        count what was granted while boards were written, again and again, as less comes each time.
+        Raises Unprepared when it does not.
+        """
         places = {
             "board_ids": [board_id for board_id, *_ in self.seasons],
             "numbers": [number for _, number, *_ in self.seasons],
@@ -89,13 +95,34 @@ class Prepared:
             ids = {"preparation_id": self.id, "season_ids": list(self.season_ids)}
             await begun.run(SQL["adopt_entries"], places | ids)
         rows = await begun.run(SQL["ids_of_seasons"], places)
-        await dataclasses.replace(self, season_ids=tuple(id for (id,) in rows)).count(begun, last)
+        adopted = dataclasses.replace(self, season_ids=tuple(id for (id,) in rows))
+        for _ in range(_LOOKS_MAX):
+            last = await _last(begun)
+            if not adopted._is_much(last):
+                return adopted
+            await adopted.count(begun, last)
+            adopted = dataclasses.replace(adopted, until=last)
+        raise Unprepared(self, last)
+
+    async def complete(self, begun: Transaction) -> None:
+        """Count the rest. No grant may be under way."""
+        [(last,)] = await begun.run(SQL["read_last"])
+        await self.count(begun, last)
 
     async def count(self, begun: Transaction, until: int) -> None:
         """Count the rows of the ledger from behind the last one on up to this one."""
+        if until == self.until:
+            return
+        between = {"after": self.until, "until": until}
         said = {each.board_id: each for each in self.said}
         boards = [said[board_id] for board_id, *_ in self.seasons]
-        listed = [(each.board_id, action) for each in self.said for action in each.actions]
+        # Of a million that may be listed, those alone that these rows can be about.
+        granted = {action for (action,) in await begun.run(SQL["granted_actions"], between)}
+        listed = [
+            (each.board_id, action)
+            for each in self.said
+            for action in granted.intersection(each.actions)
+        ]
         rows: dict[str, Any] = {
             "season_ids": list(self.season_ids),
             "board_ids": [board_id for board_id, *_ in self.seasons],
@@ -106,10 +133,11 @@ class Prepared:
             "counts": [board.counts for board in boards],
             "listing": [board_id for board_id, _ in listed],
             "listed": [action_id for _, action_id in listed],
-            "after": self.until,
-            "until": until,
         }
-        await begun.run(SQL["add_entries"], rows)
+        await begun.run(SQL["add_entries"], rows | between)
+
+    def _is_much(self, last: int) -> bool:
+        return last - self.until > _ROWS_AT_ONCE // self.weight
 
 
 class Unprepared(RolledBack):
@@ -145,6 +173,14 @@ async def prepare(session: Session, lacking: Unprepared, on_progress: Progress) 
         rows = int(rows * min(2.0, _STEP_SECONDS / max(took, 0.001)))
         rows = max(_ROWS_MIN, min(rows, _ROWS_MAX // prepared.weight))
     return prepared
+
+
+async def _last(begun: Transaction) -> int:
+    """The last row of the ledger; all up to it are there. Grants wait for as long as that takes."""
+    await begun.run(SQL["begin_look"])
+    [(last,)] = await begun.run(SQL["read_last"])
+    await begun.run(SQL["end_look"])
+    return int(last)
 
 
 async def _begun(session: Session, prepared: Prepared, last: int) -> Prepared:

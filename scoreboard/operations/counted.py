@@ -158,7 +158,7 @@ class Counted(Declares):
 
     published = counter("events_published", "Boards published and confirmed by the bus.")
     publish_seconds = histogram(
-        "event_publish_seconds", "Time until the bus confirmed a board.", _SECONDS
+        "event_publish_seconds", "Time until the bus confirmed a message of boards.", _SECONDS
     )
     publish_failures = counter("event_publish_failures", "Failed attempts to publish.")
     events_superseded = counter(
@@ -178,7 +178,7 @@ class Counted(Declares):
         known=get_args(MessageFault),
     )
     events_unfollowed = counter(
-        "events_unfollowed", "Messages of the bus passed over: nobody here follows their board."
+        "events_unfollowed", "Boards of the bus passed over unread: nobody here follows them."
     )
     boards_outdated = counter(
         "boards_outdated", "Boards ignored because the hub had one that is as new or newer."

@@ -49,11 +49,15 @@ export class SeasonList {
 
   /** Offer those that are past, `season` being the live one and `chosen` the number of a past one or null. */
   show(season, chosen, zone) {
-    const drawn = [this.#seasons, this.#next, season?.number, chosen, zone];
+    const drawn = [this.#seasons, this.#next, season?.number, season?.state, chosen, zone];
     if (drawn.every((each, index) => each === this.#drawn[index])) return;
     this.#drawn = drawn;
-    const past = this.#seasons.filter((each) => isOver(each) || each.number < season?.number);
-    const options = [["", "Live"], ...past.map((each) => [`${each.number}`, seasonDates(each, zone)])];
+    const isLive = !season || season.state === "running";
+    // Between two seasons, and once a board is closed, it shows the last one by itself.
+    const isShown = ({ number }) => !isLive && number === season.number && number !== chosen;
+    const isPast = (each) => isOver(each) || each.number < season?.number;
+    const past = this.#seasons.filter((each) => isPast(each) && !isShown(each));
+    const options = [["", isLive ? "Live" : "The latest"], ...past.map((each) => [`${each.number}`, seasonDates(each, zone)])];
     // One that is in nobody's list yet: its address was sent to somebody.
     if (chosen && !past.some(({ number }) => number === chosen)) options.push([`${chosen}`, `${chosen}`]);
     if (this.#next && past.length) options.push([OLDER, "Older ones …"]);

@@ -71,7 +71,7 @@ function announcement({ season, entries }, definition, userId) {
 }
 
 function description({ season, entries, isMissing }) {
-  if (!entries) return isMissing ? `Season ${season.number} cannot be read just now.` : "";
+  if (!entries) return isMissing ? `Season ${season.number} cannot be read now, or there is none.` : "";
   if (season.state !== "final") return "This season has ended. What was reached before its end may still be recorded.";
   return `Final board, as of ${local(season.endsAt)}.`;
 }

@@ -243,7 +243,9 @@ async def test_a_season_that_is_not_to_be_had_is_said_so_and_older_ones_are_aske
     console.expects_network_errors = True
     fake.season = season(3)
     page = await open_board("?board=weekly&season=2", seasons=[season(3), season(2, "ended")])
-    await expect(page.locator("#end-text")).to_have_text("Season 2 cannot be read just now.")
+    await expect(page.locator("#end-text")).to_have_text(
+        "Season 2 cannot be read now, or there is none."
+    )
     fake.archives["weekly", 2] = {
         "boardId": "weekly",
         "season": season(2, "ended"),
@@ -327,6 +329,8 @@ async def test_a_board_without_a_running_season_says_what_was_and_what_comes(
     left = r"\d+ h \d\d min \d\d s" if "begins" in text else ""
     assert (await page.locator("#season-left").inner_text() == "") == (left == "")
     assert await page.locator(".fresh-start").count() == 0
+    # What it shows is no choice beside itself.
+    await expect(page.get_by_role("combobox", name="Season")).to_have_count(0)
 
 
 async def test_axe_finds_nothing_on_boards_and_seasons_and_nothing_is_too_wide(

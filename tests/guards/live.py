@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Keyword, Never, Removed, Replaced, Value
+from tests.guards.change import (
+    Always,
+    Instead,
+    Keyword,
+    Never,
+    Removed,
+    Replaced,
+    Unwrapped,
+    Value,
+)
 from tests.guards.guard import FORGED, LIVE_BOARDS, LOSSES, PROMISES, STREAMS, UNDER_LOAD, Marked
 
 BUS: Final = "tests/integration/test_bus.py"
@@ -384,13 +393,51 @@ except LedgerUnavailable:
         "earlier releases pass over boards that they do not know",
         "earlier-releases-pass",
         Removed(),
-        f"{BUS}::test_a_message_of_another_board_names_it_and_is_no_news_to_earlier_releases",
+        f"{BUS}::test_a_message_of_other_boards_names_them_and_is_no_news_to_earlier_releases",
     ),
     Marked(
         "a message of a board that nobody here follows is not read",
         "unfollowed-boards-unread",
         Instead("$known is None", "False"),
         f"{BUS}::test_a_board_that_nobody_follows_is_passed_over_unread",
+    ),
+    Marked(
+        "of a message only those boards are read that are news",
+        "outdated-lines-unread",
+        Instead("compress($lines, $are_news)", "$lines"),
+        f"{BUS}::"
+        "test_of_a_message_only_what_is_news_to_somebody_here_is_read_and_each_board_counts",
+    ),
+    Marked(
+        "a message of boards is bounded in bytes",
+        "sent-messages-bounded",
+        Never(),
+        f"{BUS}::test_a_message_has_room_for_so_many_bytes_and_the_other_boards_go_out_in_the_next",
+    ),
+    Marked(
+        "a message of boards is bounded in boards",
+        "boards-message-bounded",
+        Value("list(others)"),
+        "tests/unit/test_slots.py::"
+        "test_of_many_boards_so_many_go_out_together_as_a_message_may_hold",
+    ),
+    Marked(
+        "each board of a message counts when it is published",
+        "boards-published-counted",
+        Replaced("self._metrics.published.inc()"),
+        f"{BUS}::test_a_hundred_boards_that_turn_together_are_a_few_messages_and_each_board_counts",
+    ),
+    Marked(
+        "each board of a message counts when it is received",
+        "boards-received-counted",
+        Replaced("self._metrics.events_received.inc()"),
+        f"{BUS}::test_a_hundred_boards_that_turn_together_are_a_few_messages_and_each_board_counts",
+    ),
+    Marked(
+        "a defect of one board costs no other of its message",
+        "board-costs-no-other",
+        Unwrapped(),
+        f"{BUS}::test_a_defect_of_one_board_costs_no_other_of_its_message",
     ),
     Marked(
         "a version of one board says nothing of another",
@@ -401,7 +448,7 @@ except LedgerUnavailable:
     Marked(
         "a message is outdated by the version of its own board",
         "message-outdated-version",
-        Value("MAIN"),
+        Instead("BoardId($board_id)", "MAIN"),
         f"{BUS}::test_a_message_that_names_another_board_says_nothing_of_main",
     ),
 )

@@ -186,19 +186,24 @@ SEASONS: Final = (
         "        moment\n",
         f"{DEFINITIONS}::test_a_season_that_is_ended_before_its_time_gives_way_to_the_next_one",
     ),
+    Marked(
+        "boards begin to count with no grant under way",
+        "boards-written-alone",
+        Removed(),
+        f"{DEFINITIONS}::test_a_grant_that_is_under_way_when_boards_begin_to_count_is_waited_for",
+    ),
     Guard(
-        "boards are written with no grant under way",
+        "what was granted before a board is counted up to a row before which none is lacking",
         "scoreboard/ledger/definitions.sql",
-        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;\n"
-        "SELECT pg_advisory_xact_lock({seasons_lock})\n",
-        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE\n",
+        "SAVEPOINT look;\nSELECT pg_advisory_xact_lock({seasons_lock})\n",
+        "SAVEPOINT look\n",
         f"{DEFINITIONS}::test_a_grant_that_is_under_way_counts_on_a_board_that_is_added_meanwhile",
     ),
     Guard(
         "an action is renamed before a board that counts it is added, or after it",
         "scoreboard/ledger/definitions.sql",
-        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;\n",
-        "",
+        "LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE\n",
+        "SELECT 1\n",
         f"{DEFINITIONS}::test_a_board_waits_for_the_rename_of_an_action_that_it_counts",
     ),
     Marked(

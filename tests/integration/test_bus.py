@@ -30,10 +30,10 @@ from structlog.testing import capture_logs
 
 from scoreboard.bus import broker as broker_module
 from scoreboard.bus.broker import Exchange, Pace, Side
-from scoreboard.bus.messages import EXCHANGE, PURPOSE, Messages
+from scoreboard.bus.messages import BOARDS_BYTES_MAX, BOARDS_MAX, EXCHANGE, PURPOSE, Messages
 from scoreboard.bus.rabbit import RabbitBus
 from scoreboard.configuration.signatures import Signatures
-from scoreboard.model import MAIN, Board, BoardId, Origin
+from scoreboard.model import MAIN, SIZE_MAX, Board, BoardId, Entry, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from tests.broker import Broker
@@ -188,8 +188,12 @@ async def test_an_older_board_does_not_replace_a_newer_one_that_waits(amqp_url: 
     assert one.counted("events_superseded_total") == 2
 
 
+def of(board_id: str, version: int) -> Board:
+    return replace(a_board(version), board_id=BoardId(board_id))
+
+
 def of_another(version: int) -> Board:
-    return replace(a_board(version), board_id=BoardId("weekly"))
+    return of("weekly", version)
 
 
 async def test_boards_of_several_ids_are_each_published_with_their_newest(amqp_url: str) -> None:
@@ -237,7 +241,7 @@ async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) 
         one.bus.publish(a_board(7), Origin("submit", time.monotonic(), trace))
         message = await _first(queue)
 
-    assert Board.from_json(message.body) == a_board(7)
+    assert message.body == a_board(7).to_json()
     assert (message.content_type, message.type) == ("application/json", "score:update")
     assert (message.app_id, message.message_id) == ("scoreboard", "board-7")
     assert message.timestamp == a_board(7).changed_at
@@ -248,7 +252,7 @@ async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) 
     assert message.headers == {"version": 7, "instance": "one", "traceparent": trace}
 
 
-async def test_a_message_of_another_board_names_it_and_is_no_news_to_earlier_releases(
+async def test_a_message_of_other_boards_names_them_and_is_no_news_to_earlier_releases(
     amqp_url: str, admin: AbstractChannel
 ) -> None:
     """They pass over what is no newer than their own board of that name: none, so version -1."""
@@ -256,12 +260,96 @@ async def test_a_message_of_another_board_names_it_and_is_no_news_to_earlier_rel
     async with running(one):
         queue = await _listener(admin)
         one.bus.publish(of_another(7))
-        message = await _first(queue)
+        one.bus.publish(a_board(9))
+        one.bus.publish(of("daily", 8))
+        message, of_main = await _first_of_all(queue, 2)
 
-    assert Board.from_json(message.body) == of_another(7)
-    assert message.message_id == "board-weekly-7"
-    assert (message.headers["board"], message.headers["board-version"]) == ("weekly", 7)
-    assert message.headers["version"] == -1
+    assert message.body.split(b"\n") == [of_another(7).to_json(), of("daily", 8).to_json()]
+    assert (message.content_type, message.message_id) == ("application/x-ndjson", "board-weekly-7")
+    assert len(str(message.headers.pop("signature"))) == 64
+    assert message.headers == {"version": -1, "instance": "one", "boards": "weekly:7 daily:8"}
+    assert (of_main.body, of_main.headers["version"]) == (a_board(9).to_json(), 9)
+
+
+async def test_a_hundred_boards_that_turn_together_are_a_few_messages_and_each_board_counts(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    """A message each was more than a queue has room for, and the relay had to find the rest."""
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two", publishes=False)
+    boards = [of(f"board{number}", 7) for number in range(100)]
+    async with running(one, two):
+        queue = await _listener(admin)
+        for board in boards:
+            one.bus.publish(board)
+        await eventually(lambda: two.heard == boards)
+        messages = await _first_of_all(queue, 2)
+
+    assert [message.body.count(b"\n") + 1 for message in messages] == [BOARDS_MAX, 36]
+    assert one.counted("events_published_total") == two.counted("events_received_total") == 100
+
+
+async def test_a_message_has_room_for_so_many_bytes_and_the_other_boards_go_out_in_the_next(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two", publishes=False)
+    entries = tuple(
+        Entry(f"{number:08x}-0000-4000-8000-000000000000", "\N{GRINNING FACE}" * 50, 9)
+        for number in range(SIZE_MAX)
+    )
+    boards = [replace(of(f"board{number}", 7), entries=entries) for number in range(5)]
+    async with running(one, two):
+        queue = await _listener(admin)
+        for board in boards:
+            one.bus.publish(board)
+        await eventually(lambda: two.heard == boards)
+        messages = await _first_of_all(queue, 3)
+
+    assert [message.body.count(b"\n") + 1 for message in messages] == [2, 2, 1]
+    assert max(len(message.body) for message in messages) <= BOARDS_BYTES_MAX
+    assert one.counted("events_published_total") == two.counted("events_received_total") == 5
+    assert one.counted("events_superseded_total") == 0
+
+
+async def test_of_a_message_only_what_is_news_to_somebody_here_is_read_and_each_board_counts(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two", publishes=False)
+    two.ignores, two.has = {"monthly"}, {"weekly": 7}
+    read: list[bytes] = []
+    from_json = Board.from_json
+
+    def noted(text: bytes) -> Board:
+        read.append(text)
+        return from_json(text)
+
+    monkeypatch.setattr(Board, "from_json", noted)
+    async with running(one, two):
+        one.ignores = {"daily", "weekly", "monthly"}
+        for board in (of("weekly", 7), of("daily", 3), of("monthly", 8)):
+            one.bus.publish(board)
+        await eventually(lambda: two.heard)
+
+    assert two.heard == [of("daily", 3)]
+    assert read == [of("daily", 3).to_json()]
+    assert two.counted("events_received_total") == 3
+    assert two.counted("events_unfollowed_total") == two.counted("boards_outdated_total") == 1
+
+
+async def test_a_newer_board_overtakes_those_that_went_back_into_their_slots(
+    amqp_url: str,
+) -> None:
+    async with through_proxy(amqp_url) as (proxy, url):
+        one, two = Instance(url, "one"), Instance(amqp_url, "two", publishes=False)
+        async with running(one, two):
+            await proxy.cut()
+            await eventually(lambda: not one.bus.connected)
+            for board in (of("weekly", 7), of("daily", 3)):
+                one.bus.publish(board)
+            one.bus.publish(of("weekly", 8))
+            await proxy.heal()
+            await eventually(lambda: len(two.heard) == 2, within_seconds=15)
+
+    assert two.heard == [of("weekly", 8), of("daily", 3)]
 
 
 async def test_how_long_a_board_is_under_way_travels_with_it(amqp_url: str) -> None:
@@ -346,8 +434,13 @@ async def _exchange(channel: AbstractChannel) -> AbstractExchange:
 
 
 async def _first(queue: AbstractQueue) -> AbstractIncomingMessage:
+    [message] = await _first_of_all(queue, 1)
+    return message
+
+
+async def _first_of_all(queue: AbstractQueue, count: int) -> list[AbstractIncomingMessage]:
     async with asyncio.timeout(10), queue.iterator(no_ack=True) as messages:
-        return await anext(messages)
+        return [await anext(messages) for _ in range(count)]
 
 
 async def test_queue_and_connections_are_named_and_bounded_as_documented(
@@ -396,8 +489,9 @@ def altered(message: Any, **properties: Any) -> Any:
         ("signature", altered(a_message(GOOD, SECRET), headers={"traceparent": ["x"]})),
         ("size", a_message(b"[" * 100_000)),
         ("size", a_message(b" " * 8192 + GOOD, SECRET)),
-        ("size", a_message(b" " * 49_152 + GOOD, SECRET, board="weekly")),
+        ("size", a_message(b" " * BOARDS_BYTES_MAX + GOOD, SECRET, boards="weekly:9")),
         ("malformed", a_message(b"", SECRET)),
+        ("malformed", a_message(GOOD + b"\n" + GOOD, SECRET)),
         ("malformed", a_message(b"[" * 8000, SECRET)),
         ("malformed", a_message(GOOD, SECRET, kind="score:other")),
         ("malformed", a_message(GOOD.replace(b'"score":9', b'"score":1e30'), SECRET)),
@@ -421,6 +515,34 @@ async def test_a_message_that_is_no_board_of_ours_is_dropped_and_counted(
     assert one.counted("events_refused_total", reason=reason) == 1
     assert one.counted("events_received_total") == 2
     assert one.connects == 1
+
+
+async def test_a_message_that_has_not_the_boards_that_it_names_is_dropped(
+    amqp_url: str, admin: AbstractChannel
+) -> None:
+    one = Instance(amqp_url, "one")
+    async with running(one):
+        exchange = await admin.get_exchange(EXCHANGE)
+        message = a_message(of_another(9).to_json(), SECRET, boards="weekly:9 daily:9")
+        await exchange.publish(message, routing_key="")
+        await eventually(lambda: one.counted("events_refused_total", reason="malformed") == 1)
+    assert not one.heard
+
+
+@pytest.mark.parametrize(
+    "boards",
+    [7, "", "weekly", "weekly:x", "weekly:7  daily:7", ["weekly:7"], "weekly:7 " * 1_000],
+)
+async def test_boards_that_are_not_named_as_we_do_are_no_reason_to_pass_a_message_over(
+    amqp_url: str, admin: AbstractChannel, boards: Any
+) -> None:
+    one = Instance(amqp_url, "one")
+    one.ignores = {"weekly", "daily", MAIN}
+    async with running(one):
+        exchange = await admin.get_exchange(EXCHANGE)
+        await exchange.publish(a_message(b"[" * 100, version=-1, boards=boards), routing_key="")
+        await eventually(lambda: one.counted("events_refused_total", reason="unsigned") == 1)
+    assert one.counted("events_received_total") == 1
 
 
 async def test_a_message_that_says_itself_that_it_is_no_news_is_passed_over_unread(
@@ -469,6 +591,26 @@ async def test_a_defect_while_a_board_is_taken_is_counted_and_costs_no_other(
             await eventually(lambda: one.counted("events_refused_total", reason="failed") == 1)
         one.bus.publish(a_board(2))
         await eventually(lambda: one.versions == [2])
+
+
+async def test_a_defect_of_one_board_costs_no_other_of_its_message(
+    amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Instance(amqp_url, "one")
+    taken: list[Board] = []
+
+    def offer(board: Board, _: Origin | None) -> None:
+        if board.board_id == "weekly":
+            raise ZeroDivisionError
+        taken.append(board)
+
+    monkeypatch.setattr(one, "offer", offer)
+    async with running(one):
+        for board in (of("weekly", 7), of("daily", 3)):
+            one.bus.publish(board)
+        await eventually(lambda: taken == [of("daily", 3)])
+
+    assert one.counted("events_refused_total", reason="failed") == 1
 
 
 def deep_table(depth: int) -> bytes:

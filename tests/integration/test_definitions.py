@@ -16,6 +16,7 @@ from scoreboard.ledger.defining import RUNNING_MAX, BoardsRefused
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.queries import SEASONS_LOCK
+from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
 from scoreboard.seasons.periods import FIRST_MOMENT, containing
@@ -506,15 +507,97 @@ async def under_way(database_url: str, user: str, doing: Callable[[], Awaitable[
 
 
 async def test_a_grant_that_is_under_way_counts_on_a_board_that_is_added_meanwhile(
-    ledger: Ledger, definitions: Definitions, database_url: str
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 0)
+    user, other = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+
+    async def grant_and_add() -> None:
+        await ledger.grant([Submission(other, "run")])  # the later row is there before the other
+        await definitions.add([DAILY])
+
+    await under_way(database_url, user, grant_and_add)
+
+    assert entries(database_url, "daily") == {user: 50, other: 50}
+    assert await ledger.differences(DAILY.board_id) == []
+
+
+async def test_a_grant_that_is_under_way_when_boards_begin_to_count_is_waited_for(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [user] = add_users(database_url, 1)
     add_actions(database_url, {"run": 50})
+    adopt, adopted = preparation.Prepared.adopt, asyncio.Event()
+    granting = asyncio.Event()
 
-    await under_way(database_url, user, lambda: definitions.add([DAILY]))
+    async def adopt_and_wait(
+        prepared: preparation.Prepared, begun: Transaction
+    ) -> preparation.Prepared:
+        found = await adopt(prepared, begun)
+        adopted.set()
+        await granting.wait()
+        return found
+
+    monkeypatch.setattr(preparation.Prepared, "adopt", adopt_and_wait)
+    adding = asyncio.ensure_future(definitions.add([DAILY]))
+    await adopted.wait()
+
+    async def go_on() -> None:
+        granting.set()
+        await adding
+
+    await under_way(database_url, user, go_on)
 
     assert entries(database_url, "daily") == {user: 50}
     assert await ledger.differences(DAILY.board_id) == []
+
+
+async def test_grants_go_on_while_boards_are_written(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 2)
+    users = add_users(database_url, 5)
+    add_actions(database_url, {"jump": 50})
+    with holding(database_url, "LOCK TABLE board_actions IN SHARE MODE") as held:
+        adding = asyncio.ensure_future(definitions.add([JUMPS, DAILY]))
+        await asyncio.wait([adding], timeout=0.2)
+        await ledger.grant([Submission(user, "jump") for user in users])
+        assert not adding.done()
+        held.commit()
+        await adding
+
+    for each in (JUMPS, DAILY):
+        assert entries(database_url, each.board_id) == dict.fromkeys(users, 50)
+        assert await ledger.differences(each.board_id) == []
+
+
+async def test_each_of_many_listed_ids_is_found_in_whatever_spelling_it_was_written(
+    definitions: Definitions, database_url: str
+) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    add_actions(database_url, {composed: 1, "re\u0301sume\u0301": 1, "hop": 1})
+    sql(
+        database_url,
+        "INSERT INTO former_action_ids (former_id, action_id)"
+        " VALUES ('jump', 'hop'), ('saute\u0301', 'hop')",
+    )
+    spellings = {
+        decomposed: composed,
+        composed: composed,
+        "r\u00e9sum\u00e9": "re\u0301sume\u0301",
+        "jump": "hop",
+        "saut\u00e9": "hop",
+    }
+    said = [
+        replace(JUMPS, board_id=BoardId(f"b{n}"), actions=(written,))
+        for n, written in enumerate(spellings)
+    ]
+
+    await definitions.add(said)
+
+    found = await defined(definitions)
+    assert [found[each.board_id].actions for each in said] == [(id,) for id in spellings.values()]
 
 
 async def test_a_season_ends_before_its_time_behind_the_grants_that_are_under_way(

@@ -155,6 +155,15 @@ def test_other_boards_take_a_line_each_with_the_time_that_is_left(terminal: Term
     ]
 
 
+def test_no_score_of_another_board_is_cut(terminal: Terminal) -> None:
+    terminal.resize(60, 24)
+    screen = Screen(terminal.output)
+    users = [{"userId": "1", "username": name, "score": 123456} for name in ("ada", "bob", "eve")]
+    screen.show_other("demo", users, 12, None)
+    lines = lines_of(terminal.written())
+    assert lines[2] == "demo  season 12, without an end: ada 123456, bob 123456"
+
+
 def test_a_terminal_that_tells_no_size_is_taken_for_one_of_eighty(terminal: Terminal) -> None:
     terminal.resize(0, 0)
     lines = lines_of(drawn(terminal, Screen(terminal.output))[3])

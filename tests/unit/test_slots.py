@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from scoreboard.bus.messages import BOARDS_MAX
 from scoreboard.bus.slots import Slots
-from scoreboard.model import Board, BoardId
+from scoreboard.model import Board, BoardId, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF
 from tests.clock import jumping_clock, now
@@ -17,12 +18,16 @@ def of(name: str, version: int) -> Board:
     return replace(a_board(version), board_id=BoardId(name))
 
 
-async def taken(slots: Slots) -> list[Board]:
-    """All that wait, in their order."""
-    boards = []
+async def taken(slots: Slots) -> list[list[Board]]:
+    """All that wait, in their order, with those beside each other that go out together."""
+    bunches = []
     while (waiting := await slots.next(0.0)) is not None:
-        boards.append(waiting[0])
-    return boards
+        bunches.append(waiting[0])
+    return bunches
+
+
+def a_batch() -> Origin:
+    return Origin("submit", 1.0)
 
 
 async def test_each_board_waits_with_its_newest_version_in_its_turn() -> None:
@@ -31,19 +36,49 @@ async def test_each_board_waits_with_its_newest_version_in_its_turn() -> None:
     for board in (of("a", 7), of("b", 1), of("a", 9), of("b", 2), of("a", 8)):
         slots.put(board, None)
 
-    assert await taken(slots) == [of("a", 9), of("b", 2)]
+    assert await taken(slots) == [[of("a", 9), of("b", 2)]]
     assert counted(metrics, "events_superseded_total") == 3
 
 
 async def test_a_board_that_changes_all_the_time_keeps_no_other_waiting() -> None:
     slots = Slots(Metrics(), OFF)
-    slots.put(of("busy", 1), None)
-    slots.put(of("quiet", 1), None)
+    slots.put(of("busy", 1), a_batch())
+    slots.put(of("quiet", 1), a_batch())
     first, _ = await slots.next(0.0) or (None, None)
-    slots.put(of("busy", 2), None)
+    slots.put(of("busy", 2), a_batch())
     second, _ = await slots.next(0.0) or (None, None)
 
-    assert (first, second) == (of("busy", 1), of("quiet", 1))
+    assert (first, second) == ([of("busy", 1)], [of("quiet", 1)])
+
+
+async def test_boards_of_one_batch_go_out_together_and_main_by_itself() -> None:
+    slots = Slots(Metrics(), OFF)
+    one, another = a_batch(), a_batch()
+    for board, origin in (
+        (of("a", 1), one),
+        (a_board(5), one),
+        (of("b", 1), another),
+        (of("c", 1), one),
+        (of("d", 1), one),
+        (of("d", 2), another),
+    ):
+        slots.put(board, origin)
+    assert slots.unconfirmed == 5
+
+    assert await taken(slots) == [
+        [of("a", 1), of("c", 1)],
+        [a_board(5)],
+        [of("b", 1), of("d", 2)],
+    ]
+
+
+async def test_of_many_boards_so_many_go_out_together_as_a_message_may_hold() -> None:
+    slots = Slots(Metrics(), OFF)
+    boards = [of(f"board{n}", 1) for n in range(BOARDS_MAX + 1)]
+    for board in boards:
+        slots.put(board, None)
+
+    assert await taken(slots) == [boards[:BOARDS_MAX], boards[BOARDS_MAX:]]
 
 
 async def test_one_board_too_many_takes_the_place_of_the_one_that_has_waited_longest() -> None:
@@ -52,7 +87,7 @@ async def test_one_board_too_many_takes_the_place_of_the_one_that_has_waited_lon
     for board in (of("a", 1), of("b", 1), of("a", 2), of("c", 1)):
         slots.put(board, None)
 
-    assert await taken(slots) == [of("b", 1), of("c", 1)]
+    assert await taken(slots) == [[of("b", 1), of("c", 1)]]
     assert counted(metrics, "events_crowded_out_total") == 1
 
 
@@ -62,7 +97,7 @@ async def test_who_takes_waits_for_a_board_and_no_longer_than_it_says() -> None:
     asyncio.get_running_loop().call_later(1.5, slots.put, a_board(1), None)
 
     assert await slots.next(1.0) is None
-    assert (await slots.next(1.0), now()) == ((a_board(1), None), 1.5)
+    assert (await slots.next(1.0), now()) == (([a_board(1)], None), 1.5)
 
 
 async def test_all_is_published_once_the_next_is_asked_for_and_what_came_back_is_not() -> None:
