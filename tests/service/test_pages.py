@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+import scoreboard
 from tests.instances import Instance
 from tests.service.conftest import Start
 
+WEB = Path(scoreboard.__file__).parent / "web"
+CLIENT = "scoreboard-client.js"
 PLAIN = {"Accept-Encoding": "identity"}
 PACKED = {"Accept-Encoding": "br, gzip;q=0.8"}
 
@@ -61,7 +65,8 @@ async def test_the_page_is_asked_for_again_and_costs_nothing_while_it_is_the_sam
 
 async def test_files_are_kept_for_good_under_names_that_carry_a_hash(instance: Instance) -> None:
     paths = await asset_paths(instance)
-    assert len(paths) == 7
+    named = {re.sub(r"assets/(.+)\.\w+\.", r"\1.", path) for path in paths}
+    assert named == {file.name for file in WEB.glob("*.*")} - {"index.html"} | {CLIENT}
     for path in paths:
         assert re.fullmatch(r"assets/[\w-]+\.[0-9a-f]{10}\.(css|js|svg)", path)
         plain, body = await get(instance, f"/{path}", PLAIN)
