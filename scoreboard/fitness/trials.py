@@ -33,7 +33,8 @@ OF_OPERATORS: Final = frozenset(
         *("crowded_actions", "dates_of_seasons", "running_season", "last_season", "read_end"),
         *("forget_seasons_to_come", "end_season", "close_board", "derive_final", "users_among"),
         *("were_renamed", "read_last", "row_before", "begin_preparation", "renew_preparation"),
-        *("adopt_entries", "ids_of_seasons", "add_entries"),
+        *("adopt_entries", "ids_of_seasons", "add_entries", "end_preparation"),
+        *("read_moments", "span_of_rows"),
     }
 )
 _OF_STREAMS: Final = frozenset(
