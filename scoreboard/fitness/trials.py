@@ -34,7 +34,8 @@ OF_OPERATORS: Final = frozenset(
         *("read_end", "begin_look", "end_look", "granted_actions"),
         *("forget_seasons_to_come", "end_season", "close_board", "derive_final", "users_among"),
         *("were_renamed", "read_last", "row_before", "begin_preparation", "renew_preparation"),
-        *("adopt_entries", "ids_of_seasons", "add_entries"),
+        *("adopt_entries", "ids_of_seasons", "add_entries", "end_preparation"),
+        *("read_moments", "span_of_rows"),
     }
 )
 _OF_STREAMS: Final = frozenset(

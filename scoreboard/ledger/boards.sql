@@ -3,6 +3,12 @@
 -- {moment}: the time by which seasons are told apart; a clock that was set back falls behind none that has ended
 greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('ended', 'final')))
 
+-- {last_granted}: the moment, or when the last row of the ledger was granted, if the clock was set back since
+(
+    SELECT greatest(now.moment, (SELECT max(submitted_at) FROM ledger WHERE submitted_at >= now.moment))
+    FROM (SELECT {moment} AS moment) AS now
+)
+
 -- {top}: the first entries of the season that the row of `boards` shows
 -- The entries of `main` are `scores`. With constant limits PostgreSQL plans a walk along the index, whatever the size.
 (

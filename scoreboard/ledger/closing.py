@@ -23,6 +23,8 @@ from scoreboard.timestamps import timestamp
 
 # How far the clock may have been set back. A season that ends ahead of it takes all boards there.
 _AHEAD_MAX: Final = timedelta(hours=1)
+# No season is empty, also one that is ended in the instant in which it began.
+_SHORTEST: Final = timedelta(microseconds=1)
 
 
 class NoSuchBoard(RolledBack, UnknownBoard):
@@ -34,10 +36,11 @@ async def close_board(begun: Transaction, board_id: BoardId) -> list[Board]:
     stays readable. Returns the boards that show something else then. Raises UnknownBoard.
     """
     moment, due = await _locked_and_turned(begun, board_id)
-    _, _, _, season_id, _, _ = await _open_board(begun, board_id)
+    _, _, _, season_id, _, starts_at = await _open_board(begun, board_id)
     at = {"board_id": board_id}
     await begun.run(SQL["forget_seasons_to_come"], at)
     if season_id is not None:
+        moment = max(moment, starts_at + _SHORTEST)  # guard: board-ended-at-once
         await begun.run(SQL["end_season"], {"season_id": season_id, "moment": moment})
     await begun.run(SQL["close_board"], at)
     return await _renewed(begun, moment, due)
@@ -49,9 +52,10 @@ async def close_season(begun: Transaction, board_id: BoardId) -> list[Board]:
     Returns the boards that show something else then. Raises UnknownBoard.
     """
     moment, due = await _locked_and_turned(begun, board_id)
-    period, zone, _, season_id, number, _ = await _open_board(begun, board_id)
+    period, zone, _, season_id, number, starts_at = await _open_board(begun, board_id)
     if season_id is None:
         raise BoardsRefused([(board_id, "none of its seasons runs now, so there is none to end")])
+    moment = max(moment, starts_at + _SHORTEST)  # guard: season-ended-at-once
     following_seasons: Sequence[Written] = ()
     if period != "dates":
         await begun.run(SQL["forget_seasons_to_come"], {"board_id": board_id})

@@ -30,11 +30,11 @@ from scoreboard.connections.session import Row
 from scoreboard.ledger.preparation import Prepared
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
-from scoreboard.ledger.turn import Written, renew, turned, write_seasons
+from scoreboard.ledger.turn import Written, renew, seasons_after, turned, write_seasons
 from scoreboard.model import MAIN, Board, BoardId
 from scoreboard.rows import quoted
 from scoreboard.seasons.definition import BOARDS_MAX, Definition
-from scoreboard.seasons.periods import FIRST_MOMENT, containing, following
+from scoreboard.seasons.periods import FIRST_MOMENT, containing
 from scoreboard.timestamps import timestamp
 
 # Boards on which one action counts at a time, `main` aside: a grant writes an entry for each.
@@ -250,15 +250,16 @@ async def _add(
     if (count := before + len(said)) > BOARDS_MAX:
         text = f"there would be {count:,} boards, and {BOARDS_MAX:,} is the most: leave some out"
         raise BoardsRefused([(None, text)])
-    [(moment,)] = await begun.run(SQL["read_clock"])
-    if prepared is None or not await prepared.is_of(begun, said):
-        seasons = tuple(season for each in said for season in _seasons(each, moment))
+    [(moment, last)] = await begun.run(SQL["read_moments"])
+    if prepared is None or not await prepared.is_of(begun, said, last):
+        seasons = tuple(season for each in said for season in _seasons(each, moment, last))
         prepared = Prepared(said, seasons, moment)
     await prepared.look(begun)
     columns = orjson.dumps([_columns(each) for each in said]).decode()
     await begun.run(SQL["add_boards"], {"said": columns, "moment": moment})
     await write_seasons(begun, prepared.seasons)
-    if crowded := await begun.run(SQL["crowded_actions"], {"most": RUNNING_MAX}):
+    asked = {"most": RUNNING_MAX, "moment": moment}
+    if crowded := await begun.run(SQL["crowded_actions"], asked):
         raise BoardsRefused((None, _crowded(*row)) for row in crowded[:_NAMED_MAX])
     return await prepared.adopt(begun)
 
@@ -270,15 +271,18 @@ async def _show(begun: Transaction, added: Prepared) -> list[Board]:
     return await renew(begun, await turned(begun, moment))
 
 
-def _seasons(said: Definition, moment: datetime) -> list[Written]:
-    """The first seasons of a new board: all that have dates, else that of now and the next one."""
+def _seasons(said: Definition, moment: datetime, last: datetime) -> list[Written]:
+    """The first seasons of a new board: all that have dates, else those from the one of now up to
+    the one after the last grant, which a clock that was wrong may have dated days ahead.
+    """
     if said.period == "dates":
         return [(said.board_id, n, *season) for n, season in enumerate(said.seasons, 1)]
     if said.period == "none":
         return [(said.board_id, 1, said.starts_at or FIRST_MOMENT, None)]
     starts_at, ends_at = containing(said.period, said.zone, moment)
-    next_ends_at = following(said.period, said.zone, ends_at)
-    return [(said.board_id, 1, starts_at, ends_at), (said.board_id, 2, ends_at, next_ends_at)]
+    first = (said.board_id, 1, starts_at, ends_at)
+    # guard: granted-days-ahead
+    return [first, *seasons_after(said.board_id, said.period, said.zone, 1, ends_at, last)]
 
 
 def _crowded(action_id: str | None, boards: int) -> str:

@@ -160,9 +160,12 @@ class Definitions:
             raise BoardsRefused([(board_id, text)])
         at = {"board_id": board_id, "number": number}
         derived = await self._queries.read(SQL["derive_final"], at)
-        user_ids = [entry.user_id for entry, _ in kept.entries]
-        users = await self._queries.read(SQL["users_among"], {"user_ids": user_ids})
-        found = list(archives.differences(kept.entries, derived, {user for (user,) in users}))
+        user_ids = [*(entry.user_id for entry, _ in kept.entries), *(row[0] for row in derived)]
+        rows = await self._queries.read(SQL["users_among"], {"user_ids": user_ids})
+        users = {user for (user,) in rows}  # who is removed from here on is in both still
+        # guard: removed-while-verified
+        still = [row for row in derived if row[0] in users]
+        found = list(archives.differences(kept.entries, still, users))
         if kept.digest not in (None, archives.digest_of(kept.entries)):
             found.append("the digest is not that of the entries that were kept")
         return found

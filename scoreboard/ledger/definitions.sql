@@ -34,6 +34,9 @@ SELECT DISTINCT ON (asked_id) asked_id, action_id
 FROM found
 ORDER BY asked_id, place, action_id COLLATE "C"
 
+-- read_moments: the moment, and the last one at which something was granted, if that is later
+SELECT {moment}, {last_granted}
+
 -- add_boards: adds boards that show nothing yet, with the actions that count
 -- Where seasons are written ahead, `write_seasons` says until when.
 WITH said AS MATERIALIZED (
@@ -129,7 +132,11 @@ WITH open_boards AS MATERIALIZED (
     FROM boards
     WHERE board_id <> 'main'
     AND EXISTS (
-        SELECT FROM seasons WHERE seasons.board_id = boards.board_id AND seasons.state IN ('upcoming', 'running')
+        SELECT
+        FROM seasons
+        WHERE seasons.board_id = boards.board_id
+        AND seasons.state IN ('upcoming', 'running')
+        AND coalesce(seasons.ends_at > %(moment)s, TRUE)
     )
 ),
 counting_every AS MATERIALIZED (
@@ -201,8 +208,12 @@ DELETE FROM preparations
 WHERE renewed_at = '-infinity'
 AND NOT EXISTS (SELECT FROM season_entries WHERE season_entries.season_id = ANY (preparations.season_ids))
 
+-- end_preparation: ends a preparation, whose entries count from now on; no row if it was given up
+DELETE FROM preparations
+WHERE preparation_id = %(preparation_id)s AND renewed_at > '-infinity'
+RETURNING preparation_id
+
 -- adopt_entries: gives seasons the ids under which their entries were prepared
-DELETE FROM preparations WHERE preparation_id = %(preparation_id)s;
 UPDATE seasons
 SET season_id = prepared.season_id
 FROM unnest(%(board_ids)s::text[], %(numbers)s::integer[], %(season_ids)s::integer[])
@@ -214,6 +225,9 @@ SELECT seasons.season_id
 FROM unnest(%(board_ids)s::text[], %(numbers)s::integer[]) WITH ORDINALITY AS asked (board_id, number, place)
 JOIN seasons ON seasons.board_id = asked.board_id AND seasons.number = asked.number
 ORDER BY asked.place
+
+-- span_of_rows: when the first and the last of these rows of the ledger were granted; null if there are none
+SELECT min(submitted_at), max(submitted_at) FROM ledger WHERE ledger_id > %(after)s AND ledger_id <= %(until)s
 
 -- add_entries: adds what rows of the ledger say to the entries of these seasons
 WITH these AS MATERIALIZED (
@@ -228,24 +242,29 @@ WITH these AS MATERIALIZED (
         %(counts)s::text[]
     ) AS these (season_id, board_id, starts_at, ends_at, operator, direction, counts)
 ),
-listed AS MATERIALIZED (
-    SELECT * FROM unnest(%(listing)s::text[], %(listed)s::text[]) AS listed (board_id, action_id)
-),
 granted AS MATERIALIZED (
     SELECT user_id, action_id, points_granted, submitted_at
     FROM ledger
     WHERE ledger_id > %(after)s AND ledger_id <= %(until)s
 ),
+listed AS MATERIALIZED (
+    SELECT * FROM unnest(%(listing)s::text[], %(listed)s::text[]) AS listed (board_id, action_id)
+),
 counting AS MATERIALIZED (
     SELECT these.*, granted.*
     FROM granted
-    CROSS JOIN these
+    JOIN these
+        ON granted.submitted_at >= these.starts_at
+        AND coalesce(granted.submitted_at < these.ends_at, TRUE)
     WHERE these.counts = 'every'
     UNION ALL
     SELECT these.*, granted.*
     FROM granted
     JOIN listed ON listed.action_id = granted.action_id
-    JOIN these ON these.board_id = listed.board_id
+    JOIN these
+        ON these.board_id = listed.board_id
+        AND granted.submitted_at >= these.starts_at
+        AND coalesce(granted.submitted_at < these.ends_at, TRUE)
     WHERE these.counts = 'listed'
 ),
 valued AS MATERIALIZED (
@@ -256,7 +275,6 @@ valued AS MATERIALIZED (
         submitted_at,
         CASE direction WHEN 'low' THEN -points_granted ELSE points_granted END AS value
     FROM counting
-    WHERE submitted_at >= starts_at AND coalesce(submitted_at < ends_at, TRUE)
 ),
 counted AS MATERIALIZED (
     SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at

@@ -68,10 +68,16 @@ class Prepared:
         """How many entries a row may take; where there are more boards, few rows count on all."""
         return min(len(self.said), _BOARDS_WEIGHED)
 
-    async def is_of(self, begun: Transaction, said: tuple[Definition, ...]) -> bool:
-        """Whether this was counted for these boards, with actions that had their ids all along."""
+    async def is_of(self, begun: Transaction, said: tuple[Definition, ...], last: datetime) -> bool:
+        """Whether this was counted for these boards, with actions that had their ids all along, and
+        their seasons reach behind the last grant.
+        """
         if said != self.said:  # guard: counted-for-others
             return False
+        ends = {board_id: ends_at for board_id, *_, ends_at in self.seasons}
+        calendar = (ends[each.board_id] for each in said if each.period not in ("none", "dates"))
+        if any(ends_at is not None and ends_at <= last for ends_at in calendar):
+            return False  # guard: counted-for-days
         action_ids = sorted({action_id for each in said for action_id in each.actions})
         asked = {"action_ids": action_ids, "since": self.since}
         [(were_renamed,)] = await begun.run(SQL["were_renamed"], asked)
@@ -92,7 +98,10 @@ class Prepared:
             "numbers": [number for _, number, *_ in self.seasons],
         }
         if self.id is not None:
-            ids = {"preparation_id": self.id, "season_ids": list(self.season_ids)}
+            # guard: given-up-at-last
+            if not await begun.run(SQL["end_preparation"], {"preparation_id": self.id}):
+                raise LedgerUnavailable
+            ids = {"season_ids": list(self.season_ids)}
             await begun.run(SQL["adopt_entries"], places | ids)
         rows = await begun.run(SQL["ids_of_seasons"], places)
         adopted = dataclasses.replace(self, season_ids=tuple(id for (id,) in rows))
@@ -113,31 +122,52 @@ class Prepared:
         """Count the rows of the ledger from behind the last one on up to this one."""
         if until == self.until:
             return
-        between = {"after": self.until, "until": until}
+        rows: dict[str, Any] = {"after": self.until, "until": until}
+        [span] = await begun.run(SQL["span_of_rows"], rows)
         said = {each.board_id: each for each in self.said}
-        boards = [said[board_id] for board_id, *_ in self.seasons]
+        these = [
+            (season_id, starts_at, ends_at, said[board_id])
+            for season_id, (board_id, _, starts_at, ends_at) in zip(
+                self.season_ids, self.seasons, strict=True
+            )
+            if _contains_any(starts_at, ends_at, *span)
+        ]
+        if not these:
+            return
         # Of a million that may be listed, those alone that these rows can be about.
-        granted = {action for (action,) in await begun.run(SQL["granted_actions"], between)}
+        granted = {action for (action,) in await begun.run(SQL["granted_actions"], rows)}
         listed = [
             (each.board_id, action)
             for each in self.said
             for action in granted.intersection(each.actions)
         ]
-        rows: dict[str, Any] = {
-            "season_ids": list(self.season_ids),
-            "board_ids": [board_id for board_id, *_ in self.seasons],
-            "starts": [starts_at for _, _, starts_at, _ in self.seasons],
-            "ends": [ends_at for *_, ends_at in self.seasons],
-            "operators": [board.operator for board in boards],
-            "directions": [board.direction for board in boards],
-            "counts": [board.counts for board in boards],
+        rows |= {
+            "season_ids": [season_id for season_id, *_ in these],
+            "board_ids": [board.board_id for *_, board in these],
+            "starts": [starts_at for _, starts_at, *_ in these],
+            "ends": [ends_at for _, _, ends_at, _ in these],
+            "operators": [board.operator for *_, board in these],
+            "directions": [board.direction for *_, board in these],
+            "counts": [board.counts for *_, board in these],
             "listing": [board_id for board_id, _ in listed],
             "listed": [action_id for _, action_id in listed],
         }
-        await begun.run(SQL["add_entries"], rows | between)
+        await begun.run(SQL["add_entries"], rows)
 
     def _is_much(self, last: int) -> bool:
         return last - self.until > _ROWS_AT_ONCE // self.weight
+
+
+def _contains_any(
+    starts_at: datetime, ends_at: datetime | None, first: datetime | None, last: datetime | None
+) -> bool:
+    """Whether a season may contain rows, of which the first and the last one were granted then.
+
+    A board may have a thousand seasons, and what is counted at once is in few of them.
+    """
+    if first is None or last is None:
+        return False
+    return starts_at <= last and (ends_at is None or ends_at > first)
 
 
 class Unprepared(RolledBack):

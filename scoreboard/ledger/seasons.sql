@@ -185,13 +185,15 @@ WHERE board_id = ANY (%(board_ids)s)
 )
 
 -- correct_entries: sets every entry of a board's seasons that differs from its ledger rows, and counts them
--- A season whose entries are kept no more has none to set.
+-- A season whose entries are kept no more has none to set. Of a thousand seasons to come none reads the ledger.
 WITH derived AS MATERIALIZED (
     SELECT derived.*
     FROM boards
     JOIN seasons ON seasons.board_id = boards.board_id
     CROSS JOIN LATERAL {derived} AS derived
-    WHERE boards.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
+    WHERE boards.board_id = %(board_id)s
+    AND seasons.state IN ('upcoming', 'running', 'ended')
+    AND seasons.starts_at <= {last_granted}
 ),
 removed AS (
     DELETE FROM season_entries
@@ -229,7 +231,9 @@ FULL JOIN (
     FROM boards
     JOIN seasons ON seasons.board_id = boards.board_id
     CROSS JOIN LATERAL {derived} AS derived
-    WHERE boards.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
+    WHERE boards.board_id = %(board_id)s
+    AND seasons.state IN ('upcoming', 'running', 'ended')
+    AND seasons.starts_at <= {last_granted}
 ) AS derived USING (season_id, user_id)
 WHERE (present.score, present.updated_at) IS DISTINCT FROM (derived.score, derived.updated_at)
 ORDER BY 2

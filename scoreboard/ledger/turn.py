@@ -46,7 +46,7 @@ async def _write_ahead(begun: Transaction, moment: datetime) -> None:
     seasons: list[Written] = []
     for row in await begun.run(SQL["boards_to_write"], {"moment": moment}):
         board_id, period, zone, number, ends_at = row
-        seasons += _ahead(board_id, period, zone, number, ends_at, moment)
+        seasons += seasons_after(board_id, period, zone, number, ends_at, moment)
     await write_seasons(begun, seasons)
 
 
@@ -58,10 +58,10 @@ async def write_seasons(begun: Transaction, seasons: Sequence[Written]) -> None:
         await begun.run(SQL["write_seasons"], written)
 
 
-def _ahead(
+def seasons_after(
     board_id: BoardId, period: Period, zone: str, number: int, ends_at: datetime, moment: datetime
 ) -> list[Written]:
-    """The seasons after this number and its end, up to the first one that is still to begin."""
+    """The seasons after this number and its end, up to the first one that begins after `moment`."""
     seasons: list[Written] = []
     starts_at = None
     while starts_at is None or starts_at <= moment:

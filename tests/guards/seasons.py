@@ -207,6 +207,65 @@ SEASONS: Final = (
         f"{DEFINITIONS}::test_a_board_waits_for_the_rename_of_an_action_that_it_counts",
     ),
     Marked(
+        "what was given up behind its last step is not adopted",
+        "given-up-at-last",
+        Never(),
+        f"{DEFINITIONS}::test_what_was_given_up_behind_its_last_step_is_not_adopted",
+    ),
+    Guard(
+        "of a thousand seasons those are counted that may contain rows",
+        "scoreboard/ledger/preparation.py",
+        "            if _contains_any(starts_at, ends_at, *span)\n",
+        "",
+        f"{DEFINITIONS}::test_of_a_thousand_seasons_those_are_counted_that_contain_rows",
+    ),
+    Guard(
+        "of a thousand seasons to come none reads the ledger",
+        "scoreboard/ledger/boards.sql",
+        "    SELECT greatest(now.moment, (SELECT max(submitted_at) FROM ledger "
+        "WHERE submitted_at >= now.moment))\n    FROM (SELECT {moment} AS moment) AS now\n",
+        "    SELECT now() + interval '10 years'\n",
+        f"{DEFINITIONS}::test_of_a_thousand_seasons_those_are_counted_that_contain_rows",
+    ),
+    Marked(
+        "what was granted days ahead of the clock counts on a board that is added",
+        "granted-days-ahead",
+        Instead("last", "moment"),
+        f"{DEFINITIONS}"
+        "::test_what_a_clock_that_was_wrong_dated_days_ahead_counts_on_an_added_board",
+    ),
+    Marked(
+        "what was counted for seasons that are over is not taken",
+        "counted-for-days",
+        Value("True"),
+        f"{DEFINITIONS}::test_what_was_counted_for_seasons_that_are_over_is_counted_anew",
+    ),
+    Marked(
+        "who is removed while a final board is verified is no difference",
+        "removed-while-verified",
+        Value("derived"),
+        f"{DEFINITIONS}::test_who_is_removed_while_a_final_board_is_verified_is_no_difference",
+    ),
+    Marked(
+        "a board is closed in the instant in which its season began",
+        "board-ended-at-once",
+        Removed(),
+        f"{DEFINITIONS}::test_a_season_that_began_in_this_instant_is_ended_like_any_other",
+    ),
+    Marked(
+        "a season is ended in the instant in which it began",
+        "season-ended-at-once",
+        Removed(),
+        f"{DEFINITIONS}::test_a_season_that_began_in_this_instant_is_ended_like_any_other",
+    ),
+    Guard(
+        "boards whose seasons are over take no place from others",
+        "scoreboard/ledger/definitions.sql",
+        "        AND coalesce(seasons.ends_at > %(moment)s, TRUE)\n",
+        "        AND %(moment)s IS NOT NULL\n",
+        f"{DEFINITIONS}::test_boards_whose_seasons_are_over_take_no_place_from_others",
+    ),
+    Marked(
         "an action that counts on a board is not removed, and the refusal says why",
         "listed-action-removed",
         Replaced("pass"),

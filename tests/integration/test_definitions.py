@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import psycopg2
 import pytest
 
 from scoreboard.connections.postgres import Postgres
@@ -15,13 +18,14 @@ from scoreboard.ledger import preparation
 from scoreboard.ledger.defining import RUNNING_MAX, BoardsRefused
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.ledger.queries import SEASONS_LOCK
+from scoreboard.ledger.queries import SEASONS_LOCK, SQL
 from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
 from scoreboard.seasons.periods import FIRST_MOMENT, containing
 from tests.eventually import eventually
 from tests.integration.test_ledger import a_ledger
+from tests.ledger_clock import LedgerClock
 from tests.world import (
     add_actions,
     add_board,
@@ -305,6 +309,27 @@ async def test_a_final_board_is_verified_against_the_ledger(
     assert "the digest is not that" in found[1]
 
 
+async def test_who_is_removed_while_a_final_board_is_verified_is_no_difference(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = add_users(database_url, 4)
+    add_actions(database_url, {"run": 50})
+    await definitions.add([replace(DAILY, size=3)])
+    await ledger.grant([Submission(user, "run") for user in users])
+    await definitions.close_season(DAILY.board_id)
+    read = Postgres.read
+    leaving = list(users)
+
+    async def then_one_leaves(self: Postgres, *asked: Any, **more: Any) -> Any:
+        rows = await read(self, *asked, **more)
+        await ledger.remove_users([leaving.pop(0)])
+        return rows
+
+    monkeypatch.setattr(Postgres, "read", then_one_leaves)
+    assert await definitions.verify_season(DAILY.board_id, 1) == []
+    assert len(leaving) == 1
+
+
 async def test_entries_are_kept_as_long_as_was_said_and_the_final_board_for_ever(
     ledger: Ledger, definitions: Definitions, database_url: str
 ) -> None:
@@ -457,6 +482,140 @@ async def test_who_counts_for_so_long_that_it_was_given_up_adds_nothing(
         await definitions.add([LEAST], given_up)
 
     assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
+
+
+async def test_what_was_given_up_behind_its_last_step_is_not_adopted(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its entries are being removed, and the board would begin without those."""
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 2)
+    users = add_users(database_url, 9)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run") for user in users])
+
+    def given_up(counted: int, rows: int) -> None:
+        assert counted == rows == len(users)
+        sql(database_url, "UPDATE preparations SET renewed_at = '-infinity'")
+
+    with pytest.raises(LedgerUnavailable):
+        await definitions.add([LEAST], given_up)
+
+    assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
+    assert await definitions.purge() == len(users)
+
+
+async def test_of_a_thousand_seasons_those_are_counted_that_contain_rows(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await ledger.grant([Submission(user, "run")])
+    first = datetime.now(UTC) - HOUR / 2
+    dates = tuple((first + n * HOUR, first + (n + 1) * HOUR) for n in range(1000))
+    counted: list[int] = []
+    run = Transaction.run
+
+    async def spy(self: Transaction, statement: str, asked: Any = None, **more: Any) -> Any:
+        if statement == SQL["add_entries"]:
+            counted.append(len(asked["season_ids"]))
+        return await run(self, statement, asked, **more)
+
+    monkeypatch.setattr(Transaction, "run", spy)
+    event = Definition(BoardId("event"), "Event", period="dates", seasons=dates)
+    await definitions.add([event])
+
+    assert counted == [1]
+    assert entries(database_url, "event") == {user: 50}
+    # No season reads the ledger that begins after its last row.
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {SQL['compare_entries']}",
+            {"board_id": event.board_id},
+        )
+        [([explained],)] = cursor.fetchall()
+    assert scans_of("ledger", explained["Plan"]) < 10
+
+
+def scans_of(table: str, plan: dict[str, Any]) -> int:
+    """How often a plan has read a table."""
+    own = plan["Actual Loops"] if plan.get("Relation Name") == table else 0
+    return int(own) + sum(scans_of(table, part) for part in plan.get("Plans", ()))
+
+
+async def test_what_a_clock_that_was_wrong_dated_days_ahead_counts_on_an_added_board(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    users = add_users(database_url, 2)
+    add_actions(database_url, {"run": 50})
+    days = timedelta(days=3)
+    await ledger.grant([Submission(user, "run") for user in users])
+    sql(
+        database_url,
+        "UPDATE ledger SET submitted_at = submitted_at + %s WHERE user_id = %s",
+        (days, users[0]),
+    )
+
+    await definitions.add([replace(DAILY, zone="UTC")])
+    put_back(database_url, None, days)  # its day comes
+    await ledger.turn()
+
+    assert entries(database_url, DAILY.board_id, 4) == {users[0]: 50}
+    assert await ledger.differences(DAILY.board_id) == []
+
+
+async def test_what_was_counted_for_seasons_that_are_over_is_counted_anew(
+    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that took days, or was suspended for so long."""
+    monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 8)
+    users = add_users(database_url, 10)
+    add_actions(database_url, {"run": 50})
+    days = timedelta(days=3)
+    await ledger.grant([Submission(user, "run") for user in users[1:]])
+    late = iter(users[:1])
+
+    def days_later(counted: int, rows: int) -> None:
+        for user in late:
+            sql(
+                database_url,
+                "INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)"
+                " VALUES (%s, 'run', 50, clock_timestamp() + %s)",
+                (user, days),
+            )
+
+    await definitions.add([replace(DAILY, zone="UTC")], days_later)
+    put_back(database_url, None, days)
+    await ledger.turn()
+
+    assert entries(database_url, DAILY.board_id, 4) == {users[0]: 50}
+    assert await ledger.differences(DAILY.board_id) == []
+
+
+async def test_boards_whose_seasons_are_over_take_no_place_from_others(
+    definitions: Definitions,
+) -> None:
+    over = datetime.now(UTC) - HOUR
+    past = Definition(BoardId("past"), "Past", period="dates", seasons=((over - HOUR, over),))
+    said = [replace(past, board_id=BoardId(f"past-{n}")) for n in range(RUNNING_MAX + 1)]
+
+    assert len((await definitions.add(said)).added) == len(said)
+
+
+@pytest.mark.parametrize("closes", ["season", "board"])
+async def test_a_season_that_began_in_this_instant_is_ended_like_any_other(
+    definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch, closes: str
+) -> None:
+    with closing(LedgerClock(database_url, monkeypatch)) as clock:
+        await definitions.add([DAILY])
+        [tomorrow, _] = await definitions.seasons(DAILY.board_id, limit=2)
+        clock.set(tomorrow.starts_at - timedelta(microseconds=1))
+
+        close = definitions.close if closes == "board" else definitions.close_season
+        await close(DAILY.board_id)
+
+    states = [each.state for each in await definitions.seasons(DAILY.board_id, limit=9)]
+    to_come = [] if closes == "board" else ["upcoming", "running"]
+    assert states == [*to_come, "final", "final"]
 
 
 async def test_what_was_counted_for_other_boards_is_not_taken(
