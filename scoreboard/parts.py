@@ -254,6 +254,7 @@ class Parts:
         return parts
 
     def _season_due(self) -> None:
+        """The relay tells of it, which is made before the turns: their announcer needs the bus."""
         self.turns.be_due()
 
     def _redis_connected(self) -> None:
