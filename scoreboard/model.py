@@ -20,6 +20,8 @@ from scoreboard.timestamps import timestamp
 # Which board: lower-case letters, digits and hyphens, 50 characters at most.
 BoardId = NewType("BoardId", str)
 BOARD_ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?")
+# Which scores stand at the top.
+Direction = Literal["high", "low"]
 SeasonState = Literal["upcoming", "running", "ended", "final"]
 # The one that every submission counts on.
 MAIN: Final = BoardId("main")
@@ -158,6 +160,11 @@ class Board:
         """When the board changed, as clients see it."""
         return timestamp(self.changed_at)
 
+    @property
+    def direction(self) -> Direction:
+        """Which score is the best, as clients see it."""
+        return direction_of(is_low=self.is_low)
+
     def top_users(self) -> list[dict[str, Any]]:
         """The entries as clients see them."""
         return [entry.as_json() for entry in self.entries]
@@ -172,7 +179,7 @@ class Board:
         if self.board_id != MAIN:
             document |= {
                 "boardId": self.board_id,
-                "direction": "low" if self.is_low else "high",
+                "direction": self.direction,
                 "season": _season_document(self.season),
                 "before": self.before
                 and {
@@ -209,6 +216,11 @@ class Board:
         )
 
 
+def direction_of(*, is_low: bool) -> Direction:
+    """The word for whether the lowest score is the best."""
+    return "low" if is_low else "high"
+
+
 def board_id_of(value: Any) -> BoardId:
     """Read the id of a board. Raises ValueError."""
     if type(value) is not str or not BOARD_ID.fullmatch(value):
@@ -227,7 +239,7 @@ def _direction(value: Any) -> str:
 
 
 def _season_document(season: Season | None) -> dict[str, Any] | None:
-    """A season with its exact times, which clients see in milliseconds."""
+    """A season with its exact times, of which clients see whole seconds."""
     if season is None:
         return None
     return {

@@ -97,23 +97,13 @@ class Parts:
         self.lifetime.close(self.redis.close)
 
     def _make_boards(self) -> None:
-        """The board: the ledger, its copies, and the ways by which they hear of it."""
+        """The boards: the ledger, its copies, and the ways by which they hear of it."""
         settings, metrics = self.settings, self.metrics
         self.ledger = Ledger(self.writers, self.watch)  # guard: crowd-keeps-neither
         self.definitions = Definitions(self.queries)
-        signatures, silence = Signatures(settings.secrets, COPY_PURPOSE), Silence()
-        generations = Generations()
-
-        def copy_of(board_id: BoardId) -> CachedBoard:
-            return CachedBoard(
-                RedisCopy(self.redis, signatures, board_id),
-                Questions(self.ledger, board_id, silence=silence),
-                metrics,
-                Trust(generations),
-                noticed_seconds=settings.reconcile_seconds + REST_SECONDS,
-            )
-
-        self.boards = Boards(self.ledger, Definitions(self.watch), copy_of, metrics)
+        silence = Silence()
+        make_copy = self._copies(silence)
+        self.boards = Boards(self.ledger, Definitions(self.watch), make_copy, metrics)
         self.lifetime.close(self.boards.close)
         self.board = self.boards.main
         self.hub = Hub(  # guard: instance-shows-streams
@@ -141,6 +131,17 @@ class Parts:
         self.turns = Turns(self.ledger, self.announcer, metrics)
         self.lifetime.run("turns", self.turns.run)
         self.lifetime.close(self.turns.finish)
+
+    def _copies(self, silence: Silence) -> Callable[[BoardId], CachedBoard]:
+        """What makes the copy of a board. All of them see the same servers come and go."""
+        signatures, generations = Signatures(self.settings.secrets, COPY_PURPOSE), Generations()
+        return lambda board_id: CachedBoard(
+            RedisCopy(self.redis, signatures, board_id),
+            Questions(self.ledger, board_id, silence=silence),
+            self.metrics,
+            Trust(generations),
+            noticed_seconds=self.settings.reconcile_seconds + REST_SECONDS,
+        )
 
     def _make_scoring(self) -> None:
         settings, metrics = self.settings, self.metrics
@@ -253,6 +254,7 @@ class Parts:
         return parts
 
     def _season_due(self) -> None:
+        """The relay tells of it, which is made before the turns: their announcer needs the bus."""
         self.turns.be_due()
 
     def _redis_connected(self) -> None:

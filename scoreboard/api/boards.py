@@ -223,33 +223,15 @@ def _is_listed(defined: Defined, user: Identity | None) -> bool:
 
 
 def _summary(request: web.Request, defined: Defined) -> dict[str, Any]:
-    said = defined.definition
-    return {
-        "boardId": said.board_id,
-        "title": said.title,
-        "direction": said.direction,
-        "operator": said.operator,
-        "counts": said.counts,
-        "size": said.size,
-        "period": said.period,
-        "zone": said.zone,
-        "graceSeconds": said.grace_seconds,
-        "visibility": said.visibility,
-        "createdAt": timestamp(defined.created_at),
-        "closedAt": defined.closed_at and timestamp(defined.closed_at),
-        "season": defined.season and defined.season.as_json(),
-        "version": request.app[PARTS].boards.newest_version(said.board_id),
-    }
+    version = request.app[PARTS].boards.newest_version(defined.definition.board_id)
+    return defined.as_json(version)
 
 
 def _archive(defined: Defined, kept: Kept) -> dict[str, Any]:
-    """What was kept of a season. The digest is made of these very texts of `reachedAt`."""
+    """What was kept of a season."""
     return {
         "success": True,
-        "data": [
-            entry.as_json() | {"reachedAt": reached_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
-            for entry, reached_at in kept.entries
-        ],
+        "data": kept.top_users(),
         "boardId": defined.definition.board_id,
         "direction": defined.definition.direction,
         "season": kept.season.as_json(),

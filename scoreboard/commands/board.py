@@ -23,7 +23,7 @@ from scoreboard.console.reports import Answer, Report
 from scoreboard.console.servers import no_board, open_boards, open_postgres
 from scoreboard.console.terminal import counted, say
 from scoreboard.errors import UnknownBoard
-from scoreboard.model import BOARD_SIZE, MAIN, BoardId
+from scoreboard.model import BOARD_SIZE, MAIN, BoardId, direction_of
 from scoreboard.scoring import places
 from scoreboard.scoring.places import Place, Places
 from scoreboard.timestamps import timestamp
@@ -115,7 +115,7 @@ def _document(board_id: BoardId, found: Places) -> dict[str, Any]:
         return document
     return document | {
         "boardId": board_id,
-        "direction": "low" if found.is_low else "high",
+        "direction": direction_of(is_low=found.is_low),
         "season": found.season and found.season.as_json(),
     }
 

@@ -14,14 +14,13 @@ from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.definitions import Defined
 from scoreboard.model import MAIN, Board, BoardId, Season
 from scoreboard.seasons import zones
-from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
-# In the order and by the names of the API.
+# In the order and by the names of the API, which does not tell how long entries are kept.
 SUMMARY_MEMBERS: Final = (
     *("boardId", "title", "direction", "operator", "counts", "size", "period", "zone"),
-    *("graceSeconds", "keepFullSeconds", "visibility", "createdAt", "closedAt", "season"),
-    "version",
+    *("graceSeconds", "visibility", "createdAt", "closedAt", "season", "version"),
+    "keepFullSeconds",
 )
 MEMBERS: Final = (*SUMMARY_MEMBERS, "actions")
 HEAD: Final = ("board", "season", "until", "period", "title")
@@ -34,24 +33,7 @@ _READERS: Final = {"public": "everybody", "token": "whoever has an access token"
 
 def summary_of(found: Defined, version: int) -> dict[str, Any]:
     """Write a board as JSON, without the actions that count."""
-    said = found.definition
-    return {
-        "boardId": said.board_id,
-        "title": said.title,
-        "direction": said.direction,
-        "operator": said.operator,
-        "counts": said.counts,
-        "size": said.size,
-        "period": said.period,
-        "zone": said.zone,
-        "graceSeconds": said.grace_seconds,
-        "keepFullSeconds": said.keep_full_seconds,
-        "visibility": said.visibility,
-        "createdAt": timestamp(found.created_at),
-        "closedAt": found.closed_at and timestamp(found.closed_at),
-        "season": found.season and found.season.as_json(),
-        "version": version,
-    }
+    return found.as_json(version) | {"keepFullSeconds": found.definition.keep_full_seconds}
 
 
 def document_of(found: Defined, version: int) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from scoreboard.console.terminal import counted, say
 from scoreboard.ledger.defining import BoardsRefused, Defining
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.model import Direction
 from scoreboard.seasons import files as definition_files
 from scoreboard.seasons.definition import (
     MEMBERS,
     Counts,
-    Direction,
     NotDefined,
     Operator,
     Visibility,
@@ -31,6 +31,25 @@ from scoreboard.seasons.periods import Period
 from scoreboard.unicode import escaped
 
 _BOARD: Final = Report(board_words.MEMBERS)
+# The options of `boards add`: those that take one of some words, and those that take any.
+_CHOICES: Final = (
+    ("direction", Direction, "which scores stand at the top (default: high)"),
+    ("operator", Operator, "what a score is made of (default: sum)"),
+    ("counts", Counts, "what counts (default: every)"),
+    ("period", Period, "how long a season is (default: none, for ever)"),
+    ("visibility", Visibility, "who may read it (default: public)"),
+)
+_VALUES: Final = (
+    ("size", "N", "how many entries it shows, up to 100 (default: 10)"),
+    ("zone", "ZONE", "whose midnights begin seasons, such as Europe/Madrid (default: UTC)"),
+    ("starts-at", "TIME", "with the period none: since when grants count (default: since ever)"),
+    ("grace-seconds", "N", "how long after its end a season becomes final (default: 0)"),
+    (
+        "keep-full-seconds",
+        "N",
+        "how long all entries of a season are kept after its end (default: for ever)",
+    ),
+)
 
 
 def add_to(commands: Commands) -> None:
@@ -80,29 +99,9 @@ def _add_add(group: Commands) -> None:
         "board_id", metavar="BOARD", help="its id: lower-case letters, digits and hyphens"
     )
     add.add_argument("--title", required=True, help="what people call it")
-    for name, words, what in (
-        ("direction", Direction, "which scores stand at the top (default: high)"),
-        ("operator", Operator, "what a score is made of (default: sum)"),
-        ("counts", Counts, "what counts (default: every)"),
-        ("period", Period, "how long a season is (default: none, for ever)"),
-        ("visibility", Visibility, "who may read it (default: public)"),
-    ):
+    for name, words, what in _CHOICES:
         add.add_argument(f"--{name}", choices=get_args(words), help=what)
-    for name, metavar, what in (
-        ("size", "N", "how many entries it shows, up to 100 (default: 10)"),
-        ("zone", "ZONE", "whose midnights begin seasons, such as Europe/Madrid (default: UTC)"),
-        (
-            "starts-at",
-            "TIME",
-            "with the period none: since when grants count (default: since ever)",
-        ),
-        ("grace-seconds", "N", "how long after its end a season becomes final (default: 0)"),
-        (
-            "keep-full-seconds",
-            "N",
-            "how long all entries of a season are kept after its end (default: for ever)",
-        ),
-    ):
+    for name, metavar, what in _VALUES:
         add.add_argument(f"--{name}", metavar=metavar, help=what)
     add.add_argument(
         "--action",

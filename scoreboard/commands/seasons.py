@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from scoreboard.commands import board_words
@@ -19,7 +18,7 @@ from scoreboard.errors import UnknownSeason
 from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.definitions import Defined, Definitions, Kept
 from scoreboard.model import SEASON_NUMBER_MAX, BoardId, Season
-from scoreboard.timestamps import timestamp
+from scoreboard.timestamps import exact_timestamp, timestamp
 from scoreboard.unicode import escaped
 
 _PAGE: Final = 1000
@@ -126,23 +125,14 @@ async def _show(arguments: argparse.Namespace) -> Answer:
 
 
 def _document(found: Defined, kept: Kept) -> dict[str, Any]:
-    """Write a season as JSON. The digest is made of these very texts of `reachedAt`."""
+    """Write a season as JSON."""
     return {
         "boardId": found.definition.board_id,
         "direction": found.definition.direction,
         "season": kept.season.as_json(),
         "closesAt": kept.closes_at and timestamp(kept.closes_at),
         "digest": kept.digest,
-        "topUsers": [
-            {
-                "rank": rank,
-                "userId": entry.user_id,
-                "score": entry.score,
-                "username": entry.username,
-                "reachedAt": _exact(reached_at),
-            }
-            for rank, (entry, reached_at) in enumerate(kept.entries, 1)
-        ],
+        "topUsers": [{"rank": rank} | entry for rank, entry in enumerate(kept.top_users(), 1)],
     }
 
 
@@ -155,16 +145,12 @@ def _text(found: Defined, kept: Kept) -> str:
         return f"{head}\n`scoreboard board show {board_id}` {when}."
     rows = [("rank", "score", "reached", "name")]
     for rank, (entry, reached_at) in enumerate(kept.entries, 1):
-        cells = (f"{rank:>4}", f"{entry.score:>13,}", _exact(reached_at), escaped(entry.username))
-        rows.append(cells)
+        score, reached = f"{entry.score:>13,}", exact_timestamp(reached_at)
+        rows.append((f"{rank:>4}", score, reached, escaped(entry.username)))
     closes_at = "" if kept.closes_at is None else board_words.moment(kept.closes_at, zone)
     foot = f"digest {kept.digest}" if kept.digest else f"final at {closes_at}; then with a digest"
     nobody = [] if kept.entries else ["nobody had a score"]
     return "\n".join([head, columns.table(rows), *nobody, foot])
-
-
-def _exact(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 async def _verify(arguments: argparse.Namespace) -> Answer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -27,6 +27,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import Transaction, transaction
 from scoreboard.model import Board, BoardId, Entry, Season
 from scoreboard.seasons.definition import Definition
+from scoreboard.timestamps import exact_timestamp, timestamp
 
 Changed = TypeVar("Changed")
 # Entries that one statement removes: some 50 ms.
@@ -47,6 +48,26 @@ class Defined:
     defined_at: datetime
     closed_at: datetime | None
 
+    def as_json(self, version: int) -> dict[str, Any]:
+        """The board as clients see it, without the actions that count on it."""
+        said = self.definition
+        return {
+            "boardId": said.board_id,
+            "title": said.title,
+            "direction": said.direction,
+            "operator": said.operator,
+            "counts": said.counts,
+            "size": said.size,
+            "period": said.period,
+            "zone": said.zone,
+            "graceSeconds": said.grace_seconds,
+            "visibility": said.visibility,
+            "createdAt": timestamp(self.created_at),
+            "closedAt": self.closed_at and timestamp(self.closed_at),
+            "season": self.season and self.season.as_json(),
+            "version": version,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -58,8 +79,15 @@ class Kept:
 
     season: Season
     closes_at: datetime | None
-    entries: tuple[tuple[Entry, datetime], ...]
+    entries: tuple[archives.KeptEntry, ...]
     digest: str | None
+
+    def top_users(self) -> list[dict[str, Any]]:
+        """The entries as clients see them: the digest is made of these texts of `reachedAt`."""
+        return [
+            entry.as_json() | {"reachedAt": exact_timestamp(reached_at)}
+            for entry, reached_at in self.entries
+        ]
 
 
 class Definitions:

@@ -41,9 +41,8 @@ def score_update(board: Board) -> bytes:
     """
     data: dict[str, Any] = {"topUsers": board.top_users(), "timestamp": board.timestamp}
     if board.board_id != MAIN:
-        direction = "low" if board.is_low else "high"
         season = board.season and board.season.as_json()
-        data = {"boardId": board.board_id, **data, "direction": direction, "season": season}
+        data = {"boardId": board.board_id, **data, "direction": board.direction, "season": season}
     return event("score:update", data, board.version)
 
 

@@ -31,6 +31,7 @@ from scoreboard.operations.counted import Counted
 # Prometheus asks every few seconds; one address may ask 600 times at once.
 _TEXTS_AT_ONCE: Final = 20
 _TEXT_SECONDS: Final = 0.2
+
 # Who has a board of some version.
 Where = Literal["ledger", "redis", "hub"]
 

@@ -8,14 +8,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal, TypeVar, get_args
 
-from scoreboard.model import BOARD_SIZE, SIZE_MAX, BoardId
+from scoreboard.model import BOARD_SIZE, SIZE_MAX, BoardId, Direction
 from scoreboard.rows import quoted
 from scoreboard.seasons import values, zones
 from scoreboard.seasons.periods import Period
 from scoreboard.seasons.values import Unfit
 
-# Which scores stand at the top.
-Direction = Literal["high", "low"]
 # What an entry is made of: the sum of what counts, or the best of it.
 Operator = Literal["sum", "best"]
 # What counts: the grants of every action, those of the listed ones, or results alone.

@@ -116,7 +116,7 @@ async def test_a_final_board_that_somebody_changed_is_found(
     )
     said = await operator("seasons", "verify", "cup", "2")
     assert said.code == 1
-    assert f"cup, season 2: place 1: user {cup[1]} with 99" in said.out
+    assert f"cup, season 2: rank 1: user {cup[1]} with 99" in said.out
     assert "cup, season 2: the digest is not that of" in said.out
     assert "docs/operations.md" in said.out
     assert (await operator("seasons", "verify", "cup", "1")).code == 0

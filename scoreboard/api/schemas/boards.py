@@ -17,8 +17,8 @@ from scoreboard.api.schemas.members import (
     member,
     text,
 )
-from scoreboard.model import FINAL_SIZE, SEASON_NUMBER_MAX, SIZE_MAX, SeasonState
-from scoreboard.seasons.definition import Counts, Direction, Operator, Visibility
+from scoreboard.model import FINAL_SIZE, SEASON_NUMBER_MAX, SIZE_MAX, Direction, SeasonState
+from scoreboard.seasons.definition import Counts, Operator, Visibility
 from scoreboard.seasons.periods import Period
 
 EXAMPLE_BOARD_ID: Final = "weekly"
@@ -28,16 +28,18 @@ _EXAMPLE_END: Final = "2024-12-16T00:00:00Z"
 _EXAMPLE_DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
-def _board_id() -> Any:
-    return member(fields.String, "The board's id, for good.", EXAMPLE_BOARD_ID, data_key="boardId")
+def _board_id(**kwargs: Any) -> Any:
+    what = "The board's id, for good."
+    return member(fields.String, what, EXAMPLE_BOARD_ID, data_key="boardId", **kwargs)
 
 
-def _direction() -> Any:
+def _direction(**kwargs: Any) -> Any:
     return member(
         fields.String,
         "Which score is the best: the `high`est or the `low`est.",
         "high",
         validate=validate.OneOf(get_args(Direction)),
+        **kwargs,
     )
 
 
@@ -272,7 +274,7 @@ class BoardLeaderboardSchema(Success):
     )
     digest = member(
         fields.String,
-        "SHA-256, in hexadecimal, of a line for each entry: its place, userId, score and "
+        "SHA-256, in hexadecimal, of a line for each entry: its rank, userId, score and "
         "reachedAt, with a space between them and a line feed between lines; null until the season "
         "is final.",
         _EXAMPLE_DIGEST,
@@ -288,16 +290,8 @@ class BoardUpdateSchema(Schema):
 
     top_users = _entries("What the board shows, the best first.", SIZE_MAX, data_key="topUsers")
     timestamp = member(fields.DateTime, "When the board changed.", EXAMPLE_TIME)
-    board_id = member(
-        fields.String, "Which board.", EXAMPLE_BOARD_ID, required=False, data_key="boardId"
-    )
-    direction = member(
-        fields.String,
-        "Which score is the best: the `high`est or the `low`est.",
-        "high",
-        required=False,
-        validate=validate.OneOf(get_args(Direction)),
-    )
+    board_id = _board_id(required=False)
+    direction = _direction(required=False)
     season = _season(
         "The season that it shows; null before the first.", required=False, allow_none=True
     )
