@@ -30,7 +30,7 @@ from scoreboard.operations.tracing import Span, Tracing
 log = structlog.get_logger("scoreboard.hub")
 
 # A write takes about 12 µs: after this many, requests get their turn.
-_STRIDE: Final = 256
+STRIDE: Final = 256
 # Of the boards that one push brings, this many are timed.
 _TIMED_MAX: Final = 64
 _TURNS_KEPT: Final = 2
@@ -149,9 +149,10 @@ class Channel:
         self._farewell = farewell
         self._dismiss_all(farewell)
 
-    async def push(self) -> None:
+    def push(self) -> Iterator[int]:
         """Write the newest board to all, and time that. A board that was conflated arrives with the
-        newest, so it is timed with it.
+        newest, so it is timed with it. Stops after each stride, and says how long that was: after
+        `STRIDE` subscribers, of one channel or several, requests get their turn.
         """
         self.has_news = False
         self._metrics.pushes.inc()
@@ -160,9 +161,10 @@ class Channel:
             span.event("push")
         started = time.monotonic()
         everybody = list(self.subscribers)
-        for start in range(0, len(everybody), _STRIDE):
-            self._push_to(everybody[start : start + _STRIDE])
-            await asyncio.sleep(0)
+        for start in range(0, len(everybody), STRIDE):
+            stride = everybody[start : start + STRIDE]
+            self._push_to(stride)
+            yield len(stride)
         ended = time.monotonic()
         self._metrics.push_seconds.observe(ended - started)
         for origin, span in arriving:
@@ -252,7 +254,7 @@ class Channel:
         for number, subscriber in enumerate(list(subscribers), 1):
             if subscriber in self.subscribers:  # it may have left meanwhile
                 yield subscriber
-            if number % _STRIDE == 0:
+            if number % STRIDE == 0:
                 await asyncio.sleep(0)
 
     def _fall_behind(self, subscriber: Subscriber) -> None:

@@ -21,7 +21,7 @@ import structlog
 
 from scoreboard.errors import Overloaded
 from scoreboard.ledger.ledger import Versions
-from scoreboard.live.channel import Channel
+from scoreboard.live.channel import STRIDE, Channel
 from scoreboard.live.frames import Frame, closing, score_update, turn_of
 from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Origin
 from scoreboard.operations.counted import BoardRefusal
@@ -216,15 +216,21 @@ class Hub:
             )
 
     async def _push_changes(self) -> None:
+        """Walk the channels that have news, as one crowd."""
         loop = asyncio.get_running_loop()
         timer: asyncio.TimerHandle | None = None
+        walked = 0
         while True:
             await self._changed.wait()
             self._changed.clear()
             for channel in list(self._news):
                 if channel.rests_until <= loop.time():
                     del self._news[channel]
-                    await channel.push()
+                    for stride in channel.push():
+                        walked += stride
+                        if walked >= STRIDE:  # guard: push-gives-turns
+                            walked = 0
+                            await asyncio.sleep(0)
                     channel.rests_until = loop.time() + self._push_interval_seconds
             if timer is not None:
                 timer.cancel()

@@ -322,6 +322,12 @@ except LedgerUnavailable:
         "test_one_board_too_many_takes_the_place_of_the_one_that_has_waited_longest",
     ),
     Marked(
+        "a push gives others their turn",
+        "push-gives-turns",
+        Never(),
+        f"{HUB}::test_others_get_their_turn_among_many_boards_as_among_many_subscribers_of_one",
+    ),
+    Marked(
         "the channels of the hub are bounded",
         "channels-hub-bounded",
         Removed(),

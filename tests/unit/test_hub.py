@@ -512,6 +512,24 @@ async def test_subscribers_may_leave_and_join_during_a_push(metrics: Metrics) ->
 
 
 @jumping_clock
+async def test_others_get_their_turn_among_many_boards_as_among_many_subscribers_of_one(
+    metrics: Metrics,
+) -> None:
+    boards = [replace(a_board(1), board_id=BoardId(f"board{number}")) for number in range(4)]
+    crowds = [[Client() for _ in range(STRIDE // 2)] for _ in boards]
+    async with a_hub(metrics) as hub:
+        for board, crowd in zip(boards, crowds, strict=True):
+            for client in crowd:
+                hub.channel(board.board_id).join(client.subscriber)
+            hub.offer(board)
+        await eventually(lambda: crowds[0][-1].versions, every_seconds=0)
+        assert not crowds[-1][0].versions, "all were written to before anybody had a turn"
+        await eventually(lambda: crowds[-1][-1].versions, every_seconds=0)
+
+    assert all(client.versions == [1] for crowd in crowds for client in crowd)
+
+
+@jumping_clock
 async def test_one_that_leaves_while_it_is_behind_is_forgotten(metrics: Metrics) -> None:
     slow = Client()
     async with a_hub(metrics, slow) as hub:
