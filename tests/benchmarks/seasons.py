@@ -38,9 +38,9 @@ SUBSCRIBERS = 2_000
 FOLLOWED = 20  # boards, among which the subscribers are divided
 TURNING = 100  # boards whose seasons end in one moment
 _COUNTING = 20  # of these, how many count an action: as many as there may be
-_ACTIONS_OF_TURNING = 50
+_ACTIONS_OF_TURNING = 5_000  # of which each board lists a fifth, as many as one may
 _CONNECTIONS = 16
-_BEFORE_TURN_SECONDS = 20.0  # until everything is started, warm and under load
+_BEFORE_TURN_SECONDS = 40.0  # until boards are added, all is started, warm and under load
 _LOAD_SECONDS = 5  # before the turn, and after it
 _DATABASES_OF_REDIS = {
     name: n for n, name in enumerate(("alone", "seasons", "followed", "turn"), 1)
