@@ -23,9 +23,12 @@ _ADDITIONS: Final = "additions"
 # version is then lifted above those that were shown, as after a restore; the clock goes by the time
 # of day.
 _ROWS: Final = {
+    # Into its partition, whose defaults are those of `main`. Its season went with it.
     "boards": (
-        "INSERT INTO boards (board_id, title, version, changed_at) "
-        "VALUES ('main', 'All time', 1, now());"
+        "WITH main AS (INSERT INTO board (season_id, version, changed_at) "
+        "VALUES (1, 1, now()) RETURNING board_id) "
+        "INSERT INTO seasons (season_id, board_id, number, starts_at, state) "
+        "SELECT 1, board_id, 1, 'epoch', 'running' FROM main;"
     ),
     "revocation_clock": (
         "INSERT INTO revocation_clock (reading) VALUES (extract(epoch FROM now()) * 1000);"
