@@ -78,7 +78,7 @@ async def test_a_right_to_read_that_is_taken_away_is_no_outage(
     written.begin("info")
     one = await start(database_url=api.url)
     await eventually(lambda: one.metric("part_up", part="postgresql"))
-    api.revoke("SELECT", "board")
+    api.revoke("SELECT", "boards")
 
     await eventually(lambda: not one.metric("part_up", part="postgresql"), within_seconds=15)
     part = await postgresql(one)
