@@ -282,10 +282,12 @@ counted AS MATERIALIZED (
     WHERE operator = 'sum'
     GROUP BY season_id, operator, user_id
     UNION ALL
-    SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at
-    FROM valued
-    WHERE operator = 'best'
-    ORDER BY season_id, user_id, value DESC, submitted_at
+    (
+        SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at
+        FROM valued
+        WHERE operator = 'best'
+        ORDER BY season_id, user_id, value DESC, submitted_at
+    )
 ),
 {entered}
 SELECT (SELECT count(*) FROM added) + (SELECT count(*) FROM bettered)

@@ -48,6 +48,7 @@ class Metrics(Counted):
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._boards = BoardNames(self._forget)
         self._versions: dict[tuple[Where, BoardId], Gauge] = {}
+        self._delivered: dict[str, Counter] = {}
         self._subscribed: set[str] = set()
 
     # Of boards: the busiest by name, the rest together
@@ -79,11 +80,16 @@ class Metrics(Counted):
     def count_deliveries(self, board_id: BoardId, deliveries: int) -> None:
         """Count a push of a board: how often it was written."""
         self.deliveries.inc(deliveries)
-        self.board_deliveries.labels(self._boards.of(board_id)).inc(deliveries)
+        name = self._boards.of(board_id)
+        counter = self._delivered.get(name)
+        if counter is None:
+            counter = self._delivered[name] = self.board_deliveries.labels(name)
+        counter.inc(deliveries)
 
     def _forget(self, board_id: BoardId) -> None:
         """Take away the series of a board that is one of the others from now on."""
         self._subscribed.discard(board_id)
+        self._delivered.pop(board_id, None)
         for counted in (self.board_changes, self.board_deliveries, self.board_subscribers):
             with contextlib.suppress(KeyError):
                 counted.remove(board_id)

@@ -53,11 +53,10 @@ export class SeasonList {
     if (drawn.every((each, index) => each === this.#drawn[index])) return;
     this.#drawn = drawn;
     const isLive = !season || season.state === "running";
-    // Between two seasons, and once a board is closed, it shows the last one by itself.
-    const isShown = ({ number }) => !isLive && number === season.number && number !== chosen;
-    const isPast = (each) => isOver(each) || each.number < season?.number;
-    const past = this.#seasons.filter((each) => isPast(each) && !isShown(each));
-    const options = [["", isLive ? "Live" : "The latest"], ...past.map((each) => [`${each.number}`, seasonDates(each, zone)])];
+    const past = this.#seasons.filter((each) => isOver(each) || each.number < season?.number);
+    // A board that is closed, or between two seasons, shows the last one by itself; a user who was deleted
+    // since is on its final board alone.
+    const options = [["", isLive ? "Live" : "Now"], ...past.map((each) => [`${each.number}`, seasonDates(each, zone)])];
     // One that is in nobody's list yet: its address was sent to somebody.
     if (chosen && !past.some(({ number }) => number === chosen)) options.push([`${chosen}`, `${chosen}`]);
     if (this.#next && past.length) options.push([OLDER, "Older ones …"]);

@@ -34,11 +34,13 @@ export class SeasonView {
     showLine(definition, final.season.startsAt ? seasonName(final.season, definition?.zone) : "");
     setText($("end-text"), text);
     const isNew = season?.number > final.season.number;
-    setText($("end-go"), isHeld && isNew ? `Go to season ${season.number}` : "Go to the live board");
+    setText($("end-go"), isHeld && isNew ? `Go to season ${season.number}` : backTo(season));
     setText($("end-left"), isHeld ? `in ${heldSeconds} s` : "");
     $("end").hidden = !text;
   }
 }
+
+const backTo = (season) => (season && season.state !== "running" ? "Go back to the board" : "Go to the live board");
 
 function showLine(definition, text, until, nowMs) {
   const leftSeconds = until ? Math.max(0, Math.ceil((Date.parse(until) - nowMs) / 1000)) : null;

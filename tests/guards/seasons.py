@@ -206,6 +206,13 @@ SEASONS: Final = (
         "SELECT 1\n",
         f"{DEFINITIONS}::test_a_board_waits_for_the_rename_of_an_action_that_it_counts",
     ),
+    Guard(
+        "of what is counted at once the best is taken",
+        "scoreboard/ledger/definitions.sql",
+        "        ORDER BY season_id, user_id, value DESC, submitted_at\n",
+        "",
+        f"{DEFINITIONS}::test_the_best_that_was_granted_before_counts_since_it_was_reached_first",
+    ),
     Marked(
         "what was given up behind its last step is not adopted",
         "given-up-at-last",

@@ -484,6 +484,23 @@ async def test_who_counts_for_so_long_that_it_was_given_up_adds_nothing(
     assert [each.definition.board_id for each in await definitions.all()] == [MAIN]
 
 
+async def test_the_best_that_was_granted_before_counts_since_it_was_reached_first(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    users = add_users(database_url, 20)
+    add_actions(database_url, {"walk": 5, "run": 50, "jump": 20, "sprint": 50, "rest": 5})
+    for action in ("walk", "run", "jump", "sprint", "rest"):
+        await ledger.grant([Submission(user, action) for user in users])
+
+    most = Definition(BoardId("most"), "Most", operator="best")
+    await definitions.add([LEAST, most])
+
+    assert entries(database_url, most.board_id) == dict.fromkeys(users, 50)
+    assert entries(database_url, LEAST.board_id) == dict.fromkeys(users, -5)
+    for board_id in (most.board_id, LEAST.board_id):
+        assert await ledger.differences(board_id) == []
+
+
 async def test_what_was_given_up_behind_its_last_step_is_not_adopted(
     ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,10 @@ from scoreboard.connections import session_settings, statements
 from scoreboard.ledger import queries as ledger
 from scoreboard.scoring import catalogue, standing
 
-_VERB = re.compile(r"(--[^\n]*\n)*(SELECT|PREPARE|EXECUTE|INSERT|UPDATE|DELETE|SET|LOCK|WITH)\b")
+_VERB = re.compile(
+    r"(--[^\n]*\n)*"
+    r"(SELECT|PREPARE|EXECUTE|INSERT|UPDATE|DELETE|SET|LOCK|WITH|SAVEPOINT|ROLLBACK|RELEASE)\b"
+)
 
 
 @pytest.fixture
