@@ -132,7 +132,9 @@ def in_csv(found: list[Definition]) -> str:
 @examples(150)
 def test_what_is_written_in_either_form_is_what_is_read(found: list[Definition]) -> None:
     for text in ("".join(map(in_toml, found)), in_csv(found)):
-        assert files.read(text.encode()) == files.DefinitionFile(found)
+        read = files.read(text.encode())
+        assert (read.definitions, read.problems) == (found, [])
+        assert list(read.places) == [definition.board_id for definition in found]
 
 
 def hostile_texts() -> st.SearchStrategy[str]:
