@@ -332,11 +332,12 @@ class Game:
                 await self.rebuild(number, ahead)
 
     async def submit(self, pairs: Sequence[Pair]) -> None:
+        turned = set[BoardId]()
         if any(
             board.is_behind_from is not None and board.is_behind_from <= self.model.moment
             for board in self.model.boards.values()
         ):
-            self.model.turn()  # before it grants: nothing is counted in none
+            turned = self.model.turn()  # before it grants: nothing is counted in none
         versions = self.versions()
         is_due = self.model.is_due()
         expected = self.model.settle(pairs)
@@ -350,7 +351,7 @@ class Game:
             for board_id, version in self.versions().items()
             if version > versions[board_id]
         }
-        self.compare_changed(settlement.boards.values(), changed)
+        self.compare_changed(settlement.boards.values(), turned | changed)
         self.compare_seen(settlement, pairs)
 
     def compare_seen(self, settlement: Settlement, pairs: Sequence[Pair]) -> None:
