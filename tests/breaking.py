@@ -87,7 +87,7 @@ async def _slow(stage: Stage, seconds: float, *, line: str) -> None:
 
 
 async def _lose_the_answer_to_a_commit(stage: Stage, seconds: float) -> None:
-    stage.database_line.proxy.drop_replies_after(lambda request: b"COMMIT" in request)
+    stage.database_line.proxy.drop_replies_after(lambda request: b"COMMIT\0" in request)
     await asyncio.sleep(seconds)
 
 

@@ -62,7 +62,7 @@ def has_board(request: bytes) -> bool:
 
 
 def has_commit(request: bytes) -> bool:
-    return b"COMMIT" in request
+    return b"COMMIT\0" in request
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ async def test_a_batch_whose_session_ends_before_its_commit_is_granted_by_anothe
         settled = await ledger.grant([Submission(ada, "run")])
         assert isinstance(settled.verdicts[ada, "run"], Grant)
 
-        line.reset_at(lambda sent: b"COMMIT" in sent)
+        line.reset_at(lambda sent: b"COMMIT\0" in sent)
         settled = await ledger.grant([Submission(bob, "run")])
         assert isinstance(settled.verdicts[bob, "run"], LedgerUnavailable)
         await postgres.finish()

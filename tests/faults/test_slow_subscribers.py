@@ -84,17 +84,15 @@ async def test_whoever_does_not_read_is_cut_off_and_counted_and_disturbs_nobody(
             a_load(lambda: [server.url], a_game(database_url), submitters=12)
         )
         clients = [stack.enter_context(subscribed(server.url)) for _ in range(slow)]
-        present = slow + len(load.subscribers)
-        await eventually(lambda: _has(server, "subscribers", present))
+        reading = len(load.subscribers) + len(load.others)
+        await eventually(lambda: _has(server, "subscribers", slow + reading))
         memory = server.itself.memory_info().rss
         for client in clients[-VANISHED:]:
             vanish(client)  # or stay, and read nothing
         dripping = asyncio.create_task(drip(clients[STALLED : STALLED + DRIPPING]))
 
         # Some sixty boards fill what the kernel holds; left to itself it would take 2,600.
-        await eventually(
-            lambda: _has(server, "subscribers", len(load.subscribers)), within_seconds=60.0
-        )
+        await eventually(lambda: _has(server, "subscribers", reading), within_seconds=60.0)
 
         dripping.cancel()
         # A board is a kilobyte; one slot each is all that they may have cost.

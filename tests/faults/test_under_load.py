@@ -110,7 +110,7 @@ async def refuses_and_shows_the_board(load: Load) -> None:
 
 async def loses_the_answer_to_a_commit(line: Line, number: int) -> None:
     """Committed, and nobody is told."""
-    line.proxy.drop_replies_after(lambda request: b"COMMIT" in request)
+    line.proxy.drop_replies_after(lambda request: b"COMMIT\0" in request)
     await eventually(lambda: line.proxy.replies_dropped == number)
 
 
