@@ -103,7 +103,13 @@ class Parts:
         self.definitions = Definitions(self.queries)
         silence = Silence()
         make_copy = self._copies(silence)
-        self.boards = Boards(self.ledger, Definitions(self.watch), make_copy, metrics)
+        self.boards = Boards(
+            self.ledger,
+            Definitions(self.watch),
+            make_copy,
+            metrics,
+            shown=lambda board_id: self.hub.newest(board_id),  # noqa: PLW0108 - it is made below
+        )
         self.lifetime.close(self.boards.close)
         self.board = self.boards.main
         self.hub = Hub(  # guard: instance-shows-streams

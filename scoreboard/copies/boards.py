@@ -37,7 +37,9 @@ _WAITING_MAX: Final = 20_000
 
 
 class Boards:
-    """Knows the boards. `make` makes the copy of one; that of `main` is always there."""
+    """Knows the boards. `make` makes the copy of one; that of `main` is always there. `shown`
+    answers what streams of this instance show of one.
+    """
 
     def __init__(
         self,
@@ -46,11 +48,13 @@ class Boards:
         make: Callable[[BoardId], CachedBoard],
         metrics: Metrics,
         *,
+        shown: Callable[[BoardId], Board | None] = lambda _: None,
         copies_max: int = COPIES_MAX,
     ) -> None:
         self._ledger = ledger
         self._definitions = definitions
         self._make = make
+        self._shown = shown
         self._metrics = metrics
         self._copies_max = copies_max
         self._known: dict[BoardId, Defined] = {}
@@ -118,6 +122,8 @@ class Boards:
         copy = self._copies.get(BoardId(board_id))
         if copy is None:
             copy = self.copy((await self.find(board_id)).definition.board_id)
+            if (board := self._shown(copy.board_id)) is not None:
+                copy.hear_of(board)  # guard: shown-board-read
         return copy
 
     def copy(self, board_id: BoardId) -> CachedBoard:

@@ -103,6 +103,11 @@ class Hub:
         channel = self._channels.get(board_id)
         return -1 if channel is None else channel.version
 
+    def newest(self, board_id: BoardId) -> Board | None:
+        """The newest board of this id, if streams of this instance show one."""
+        channel = self._channels.get(board_id)
+        return None if channel is None else channel.board
+
     def known(self, board_id: BoardId) -> int | None:
         """The version of the newest board of this id that is known here, -1 for none; None if it is
         neither streamed nor read.

@@ -12,6 +12,13 @@ _STRANGERS: Final = "tests/attacks/test_boards.py"
 
 BOARDS: Final = (
     Marked(
+        "a board that streams show is read though nobody read it before",
+        "shown-board-read",
+        Removed(),
+        "tests/integration/test_boards.py"
+        "::test_a_board_that_streams_show_is_read_though_nobody_read_it_before",
+    ),
+    Marked(
         "a board for members needs a token though no setting asks for one",
         "board-needs-token",
         Removed(),

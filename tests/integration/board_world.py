@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +111,7 @@ async def an_instance(
     on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
     look_seconds: float = 0.1,
     copies_max: int = COPIES_MAX,
+    shown: Callable[[BoardId], Board | None] = lambda _: None,
 ) -> AsyncIterator[Instance]:
     client = Redis(redis_url, timeout_seconds=TIMEOUT_SECONDS, name="test board")
     postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
@@ -132,6 +133,7 @@ async def an_instance(
         Definitions(postgres),
         copy_of,
         metrics,
+        shown=shown,
         copies_max=copies_max,
     )
     truth = Truth(ledger, silence)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scoreboard.copies.boards import ASKED_EVERY_SECONDS, FOLLOWED_SECONDS
-from scoreboard.errors import UnknownBoard
+from scoreboard.errors import LedgerUnavailable, UnknownBoard
 from scoreboard.model import MAIN, Board, BoardId, Submission
 from tests.integration.board_world import Instance, an_instance, version_in
 from tests.samples import counted
@@ -43,6 +43,28 @@ async def grant(instance: Instance, database_url: str) -> dict[BoardId, Board]:
 
 async def read(instance: Instance, board_id: BoardId) -> Board:
     return (await (await instance.boards.of(board_id)).read()).board
+
+
+async def test_a_board_that_streams_show_is_read_though_nobody_read_it_before(
+    redis_url: str, database_url: str
+) -> None:
+    """PostgreSQL goes away before the first read, and Redis was never given the board."""
+    add(database_url, WEEKLY)
+    shown: dict[BoardId, Board] = {}
+    async with an_instance(redis_url, database_url, shown=shown.get) as one:
+        await one.reconcile()
+        shown[WEEKLY] = await one.ledger.board(WEEKLY)
+        await one.boards.find(WEEKLY)
+        one.ledger.board = silent  # type: ignore[method-assign]
+
+        reading = await (await one.boards.of(WEEKLY)).read()
+
+    assert reading.board == shown[WEEKLY]
+    assert reading.age_seconds is not None
+
+
+async def silent(board_id: BoardId = MAIN) -> Board:
+    raise LedgerUnavailable
 
 
 # --- which boards there are
