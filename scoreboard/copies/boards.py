@@ -92,13 +92,17 @@ class Boards:
         """How a board is defined. Raises UnknownBoard; and LedgerUnavailable and Overloaded when
         nobody can say whether there is one.
         """
-        found = self._known.get(BoardId(board_id))
-        if found is None and BOARD_ID.fullmatch(board_id):
-            await self._questions.join(None)
-            found = self._known.get(BoardId(board_id))
-        if found is None:
+        known = BoardId(board_id)
+        if known not in self._known and BOARD_ID.fullmatch(board_id):
+            try:
+                await self._questions.join(None)
+            except LedgerUnavailable:
+                # The relay may have heard of it meanwhile.
+                if known not in self._known:  # guard: heard-of-meanwhile
+                    raise
+        if known not in self._known:
             raise UnknownBoard
-        return found
+        return self._known[known]
 
     async def learn(self, versions: Versions) -> None:
         """Bring what is known up to the ledger's word; definitions are read only when one of them

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Instead, Never, Removed, Value
+from tests.guards.change import Always, Instead, Never, Removed, Value
 from tests.guards.guard import Marked
 
 _BOARDS: Final = "tests/service/test_boards.py"
 _STRANGERS: Final = "tests/attacks/test_boards.py"
 
 BOARDS: Final = (
+    Marked(
+        "a board that was heard of meanwhile is found though the question failed",
+        "heard-of-meanwhile",
+        Always(),
+        "tests/integration/test_boards.py"
+        "::test_a_board_that_the_relay_heard_of_meanwhile_is_found_though_the_question_failed",
+    ),
     Marked(
         "a board that streams show is read though nobody read it before",
         "shown-board-read",

@@ -13,6 +13,7 @@ import pytest
 
 from scoreboard.copies.boards import ASKED_EVERY_SECONDS, FOLLOWED_SECONDS
 from scoreboard.errors import LedgerUnavailable, UnknownBoard
+from scoreboard.ledger.ledger import Versions
 from scoreboard.model import MAIN, Board, BoardId, Submission
 from tests.integration.board_world import Instance, an_instance, version_in
 from tests.samples import counted
@@ -61,6 +62,26 @@ async def test_a_board_that_streams_show_is_read_though_nobody_read_it_before(
 
     assert reading.board == shown[WEEKLY]
     assert reading.age_seconds is not None
+
+
+async def test_a_board_that_the_relay_heard_of_meanwhile_is_found_though_the_question_failed(
+    one: Instance, database_url: str
+) -> None:
+    await one.reconcile()
+    with pytest.raises(UnknownBoard):
+        await one.boards.find(DAILY)  # the next question waits a moment now
+    asking = asyncio.create_task(one.boards.find(WEEKLY))
+    add(database_url, WEEKLY)
+    await one.reconcile()
+    one.ledger.versions = unheard  # type: ignore[method-assign]
+
+    assert (await asking).definition.board_id == WEEKLY
+    with pytest.raises(LedgerUnavailable):
+        await one.boards.find(DAILY)
+
+
+async def unheard() -> Versions:
+    raise LedgerUnavailable
 
 
 async def silent(board_id: BoardId = MAIN) -> Board:
