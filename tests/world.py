@@ -166,7 +166,7 @@ def add_boards_of_every_kind(
     kinds: dict[str, dict[str, Any]] = {
         "sum": {"size": 10},
         "best": {"operator": "best", "size": 1},
-        "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 1},
+        "low": {"operator": "best", "direction": "low", "size": 12, "grace_seconds": 3600},
         "listed-sum": {"counts": "listed", "size": 3},
         "listed-low": {"counts": "listed", "operator": "best", "direction": "low", "size": 2},
     }
