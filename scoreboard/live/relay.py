@@ -19,7 +19,7 @@ Copies are looked at first and the ledger after them: what a sound copy holds wa
 so it can never look as if it were ahead. (docs/decisions/0020, 0039)
 
 The same question says when the next season is due. Where one may be turned, `on_due` is told of it,
-and the relay is back at that moment.
+and the relay is back at that moment; and once more as soon as it may be turned.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ log = structlog.get_logger("scoreboard.relay")
 
 # However many seasons are due one after the other.
 _LOOKS_APART_SECONDS: Final = 0.05
+# Until somebody has turned what is due, so that every instance soon knows the seasons that began.
+_TURNED_AFTER_SECONDS: Final = 0.25
 
 
 class Truth(Protocol):
@@ -134,10 +136,12 @@ class Relay:
             return None
         await self._note(versions)
         await self._level(truths)
-        if versions.is_due and self._on_due is not None:
+        if self._on_due is None:
+            return None
+        if versions.is_due:
             self._on_due()  # guard: due-seasons-turned
-        is_ahead = self._on_due is not None and not versions.is_due
-        return versions.due_in_seconds if is_ahead else None
+            return _TURNED_AFTER_SECONDS  # guard: turned-seasons-seen
+        return versions.due_in_seconds
 
     async def _note(self, versions: Versions) -> None:
         """Say what boards there are. What operators said of them may be unreadable all the same."""

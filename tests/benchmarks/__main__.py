@@ -287,9 +287,10 @@ def _followed(bench: Bench) -> None:
         seasons.a_stage(bench.stage, "alone", extent.users) as alone,
         seasons.a_stage(bench.stage, "followed", extent.users, boards) as many,
     ):
+        stages = [(alone, itertools.count(1), []), (many, itertools.count(1), boards)]
         for _ in range(extent.rounds):
-            for stage, there in random.sample([(alone, []), (many, boards)], 2):
-                found = seasons.deliveries(stage, token, there, extent.seconds)
+            for stage, actions, there in random.sample(stages, 2):
+                found = seasons.deliveries(stage, token, actions, there, extent.seconds)
                 bench.note("followed", found)
 
 

@@ -7,7 +7,6 @@ instead of one; and the turn of a hundred seasons in one moment, while people pl
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import threading
 import time
@@ -153,12 +152,14 @@ def _switched(service: Service, at: datetime) -> float:
     raise RuntimeError("ten seconds after the end of their seasons, boards have not turned")
 
 
-def deliveries(stage: Stage, token: str, boards: Sequence[Definition], seconds: float) -> Delivery:
-    """Deliver to subscribers who are spread over these boards, or who all follow `main`."""
+def deliveries(
+    stage: Stage, token: str, actions: Iterator[int], boards: Sequence[Definition], seconds: float
+) -> Delivery:
+    """Deliver to subscribers who are spread over these boards, or who all follow `main`. `actions`
+    are the player's next ones.
+    """
     board_ids: list[str] = [board.board_id for board in boards] or ["-"]
-    with a_service(
-        stage, token, itertools.count(1), instances=1, push_interval_seconds=0
-    ) as sender:
+    with a_service(stage, token, actions, instances=1, push_interval_seconds=0) as sender:
         found = measure_deliveries(sender, SUBSCRIBERS, seconds, board_ids)
     return replace(found, program=f"Scoreboard, {len(board_ids)} board{'s' * bool(boards)}")
 

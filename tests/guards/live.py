@@ -384,6 +384,13 @@ except LedgerUnavailable:
         f"{LIVE_BOARDS}::test_a_season_ends_on_every_instance_within_a_second_and_is_turned_once",
     ),
     Marked(
+        "how due seasons were turned is seen soon",
+        "turned-seasons-seen",
+        Instead("_TURNED_AFTER_SECONDS", "None"),
+        "tests/unit/test_relay.py"
+        "::test_a_season_that_is_due_is_told_and_the_relay_comes_in_time_for_the_next",
+    ),
+    Marked(
         "what turned is told to everybody",
         "turned-boards-announced",
         Removed(),
