@@ -9,7 +9,7 @@ from contextlib import suppress
 import aiohttp
 import redis
 
-from scoreboard.model import Board
+from scoreboard import board_json
 from tests.eventually import eventually
 from tests.five_boards import OTHERS, SPRINT, Shown, add_boards, shown_by_ledger
 from tests.load import TOP, Load, Pair
@@ -143,7 +143,7 @@ def cached_board(redis_url: str, key: str = "leaderboard") -> tuple[int, list[tu
     with suppress(redis.RedisError), redis.Redis.from_url(redis_url) as client:
         version, text = client.hmget(key, "version", "board")
         if version is not None and text is not None:
-            entries = Board.from_json(text).entries
+            entries = board_json.decode(text).entries
             return int(version), [(entry.user_id, entry.score) for entry in entries]
     return -1, []
 

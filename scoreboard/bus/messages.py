@@ -26,8 +26,10 @@ from typing import Any, Final
 
 import orjson
 
+from scoreboard import board_json
+from scoreboard.board_json import MAIN_BYTES_MAX
 from scoreboard.configuration.signatures import Signatures
-from scoreboard.model import MAIN, MAIN_BYTES_MAX, Board, BoardId, Origin
+from scoreboard.model import MAIN, Board, BoardId, Origin
 from scoreboard.operations.counted import MessageFault
 from scoreboard.operations.tracing import Attributes, is_valid
 
@@ -126,7 +128,7 @@ class Messages:
             raise Refused("malformed")
         try:
             # guard: outdated-lines-unread
-            boards = [Board.from_json(line) for line in compress(lines, are_news)]
+            boards = [board_json.decode(line) for line in compress(lines, are_news)]
             return boards, _origin_in(message.headers)
         except ValueError:
             raise Refused("malformed") from None
@@ -137,7 +139,7 @@ def fitting(boards: Iterable[Board]) -> list[bytes]:
     lines: list[bytes] = []
     room = BOARDS_BYTES_MAX + 1  # no break after the last line
     for board in boards:
-        line = board.to_json()
+        line = board_json.encode(board)
         room -= len(line) + 1
         if lines and room < 0:  # guard: sent-messages-bounded
             break

@@ -14,16 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
+from scoreboard import board_json
+from scoreboard.board_json import BOARD_BYTES_MAX, MAIN_BYTES_MAX
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.model import (
-    BOARD_BYTES_MAX,
-    MAIN,
-    MAIN_BYTES_MAX,
-    VERSION_END,
-    Board,
-    BoardId,
-)
+from scoreboard.model import MAIN, VERSION_END, Board, BoardId
 
 KEY: Final = "leaderboard"
 PURPOSE: Final = "scoreboard copy"
@@ -159,7 +154,7 @@ class RedisCopy:
         return is_changed
 
     def _fields_of(self, board: Board) -> list[bytes]:
-        text = board.to_json()
+        text = board_json.encode(board)
         signature = b"" if self._signatures is None else self._signatures.of(text).encode()
         return [b"%d" % board.version, text, signature]
 
@@ -201,7 +196,7 @@ class RedisCopy:
         if self._signatures is not None and not self._signatures.verify(signature, text):
             return None, "signature"
         try:
-            return Board.from_json(text), None
+            return board_json.decode(text), None
         except ValueError:
             return None, "malformed"
 

@@ -14,6 +14,7 @@ import pytest
 from aio_pika.abc import AbstractExchange
 from redis.asyncio import Redis
 
+from scoreboard import board_json
 from scoreboard.bus.messages import EXCHANGE
 from scoreboard.copies.copy import KEY
 from scoreboard.model import LEAP_MAX, MAIN, Board, Entry
@@ -118,11 +119,14 @@ async def test_no_message_of_a_stranger_is_shown_or_harms_anybody(scene: Scene) 
     """A version far ahead was everybody's board for ever; a score that no event can hold ended the
     hub once a second.
     """
-    ahead, genuine = forged(scene.version + 1000).to_json(), forged(scene.version + 1).to_json()
+    ahead, genuine = (
+        board_json.encode(forged(scene.version + 1000)),
+        board_json.encode(forged(scene.version + 1)),
+    )
     for body in (
         ahead,
         genuine,
-        forged(2**53 - 1).to_json(),
+        board_json.encode(forged(2**53 - 1)),
         ahead.replace(b"2000000000", b"1e30"),
         ahead.replace(b"mallory", rb"\ud800"),
         b"[" * 100_000,
@@ -142,7 +146,7 @@ async def test_no_message_of_a_stranger_is_shown_or_harms_anybody(scene: Scene) 
 async def test_a_board_of_whoever_has_the_secret_is_overtaken_by_the_ledgers(scene: Scene) -> None:
     """Or a message that was kept from before a restore. No stream goes back for it."""
     rogue = forged(scene.version + 1000)
-    await scene.publish(rogue.to_json(), SECRET)
+    await scene.publish(board_json.encode(rogue), SECRET)
     await eventually(lambda: all(s.versions[-1] >= rogue.version for s in scene.streams))
 
     await scene.heals()
@@ -155,9 +159,11 @@ async def test_a_board_of_whoever_has_the_secret_is_overtaken_by_the_ledgers(sce
     await scene.plays_on()
 
     same = forged(scene.version)
-    await scene.publish(same.to_json(), SECRET)  # under a version that is known, nobody takes it
-    await scene.publish(forged(2**53 - 1).to_json(), SECRET)
-    await scene.publish(forged(scene.version + LEAP_MAX + 1).to_json(), SECRET)
+    await scene.publish(
+        board_json.encode(same), SECRET
+    )  # under a version that is known, nobody takes it
+    await scene.publish(board_json.encode(forged(2**53 - 1)), SECRET)
+    await scene.publish(board_json.encode(forged(scene.version + LEAP_MAX + 1)), SECRET)
     await scene.plays_on()
     assert min(scene.counted("boards_refused_total", reason="leap")) >= 2
     assert sum(scene.counted("divergences_total", mended="lifted")) >= 1
@@ -178,7 +184,7 @@ async def test_whoever_writes_to_redis_all_the_time_is_shown_to_nobody(
                 await scene.redis.set(KEY, b"x" * 100_000)
             for version in (scene.version, scene.version + 1, 2**53 - 1, 2**53 + 1, 2**63 - 1):
                 if kind == "hash":
-                    fields = {"version": version, "board": forged(version).to_json()}
+                    fields = {"version": version, "board": board_json.encode(forged(version))}
                     await scene.redis.hset(KEY, mapping=fields)  # type: ignore[arg-type]
                 await asyncio.sleep(0.02)
 
@@ -237,7 +243,7 @@ async def test_a_version_that_leapt_is_numbered_anew_and_clients_are_told(scene:
     assert scene.version < 100
     await scene.plays_on()
     # Messages from before, which one of us had signed, are of another history now.
-    await scene.publish(forged(leapt + 1).to_json(), SECRET)
+    await scene.publish(board_json.encode(forged(leapt + 1)), SECRET)
     await scene.plays_on()
     scene.no_board_of_mallory_was_shown()
     assert sum(scene.counted("divergences_total", mended="lifted")) == 0

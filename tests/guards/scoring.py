@@ -274,7 +274,7 @@ return True"""),
         "a whole number is one, and in its range",
         "whole-number-one",
         Instead("type($value) is not int", "False"),
-        "tests/unit/test_model.py::test_what_is_no_board_in_one_way_only_is_refused",
+        "tests/unit/test_board_json.py::test_what_is_no_board_in_one_way_only_is_refused",
     ),
     Guard(
         "a ledger that is above what was shown is not lifted",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from scoreboard import board_json
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
@@ -158,7 +159,7 @@ async def through_proxy(url: str) -> AsyncIterator[tuple[TcpProxy, str]]:
 
 async def plant(admin: Any, board: Board, *secrets: str) -> None:
     """Put a board into Redis whatever is there, as a restart from an old snapshot does."""
-    text = board.to_json()
+    text = board_json.encode(board)
     signature = Signatures(secrets or [SECRET], PURPOSE).of(text)
     await admin.delete(KEY)
     await admin.hset(KEY, mapping={"version": board.version, "board": text, "signature": signature})

@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
+from scoreboard import board_json
+from scoreboard.board_json import MAIN_BYTES_MAX
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
@@ -18,7 +20,7 @@ from scoreboard.copies.copy import KEY, PURPOSE, RedisCopy, version_field
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.rates import RateLimiter
-from scoreboard.model import LEAP_MAX, MAIN_BYTES_MAX, Board, BoardId, Submission
+from scoreboard.model import LEAP_MAX, Board, BoardId, Submission
 from tests.eventually import eventually
 from tests.integration.board_world import (
     SIGNATURES,
@@ -63,7 +65,7 @@ async def test_a_newer_board_wins_whoever_stores_and_in_whatever_order(
             version, text = await admin.hmget(KEY, ["version", "board"])
             if version is not None:
                 seen.append(int(version))
-                assert Board.from_json(text).version == int(version)
+                assert board_json.decode(text).version == int(version)
 
     async def store(instance: Instance, mine: list[int]) -> None:
         for version in mine:
@@ -109,7 +111,7 @@ async def test_main_has_room_for_ten_entries_and_other_boards_for_a_hundred(
     """Whoever can write to Redis makes each look at `main` as long as it may be."""
     weekly = RedisCopy(one.redis, SIGNATURES, BoardId("weekly"))
     board = replace(a_board(9, *range(100, 0, -1)), board_id=BoardId("weekly"))
-    assert len(board.to_json()) > MAIN_BYTES_MAX
+    assert len(board_json.encode(board)) > MAIN_BYTES_MAX
     await weekly.store(board)
     assert (await weekly.read()).board == board
     await admin.copy(f"{KEY}:weekly", KEY, replace=True)
@@ -187,7 +189,9 @@ async def test_the_ledger_is_read_once_for_all_who_ask_at_the_same_moment(
 
 def poisoned(version: Any, **members: Any) -> dict[str, Any]:
     """A board of somebody else's, as the fields of the hash, signed by nobody."""
-    board = orjson.loads(a_board(7, 2_000_000_000).to_json()) | {"version": version} | members
+    board = (
+        orjson.loads(board_json.encode(a_board(7, 2_000_000_000))) | {"version": version} | members
+    )
     return {"version": str(version), "board": orjson.dumps(board)}
 
 
@@ -212,9 +216,12 @@ POISON: dict[str, tuple[str, Any]] = {
     "a signature of nobody": ("signature", poisoned(9) | {"signature": "0" * 64}),
     "half JSON": ("malformed", sealed(b"{")),
     "JSON without end": ("malformed", sealed(b"[" * 8000)),
-    "a score of a quintillion": ("malformed", sealed(a_board(7, 10**18).to_json())),
-    "another version than it says": ("malformed", sealed(a_board(6).to_json(), version=7)),
-    "another history": ("leap", sealed(a_board(4 + LEAP_MAX + 1, 1).to_json(), 4 + LEAP_MAX + 1)),
+    "a score of a quintillion": ("malformed", sealed(board_json.encode(a_board(7, 10**18)))),
+    "another version than it says": ("malformed", sealed(board_json.encode(a_board(6)), version=7)),
+    "another history": (
+        "leap",
+        sealed(board_json.encode(a_board(4 + LEAP_MAX + 1, 1)), 4 + LEAP_MAX + 1),
+    ),
 }
 
 

@@ -28,6 +28,7 @@ from aiormq.base import FutureStore
 from pamqp import encode
 from structlog.testing import capture_logs
 
+from scoreboard import board_json
 from scoreboard.bus import broker as broker_module
 from scoreboard.bus.broker import Exchange, Pace, Side
 from scoreboard.bus.messages import BOARDS_BYTES_MAX, BOARDS_MAX, EXCHANGE, PURPOSE, Messages
@@ -241,7 +242,7 @@ async def test_a_message_says_what_it_is(amqp_url: str, admin: AbstractChannel) 
         one.bus.publish(a_board(7), Origin("submit", time.monotonic(), trace))
         message = await _first(queue)
 
-    assert message.body == a_board(7).to_json()
+    assert message.body == board_json.encode(a_board(7))
     assert (message.content_type, message.type) == ("application/json", "score:update")
     assert (message.app_id, message.message_id) == ("scoreboard", "board-7")
     assert message.timestamp == a_board(7).changed_at
@@ -264,11 +265,14 @@ async def test_a_message_of_other_boards_names_them_and_is_no_news_to_earlier_re
         one.bus.publish(of("daily", 8))
         message, of_main = await _first_of_all(queue, 2)
 
-    assert message.body.split(b"\n") == [of_another(7).to_json(), of("daily", 8).to_json()]
+    assert message.body.split(b"\n") == [
+        board_json.encode(of_another(7)),
+        board_json.encode(of("daily", 8)),
+    ]
     assert (message.content_type, message.message_id) == ("application/x-ndjson", "board-weekly-7")
     assert len(str(message.headers.pop("signature"))) == 64
     assert message.headers == {"version": -1, "instance": "one", "boards": "weekly:7 daily:8"}
-    assert (of_main.body, of_main.headers["version"]) == (a_board(9).to_json(), 9)
+    assert (of_main.body, of_main.headers["version"]) == (board_json.encode(a_board(9)), 9)
 
 
 async def test_a_hundred_boards_that_turn_together_are_a_few_messages_and_each_board_counts(
@@ -316,13 +320,13 @@ async def test_of_a_message_only_what_is_news_to_somebody_here_is_read_and_each_
     one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two", publishes=False)
     two.ignores, two.has = {"monthly"}, {"weekly": 7}
     read: list[bytes] = []
-    from_json = Board.from_json
+    decode = board_json.decode
 
     def noted(text: bytes) -> Board:
         read.append(text)
-        return from_json(text)
+        return decode(text)
 
-    monkeypatch.setattr(Board, "from_json", noted)
+    monkeypatch.setattr(board_json, "decode", noted)
     async with running(one, two):
         one.ignores = {"daily", "weekly", "monthly"}
         for board in (of("weekly", 7), of("daily", 3), of("monthly", 8)):
@@ -330,7 +334,7 @@ async def test_of_a_message_only_what_is_news_to_somebody_here_is_read_and_each_
         await eventually(lambda: two.heard)
 
     assert two.heard == [of("daily", 3)]
-    assert read == [of("daily", 3).to_json()]
+    assert read == [board_json.encode(of("daily", 3))]
     assert two.counted("events_received_total") == 3
     assert two.counted("events_unfollowed_total") == two.counted("boards_outdated_total") == 1
 
@@ -400,7 +404,7 @@ async def test_a_sender_whose_clock_is_ahead_sends_no_board_from_the_future(
         exchange = await _exchange(admin)
         began = round((time.time() + 3600) * 1000)
         before = time.monotonic()
-        message = a_message(a_board(1).to_json(), SECRET, began=began)
+        message = a_message(board_json.encode(a_board(1)), SECRET, began=began)
         await exchange.publish(message, routing_key="")
         await eventually(lambda: two.versions == [1])
 
@@ -414,7 +418,7 @@ async def test_a_trace_that_is_none_costs_no_board(amqp_url: str, admin: Abstrac
     async with running(two):
         exchange = await _exchange(admin)
         began = round(time.time() * 1000)
-        message = a_message(a_board(1).to_json(), SECRET, began=began, traceparent="none")
+        message = a_message(board_json.encode(a_board(1)), SECRET, began=began, traceparent="none")
         await exchange.publish(message, routing_key="")
         await eventually(lambda: two.versions == [1])
 
@@ -458,7 +462,7 @@ async def test_queue_and_connections_are_named_and_bounded_as_documented(
     assert flags == ["true,true,false"]  # exclusive, auto-delete, not durable
 
 
-GOOD = a_board(9).to_json()
+GOOD = board_json.encode(a_board(9))
 
 
 def altered(message: Any, **properties: Any) -> Any:
@@ -480,7 +484,7 @@ def altered(message: Any, **properties: Any) -> Any:
         ("signature", a_message(GOOD, signature="")),
         ("signature", a_message(GOOD, signature=7)),
         ("signature", a_message(GOOD, signature={"a": ["deep", {"b": None}]})),
-        ("signature", altered(a_message(GOOD, SECRET), body=a_board(10).to_json())),
+        ("signature", altered(a_message(GOOD, SECRET), body=board_json.encode(a_board(10)))),
         ("signature", altered(a_message(GOOD, SECRET), type="score:other")),
         ("signature", altered(a_message(GOOD, SECRET), message_id="board-2")),
         ("signature", altered(a_message(GOOD, SECRET), headers={"began": -(10**17)})),
@@ -523,7 +527,7 @@ async def test_a_message_that_has_not_the_boards_that_it_names_is_dropped(
     one = Instance(amqp_url, "one")
     async with running(one):
         exchange = await admin.get_exchange(EXCHANGE)
-        message = a_message(of_another(9).to_json(), SECRET, boards="weekly:9 daily:9")
+        message = a_message(board_json.encode(of_another(9)), SECRET, boards="weekly:9 daily:9")
         await exchange.publish(message, routing_key="")
         await eventually(lambda: one.counted("events_refused_total", reason="malformed") == 1)
     assert not one.heard
@@ -835,7 +839,7 @@ async def test_while_the_broker_is_away_the_newest_board_waits_and_is_sent_first
             await proxy.heal()
             first = await _first(queue)
 
-    assert Board.from_json(first.body).version == 100
+    assert board_json.decode(first.body).version == 100
     assert one.counted("events_superseded_total") >= 99
 
 
