@@ -5,9 +5,9 @@ Clients see other JSON of a board, with whole seconds (`model.Board.top_users`, 
 
 from __future__ import annotations
 
-import itertools
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, cast, get_args
 
 import orjson
@@ -44,6 +44,8 @@ _BOARD_MEMBERS: Final = _MAIN_MEMBERS | {"boardId", "direction", "season", "befo
 _SEASON_MEMBERS: Final = {"number", "startsAt", "endsAt", "state"}
 _ENDED_MEMBERS: Final = {"season", "topUsers"}
 _ENTRY_MEMBERS: Final = {"userId", "username", "score"}
+# A megabyte at most.
+_ENTRIES_KEPT: Final = 2_000
 _DIRECTIONS: Final = get_args(Direction)
 _STATES: Final = get_args(SeasonState)
 # A message's timestamp counts from there, and cannot be earlier.
@@ -191,21 +193,27 @@ def _entries(value: Any, most: int, score_max: int, *, is_low: bool) -> tuple[En
     """Read them, best first and each user once; how ties are ordered only the ledger knows."""
     if type(value) is not list or len(value) > most:
         raise ValueError(f"not a list of {most} entries at most")
-    entries = tuple(_entry(each, score_max) for each in value)
-    scores = [-entry.score if is_low else entry.score for entry in entries]
-    if any(above < below for above, below in itertools.pairwise(scores)):
+    members = [_object(each, _ENTRY_MEMBERS) for each in value]
+    try:
+        entries = [_entry(each["userId"], each["username"], each["score"]) for each in members]
+    except TypeError:  # a list or an object where a word or a number is
+        raise ValueError("a member of an entry has a value of another kind") from None
+    scores = [entry.score for entry in entries]
+    if max(scores, default=0) > score_max:
+        raise ValueError(f"a score is above {score_max}")
+    if scores != sorted(scores, reverse=not is_low):
         raise ValueError("the entries are not in their order")
     if len({entry.user_id for entry in entries}) < len(entries):
         raise ValueError("a user has two entries")
-    return entries
+    return tuple(entries)
 
 
-def _entry(value: Any, score_max: int) -> Entry:
-    member = _object(value, _ENTRY_MEMBERS)
-    user_id, username = member["userId"], member["username"]
+# A board that comes has nearly all the lines of the one before.
+@lru_cache(maxsize=_ENTRIES_KEPT, typed=True)
+def _entry(user_id: Any, username: Any, score: Any) -> Entry:
     if type(user_id) is not str or not _UUID.fullmatch(user_id):
         raise ValueError("a userId is not a UUID as PostgreSQL writes it")
     # What PostgreSQL can keep. Lone surrogates are no JSON in the first place.
     if type(username) is not str or len(username) > _USERNAME_CHARS_MAX or "\0" in username:
         raise ValueError("a username is not a text of 50 characters at most")
-    return Entry(user_id, username, _whole(member["score"], score_max))
+    return Entry(user_id, username, _whole(score, _SCORE_MAX))

@@ -277,6 +277,14 @@ return True"""),
         "tests/unit/test_board_json.py::test_what_is_no_board_in_one_way_only_is_refused",
     ),
     Guard(
+        "a line that was read before makes none of its equal",
+        "scoreboard/board_json.py",
+        "typed=True",
+        "typed=False",
+        "tests/unit/test_board_json.py"
+        "::test_what_was_read_as_a_score_before_makes_no_score_of_its_equal",
+    ),
+    Guard(
         "a ledger that is above what was shown is not lifted",
         "scoreboard/ledger/boards.sql",
         " AND version <= %(above)s\n",

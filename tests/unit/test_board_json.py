@@ -141,3 +141,13 @@ def test_every_other_board_is_written_with_its_name() -> None:
 def test_a_board_id_that_no_board_can_have_is_refused(board_id: object) -> None:
     with pytest.raises(ValueError, match="boardId"):
         board_json.decode(orjson.dumps({**GOOD, "boardId": board_id}))
+
+
+@pytest.mark.parametrize("score", [True, 1.0])
+def test_what_was_read_as_a_score_before_makes_no_score_of_its_equal(score: Any) -> None:
+    """Lines that were read are kept, and True equals 1."""
+    one = a_board(7, 1)
+    assert board_json.decode(board_json.encode(one)) == one
+
+    with pytest.raises(ValueError):  # noqa: PT011 - which of several, nobody asks
+        board_json.decode(changed(topUsers=[one.top_users()[0] | {"score": score}]))
