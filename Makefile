@@ -20,7 +20,7 @@ ENVIRONMENT = test -f .make/environment || { \
 	sh .make/environment
 IN = sh .make/in '$(VENV)'
 
-.PHONY: help run check test unit guards soak lint format types audit bench docs lock venv venv-run clean
+.PHONY: help run check test coverage unit guards soak lint format types audit bench docs lock venv venv-run clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
@@ -31,11 +31,13 @@ run: venv-run ## serve on http://127.0.0.1:8080 with embedded servers (SCOREBOAR
 
 check: lint types unit ## what to run before each commit: lint, types and unit
 
-test: venv ## every test, on every core, with coverage: a quarter of an hour on two cores
+EVERYWHERE = -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+test: venv ## every test, on every core: a quarter of an hour on two cores
 	@echo 'Every test, against real servers: a quarter of an hour on two cores. A part: PYTEST=tests/unit'
-	$(IN) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder \
-		--max-worker-restart 0 \
-		--cov --cov-report=term $(PYTEST)
+	$(IN) $(EVERYWHERE) $(PYTEST)
+
+coverage: venv ## the same, a third slower, with the lines that no test runs
+	$(IN) $(EVERYWHERE) --cov --cov-report=term $(PYTEST)
 
 unit: venv ## only the tests that need no server
 	$(IN) -m pytest $(UNIT) $(PYTEST)
