@@ -200,7 +200,8 @@ class Definitions:
 
     async def purge(self, limit: int = PURGED_AT_ONCE) -> int:
         """Remove the entries of seasons whose time to keep them is over, so many in a transaction,
-        and return how many there were. What was kept at their end stays.
+        and return how many there were. What was kept at their end stays. What somebody else holds,
+        who removes a user for example, is left for the next time.
         """
         purged = 0
         await self._queries.fetch(SQL["give_up_preparations"])

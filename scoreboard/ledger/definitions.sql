@@ -357,31 +357,31 @@ LIMIT (SELECT size FROM boards WHERE boards.board_id = %(board_id)s)
 SELECT user_id::text FROM users WHERE user_id = ANY (%(user_ids)s::uuid[])
 
 -- purge_entries: removes entries that nobody keeps any more: their time is over, or their boards were not added
-WITH over AS (
-    (
-        SELECT season_entries.user_id, season_entries.season_id
-        FROM seasons
-        JOIN boards ON boards.board_id = seasons.board_id
-        JOIN season_entries ON season_entries.season_id = seasons.season_id
-        WHERE seasons.state = 'final'
-        AND seasons.closes_at + make_interval(secs => boards.keep_full_seconds) <= clock_timestamp()
-        AND boards.season_id <> seasons.season_id
-        LIMIT %(limit)s
-    )
-    UNION ALL
-    (
-        SELECT season_entries.user_id, season_entries.season_id
-        FROM preparations
-        CROSS JOIN LATERAL unnest(preparations.season_ids) AS given_up (season_id)
-        JOIN season_entries ON season_entries.season_id = given_up.season_id
-        WHERE preparations.renewed_at = '-infinity'
-        LIMIT %(limit)s
-    )
+-- Who removes users locks entries as well, user by user, with every grant kept out meanwhile. So what somebody holds is
+-- left for the next time: to wait for it could be a deadlock.
+WITH over AS MATERIALIZED (
+    SELECT season_entries.user_id, season_entries.season_id
+    FROM seasons
+    JOIN boards ON boards.board_id = seasons.board_id
+    JOIN season_entries ON season_entries.season_id = seasons.season_id
+    WHERE seasons.state = 'final'
+    AND seasons.closes_at + make_interval(secs => boards.keep_full_seconds) <= clock_timestamp()
+    AND boards.season_id <> seasons.season_id
     LIMIT %(limit)s
+    FOR UPDATE OF season_entries SKIP LOCKED
+),
+given_up AS MATERIALIZED (
+    SELECT season_entries.user_id, season_entries.season_id
+    FROM preparations
+    CROSS JOIN LATERAL unnest(preparations.season_ids) AS given_up (season_id)
+    JOIN season_entries ON season_entries.season_id = given_up.season_id
+    WHERE preparations.renewed_at = '-infinity'
+    LIMIT %(limit)s - (SELECT count(*) FROM over)
+    FOR UPDATE OF season_entries SKIP LOCKED
 ),
 purged AS (
     DELETE FROM season_entries
-    USING over
+    USING (SELECT * FROM over UNION ALL SELECT * FROM given_up) AS over
     WHERE season_entries.user_id = over.user_id AND season_entries.season_id = over.season_id
     RETURNING season_entries.user_id
 )

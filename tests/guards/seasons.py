@@ -285,4 +285,11 @@ SEASONS: Final = (
         Never(),
         f"{DEFINITIONS}::test_no_season_ends_hours_ahead_of_the_clock_because_it_was_wrong_once",
     ),
+    Guard(
+        "what is purged is not waited for: who removes users locks the same rows in another order",
+        "scoreboard/ledger/definitions.sql",
+        "    FOR UPDATE OF season_entries SKIP LOCKED\n),\ngiven_up AS",
+        "),\ngiven_up AS",
+        f"{DEFINITIONS}::test_a_purge_passes_by_what_somebody_holds_who_is_being_removed",
+    ),
 )

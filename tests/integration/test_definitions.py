@@ -360,6 +360,24 @@ async def test_entries_are_kept_as_long_as_was_said_and_the_final_board_for_ever
     await definitions.close(kept)
 
 
+async def test_a_purge_passes_by_what_somebody_holds_who_is_being_removed(
+    ledger: Ledger, definitions: Definitions, database_url: str
+) -> None:
+    """Who removes users locks their entries in another order, and holds grants up meanwhile."""
+    users = add_users(database_url, 5)
+    add_actions(database_url, {"run": 50})
+    await definitions.add([replace(DAILY, size=1, keep_full_seconds=3600)])
+    await ledger.grant([Submission(user, "run") for user in users])
+    await definitions.close_season(DAILY.board_id)
+    put_back(database_url, DAILY.board_id, HOUR)
+
+    with holding(database_url, f"DELETE FROM users WHERE user_id = '{users[0]}'") as removal:
+        assert await asyncio.wait_for(definitions.purge(2), 4) == 4
+        removal.rollback()
+
+    assert await definitions.purge() == 1
+
+
 async def test_much_that_was_granted_before_is_counted_while_grants_go_on(
     ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
