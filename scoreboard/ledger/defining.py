@@ -27,7 +27,7 @@ from typing import Any, Final
 import orjson
 
 from scoreboard.connections.session import Row
-from scoreboard.ledger.preparation import Prepared
+from scoreboard.ledger.preparation import Prepared, rows_of_actions
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.ledger.turn import Written, renew, seasons_after, turned, write_seasons
@@ -253,7 +253,7 @@ async def _add(
     [(moment, last)] = await begun.run(SQL["read_moments"])
     if prepared is None or not await prepared.is_of(begun, said, last):
         seasons = tuple(season for each in said for season in _seasons(each, moment, last))
-        prepared = Prepared(said, seasons, moment)
+        prepared = Prepared(said, seasons, await rows_of_actions(begun, said))
     await prepared.look(begun)
     columns = orjson.dumps([_columns(each) for each in said]).decode()
     await begun.run(SQL["add_boards"], {"said": columns, "moment": moment})

@@ -162,10 +162,12 @@ ORDER BY board_id, number
 -- closed_among: those of these boards that were closed, and when
 SELECT board_id, closed_at FROM boards WHERE board_id = ANY (%(board_ids)s) AND closed_at IS NOT NULL
 
--- were_renamed: whether one of these actions had another id at some time since this moment
-SELECT EXISTS (
-    SELECT FROM former_action_ids WHERE action_id = ANY (%(action_ids)s::text[]) AND renamed_at >= %(since)s
-)
+-- rows_of_actions: tells the rows of these actions from any that come after them
+-- A rename makes a new row, and so does one back again. The transaction that wrote a row says which one it is, whatever
+-- the clock says, and whatever is known of former ids.
+SELECT coalesce(encode(sha256(string_agg(xmin::text, ',' ORDER BY action_id)::bytea), 'hex'), '')
+FROM actions
+WHERE action_id = ANY (%(action_ids)s::text[])
 
 -- begin_look: keeps grants and turns of seasons out until `end_look`, and waits for those under way
 SAVEPOINT look;

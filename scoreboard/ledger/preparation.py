@@ -53,12 +53,13 @@ class Prepared:
     """Boards to add, the seasons of theirs to write, and the entries of these, as far as rows of
     the ledger are counted: up to `until`.
 
-    Without an `id` none is counted, and the seasons have no ids yet.
+    Without an `id` none is counted, and the seasons have no ids yet. `actions` tells the rows of
+    the actions that are listed from any others (`rows_of_actions`).
     """
 
     said: tuple[Definition, ...]
     seasons: tuple[Written, ...]
-    since: datetime
+    actions: str
     id: int | None = None
     season_ids: tuple[int, ...] = ()
     until: int = 0
@@ -78,10 +79,8 @@ class Prepared:
         calendar = (ends[each.board_id] for each in said if each.period not in ("none", "dates"))
         if any(ends_at is not None and ends_at <= last for ends_at in calendar):
             return False  # guard: counted-for-days
-        action_ids = sorted({action_id for each in said for action_id in each.actions})
-        asked = {"action_ids": action_ids, "since": self.since}
-        [(were_renamed,)] = await begun.run(SQL["were_renamed"], asked)
-        return not were_renamed  # guard: count-renamed-meanwhile
+        # guard: count-renamed-meanwhile
+        return await rows_of_actions(begun, said) == self.actions
 
     async def look(self, begun: Transaction) -> None:
         """See how much is to be counted, if none is yet. Raises Unprepared when that is much."""
@@ -168,6 +167,15 @@ def _contains_any(
     if first is None or last is None:
         return False
     return starts_at <= last and (ends_at is None or ends_at > first)
+
+
+async def rows_of_actions(begun: Transaction, said: tuple[Definition, ...]) -> str:
+    """Tell the rows of the actions that these boards list from those that a rename would make."""
+    action_ids = sorted({action_id for each in said for action_id in each.actions})
+    if not action_ids:
+        return ""
+    [(rows,)] = await begun.run(SQL["rows_of_actions"], {"action_ids": action_ids})
+    return str(rows)
 
 
 class Unprepared(RolledBack):

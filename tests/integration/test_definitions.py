@@ -429,8 +429,20 @@ async def test_much_that_was_granted_before_is_counted_while_grants_go_on(
     assert sql(database_url, "SELECT * FROM preparations") == []
 
 
+@pytest.mark.parametrize(
+    "then",
+    [
+        "UPDATE former_action_ids SET renamed_at = '-infinity'",
+        "DELETE FROM former_action_ids WHERE former_id = 'hop'",
+    ],
+    ids=["the clock is set back", "its former id is forgotten"],
+)
 async def test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same(
-    ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    definitions: Definitions,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    then: str,
 ) -> None:
     monkeypatch.setattr(preparation, "_ROWS_AT_ONCE", 5)
     monkeypatch.setattr(preparation, "_ROWS_FIRST", 2)
@@ -440,18 +452,14 @@ async def test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same
     add_actions(database_url, {"jump": 20})
     await ledger.grant([Submission(user, "jump") for user in users])
 
-    steps = iter(("UPDATE ledger SET action_id = 'other'", "UPDATE ledger SET action_id = 'jump'"))
+    ids = iter((("jump", "hop"), ("hop", "jump")))
 
     def renamed(counted: int, rows: int) -> None:
-        """As a rename there and back between two steps."""
-        if step := next(steps, None):
-            sql(
-                database_url,
-                f"{step}; INSERT INTO former_action_ids VALUES ('hop', 'jump')"
-                " ON CONFLICT (former_id) DO UPDATE SET renamed_at = now()",
-            )
+        """There and back between two steps."""
+        if step := next(ids, None):
+            renaming = f"{SQL['give_action_id']}; {SQL['leave_action_id']}; {then}"
+            sql(database_url, renaming, dict(zip(("action_id", "new_id"), step, strict=True)))
 
-    add_actions(database_url, {"other": 20})
     await definitions.add([JUMPS], renamed)
 
     assert entries(database_url, "jumps") == dict.fromkeys(users, 20)
