@@ -14,7 +14,7 @@ from typing import Final
 
 from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard
-from scoreboard.ledger.defining import BoardsRefused
+from scoreboard.ledger.defining import BoardsRefused, refuse_crowded
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.ledger.turn import Written, renew, season_end, turned, write_seasons
@@ -71,8 +71,10 @@ async def go_on(
 ) -> list[Board]:
     """Write seasons of that length, one after the other, until the last one ends so far ahead of
     now. The first begins where the last one that is written ends, or now. Returns the boards that
-    show something else then. Raises UnknownBoard.
+    show something else then. Raises UnknownBoard; BoardsRefused also where all of its seasons were
+    over, and its actions count on as many other boards as they may.
     """
+    await begun.run(SQL["hold_definitions"])  # guard: place-taken-alone
     moment, due = await _locked_and_turned(begun, board_id)
     period, *_ = await _open_board(begun, board_id)
     if period != "dates":
@@ -83,7 +85,9 @@ async def go_on(
     while starts_at < moment + ahead:
         number += 1
         seasons.append((board_id, number, starts_at, starts_at := starts_at + length))
-    await write_seasons(begun, seasons)
+    if seasons:
+        await write_seasons(begun, seasons)
+        await refuse_crowded(begun, moment)  # guard: place-of-going-on
     return await _renewed(begun, moment, due)
 
 

@@ -258,10 +258,17 @@ async def _add(
     columns = orjson.dumps([_columns(each) for each in said]).decode()
     await begun.run(SQL["add_boards"], {"said": columns, "moment": moment})
     await write_seasons(begun, prepared.seasons)
+    await refuse_crowded(begun, moment)
+    return await prepared.adopt(begun)
+
+
+async def refuse_crowded(begun: Transaction, moment: datetime) -> None:
+    """Raise BoardsRefused where an action counts on too many boards that run. Whoever lets one run
+    holds the definitions from before this look on until COMMIT.
+    """
     asked = {"most": RUNNING_MAX, "moment": moment}
     if crowded := await begun.run(SQL["crowded_actions"], asked):
         raise BoardsRefused((None, _crowded(*row)) for row in crowded[:_NAMED_MAX])
-    return await prepared.adopt(begun)
 
 
 async def _show(begun: Transaction, added: Prepared) -> list[Board]:

@@ -292,4 +292,17 @@ SEASONS: Final = (
         "),\ngiven_up AS",
         f"{DEFINITIONS}::test_a_purge_passes_by_what_somebody_holds_who_is_being_removed",
     ),
+    Marked(
+        "a board whose seasons go on takes no place that its actions do not have",
+        "place-of-going-on",
+        Removed(),
+        f"{DEFINITIONS}::test_seasons_go_on_only_where_their_actions_have_a_place",
+    ),
+    Marked(
+        "seasons that go on, and boards that are added, come one after the other",
+        "place-taken-alone",
+        Removed(),
+        f"{DEFINITIONS}"
+        "::test_seasons_that_go_on_and_boards_that_are_added_do_not_take_the_same_place",
+    ),
 )

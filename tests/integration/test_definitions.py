@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,11 +50,19 @@ async def ledger(database_url: str) -> AsyncIterator[Ledger]:
         yield ledger
 
 
+@asynccontextmanager
+async def an_operator(database_url: str) -> AsyncIterator[Definitions]:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.definitions")
+    try:
+        yield Definitions(postgres)
+    finally:
+        await postgres.finish()
+
+
 @pytest.fixture
 async def definitions(database_url: str) -> AsyncIterator[Definitions]:
-    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.definitions")
-    yield Definitions(postgres)
-    await postgres.finish()
+    async with an_operator(database_url) as definitions:
+        yield definitions
 
 
 async def defined(definitions: Definitions) -> dict[BoardId, Definition]:
@@ -862,6 +870,59 @@ async def test_seasons_go_on_as_far_ahead_as_is_wanted(
     await definitions.close(short.board_id)
     with pytest.raises(BoardsRefused, match="short: the board was closed"):
         await definitions.go_on(short.board_id, length=HOUR, ahead=HOUR)
+
+
+@pytest.fixture
+def over() -> Definition:
+    """A board whose only season is over."""
+    end = datetime.now(UTC) - HOUR
+    return Definition(BoardId("over"), "Over", period="dates", seasons=((end - HOUR, end),))
+
+
+async def test_seasons_go_on_only_where_their_actions_have_a_place(
+    definitions: Definitions, over: Definition
+) -> None:
+    running = [replace(LEAST, board_id=BoardId(f"b{n}")) for n in range(RUNNING_MAX)]
+    await definitions.add([over, *running])
+
+    with pytest.raises(BoardsRefused, match="every action would count on 21 boards"):
+        await definitions.go_on(over.board_id, length=HOUR, ahead=HOUR)
+    assert len(await definitions.seasons(over.board_id, limit=9)) == 1
+    await definitions.close(running[0].board_id)
+    await definitions.go_on(over.board_id, length=HOUR, ahead=HOUR)
+    # What runs goes on, and has one of the twenty places itself.
+    await definitions.go_on(over.board_id, length=HOUR, ahead=2.5 * HOUR)
+    assert len(await definitions.seasons(over.board_id, limit=9)) == 4
+
+
+async def test_seasons_that_go_on_and_boards_that_are_added_do_not_take_the_same_place(
+    definitions: Definitions,
+    database_url: str,
+    over: Definition,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = [replace(LEAST, board_id=BoardId(f"b{n}")) for n in range(RUNNING_MAX - 1)]
+    await definitions.add([over, *running])
+    adopt, adopted, going_on = preparation.Prepared.adopt, asyncio.Event(), asyncio.Event()
+
+    async def adopt_and_wait(
+        prepared: preparation.Prepared, begun: Transaction
+    ) -> preparation.Prepared:
+        """What comes next was not refused."""
+        adopted.set()
+        await going_on.wait()
+        return await adopt(prepared, begun)
+
+    monkeypatch.setattr(preparation.Prepared, "adopt", adopt_and_wait)
+    adding = asyncio.ensure_future(definitions.add([LEAST]))
+    await adopted.wait()
+    async with an_operator(database_url) as other:
+        last = asyncio.ensure_future(other.go_on(over.board_id, length=HOUR, ahead=HOUR))
+        await eventually(lambda: last.done() or waits_for_lock(database_url))
+        going_on.set()
+        await adding
+        with pytest.raises(BoardsRefused, match="every action would count on 21 boards"):
+            await last
 
 
 async def test_no_season_ends_hours_ahead_of_the_clock_because_it_was_wrong_once(
