@@ -9,7 +9,7 @@ from typing import Final
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.console.terminal import note
-from scoreboard.copies.copy import RedisCopy
+from scoreboard.copies.copy import RedisCopy, store_together
 from scoreboard.model import Board, BoardId
 
 _NOT_STORED: Final = (
@@ -33,15 +33,13 @@ class Copies:
         """Give Redis boards that have changed. The change is made whatever Redis does, so a copy
         that missed it is a remark and no failure.
         """
-        is_stored = True
-        for board in boards:
-            copy = self.of(board.board_id)
-            try:
-                await copy.store(board)
-            except RedisUnavailable:
-                is_stored = False
-                # A Redis that is there and does not take the board must not show the older one.
-                with contextlib.suppress(RedisUnavailable):
+        stored = [(self.of(board.board_id), board) for board in boards]
+        try:
+            await store_together(stored)
+        except RedisUnavailable:
+            # A Redis that is there and does not take the boards must not show the older ones; one
+            # that is away is not asked a thousand times.
+            with contextlib.suppress(RedisUnavailable):
+                for copy, board in stored:
                     await copy.drop(older_than=board)
-        if not is_stored:
             note(_NOT_STORED)

@@ -248,7 +248,10 @@ async def _add(
     BoardsRefused, and Unprepared where that is much.
     """
     if (count := before + len(said)) > BOARDS_MAX:
-        text = f"there would be {count:,} boards, and {BOARDS_MAX:,} is the most: leave some out"
+        text = (
+            f"there would be {count:,} boards with {MAIN}, and {BOARDS_MAX:,} is the most: leave "
+            "some out"
+        )
         raise BoardsRefused([(None, text)])
     [(moment, last)] = await begun.run(SQL["read_moments"])
     if prepared is None or not await prepared.is_of(begun, said, last):

@@ -35,11 +35,7 @@ added AS (
         written.board_id,
         written.number,
         coalesce(
-            (
-                SELECT before.ends_at
-                FROM written AS before
-                WHERE before.board_id = written.board_id AND before.number = written.number - 1
-            ),
+            lag(written.ends_at) OVER (PARTITION BY written.board_id ORDER BY written.number),
             (
                 SELECT seasons.ends_at
                 FROM seasons

@@ -124,7 +124,7 @@ async def test_boards_are_added_all_or_none_and_everything_wrong_is_named(
     unknown = replace(JUMPS, actions=("jump", "hop", "skip"))
     with pytest.raises(BoardsRefused, match="jumps: there is no action 'hop', 'skip'"):
         await definitions.add([LEAST, unknown])
-    with pytest.raises(BoardsRefused, match="1,001 boards"):
+    with pytest.raises(BoardsRefused, match="1,001 boards with main"):
         await definitions.add(
             [replace(LEAST, board_id=BoardId(f"b{n}"), title=f"{n}") for n in range(999)]
         )
@@ -585,6 +585,35 @@ async def test_of_a_thousand_seasons_those_are_counted_that_contain_rows(
         )
         [([explained],)] = cursor.fetchall()
     assert scans_of("ledger", explained["Plan"]) < 10
+
+
+async def test_what_it_takes_to_write_seasons_grows_with_their_number(database_url: str) -> None:
+    """Also those of a file with many boards, each with many dates: no row is looked for among all
+    the others.
+    """
+    boards, seasons = 4, 50
+    numbers = range(1, seasons + 1)
+    dates = [datetime.now(UTC) + number * HOUR for number in numbers]
+    for board in range(boards):
+        add_board(database_url, f"b{board}")
+    asked = {
+        "board_ids": [f"b{board}" for board in range(boards) for _ in numbers],
+        "numbers": [*numbers] * boards,
+        "starts": dates * boards,
+        "ends": [date + HOUR for date in dates] * boards,
+    }
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {SQL['write_seasons']}", asked)
+        [([explained],)] = cursor.fetchall()
+
+    assert rows_seen(explained["Plan"]) < 20 * boards * seasons
+
+
+def rows_seen(plan: dict[str, Any]) -> int:
+    """How many rows the parts of a plan have looked at, one part after the other."""
+    own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    own *= plan["Actual Loops"]
+    return int(own) + sum(rows_seen(part) for part in plan.get("Plans", ()))
 
 
 def scans_of(table: str, plan: dict[str, Any]) -> int:
