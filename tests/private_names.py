@@ -7,6 +7,7 @@ a name that its base in the library has already. `getattr` with a written name c
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -48,7 +49,7 @@ def _is_private(name: str) -> bool:
 
 def _used(tree: ast.Module, members: dict[str, set[str]]) -> Iterator[str]:
     """The private names that a module uses and no class or module of ours defines."""
-    here = set().union(*map(_defined_by, _classes(tree)), _defined_by(tree))
+    here = frozenset[str]().union(*map(_defined_by, _classes(tree)), _defined_by(tree))
     inner = {id(node): each for each in _classes(tree) for node in ast.walk(each)}
     for node in ast.walk(tree):
         match node:
@@ -67,17 +68,19 @@ def _used(tree: ast.Module, members: dict[str, set[str]]) -> Iterator[str]:
                     yield name
 
 
+@functools.cache
 def _classes(tree: ast.AST) -> list[ast.ClassDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
 
 
-def _own_members(own: ast.ClassDef, members: dict[str, set[str]]) -> set[str]:
+def _own_members(own: ast.ClassDef, members: dict[str, set[str]]) -> frozenset[str]:
     """What a class defines, and its bases of ours."""
     bases = [base.id for base in own.bases if isinstance(base, ast.Name)]
     return _defined_by(own).union(*(members.get(base, set()) for base in bases))
 
 
-def _defined_by(scope: ast.ClassDef | ast.Module) -> set[str]:
+@functools.cache
+def _defined_by(scope: ast.ClassDef | ast.Module) -> frozenset[str]:
     """The names of functions, classes and variables of a scope, and what is set on `self` in it."""
     found: set[str] = set()
     for node in ast.walk(scope):
@@ -92,7 +95,7 @@ def _defined_by(scope: ast.ClassDef | ast.Module) -> set[str]:
                 found.add(name)
             case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Store()):
                 found.add(name)
-    return found
+    return frozenset(found)
 
 
 def _redefined(path: Path, tree: ast.Module) -> Iterator[str]:
@@ -111,10 +114,12 @@ def _redefined(path: Path, tree: ast.Module) -> Iterator[str]:
 
 
 def _has(base: type, name: str) -> bool:
-    if name in vars(base):
-        return True
+    return name in vars(base) or re.search(rf"\bself\.{name}\b", _source(base)) is not None
+
+
+@functools.cache
+def _source(base: type) -> str:
     try:
-        source = inspect.getsource(base)
+        return inspect.getsource(base)
     except (OSError, TypeError):  # written in C
-        return False
-    return re.search(rf"\bself\.{name}\b", source) is not None
+        return ""

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import pytest_asyncio
 from prometheus_client import multiprocess
 
 from scoreboard.commands.serving import this_program
@@ -38,8 +39,8 @@ def environment(database_url: str, redis_url: str, amqp_url: str) -> dict[str, s
     return environment_of(database_url, redis_url, amqp_url)
 
 
-@pytest.fixture
-async def group(environment: dict[str, str]) -> AsyncIterator[Group]:
+@asynccontextmanager
+async def a_group(environment: dict[str, str]) -> AsyncIterator[Group]:
     port = ReservedPort()
     with serving(environment, port.number) as started:
         await eventually(
@@ -47,6 +48,29 @@ async def group(environment: dict[str, str]) -> AsyncIterator[Group]:
         )
         yield started
     port.release()
+
+
+@pytest.fixture(scope="module")
+def shared_environment(
+    shared_database_url: str, shared_redis_url: str, shared_amqp_url: str
+) -> dict[str, str]:
+    return environment_of(shared_database_url, shared_redis_url, shared_amqp_url)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def group(shared_environment: dict[str, str]) -> AsyncIterator[Group]:
+    """One for all tests that leave two workers behind, though these may be others, under names
+    that go on where those of the first ones ended.
+    """
+    async with a_group(shared_environment) as started:
+        yield started
+
+
+@pytest.fixture
+async def own_group(environment: dict[str, str]) -> AsyncIterator[Group]:
+    """One to be ended."""
+    async with a_group(environment) as started:
+        yield started
 
 
 async def test_each_worker_is_an_instance_of_its_own_name(group: Group) -> None:
@@ -61,14 +85,14 @@ async def test_metrics_add_up_whichever_worker_is_asked(group: Group) -> None:
     group.instances()  # 40 requests, spread over both
 
     assert {group.metric(pattern) - before for _ in range(10)} == {40.0}
-    for name in ("web-1", "web-2"):
+    for name in group.instances():
         who = re.escape(f'instance_info{{name="{name}",role="all"}}')
         await eventually(functools.partial(group.metric, who))
     assert group.metric("process_open_fds") > 20
 
 
 async def test_a_worker_that_died_is_replaced_and_leaves_the_sums(group: Group) -> None:
-    before = group.workers()
+    before, names = group.workers(), group.instances()
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
 
@@ -76,7 +100,7 @@ async def test_a_worker_that_died_is_replaced_and_leaves_the_sums(group: Group) 
         lambda: victim not in group.workers() and len(group.workers()) == 2,
         within_seconds=PATIENCE,
     )
-    await eventually(lambda: group.instances() == {"web-1", "web-2"}, within_seconds=PATIENCE)
+    await eventually(lambda: group.instances() == names, within_seconds=PATIENCE)
     connected = re.escape('bus_connected{side="consume"}')
     await eventually(lambda: group.metric(connected) == 1.0, within_seconds=PATIENCE)
 
@@ -95,36 +119,40 @@ async def test_sighup_replaces_every_worker_and_somebody_answers_throughout(grou
 
 
 async def test_a_renewal_that_fails_leaves_the_workers_that_are_there(
-    group: Group, database_url: str
+    group: Group, shared_database_url: str
 ) -> None:
-    before = group.workers()
-    sql(database_url, "ALTER TABLE _yoyo_migration RENAME TO elsewhere")  # so none can start
-    group.supervisor.send_signal(signal.SIGHUP)
+    before, names = group.workers(), group.instances()
+    # So none can start.
+    sql(shared_database_url, "ALTER TABLE _yoyo_migration RENAME TO elsewhere")
+    try:
+        group.supervisor.send_signal(signal.SIGHUP)
 
-    await eventually(lambda: group.workers() > before, within_seconds=PATIENCE)
-    await eventually(lambda: group.workers() == before, within_seconds=PATIENCE)
-    assert group.instances() == {"web-1", "web-2"}
+        await eventually(lambda: group.workers() > before, within_seconds=PATIENCE)
+        await eventually(lambda: group.workers() == before, within_seconds=PATIENCE)
+        assert group.instances() == names
+    finally:
+        sql(shared_database_url, "ALTER TABLE elsewhere RENAME TO _yoyo_migration")
 
 
-async def test_sigterm_ends_all_of_them(group: Group) -> None:
-    workers = group.workers()
-    group.supervisor.terminate()
-    assert group.supervisor.wait(PATIENCE) == 0
+async def test_sigterm_ends_all_of_them(own_group: Group) -> None:
+    workers = own_group.workers()
+    own_group.supervisor.terminate()
+    assert own_group.supervisor.wait(PATIENCE) == 0
     assert not any(psutil.pid_exists(pid) for pid in workers)
 
 
-async def test_workers_do_not_outlive_a_supervisor_that_was_killed(group: Group) -> None:
-    workers = group.workers()
-    group.supervisor.kill()
+async def test_workers_do_not_outlive_a_supervisor_that_was_killed(own_group: Group) -> None:
+    workers = own_group.workers()
+    own_group.supervisor.kill()
     await eventually(
         lambda: not any(psutil.pid_exists(pid) for pid in workers), within_seconds=PATIENCE
     )
 
 
 async def test_a_port_that_is_taken_is_refused_rather_than_shared(
-    group: Group, environment: dict[str, str]
+    group: Group, shared_environment: dict[str, str]
 ) -> None:
-    with serving(environment, group.port) as second:
+    with serving(shared_environment, group.port) as second:
         _, message = second.supervisor.communicate(timeout=PATIENCE)
     assert second.supervisor.returncode == 1
     assert f"Port {group.port}" in message.decode()
