@@ -61,13 +61,13 @@ def add_users(database_url: str, count: int, prefix: str = "player") -> list[str
 
 def add_actions(database_url: str, points: dict[str, int]) -> None:
     """Put actions into the catalogue; one that is there already gets these points."""
-    for action_id, value in points.items():
-        sql(
-            database_url,
-            "INSERT INTO actions (action_id, points) VALUES (%s, %s)"
-            " ON CONFLICT (action_id) DO UPDATE SET points = EXCLUDED.points",
-            (action_id, value),
-        )
+    sql(
+        database_url,
+        "INSERT INTO actions (action_id, points)"
+        " SELECT * FROM unnest(%s::text[], %s::bigint[])"
+        " ON CONFLICT (action_id) DO UPDATE SET points = EXCLUDED.points",
+        (list(points), list(points.values())),
+    )
 
 
 def scores(database_url: str) -> dict[str, int]:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import redis
 
+from scoreboard import parts
+from scoreboard.bus.broker import Pace
 from tests.broker import Broker
 from tests.eventually import eventually
 from tests.five_boards import end_season
@@ -193,8 +196,11 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
     amqp_url: str,
     amqp_line: Line,
     rabbit_under_fault: RabbitServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All play on the first instance, so the second one's subscribers live by the bus alone."""
+    # What was deleted is missed within a second instead of five: nobody lives by that.
+    monkeypatch.setattr(parts, "Pace", partial(Pace, assert_seconds=1.0))
     settings = {"amqp_url": amqp_line.url, "publish_timeout_seconds": 1.0}
     one, two = await start(**settings), await start(**settings)
     broker = Broker(rabbit_under_fault, amqp_url)
