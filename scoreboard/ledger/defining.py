@@ -102,8 +102,8 @@ def definition_of(row: Row) -> Definition:
     """Read a definition, without the dates of seasons, from the first columns of
     `read_definitions`.
     """
-    board_id, title, direction, operator, counts, actions, size, period, zone, *rest = row
-    grace_seconds, visibility, keep_full_seconds, *_ = rest
+    board_id, title, direction, operator, counts, size, period, zone, *rest = row
+    grace_seconds, visibility, keep_full_seconds, actions, *_ = rest
     return Definition(
         board_id=board_id,
         title=title,

@@ -169,7 +169,7 @@ counted AS MATERIALIZED (
         counting.season_id,
         counting.operator,
         granted.user_id,
-        CASE counting.direction WHEN 'low' THEN -granted.points_granted ELSE granted.points_granted END AS value,
+        {kept_value} AS value,
         granted.submitted_at
     FROM granted
     JOIN counting USING (user_id, action_id)
