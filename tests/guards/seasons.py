@@ -181,9 +181,8 @@ SEASONS: Final = (
     Guard(
         "a season ends before its time behind all that was granted, whatever the clock says",
         "scoreboard/ledger/definitions.sql",
-        "        (SELECT max(submitted_at) + interval '1 microsecond' FROM ledger "
-        "WHERE submitted_at >= moment)\n",
-        "        moment\n",
+        "SELECT {last_granted} + interval '1 microsecond', clock_timestamp()\n",
+        "SELECT {moment} + interval '1 microsecond', clock_timestamp()\n",
         f"{DEFINITIONS}::test_a_season_that_is_ended_before_its_time_gives_way_to_the_next_one",
     ),
     Marked(
