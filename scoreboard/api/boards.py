@@ -18,14 +18,13 @@ from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity_or_none
 from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, has_query, read_query
 from scoreboard.api.schemas.boards import (
-    BoardLeaderboardSchema,
     BoardSchema,
     BoardsPageSchema,
     BoardsSchema,
-    SeasonAskedForSchema,
     SeasonsPageSchema,
     SeasonsSchema,
 )
+from scoreboard.api.schemas.shown import BoardLeaderboardSchema, SeasonAskedForSchema
 from scoreboard.api.streams import open_stream
 from scoreboard.ledger.definitions import Defined, Kept
 from scoreboard.model import MAIN
