@@ -86,6 +86,7 @@ PREPARE lock_boards (text[]) AS
 SELECT version FROM boards WHERE board_id = ANY ($1) ORDER BY board_id FOR UPDATE
 
 -- prepare_raise_boards: what `raise_boards` executes then; it returns each board, and whether it was raised
+-- A statement does not see the rows that it changes itself. So what it reads as `boards` at the end is made of both.
 PREPARE raise_boards (text[], uuid[]) AS
 WITH reaching AS MATERIALIZED (
     SELECT board_id, user_id

@@ -212,8 +212,8 @@ async def _change(
 
 
 def _with_dates(said: Definition, before: Definition, dates: list[Row]) -> Definition:
-    """Add the dates of the seasons of a board. A season that is over has the end that was said of
-    it, if it was not ended before that.
+    """Add the dates of the seasons of a board, to be compared with what is said. A season that was
+    ended before its time has the end that is said: that it ended earlier is no change.
     """
     if before.period == "none":
         first = dates[0][0]
