@@ -32,7 +32,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.ledger.turn import Written, renew, seasons_after, turned, write_seasons
 from scoreboard.model import MAIN, Board, BoardId
-from scoreboard.rows import quoted
+from scoreboard.rows import NAMED_MAX, quoted, some_quoted
 from scoreboard.seasons.definition import BOARDS_MAX, Definition
 from scoreboard.seasons.periods import FIRST_MOMENT, containing
 from scoreboard.timestamps import timestamp
@@ -40,7 +40,6 @@ from scoreboard.timestamps import timestamp
 # Boards on which one action counts at a time, `main` aside: a grant writes an entry for each.
 RUNNING_MAX: Final = 20
 _MAY_CHANGE: Final = {"title", "visibility", "grace_seconds", "keep_full_seconds"}
-_NAMED_MAX: Final = 5
 _NO_COLUMNS: Final = {"seasons", "starts_at"}
 
 # The boards that are there, without the dates of their seasons.
@@ -137,9 +136,7 @@ async def _with_known_actions(begun: Transaction, said: Sequence[Definition]) ->
     problems: list[tuple[BoardId | None, str]] = []
     for each in said:
         if unknown := [action_id for action_id in each.actions if action_id not in known]:
-            named = ", ".join(quoted(action_id) for action_id in unknown[:_NAMED_MAX])
-            more = len(unknown) - _NAMED_MAX
-            named += f" and {more:,} more" if more > 0 else ""
+            named = some_quoted(unknown)
             problems.append(
                 (each.board_id, f"there is no action {named}: load what counts before the board")
             )
@@ -260,7 +257,7 @@ async def _add(
     await write_seasons(begun, prepared.seasons)
     asked = {"most": RUNNING_MAX, "moment": moment}
     if crowded := await begun.run(SQL["crowded_actions"], asked):
-        raise BoardsRefused((None, _crowded(*row)) for row in crowded[:_NAMED_MAX])
+        raise BoardsRefused((None, _crowded(*row)) for row in crowded[:NAMED_MAX])
     return await prepared.adopt(begun)
 
 

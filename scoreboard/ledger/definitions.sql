@@ -180,7 +180,7 @@ SELECT coalesce(max(ledger_id), 0) FROM ledger
 SELECT DISTINCT action_id FROM ledger WHERE ledger_id > %(after)s AND ledger_id <= %(until)s
 
 -- row_before: the row of the ledger before all that were granted from this moment on, up to this row
--- With `OFFSET 0` PostgreSQL finds these by the index by time; else it walks the ledger from its first row to the least.
+-- With `OFFSET 0` PostgreSQL finds these by the index by time; else it walks the ledger from its first row on.
 SELECT coalesce(min(granted.ledger_id) - 1, %(until)s)
 FROM (
     SELECT ledger_id FROM ledger WHERE submitted_at >= %(moment)s AND ledger_id <= %(until)s OFFSET 0
