@@ -29,7 +29,6 @@ from scoreboard.api.streams import open_stream
 from scoreboard.ledger.definitions import Defined, Kept
 from scoreboard.model import MAIN
 from scoreboard.parts import PARTS
-from scoreboard.timestamps import timestamp
 
 _BOARDS_PAGE: Final = BoardsPageSchema()
 _SEASONS_PAGE: Final = SeasonsPageSchema()
@@ -233,9 +232,7 @@ def _archive(defined: Defined, kept: Kept) -> dict[str, Any]:
         "data": kept.top_users(),
         "boardId": defined.definition.board_id,
         "direction": defined.definition.direction,
-        "season": kept.season.as_json(),
-        "closesAt": kept.closes_at and timestamp(kept.closes_at),
-        "digest": kept.digest,
+        **kept.as_json(),
     }
 
 

@@ -25,8 +25,6 @@ SUMMARY_MEMBERS: Final = (
 MEMBERS: Final = (*SUMMARY_MEMBERS, "actions")
 HEAD: Final = ("board", "season", "until", "period", "title")
 
-# The states of a season of which a final board was kept.
-OVER: Final = ("ended", "final")
 _COUNTS: Final = {"every": "every action", "results": "results alone"}
 _READERS: Final = {"public": "everybody", "token": "whoever has an access token"}
 

@@ -84,7 +84,7 @@ def can_close(found: Defined) -> bool:
 def _would_end(found: Defined) -> str:
     """Say which season would end now."""
     season = found.season
-    if season is None or season.state in board_words.OVER:
+    if season is None or season.is_over:
         return "None of its seasons runs now."
     span = board_words.span(season, found.definition.zone)
     return f"This ends season {season.number} ({span}) now."
@@ -94,7 +94,7 @@ def _ended_among(changed: Iterable[Board], board_id: BoardId) -> Season | None:
     """The season of this board that has ended last, by what boards show now."""
     for board in changed:
         if board.board_id == board_id:
-            if board.season is not None and board.season.state in board_words.OVER:
+            if board.season is not None and board.season.is_over:
                 return board.season
             return None if board.before is None else board.before.season
     return None

@@ -18,7 +18,7 @@ from scoreboard.errors import UnknownSeason
 from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.definitions import Defined, Definitions, Kept
 from scoreboard.model import SEASON_NUMBER_MAX, BoardId, Season
-from scoreboard.timestamps import exact_timestamp, timestamp
+from scoreboard.timestamps import exact_timestamp
 from scoreboard.unicode import escaped
 
 _PAGE: Final = 1000
@@ -128,9 +128,7 @@ def _document(found: Defined, kept: Kept) -> dict[str, Any]:
     return {
         "boardId": found.definition.board_id,
         "direction": found.definition.direction,
-        "season": kept.season.as_json(),
-        "closesAt": kept.closes_at and timestamp(kept.closes_at),
-        "digest": kept.digest,
+        **kept.as_json(),
         "topUsers": [{"rank": rank} | entry for rank, entry in enumerate(kept.top_users(), 1)],
     }
 
@@ -139,7 +137,7 @@ def _text(found: Defined, kept: Kept) -> str:
     """Write a season for people."""
     board_id, zone = found.definition.board_id, found.definition.zone
     head = f"season {board_words.in_words(kept.season, zone)}"
-    if kept.season.state not in board_words.OVER:
+    if not kept.season.is_over:
         when = "shows what it has now" if kept.season.state == "running" else "will show it"
         return f"{head}\n`scoreboard board show {board_id}` {when}."
     rows = [("rank", "score", "reached", "name")]
@@ -188,7 +186,7 @@ async def _to_verify(
         (board_id, season.number)
         for board_id in boards
         async for season in _all_seasons(definitions, board_id)
-        if season.state in board_words.OVER
+        if season.is_over
     ]
 
 

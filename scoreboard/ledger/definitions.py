@@ -83,6 +83,14 @@ class Kept:
     entries: tuple[archives.KeptEntry, ...]
     digest: str | None
 
+    def as_json(self) -> dict[str, Any]:
+        """What was kept, but for the entries, as clients see it."""
+        return {
+            "season": self.season.as_json(),
+            "closesAt": self.closes_at and timestamp(self.closes_at),
+            "digest": self.digest,
+        }
+
     def top_users(self) -> list[dict[str, Any]]:
         """The entries as clients see them: the digest is made of these texts of `reachedAt`."""
         return [
@@ -184,7 +192,7 @@ class Definitions:
         entries.
         """
         kept = await self.season(board_id, number)
-        if kept.season.state not in ("ended", "final"):
+        if not kept.season.is_over:
             text = f"season {number} has not ended, so no final board was kept: verify the board"
             raise BoardsRefused([(board_id, text)])
         at = {"board_id": board_id, "number": number}

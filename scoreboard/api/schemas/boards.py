@@ -12,6 +12,7 @@ from scoreboard.api.schemas.members import (
     Request,
     Success,
     member,
+    page_size_member,
     text,
 )
 from scoreboard.model import SEASON_NUMBER_MAX, Direction, SeasonState
@@ -46,16 +47,6 @@ def season_member(description: str, **kwargs: Any) -> Any:
     return member(fields.Nested, description, nested=SeasonSchema, **kwargs)
 
 
-def _limit() -> Any:
-    return member(
-        Number,
-        "The size of a page, in digits. Given once.",
-        required=False,
-        load_default=100,
-        validate=validate.Range(1, 1000),
-    )
-
-
 # Queries
 
 
@@ -69,7 +60,7 @@ class BoardsPageSchema(Request):
         required=False,
         load_default="",
     )
-    limit = _limit()
+    limit = page_size_member()
 
 
 class SeasonsPageSchema(Request):
@@ -82,7 +73,7 @@ class SeasonsPageSchema(Request):
         load_default=SEASON_NUMBER_MAX,
         validate=validate.Range(1, SEASON_NUMBER_MAX),
     )
-    limit = _limit()
+    limit = page_size_member()
 
 
 # Seasons and definitions
