@@ -41,7 +41,8 @@ _ROWS_MAX: Final = 20_000
 _STEP_SECONDS: Final = 0.1
 # A row that counts on more boards than these is taken for one that counts on so many.
 _BOARDS_WEIGHED: Final = 10
-# How often it is looked what was granted while boards were written, before there is too much of it.
+# How often what was granted while boards were written is counted. If there is much each time,
+# more is prepared at another attempt.
 _LOOKS_MAX: Final = 10
 
 
