@@ -3,7 +3,8 @@
 import { AccountView } from "./account-view.js";
 import { BoardView } from "./board-view.js";
 import { BoardsView } from "./boards-view.js";
-import { ScoreboardClient } from "./scoreboard-client.js";
+import { $, setText } from "./elements.js";
+import { FINAL_SIZE, MAIN, ScoreboardClient } from "./scoreboard-client.js";
 import { SeasonList } from "./season-list.js";
 import { SeasonView } from "./season-view.js";
 import { Session } from "./session.js";
@@ -22,10 +23,8 @@ const BOARD_ID = /^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
 const STALE_SECONDS = 10;
 const REFRESH_MS = 60_000; // of the lists of boards and seasons
 const SPREAD_MS = 5_000;
-const FINAL_SIZE = 10; // of a season that has ended so many entries stay in sight
 const HOLD_SECONDS = 30; // how long the final board of a season stays in sight
 
-const $ = (id) => document.getElementById(id);
 const session = new Session();
 const view = new BoardView($("rows"), $("spoken"));
 const account = new AccountView(session);
@@ -33,7 +32,7 @@ const boards = new BoardsView($("boards"), (boardId) => go({ boardId, number: nu
 const seasons = new SeasonList($("seasons"), (number) => go({ boardId: current, number }));
 const seasonView = new SeasonView(() => go({ boardId: current, number: null }));
 
-const home = $("rows").dataset.board ?? "main"; // HTML of an earlier release names none
+const home = $("rows").dataset.board ?? MAIN; // HTML of an earlier release names none
 let current = null; // the id of the board that is shown
 let client = null; // follows it
 let following = null; // aborted when another board is followed
@@ -130,7 +129,7 @@ function loadListsSoon() {
 }
 
 /** Whether somebody can score there: `main` names no season, and its one has no end. */
-const isOpen = (board) => board?.season?.state === "running" || board?.boardId === "main";
+const isOpen = (board) => board?.season?.state === "running" || board?.boardId === MAIN;
 
 const definition = () => defined.find(({ boardId }) => boardId === current);
 
@@ -200,10 +199,6 @@ function ago(seconds) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
   return `${Math.floor(seconds / 86_400)} d ago`;
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 session.addEventListener("change", () => {

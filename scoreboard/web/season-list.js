@@ -1,10 +1,10 @@
 /** The seasons of one board: as the server lists them, and those that are past to choose from. */
 
+import { isOver } from "./scoreboard-client.js";
+
 const PAGE_SIZE = 50;
 const OLDER = "older";
 const SHORT_MS = 20 * 3_600_000; // the day alone does not tell such a season from its neighbours
-
-const isOver = ({ state }) => state === "ended" || state === "final";
 
 export class SeasonList {
   #select;

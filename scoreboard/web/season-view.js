@@ -1,11 +1,11 @@
 /** Which season is shown: how long it still lasts, or that it has ended and who won. */
 
 import { ordinal, points } from "./board-view.js";
+import { $, setText } from "./elements.js";
 import { seasonName } from "./season-list.js";
 
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
 
-const $ = (id) => document.getElementById(id);
 const inFull = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short", hourCycle: "h23" });
 const local = (time) => inFull.format(Date.parse(time)); // as the visitor's clock shows it
 
@@ -87,8 +87,4 @@ function duration(seconds) {
   const first = parts.findIndex(([whole]) => whole > 0);
   const shown = parts.slice(first < 0 ? -1 : first);
   return shown.map(([whole, unit], index) => `${index ? `${whole}`.padStart(2, "0") : whole} ${unit}`).join(" ");
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
