@@ -1,6 +1,6 @@
 /** The card beside the board: register, log in, submit an action, score and rank, change the password. */
 
-import { ordinal, points } from "./board-view.js";
+import { ordinal, points, pointsInWords } from "./board-view.js";
 import { $ } from "./elements.js";
 import { MAIN } from "./scoreboard-client.js";
 
@@ -137,7 +137,7 @@ export class AccountView {
       const { data } = await this.#session.call("api/actions", { actionId });
       this.#catalogue.done(actionId);
       if (this.#boardId === MAIN) $("my-score").textContent = points(data.score);
-      say(`+${points(data.points)} points for ${actionId}.`, "good");
+      say(`+${pointsInWords(data.points)} for ${actionId}.`, "good");
       this.#ask();
     } catch (refusal) {
       button.disabled = false;
