@@ -64,6 +64,7 @@ async def test_a_season_ends_before_ones_eyes_and_can_be_looked_at_afterwards(
     await page.get_by_role("button", name="swim").click()
     await is_first(page, "newcomer", "70")
     await expect(page.locator("#my-rank")).to_have_text("1st")
+    await expect(page.locator("#standing-of")).to_have_text("Cup, season 1")
 
     await end_season(database_url, "cup", after_seconds=5)
     await expect(page.get_by_role("timer")).to_have_text(re.compile(r"^\d s$"))
@@ -71,6 +72,7 @@ async def test_a_season_ends_before_ones_eyes_and_can_be_looked_at_afterwards(
         "Season 1 has ended. newcomer wins with 70 points. You are 1st."
     )
     assert await names(page) == ["newcomer", "ada0"]
+    await expect(page.locator("#standing-of")).to_have_text("Cup, season 2")
     await page.get_by_role("button", name="Go to season 2").click()
     await expect(page.locator("#season-text")).to_contain_text("Season 2")
     await expect(page.locator(".fresh-start")).to_have_count(1)
