@@ -5,6 +5,7 @@ import { $, setText } from "./elements.js";
 import { seasonName } from "./season-list.js";
 
 const NOTHING_YET = "\u00a0"; // of the height of a line
+const COUNTS = { listed: "Only some actions count here.", results: "Actions do not count here." };
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
 
 const inFull = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short", hourCycle: "h23" });
@@ -48,7 +49,10 @@ function showLine(definition, text, until, nowMs) {
   setText($("season-left"), until ? duration(Math.ceil((Date.parse(until) - nowMs) / 1000)) : "");
   $("season-left").dateTime = until ?? "";
   $("season-left").title = until ? local(until) : "";
-  $("rule").hidden = definition?.direction !== "low";
+  const { direction, counts } = definition ?? {};
+  const rules = [direction === "low" && "The lowest score wins.", COUNTS[counts]].filter(Boolean);
+  setText($("rule"), rules.join(" "));
+  $("rule").hidden = !rules.length;
 }
 
 /** What to say of a live board, and the time that it counts down to. The time decides, also while no
@@ -57,11 +61,11 @@ function sentence(definition, season, upcoming, nowMs) {
   const isDue = (time) => Date.parse(time) <= nowMs;
   const name = season?.endsAt ? seasonName(season, definition?.zone) : "";
   const isRunning = season?.state === "running" && !(name && isDue(season.endsAt));
-  if (isRunning && name) return { text: `${name}, ends in`, until: season.endsAt };
+  if (isRunning && name) return { text: `${name}, ends\u00a0in`, until: season.endsAt };
   if (definition?.closedAt) return { text: `${name ? `${name}. ` : ""}This board was closed on ${local(definition.closedAt)}.` };
   const over = season && !isRunning ? `${name || "The season"} has ended. ` : "";
   if (upcoming && isDue(upcoming.startsAt)) return { text: `${over}Season ${upcoming.number} has begun.` };
-  if (upcoming) return { text: `${over}Season ${upcoming.number} begins in`, until: upcoming.startsAt };
+  if (upcoming) return { text: `${over}Season ${upcoming.number} begins\u00a0in`, until: upcoming.startsAt };
   return { text: over || (definition?.season === null ? "No season has begun." : "") };
 }
 
@@ -70,14 +74,16 @@ function announcement({ season, entries }, definition, userId) {
   const ended = `Season ${season.number} has ended.`;
   if (!entries.length) return `${ended} Nobody scored.`;
   const rank = entries.findIndex((entry) => entry.userId === userId) + 1;
-  const you = rank ? ` You are ${ordinal(rank)}.` : "";
+  const isYou = rank === 1;
+  const you = rank > 1 ? ` You are ${ordinal(rank)}.` : "";
   const [{ username, score }] = entries;
-  const wins = definition?.graceSeconds ? "is first" : "wins"; // until late results are in
-  return `${ended} ${username} ${wins} with ${pointsInWords(score)}.${you}`;
+  const [is, wins] = isYou ? ["are", "win"] : ["is", "wins"];
+  const how = definition?.graceSeconds ? `${is} first` : wins; // until late results are in
+  return `${ended} ${isYou ? "You" : username} ${how} with ${pointsInWords(score)}.${you}`;
 }
 
 function description({ season, entries, isMissing }) {
-  if (!entries) return `Season ${season.number} ${isMissing ? "cannot be read now, or there is none." : "is being read."}`;
+  if (!entries) return `Season ${season.number} ${isMissing ? "cannot be read now, or there is none." : "is being loaded."}`;
   if (season.state !== "final") return "This season has ended. What was reached before its end may still be recorded.";
   return `Final board, as of ${local(season.endsAt)}.`;
 }

@@ -33,7 +33,14 @@ OpenBoard = Callable[..., Awaitable[Page]]
 
 def defined(board_id: str, title: str, **members: Any) -> dict[str, Any]:
     """A board as the server describes it."""
-    common = {"direction": "high", "size": 10, "period": "none", "zone": "UTC", "closedAt": None}
+    common = {
+        "direction": "high",
+        "size": 10,
+        "period": "none",
+        "zone": "UTC",
+        "closedAt": None,
+        "counts": "every",
+    }
     return {"boardId": board_id, "title": title, "graceSeconds": 0} | common | members
 
 
@@ -60,6 +67,10 @@ def open_board(open_page: OpenPage, fake: FakeServer) -> OpenBoard:
         return await open_page(fake.url + query, **options)
 
     return open_one
+
+
+async def top_of_rows(page: Page) -> float:
+    return float(await page.evaluate("document.querySelector('#rows').getBoundingClientRect().top"))
 
 
 async def test_a_board_is_chosen_by_mouse_or_keyboard_and_stands_in_the_address(
@@ -125,19 +136,14 @@ async def test_a_reload_begins_with_everything_in_its_place(
     await expect(page.get_by_role("heading", level=1)).to_have_text("This week")
     await expect(page.locator("[aria-current=page]")).to_have_text("This week")
 
-    async def top() -> float:
-        return float(
-            await page.evaluate("document.querySelector('#rows').getBoundingClientRect().top")
-        )
-
-    before = await top()
+    before = await top_of_rows(page)
     fake.lists["/api/boards/weekly/seasons"]["data"] = [season(2, "final")] if width > 400 else []
     may_answer.set()
     await until_live(page)
     await expect(page.get_by_role("timer")).not_to_be_empty()
     if width > 400:
         await expect(page.get_by_role("combobox", name="Season")).to_be_visible()
-    assert abs(await top() - before) < 4
+    assert abs(await top_of_rows(page) - before) < 4
 
 
 async def test_of_many_boards_one_is_chosen_from_a_list(
@@ -208,6 +214,25 @@ async def test_the_time_left_is_counted_by_the_servers_clock(
     await expect(left).to_have_attribute("title", f"{ends_at:%A, %B {ends_at.day}, %Y at %H:%M}")
 
 
+async def test_on_a_phone_no_row_moves_as_the_time_left_gets_shorter(
+    fake: FakeServer, open_board: OpenBoard
+) -> None:
+    now = datetime.now(UTC)
+    started = instant(now - timedelta(days=1))
+    fake.season = season(3, startsAt=started, endsAt=SOON)
+    past = [season(2, "final")]
+    page = await open_board(seasons=past, viewport={"width": 420, "height": 800})
+    await expect(page.get_by_role("combobox", name="Season")).to_be_visible()
+    left = page.get_by_role("timer")
+    await expect(left).to_contain_text("min")
+    before = await top_of_rows(page)
+    last = season(3, startsAt=started, endsAt=instant(now + timedelta(seconds=55)))
+    await until_live(page)
+    await fake.push(board_event(9, board_id="weekly", season=last))
+    await expect(left).to_have_text(re.compile(r"^\d+ s$"))
+    assert await top_of_rows(page) == before
+
+
 WATCH = """() => {
     window.seen = [];
     const look = () => seen.push(scoreboard.serverTimeMs % 1000);
@@ -253,7 +278,7 @@ async def test_a_seasons_end_is_seen_and_the_winners_stay_until_somebody_goes_on
     await expect(page.locator(".row:first-child .name")).to_have_text("eve")
     await expect(choice).to_be_hidden()  # nobody has listed a season that is over
     await expect(page.locator("#season-text")).to_contain_text(
-        re.compile(f"Season 4, Feb 2 {TO} .* 2026, ends in")
+        re.compile(f"Season 4, Feb 2 {TO} .* 2026, ends.in")
     )
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
     await expect(page.locator("#end-text")).to_be_empty()
@@ -279,6 +304,21 @@ async def test_a_final_board_goes_by_itself_while_somebody_looks(
     await expect(page.locator("#end-text")).to_be_empty()
     await expect(page.get_by_role("heading", level=1)).to_be_focused()  # the button is gone
     await expect(page.locator(".row:first-child .score")).to_have_text("9 points")
+
+
+async def test_in_a_hall_the_winners_are_seen_whole_beneath_what_is_said_of_them(
+    fake: FakeServer, open_board: OpenBoard
+) -> None:
+    fake.season = season(3)
+    page = await open_board("?board=weekly#wall", viewport={"width": 1200, "height": 620})
+    await until_live(page)
+    await fake.push(turn(3, 9))
+    await expect(page.locator("#end-text")).to_contain_text("ada wins")
+    for row in await page.locator(".row").all():
+        whole, rank = await row.bounding_box(), await row.locator(".rank").bounding_box()
+        assert whole
+        assert rank
+        assert rank["height"] <= whole["height"]
 
 
 async def test_past_seasons_are_looked_at_while_the_live_board_goes_on_unseen(
@@ -348,12 +388,15 @@ async def test_where_the_lowest_score_wins_the_first_is_the_lowest(
     ]
     fake.season = season(1, "ended")
     fake.opening = CONNECTED + board_event(2, board_id="laps", season=season(1))
-    page = await open_board("?board=laps", defined("laps", "Laps", direction="low", size=25))
+    definition = defined("laps", "Laps", direction="low", size=25, counts="listed")
+    page = await open_board("?board=laps", definition)
     await until_live(page)
     await fake.push(ended_event("laps", season(1, "ended"), *laps))
     await expect(page.locator(".row:not(.empty)")).to_have_count(10)
     await expect(page.locator(".row:first-child .score")).to_have_text("60 points")
-    await expect(page.locator("#rule")).to_have_text("The lowest score wins.")
+    await expect(page.locator("#rule")).to_have_text(
+        "The lowest score wins. Only some actions count here."
+    )
     share = "(row) => Number(row.style.getPropertyValue('--share'))"
     assert await page.locator(".row:first-child").evaluate(share) == 1
     assert await page.locator(".row:nth-child(3)").evaluate(share) == 0.5

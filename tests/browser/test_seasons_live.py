@@ -72,7 +72,7 @@ async def test_a_season_ends_before_ones_eyes_and_can_be_looked_at_afterwards(
     await end_season(database_url, "cup", after_seconds=5)
     await expect(page.get_by_role("timer")).to_have_text(re.compile(r"^\d s$"))
     await expect(page.locator("#end-text")).to_have_text(
-        "Season 1 has ended. newcomer wins with 70 points. You are 1st."
+        "Season 1 has ended. You win with 70 points."
     )
     assert await names(page) == ["newcomer", "ada0"]
     await expect(page.locator("#standing-of")).to_have_text("Cup, season 2")
