@@ -72,9 +72,7 @@ async def serve(
     told the address. Where several processes have one port, `supervisor` hands us its sockets.
     Raises OSError when somebody else has the port.
     """
-    stop = asyncio.Event()
-    for number in ending_signals():
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = _told_to_end()
     _allow_files()  # guard: instance-takes-many
     app = create_app(settings)
     health = app[PARTS].health
@@ -86,10 +84,7 @@ async def serve(
             return
         site = Site(runner)
         await site.start()
-        port = settings.port
-        if supervisor is None:
-            site.attend(listening_sockets(settings.host, port))
-            port = site.sockets[0].getsockname()[1]
+        port = _listen(site, settings) if supervisor is None else settings.port
         address = http_address(settings.host, port)
         log.info("scoreboard.app.listening", address=address, role=settings.role)
         on_listening(address)
@@ -107,6 +102,23 @@ async def serve(
         if supervisor is not None:
             supervisor.leave()
         await runner.cleanup()
+
+
+def _told_to_end() -> asyncio.Event:
+    """The event that is set once a signal says that we are to end."""
+    told = asyncio.Event()
+    for number in ending_signals():
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+def _listen(site: Site, settings: Settings) -> int:
+    """Listen where the settings say, and answer on which port: they may have asked for a free one.
+    Raises OSError.
+    """
+    site.attend(listening_sockets(settings.host, settings.port))
+    port: int = site.sockets[0].getsockname()[1]
+    return port
 
 
 def _allow_files() -> None:

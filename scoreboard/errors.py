@@ -2,7 +2,7 @@
 
 A handler raises one of these; `api.http.refusals` writes it as the one error envelope. Its
 `message` is written for the person who reads it and says what to do; its `code` is for programs and
-never changes.
+never changes. The file is long because it is one list, in the order of statuses.
 """
 
 from __future__ import annotations
@@ -65,24 +65,6 @@ class UnknownAction(ScoreboardError):
     status = 400
     code = "unknown_action"
     message = "There is no such action. Operators add actions with `scoreboard actions load`."
-
-
-class UnknownBoard(ScoreboardError):
-    """No board has that id."""
-
-    status = 404
-    code = "unknown_board"
-    message = "There is no such board. GET /api/boards lists the boards that there are."
-
-
-class UnknownSeason(ScoreboardError):
-    """The board has no season of that number."""
-
-    status = 404
-    code = "unknown_season"
-    message = (
-        "The board has no such season. GET /api/boards/{board}/seasons lists those that it has."
-    )
 
 
 class ActionDisabled(ScoreboardError):
@@ -180,6 +162,24 @@ class NotFound(ScoreboardError):
     message = "There is nothing at this path. The API is described at /docs."
 
 
+class UnknownBoard(ScoreboardError):
+    """No board has that id."""
+
+    status = 404
+    code = "unknown_board"
+    message = "There is no such board. GET /api/boards lists the boards that there are."
+
+
+class UnknownSeason(ScoreboardError):
+    """The board has no season of that number."""
+
+    status = 404
+    code = "unknown_season"
+    message = (
+        "The board has no such season. GET /api/boards/{board}/seasons lists those that it has."
+    )
+
+
 class MethodNotAllowed(ScoreboardError):
     """The path exists, with other methods; `allowed` names them, with commas between them."""
 
@@ -241,15 +241,6 @@ class UnsupportedEncoding(UnsupportedMediaType):
     message = "Send the body as it is, or packed once, with Content-Encoding: gzip or deflate."
 
 
-class ExpectationFailed(ScoreboardError):
-    """The client expects what is not known here; the connection is closed."""
-
-    status = 417
-    code = "expectation_failed"
-    closes = True
-    message = "No expectation is known here but 100-continue. Send the request without Expect."
-
-
 class RangeNotSatisfiable(ScoreboardError):
     """`Range` asks for what lies behind the end of a file."""
 
@@ -260,6 +251,15 @@ class RangeNotSatisfiable(ScoreboardError):
     def __init__(self, length_bytes: int) -> None:
         super().__init__()
         self.length_bytes = length_bytes
+
+
+class ExpectationFailed(ScoreboardError):
+    """The client expects what is not known here; the connection is closed."""
+
+    status = 417
+    code = "expectation_failed"
+    closes = True
+    message = "No expectation is known here but 100-continue. Send the request without Expect."
 
 
 class RateLimited(ScoreboardError):

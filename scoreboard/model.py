@@ -98,6 +98,11 @@ class Season:
     ends_at: datetime | None
     state: SeasonState
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended: its last entries are kept, and it may be final."""
+        return self.state in ("ended", "final")
+
     def as_json(self) -> dict[str, Any]:
         """The season as clients see it."""
         return {

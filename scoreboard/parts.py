@@ -71,6 +71,7 @@ class Parts:
         # Each of these uses what was made before it.
         self._make_connections()
         self._make_boards()
+        self._make_live()
         self._make_scoring()
         self._make_accounts()
         self._make_limits()
@@ -97,21 +98,25 @@ class Parts:
         self.lifetime.close(self.redis.close)
 
     def _make_boards(self) -> None:
-        """The boards: the ledger, its copies, and the ways by which they hear of it."""
-        settings, metrics = self.settings, self.metrics
+        """The boards: the ledger, and its copies."""
         self.ledger = Ledger(self.writers, self.watch)  # guard: crowd-keeps-neither
         self.definitions = Definitions(self.queries)
         silence = Silence()
+        self.truth = Truth(self.ledger, silence)
         make_copy = self._copies(silence)
         self.boards = Boards(
             self.ledger,
             Definitions(self.watch),
             make_copy,
-            metrics,
+            self.metrics,
             shown=lambda board_id: self.hub.newest(board_id),  # noqa: PLW0108 - it is made below
         )
         self.lifetime.close(self.boards.close)
         self.board = self.boards.main
+
+    def _make_live(self) -> None:
+        """Who hears of a board: streams, other instances, and who missed it."""
+        settings, metrics = self.settings, self.metrics
         self.hub = Hub(  # guard: instance-shows-streams
             metrics,
             self.tracing,
@@ -122,7 +127,7 @@ class Parts:
         )
         self.lifetime.run("hub", self.hub.run)
         self.relay = Relay(
-            Truth(self.ledger, silence),
+            self.truth,
             {"hub": self.hub, "redis": self.boards},
             metrics,
             interval_seconds=settings.reconcile_seconds,

@@ -7,12 +7,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 QUOTED_LINE: Final = "there are quotes around the whole line: leave them out"
 _DIGITS: Final = re.compile(r"0*([0-9]{1,10})", re.ASCII)
+# Of many that are wrong in one way so many are named.
+NAMED_MAX: Final = 5
 _SHOWN_CHARS: Final = 40
 
 
@@ -57,6 +59,13 @@ def whole_number(text: str) -> int | None:
     """Read ASCII digits, ten at most; int() would take 1_0, +1 and Arabic digits."""
     digits = _DIGITS.fullmatch(text.strip())
     return int(digits[1]) if digits else None
+
+
+def some_quoted(values: Sequence[Any]) -> str:
+    """Quote the first of these, and say how many more there are."""
+    more = len(values) - NAMED_MAX
+    named = ", ".join(map(quoted, values[:NAMED_MAX]))
+    return f"{named} and {more:,} more" if more > 0 else named
 
 
 def quoted(value: Any) -> str:

@@ -18,19 +18,17 @@ from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity_or_none
 from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, has_query, read_query
 from scoreboard.api.schemas.boards import (
-    BoardLeaderboardSchema,
     BoardSchema,
     BoardsPageSchema,
     BoardsSchema,
-    SeasonAskedForSchema,
     SeasonsPageSchema,
     SeasonsSchema,
 )
+from scoreboard.api.schemas.shown import BoardLeaderboardSchema, SeasonAskedForSchema
 from scoreboard.api.streams import open_stream
 from scoreboard.ledger.definitions import Defined, Kept
 from scoreboard.model import MAIN
 from scoreboard.parts import PARTS
-from scoreboard.timestamps import timestamp
 
 _BOARDS_PAGE: Final = BoardsPageSchema()
 _SEASONS_PAGE: Final = SeasonsPageSchema()
@@ -234,9 +232,7 @@ def _archive(defined: Defined, kept: Kept) -> dict[str, Any]:
         "data": kept.top_users(),
         "boardId": defined.definition.board_id,
         "direction": defined.definition.direction,
-        "season": kept.season.as_json(),
-        "closesAt": kept.closes_at and timestamp(kept.closes_at),
-        "digest": kept.digest,
+        **kept.as_json(),
     }
 
 

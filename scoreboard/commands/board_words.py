@@ -12,7 +12,7 @@ from scoreboard.console.reports import CommandFailed
 from scoreboard.console.terminal import counted
 from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.definitions import Defined
-from scoreboard.model import MAIN, Board, BoardId, Season
+from scoreboard.model import Season
 from scoreboard.seasons import zones
 from scoreboard.unicode import escaped
 
@@ -25,8 +25,6 @@ SUMMARY_MEMBERS: Final = (
 MEMBERS: Final = (*SUMMARY_MEMBERS, "actions")
 HEAD: Final = ("board", "season", "until", "period", "title")
 
-# The states of a season of which a final board was kept.
-OVER: Final = ("ended", "final")
 _COUNTS: Final = {"every": "every action", "results": "results alone"}
 _READERS: Final = {"public": "everybody", "token": "whoever has an access token"}
 
@@ -116,37 +114,6 @@ def moment(at: datetime, zone: str = "UTC") -> str:
     name = "UTC" if zones.problem(zone) else zone
     text = at.astimezone(zones.rules(name)).isoformat(timespec="seconds")
     return text.replace("+00:00", "Z")
-
-
-def can_close(found: Defined) -> bool:
-    """Whether a board counts, and may count no more."""
-    return found.closed_at is None and found.definition.board_id != MAIN
-
-
-def would_end(found: Defined) -> str:
-    """Say which season would end now."""
-    season = found.season
-    if season is None or season.state in OVER:
-        return "None of its seasons runs now."
-    return f"This ends season {season.number} ({span(season, found.definition.zone)}) now."
-
-
-def has_ended(board_id: BoardId, season: Season | None) -> str:
-    """Say which season has ended, and how its final board is shown."""
-    if season is None:
-        return "None of its seasons was running."
-    shows = f"`scoreboard seasons show {board_id} {season.number}` shows its final board."
-    return f"Season {season.number} of {board_id} has ended; {shows}"
-
-
-def ended_among(changed: Iterable[Board], board_id: BoardId) -> Season | None:
-    """The season of this board that has ended last, by what boards show now."""
-    for board in changed:
-        if board.board_id == board_id:
-            if board.season is not None and board.season.state in OVER:
-                return board.season
-            return None if board.before is None else board.before.season
-    return None
 
 
 def refusal(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Coroutine
 from typing import Any, Final, get_args
 
-from scoreboard.commands import board_words
+from scoreboard.commands import board_words, closing
 from scoreboard.configuration import sources as configuration
 from scoreboard.console import columns, files
 from scoreboard.console.arguments import Commands, add_one_board, is_file, text_to_store
@@ -14,7 +14,7 @@ from scoreboard.console.reports import Answer, CommandFailed, Report, report_lis
 from scoreboard.console.servers import defined, open_boards, open_postgres
 from scoreboard.console.terminal import counted, say
 from scoreboard.ledger.defining import BoardsRefused, Defining
-from scoreboard.ledger.definitions import Definitions
+from scoreboard.ledger.definitions import Defined, Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Direction
 from scoreboard.seasons import files as definition_files
@@ -81,8 +81,7 @@ def add_to(commands: Commands) -> None:
         "scoreboard boards close spring-event --yes",
         report=Report(("boardId", "season", "version")),
     )
-    add_one_board(close)
-    close.add_argument("--yes", action="store_true", help="yes, for good")
+    closing.add_arguments(close)
 
 
 def _add_add(group: Commands) -> None:
@@ -226,21 +225,20 @@ async def _described(
 
 
 async def _close(arguments: argparse.Namespace) -> Answer:
-    async with open_boards(configuration.load()) as opened:
-        found = await defined(opened.definitions, arguments.board_id)
-        board_id = found.definition.board_id
-        if not arguments.yes and board_words.can_close(found):
-            raise CommandFailed(
-                f"{board_words.would_end(found)} From then on {board_id} counts nothing, for good; "
-                "it stays readable, with all its seasons. If that is meant, add --yes.",
-                "not_confirmed",
-            )
-        try:
-            changed = await opened.definitions.close(board_id)
-        except BoardsRefused as refused:
-            raise board_words.refusal(refused, "Nothing was changed.") from refused
-        await opened.copies.store(changed)
-        version = await opened.ledger.version(board_id)
-    ended = board_words.ended_among(changed, board_id)
-    document = {"boardId": board_id, "season": ended and ended.as_json(), "version": version}
-    return Answer(document, f"Closed {board_id}. {board_words.has_ended(board_id, ended)}")
+    closed = await closing.close(arguments, Definitions.close, _what_follows)
+    board_id, ended = closed.board_id, closed.ended
+    document = {
+        "boardId": board_id,
+        "season": ended and ended.as_json(),
+        "version": closed.version,
+    }
+    return Answer(document, f"Closed {board_id}. {closed.in_words()}")
+
+
+def _what_follows(found: Defined) -> str | None:
+    if not closing.can_close(found):
+        return None
+    return (
+        f"From then on {found.definition.board_id} counts nothing, for good; it stays readable, "
+        "with all its seasons."
+    )

@@ -26,6 +26,11 @@ def add_to(commands: Commands) -> None:
         "scoreboard demo --players 50 --rate 8/second   more of it",
         "scoreboard demo --url https://scores.example.org --actions actions.csv --seconds 60",
     )
+    _add_service(demo)
+    _add_game(demo)
+
+
+def _add_service(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--url",
         type=service_address,
@@ -38,6 +43,10 @@ def add_to(commands: Commands) -> None:
         help="believe the certificates in this file, and no others: the service's own, or that of "
         "who signed it (default: as OpenSSL finds them, SSL_CERT_FILE)",
     )
+    is_file(authority)
+
+
+def _add_game(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--players",
         type=_players,
@@ -59,7 +68,6 @@ def add_to(commands: Commands) -> None:
         default=str(configuration.shipped("config") / "demo-actions.csv"),
         help="actions that the service knows, as for `actions load` (default: the demo's)",
     )
-    is_file(authority)
     is_file(actions)
 
 

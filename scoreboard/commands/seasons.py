@@ -7,18 +7,18 @@ import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
-from scoreboard.commands import board_words
+from scoreboard.commands import board_words, closing
 from scoreboard.configuration import sources as configuration
 from scoreboard.console import columns, files
 from scoreboard.console.arguments import Commands, add_one_board, count, text_to_store
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
-from scoreboard.console.servers import defined, open_boards, open_postgres
+from scoreboard.console.servers import defined, open_postgres
 from scoreboard.console.terminal import counted, say
 from scoreboard.errors import UnknownSeason
 from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.definitions import Defined, Definitions, Kept
 from scoreboard.model import SEASON_NUMBER_MAX, BoardId, Season
-from scoreboard.timestamps import exact_timestamp, timestamp
+from scoreboard.timestamps import exact_timestamp
 from scoreboard.unicode import escaped
 
 _PAGE: Final = 1000
@@ -57,8 +57,7 @@ def add_to(commands: Commands) -> None:
         "scoreboard seasons close weekly --yes",
         report=Report(("boardId", "ended", "season", "version")),
     )
-    add_one_board(close)
-    close.add_argument("--yes", action="store_true", help="yes, for good")
+    closing.add_arguments(close)
 
 
 def _add_verify(group: Commands) -> None:
@@ -129,9 +128,7 @@ def _document(found: Defined, kept: Kept) -> dict[str, Any]:
     return {
         "boardId": found.definition.board_id,
         "direction": found.definition.direction,
-        "season": kept.season.as_json(),
-        "closesAt": kept.closes_at and timestamp(kept.closes_at),
-        "digest": kept.digest,
+        **kept.as_json(),
         "topUsers": [{"rank": rank} | entry for rank, entry in enumerate(kept.top_users(), 1)],
     }
 
@@ -140,7 +137,7 @@ def _text(found: Defined, kept: Kept) -> str:
     """Write a season for people."""
     board_id, zone = found.definition.board_id, found.definition.zone
     head = f"season {board_words.in_words(kept.season, zone)}"
-    if kept.season.state not in board_words.OVER:
+    if not kept.season.is_over:
         when = "shows what it has now" if kept.season.state == "running" else "will show it"
         return f"{head}\n`scoreboard board show {board_id}` {when}."
     rows = [("rank", "score", "reached", "name")]
@@ -189,7 +186,7 @@ async def _to_verify(
         (board_id, season.number)
         for board_id in boards
         async for season in _all_seasons(definitions, board_id)
-        if season.state in board_words.OVER
+        if season.is_over
     ]
 
 
@@ -226,38 +223,25 @@ def _verdict(compared: Sequence[Mapping[str, Any]]) -> str:
 
 
 async def _close(arguments: argparse.Namespace) -> Answer:
-    async with open_boards(configuration.load()) as opened:
-        found = await defined(opened.definitions, arguments.board_id)
-        board_id = found.definition.board_id
-        is_running = found.season is not None and found.season.state == "running"
-        if not arguments.yes and is_running and board_words.can_close(found):
-            raise CommandFailed(
-                f"{board_words.would_end(found)} {_next(found)} If that is meant, add --yes.",
-                "not_confirmed",
-            )
-        try:
-            changed = await opened.definitions.close_season(board_id)
-        except BoardsRefused as refused:
-            raise board_words.refusal(refused, "Nothing was changed.") from refused
-        await opened.copies.store(changed)
-        now = await defined(opened.definitions, board_id)
-        version = await opened.ledger.version(board_id)
-    ended = board_words.ended_among(changed, board_id)
+    closed = await closing.close(arguments, Definitions.close_season, _what_follows)
+    ended, season = closed.ended, closed.now.season
     document = {
-        "boardId": board_id,
+        "boardId": closed.board_id,
         "ended": ended and ended.as_json(),
-        "season": now.season and now.season.as_json(),
-        "version": version,
+        "season": season and season.as_json(),
+        "version": closed.version,
     }
-    text = [board_words.has_ended(board_id, ended)]
-    if now.season is not None and now.season.state == "running":
-        text.append(
-            f"Season {board_words.in_words(now.season, now.definition.zone)}, counts from now on."
-        )
+    text = [closed.in_words()]
+    if season is not None and season.state == "running":
+        zone = closed.now.definition.zone
+        text.append(f"Season {board_words.in_words(season, zone)}, counts from now on.")
     return Answer(document, "\n".join(text))
 
 
-def _next(found: Defined) -> str:
+def _what_follows(found: Defined) -> str | None:
+    is_running = found.season is not None and found.season.state == "running"
+    if not is_running or not closing.can_close(found):
+        return None
     if found.definition.period == "dates":
         return "The next one begins when its dates say; nothing counts before."
     return "The next one begins at the same moment."

@@ -63,6 +63,17 @@ def add_to(commands: Commands) -> None:
         help="start a private PostgreSQL and Redis in the place of each of SCOREBOARD_DATABASE_URL "
         "and SCOREBOARD_REDIS_URL that is not set; data stay in .scoreboard/",
     )
+    _add_workers(serve)
+    serve.add_argument(
+        "--wait",
+        type=float,
+        default=_WAIT_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for PostgreSQL at the start (default: %(default)g)",
+    )
+
+
+def _add_workers(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--workers",
         type=count,
@@ -73,13 +84,6 @@ def add_to(commands: Commands) -> None:
     )
     # How a worker is told that it is one: the file that joins it to its supervisor.
     serve.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
-    serve.add_argument(
-        "--wait",
-        type=float,
-        default=_WAIT_SECONDS,
-        metavar="SECONDS",
-        help="how long to wait for PostgreSQL at the start (default: %(default)g)",
-    )
 
 
 def _serve(arguments: argparse.Namespace) -> None:

@@ -158,7 +158,18 @@ def pool_of(
             if not pool.is_one_more(connection, process):
                 on_connected()
 
-    options = {  # guard: end-connection-redis
+    options = _options(timeout_seconds, name) | {"redis_connect_func": greet}
+    if named is None:
+        pool: Pool = Pool.from_url(url, **options)
+        return pool, None
+    client = named.client(timeout_seconds)
+    pool = _PrimaryPool(named.primary, client, **named.options | options)
+    return pool, client
+
+
+def _options(timeout_seconds: float, name: str) -> dict[str, Any]:
+    """What redis-py is told of every connection."""
+    return {  # guard: end-connection-redis
         "max_connections": _CONNECTIONS,
         "timeout": timeout_seconds,
         "socket_timeout": None,  # `Redis` has the deadline; theirs makes a task for each call
@@ -166,16 +177,9 @@ def pool_of(
         "health_check_interval": 0,
         "client_name": re.sub("[^!-~]", "-", name),  # CLIENT SETNAME takes nothing else
         "retry": Retry(NoBackoff(), 0),
-        "redis_connect_func": greet,
         # As long as they are on ("auto"), redis-py uses connections whose end it has seen.
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
-    if named is None:
-        pool: Pool = Pool.from_url(url, **options)
-        return pool, None
-    client = named.client(timeout_seconds)
-    pool = _PrimaryPool(named.primary, client, **named.options | options)
-    return pool, client
 
 
 async def _check_is_primary(connection: AbstractConnection) -> None:

@@ -2,6 +2,7 @@
 
     boards       which boards there are, how each is defined, and its copy
     board        what a read shows: the copy, or the ledger's answer, or the newest that is at hand
+    comparison   brings a copy up to the ledger's board, once a second
     trust        whether the copy may be believed: it has missed no board that somebody was told of
     questions    what the ledger was asked and has not answered
     copy         the copy itself: signed, stored if newer, read

@@ -16,9 +16,10 @@ import structlog
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import RedisUnavailable
-from scoreboard.copies.copy import Found, RedisCopy, read_together, store_together
+from scoreboard.copies.comparison import Comparison, look_together
+from scoreboard.copies.copy import Found, RedisCopy, store_together
 from scoreboard.copies.questions import Questions
-from scoreboard.copies.trust import Doubt, Look, Trust
+from scoreboard.copies.trust import Doubt, Trust
 from scoreboard.model import Board, BoardId
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
@@ -43,6 +44,7 @@ class CachedBoard:
     """Reads and stores the copy of one board; asks the ledger whenever the copy cannot be trusted.
 
     Other instances notice within `noticed_seconds` that Redis is away, or that it lacks a board.
+    `comparison` is what brings trust: the relay's part of it.
     """
 
     def __init__(
@@ -69,9 +71,7 @@ class CachedBoard:
         )
         # The highest version that Redis was found with, or given, as far as it was to be reached.
         self._stored_version = -1
-        # What the last comparison found in Redis; None if Redis was away.
-        self._look: Look | None = None
-        self._looking, self._looked_at = (0.0, 0, False), 0.0
+        self.comparison = Comparison(copy, questions, metrics, trust, self._judged)
         # When it was read, and when it was read or stored, by the monotonic clock.
         self.read_at, self.used_at = -math.inf, time.monotonic()
 
@@ -141,41 +141,6 @@ class CachedBoard:
         if board is not None:
             await self.store(board)
 
-    # For the relay
-
-    async def held(self) -> Sequence[Board]:
-        """The boards that reads of this instance may have shown: the newest, and what lies in
-        Redis. What is no board of ours there is taken away. The ledger is asked after that, so
-        nothing newer is lost.
-        """
-        return await look_together([self])
-
-    def begin_look(self) -> None:
-        """Note what has to be known from before the look."""
-        generation = self.redis.generation
-        self._looking = time.monotonic(), generation, self._trust.has_settled(generation)
-
-    async def end_look(self, found: Found | None) -> list[Board]:
-        """Answer as `held`, if this was found; None if Redis was away."""
-        self._looked_at, generation, has_settled = self._looking
-        self._look = None  # there is nothing to mend while Redis is away
-        latest = self._trust.latest
-        if found is not None:
-            found = self._judged(found)
-            latest = self._trust.latest
-            try:
-                if found.fault is not None:  # guard: no-board-taken
-                    await self.copy.drop()
-            except RedisUnavailable:
-                found = None
-        if found is None:
-            return [] if latest is None else [latest]
-        version = found.board.version if found.board else -1
-        self._metrics.show_version("redis", self.board_id, version)
-        self._look = Look(generation, found.board, has_settled)
-        # guard: every-board-reads
-        return [board for board in (latest, found.board) if board is not None]
-
     async def note_stored(self, board: Board, *, is_stored: bool) -> None:
         """Remember it; or see that no older one stays in a Redis that did not take this one."""
         if not is_stored:
@@ -187,55 +152,31 @@ class CachedBoard:
         self._stored_version = max(self._stored_version, board.version)
         self.used_at = time.monotonic()
 
-    def lacks(self) -> bool:
-        """Whether there was no board, neither here nor in Redis, when `held` looked."""
-        is_missing = self._look is not None and self._look.board is None
-        return is_missing or self._trust.latest is None
+    # For the relay
 
-    def rest(self) -> None:
-        """It is not compared for now, so it is not trusted before it is."""
-        self._trust.end()  # guard: rested-copy-compared
-        self._look = None
-
-    def lags(self, board: Board) -> bool:
-        """Whether Redis had an older one when `held` looked, and may be given this one by whoever
-        committed it: a copy that is trusted lost nothing.
+    async def held(self) -> Sequence[Board]:
+        """The boards that reads of this instance may have shown: the newest, and what lies in
+        Redis. What is no board of ours there is taken away. The ledger is asked after that, so
+        nothing newer is lost.
         """
-        look = self._look
-        if look is None or look.board is None or look.board.version >= board.version:
-            return False
-        return self._trust.holds(look.generation)
-
-    async def take(self, board: Board) -> bool:
-        """Put the ledger's board, read after `held`, in the place of an older one, and trust the
-        copy from here on. Answers whether it had to. A store that is under way takes no trust
-        away: until it has succeeded nobody was told 200.
-        """
-        self._trust.hear_of(board)
-        self._questions.note_confirmed(self._looked_at)
-        look = self._look
-        if look is None:
-            return False
-        changed = False
-        if look.board != board:
-            try:  # guard: store-comparison-meets
-                changed = await self.copy.store(board)
-            except RedisUnavailable:
-                self._metrics.cache_stores_failed.inc()
-                return False
-        self._trust.begin(look, self.redis.generation)
-        return changed
+        return await look_together([self.comparison])
 
     async def begin_anew(self, board: Board) -> None:
         """Take the ledger's board though it is older. The next who reads fills Redis: the ledger
         may have gone on since.
         """
         self._trust.begin_anew(board)
-        self._look, self._stored_version = None, -1  # guard: board-numbered-anew
+        self.comparison.rest()
+        self._stored_version = -1  # guard: board-numbered-anew
         try:
             await self.copy.drop()
         except RedisUnavailable:
             self._metrics.cache_stores_failed.inc()
+
+    async def forget(self) -> None:
+        """The board is gone: take its copy away."""
+        with contextlib.suppress(RedisUnavailable):
+            await self.copy.drop()
 
     async def close(self) -> None:
         """Finish what is under way: reads, which store what the ledger gave, and questions."""
@@ -250,11 +191,6 @@ class CachedBoard:
             return [Reading(self._trust.latest)] * len(readers)
         self._metrics.board_reads_from_ledger.labels(doubt).inc()
         return [await self._read_truth()] * len(readers)
-
-    async def forget(self) -> None:
-        """The board is gone: take its copy away."""
-        with contextlib.suppress(RedisUnavailable):
-            await self.copy.drop()
 
     async def _find(self) -> Found:
         """Look at the copy, and know of its board. Raises RedisUnavailable."""
@@ -294,19 +230,6 @@ class CachedBoard:
         if not await _are_stored([(self, board)]):
             self._metrics.cache_stores_failed.inc()
         return board
-
-
-async def look_together(boards: Sequence[CachedBoard]) -> list[Board]:
-    """Look at several copies in one call, and answer as `CachedBoard.held` for all of them."""
-    for board in boards:
-        board.begin_look()
-    found: Sequence[Found | None]
-    try:
-        found = await read_together([board.copy for board in boards])
-    except RedisUnavailable:
-        found = [None] * len(boards)
-    looks = zip(boards, found, strict=True)
-    return [held for board, each in looks for held in await board.end_look(each)]
 
 
 async def store_boards(stored: Sequence[tuple[CachedBoard, Board]]) -> bool:

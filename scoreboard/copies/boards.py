@@ -22,7 +22,8 @@ from dataclasses import replace
 from typing import Final
 
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.copies.board import CachedBoard, look_together, store_boards
+from scoreboard.copies.board import CachedBoard, store_boards
+from scoreboard.copies.comparison import look_together
 from scoreboard.errors import LedgerUnavailable, UnknownBoard
 from scoreboard.ledger.definitions import Defined, Definitions
 from scoreboard.ledger.ledger import Ledger, Versions
@@ -184,9 +185,9 @@ class Boards:
         self._looked = set(self.followed())
         for board_id, copy in list(self._copies.items()):
             if board_id not in self._looked:
-                copy.rest()
+                copy.comparison.rest()
                 self._forget_unused(copy)
-        return await look_together([self._copies[board_id] for board_id in self._looked])
+        return await look_together([self._copies[each].comparison for each in self._looked])
 
     async def note(self, versions: Versions) -> None:
         """Hear what boards there are: as `learn`, and the copies of those that are gone are taken
@@ -200,16 +201,17 @@ class Boards:
 
     def lacks(self, board_id: BoardId) -> bool:
         """Whether a copy that was looked at has no board."""
-        return board_id in self._looked and self._copies[board_id].lacks()
+        return board_id in self._looked and self._copies[board_id].comparison.lacks()
 
     def lags(self, board: Board) -> bool:
-        """As `CachedBoard.lags`."""
-        return board.board_id in self._looked and self._copies[board.board_id].lags(board)
+        """As `Comparison.lags`."""
+        looked = board.board_id in self._looked
+        return looked and self._copies[board.board_id].comparison.lags(board)
 
     async def take(self, board: Board) -> bool:
-        """As `CachedBoard.take`; what was not looked at only hears of it."""
+        """As `Comparison.take`; what was not looked at only hears of it."""
         if board.board_id in self._looked:
-            return await self._copies[board.board_id].take(board)
+            return await self._copies[board.board_id].comparison.take(board)
         self.hear_of(board)
         return False
 

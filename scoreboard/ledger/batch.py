@@ -44,6 +44,7 @@ log = structlog.get_logger("scoreboard.ledger")
 
 _GRANT: Final = (SQL["prepare_grant"],)
 _GRANT_MAIN: Final = (SQL["prepare_grant_main"],)
+_IS_REFUSED: Final = -2  # the column of their rows, the last but one
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
@@ -168,7 +169,7 @@ class Batch:
         """
         if not self._company.is_there:
             rows = await begun.run(SQL["grant_main"], pairs, prepared=_GRANT_MAIN)
-            if not rows or not rows[0][-2]:
+            if not rows or not rows[0][_IS_REFUSED]:
                 return rows
             self._company.is_there = True
         return await begun.run(SQL["grant"], pairs, prepared=_GRANT)
@@ -222,7 +223,7 @@ class Batch:
 def _reaching(rows: list[Row]) -> list[tuple[BoardId, str]]:
     """The boards that a grant may change, each with the user who may be on it now."""
     reaching: set[tuple[BoardId, str]] = set()
-    for user_id, *_, reaches_main, board_ids, _, _, _, _ in rows:
+    for user_id, *_, reaches_main, board_ids, _version, _versions, _is_refused, _is_due in rows:
         if reaches_main:
             reaching.add((MAIN, user_id))
         if board_ids is not None:

@@ -3,7 +3,8 @@
 -- {moment}: the time by which seasons are told apart; a clock that was set back falls behind none that has ended
 greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('ended', 'final')))
 
--- {last_granted}: the moment, or when the last row of the ledger was granted, if the clock was set back since
+-- {last_granted}: the moment, or when the last row of the ledger was granted, if that is later
+-- It is if the clock was set back since. The index by time has such rows at once.
 (
     SELECT greatest(now.moment, (SELECT max(submitted_at) FROM ledger WHERE submitted_at >= now.moment))
     FROM (SELECT {moment} AS moment) AS now
@@ -34,18 +35,28 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
     )
 )
 
--- {shown_score}: a score as it is shown; a board on which low values win keeps minus the value
+-- {last_score}: the last score that the row of `boards` shows; null while there is room for another
+(SELECT CASE WHEN count(*) = boards.size THEN min(ranked.score) END FROM {top} AS ranked)
+
+-- {kept_value}: what the points of a grant are worth in the entries of a board: minus the points where low ones win
+-- So, of what is kept, the highest is the best on every board.
+CASE direction WHEN 'low' THEN -points_granted ELSE points_granted END
+
+-- {shown_score}: a score as it is shown, which turns what was kept back
 CASE boards.direction WHEN 'low' THEN -ranked.score ELSE ranked.score END
+
+-- {season}: what is read of the row of `seasons`; null where there is none
+seasons.number,
+seasons.starts_at,
+seasons.ends_at,
+seasons.state
 
 -- {shown}: what is read of a board, from `boards` and what `seasons_shown` joins, with `listed` as its entries
 boards.board_id,
 boards.version,
 boards.changed_at,
 boards.direction = 'low' AS is_low,
-seasons.number,
-seasons.starts_at,
-seasons.ends_at,
-seasons.state,
+{season},
 listed.entries::text,
 before.number,
 before.starts_at,
@@ -75,6 +86,7 @@ PREPARE lock_boards (text[]) AS
 SELECT version FROM boards WHERE board_id = ANY ($1) ORDER BY board_id FOR UPDATE
 
 -- prepare_raise_boards: what `raise_boards` executes then; it returns each board, and whether it was raised
+-- A statement does not see the rows that it changes itself. So what it reads as `boards` at the end is made of both.
 PREPARE raise_boards (text[], uuid[]) AS
 WITH reaching AS MATERIALIZED (
     SELECT board_id, user_id
@@ -158,10 +170,7 @@ SELECT
     boards.changed_at,
     boards.defined_at,
     extract(epoch FROM due.due_at - due.moment)::float AS due_in_seconds,
-    seasons.number,
-    seasons.starts_at,
-    seasons.ends_at,
-    seasons.state
+    {season}
 FROM boards
 LEFT JOIN seasons ON seasons.season_id = boards.season_id
 CROSS JOIN due
@@ -175,9 +184,7 @@ SET
         CASE WHEN boards.version - played.version > %(leap)s THEN played.version ELSE boards.version END,
         %(above)s
     ),
-    tenth_score = (
-        SELECT CASE WHEN count(*) = boards.size THEN min(ranked.score) END FROM {top} AS ranked
-    ),
+    tenth_score = {last_score},
     changed_at = clock_timestamp()
 FROM (SELECT coalesce(max(ledger_id), 0) + 1 AS version FROM ledger) AS played
 WHERE boards.board_id = ANY (%(board_ids)s)

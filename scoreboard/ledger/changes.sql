@@ -59,7 +59,7 @@ LIMIT 20
 SELECT
     boards.board_id,
     boards.tenth_score,
-    (SELECT CASE WHEN count(*) = boards.size THEN min(ranked.score) END FROM {top} AS ranked)
+    {last_score}
 FROM boards
 WHERE boards.board_id = ANY (%(board_ids)s)
 

@@ -9,22 +9,41 @@ and raises LedgerUnavailable and BoardsRefused.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard
 from scoreboard.ledger.defining import BoardsRefused, refuse_crowded
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.ledger.turn import Written, renew, season_end, turned, write_seasons
 from scoreboard.model import MAIN, Board, BoardId
+from scoreboard.seasons.periods import Period
 from scoreboard.timestamps import timestamp
 
 # How far the clock may have been set back. A season that ends ahead of it takes all boards there.
 _AHEAD_MAX: Final = timedelta(hours=1)
 # No season is empty, also one that is ended in the instant in which it began.
 _SHORTEST: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """The season of a board that runs."""
+
+    id: int
+    number: int
+    starts_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenBoard:
+    """How a board is that counts; `running` is None if none of its seasons runs."""
+
+    period: Period
+    zone: str
+    running: _Running | None
 
 
 class NoSuchBoard(RolledBack, UnknownBoard):
@@ -36,12 +55,12 @@ async def close_board(begun: Transaction, board_id: BoardId) -> list[Board]:
     stays readable. Returns the boards that show something else then. Raises UnknownBoard.
     """
     moment, due = await _locked_and_turned(begun, board_id)
-    _, _, _, season_id, _, starts_at = await _open_board(begun, board_id)
+    running = (await _open_board(begun, board_id)).running
     at = {"board_id": board_id}
     await begun.run(SQL["forget_seasons_to_come"], at)
-    if season_id is not None:
-        moment = max(moment, starts_at + _SHORTEST)  # guard: board-ended-at-once
-        await begun.run(SQL["end_season"], {"season_id": season_id, "moment": moment})
+    if running is not None:
+        moment = max(moment, running.starts_at + _SHORTEST)  # guard: board-ended-at-once
+        await begun.run(SQL["end_season"], {"season_id": running.id, "moment": moment})
     await begun.run(SQL["close_board"], at)
     return await _renewed(begun, moment, due)
 
@@ -52,16 +71,16 @@ async def close_season(begun: Transaction, board_id: BoardId) -> list[Board]:
     Returns the boards that show something else then. Raises UnknownBoard.
     """
     moment, due = await _locked_and_turned(begun, board_id)
-    period, zone, _, season_id, number, starts_at = await _open_board(begun, board_id)
-    if season_id is None:
+    board = await _open_board(begun, board_id)
+    running = board.running
+    if running is None:
         raise BoardsRefused([(board_id, "none of its seasons runs now, so there is none to end")])
-    moment = max(moment, starts_at + _SHORTEST)  # guard: season-ended-at-once
+    moment = max(moment, running.starts_at + _SHORTEST)  # guard: season-ended-at-once
     following_seasons: Sequence[Written] = ()
-    if period != "dates":
+    if board.period != "dates":
         await begun.run(SQL["forget_seasons_to_come"], {"board_id": board_id})
-        ends_at = None if period == "none" else season_end(board_id, period, zone, moment)
-        following_seasons = [(board_id, number + 1, moment, ends_at)]
-    await begun.run(SQL["end_season"], {"season_id": season_id, "moment": moment})
+        following_seasons = [(board_id, running.number + 1, moment, _end(board_id, board, moment))]
+    await begun.run(SQL["end_season"], {"season_id": running.id, "moment": moment})
     await write_seasons(begun, following_seasons)
     return await _renewed(begun, moment, due)
 
@@ -76,8 +95,7 @@ async def go_on(
     """
     await begun.run(SQL["hold_definitions"])  # guard: place-taken-alone
     moment, due = await _locked_and_turned(begun, board_id)
-    period, *_ = await _open_board(begun, board_id)
-    if period != "dates":
+    if (await _open_board(begun, board_id)).period != "dates":
         text = "its seasons have no dates of their own, and go on by themselves"
         raise BoardsRefused([(board_id, text)])
     [(number, ends_at)] = await begun.run(SQL["last_season"], {"board_id": board_id})
@@ -110,15 +128,22 @@ async def _locked_and_turned(
     return moment, await turned(begun, moment)
 
 
-async def _open_board(begun: Transaction, board_id: BoardId) -> Row:
+async def _open_board(begun: Transaction, board_id: BoardId) -> _OpenBoard:
     rows = await begun.run(SQL["running_season"], {"board_id": board_id})
     if not rows:
         raise NoSuchBoard
-    [row] = rows
-    if closed_at := row[2]:
+    [(period, zone, closed_at, season_id, number, starts_at)] = rows
+    if closed_at is not None:
         text = f"the board was closed at {timestamp(closed_at)}, with all of its seasons"
         raise BoardsRefused([(board_id, text)])
-    return row
+    running = None if season_id is None else _Running(season_id, number, starts_at)
+    return _OpenBoard(period, zone, running)
+
+
+def _end(board_id: BoardId, board: _OpenBoard, starts_at: datetime) -> datetime | None:
+    if board.period == "none":
+        return None
+    return season_end(board_id, board.period, board.zone, starts_at)
 
 
 async def _renewed(begun: Transaction, moment: datetime, due: list[BoardId]) -> list[Board]:

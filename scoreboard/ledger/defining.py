@@ -32,7 +32,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.ledger.turn import Written, renew, seasons_after, turned, write_seasons
 from scoreboard.model import MAIN, Board, BoardId
-from scoreboard.rows import quoted
+from scoreboard.rows import NAMED_MAX, quoted, some_quoted
 from scoreboard.seasons.definition import BOARDS_MAX, Definition
 from scoreboard.seasons.periods import FIRST_MOMENT, containing
 from scoreboard.timestamps import timestamp
@@ -40,7 +40,6 @@ from scoreboard.timestamps import timestamp
 # Boards on which one action counts at a time, `main` aside: a grant writes an entry for each.
 RUNNING_MAX: Final = 20
 _MAY_CHANGE: Final = {"title", "visibility", "grace_seconds", "keep_full_seconds"}
-_NAMED_MAX: Final = 5
 _NO_COLUMNS: Final = {"seasons", "starts_at"}
 
 # The boards that are there, without the dates of their seasons.
@@ -102,8 +101,8 @@ def definition_of(row: Row) -> Definition:
     """Read a definition, without the dates of seasons, from the first columns of
     `read_definitions`.
     """
-    board_id, title, direction, operator, counts, actions, size, period, zone, *rest = row
-    grace_seconds, visibility, keep_full_seconds, *_ = rest
+    board_id, title, direction, operator, counts, size, period, zone, *rest = row
+    grace_seconds, visibility, keep_full_seconds, actions, *_ = rest
     return Definition(
         board_id=board_id,
         title=title,
@@ -137,9 +136,7 @@ async def _with_known_actions(begun: Transaction, said: Sequence[Definition]) ->
     problems: list[tuple[BoardId | None, str]] = []
     for each in said:
         if unknown := [action_id for action_id in each.actions if action_id not in known]:
-            named = ", ".join(quoted(action_id) for action_id in unknown[:_NAMED_MAX])
-            more = len(unknown) - _NAMED_MAX
-            named += f" and {more:,} more" if more > 0 else ""
+            named = some_quoted(unknown)
             problems.append(
                 (each.board_id, f"there is no action {named}: load what counts before the board")
             )
@@ -212,8 +209,8 @@ async def _change(
 
 
 def _with_dates(said: Definition, before: Definition, dates: list[Row]) -> Definition:
-    """Add the dates of the seasons of a board. A season that is over has the end that was said of
-    it, if it was not ended before that.
+    """Add the dates of the seasons of a board, to be compared with what is said. A season that was
+    ended before its time has the end that is said: that it ended earlier is no change.
     """
     if before.period == "none":
         first = dates[0][0]
@@ -271,7 +268,7 @@ async def refuse_crowded(begun: Transaction, moment: datetime) -> None:
     """
     asked = {"most": RUNNING_MAX, "moment": moment}
     if crowded := await begun.run(SQL["crowded_actions"], asked):
-        raise BoardsRefused((None, _crowded(*row)) for row in crowded[:_NAMED_MAX])
+        raise BoardsRefused((None, _crowded(*row)) for row in crowded[:NAMED_MAX])
 
 
 async def _show(begun: Transaction, added: Prepared) -> list[Board]:

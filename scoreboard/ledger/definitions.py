@@ -24,6 +24,7 @@ from scoreboard.ledger.defining import (
 )
 from scoreboard.ledger.preparation import Prepared, Progress, Unprepared, no_progress, prepare
 from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.shown import season_of
 from scoreboard.ledger.transaction import Transaction, transaction
 from scoreboard.model import Board, BoardId, Entry, Season
 from scoreboard.seasons.definition import Definition
@@ -82,6 +83,14 @@ class Kept:
     entries: tuple[archives.KeptEntry, ...]
     digest: str | None
 
+    def as_json(self) -> dict[str, Any]:
+        """What was kept, but for the entries, as clients see it."""
+        return {
+            "season": self.season.as_json(),
+            "closesAt": self.closes_at and timestamp(self.closes_at),
+            "digest": self.digest,
+        }
+
     def top_users(self) -> list[dict[str, Any]]:
         """The entries as clients see them: the digest is made of these texts of `reachedAt`."""
         return [
@@ -101,8 +110,8 @@ class Definitions:
         found = []
         for row in await self._queries.read(SQL["read_definitions"]):
             created_at, defined_at, closed_at, *season = row[12:]
-            shown = None if season[0] is None else Season(*season)
-            found.append(Defined(definition_of(row), shown, created_at, defined_at, closed_at))
+            definition, shown = definition_of(row), season_of(season)
+            found.append(Defined(definition, shown, created_at, defined_at, closed_at))
         return found
 
     async def seasons(
@@ -113,7 +122,7 @@ class Definitions:
         rows = await self._queries.read(SQL["read_seasons"], parameters)
         if not rows:
             raise UnknownBoard
-        return [Season(*row) for row in rows if row[0] is not None]
+        return [season for season in map(season_of, rows) if season is not None]
 
     async def season(self, board_id: BoardId, number: int) -> Kept:
         """Read what was kept of a season. Raises UnknownSeason, also where there is no board."""
@@ -183,7 +192,7 @@ class Definitions:
         entries.
         """
         kept = await self.season(board_id, number)
-        if kept.season.state not in ("ended", "final"):
+        if not kept.season.is_over:
             text = f"season {number} has not ended, so no final board was kept: verify the board"
             raise BoardsRefused([(board_id, text)])
         at = {"board_id": board_id, "number": number}

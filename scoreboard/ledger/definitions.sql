@@ -5,34 +5,48 @@ SET LOCAL lock_timeout = '2s';
 LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE
 
 -- find_listed_actions: finds the action that each of these ids means: its own in this or another spelling, or a former
--- Each part is a join of all ids with all actions, so the time grows with both and not with their product.
+-- Of several that match, the first counts (`choice`): 1 has this id, 2 its composed spelling, 3 an id of which that is
+-- the composed spelling; 4 had one of the first two before, 5 had the third. Each is one join of all ids with all
+-- actions, so the time grows with the sum of both, not with their product.
 WITH asked AS MATERIALIZED (
     SELECT action_id, normalize(action_id, NFC) AS composed
     FROM unnest(%(action_ids)s::text[]) AS asked (action_id)
 ),
 known AS MATERIALIZED (
-    SELECT 1 AS place, action_id AS said, action_id FROM actions
+    SELECT 1 AS choice, action_id AS said, action_id FROM actions
     UNION ALL
     SELECT 4, former_id, action_id FROM former_action_ids
 ),
 found AS (
-    SELECT asked.action_id AS asked_id, known.place, known.action_id
+    SELECT asked.action_id AS asked_id, known.choice, known.action_id
     FROM asked
     JOIN known ON known.said = asked.action_id
     UNION ALL
-    SELECT asked.action_id, CASE known.place WHEN 1 THEN 2 ELSE 4 END, known.action_id
+    SELECT asked.action_id, CASE known.choice WHEN 1 THEN 2 ELSE 4 END, known.action_id
     FROM asked
     JOIN known ON known.said = asked.composed
     UNION ALL
-    SELECT asked.action_id, CASE known.place WHEN 1 THEN 3 ELSE 5 END, known.action_id
+    SELECT asked.action_id, CASE known.choice WHEN 1 THEN 3 ELSE 5 END, known.action_id
     FROM asked
     JOIN (
-        SELECT place, action_id, normalize(said, NFC) AS composed FROM known WHERE said IS NOT NFC NORMALIZED
+        SELECT choice, action_id, normalize(said, NFC) AS composed FROM known WHERE said IS NOT NFC NORMALIZED
     ) AS known USING (composed)
 )
 SELECT DISTINCT ON (asked_id) asked_id, action_id
 FROM found
-ORDER BY asked_id, place, action_id COLLATE "C"
+ORDER BY asked_id, choice, action_id COLLATE "C"
+
+-- {definition}: what an operator says of a board, but for its id, the actions that count and the dates of seasons
+title,
+direction,
+operator,
+counts,
+size,
+period,
+zone,
+grace_seconds,
+visibility,
+keep_full_seconds
 
 -- read_moments: the moment, and the last one at which something was granted, if that is later
 SELECT {moment}, {last_granted}
@@ -59,16 +73,7 @@ WITH said AS MATERIALIZED (
 added AS (
     INSERT INTO boards (
         board_id,
-        title,
-        direction,
-        operator,
-        counts,
-        size,
-        period,
-        zone,
-        grace_seconds,
-        visibility,
-        keep_full_seconds,
+        {definition},
         created_at,
         defined_at,
         written_until,
@@ -77,16 +82,7 @@ added AS (
     )
     SELECT
         board_id,
-        title,
-        direction,
-        operator,
-        counts,
-        size,
-        period,
-        zone,
-        grace_seconds,
-        visibility,
-        keep_full_seconds,
+        {definition},
         clock_timestamp(),
         clock_timestamp(),
         CASE WHEN period IN ('day', 'week', 'month') THEN %(moment)s::timestamptz END,
@@ -98,6 +94,9 @@ INSERT INTO board_actions (board_id, action_id)
 SELECT said.board_id, listed.action_id
 FROM said
 CROSS JOIN LATERAL unnest(said.actions) AS listed (action_id)
+
+-- {next_defined_at}: later than before, also by a clock that was set back, so every instance sees a change
+greatest(clock_timestamp(), defined_at + interval '1 microsecond')
 
 -- change_boards: changes what may change of boards, and when their seasons to come close
 WITH said AS MATERIALIZED (
@@ -122,7 +121,7 @@ SET
     visibility = said.visibility,
     grace_seconds = said.grace_seconds,
     keep_full_seconds = said.keep_full_seconds,
-    defined_at = greatest(clock_timestamp(), defined_at + interval '1 microsecond')
+    defined_at = {next_defined_at}
 FROM said
 WHERE boards.board_id = said.board_id
 
@@ -183,6 +182,7 @@ SELECT coalesce(max(ledger_id), 0) FROM ledger
 SELECT DISTINCT action_id FROM ledger WHERE ledger_id > %(after)s AND ledger_id <= %(until)s
 
 -- row_before: the row of the ledger before all that were granted from this moment on, up to this row
+-- With `OFFSET 0` PostgreSQL finds these by the index by time; else it walks the ledger from its first row on.
 SELECT coalesce(min(granted.ledger_id) - 1, %(until)s)
 FROM (
     SELECT ledger_id FROM ledger WHERE submitted_at >= %(moment)s AND ledger_id <= %(until)s OFFSET 0
@@ -275,7 +275,7 @@ valued AS MATERIALIZED (
         operator,
         user_id,
         submitted_at,
-        CASE direction WHEN 'low' THEN -points_granted ELSE points_granted END AS value
+        {kept_value} AS value
     FROM counting
 ),
 counted AS MATERIALIZED (
@@ -304,19 +304,14 @@ WHERE boards.board_id = %(board_id)s
 SELECT number, ends_at FROM seasons WHERE board_id = %(board_id)s ORDER BY number DESC LIMIT 1
 
 -- read_end: the moment at which a season can end that shall end now: behind all that was granted; and the clock
--- A clock that was set back may have granted later than now. The index by time has such rows at once.
-SELECT
-    greatest(
-        moment,
-        (SELECT max(submitted_at) + interval '1 microsecond' FROM ledger WHERE submitted_at >= moment)
-    ),
-    clock_timestamp()
-FROM (SELECT {moment} + interval '1 microsecond' AS moment) AS now
+SELECT {last_granted} + interval '1 microsecond', clock_timestamp()
 
 -- forget_seasons_to_come: removes the seasons of a board that have not begun
 DELETE FROM seasons WHERE board_id = %(board_id)s AND state = 'upcoming'
 
--- end_season: lets a season end at this moment; a next one that is written knows that
+-- end_season: lets a season end at this moment
+-- It changes the next one with it, if that is written: the key between the two wants the same moment in `ends_at` and
+-- `previous_ends_at` whenever a statement is over.
 UPDATE seasons
 SET
     ends_at = CASE WHEN seasons.number = running.number THEN %(moment)s::timestamptz ELSE seasons.ends_at END,
@@ -340,7 +335,7 @@ UPDATE boards
 SET
     closed_at = clock_timestamp(),
     written_until = NULL,
-    defined_at = greatest(clock_timestamp(), defined_at + interval '1 microsecond')
+    defined_at = {next_defined_at}
 WHERE board_id = %(board_id)s
 
 -- derive_final: the last entries of a season that has ended, as its ledger rows say, as `final` keeps them

@@ -123,7 +123,8 @@ EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
 -- prepare_grant: what `grant` executes, planned once a connection and not once a batch
 -- Rows are locked in one fixed order (ledger by user and action, scores by user, entries of seasons that add up by
 -- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
--- deadlock. The order is not left to the plan: what counts what another part did begins when that is over.
+-- deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is always true)
+-- begins when that one is over.
 --
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
 -- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
@@ -169,7 +170,7 @@ counted AS MATERIALIZED (
         counting.season_id,
         counting.operator,
         granted.user_id,
-        CASE counting.direction WHEN 'low' THEN -granted.points_granted ELSE granted.points_granted END AS value,
+        {kept_value} AS value,
         granted.submitted_at
     FROM granted
     JOIN counting USING (user_id, action_id)

@@ -14,7 +14,8 @@ from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard
 from scoreboard.ledger.batch import Batch, Company
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.transaction import board_of, transaction
+from scoreboard.ledger.shown import board_of, season_of
+from scoreboard.ledger.transaction import transaction
 from scoreboard.ledger.turn import renew, turn
 from scoreboard.ledger.verdicts import Settlement
 from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Season, Submission
@@ -218,4 +219,4 @@ class Ledger:
 
 def _state(row: Row) -> State:
     _, version, changed_at, defined_at, _, *season = row
-    return State(version, changed_at, defined_at, None if season[0] is None else Season(*season))
+    return State(version, changed_at, defined_at, season_of(season))

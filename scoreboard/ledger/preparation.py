@@ -39,8 +39,10 @@ _ROWS_FIRST: Final = 1_000
 _ROWS_MIN: Final = 100
 _ROWS_MAX: Final = 20_000
 _STEP_SECONDS: Final = 0.1
+# A row that counts on more boards than these is taken for one that counts on so many.
 _BOARDS_WEIGHED: Final = 10
-# At what was granted while boards were written.
+# How often what was granted while boards were written is counted. If there is much each time,
+# more is prepared at another attempt.
 _LOOKS_MAX: Final = 10
 
 
@@ -66,7 +68,7 @@ class Prepared:
 
     @property
     def weight(self) -> int:
-        """How many entries a row may take; where there are more boards, few rows count on all."""
+        """How many entries a row is taken to make. Of many boards it hardly counts on all."""
         return min(len(self.said), _BOARDS_WEIGHED)
 
     async def is_of(self, begun: Transaction, said: tuple[Definition, ...], last: datetime) -> bool:
@@ -194,7 +196,7 @@ async def prepare(session: Session, lacking: Unprepared, on_progress: Progress) 
     """
     prepared, last = lacking.prepared, lacking.last
     if prepared.id is None:
-        prepared = await _begun(session, prepared, last)
+        prepared = await _with_ids(session, prepared, last)
     loop, rows, first = asyncio.get_running_loop(), _ROWS_FIRST, prepared.until
     while prepared.until < last:
         until, began = min(prepared.until + rows, last), loop.time()
@@ -221,7 +223,7 @@ async def _last(begun: Transaction) -> int:
     return int(last)
 
 
-async def _begun(session: Session, prepared: Prepared, last: int) -> Prepared:
+async def _with_ids(session: Session, prepared: Prepared, last: int) -> Prepared:
     """Give the seasons ids, and find the first row of the ledger that counts in one."""
     starts_at = min(season[2] for season in prepared.seasons)
     before = 0

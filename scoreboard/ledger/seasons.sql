@@ -163,7 +163,7 @@ WHERE board_id = ANY (%(board_ids)s)
             SELECT
                 ledger.user_id,
                 ledger.submitted_at,
-                CASE boards.direction WHEN 'low' THEN -ledger.points_granted ELSE ledger.points_granted END AS value
+                {kept_value} AS value
             FROM ledger
             WHERE ledger.submitted_at >= seasons.starts_at
             AND coalesce(ledger.submitted_at < seasons.ends_at, TRUE)
@@ -180,16 +180,19 @@ WHERE board_id = ANY (%(board_ids)s)
     GROUP BY counted.user_id
 )
 
+-- {derived_of_board}: the entries of a board's seasons that are not final, as the ledger says
+-- The entries of a final season may be kept no more. Of a thousand seasons to come none reads the ledger.
+SELECT derived.*
+FROM boards
+JOIN seasons ON seasons.board_id = boards.board_id
+CROSS JOIN LATERAL {derived} AS derived
+WHERE boards.board_id = %(board_id)s
+AND seasons.state IN ('upcoming', 'running', 'ended')
+AND seasons.starts_at <= {last_granted}
+
 -- correct_entries: sets every entry of a board's seasons that differs from its ledger rows, and counts them
--- A season whose entries are kept no more has none to set. Of a thousand seasons to come none reads the ledger.
 WITH derived AS MATERIALIZED (
-    SELECT derived.*
-    FROM boards
-    JOIN seasons ON seasons.board_id = boards.board_id
-    CROSS JOIN LATERAL {derived} AS derived
-    WHERE boards.board_id = %(board_id)s
-    AND seasons.state IN ('upcoming', 'running', 'ended')
-    AND seasons.starts_at <= {last_granted}
+    {derived_of_board}
 ),
 removed AS (
     DELETE FROM season_entries
@@ -214,7 +217,7 @@ corrected AS (
 )
 SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
 
--- compare_entries: counts the entries of a board's open seasons that differ from their ledger rows, with examples
+-- compare_entries: counts the entries of a board's seasons that differ from its ledger rows, with examples
 SELECT count(*) OVER (), coalesce(present.user_id, derived.user_id)::text, present.score, derived.score
 FROM (
     SELECT season_entries.*
@@ -223,13 +226,7 @@ FROM (
     WHERE seasons.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
 ) AS present
 FULL JOIN (
-    SELECT derived.*
-    FROM boards
-    JOIN seasons ON seasons.board_id = boards.board_id
-    CROSS JOIN LATERAL {derived} AS derived
-    WHERE boards.board_id = %(board_id)s
-    AND seasons.state IN ('upcoming', 'running', 'ended')
-    AND seasons.starts_at <= {last_granted}
+    {derived_of_board}
 ) AS derived USING (season_id, user_id)
 WHERE (present.score, present.updated_at) IS DISTINCT FROM (derived.score, derived.updated_at)
 ORDER BY 2
@@ -239,34 +236,22 @@ LIMIT 20
 -- They come in the order of the list of boards, whatever the locale of the database.
 SELECT
     boards.board_id,
-    boards.title,
-    boards.direction,
-    boards.operator,
-    boards.counts,
+    {definition},
     (
         SELECT coalesce(array_agg(board_actions.action_id::text ORDER BY board_actions.action_id), '{}')
         FROM board_actions
         WHERE board_actions.board_id = boards.board_id
     ) AS actions,
-    boards.size,
-    boards.period,
-    boards.zone,
-    boards.grace_seconds,
-    boards.visibility,
-    boards.keep_full_seconds,
     boards.created_at,
     boards.defined_at,
     boards.closed_at,
-    seasons.number,
-    seasons.starts_at,
-    seasons.ends_at,
-    seasons.state
+    {season}
 FROM boards
 LEFT JOIN seasons ON seasons.season_id = boards.season_id
 ORDER BY boards.board_id <> 'main', boards.board_id COLLATE "C"
 
 -- read_seasons: reads the seasons of a board below a number, the newest first; one row at least if there is the board
-SELECT seasons.number, seasons.starts_at, seasons.ends_at, seasons.state
+SELECT {season}
 FROM boards
 LEFT JOIN LATERAL (
     SELECT *
@@ -279,6 +264,6 @@ WHERE boards.board_id = %(board_id)s
 ORDER BY seasons.number DESC
 
 -- read_season: reads a season, with the entries and the digest that were kept at its end
-SELECT number, starts_at, ends_at, state, closes_at, final::text, digest
+SELECT {season}, closes_at, final::text, digest
 FROM seasons
 WHERE board_id = %(board_id)s AND number = %(number)s

@@ -1,17 +1,16 @@
-"""A transaction of one session (the only place that says BEGIN), and the boards that it reads."""
+"""A transaction of one session: the only place that says BEGIN."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
-
-import orjson
 
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
 from scoreboard.ledger.queries import SQL
-from scoreboard.model import Board, BoardId, Ended, Entry, Season
+from scoreboard.ledger.shown import board_of
+from scoreboard.model import Board, BoardId
 
 _RAISE: Final = (SQL["prepare_lock_boards"], SQL["prepare_raise_boards"])
 
@@ -68,20 +67,3 @@ async def transaction(session: Session) -> AsyncIterator[Transaction]:
             await session.roll_back()
             raise  # any other error leaves the transaction open, and the session is closed for it
         await session.commit()
-
-
-def board_of(row: Row) -> Board:
-    """Read a board from a row of `{shown}`."""
-    board_id, version, changed_at, is_low, *rest = row
-    season, entries, before = _season(rest[:4]), _entries(rest[4]), _season(rest[5:9])
-    ended = None if before is None else Ended(before, _entries(rest[9]))
-    return Board(board_id, version, changed_at, entries, season, ended, is_low)
-
-
-def _season(columns: Sequence[Any]) -> Season | None:
-    return None if columns[0] is None else Season(*columns)
-
-
-def _entries(text: str | None) -> tuple[Entry, ...]:
-    """Read a list of user id, user name and score, in JSON; None is an empty one."""
-    return () if text is None else tuple(Entry(*each) for each in orjson.loads(text))

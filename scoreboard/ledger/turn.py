@@ -20,7 +20,8 @@ import structlog
 
 from scoreboard.connections.session import Session
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.transaction import Transaction, board_of, transaction
+from scoreboard.ledger.shown import board_of
+from scoreboard.ledger.transaction import Transaction, transaction
 from scoreboard.model import Board, BoardId
 from scoreboard.seasons.periods import Period, following
 from scoreboard.seasons.zones import UnknownZone

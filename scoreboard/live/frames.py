@@ -56,20 +56,16 @@ def turn_of(shown: Board, board: Board) -> bytes:
     if season is None or board.season == shown.season:
         return b""
     # What was shown last: a season, and whether it was over.
-    seen = (0, True) if shown.season is None else (shown.season.number, _is_over(shown.season))
+    seen = (0, True) if shown.season is None else (shown.season.number, shown.season.is_over)
     events = []
     if before is not None and shown.season is not None and seen < (before.season.number, True):
         events.append(_season_ended(board, before.season, before.entries))
     if seen[0] < season.number:
         events.append(_season_event("season:started", board, season))
         seen = (season.number, False)
-    if _is_over(season) and seen == (season.number, False):
+    if season.is_over and seen == (season.number, False):
         events.append(_season_ended(board, season, board.entries[:FINAL_SIZE]))
     return b"".join(events)
-
-
-def _is_over(season: Season) -> bool:
-    return season.state in ("ended", "final")
 
 
 def _season_ended(board: Board, season: Season, entries: Sequence[Entry]) -> bytes:

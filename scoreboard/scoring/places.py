@@ -10,6 +10,7 @@ from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import UnknownBoard
 from scoreboard.ledger.queries import RANKING
+from scoreboard.ledger.shown import season_of
 from scoreboard.model import MAIN, BoardId, Season
 
 # Each is walked along an index of its own.
@@ -72,6 +73,5 @@ async def read(
     if not rows:
         raise UnknownBoard
     version, changed_at, is_low, *season = rows[0][:7]
-    shown = None if season[0] is None else Season(*season)
     found = tuple(Place(*row[7:]) for row in rows if row[7] is not None)
-    return Places(version, changed_at, is_low, shown, found)
+    return Places(version, changed_at, is_low, season_of(season), found)

@@ -16,18 +16,21 @@ found.updated_at
 FROM boards
 LEFT JOIN seasons ON seasons.season_id = boards.season_id AND boards.board_id <> 'main'
 
+-- {places_of_users}: the places of `users` behind a rank, reached since
+SELECT ranked.rank, ranked.user_id, users.username, ranked.score, ranked.updated_at
+FROM (
+    SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
+    FROM {ranked_entries} AS ranked
+) AS ranked
+JOIN users ON users.user_id = ranked.user_id
+WHERE ranked.rank > %(after)s
+AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+
 -- read_places: reads places behind a rank, reached since; and the version
 -- Ranks are counted along the index of the ranking as far as the page goes. One row at least, for the version.
 SELECT {with_board}
 LEFT JOIN LATERAL (
-    SELECT ranked.rank, ranked.user_id, users.username, ranked.score, ranked.updated_at
-    FROM (
-        SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
-        FROM {ranked_entries} AS ranked
-    ) AS ranked
-    JOIN users ON users.user_id = ranked.user_id
-    WHERE ranked.rank > %(after)s
-    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    {places_of_users}
     ORDER BY {ranking}
     LIMIT %(limit)s
 ) AS found ON TRUE
@@ -35,22 +38,15 @@ WHERE boards.board_id = %(board_id)s
 ORDER BY found.rank
 
 -- find_places: reads the same of those with a part in the key of the name
--- They are looked for first, because a walk along the ranking would look up every user.
-WITH named AS MATERIALIZED (
+-- They are looked for first, because a walk along the ranking would look up every user. After that they are `users`.
+WITH users AS MATERIALIZED (
     SELECT user_id, username
     FROM users
     WHERE position(%(part)s IN coalesce(username_key, lower(username))) > 0
 )
 SELECT {with_board}
 LEFT JOIN LATERAL (
-    SELECT ranked.rank, ranked.user_id, named.username, ranked.score, ranked.updated_at
-    FROM (
-        SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
-        FROM {ranked_entries} AS ranked
-    ) AS ranked
-    JOIN named ON named.user_id = ranked.user_id
-    WHERE ranked.rank > %(after)s
-    AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
+    {places_of_users}
     ORDER BY ranked.rank
     LIMIT %(limit)s
 ) AS found ON TRUE

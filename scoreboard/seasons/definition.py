@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypeVar, get_args
 
 from scoreboard.model import BOARD_SIZE, SIZE_MAX, BoardId, Direction
-from scoreboard.rows import quoted
+from scoreboard.rows import some_quoted
 from scoreboard.seasons import values, zones
 from scoreboard.seasons.periods import Period
 from scoreboard.seasons.values import Unfit
@@ -26,7 +26,6 @@ ACTIONS_MAX: Final = 1_000
 SEASONS_MAX: Final = 1_000
 GRACE_SECONDS_MAX: Final = 7 * 24 * 3600
 KEEP_FULL_SECONDS_MAX: Final = 2_147_483_647  # PostgreSQL's integer, some 68 years
-_NAMED_MAX: Final = 5
 
 Found = TypeVar("Found")
 
@@ -124,9 +123,7 @@ class _Reading:
     def _look_at_names(self) -> None:
         unknown = sorted(self._said.keys() - set(MEMBERS))
         if unknown:
-            named = ", ".join(quoted(name) for name in unknown[:_NAMED_MAX])
-            more = f" and {len(unknown) - _NAMED_MAX} more" if len(unknown) > _NAMED_MAX else ""
-            self.problems.append(f"{named}{more} is unknown: write {', '.join(MEMBERS)}")
+            self.problems.append(f"{some_quoted(unknown)} is unknown: write {', '.join(MEMBERS)}")
         missing = [name for name in REQUIRED if name not in self._said]
         self.problems += [f"{name} is missing: every board needs one" for name in missing]
 

@@ -18,7 +18,7 @@ from scoreboard import rows
 from scoreboard.action_ids import BYTE_ORDER_MARK
 from scoreboard.configuration import handed_over
 from scoreboard.configuration.handed_over import Unreadable
-from scoreboard.rows import quoted
+from scoreboard.rows import NAMED_MAX, quoted
 from scoreboard.seasons.definition import (
     BOARDS_MAX,
     MEMBERS,
@@ -44,7 +44,6 @@ _TOKEN: Final = re.compile(
     rf"|(?P<header>^[ \t]*\[\[[ \t]*{_TABLES}[ \t]*\]\])",
     re.DOTALL | re.MULTILINE,
 )
-_NAMED_MAX: Final = 5
 _WHAT_CHARS: Final = 200  # tomllib repeats keys, however long they are
 
 
@@ -149,7 +148,7 @@ def _of_toml(text: str) -> Iterator[_Said]:
         yield _Said("line 1", len(text), mistake=what)
         return
     tables = document.pop(_TABLES, [])
-    if unknown := ", ".join(quoted(name) for name in list(document)[:_NAMED_MAX]):
+    if unknown := ", ".join(quoted(name) for name in list(document)[:NAMED_MAX]):
         yield _Said("line 1", 0, mistake=f"outside of a board: {unknown}; {_EXAMPLE}")
     if not isinstance(tables, list):
         yield _Said("line 1", len(text), mistake=f"{_TABLES} is no list of tables: {_EXAMPLE}")

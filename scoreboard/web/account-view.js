@@ -1,9 +1,10 @@
 /** The card beside the board: register, log in, submit an action, score and rank, change the password. */
 
-import { ordinal, points } from "./board-view.js";
+import { ordinal, points, pointsInWords } from "./board-view.js";
+import { $ } from "./elements.js";
+import { MAIN } from "./scoreboard-client.js";
 
 const ASK_MS = 15_000;
-const MAIN = "main"; // GET /api/me answers the standing there
 // The members of each form's body, and the fields that hold them.
 const ENTER = { username: "username", email: "email", password: "password" };
 const CHANGE = { currentPassword: "current", newPassword: "new" };
@@ -16,7 +17,6 @@ const MODES = {
     secret: "current-password",
   },
 };
-const $ = (id) => document.getElementById(id);
 
 export class AccountView {
   #session;
@@ -46,7 +46,7 @@ export class AccountView {
   }
 
   /** Take what the board shows, of so many places. A user who is not there learns the standing on `main` by
-   *  asking; on other boards nobody knows it. */
+   *  asking (`GET /api/me`); on other boards nobody knows it. */
   see(boardId, entries, size) {
     const isOther = boardId !== this.#boardId;
     if (!isOther && entries === this.#entries && size === this.#size) return;
@@ -137,7 +137,7 @@ export class AccountView {
       const { data } = await this.#session.call("api/actions", { actionId });
       this.#catalogue.done(actionId);
       if (this.#boardId === MAIN) $("my-score").textContent = points(data.score);
-      say(`+${points(data.points)} points for ${actionId}.`, "good");
+      say(`+${pointsInWords(data.points)} for ${actionId}.`, "good");
       this.#ask();
     } catch (refusal) {
       button.disabled = false;

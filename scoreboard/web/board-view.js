@@ -11,6 +11,8 @@ const SUFFIXES = { one: "st", two: "nd", few: "rd", other: "th" };
 
 export const ordinal = (rank) => `${numbers.format(rank)}${SUFFIXES[ordinals.select(rank)]}`;
 export const points = (score) => numbers.format(score);
+const unit = (score) => (score === 1 ? "point" : "points");
+export const pointsInWords = (score) => `${points(score)} ${unit(score)}`;
 
 /** A list of rows: as many as the board has places. */
 export class BoardView {
@@ -96,7 +98,7 @@ export class BoardView {
     name.firstChild.textContent = username;
     name.title = username;
     value.textContent = points(score);
-    value.append(span("hidden", " points"));
+    value.append(span("hidden", ` ${unit(score)}`));
     return row;
   }
 
@@ -200,6 +202,6 @@ function changes(before, after) {
   const risen = after.filter(({ userId }) => moves.get(userId) === "new" || moves.get(userId) > 0);
   return risen
     .slice(0, 3)
-    .map((entry) => `${entry.username} is ${ordinal(after.indexOf(entry) + 1)} with ${points(entry.score)} points.`)
+    .map((entry) => `${entry.username} is ${ordinal(after.indexOf(entry) + 1)} with ${pointsInWords(entry.score)}.`)
     .join(" ");
 }

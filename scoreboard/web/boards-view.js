@@ -14,18 +14,20 @@ export class BoardsView {
     this.#onChosen = onChosen;
   }
 
-  /** Show these boards, `{boardId, title, closedAt}`, unless there is nothing to choose. */
-  show(boards, current) {
+  /** Show these boards, `{boardId, title, closedAt}`, if there are several; their room, until they are known. */
+  show(boards, current, several) {
     if (boards === this.#boards && current === this.#current) return;
     [this.#boards, this.#current] = [boards, current];
     const isKnown = boards.some(({ boardId }) => boardId === current);
-    this.#nav.hidden = boards.length < (isKnown ? 2 : 1);
+    this.#nav.hidden = !several;
     const isList = boards.length > LINKS_MAX;
     // Somebody may be choosing: nothing is drawn anew without need.
     const asDrawn = JSON.stringify(boards.map(({ boardId, title, closedAt }) => [boardId, title, closedAt]));
     if (asDrawn !== this.#drawn) {
       this.#drawn = asDrawn;
+      const focused = this.#nav.contains(document.activeElement) && document.activeElement.dataset.board;
       this.#nav.replaceChildren(isList ? this.#list(boards) : this.#links(boards));
+      if (focused !== false) this.#nav.querySelector(`[data-board="${focused}"], select`)?.focus();
     }
     if (isList) this.#nav.querySelector("select").value = isKnown ? current : "";
     for (const link of this.#nav.querySelectorAll("a")) mark(link, link.dataset.board === current);

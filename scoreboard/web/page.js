@@ -3,7 +3,8 @@
 import { AccountView } from "./account-view.js";
 import { BoardView } from "./board-view.js";
 import { BoardsView } from "./boards-view.js";
-import { ScoreboardClient } from "./scoreboard-client.js";
+import { $, setText } from "./elements.js";
+import { FINAL_SIZE, MAIN, ScoreboardClient } from "./scoreboard-client.js";
 import { SeasonList } from "./season-list.js";
 import { SeasonView } from "./season-view.js";
 import { Session } from "./session.js";
@@ -21,11 +22,11 @@ const NO_BOARD = {
 const BOARD_ID = /^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
 const STALE_SECONDS = 10;
 const REFRESH_MS = 60_000; // of the lists of boards and seasons
+const BOARDS_KEY = "scoreboard.boards";
 const SPREAD_MS = 5_000;
-const FINAL_SIZE = 10; // of a season that has ended so many entries stay in sight
+const LATE_MS = 30; // behind a full second: a timer may be early
 const HOLD_SECONDS = 30; // how long the final board of a season stays in sight
 
-const $ = (id) => document.getElementById(id);
 const session = new Session();
 const view = new BoardView($("rows"), $("spoken"));
 const account = new AccountView(session);
@@ -33,11 +34,11 @@ const boards = new BoardsView($("boards"), (boardId) => go({ boardId, number: nu
 const seasons = new SeasonList($("seasons"), (number) => go({ boardId: current, number }));
 const seasonView = new SeasonView(() => go({ boardId: current, number: null }));
 
-const home = $("rows").dataset.board ?? "main"; // HTML of an earlier release names none
+const home = $("rows").dataset.board ?? MAIN; // HTML of an earlier release names none
 let current = null; // the id of the board that is shown
 let client = null; // follows it
 let following = null; // aborted when another board is followed
-let defined = []; // all boards, as the server describes them
+let defined = recall(); // all boards, as the server describes them
 let final = null; // a season that has ended, whose final board is shown instead of the live one
 let listsTimer = null;
 let heldSeconds = Infinity; // for how long, if nobody chose it
@@ -114,11 +115,28 @@ function asked() {
 /** Ask which boards there are, and which seasons this one has. What cannot be read stays as it was. */
 async function loadLists() {
   const list = await session.call("api/boards?limit=1000").catch(() => null);
-  defined = list?.data ?? defined;
+  if (list) keep((defined = list.data));
   draw();
   if ((definition()?.period ?? "none") === "none") return;
   await seasons.load();
   draw();
+}
+
+/** A reload of this tab begins with the boards that were there, so that nothing moves. */
+function keep(boards) {
+  try {
+    sessionStorage.setItem(BOARDS_KEY, JSON.stringify(boards));
+  } catch {
+    // Denied, or there is no room: they are asked for in any case.
+  }
+}
+
+function recall() {
+  try {
+    return JSON.parse(sessionStorage.getItem(BOARDS_KEY)) ?? [];
+  } catch {
+    return [];
+  }
 }
 
 /** After a season's end, at which the pages of all visitors would ask at one moment. */
@@ -130,14 +148,16 @@ function loadListsSoon() {
 }
 
 /** Whether somebody can score there: `main` names no season, and its one has no end. */
-const isOpen = (board) => board?.season?.state === "running" || board?.boardId === "main";
+const isOpen = (board) => board?.season?.state === "running" || board?.boardId === MAIN;
+
+const hasSeveral = () => defined.length > 1 || current !== home;
 
 const definition = () => defined.find(({ boardId }) => boardId === current);
 
 function draw() {
   const { board } = client;
   const size = definition()?.size ?? 10;
-  boards.show(defined, current);
+  boards.show(defined, current, hasSeveral());
   showTitle(size);
   const invites = isOpen(board);
   const finalSize = Math.min(size, FINAL_SIZE);
@@ -149,24 +169,28 @@ function draw() {
 }
 
 function showTitle(size) {
-  const several = defined.length > 1 || current !== home;
+  const several = hasSeveral();
   const title = several ? (definition()?.title ?? current) : `Top ${size}`;
   setText($("board-title"), title);
   document.title = several ? `${title} · Scoreboard` : "Scoreboard";
-  setText($("standing-of"), several ? title : "");
+  const season = client.board?.season;
+  setText($("standing-of"), several ? `${title}${season?.endsAt ? `, season ${season.number}` : ""}` : "");
 }
 
 /** What changes with the time. */
 function showTime() {
   const season = client.board?.season ?? null;
-  const about = { definition: definition(), season };
+  const isAwaited = !client.board && current !== home && definition()?.period !== "none";
+  const about = { definition: definition(), season, isAwaited };
   if (final) seasonView.showFinal({ ...about, final, heldSeconds, userId: session.user?.userId });
   else seasonView.showLive({ ...about, upcoming: seasons.upcoming(season), nowMs: client.serverTimeMs });
-  seasons.show(season, final && heldSeconds === Infinity ? final.season.number : null, definition()?.zone);
+  seasons.show(season, final?.season ?? null, definition()?.zone);
   showFreshness();
 }
 
+/** At each full second of the server's clock, so that no second of the time left is missed or shown twice. */
 function tick() {
+  setTimeout(tick, 1_000 + LATE_MS - (client.serverTimeMs % 1_000));
   if (final && !document.hidden) heldSeconds -= 1;
   if (heldSeconds > 0) return showTime();
   final = null;
@@ -202,10 +226,6 @@ function ago(seconds) {
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
 
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
 session.addEventListener("change", () => {
   view.mark(session.user?.userId);
   client.refresh();
@@ -215,5 +235,5 @@ session.addEventListener("change", () => {
 addEventListener("popstate", () => show(asked()));
 view.mark(session.user?.userId);
 show(asked());
-setInterval(tick, 1_000);
+tick();
 setInterval(() => document.hidden || loadLists(), REFRESH_MS);

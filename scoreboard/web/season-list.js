@@ -1,10 +1,12 @@
 /** The seasons of one board: as the server lists them, and those that are past to choose from. */
 
+import { isOver } from "./scoreboard-client.js";
+
 const PAGE_SIZE = 50;
 const OLDER = "older";
 const SHORT_MS = 20 * 3_600_000; // the day alone does not tell such a season from its neighbours
 
-const isOver = ({ state }) => state === "ended" || state === "final";
+const newestFirst = (one, other) => other.number - one.number;
 
 export class SeasonList {
   #select;
@@ -36,7 +38,7 @@ export class SeasonList {
     const asked = new Set(page.data.map(({ number }) => number));
     const others = this.#seasons.filter(({ number }) => !asked.has(number));
     if (after || !others.length) this.#next = page.next;
-    const seasons = [...page.data, ...others].sort((one, other) => other.number - one.number);
+    const seasons = [...page.data, ...others].sort(newestFirst);
     // The same list again leaves alone who is choosing from it.
     if (JSON.stringify(seasons) !== JSON.stringify(this.#seasons)) this.#seasons = seasons;
   }
@@ -47,21 +49,22 @@ export class SeasonList {
     return this.#seasons.findLast(next) ?? null;
   }
 
-  /** Offer those that are past, `season` being the live one and `chosen` the number of a past one or null. */
-  show(season, chosen, zone) {
-    const drawn = [this.#seasons, this.#next, season?.number, season?.state, chosen, zone];
+  /** Offer those that are past, `season` being the live one and `shown` a past one that is shown instead, or null. */
+  show(season, shown, zone) {
+    const drawn = [this.#seasons, this.#next, season?.number, season?.state, shown, zone];
     if (drawn.every((each, index) => each === this.#drawn[index])) return;
     this.#drawn = drawn;
     const isLive = !season || season.state === "running";
     const past = this.#seasons.filter((each) => isOver(each) || each.number < season?.number);
+    // One that is in no list here yet: it has just ended, or its address was sent to somebody.
+    if (shown && !past.some(({ number }) => number === shown.number)) past.push(shown);
+    past.sort(newestFirst);
     // A board that is closed, or between two seasons, shows the last one by itself; a user who was deleted
     // since is on its final board alone.
     const options = [["", isLive ? "Live" : "Now"], ...past.map((each) => [`${each.number}`, seasonDates(each, zone)])];
-    // One that is in nobody's list yet: its address was sent to somebody.
-    if (chosen && !past.some(({ number }) => number === chosen)) options.push([`${chosen}`, `${chosen}`]);
     if (this.#next && past.length) options.push([OLDER, "Older ones …"]);
     this.#select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
-    this.#select.value = chosen ?? "";
+    this.#select.value = shown?.number ?? "";
     this.#select.parentElement.hidden = options.length < 2;
   }
 

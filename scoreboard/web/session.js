@@ -6,7 +6,7 @@
 const KEPT_KEY = "scoreboard.session";
 const TURN_KEY = "scoreboard.turn"; // which tab may renew, where there are no locks
 // The codes that refuse an access token which was good once: a new one is asked for, once.
-const TOKEN_ENDED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
+const TOKEN_REFUSED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
 
 /** A refusal: the API's code and message, and what is wrong with which field. */
 export class Refusal extends Error {
@@ -83,7 +83,7 @@ export class Session extends EventTarget {
     const token = await this.token();
     this.#expect(caller);
     const answer = await send(path, body, token).catch(async (refusal) => {
-      const renewed = token && TOKEN_ENDED.includes(refusal.code) ? await this.token(token) : null;
+      const renewed = token && TOKEN_REFUSED.includes(refusal.code) ? await this.token(token) : null;
       this.#expect(caller);
       if (!renewed) throw refusal;
       return send(path, body, renewed);

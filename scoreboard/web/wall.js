@@ -1,6 +1,7 @@
 /** A screen in a hall. `#wall` in the address shows it without a click, for kiosks. */
 
-const $ = (id) => document.getElementById(id);
+import { $ } from "./elements.js";
+
 const root = document.documentElement;
 const REVEAL_MS = 3_000;
 let wakeLock = null;

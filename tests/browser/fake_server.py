@@ -82,7 +82,7 @@ class Refusal:
 
 
 class FakeServer:
-    """`/` is an empty page, or ours; boards and their streams do as told, all of them the same."""
+    """`/` is an empty page, or another; boards and their streams do as told, all the same."""
 
     def __init__(self) -> None:
         self.version = 1
@@ -90,6 +90,7 @@ class FakeServer:
         self.season: dict[str, Any] | None = None  # of boards other than main
         self.archives: dict[tuple[str, int], dict[str, Any]] = {}  # by board and number of a season
         self.lists: dict[str, Any] = {}  # what other addresses answer
+        self.page = PAGE
         self.has_our_page = False
         self.polls: list[Asked] = []
         self.streams: list[Asked] = []
@@ -147,7 +148,7 @@ class FakeServer:
         await eventually(lambda: len(self.open) == count, message=f"{count} open streams")
 
     async def _page(self, _: web.Request) -> web.Response:
-        text = self._assets.page.body.decode() if self.has_our_page else PAGE
+        text = self._assets.page.body.decode() if self.has_our_page else self.page
         return web.Response(text=text, content_type="text/html")
 
     async def _script(self, _: web.Request) -> web.Response:

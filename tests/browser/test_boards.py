@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_server import (
@@ -26,12 +27,20 @@ from tests.browser.test_page import names, until_live, violations
 from tests.eventually import eventually
 
 TO = "\u2013"  # between the days of a season
+SOON = instant(datetime.now(UTC) + timedelta(hours=20))
 OpenBoard = Callable[..., Awaitable[Page]]
 
 
 def defined(board_id: str, title: str, **members: Any) -> dict[str, Any]:
     """A board as the server describes it."""
-    common = {"direction": "high", "size": 10, "period": "none", "zone": "UTC", "closedAt": None}
+    common = {
+        "direction": "high",
+        "size": 10,
+        "period": "none",
+        "zone": "UTC",
+        "closedAt": None,
+        "counts": "every",
+    }
     return {"boardId": board_id, "title": title, "graceSeconds": 0} | common | members
 
 
@@ -58,6 +67,10 @@ def open_board(open_page: OpenPage, fake: FakeServer) -> OpenBoard:
         return await open_page(fake.url + query, **options)
 
     return open_one
+
+
+async def top_of_rows(page: Page) -> float:
+    return float(await page.evaluate("document.querySelector('#rows').getBoundingClientRect().top"))
 
 
 async def test_a_board_is_chosen_by_mouse_or_keyboard_and_stands_in_the_address(
@@ -88,6 +101,49 @@ async def test_a_board_is_chosen_by_mouse_or_keyboard_and_stands_in_the_address(
     await expect(boards.nth(1)).to_be_focused()
     await page.reload()
     await expect(heading).to_have_text("This week")
+
+
+async def test_who_is_about_to_choose_goes_on_from_there_when_the_boards_change(
+    fake: FakeServer, open_board: OpenBoard
+) -> None:
+    page = await open_board("")
+    weekly = page.get_by_role("link", name="This week")
+    await weekly.focus()
+    renamed = {"data": [MAIN, WEEKLY, defined("cup", "Cup")], "next": None}
+    fake.lists["/api/boards"] = renamed
+    await page.evaluate("scoreboard.dispatchEvent(new CustomEvent('season:started'))")
+    await expect(page.get_by_role("link", name="Cup")).to_be_visible()
+    await expect(weekly).to_be_focused()
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+async def test_a_reload_begins_with_everything_in_its_place(
+    fake: FakeServer, open_board: OpenBoard, context: BrowserContext, width: int
+) -> None:
+    """What the server has still to say moves no row, nor do the seasons to choose from."""
+    fake.season = season(3, endsAt=SOON)
+    page = await open_board()
+    await page.set_viewport_size({"width": width, "height": 800})
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This week")
+    may_answer = asyncio.Event()
+
+    async def answer_later(route: Route) -> None:
+        await may_answer.wait()
+        await route.continue_()
+
+    await context.route("**/api/**", answer_later)
+    await page.reload()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This week")
+    await expect(page.locator("[aria-current=page]")).to_have_text("This week")
+
+    before = await top_of_rows(page)
+    fake.lists["/api/boards/weekly/seasons"]["data"] = [season(2, "final")] if width > 400 else []
+    may_answer.set()
+    await until_live(page)
+    await expect(page.get_by_role("timer")).not_to_be_empty()
+    if width > 400:
+        await expect(page.get_by_role("combobox", name="Season")).to_be_visible()
+    assert abs(await top_of_rows(page) - before) < 4
 
 
 async def test_of_many_boards_one_is_chosen_from_a_list(
@@ -158,6 +214,48 @@ async def test_the_time_left_is_counted_by_the_servers_clock(
     await expect(left).to_have_attribute("title", f"{ends_at:%A, %B {ends_at.day}, %Y at %H:%M}")
 
 
+async def test_on_a_phone_no_row_moves_as_the_time_left_gets_shorter(
+    fake: FakeServer, open_board: OpenBoard
+) -> None:
+    now = datetime.now(UTC)
+    started = instant(now - timedelta(days=1))
+    fake.season = season(3, startsAt=started, endsAt=SOON)
+    past = [season(2, "final")]
+    page = await open_board(seasons=past, viewport={"width": 420, "height": 800})
+    await expect(page.get_by_role("combobox", name="Season")).to_be_visible()
+    left = page.get_by_role("timer")
+    await expect(left).to_contain_text("min")
+    before = await top_of_rows(page)
+    last = season(3, startsAt=started, endsAt=instant(now + timedelta(seconds=55)))
+    await until_live(page)
+    await fake.push(board_event(9, board_id="weekly", season=last))
+    await expect(left).to_have_text(re.compile(r"^\d+ s$"))
+    assert await top_of_rows(page) == before
+
+
+WATCH = """() => {
+    window.seen = [];
+    const look = () => seen.push(scoreboard.serverTimeMs % 1000);
+    new MutationObserver(look).observe(document.querySelector("#season-left"), { childList: true });
+}"""
+
+
+async def test_each_second_of_the_time_left_is_shown_as_it_begins(
+    fake: FakeServer, open_board: OpenBoard, context: BrowserContext
+) -> None:
+    """None is missed or shown twice, as by a timer that drifts over the server's seconds."""
+    await context.clock.install()
+    fake.season = season(3, endsAt=SOON)
+    page = await open_board()
+    await until_live(page)
+    await expect(page.get_by_role("timer")).not_to_be_empty()
+    await page.evaluate(WATCH)
+    await page.clock.run_for(10_000)
+    seen = await page.evaluate("seen.slice(1)")  # the clock may have been learned in between
+    assert len(seen) >= 8
+    assert max(seen) < 100, seen
+
+
 async def test_a_seasons_end_is_seen_and_the_winners_stay_until_somebody_goes_on(
     fake: FakeServer, open_board: OpenBoard
 ) -> None:
@@ -169,14 +267,18 @@ async def test_a_seasons_end_is_seen_and_the_winners_stay_until_somebody_goes_on
     said = page.get_by_role("status").filter(has_text="Season 3 has ended.")
     await expect(said).to_have_text("Season 3 has ended. ada wins with 5 points.")
     assert await names(page) == ["ada", "bob"]
-    await fake.push(board_event(10, "eve", board_id="weekly", season=season(4)))
+    now = season(4, endsAt=SOON)
+    await fake.push(board_event(10, "eve", board_id="weekly", season=now))
     await eventually(lambda: page.evaluate("scoreboard.board.version === 10"))
     assert await names(page) == ["ada", "bob"]
+    choice = page.get_by_role("combobox", name="Season")
+    await expect(choice.locator("option:checked")).to_have_text(f"3, Jan 26 {TO} Feb 1, 2026")
 
     await page.get_by_role("button", name="Go to season 4").click()
     await expect(page.locator(".row:first-child .name")).to_have_text("eve")
+    await expect(choice).to_be_hidden()  # nobody has listed a season that is over
     await expect(page.locator("#season-text")).to_contain_text(
-        f"Season 4, Feb 2 {TO} 8, 2026, ends in"
+        re.compile(f"Season 4, Feb 2 {TO} .* 2026, ends.in")
     )
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
     await expect(page.locator("#end-text")).to_be_empty()
@@ -197,9 +299,26 @@ async def test_a_final_board_goes_by_itself_while_somebody_looks(
     await page.clock.run_for(60_000)
     await expect(page.locator("#end-text")).not_to_be_empty()
     await page.evaluate("document.hidden = false")
+    await page.get_by_role("button", name="Go to season 4").focus()
     await page.clock.run_for(30_000)
     await expect(page.locator("#end-text")).to_be_empty()
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()  # the button is gone
     await expect(page.locator(".row:first-child .score")).to_have_text("9 points")
+
+
+async def test_in_a_hall_the_winners_are_seen_whole_beneath_what_is_said_of_them(
+    fake: FakeServer, open_board: OpenBoard
+) -> None:
+    fake.season = season(3)
+    page = await open_board("?board=weekly#wall", viewport={"width": 1200, "height": 620})
+    await until_live(page)
+    await fake.push(turn(3, 9))
+    await expect(page.locator("#end-text")).to_contain_text("ada wins")
+    for row in await page.locator(".row").all():
+        whole, rank = await row.bounding_box(), await row.locator(".rank").bounding_box()
+        assert whole
+        assert rank
+        assert rank["height"] <= whole["height"]
 
 
 async def test_past_seasons_are_looked_at_while_the_live_board_goes_on_unseen(
@@ -269,12 +388,15 @@ async def test_where_the_lowest_score_wins_the_first_is_the_lowest(
     ]
     fake.season = season(1, "ended")
     fake.opening = CONNECTED + board_event(2, board_id="laps", season=season(1))
-    page = await open_board("?board=laps", defined("laps", "Laps", direction="low", size=25))
+    definition = defined("laps", "Laps", direction="low", size=25, counts="listed")
+    page = await open_board("?board=laps", definition)
     await until_live(page)
     await fake.push(ended_event("laps", season(1, "ended"), *laps))
     await expect(page.locator(".row:not(.empty)")).to_have_count(10)
     await expect(page.locator(".row:first-child .score")).to_have_text("60 points")
-    await expect(page.locator("#rule")).to_have_text("The lowest score wins.")
+    await expect(page.locator("#rule")).to_have_text(
+        "The lowest score wins. Only some actions count here."
+    )
     share = "(row) => Number(row.style.getPropertyValue('--share'))"
     assert await page.locator(".row:first-child").evaluate(share) == 1
     assert await page.locator(".row:nth-child(3)").evaluate(share) == 0.5
@@ -288,13 +410,20 @@ async def test_a_board_of_three_has_three_places(fake: FakeServer, open_board: O
     page = await open_board("?board=podium", defined("podium", "Podium", size=3))
     await until_live(page)
     await expect(page.locator(".row")).to_have_count(3)
+    await expect(page.locator(".row:first-child .score")).to_have_text("1 point")
     await page.get_by_role("link", name="All time").click()
     await expect(page.locator(".row")).to_have_count(10)
 
 
 CUP = defined("cup", "Cup", period="dates")
-SOON = instant(datetime.now(UTC) + timedelta(hours=20))
+PAST = instant(datetime.now(UTC) - timedelta(minutes=2))
 STATES = {
+    "over": (  # and no server says so
+        [season(2, "upcoming", startsAt=PAST), season(1)],
+        season(1),
+        CUP,
+        f"Season 1, Jan 12 {TO} 18, 2026 has ended. Season 2 has begun.",
+    ),
     "before": ([season(1, "upcoming", startsAt=SOON)], None, CUP, "Season 1 begins in"),
     "between": (
         [season(2, "upcoming", startsAt=SOON), season(1, "final")],
@@ -329,7 +458,7 @@ async def test_a_board_without_a_running_season_says_what_was_and_what_comes(
     left = r"\d+ h \d\d min \d\d s" if "begins" in text else ""
     assert (await page.locator("#season-left").inner_text() == "") == (left == "")
     assert await page.locator(".fresh-start").count() == 0
-    final = [] if state == "before" else ["Now", f"1, Jan 12 {TO} 18, 2026"]
+    final = [] if state in ("before", "over") else ["Now", f"1, Jan 12 {TO} 18, 2026"]
     await expect(page.get_by_role("combobox", name="Season").locator("option")).to_have_text(final)
 
 

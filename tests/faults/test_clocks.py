@@ -25,7 +25,7 @@ from scoreboard.database.migrations import migrate
 from scoreboard.model import BoardId, Submission
 from tests.eventually import eventually
 from tests.five_boards import end_season
-from tests.integration.test_ledger import a_ledger
+from tests.integration.ledger_world import a_ledger
 from tests.load import Load, a_load
 from tests.reckoning import a_game, everybody_turns, reckon
 from tests.season_reckoning import reckon_seasons

@@ -20,7 +20,7 @@ from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger.queries import SQL
 from scoreboard.model import BoardId, Submission
 from tests.eventually import eventually
-from tests.integration.test_ledger import a_ledger
+from tests.integration.ledger_world import a_ledger
 from tests.lines import Line
 from tests.season_reckoning import reckon_seasons
 from tests.world import (

@@ -39,14 +39,14 @@ PROCESS: Final = (
     Marked(
         "an older copy is not served once the bus brought a newer board",
         "older-copy-not",
-        Keyword("copies", "Boards(self.ledger, Definitions(self.watch), make_copy, metrics)"),
+        Keyword("copies", "Boards(self.ledger, Definitions(self.watch), make_copy, self.metrics)"),
         f"{PROMISES}::"
         "test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_bus_told",
     ),
     Marked(
         "what an instance shows to its streams it also answers, when all else is away",
         "instance-shows-streams",
-        Keyword("copies", "Boards(self.ledger, Definitions(self.watch), make_copy, metrics)"),
+        Keyword("copies", "Boards(self.ledger, Definitions(self.watch), make_copy, self.metrics)"),
         "tests/faults/test_outages.py"
         "::test_a_fresh_instance_without_postgresql_and_redis_answers_what_its_streams_show",
     ),

@@ -9,6 +9,7 @@ from tests.guards.guard import Guard, Marked
 
 PERIODS: Final = "tests/unit/test_periods.py"
 DEFINITIONS: Final = "tests/integration/test_definitions.py"
+PREPARATION: Final = "tests/integration/test_preparation.py"
 BOUNDARIES: Final = "tests/integration/test_boundaries.py"
 
 SEASONS: Final = (
@@ -152,25 +153,25 @@ SEASONS: Final = (
         "much that was granted before a board is counted while grants go on",
         "much-to-count",
         Never(),
-        f"{DEFINITIONS}::test_much_that_was_granted_before_is_counted_while_grants_go_on",
+        f"{PREPARATION}::test_much_that_was_granted_before_is_counted_while_grants_go_on",
     ),
     Marked(
         "what was counted under ids that actions had meanwhile is counted anew",
         "count-renamed-meanwhile",
         Value("True"),
-        f"{DEFINITIONS}::test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same",
+        f"{PREPARATION}::test_an_action_that_is_renamed_while_it_is_counted_counts_all_the_same",
     ),
     Marked(
         "what was counted for other boards is not taken for these",
         "counted-for-others",
         Never(),
-        f"{DEFINITIONS}::test_what_was_counted_for_other_boards_is_not_taken",
+        f"{PREPARATION}::test_what_was_counted_for_other_boards_is_not_taken",
     ),
     Marked(
         "who counts for so long that it was given up adds nothing",
         "count-given-up",
         Never(),
-        f"{DEFINITIONS}::test_who_counts_for_so_long_that_it_was_given_up_adds_nothing",
+        f"{PREPARATION}::test_who_counts_for_so_long_that_it_was_given_up_adds_nothing",
     ),
     Marked(
         "a season ends before its time with no grant under way",
@@ -181,23 +182,22 @@ SEASONS: Final = (
     Guard(
         "a season ends before its time behind all that was granted, whatever the clock says",
         "scoreboard/ledger/definitions.sql",
-        "        (SELECT max(submitted_at) + interval '1 microsecond' FROM ledger "
-        "WHERE submitted_at >= moment)\n",
-        "        moment\n",
+        "SELECT {last_granted} + interval '1 microsecond', clock_timestamp()\n",
+        "SELECT {moment} + interval '1 microsecond', clock_timestamp()\n",
         f"{DEFINITIONS}::test_a_season_that_is_ended_before_its_time_gives_way_to_the_next_one",
     ),
     Marked(
         "boards begin to count with no grant under way",
         "boards-written-alone",
         Removed(),
-        f"{DEFINITIONS}::test_a_grant_that_is_under_way_when_boards_begin_to_count_is_waited_for",
+        f"{PREPARATION}::test_a_grant_that_is_under_way_when_boards_begin_to_count_is_waited_for",
     ),
     Guard(
         "what was granted before a board is counted up to a row before which none is lacking",
         "scoreboard/ledger/definitions.sql",
         "SAVEPOINT look;\nSELECT pg_advisory_xact_lock({seasons_lock})\n",
         "SAVEPOINT look\n",
-        f"{DEFINITIONS}::test_a_grant_that_is_under_way_counts_on_a_board_that_is_added_meanwhile",
+        f"{PREPARATION}::test_a_grant_that_is_under_way_counts_on_a_board_that_is_added_meanwhile",
     ),
     Guard(
         "an action is renamed before a board that counts it is added, or after it",
@@ -211,20 +211,20 @@ SEASONS: Final = (
         "scoreboard/ledger/definitions.sql",
         "        ORDER BY season_id, user_id, value DESC, submitted_at\n",
         "",
-        f"{DEFINITIONS}::test_the_best_that_was_granted_before_counts_since_it_was_reached_first",
+        f"{PREPARATION}::test_the_best_that_was_granted_before_counts_since_it_was_reached_first",
     ),
     Marked(
         "what was given up behind its last step is not adopted",
         "given-up-at-last",
         Never(),
-        f"{DEFINITIONS}::test_what_was_given_up_behind_its_last_step_is_not_adopted",
+        f"{PREPARATION}::test_what_was_given_up_behind_its_last_step_is_not_adopted",
     ),
     Guard(
         "of a thousand seasons those are counted that may contain rows",
         "scoreboard/ledger/preparation.py",
         "            if _contains_any(starts_at, ends_at, *span)\n",
         "",
-        f"{DEFINITIONS}::test_of_a_thousand_seasons_those_are_counted_that_contain_rows",
+        f"{PREPARATION}::test_of_a_thousand_seasons_those_are_counted_that_contain_rows",
     ),
     Guard(
         "of a thousand seasons to come none reads the ledger",
@@ -232,20 +232,20 @@ SEASONS: Final = (
         "    SELECT greatest(now.moment, (SELECT max(submitted_at) FROM ledger "
         "WHERE submitted_at >= now.moment))\n    FROM (SELECT {moment} AS moment) AS now\n",
         "    SELECT now() + interval '10 years'\n",
-        f"{DEFINITIONS}::test_of_a_thousand_seasons_those_are_counted_that_contain_rows",
+        f"{PREPARATION}::test_of_a_thousand_seasons_those_are_counted_that_contain_rows",
     ),
     Marked(
         "what was granted days ahead of the clock counts on a board that is added",
         "granted-days-ahead",
         Instead("last", "moment"),
-        f"{DEFINITIONS}"
+        f"{PREPARATION}"
         "::test_what_a_clock_that_was_wrong_dated_days_ahead_counts_on_an_added_board",
     ),
     Marked(
         "what was counted for seasons that are over is not taken",
         "counted-for-days",
         Value("True"),
-        f"{DEFINITIONS}::test_what_was_counted_for_seasons_that_are_over_is_counted_anew",
+        f"{PREPARATION}::test_what_was_counted_for_seasons_that_are_over_is_counted_anew",
     ),
     Marked(
         "who is removed while a final board is verified is no difference",

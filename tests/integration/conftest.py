@@ -1,4 +1,4 @@
-"""Accounts on a database of their own, a client of Redis that is none of ours, and
+"""Accounts and a ledger on a database of their own, a client of Redis that is none of ours, and
 Prometheus' own judge of rules and metrics.
 """
 
@@ -18,8 +18,11 @@ from scoreboard.accounts.registry import Accounts
 from scoreboard.configuration.settings import Settings
 from scoreboard.configuration.sources import load
 from scoreboard.connections.postgres import Postgres
+from scoreboard.ledger.definitions import Definitions
+from scoreboard.ledger.ledger import Ledger
 from scoreboard.operations.metrics import Metrics
 from tests.integration.account_world import PASSWORD, SECRET, Database, MakeAccounts
+from tests.integration.ledger_world import a_ledger
 from tests.servers.installation import PROMTOOL, ProgramsMissingError, provide
 
 _PROMTOOL = pytest.StashKey[Path | str]()
@@ -103,3 +106,16 @@ def accounts(
 @pytest.fixture
 async def ada(accounts: Accounts) -> TokenPair:
     return await accounts.register("Ada", "ada@example.org", PASSWORD)
+
+
+@pytest.fixture
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    async with a_ledger(database_url) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+async def definitions(database_url: str) -> AsyncIterator[Definitions]:
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.definitions")
+    yield Definitions(postgres)
+    await postgres.finish()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +19,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.model import MAIN, BoardId, Grant, Submission
 from scoreboard.seasons.periods import Period, containing, following
 from tests.eventually import eventually
-from tests.integration.test_ledger import a_ledger
+from tests.integration.ledger_world import a_ledger
 from tests.ledger_clock import LedgerClock
 from tests.season_reckoning import reckon_seasons
 from tests.world import (
@@ -39,12 +38,6 @@ from tests.world import (
 HOUR = timedelta(hours=1)
 TEN_MINUTES = timedelta(minutes=10)
 DAILY = BoardId("daily")
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    async with a_ledger(database_url) as ledger:
-        yield ledger
 
 
 def deadlocks(database_url: str) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 
 import psycopg2
 import pytest
@@ -24,6 +23,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.verdicts import Settlement
 from scoreboard.model import MAIN, Board, BoardId, Grant, Submission
 from tests.eventually import eventually
+from tests.integration.ledger_world import a_ledger
 from tests.world import (
     add_actions,
     add_users,
@@ -37,27 +37,6 @@ from tests.world import (
 )
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
-
-
-@asynccontextmanager
-async def a_ledger(database_url: str, timeout_seconds: float = 5.0) -> AsyncIterator[Ledger]:
-    writers = Postgres(
-        database_url, sessions=2, timeout_seconds=timeout_seconds, name="test.writers"
-    )
-    queries = Postgres(
-        database_url, sessions=2, timeout_seconds=timeout_seconds, name="test.queries"
-    )
-    try:
-        yield Ledger(writers, queries)
-    finally:
-        writers.close()
-        queries.close()
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    async with a_ledger(database_url) as ledger:
-        yield ledger
 
 
 async def test_a_grant_is_a_ledger_row_and_a_score(ledger: Ledger, database_url: str) -> None:

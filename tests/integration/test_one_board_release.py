@@ -17,7 +17,6 @@ from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Board, BoardId, Submission
 from tests.eventually import eventually
 from tests.integration.one_board_release import SQL, OneBoardRelease, a_one_board_release
-from tests.integration.test_ledger import a_ledger
 from tests.world import (
     add_actions,
     add_board,
@@ -40,12 +39,6 @@ HOUR = timedelta(hours=1)
 async def earlier(database_url: str) -> AsyncIterator[OneBoardRelease]:
     async with a_one_board_release(database_url) as earlier:
         yield earlier
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    async with a_ledger(database_url) as ledger:
-        yield ledger
 
 
 def listed(board: Board) -> tuple[int, list[tuple[str, int]]]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, BoardId, Season, Submission
 from scoreboard.seasons.periods import containing
-from tests.integration.test_ledger import a_ledger
 from tests.world import (
     add_actions,
     add_board,
@@ -24,12 +20,6 @@ from tests.world import (
 
 WEEKLY = BoardId("weekly")
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[Ledger]:
-    async with a_ledger(database_url) as ledger:
-        yield ledger
 
 
 async def test_a_grant_counts_on_every_board_that_counts_its_action(

@@ -13,7 +13,7 @@ from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, Grant, Submission
 from tests.eventually import eventually
 from tests.instances import Instance
-from tests.integration.test_ledger import a_ledger
+from tests.integration.ledger_world import a_ledger
 from tests.operator import Operator
 from tests.service.conftest import Start
 from tests.world import (

@@ -18,8 +18,8 @@ from scoreboard import __version__, errors
 from scoreboard.api import accounts, actions
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.pages import DOCUMENT
-from scoreboard.api.schemas.boards import BoardUpdateSchema
 from scoreboard.api.schemas.leaderboard import ScoreUpdateSchema
+from scoreboard.api.schemas.shown import BoardUpdateSchema
 from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, ScoreboardError
 from scoreboard.parts import PARTS
 from tests.document import codes_of, examples_of, make_app, media_types_of, operations_of, resolved

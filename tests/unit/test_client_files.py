@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ MODULES = [
     for path in (resources.files("scoreboard") / "web" / "client").iterdir()
     if path.name.endswith(".js")
 ]
+# Of a name that all of a module knows.
+DECLARATION = r"^(?:export )?(?:async )?(?:class|function|const|let) (\$|\w+)"
 MANUAL = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
 
 
@@ -81,8 +84,7 @@ def test_its_version_is_the_one_in_its_address() -> None:
 
 def test_the_client_and_the_page_know_the_servers_board_and_its_size() -> None:
     assert found(r'^const MAIN = "(.+)";$', CODE) == [MAIN]
-    page = ASSETS.plain["page.js"].body.decode()
-    assert found(r"^const FINAL_SIZE = (\d+);", CODE + page) == [str(FINAL_SIZE)] * 2
+    assert found(r"^export const FINAL_SIZE = (\d+);", CODE) == [str(FINAL_SIZE)]
     assert found(r'data-board="(.+?)"', PAGE) == [MAIN]
     assert found(r'<li class="row .*class="rank">(\d+)<', PAGE) == [
         str(rank) for rank in range(1, BOARD_SIZE + 1)
@@ -92,11 +94,20 @@ def test_the_client_and_the_page_know_the_servers_board_and_its_size() -> None:
 
 def test_all_modules_of_the_client_are_served_as_one() -> None:
     """Once each: of two declarations of one name no browser takes the second."""
-    declaration = r"^(?:export )?(?:async )?(?:class|function|const) (\w+)"
-    declared = [name for module in MODULES for name in found(declaration, module)]
+    declared = [name for module in MODULES for name in found(DECLARATION, module)]
     assert len(declared) == len(set(declared)) > 20
-    assert sorted(found(declaration, CODE)) == sorted(declared)
+    assert sorted(found(DECLARATION, CODE)) == sorted(declared)
+    assert found(r"^export \{ (.+) \};", CODE) == ["MAIN, isOver"]
     assert found(r"^(?:import|export) .*?(\w+)(?= =| extends)", CODE) == [
         "VERSION",
+        "FINAL_SIZE",
         "ScoreboardClient",
     ]
+
+
+def test_what_page_and_client_need_both_has_one_owner() -> None:
+    page = [asset.body.decode() for name, asset in ASSETS.plain.items() if name.endswith(".js")]
+    declared = Counter(name for module in page for name in found(DECLARATION, module))
+    assert [name for name, count in declared.items() if count > 1] == []
+    exported = set(found(r"^export (?:const|function|class) (\w+)", TYPES))
+    assert exported == {"VERSION", "MAIN", "FINAL_SIZE", "isOver", "ScoreboardClient"}

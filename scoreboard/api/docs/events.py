@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from typing import Final
 
 from scoreboard.api.docs.descriptions import Answer, Event, example_of
-from scoreboard.api.schemas.boards import (
-    BoardUpdateSchema,
-    SeasonEndedSchema,
-    SeasonStartedSchema,
-)
 from scoreboard.api.schemas.leaderboard import (
     ClosingSchema,
     ConnectedSchema,
     EntrySchema,
     ScoreUpdateSchema,
+)
+from scoreboard.api.schemas.shown import (
+    BoardUpdateSchema,
+    SeasonEndedSchema,
+    SeasonStartedSchema,
 )
 from scoreboard.live.frames import HEARTBEAT, closing, opening, score_update, turn_of
 from scoreboard.model import MAIN, Board, BoardId, Ended, Entry, Season

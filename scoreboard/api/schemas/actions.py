@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from scoreboard.action_ids import ACTION_ID_CHARS_MAX
-from scoreboard.api.schemas.members import EXAMPLE_TIME, Number, Request, Success, member, text
+from scoreboard.api.schemas.members import (
+    EXAMPLE_TIME,
+    Request,
+    Success,
+    member,
+    page_size_member,
+    text,
+)
 
 
 class SubmissionSchema(Request):
@@ -26,13 +33,7 @@ class PageSchema(Request):
         required=False,
         load_default="",
     )
-    limit = member(
-        Number,
-        "The size of a page, in digits. Given once.",
-        required=False,
-        load_default=100,
-        validate=validate.Range(1, 1000),
-    )
+    limit = page_size_member()
 
 
 class GrantSchema(Schema):

@@ -1,6 +1,4 @@
-"""The bodies of /api/boards and what is below it, their queries, and the data of the events that a
-board with seasons sends.
-"""
+"""The bodies of /api/boards, of one of them and of its seasons, and the queries of these lists."""
 
 from __future__ import annotations
 
@@ -8,32 +6,33 @@ from typing import Any, Final, get_args
 
 from marshmallow import Schema, fields, validate
 
-from scoreboard.api.schemas.leaderboard import EntrySchema
 from scoreboard.api.schemas.members import (
     EXAMPLE_TIME,
     Number,
     Request,
     Success,
     member,
+    page_size_member,
     text,
 )
-from scoreboard.model import FINAL_SIZE, SEASON_NUMBER_MAX, SIZE_MAX, Direction, SeasonState
+from scoreboard.model import SEASON_NUMBER_MAX, Direction, SeasonState
 from scoreboard.seasons.definition import Counts, Operator, Visibility
 from scoreboard.seasons.periods import Period
 
 EXAMPLE_BOARD_ID: Final = "weekly"
 BOARD_ID_CHARS_MAX: Final = 50
 _EXAMPLE_START: Final = "2024-12-09T00:00:00Z"
-_EXAMPLE_END: Final = "2024-12-16T00:00:00Z"
-_EXAMPLE_DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+EXAMPLE_END: Final = "2024-12-16T00:00:00Z"
 
 
-def _board_id(**kwargs: Any) -> Any:
+def board_id_member(**kwargs: Any) -> Any:
+    """The member that says which board."""
     what = "The board's id, for good."
     return member(fields.String, what, EXAMPLE_BOARD_ID, data_key="boardId", **kwargs)
 
 
-def _direction(**kwargs: Any) -> Any:
+def direction_member(**kwargs: Any) -> Any:
+    """The member that says which score is the best."""
     return member(
         fields.String,
         "Which score is the best: the `high`est or the `low`est.",
@@ -43,18 +42,9 @@ def _direction(**kwargs: Any) -> Any:
     )
 
 
-def _season(description: str, **kwargs: Any) -> Any:
+def season_member(description: str, **kwargs: Any) -> Any:
+    """A member that is a season."""
     return member(fields.Nested, description, nested=SeasonSchema, **kwargs)
-
-
-def _limit() -> Any:
-    return member(
-        Number,
-        "The size of a page, in digits. Given once.",
-        required=False,
-        load_default=100,
-        validate=validate.Range(1, 1000),
-    )
 
 
 # Queries
@@ -70,7 +60,7 @@ class BoardsPageSchema(Request):
         required=False,
         load_default="",
     )
-    limit = _limit()
+    limit = page_size_member()
 
 
 class SeasonsPageSchema(Request):
@@ -83,20 +73,7 @@ class SeasonsPageSchema(Request):
         load_default=SEASON_NUMBER_MAX,
         validate=validate.Range(1, SEASON_NUMBER_MAX),
     )
-    limit = _limit()
-
-
-class SeasonAskedForSchema(Request):
-    """The query of a board."""
-
-    season = member(
-        Number,
-        "The number of a season, in digits; without it, the season that the board shows. "
-        "Given once.",
-        required=False,
-        load_default=None,
-        validate=validate.Range(1, SEASON_NUMBER_MAX),
-    )
+    limit = page_size_member()
 
 
 # Seasons and definitions
@@ -110,7 +87,7 @@ class SeasonSchema(Schema):
     ends_at = member(
         fields.DateTime,
         "When it ends; null without an end.",
-        _EXAMPLE_END,
+        EXAMPLE_END,
         allow_none=True,
         data_key="endsAt",
     )
@@ -126,9 +103,9 @@ class SeasonSchema(Schema):
 class SummarySchema(Schema):
     """A board as it is defined, and the season that it shows."""
 
-    board_id = _board_id()
+    board_id = board_id_member()
     title = member(fields.String, "What people call it.", "This week")
-    direction = _direction()
+    direction = direction_member()
     operator = member(
         fields.String,
         "What a score is: the `sum` of what counts, or the `best` of it.",
@@ -170,7 +147,7 @@ class SummarySchema(Schema):
         allow_none=True,
         data_key="closedAt",
     )
-    season = _season("The season that it shows; null before the first.", allow_none=True)
+    season = season_member("The season that it shows; null before the first.", allow_none=True)
     version = member(
         fields.Integer,
         "The version of what it shows, as of a second ago at most. It goes on over seasons.",
@@ -217,96 +194,3 @@ class SeasonsSchema(Success):
         48,
         allow_none=True,
     )
-
-
-# What a board shows
-
-
-class BoardEntrySchema(EntrySchema):
-    """One line of a board. Its `score` is the sum, or the best, of what counted in the season."""
-
-    reached_at = member(
-        fields.DateTime,
-        "When the score was reached, in UTC, to the microsecond; only of a season that has ended.",
-        "2024-12-15T21:04:09.120455Z",
-        required=False,
-        data_key="reachedAt",
-    )
-
-
-def _entries(description: str, most: int, **kwargs: Any) -> Any:
-    return member(
-        fields.List,
-        description,
-        cls_or_instance=fields.Nested(BoardEntrySchema),
-        validate=validate.Length(max=most),
-        **kwargs,
-    )
-
-
-class BoardLeaderboardSchema(Success):
-    """What a board shows, the best first; ties by who reached the score first, then by userId.
-
-    Of the season that it shows: with `version` and `timestamp`. Of a season that has ended or is to
-    come: with `closesAt` and `digest`, and each entry with `reachedAt`.
-    """
-
-    board_id = _board_id()
-    direction = _direction()
-    season = _season("The season of these entries; null before the first.", allow_none=True)
-    data = _entries("As many entries as the board has places, at most.", SIZE_MAX)
-    version = member(
-        fields.Integer,
-        "Rises with each change, over all seasons; the same number is the ETag and the event id.",
-        42,
-        required=False,
-    )
-    timestamp = member(
-        fields.DateTime, "When the board changed last.", EXAMPLE_TIME, required=False
-    )
-    closes_at = member(
-        fields.DateTime,
-        "When the season becomes final; null without an end.",
-        _EXAMPLE_END,
-        required=False,
-        allow_none=True,
-        data_key="closesAt",
-    )
-    digest = member(
-        fields.String,
-        "SHA-256, in hexadecimal, of a line for each entry: its rank, userId, score and "
-        "reachedAt, with a space between them and a line feed between lines; null until the season "
-        "is final.",
-        _EXAMPLE_DIGEST,
-        required=False,
-        allow_none=True,
-    )
-
-
-class BoardUpdateSchema(Schema):
-    """The data of a board's `score:update` event; the event's `id` is the board's version. On
-    `main` it has the first two members alone.
-    """
-
-    top_users = _entries("What the board shows, the best first.", SIZE_MAX, data_key="topUsers")
-    timestamp = member(fields.DateTime, "When the board changed.", EXAMPLE_TIME)
-    board_id = _board_id(required=False)
-    direction = _direction(required=False)
-    season = _season(
-        "The season that it shows; null before the first.", required=False, allow_none=True
-    )
-
-
-class SeasonEndedSchema(Schema):
-    """The data of a `season:ended` event."""
-
-    board_id = _board_id()
-    season = _season("The season that has ended.")
-    top_users = _entries("Its last board: ten entries at most.", FINAL_SIZE, data_key="topUsers")
-
-
-class SeasonStartedSchema(Schema):
-    """The data of a `season:started` event."""
-
-    board_id = _board_id()
-    season = _season("The season that has begun.")

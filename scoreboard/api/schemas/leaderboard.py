@@ -28,12 +28,15 @@ class EntrySchema(Schema):
     username = member(fields.String, "The user's name.", "ada")
 
 
-def _entries(description: str, **kwargs: Any) -> Any:
+def entries_member(
+    description: str, entry: type[Schema] = EntrySchema, *, most: int = BOARD_SIZE, **kwargs: Any
+) -> Any:
+    """A member that is the entries of a board."""
     return member(
         fields.List,
         description,
-        cls_or_instance=fields.Nested(EntrySchema),
-        validate=validate.Length(max=BOARD_SIZE),
+        cls_or_instance=fields.Nested(entry),
+        validate=validate.Length(max=most),
         **kwargs,
     )
 
@@ -41,7 +44,7 @@ def _entries(description: str, **kwargs: Any) -> Any:
 class LeaderboardSchema(Success):
     """The top 10, highest first; ties by who reached the score first, then by userId."""
 
-    data = _entries("At most 10 entries.")
+    data = entries_member("At most 10 entries.")
     version = member(
         fields.Integer, "Rises with each change; the same number is the ETag and the event id.", 42
     )
@@ -51,7 +54,7 @@ class LeaderboardSchema(Success):
 class ScoreUpdateSchema(Schema):
     """The data of a `score:update` event; the event's `id` is the board's version."""
 
-    top_users = _entries("The top 10, highest first.", data_key="topUsers")
+    top_users = entries_member("The top 10, highest first.", data_key="topUsers")
     timestamp = member(fields.DateTime, "When the board changed.", EXAMPLE_TIME)
 
 

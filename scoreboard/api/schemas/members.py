@@ -56,6 +56,17 @@ def member(field: type[fields.Field], description: str, example: Any = ..., **kw
     return field(**{"required": True, "metadata": metadata, **kwargs})
 
 
+def page_size_member() -> Any:
+    """The member of a query that says how large a page is."""
+    return member(
+        Number,
+        "The size of a page, in digits. Given once.",
+        required=False,
+        load_default=100,
+        validate=validate.Range(1, 1000),
+    )
+
+
 class Success(Schema):
     """An answer that is no error."""
 

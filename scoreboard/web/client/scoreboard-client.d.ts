@@ -1,6 +1,15 @@
 /** The version of this client. One major version stays compatible. */
 export const VERSION: string;
 
+/** The id of the board that is always there. */
+export const MAIN: string;
+
+/** How many entries stay in sight, of a season that has ended. */
+export const FINAL_SIZE: number;
+
+/** Whether a season has ended: its `state` is `ended` or `final`. */
+export function isOver(season: Pick<Season, "state">): boolean;
+
 export interface Entry {
   readonly userId: string;
   /** Text that strangers chose: show it with `textContent`, never as HTML. */

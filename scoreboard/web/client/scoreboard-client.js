@@ -8,7 +8,7 @@
  * Types: scoreboard-client.d.ts. Manual: docs/client.md. Instances serve its modules as one file.
  */
 
-import { MAIN, hasEnded, hasStarted, isNewer, makeBoard, makeEnded } from "./board.js";
+import { MAIN, hasEnded, hasStarted, isNewer, isOver, makeBoard, makeEnded } from "./board.js";
 import { Feed } from "./feed.js";
 import { Server } from "./server.js";
 import { takeRoom } from "./stream-room.js";
@@ -16,6 +16,8 @@ import { Tabs } from "./tabs.js";
 import { watchForWakes } from "./wake-watch.js";
 
 export const VERSION = "1.1.0";
+export const FINAL_SIZE = 10; // of a season that has ended so many entries stay in sight
+export { MAIN, isOver };
 
 const DEFAULTS = {
   url: "/api/leaderboard",
@@ -34,7 +36,6 @@ const DEFAULTS = {
   streamsMax: 4,
 };
 
-const FINAL_SIZE = 10; // of a season that has ended so many entries stay in sight
 
 /**
  * A board, live. Events: `board` and `state`, whose `detail` is `board` and `state` below;
