@@ -44,4 +44,4 @@ class Announcer:
                 log.exception(
                     "scoreboard.announcer.failed", board=board.board_id, version=board.version
                 )
-        return await self._boards.store(list(boards))  # guard: reply-waits-copy
+        return await self._boards.store(list(boards))

@@ -76,13 +76,6 @@ SEASONS: Final = (
         "::test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_final_board",
     ),
     Guard(
-        "grants raced over the ends of seasons are counted once",
-        "scoreboard/ledger/grant.sql",
-        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_batch",
-        "SELECT 1;\nEXECUTE grant_batch",
-        f"{BOUNDARIES}::test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once",
-    ),
-    Guard(
         "no grant falls behind a season that has ended",
         "scoreboard/ledger/boards.sql",
         "greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons "

@@ -414,7 +414,9 @@ async def test_a_ledger_that_went_back_is_lifted_above_what_was_shown_and_only_o
         )
         assert board_version(database_url) in (951, 952, 953)
         assert all(not isinstance(each, Settlement) or each.boards for each in settlements)
-        assert (await one.lift(950)).version == board_version(database_url)
+        version = board_version(database_url)
+        assert (await one.lift(17)).version == version
+        assert (await two.lift(950)).version == version == board_version(database_url)
 
 
 async def test_a_statement_that_takes_too_long_is_unavailability_and_not_cancellation(
