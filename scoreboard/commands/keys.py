@@ -275,11 +275,10 @@ def _title(text: str) -> str:
 
 def _rate(text: str) -> str:
     try:
-        found = Rate.parse(text)
+        Rate.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    period = {1: "second", 60: "minute", 3600: "hour"}[found.seconds]
-    return f"{found.count}/{period}"
+    return "".join(text.split())
 
 
 def _grace(text: str) -> int:
