@@ -87,7 +87,7 @@ def _one(headers: MultiMapping[str], name: str) -> str:
         raise NotSigned
     if len(found) > 1:  # guard: signed-field-once
         raise BadSignature(f"{name} has to be there once.")
-    [value] = found
+    value = found[0]
     if len(value) > _FIELD_CHARS_MAX or not value.isascii():
         raise BadSignature(f"{name} is too long, or has letters beyond ASCII.")
     return value

@@ -61,7 +61,7 @@ class ServerKey:
         if scope not in self.scopes:
             raise KeyLacksScope(scope)
 
-    def require_boards(self, board_ids: Iterable[BoardId]) -> None:
+    def require_boards(self, board_ids: Iterable[str]) -> None:
         """Hold what a request names to the boards of the key. Raises KeyLacksBoard, which repeats
         nothing of the request: who signs may be told of boards that the key cannot touch.
         """

@@ -21,6 +21,7 @@ from scoreboard import errors
 from scoreboard.keys import heads
 from scoreboard.keys.server_key import ServerKey, shown
 from scoreboard.keys.verifying import SignedRequest, claim_of, verify
+from scoreboard.model import BoardId
 from tests.properties.strategies import examples
 from tests.signing import BODY, KEY, NONCE, NOW, OTHER_SECRET, SECRET, TARGET, key, keyring, request
 
@@ -99,6 +100,7 @@ def test_a_new_time_beside_an_old_signature_is_refused() -> None:
     [
         ("PUT", TARGET),
         ("POST", "/api/grants"),
+        ("POST", "/api/players"),
         ("POST", f"{TARGET}?x=1"),
         ("POST", f"{TARGET}/"),
         ("POST", "/api/users/somebody-else"),
@@ -153,7 +155,7 @@ def test_a_key_does_only_what_its_scopes_say() -> None:
 
 
 def test_a_key_touches_only_its_boards() -> None:
-    found = asked(request(), key(board_ids=frozenset({"cup", "daily"})))
+    found = asked(request(), key(board_ids=frozenset({BoardId("cup"), BoardId("daily")})))
     found.require_boards(["cup"])
     with pytest.raises(errors.KeyLacksBoard):
         found.require_boards(["cup", "main"])

@@ -65,7 +65,7 @@ async def test_a_key_is_known_once_it_was_added_and_its_secret_is_kept_sealed(
     assert raw not in kept
     assert raw.hex().encode() not in kept
     found = holder.keyring.known(key.key_id)
-    assert (found.source, found.scopes, found.board_ids) == ("arena", {"results"}, None)
+    assert (found.source, list(found.scopes), found.board_ids) == ("arena", ["results"], None)
 
 
 async def test_a_key_that_is_rotated_has_two_secrets_and_never_three(
