@@ -21,6 +21,7 @@ CREATE TABLE server_keys (
     previous_secret BYTEA,
     previous_until TIMESTAMPTZ,
     reading BIGINT NOT NULL,
+    CONSTRAINT server_keys_rate CHECK (rate ~ '^[1-9][0-9]{0,8}/(second|minute|hour)$'),
     CONSTRAINT server_keys_reading UNIQUE (reading),
     CONSTRAINT server_keys_secret CHECK ((revoked_at IS NULL) = (secret IS NOT NULL)),
     CONSTRAINT server_keys_previous CHECK ((previous_secret IS NULL) = (previous_until IS NULL))

@@ -275,10 +275,10 @@ def _title(text: str) -> str:
 
 def _rate(text: str) -> str:
     try:
-        Rate.parse(text)
+        found = Rate.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-    return "".join(text.split())
+    return f"{found.count}/{text.partition('/')[2].strip()}"
 
 
 def _grace(text: str) -> int:

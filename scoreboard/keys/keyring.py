@@ -4,7 +4,7 @@ changes: by the clock of revocations, once a second (docs/decisions/0023).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -86,18 +86,15 @@ class KeyReader:
         self._metrics.server_keys_unreadable.set(self._keyring.unreadable)
 
     async def _changed(self) -> list[_Row]:
+        """One row at least. Raises LedgerUnavailable."""
         rows = await self._postgres.read(SQL["read_changed_keys"], {"after": self._after})
+        if not rows:
+            raise self._postgres.lacks("revocation_clock")
         return [_Row(*row) for row in rows]
 
     def _read(self, row: _Row) -> ServerKey | None:
         if row.is_revoked:
             return None
-        sealed = [each for each in (row.secret, row.previous_secret) if each is not None]
-        try:
-            secrets = tuple(self._seal.open(bytes(each)) for each in sealed)
-        except Unreadable:
-            secrets = ()
-            log.error("scoreboard.keys.unreadable", key_id=row.key_id)
         return ServerKey(
             key_id=row.key_id,
             source=row.source,
@@ -106,8 +103,17 @@ class KeyReader:
             rate=Rate.parse(row.rate),
             expires_at=_seconds(row.expires_at),
             previous_until=_seconds(row.previous_until) or 0.0,
-            secrets=secrets,
+            secrets=tuple(self._opened(row)),
         )
+
+    def _opened(self, row: _Row) -> Iterator[bytes]:
+        """Today's secret, then the one before it; none behind one that cannot be read."""
+        try:
+            for sealed in (row.secret, row.previous_secret):
+                if sealed is not None:
+                    yield self._seal.open(bytes(sealed))
+        except Unreadable:
+            log.error("scoreboard.keys.unreadable", key_id=row.key_id)
 
 
 @dataclass(frozen=True, slots=True)

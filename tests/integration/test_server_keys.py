@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
-from scoreboard.errors import BadSignature, KeyUnreadable, UnknownKey
+from scoreboard.errors import BadSignature, KeyUnreadable, LedgerUnavailable, UnknownKey
 from scoreboard.keys import registry
 from scoreboard.keys.keyring import KeyReader, Keyring
 from scoreboard.keys.registry import KeyRegistry, ListedKey, NewKey, TooManyKeys
@@ -137,6 +137,17 @@ async def test_after_a_restore_the_keys_are_those_that_postgresql_has(
     database.run("UPDATE server_keys SET reading = 4; UPDATE revocation_clock SET reading = 5")
     assert not await holder.takes(lost, lost_secret)
     assert await holder.takes(kept, its_secret)
+
+
+async def test_without_the_clock_nothing_is_read_and_what_is_known_goes_on_to_hold(
+    keys: KeyRegistry, holder: Holder, database: Database
+) -> None:
+    key, _ = await keys.add(NEW)
+    await holder.reader.read()
+    database.run("DELETE FROM revocation_clock")
+    with pytest.raises(LedgerUnavailable):
+        await holder.reader.read()
+    assert holder.keyring.known(key.key_id).source == "arena"
 
 
 async def test_secrets_are_sealed_anew_before_an_earlier_jwt_secret_is_dropped(

@@ -86,7 +86,9 @@ async def test_a_stream_instance_needs_no_keys(start: Start, operator: Operator)
 
 async def test_commands_for_keys_say_what_they_did_in_words(operator: Operator) -> None:
     assert "There are no server keys" in (await operator("keys", "list")).out
-    added = await operator(*ADD, "--board", "main", "--rate", "5/second", "--expires", "2999-01-01")
+    added = await operator(
+        *ADD, "--board", "main", "--rate", "05 / second", "--expires", "2999-01-01"
+    )
     assert added.code == 0, added.err
     head, secret, once = added.out.splitlines()
     key_id = head.split()[1].rstrip(",")
