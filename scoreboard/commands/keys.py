@@ -11,7 +11,7 @@ from typing import Any, Final
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.settings import SettingsError
-from scoreboard.console import columns
+from scoreboard.console import columns, exports
 from scoreboard.console.arguments import Commands, moment, text_to_store
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import defined, open_postgres
@@ -197,7 +197,7 @@ async def _open_keys() -> AsyncIterator[tuple[KeyRegistry, Definitions]]:
     if not seal.can_seal:
         raise SettingsError(
             "SCOREBOARD_JWT_SECRET is not set: secrets of server keys are sealed under it. Give "
-            "this command the secret that the instances have."
+            f"this command the secret that the instances have.{exports.secret_hint()}"
         )
     async with open_postgres(settings) as postgres:
         yield KeyRegistry(postgres, seal), Definitions(postgres)

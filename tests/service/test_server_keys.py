@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,11 +128,16 @@ async def test_what_is_no_key_is_not_added(operator: Operator, wrong: tuple[str,
 
 
 async def test_a_key_for_a_board_that_is_not_there_and_one_without_a_jwt_secret_are_not_added(
-    operator: Operator, monkeypatch: pytest.MonkeyPatch
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     said = await operator(*ADD, "--board", "nowhere", "--json")
     assert (said.code, said.failure["code"]) == (1, "unknown_board")
     monkeypatch.delenv("SCOREBOARD_JWT_SECRET")
     said = await operator(*ADD, "--json")
     assert (said.code, said.failure["code"]) == (2, "invalid_settings")
     assert "SCOREBOARD_JWT_SECRET" in said.err
+    # Where embedded servers run, it says how to name the secret of theirs.
+    (tmp_path / ".scoreboard").mkdir()
+    (tmp_path / ".scoreboard" / "exports.sh").write_text("    export A=b")
+    assert "    export SCOREBOARD_JWT_SECRET_FILE=/" in (await operator(*ADD)).err
