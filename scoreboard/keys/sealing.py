@@ -46,7 +46,7 @@ class Seal:
         return self._keys.encrypt(secret)
 
     def open(self, sealed: bytes) -> bytes:
-        """Open what was sealed. Takes 30 µs for a secret. Raises Unreadable."""
+        """Open what was sealed. Takes about 100 µs. Raises Unreadable."""
         if self._keys is None:
             raise Unreadable
         try:
