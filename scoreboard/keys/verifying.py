@@ -5,7 +5,7 @@
     signature   HMAC-SHA256 over id, time, body     some 50 µs, and some µs for each KB of the body
     rights      expiry and scope; boards, once the body is read by its schema
 
-So who cannot sign learns nothing of a key, nor whether it has expired.
+So who cannot sign learns no more of a key than that it is there.
 """
 
 from __future__ import annotations
