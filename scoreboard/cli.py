@@ -21,6 +21,7 @@ from scoreboard.commands import (
     check,
     demo,
     description,
+    keys,
     migration,
     seasons,
     serving,
@@ -40,7 +41,7 @@ from scoreboard.processes import streams
 # In the order of the help.
 _MODULES: Final = (
     *(serving, check, migration),
-    *(actions, users, boards, board, seasons),
+    *(actions, users, keys, boards, board, seasons),
     *(demo, description),
 )
 

@@ -116,6 +116,58 @@ class InvalidRefreshToken(ScoreboardError):
     message = "This refresh token is not valid any more. Log in again."
 
 
+class NotSigned(ScoreboardError):
+    """The request is for servers, and not signed by a server key."""
+
+    status = 401
+    code = "not_signed"
+    message = (
+        "Sign this request with a server key: scoreboard-key, webhook-id, webhook-timestamp and "
+        "webhook-signature, as docs/server-keys.md shows."
+    )
+
+
+class BadSignature(ScoreboardError):
+    """The signature is malformed, forged, or made for another request."""
+
+    status = 401
+    code = "bad_signature"
+    message = (
+        "The signature does not fit this request. Sign webhook-id, webhook-timestamp and the very "
+        "bytes of the body, with dots between them, with the newest secret of this key."
+    )
+
+
+class StaleSignature(ScoreboardError):
+    """The signature's time is too far from now."""
+
+    status = 401
+    code = "stale_signature"
+    message = (
+        "webhook-timestamp is more than 300 s away from this service's clock. Set your clock, and "
+        "sign each request anew, also one that is sent again."
+    )
+
+
+class UnknownKey(ScoreboardError):
+    """No server key of that id is known, or it was revoked."""
+
+    status = 401
+    code = "unknown_key"
+    message = (
+        "There is no such server key, or it was revoked. `scoreboard keys list` shows all; a new "
+        "one is known everywhere after 2 s."
+    )
+
+
+class ExpiredKey(ScoreboardError):
+    """The server key was good once."""
+
+    status = 401
+    code = "expired_key"
+    message = "This server key has expired. Operators make another one with `scoreboard keys add`."
+
+
 class NotAuthorized(ScoreboardError):
     """No access token came with the request (403, not 401: docs/decisions/0002)."""
 
@@ -152,6 +204,26 @@ class UnknownUser(NotAuthorized):
 
     code = "unknown_user"
     message = "The access token names a user who is not registered here."
+
+
+class KeyLacksScope(ScoreboardError):
+    """The server key is good, but not for this."""
+
+    status = 403
+    code = "key_lacks_scope"
+    message = "This server key lacks the scope for this request. Use one that has it."
+
+    def __init__(self, scope: str = "") -> None:
+        said = f"This server key lacks the scope {scope}. Use one that has it." if scope else None
+        super().__init__(said)
+
+
+class KeyLacksBoard(ScoreboardError):
+    """The server key may touch some boards, and the request names another one."""
+
+    status = 403
+    code = "key_lacks_board"
+    message = "This server key may not touch that board. Use one that may, or leave that board out."
 
 
 class NotFound(ScoreboardError):
@@ -301,6 +373,16 @@ class LedgerUnavailable(Unavailable):
         "an action is never granted twice, so submitting it again is safe."
     )
     retry_after_seconds = 2
+
+
+class KeyUnreadable(Unavailable):
+    """The secret of the server key was sealed under a secret that this instance does not have."""
+
+    code = "key_unreadable"
+    message = (
+        "This instance cannot read the secret of that server key. Try again shortly; if it goes "
+        "on, operators find out why with `scoreboard keys reseal`."
+    )
 
 
 class Overloaded(Unavailable):

@@ -36,6 +36,8 @@ from scoreboard.copies.copy import RedisCopy
 from scoreboard.copies.questions import Questions, Silence, Truth
 from scoreboard.copies.trust import SETTLE_SECONDS, Generations, Trust
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.keys.keyring import KeyReader, Keyring
+from scoreboard.keys.sealing import Seal
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.lifetime import Lifetime
@@ -175,8 +177,14 @@ class Parts:
         self.lifetime.close(self.passwords.close)
         self.access = AccessTokens(settings, metrics)
         revoked = self.access.revocations
+        self.keyring = Keyring()
+        keys = KeyReader(self.watch, self.keyring, Seal(settings.secrets), metrics)
         self.revocations = RevocationReader(  # guard: crowd-not-keep
-            self.watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
+            self.watch,
+            revoked,
+            metrics,
+            interval_seconds=settings.reconcile_seconds,
+            also=[keys.read] if settings.takes_submissions else [],
         )
         self.lifetime.run("revocations", self.revocations.run)
         self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import random
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -126,7 +126,11 @@ class Revocations:
 
 
 class RevocationReader:
-    """Reads what is new in PostgreSQL. `run` goes on until it is cancelled."""
+    """Reads what is new in PostgreSQL. `run` goes on until it is cancelled.
+
+    `also` reads what else is dated by the revocation clock and has to be known as soon; each raises
+    LedgerUnavailable.
+    """
 
     def __init__(
         self,
@@ -135,9 +139,11 @@ class RevocationReader:
         metrics: Metrics,
         *,
         interval_seconds: float,
+        also: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._postgres = postgres
         self._revocations = revocations
+        self._also = also
         self._metrics = metrics
         self._interval_seconds = interval_seconds
         self._after = 0
@@ -170,3 +176,5 @@ class RevocationReader:
         if oldest < self._oldest:  # its clock was set back, so too much may have been forgotten
             self._after = 0  # guard: revoked-leap-clock
         self._oldest = oldest
+        for read in self._also:
+            await read()  # guard: keys-same-beat

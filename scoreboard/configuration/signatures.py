@@ -21,7 +21,7 @@ class Signatures:
     """
 
     def __init__(self, secrets: Iterable[str], purpose: str) -> None:
-        self._keys = [_derived(secret, purpose) for secret in secrets]
+        self._keys = [derived(secret, purpose) for secret in secrets]
 
     def of(self, content: bytes) -> str:
         """Sign: 64 hexadecimal digits, or nothing without a secret."""
@@ -36,7 +36,7 @@ class Signatures:
         )
 
 
-def _derived(secret: str, purpose: str) -> bytes:
-    """HKDF-SHA256, of whose output a key takes the first block."""
+def derived(secret: str, purpose: str) -> bytes:
+    """Derive a key of 32 bytes for one purpose: HKDF-SHA256, whose first block it is."""
     extracted = hmac.digest(_SALT, secret.encode(), _HASH)
     return hmac.digest(extracted, purpose.encode() + b"\x01", _HASH)

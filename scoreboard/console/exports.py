@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from scoreboard.embedded.home import owner_only
+from scoreboard.embedded.home import JWT_FILE, owner_only
 from scoreboard.embedded.servers import EmbeddedUrls
 
 DIRECTORY: Final = Path(".scoreboard")
@@ -67,3 +67,16 @@ def hint() -> str:
     if not exports:
         return ""
     return "\n".join([f"\nWhile the embedded servers in {DIRECTORY} run, set it so:", *exports])
+
+
+def secret_hint() -> str:
+    """Say how to name the JWT secret of the embedded servers; it follows a message that there is
+    none.
+    """
+    if not found():
+        return ""
+    path = shlex.quote(str((DIRECTORY / JWT_FILE).resolve()))
+    return (
+        f"\nWhile the embedded servers in {DIRECTORY} run, name theirs:"
+        f"\n    export SCOREBOARD_JWT_SECRET_FILE={path}"
+    )

@@ -29,6 +29,10 @@ POSTGRES_SOCKET: Final = ".s.PGSQL.5432"
 _PLAIN_PATH: Final = re.compile(r"[\w./+@-]+")
 
 
+# Of the JWT secret, in the directory of the embedded servers.
+JWT_FILE: Final = "jwt-secret"
+
+
 class EmbeddedServerError(Exception):
     """An embedded server cannot run here; the message says why and what to do."""
 
@@ -101,7 +105,7 @@ def socket_directory(home: Path) -> Iterator[Path]:
 
 def embedded_secret(directory: Path) -> str:
     """Answer the checkout's own signing secret, made once, so that tokens survive a restart."""
-    path = private_directory(directory) / "jwt-secret"
+    path = private_directory(directory) / JWT_FILE
     make_once(path, lambda: secrets.token_urlsafe(48))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)

@@ -45,6 +45,7 @@ _WRITES: Final = {
     "scores": ("SELECT", "INSERT", "UPDATE"),
     "season_entries": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "seasons": ("SELECT", "INSERT", "UPDATE"),
+    "server_keys": ("SELECT",),
     "users": ("SELECT", "INSERT", "UPDATE"),
 }
 # What the statements of each role need, by table or sequence.

@@ -15,6 +15,7 @@ from scoreboard.accounts import queries
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Session, StatementRefused, TransactionAborted
+from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.scoring import catalogue, standing
 
@@ -36,6 +37,7 @@ OF_OPERATORS: Final = frozenset(
         *("rows_of_actions", "read_last", "row_before", "begin_preparation", "renew_preparation"),
         *("adopt_entries", "ids_of_seasons", "add_entries", "end_preparation"),
         *("read_moments", "span_of_rows"),
+        *("add_key", "list_keys", "rotate_key", "revoke_key", "read_sealed", "reseal_key"),
     }
 )
 _OF_STREAMS: Final = frozenset(
@@ -68,7 +70,8 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    for name, text in {**ledger.SQL, **catalogue.SQL, **standing.SQL, **queries.SQL}.items():
+    rooms = (ledger.SQL, catalogue.SQL, standing.SQL, queries.SQL, keys.SQL)
+    for name, text in ((name, text) for room in rooms for name, text in room.items()):
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS
         if is_ours and name not in _PREPARED:
             yield name, text

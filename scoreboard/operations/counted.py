@@ -49,6 +49,7 @@ _LIMITS: Final = (
     "family",
     "tokens",
     "operations",
+    "server_key",
 )
 
 
@@ -100,6 +101,13 @@ class Counted(Declares):
     )
     revocation_reads_failed = counter(
         "revocation_reads_failed", "Reads of revocations that PostgreSQL did not answer."
+    )
+
+    server_keys = gauge("server_keys", "Server keys that are known here.", workers="livemax")
+    server_keys_unreadable = gauge(
+        "server_keys_unreadable",
+        "Server keys whose secrets were sealed under a secret that is not known here.",
+        workers="livemax",
     )
 
     # What counts: submissions, and the board's copies.

@@ -17,6 +17,7 @@ from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
 from tests.guards.environment import ENVIRONMENT
 from tests.guards.guard import AnyGuard
+from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
 from tests.guards.process import PROCESS
 from tests.guards.scoring import SCORING
@@ -33,6 +34,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *CACHES,
     *BOARDS,
     *ACCOUNTS,
+    *KEYS,
     *CONNECTIONS,
     *SESSIONS,
     *PROCESS,

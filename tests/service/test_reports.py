@@ -14,6 +14,7 @@ from tests.service.conftest import Start
 from tests.world import add_actions, add_users, sql, zone_at_noon
 
 PASSWORD = "a long enough password"
+KEY = "the key that was added"
 
 
 def declared() -> dict[str, Report]:
@@ -67,6 +68,11 @@ async def test_every_report_has_the_members_that_are_declared(
         ("users revoke", "hopper"),
         ("users delete", "hopper", "--yes"),
         ("users delete-demo",),
+        ("keys add", "arena", "--title", "Arena", "--scope", "results"),
+        ("keys rotate", KEY),
+        ("keys list",),
+        ("keys reseal",),
+        ("keys revoke", KEY),
         ("boards add", "daily", "--title", "Today", "--period", "day", "--zone", zone_at_noon()),
         ("boards load", str(boards)),
         ("boards list",),
@@ -85,7 +91,10 @@ async def test_every_report_has_the_members_that_are_declared(
         ("version",),
     )
     for words, *arguments in commands:
-        said = await operator(*words.split(), *arguments, "--json")
+        if KEY in arguments:
+            [key] = (await operator("keys", "list", "--json")).document
+        meant = [key["keyId"] if argument == KEY else argument for argument in arguments]
+        said = await operator(*words.split(), *meant, "--json")
         assert said.code in (0, 1), (words, said.err)
         assert_is_as_declared(words, said.document)
     assert {words for words, *_ in commands} == set(declared())

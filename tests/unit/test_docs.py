@@ -213,7 +213,7 @@ def test_every_command_can_be_given(page: Path, capsys: pytest.CaptureFixture[st
 
 def _leading(words: list[str]) -> list[str]:
     """The words that name a command; those of a group are two."""
-    groups = {"actions", "users", "board"}
+    groups = {"actions", "users", "board", "keys"}
     return words[: 2 if words[0] in groups else 1]
 
 

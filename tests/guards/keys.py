@@ -1,0 +1,91 @@
+"""Which server is asking: keys, and what they signed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.change import Instead, Never, Removed
+from tests.guards.guard import Guard, Marked
+
+ATTACKS: Final = "tests/attacks/test_signed_requests.py"
+KEYS_TESTS: Final = "tests/integration/test_server_keys.py"
+INSTANCES: Final = "tests/service/test_server_keys.py"
+
+KEYS: Final = (
+    Marked(
+        "signed: a signature is good for one route and subject",
+        "signature-one-route",
+        Never(),
+        f"{ATTACKS}::test_a_signed_request_is_no_good_on_another_route_or_about_another_subject",
+    ),
+    Marked(
+        "signed: no dot in an id shifts what is signed",
+        "signed-id-dots",
+        Never(),
+        f"{ATTACKS}::test_no_part_of_a_body_passes_for_a_time_and_an_id",
+    ),
+    Marked(
+        "signed: a signature grows stale",
+        "signature-grows-stale",
+        Never(),
+        f"{ATTACKS}::test_a_signature_of_long_ago_or_of_the_future_is_refused_before_the_body_is_read",
+    ),
+    Marked(
+        "signed: each header is there once",
+        "signed-field-once",
+        Never(),
+        f"{ATTACKS}::test_a_header_that_is_there_twice_is_refused_though_one_is_good",
+    ),
+    Marked(
+        "signed: who has no secret of the key signs nothing",
+        "signature-compared",
+        Never(),
+        f"{ATTACKS}::test_another_keys_secret_is_no_good_for_this_key",
+    ),
+    Marked(
+        "signed: a secret that was rotated out is good no more",
+        "rotated-out-secret",
+        Instead("$key.secrets_at($now)", "$key.secrets"),
+        f"{ATTACKS}::test_during_a_rotation_two_secrets_are_good_and_after_it_one",
+    ),
+    Marked(
+        "signed: a key ends when it expires",
+        "key-expires",
+        Removed(),
+        f"{ATTACKS}::test_of_a_key_that_has_expired_only_who_signed_is_told",
+    ),
+    Marked(
+        "signed: a key does what its scopes say",
+        "key-has-scope",
+        Removed(),
+        f"{ATTACKS}::test_a_key_does_only_what_its_scopes_say",
+    ),
+    Marked(
+        "keys: a secret is sealed for one purpose",
+        "key-sealed-purpose",
+        Instead("derived($secret, $purpose)", "derived($secret, '')"),
+        f"{KEYS_TESTS}::test_what_was_sealed_for_another_purpose_is_no_secret",
+    ),
+    Marked(
+        "keys: after a restore they are read anew",
+        "keys-read-anew",
+        Removed(),
+        f"{KEYS_TESTS}::test_after_a_restore_the_keys_are_those_that_postgresql_has",
+    ),
+    Marked(
+        "keys: every instance hears of changes in the beat of revocations",
+        "keys-same-beat",
+        Removed(),
+        f"{INSTANCES}::test_every_instance_knows_a_key_and_its_end_within_two_seconds",
+    ),
+    Guard(
+        "keys: readings follow the order of commits",
+        "scoreboard/keys/queries.sql",
+        """    UPDATE revocation_clock
+    SET reading = greatest(reading + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    RETURNING reading
+""",
+        "    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS reading\n",
+        f"{KEYS_TESTS}::test_changes_that_commit_late_are_not_missed",
+    ),
+)
