@@ -21,7 +21,9 @@ from scoreboard.commands import (
     check,
     demo,
     description,
+    invitations,
     migration,
+    names,
     seasons,
     serving,
     users,
@@ -40,7 +42,7 @@ from scoreboard.processes import streams
 # In the order of the help.
 _MODULES: Final = (
     *(serving, check, migration),
-    *(actions, users, boards, board, seasons),
+    *(actions, users, invitations, names, boards, board, seasons),
     *(demo, description),
 )
 

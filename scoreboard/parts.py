@@ -174,12 +174,19 @@ class Parts:
         self.passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
         self.lifetime.close(self.passwords.close)
         self.access = AccessTokens(settings, metrics)
-        revoked = self.access.revocations
+        self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
+        refused = self.accounts.users.refused
         self.revocations = RevocationReader(  # guard: crowd-not-keep
-            self.watch, revoked, metrics, interval_seconds=settings.reconcile_seconds
+            self.watch,
+            self.access.revocations,
+            metrics,
+            interval_seconds=settings.reconcile_seconds,
+            # Nobody gets a name from a stream instance.
+            lists={"refused_names": lambda: refused.read(self.watch)}
+            if settings.takes_submissions
+            else {},
         )
         self.lifetime.run("revocations", self.revocations.run)
-        self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
         if settings.takes_submissions:  # a stream instance may delete nothing
             self.lifetime.run("purge", self._purge)
 
