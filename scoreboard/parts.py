@@ -175,16 +175,13 @@ class Parts:
         self.lifetime.close(self.passwords.close)
         self.access = AccessTokens(settings, metrics)
         self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
-        refused = self.accounts.users.refused
+        lists = {"refused_names": lambda: self.accounts.users.refused.read(self.watch)}
         self.revocations = RevocationReader(  # guard: crowd-not-keep
             self.watch,
             self.access.revocations,
             metrics,
             interval_seconds=settings.reconcile_seconds,
-            # Nobody gets a name from a stream instance.
-            lists={"refused_names": lambda: refused.read(self.watch)}
-            if settings.takes_submissions
-            else {},
+            lists=lists if settings.takes_submissions else {},  # else nobody gets a name here
         )
         self.lifetime.run("revocations", self.revocations.run)
         if settings.takes_submissions:  # a stream instance may delete nothing
