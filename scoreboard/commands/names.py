@@ -100,11 +100,10 @@ async def _add(wanted: Sequence[Refusing]) -> Answer:
             "too_many_patterns",
         )
     unchanged = len({one.pattern for one in wanted}) - added
-    return Answer(
-        {"added": added, "unchanged": unchanged},
-        f"Refused {counted(added, 'pattern')} more; {unchanged} of them there already. "
-        f"{_WITHIN} {_WHO_HAS_IT}",
-    )
+    already = f"{unchanged} on the list already. " if unchanged else ""
+    then = f"{_WITHIN} {_WHO_HAS_IT}" if added else "Nothing was changed."
+    text = f"Refused {counted(added, 'new pattern')}. {already}{then}"
+    return Answer({"added": added, "unchanged": unchanged}, text)
 
 
 async def _allow(arguments: argparse.Namespace) -> Answer:
@@ -113,9 +112,9 @@ async def _allow(arguments: argparse.Namespace) -> Answer:
         removed = await refused_names.allow(postgres, patterns)
     missing = sorted(set(patterns) - set(removed))
     if missing:
+        done = f"{counted(len(removed), 'other')} taken off the list. " if removed else ""
         raise CommandFailed(
-            f"Not on the list: {', '.join(map(escaped, missing))}. "
-            f"{counted(len(removed), 'other')} taken off it. "
+            f"{done}Not on the list: {', '.join(map(escaped, missing))}. "
             "`scoreboard names list` shows all.",
             "unknown_pattern",
         )
