@@ -21,8 +21,10 @@ from scoreboard.commands import (
     check,
     demo,
     description,
+    invitations,
     keys,
     migration,
+    names,
     seasons,
     serving,
     users,
@@ -41,7 +43,7 @@ from scoreboard.processes import streams
 # In the order of the help.
 _MODULES: Final = (
     *(serving, check, migration),
-    *(actions, users, keys, boards, board, seasons),
+    *(actions, users, invitations, names, keys, boards, board, seasons),
     *(demo, description),
 )
 

@@ -42,6 +42,16 @@ class InvalidPayload(ScoreboardError):
         self.errors = dict(errors)
 
 
+class RefusedName(InvalidPayload):
+    """The operator has put the name on the list of those that nobody may take."""
+
+    code = "name_refused"
+    message = "This name cannot be taken here. Choose another one."
+
+    def __init__(self) -> None:
+        super().__init__({"username": [self.message]})
+
+
 class MalformedBody(ScoreboardError):
     """The body is not JSON at all."""
 
@@ -224,6 +234,30 @@ class KeyLacksBoard(ScoreboardError):
     status = 403
     code = "key_lacks_board"
     message = "This server key may not touch that board. Use one that may, or leave that board out."
+class RegistrationClosed(ScoreboardError):
+    """Nobody may register here: setting `registration`."""
+
+    status = 403
+    code = "registration_closed"
+    message = "Nobody can register here now. Who has an account can log in."
+
+
+class InvitationRequired(ScoreboardError):
+    """Who registers here needs an invitation: setting `registration`."""
+
+    status = 403
+    code = "invitation_required"
+    message = "You need an invitation to register here. Send its code as `invitation`."
+
+
+class InvitationNotValid(ScoreboardError):
+    """There is no such invitation, or it was used, has expired or was revoked: nobody is told
+    which.
+    """
+
+    status = 403
+    code = "invitation_not_valid"
+    message = "This invitation cannot be used, or not any more. Ask for another one."
 
 
 class NotFound(ScoreboardError):

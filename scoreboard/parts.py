@@ -176,18 +176,21 @@ class Parts:
         self.passwords = Passwords(on_overload=metrics.overloads.labels("passwords").inc)
         self.lifetime.close(self.passwords.close)
         self.access = AccessTokens(settings, metrics)
-        revoked = self.access.revocations
+        self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
         self.keyring = Keyring()
         keys = KeyReader(self.watch, self.keyring, Seal(settings.secrets), metrics)
+        lists = {
+            "refused_names": lambda: self.accounts.users.refused.read(self.watch),
+            "server_keys": keys.read,
+        }
         self.revocations = RevocationReader(  # guard: crowd-not-keep
             self.watch,
-            revoked,
+            self.access.revocations,
             metrics,
             interval_seconds=settings.reconcile_seconds,
-            also=[keys.read] if settings.takes_submissions else [],
+            lists=lists if settings.takes_submissions else {},  # else nobody writes here
         )
         self.lifetime.run("revocations", self.revocations.run)
-        self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
         if settings.takes_submissions:  # a stream instance may delete nothing
             self.lifetime.run("purge", self._purge)
 

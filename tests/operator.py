@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from scoreboard import cli
+from scoreboard.operations import logs
 from tests.instances import SECRET
 
 
@@ -55,6 +56,7 @@ class Operator:
 
     async def __call__(self, *argv: str) -> Said:
         """Run one, in a thread with a loop of its own."""
+        logs.configure("error", "console", "cli")  # as the command does; an instance may log before
         self._capsys.readouterr()
         code = await asyncio.to_thread(cli.run, argv)
         structlog.reset_defaults()  # what it logs to is gone with this test

@@ -1,4 +1,6 @@
-"""The statements of accounts, by name (`queries.sql`), and what several of them say alike."""
+"""The statements of accounts, by name (`queries.sql`, `registration.sql`), and what several of them
+say alike.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +40,8 @@ _FAMILY_ID: Final = """coalesce(
 
 SQL: Final = statements.load(
     "scoreboard.accounts",
+    "queries.sql",
+    "registration.sql",
     words={
         "begin_family": _BEGIN_FAMILY,
         "end_all_families": _END_ALL_FAMILIES,

@@ -241,10 +241,16 @@ SELECT username, coalesce(email_given, email), password_hash FROM users WHERE us
 
 -- read_revocations: reads who was revoked at a later reading, the newest first, unless it was too long ago
 -- Each row begins with the oldest reading that is not too long ago; there is one, of nobody, if nobody was revoked.
+-- Each ends with when the lists changed last that instances hold in memory, as JSON.
 WITH kept AS (
     SELECT ((extract(epoch FROM clock_timestamp()) - %(kept_seconds)s) * 1000)::bigint AS oldest
 )
-SELECT kept.oldest, revocations.user_id::text, revocations.reading, revocations.deleted
+SELECT
+    kept.oldest,
+    revocations.user_id::text,
+    revocations.reading,
+    revocations.deleted,
+    (SELECT json_object_agg(list, reading) FROM held_lists)::text
 FROM kept
 LEFT JOIN revocations ON revocations.reading > greatest(%(after)s::bigint, kept.oldest)
 ORDER BY revocations.reading DESC NULLS LAST

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
+from scoreboard.accounts import invitations
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.families import Families, TokenPair
 from scoreboard.accounts.passwords import Passwords
@@ -15,7 +17,14 @@ from scoreboard.accounts.turns import Path
 from scoreboard.accounts.users import NOBODY, Account, Users, refusing_taken
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
-from scoreboard.errors import BadCredentials, ScoreboardError, UnknownUser
+from scoreboard.errors import (
+    BadCredentials,
+    InvitationNotValid,
+    InvitationRequired,
+    RegistrationClosed,
+    ScoreboardError,
+    UnknownUser,
+)
 from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.accounts")
@@ -44,25 +53,47 @@ class Accounts:
         passwords: Passwords,
         metrics: Metrics,
     ) -> None:
+        self._registration: Final = settings.registration
         self._postgres = postgres
         self._passwords = passwords
         self.users: Final = Users(postgres, passwords)
         self.families: Final = Families(settings, postgres, access, metrics)
 
     async def register(
-        self, username: str, email: str, password: str, path: Path = ()
+        self,
+        username: str,
+        email: str,
+        password: str,
+        path: Path = (),
+        invitation: str | None = None,
     ) -> TokenPair:
-        """Add a user and log them in. `path` is where the request comes from (`passwords`).
+        """Add a user and log them in, if the setting `registration` lets them: for `invitation` its
+        code is needed. `path` is where the request comes from (`passwords`).
 
-        Raises AccountTaken, InvalidPayload, Overloaded.
+        Raises RegistrationClosed, InvitationRequired, InvitationNotValid, AccountTaken,
+        InvalidPayload, RefusedName, Overloaded.
         """
+        entrance = await self._entrance(invitation)
         user = await self.users.new_row(username, email, password, path)
         with refusing_taken():
-            pair = await self.families.opened_by("register", user)
-        if pair is None:  # which the statement rules out
-            raise ScoreboardError
+            statement = "register_invited" if entrance else "register"
+            pair = await self.families.opened_by(statement, user | entrance)
+        if pair is None:  # somebody was faster with this code; `register` always has a row
+            raise InvitationNotValid
         log.info("scoreboard.accounts.registered", user_id=pair.user_id)
         return pair
+
+    async def _entrance(self, invitation: str | None) -> dict[str, Any]:
+        """What the statement needs for an invitation; nothing where everybody may register."""
+        match self._registration:
+            case "open":
+                return {}
+            case "invitation" if invitation:
+                code_hash = await invitations.require(self._postgres, invitation)
+                return {"code_hash": code_hash, "user_id": str(uuid.uuid4())}
+            case "invitation":
+                raise InvitationRequired
+        raise RegistrationClosed
 
     async def log_in(
         self, login: str, password: str, path: Path = (), may_guess: MayGuess = _always

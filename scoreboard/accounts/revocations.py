@@ -6,7 +6,9 @@ long as tokens of theirs can be alive. PostgreSQL keeps one revocation clock: wh
 it, and a token says at which reading of it it was issued. So the clocks of instances and the whole
 seconds of `iat` do not decide which came first.
 
-Each instance reads what is new as often as it compares boards. While PostgreSQL is away nobody can
+Each instance reads what is new as often as it compares boards. The same question tells which lists
+have changed that instances hold in memory (`held_lists`), such as the refused names: those are then
+read anew as a whole. While PostgreSQL is away nobody can
 be revoked, and what is known goes on to hold. It is forgotten by the same clock, because an
 instance whose own clock is hours ahead would forget what it never reads again.
 """
@@ -15,10 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from scoreboard.accounts.queries import SQL
@@ -33,6 +37,8 @@ CLOCKS_APART_SECONDS: Final = 3600
 REMEMBERED_MAX: Final = 100_000
 
 Refused = Callable[[NotAuthorized], None]
+# Reads a list anew. Raises LedgerUnavailable.
+ReadList = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,8 @@ class Revocations:
 class RevocationReader:
     """Reads what is new in PostgreSQL. `run` goes on until it is cancelled.
 
-    `also` reads what else is dated by the revocation clock and has to be known as soon; each raises
-    LedgerUnavailable.
+    `lists` are those that this process holds, by their name in `held_lists`: each is read at first,
+    and again whenever it has changed.
     """
 
     def __init__(
@@ -139,11 +145,12 @@ class RevocationReader:
         metrics: Metrics,
         *,
         interval_seconds: float,
-        also: Sequence[Callable[[], Awaitable[None]]] = (),
+        lists: Mapping[str, ReadList] = MappingProxyType({}),
     ) -> None:
         self._postgres = postgres
+        self._lists = lists
+        self._listed: dict[str, int] = {}  # the reading of each list as it is held
         self._revocations = revocations
-        self._also = also
         self._metrics = metrics
         self._interval_seconds = interval_seconds
         self._after = 0
@@ -160,13 +167,17 @@ class RevocationReader:
 
     async def read(self) -> None:
         """Read what is new since the last time; at first, all. Raises LedgerUnavailable."""
+        await self._read_lists(await self._read_revocations())
+
+    async def _read_revocations(self) -> str:
+        """Read who was revoked since the last time; return when each list changed last."""
         parameters = {
             "after": self._after,
             "kept_seconds": self._revocations.kept_seconds,
             "limit": REMEMBERED_MAX,
         }
         rows = await self._postgres.read(SQL["read_revocations"], parameters)
-        oldest, user_id, newest, _ = rows[0]
+        oldest, user_id, newest, _, lists = rows[0]
         if user_id is not None:
             self._after = newest
             if len(rows) == REMEMBERED_MAX:  # there may be more
@@ -176,5 +187,16 @@ class RevocationReader:
         if oldest < self._oldest:  # its clock was set back, so too much may have been forgotten
             self._after = 0  # guard: revoked-leap-clock
         self._oldest = oldest
-        for read in self._also:
-            await read()  # guard: keys-same-beat
+        return str(lists or "{}")
+
+    async def _read_lists(self, changed: str) -> None:
+        """Read the lists whose reading is another one: a restored backup may have an older one.
+
+        A list is at least as new as its reading, because that was read first.
+        """
+        readings = json.loads(changed)
+        for name, read in self._lists.items():
+            reading = readings.get(name, 0)
+            if self._listed.get(name) != reading:  # guard: held-list-changed
+                await read()
+                self._listed[name] = reading

@@ -14,6 +14,7 @@ from scoreboard.accounts import ids, names, newcomers
 from scoreboard.accounts.blocklist import BlockList
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
+from scoreboard.accounts.refused_names import RefusedNames
 from scoreboard.accounts.turns import Path
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
@@ -40,29 +41,50 @@ class Account:
 
 
 class Users:
-    """Who is registered. Everything here raises LedgerUnavailable when PostgreSQL is away."""
+    """Who is registered. Everything here raises LedgerUnavailable when PostgreSQL is away.
+
+    `refused` has the names that nobody may take, as soon as somebody reads them.
+    """
 
     def __init__(self, postgres: Postgres, passwords: Passwords) -> None:
         self._postgres = postgres
         self._passwords = passwords
         self._blocklist = BlockList()
+        self.refused: Final = RefusedNames()
 
-    async def create(self, username: str, email: str, password: str) -> Account:
-        """Add a user without logging them in. Raises AccountTaken, InvalidPayload, Overloaded."""
-        user = await self.new_row(username, email, password)
+    async def create(
+        self, username: str, email: str, password: str, *, any_name: bool = False
+    ) -> Account:
+        """Add a user without logging them in; with `any_name`, under a refused name as well. Raises
+        AccountTaken, InvalidPayload, RefusedName, Overloaded.
+        """
+        await self.read_refused()
+        user = await self.new_row(username, email, password, any_name=any_name)
         with refusing_taken():
             [row] = await self._postgres.fetch(SQL["create"], user)
         account = Account(*row)
         log.info("scoreboard.accounts.registered", user_id=account.user_id)
         return account
 
+    async def read_refused(self) -> None:
+        """Read the refused names: in a command, where nobody else does."""
+        await self.refused.read(self._postgres)
+
     async def new_row(
-        self, username: str, email: str, password: str, path: Path = ()
+        self,
+        username: str,
+        email: str,
+        password: str,
+        path: Path = (),
+        *,
+        any_name: bool = False,
     ) -> dict[str, str]:
         """Make the row of a new user, by columns. `path` is where the request comes from
-        (`passwords`). Raises InvalidPayload, Overloaded.
+        (`passwords`). Raises InvalidPayload, RefusedName, Overloaded.
         """
         shown, address = good_username(username), _good_email(email)
+        if not any_name:
+            self.refused.check(shown)  # guard: refused-name-register
         self.check_password(password, shown, address.given)
         password_hash = await self._passwords.hash(password, path)
         await newcomers.give_keys(self._postgres)  # guard: names-nobody-takes

@@ -36,14 +36,26 @@ _ANSWER: Final = Answer(
     tag="Accounts",
     body=_REGISTRATION,
     answers={201: _ANSWER},
-    errors=[errors.AccountTaken, errors.LedgerUnavailable, errors.Unavailable],
+    errors=[
+        errors.RefusedName,
+        errors.RegistrationClosed,
+        errors.InvitationRequired,
+        errors.InvitationNotValid,
+        errors.AccountTaken,
+        errors.LedgerUnavailable,
+        errors.Unavailable,
+    ],
 )
 async def register(request: web.Request) -> web.Response:
-    """Make an account and log it in."""
+    """Make an account and log it in. The setting `registration` says who may."""
     body = await read_json(request, _REGISTRATION)
-    await limits.count_registration(request)
+    await limits.count_registration(request)  # guard: invitations-guessed
     tokens = await request.app[PARTS].accounts.register(
-        body["username"], body["email"], body["password"], _path(request)
+        body["username"],
+        body["email"],
+        body["password"],
+        _path(request),
+        body.get("invitation"),
     )
     return _tokens(tokens, status=201)
 

@@ -39,6 +39,7 @@ def add_to(group: Commands) -> None:
     )
     add_login(rename)
     rename.add_argument("username", metavar="USERNAME", help=USERNAME_HELP)
+    add_force(rename)
     delete = group.add(
         "delete",
         _delete,
@@ -53,6 +54,13 @@ def add_to(group: Commands) -> None:
 def add_login(parser: argparse.ArgumentParser) -> None:
     """Declare the argument that names a user."""
     parser.add_argument("login", metavar="LOGIN", help=_LOGIN_HELP)
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that gives a user a name that nobody may take by themselves."""
+    parser.add_argument(
+        "--force", action="store_true", help="a name that `scoreboard names` refuses, too"
+    )
 
 
 @contextlib.asynccontextmanager
@@ -71,6 +79,9 @@ async def _rename(arguments: argparse.Namespace) -> Answer:
     new = good_username(arguments.username)
     async with open_accounts(found) as accounts, open_boards(found) as opened:
         account = await accounts.users.known(arguments.login)
+        if not arguments.force:
+            await accounts.users.read_refused()
+            accounts.users.refused.check(new)  # guard: refused-name-rename
         with refusing_taken():
             known, boards = await opened.ledger.rename_user(account.user_id, new, username_key(new))
         if not known:

@@ -40,6 +40,7 @@ def add_to(commands: Commands) -> None:
     )
     create.add_argument("username", metavar="USERNAME", help=user_changes.USERNAME_HELP)
     create.add_argument("email", metavar="EMAIL")
+    user_changes.add_force(create)
     _add_password_source(create)
     user_list.add_to(group)
     _add_changes(group)
@@ -100,7 +101,9 @@ def _create(arguments: argparse.Namespace) -> Coroutine[Any, Any, Answer]:
 
     async def create() -> Answer:
         async with open_accounts(configuration.load()) as accounts:
-            account = await accounts.users.create(**new, password=password)
+            account = await accounts.users.create(
+                **new, password=password, any_name=arguments.force
+            )
         text = f"Registered {escaped(account.username)} as {account.user_id}."
         return Answer(user_list.document_of(account), text)
 

@@ -121,6 +121,15 @@ class Settings:
         Boolean(error_messages={"invalid": "must be true or false"}),
     )
 
+    registration: str = one_of(
+        "open",
+        "Who may register by the API: `open` everybody, `invitation` who has a code of "
+        "`scoreboard invitations add`, `closed` nobody.",
+        "open",
+        "invitation",
+        "closed",
+    )
+
     rate_limit_per_ip: Rate = rate(
         "600/minute", "Requests per address; those with a valid token are counted apart."
     )

@@ -23,8 +23,8 @@ SELECT
     current_setting('max_connections')::integer,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
 
--- read_triggers: reads whether our own trigger is there, and on which of these tables it or a foreign key's is
--- switched off
+-- read_triggers: reads whether the trigger of deletions is there, and on which of these tables one of ours or of a
+-- foreign key is switched off
 SELECT
     EXISTS (
         SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = to_regclass('users') AND tgname = 'users_deleted'
@@ -34,7 +34,7 @@ SELECT
         FROM pg_catalog.pg_trigger
         WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
             AND tgenabled IN ('D', 'R')
-            AND (tgisinternal OR tgname = 'users_deleted')
+            AND (tgisinternal OR tgname IN ('users_deleted', 'refused_names_changed'))
     )
 
 -- read_sequence: reads the last number that the ledger's sequence gave (none if it never gave one), and the highest
@@ -116,7 +116,7 @@ SELECT
 FROM pg_catalog.pg_trigger
 WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
     AND NOT tgisinternal
-    AND tgname <> 'users_deleted'
+    AND tgname NOT IN ('users_deleted', 'refused_names_changed')
     AND tgenabled NOT IN ('D', 'R')
 UNION ALL
 SELECT

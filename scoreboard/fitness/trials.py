@@ -26,6 +26,8 @@ OF_OPERATORS: Final = frozenset(
         *("compare_scores", "compare_entries", "compare_last"),
         *("load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
+        *("add_invitations", "list_invitations", "revoke_invitations"),
+        *("list_refused_names", "refuse_names", "allow_names"),
         *("find_action", "count_grants", "disable_action", "enable_action"),
         *("remove_action", "boards_listing", "remove_former_id", "delete_users"),
         *("hold_action", "give_action_id", "leave_action_id"),

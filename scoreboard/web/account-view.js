@@ -6,8 +6,10 @@ import { MAIN } from "./scoreboard-client.js";
 
 const ASK_MS = 15_000;
 // The members of each form's body, and the fields that hold them.
-const ENTER = { username: "username", email: "email", password: "password" };
+const ENTER = { username: "username", email: "email", password: "password", invitation: "invitation" };
 const CHANGE = { currentPassword: "current", newPassword: "new" };
+const INVITATION_WANTED = ["invitation_required", "invitation_not_valid"]; // codes of refusals
+const INVITATION_LINK = /^#invitation=([A-Za-z2-7]{26})$/;
 const MODES = {
   register: { title: "Play along", name: "User name", button: "Register", secret: "new-password" },
   login: {
@@ -24,6 +26,7 @@ export class AccountView {
   #entries = [];
   #size = 0;
   #mode = "register";
+  #needsInvitation = false; // nobody knows before a link has one, or the server asks for one
   #catalogue = new Catalogue((action, button) => this.#submit(action, button));
   #askedAt = 0;
   #askTimer;
@@ -43,6 +46,8 @@ export class AccountView {
     });
     session.addEventListener("change", () => this.#draw(true));
     this.#draw(false);
+    addEventListener("hashchange", () => this.#takeInvitation());
+    this.#takeInvitation();
   }
 
   /** Take what the board shows, of so many places. A user who is not there learns the standing on `main` by
@@ -100,14 +105,34 @@ export class AccountView {
     $("password").minLength = registers ? 8 : 0;
     $("email-field").hidden = $("username-hint").hidden = $("password-hint").hidden = !registers;
     $("email").disabled = !registers;
+    const asks = registers && this.#needsInvitation;
+    $("invitation-field").hidden = $("invitation").disabled = !asks;
     showErrors({}, ENTER);
+  }
+
+  /** A link may bring the code: `#invitation=…`, which no server and no log gets to see. */
+  #takeInvitation() {
+    const code = INVITATION_LINK.exec(location.hash)?.[1];
+    if (!code) return;
+    history.replaceState(history.state, "", `${location.pathname}${location.search}`); // others may look on
+    this.#needsInvitation = true;
+    $("invitation").value = code;
+    if (!this.#session.user) this.#switch("register");
+  }
+
+  #askForInvitation({ message }) {
+    this.#needsInvitation = true;
+    this.#setMode("register");
+    say("", "");
+    showErrors({ invitation: message }, ENTER);
   }
 
   #enter(event) {
     const fields = Object.fromEntries(new FormData(event.target));
     fields.username = fields.username.trim(); // keyboards of phones put a space after a word
     return sendForm(event, ENTER, () => this.#session.enter(this.#mode, fields), (refusal) => {
-      complain(refusal);
+      if (INVITATION_WANTED.includes(refusal.code)) return this.#askForInvitation(refusal);
+      if (refusal.code !== "name_refused") complain(refusal); // which is said at the field
       $("log-in-instead").hidden = refusal.code !== "account_taken";
     });
   }

@@ -12,8 +12,40 @@ TOKENS: Final = "tests/attacks/test_tokens.py"
 FAMILIES: Final = "tests/integration/test_families.py"
 ACCOUNTS_TESTS: Final = "tests/integration/test_accounts.py"
 REVOCATIONS: Final = "tests/service/test_revocations.py"
+REGISTRATION: Final = "tests/service/test_registration.py"
 
 ACCOUNTS: Final = (
+    Guard(
+        "registration: an invitation is used once, whoever comes at the same moment",
+        "scoreboard/accounts/registration.sql",
+        "used_at IS NULL AND revoked_at",
+        "revoked_at",
+        f"{REGISTRATION}::test_of_two_who_come_with_one_code_at_the_same_moment_one_registers",
+    ),
+    Marked(
+        "registration: codes are guessed no faster than passwords",
+        "invitations-guessed",
+        Removed(),
+        f"{REGISTRATION}::test_codes_are_guessed_no_faster_than_passwords",
+    ),
+    Marked(
+        "registration: nobody takes a refused name",
+        "refused-name-register",
+        Removed(),
+        f"{REGISTRATION}::test_a_refused_name_is_taken_on_no_instance_and_a_name_off_the_list_on_all",
+    ),
+    Marked(
+        "registration: operators give a refused name by force alone",
+        "refused-name-rename",
+        Removed(),
+        f"{REGISTRATION}::test_operators_give_a_refused_name_by_force_alone",
+    ),
+    Marked(
+        "registration: instances read a list again that has changed",
+        "held-list-changed",
+        Instead("self._listed.get($name) != $reading", "$name not in self._listed"),
+        f"{REGISTRATION}::test_a_refused_name_is_taken_on_no_instance_and_a_name_off_the_list_on_all",
+    ),
     Marked(
         "clocks: a token from an instance whose clock is ahead is taken",
         "clocks-token-instance",

@@ -148,6 +148,10 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "permission denied for table users (42501). GRANT it TO {role}, of a table for all",
         ),
         (
+            "ALTER TABLE refused_names DISABLE TRIGGER ALL",
+            "Triggers of refused_names are switched off that keep its rows true",
+        ),
+        (
             "ALTER TABLE ledger DISABLE TRIGGER ALL",
             "Triggers of ledger are switched off that keep its rows true, as foreign keys do. "
             "ALTER TABLE ledger ENABLE TRIGGER ALL;",

@@ -45,6 +45,8 @@ async def test_every_report_has_the_members_that_are_declared(
     await instance.stop()
     file = tmp_path / "actions.csv"
     file.write_text("action_id,points\nnew,1\n")
+    names = tmp_path / "names.txt"
+    names.write_text("root\n")
     boards = tmp_path / "boards.csv"
     boards.write_text("board_id,title\never,Ever\n")
     monkeypatch.setattr("scoreboard.commands.users.read_password", lambda **_: PASSWORD)
@@ -73,6 +75,14 @@ async def test_every_report_has_the_members_that_are_declared(
         ("keys list",),
         ("keys reseal",),
         ("keys revoke", KEY),
+        ("invitations add", "--note", "games"),
+        ("invitations list",),
+        ("invitations revoke", "1"),
+        ("names refuse", "admin", "user*"),
+        ("names list",),
+        ("names list", "--users"),
+        ("names load", str(names)),
+        ("names allow", "admin"),
         ("boards add", "daily", "--title", "Today", "--period", "day", "--zone", zone_at_noon()),
         ("boards load", str(boards)),
         ("boards list",),

@@ -74,13 +74,13 @@ def test_a_revocation_is_forgotten_when_no_token_from_before_can_be_alive(
 async def test_what_the_databases_clock_made_us_forget_is_read_again_once_it_is_set_right(
     revoked: Revocations,
 ) -> None:
-    nobody = (None, None, None)
+    nobody = (None, None, None, None)
     answers: Iterator[list[tuple[object, ...]]] = iter(
         [
-            [(10, ADA, 50, False)],
+            [(10, ADA, 50, False, None)],
             [(1000, *nobody)],  # it leapt
             [(20, *nobody)],
-            [(21, ADA, 50, False)],
+            [(21, ADA, 50, False, None)],
         ]
     )
     asked = []

@@ -9,6 +9,7 @@ from marshmallow import ValidationError, fields
 
 from scoreboard.accounts import names
 from scoreboard.accounts.blocklist import CHARS_MIN
+from scoreboard.accounts.invitations import CODE_CHARS_MAX
 from scoreboard.api.schemas.members import EXAMPLE_USER_ID, Request, Success, member, text
 
 _PASSWORD_CHARS_MAX: Final = 200
@@ -60,6 +61,13 @@ class RegistrationSchema(Request):
         maxLength=names.EMAIL_CHARS_MAX,
     )
     password = text(*_NEW_PASSWORD, "correct horse battery staple")
+    invitation = text(
+        None,
+        CODE_CHARS_MAX,
+        "The code of an invitation, where registering needs one; it is used up by that.",
+        "q5nuk3vbcdx7mmh2ws4z6yjy4a",
+        required=False,
+    )
 
 
 class LoginSchema(Request):

@@ -20,7 +20,7 @@ class ErrorSchema(Schema):
     code = member(fields.String, "What happened, for programs; never changes.", "invalid_payload")
     errors = member(
         fields.Dict,
-        "What is wrong, by field (code invalid_payload).",
+        "What is wrong, by field (codes invalid_payload, name_refused).",
         {"actionId": ["Missing data for required field."]},
         required=False,
         keys=fields.String(),
