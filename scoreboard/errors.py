@@ -154,6 +154,14 @@ class UnknownUser(NotAuthorized):
     message = "The access token names a user who is not registered here."
 
 
+class AccountsOff(ScoreboardError):
+    """Nobody registers or logs in here: who plays has an account at an identity provider."""
+
+    status = 403
+    code = "accounts_off"
+    message = "There are no log-ins by password here. Log in at your identity provider."
+
+
 class NotFound(ScoreboardError):
     """No route has this path."""
 
@@ -301,6 +309,17 @@ class LedgerUnavailable(Unavailable):
         "an action is never granted twice, so submitting it again is safe."
     )
     retry_after_seconds = 2
+
+
+class ProviderUnavailable(Unavailable):
+    """The identity provider that made the token has not told its keys yet."""
+
+    code = "provider_unavailable"
+    message = (
+        "The identity provider cannot be reached just now, so its tokens cannot be verified. "
+        "Try again shortly."
+    )
+    retry_after_seconds = 5
 
 
 class Overloaded(Unavailable):

@@ -36,10 +36,11 @@ _ANSWER: Final = Answer(
     tag="Accounts",
     body=_REGISTRATION,
     answers={201: _ANSWER},
-    errors=[errors.AccountTaken, errors.LedgerUnavailable, errors.Unavailable],
+    errors=[errors.AccountTaken, errors.AccountsOff, errors.LedgerUnavailable, errors.Unavailable],
 )
 async def register(request: web.Request) -> web.Response:
     """Make an account and log it in."""
+    _require_accounts(request)
     body = await read_json(request, _REGISTRATION)
     await limits.count_registration(request)
     tokens = await request.app[PARTS].accounts.register(
@@ -54,10 +55,16 @@ async def register(request: web.Request) -> web.Response:
     tag="Accounts",
     body=_LOGIN,
     answers={200: _ANSWER},
-    errors=[errors.BadCredentials, errors.LedgerUnavailable, errors.Unavailable],
+    errors=[
+        errors.AccountsOff,
+        errors.BadCredentials,
+        errors.LedgerUnavailable,
+        errors.Unavailable,
+    ],
 )
 async def log_in(request: web.Request) -> web.Response:
     """Exchange name and password for tokens."""
+    _require_accounts(request)
     body = await read_json(request, _LOGIN)
     login = body["username"]
     await limits.count_log_in(request, login)
@@ -134,6 +141,12 @@ async def change_password(request: web.Request) -> web.Response:
         user.user_id, body["current_password"], body["new_password"], _path(request)
     )
     return _tokens(tokens)
+
+
+def _require_accounts(request: web.Request) -> None:
+    """Raise AccountsOff where nobody has a password."""
+    if request.app[PARTS].settings.accounts == "off":  # guard: accounts-off
+        raise errors.AccountsOff
 
 
 def _path(request: web.Request) -> tuple[str, ...]:
