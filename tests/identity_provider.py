@@ -103,7 +103,11 @@ class IdentityProvider:
     @property
     def published(self) -> Any:
         """The set of its keys."""
-        return self.key_set or {"keys": [key.published() for key in self.keys]}
+        return (
+            self.key_set
+            if self.key_set is not None
+            else {"keys": [key.published() for key in self.keys]}
+        )
 
     async def fetch(self, issuer: str) -> Any:
         """Answer like `documents.fetch_key_set`, without a network."""

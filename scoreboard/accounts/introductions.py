@@ -6,7 +6,6 @@ instance the same, without looking anything up, also before anybody has seen thi
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -92,7 +91,7 @@ def _acceptable(text: str) -> str:
     """
     if "@" in text:  # guard: address-no-name
         return _NOBODYS_NAME
-    joined = "_".join(unicodedata.normalize("NFC", text).split())
+    joined = "_".join(names.username_shown(text).split())
     kept = "".join(each for each in joined if names.may_be_in_a_name(each)).lstrip("-")
     return kept[: names.USERNAME_CHARS_MAX] or _NOBODYS_NAME
 

@@ -94,15 +94,14 @@ class Providers:
             raise InvalidToken
         return claims
 
-    async def renew(self, issuer: str) -> bool:
-        """Ask an issuer for its keys, unless that was done a moment ago. Says whether it was asked.
-        Raises ProviderUnavailable where no key of it was ever read.
+    async def renew(self, issuer: str) -> None:
+        """Ask an issuer for its keys, unless that was done a moment ago. Raises ProviderUnavailable
+        where no key of it was ever read.
         """
         known = self._issuers[issuer]
-        asked = await known.renew()
+        await known.renew()
         if not known.keys:
             raise ProviderUnavailable
-        return asked
 
     async def run(self) -> None:
         """Renew all keys for ever, with jitter so that instances do not ask in step."""
