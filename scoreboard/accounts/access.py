@@ -184,7 +184,7 @@ class AccessTokens:
         """A signature takes longer to verify than the clock to read: a token that was good once
         costs its sender's victim nothing.
         """
-        if read.moment(unverified.get("exp")) <= self._clock():  # guard: provider-token-once
+        if read.moment(unverified.get("exp")) <= self._clock():
             raise ExpiredToken
         claims = self.providers.signed_claims(token, provider)
         return self._foreign(claims, introduction(provider, claims))

@@ -48,7 +48,7 @@ class FirstSight:
                 rows = await self._postgres.fetch(SQL["meet"], _row(introduced, name, address))
             except StatementRefused as refusal:
                 if refusal.constraint == _ADDRESS_TAKEN and address is not None:
-                    address = None  # guard: address-nobody-takes
+                    address = None
                 elif refusal.constraint in _NAME_TAKEN:
                     name = next(candidates, None)
                 else:

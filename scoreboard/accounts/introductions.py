@@ -65,8 +65,9 @@ def _user_id(provider: Provider, subject: Any) -> str:
         raise InvalidToken
     if not subject.isascii():  # half a character has no bytes to be mapped
         raise InvalidToken
-    if provider.subject == "mapped":  # guard: subject-belongs-issuer
-        return str(uuid5(uuid5(NAMESPACE_URL, provider.issuer), subject))
+    if provider.subject == "mapped":
+        namespace = uuid5(NAMESPACE_URL, provider.issuer)  # guard: subject-belongs-issuer
+        return str(uuid5(namespace, subject))
     user_id = ids.canonical(subject)
     if user_id is None:
         raise InvalidToken

@@ -85,7 +85,7 @@ def _provider(issuer: str, members: Any, entry: str) -> Provider:
         )
     return Provider(
         issuer,
-        _texts(members, "audience", (), entry),
+        _audience(members, entry),
         _algorithms(members, entry),
         _claim(members, "username_claim", _NAME, entry),
         _claim(members, "email_claim", _EMAIL, entry),
@@ -114,6 +114,16 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
+def _audience(members: Mapping[str, Any], entry: str) -> tuple[str, ...]:
+    audience = _texts(members, "audience", (), entry)
+    if not audience:  # guard: provider-needs-audience
+        raise ValidationError(
+            f"{entry}audience is missing: without it, a token that the provider made for any other "
+            "program would be good here"
+        )
+    return audience
+
+
 def _texts(
     members: Mapping[str, Any], name: str, default: tuple[str, ...], entry: str
 ) -> tuple[str, ...]:
@@ -121,17 +131,12 @@ def _texts(
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list) or not all(isinstance(one, str) and one for one in listed):
         raise ValidationError(f"{entry}{name} is a text or a list of texts, none of them empty")
-    if not listed:  # guard: provider-needs-audience
-        raise ValidationError(
-            f"{entry}{name} is missing: without it, a token that the provider made for any other "
-            "program would be good here"
-        )
     return tuple(listed)
 
 
 def _algorithms(members: Mapping[str, Any], entry: str) -> tuple[str, ...]:
     algorithms = _texts(members, "algorithms", ALGORITHMS, entry)
-    if not set(algorithms) <= set(ALGORITHMS):
+    if not algorithms or not set(algorithms) <= set(ALGORITHMS):
         raise ValidationError(f"{entry}algorithms can be {', '.join(ALGORITHMS)}")
     return algorithms
 

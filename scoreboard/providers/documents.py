@@ -48,8 +48,8 @@ async def fetch_key_set(issuer: str) -> Any:
 def _place_of_keys(issuer: str, description: Any) -> tuple[str, _MakeSocket]:
     """Where the keys are, and how it may be connected to. Raises DocumentRefused, ValueError."""
     if not isinstance(description, dict) or description.get("issuer") != issuer:
-        # OpenID Connect Discovery, 4.3.  guard: provider-names-itself
-        raise DocumentRefused("the description is another issuer's")
+        # guard: provider-names-itself
+        raise DocumentRefused("the description is another issuer's")  # Discovery, 4.3
     address = description.get("jwks_uri")
     if not isinstance(address, str) or len(address) > _ADDRESS_CHARS_MAX:
         raise DocumentRefused("the description names no place of keys")

@@ -91,6 +91,7 @@ class Issuer:
             self._metrics.provider_reads_failed.labels(issuer).inc()
             log.warning("scoreboard.providers.not_read", issuer=issuer, reason=str(error))
             return
+        # guard: provider-keys-own
         self._take({name: key for name, key in found.items() if not self._is_shared(key)})
 
     def _take(self, keys: Mapping[str, Key]) -> None:
@@ -102,9 +103,10 @@ class Issuer:
 
     def _is_shared(self, key: Key) -> bool:
         """Whether another issuer had this key first: then who has it could speak for both."""
-        if shared := self._is_others(key.digest):  # guard: provider-keys-own
-            self._refused("shared")
-        return shared
+        if not self._is_others(key.digest):
+            return False
+        self._refused("shared")
+        return True
 
     def _refused(self, reason: ProviderKeyFault) -> None:
         self._metrics.provider_keys_refused.labels(reason).inc()

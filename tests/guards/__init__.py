@@ -19,6 +19,7 @@ from tests.guards.environment import ENVIRONMENT
 from tests.guards.guard import AnyGuard
 from tests.guards.live import LIVE
 from tests.guards.process import PROCESS
+from tests.guards.providers import PROVIDERS
 from tests.guards.scoring import SCORING
 from tests.guards.seasons import SEASONS
 from tests.guards.sessions import SESSIONS
@@ -33,6 +34,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *CACHES,
     *BOARDS,
     *ACCOUNTS,
+    *PROVIDERS,
     *CONNECTIONS,
     *SESSIONS,
     *PROCESS,

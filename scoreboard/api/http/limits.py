@@ -47,7 +47,7 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[_ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), also)
     if not allowance.allowed:
         raise RateLimited
-    if await found_by_new_keys(request):  # guard: unknown-key-counted
+    if await found_by_new_keys(request):  # a stranger who is counted is the one who waits
         await _count(request, _of_caller(request, needs))
     if (wrong := request.get(FOUND)) is not None:
         raise wrong
