@@ -82,6 +82,7 @@ class AccessTokens:
         }
         self._clock = clock
         self._remembered: OrderedDict[str, Identity] = OrderedDict()
+        self.providers.on_withdrawn = self._remembered.clear
         self.lifetime_seconds: Final = settings.access_token_seconds
         # How long a token can be alive, be it ours or another issuer's.
         self.longest_life_seconds: Final = max(

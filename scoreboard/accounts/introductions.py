@@ -6,6 +6,7 @@ instance the same, without looking anything up, also before anybody has seen thi
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,7 @@ SUBJECT_CHARS_MAX: Final = 255
 _NOBODYS_NAME: Final = "player"
 # Digits of the user's id behind a name that somebody has; 12 of them are nobody else's.
 _SUFFIX_DIGITS: Final = (4, 8, 12)
+_CHANCES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class Introduction:
                 name = base[: names.USERNAME_CHARS_MAX - len(suffix)] + suffix
                 if _is_good(name):
                     yield name
+        # Ids can be computed, so somebody may have taken all of these on purpose.
+        for _ in range(_CHANCES):
+            yield f"{_NOBODYS_NAME}-{secrets.token_hex(6)}"
 
     def address(self) -> names.Email | None:
         """The e-mail address, if it is one."""

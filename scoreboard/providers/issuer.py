@@ -37,6 +37,7 @@ class Issuer:
         metrics: Metrics,
         is_others: IsOthers,
         *,
+        on_withdrawn: Callable[[], None] = lambda: None,
         fetch: Fetch = fetch_key_set,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -45,6 +46,7 @@ class Issuer:
         self.digests: frozenset[bytes] = frozenset()
         self._metrics = metrics
         self._is_others = is_others
+        self._on_withdrawn = on_withdrawn
         self._fetch = fetch
         self._clock = clock
         self._asked_at: float | None = None
@@ -96,7 +98,9 @@ class Issuer:
 
     def _take(self, keys: Mapping[str, Key]) -> None:
         before, self.keys = self.keys, keys
-        self.digests = frozenset(key.digest for key in keys.values())
+        known, self.digests = self.digests, frozenset(key.digest for key in keys.values())
+        if not known <= self.digests:
+            self._on_withdrawn()  # guard: withdrawn-keys-forgotten
         self._metrics.provider_keys.labels(self.provider.issuer).set(len(keys))
         if before.keys() != keys.keys():
             log.info("scoreboard.providers.keys", issuer=self.provider.issuer, keys=len(keys))

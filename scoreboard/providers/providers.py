@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -50,11 +50,14 @@ class Providers:
     def __init__(
         self, providers: Mapping[str, Provider], metrics: Metrics, *, fetch: Fetch = fetch_key_set
     ) -> None:
+        # Called when a key was taken back: who remembers what it signed forgets that.
+        self.on_withdrawn: Callable[[], None] = lambda: None
         self._issuers: Final = {
             name: Issuer(
                 provider,
                 metrics,
                 partial(self._is_others, name),
+                on_withdrawn=lambda: self.on_withdrawn(),  # noqa: PLW0108 - it is set later
                 fetch=fetch,
             )
             for name, provider in providers.items()

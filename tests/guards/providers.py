@@ -54,6 +54,12 @@ PROVIDERS: Final = (
         f"{UNIT}::test_an_unknown_name_asks_once_and_then_not_again_for_a_while",
     ),
     Marked(
+        "provider: a token that is remembered is good no longer than its key",
+        "withdrawn-keys-forgotten",
+        Removed(),
+        f"{UNIT}::test_a_token_that_was_verified_is_good_no_longer_than_its_key",
+    ),
+    Marked(
         "provider: no two issuers share a key",
         "provider-keys-own",
         Instead("not self._is_shared(key)", "True"),

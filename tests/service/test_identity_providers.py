@@ -123,6 +123,21 @@ async def test_nobody_gets_a_name_or_an_address_that_somebody_has(
     assert keys == [(7, 7)]
 
 
+async def test_whose_names_are_all_taken_on_purpose_is_here_nevertheless(
+    start: Start, provider: IdentityProvider, database_url: str
+) -> None:
+    instance = await start(**trusting(provider))
+    bearer = provider.bearer("ada")
+    user_id = instance.app[PARTS].access.verify(bearer["Authorization"].split()[1]).user_id
+    for digits in (4, 8, 12):
+        name = f"player-{user_id[-digits:]}"
+        row = (name, name, f"{digits}@example.org")
+        statement = "INSERT INTO users (username, username_key, email, password_hash) VALUES"
+        sql(database_url, f"{statement} (%s, %s, %s, '-')", row)
+    status, found = await me(instance, bearer)
+    assert (status, found["userId"]) == (200, user_id)
+
+
 @pytest.mark.parametrize(
     ("claims", "name"),
     [

@@ -376,6 +376,19 @@ async def test_a_key_that_is_taken_back_is_good_no_longer(
     assert slow.issuer.key("rsa") is None
 
 
+async def test_a_token_that_was_verified_is_good_no_longer_than_its_key() -> None:
+    provider = IdentityProvider(keys=[ELLIPTIC, EDWARDS])
+    world = await World(provider).begun()
+    tokens = [provider.token(key=key) for key in provider.keys]
+    for token in tokens:
+        world.verify(token)
+    provider.keys = [EDWARDS]
+    world.providers._issuers[provider.issuer]._asked_at = None
+    await world.providers.renew(provider.issuer)
+    assert world.refuses(tokens[0])
+    world.verify(tokens[1])
+
+
 @pytest.mark.parametrize(
     "document", [False, [], {}, {"keys": None}, {"keys": {}}, {"keys": [{}] * 51}, "keys", 7]
 )
