@@ -121,6 +121,9 @@ async def test_nobody_gets_a_name_or_an_address_that_somebody_has(
     assert all(email.endswith("@users.invalid") and given is None for email, given in rows)
     keys = sql(database_url, "SELECT count(DISTINCT username_key), count(*) FROM users")
     assert keys == [(7, 7)]
+    add_users(database_url, 1, "masse")
+    bearer = provider.bearer("sharp", preferred_username="Ma\u00dfe0")
+    assert (await me(instance, bearer))[1]["username"].startswith("Ma\u00dfe0-")
 
 
 async def test_whose_names_are_all_taken_on_purpose_is_here_nevertheless(

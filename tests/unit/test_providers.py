@@ -174,8 +174,9 @@ def forgeries(provider: IdentityProvider, mine: SigningKey) -> dict[str, str]:
         "a list for a name": provider.token(key=RSA, header={"kid": ["rsa"]}),
         "another issuer": provider.token(key=RSA, iss="https://else.example"),
         "a list of issuers": provider.token(key=RSA, iss=[provider.issuer]),
-        "a second spelling": f"{head}.{payload}.{signature}=",
+        "a second spelling": f"{head}.{payload}.{signature}==",
         "a third spelling": f"{head}.{payload}.{signature[:-1]}!{signature[-1]}",
+        "a fourth spelling": good[:-1] + chr(ord(good[-1]) + 1),  # the same bytes
         "a header that is no object": f"{base64url(b'[]')}.{payload}.{signature}",
         "a header that is no text": f"{base64url(bytes([255]))}.{payload}.{signature}",
     }
