@@ -40,8 +40,8 @@ _ANSWER: Final = Answer(
 )
 async def register(request: web.Request) -> web.Response:
     """Make an account and log it in."""
-    _require_accounts(request)
     body = await read_json(request, _REGISTRATION)
+    _require_accounts(request)
     await limits.count_registration(request)
     tokens = await request.app[PARTS].accounts.register(
         body["username"], body["email"], body["password"], _path(request)
@@ -64,8 +64,8 @@ async def register(request: web.Request) -> web.Response:
 )
 async def log_in(request: web.Request) -> web.Response:
     """Exchange name and password for tokens."""
-    _require_accounts(request)
     body = await read_json(request, _LOGIN)
+    _require_accounts(request)
     login = body["username"]
     await limits.count_log_in(request, login)
     tokens = await request.app[PARTS].accounts.log_in(

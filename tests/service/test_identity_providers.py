@@ -131,6 +131,7 @@ async def test_whose_names_are_all_taken_on_purpose_is_here_nevertheless(
 ) -> None:
     instance = await start(**trusting(provider))
     bearer = provider.bearer("ada")
+    await eventually(lambda: instance.metric("provider_keys", issuer=provider.issuer) == 1)
     user_id = instance.app[PARTS].access.verify(bearer["Authorization"].split()[1]).user_id
     for digits in (4, 8, 12):
         name = f"player-{user_id[-digits:]}"
