@@ -234,6 +234,8 @@ class KeyLacksBoard(ScoreboardError):
     status = 403
     code = "key_lacks_board"
     message = "This server key may not touch that board. Use one that may, or leave that board out."
+
+
 class RegistrationClosed(ScoreboardError):
     """Nobody may register here: setting `registration`."""
 
@@ -258,6 +260,14 @@ class InvitationNotValid(ScoreboardError):
     status = 403
     code = "invitation_not_valid"
     message = "This invitation cannot be used, or not any more. Ask for another one."
+
+
+class AccountsOff(ScoreboardError):
+    """Nobody registers or logs in here: who plays has an account at an identity provider."""
+
+    status = 403
+    code = "accounts_off"
+    message = "There are no log-ins by password here. Log in at your identity provider."
 
 
 class NotFound(ScoreboardError):
@@ -417,6 +427,17 @@ class KeyUnreadable(Unavailable):
         "This instance cannot read the secret of that server key. Try again shortly; if it goes "
         "on, operators find out why with `scoreboard keys reseal`."
     )
+
+
+class ProviderUnavailable(Unavailable):
+    """The identity provider that made the token has not told its keys yet."""
+
+    code = "provider_unavailable"
+    message = (
+        "The identity provider cannot be reached just now, so its tokens cannot be verified. "
+        "Try again shortly."
+    )
+    retry_after_seconds = 5
 
 
 class Overloaded(Unavailable):

@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 from aiohttp import web
 
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.first_sight import FirstSight
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader
@@ -191,6 +192,10 @@ class Parts:
             lists=lists if settings.takes_submissions else {},  # else nobody writes here
         )
         self.lifetime.run("revocations", self.revocations.run)
+        self.first_sight = FirstSight(self.queries, metrics)
+        if settings.oidc_issuers:
+            self.lifetime.close(self.access.providers.close)
+            self.lifetime.run("providers", self.access.providers.run)
         if settings.takes_submissions:  # a stream instance may delete nothing
             self.lifetime.run("purge", self._purge)
 

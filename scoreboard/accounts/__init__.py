@@ -13,6 +13,8 @@ refresh token but as a hash, and never logs one, nor an access token or an e-mai
     ids           what the id of a user looks like
     families      log-ins: refresh tokens that replace each other, and when it ends with them
     access        short-lived tokens that any instance verifies without asking anybody
+    introductions what an identity provider says of somebody, and the user that it means
+    first_sight   users of identity providers, made when they are first seen
     claims        what such a token says
     revocations   whose access tokens ended before their time
     passwords     argon2id, off the event loop

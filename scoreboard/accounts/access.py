@@ -1,7 +1,7 @@
 """Access tokens: short-lived JWTs that any instance verifies without asking anybody.
 
-Each issuer has keys of its own: ours, and those that are trusted beside us. A token is verified by
-the keys of the issuer that it names, and by no other.
+Each issuer has keys of its own: ours, those that are trusted beside us, and identity providers
+(`providers`). A token is verified by the keys of the issuer that it names, and by no other.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ import jwt
 
 from scoreboard.accounts import claims as read
 from scoreboard.accounts.claims import LEEWAY_SECONDS, READING
+from scoreboard.accounts.introductions import Introduction, introduction
 from scoreboard.accounts.revocations import Revocations
+from scoreboard.configuration.providers import Provider
 from scoreboard.configuration.settings import Settings, SettingsError
 from scoreboard.errors import ExpiredToken, InvalidToken
 from scoreboard.operations.metrics import Metrics
+from scoreboard.providers.providers import Providers
 
 # The one algorithm, pinned: what a token says of itself never chooses how it is verified.
 ALGORITHM: Final = "HS256"
@@ -42,13 +45,14 @@ class Identity:
     """Who a verified token speaks for, and until when.
 
     `reading` is that of the revocation clock at which it was issued, as well as it is known;
-    `foreign` says that another issuer made it.
+    `foreign` says that another issuer made it; an identity provider also introduces its user.
     """
 
     user_id: str
     expires_at: float
     reading: int = 0
     foreign: bool = False
+    introduced: Introduction | None = None
 
 
 class AccessTokens:
@@ -67,21 +71,25 @@ class AccessTokens:
         settings: Settings,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = time.time,
+        providers: Providers | None = None,
     ) -> None:
         self._settings = settings
+        metrics = metrics or Metrics()
+        self.providers: Final = providers or Providers(settings.oidc_issuers, metrics)
         self._own_keys = _keys(settings.secrets)
         self._foreign_keys = {
             issuer: _keys(secrets) for issuer, secrets in settings.jwt_trusted_issuers.items()
         }
         self._clock = clock
         self._remembered: OrderedDict[str, Identity] = OrderedDict()
+        self.providers.on_withdrawn = self._remembered.clear
         self.lifetime_seconds: Final = settings.access_token_seconds
         # How long a token can be alive, be it ours or another issuer's.
         self.longest_life_seconds: Final = max(
             settings.access_token_seconds + ISSUED_AHEAD_SECONDS,
             settings.foreign_token_seconds + LEEWAY_SECONDS,
         )
-        self.revocations: Final = Revocations(self.longest_life_seconds, metrics or Metrics())
+        self.revocations: Final = Revocations(self.longest_life_seconds, metrics)
 
     def issue(self, user_id: str, reading: int | None = None) -> str:
         """Make a token that speaks for this user, as of a reading of the revocation clock (without
@@ -102,7 +110,7 @@ class AccessTokens:
 
     def verify(self, token: str) -> Identity:
         """Say whom the token speaks for. Raises ExpiredToken, RevokedToken, UnknownUser (who is
-        deleted), and InvalidToken for all else.
+        deleted), and InvalidToken for all else: as UnknownKey, where its issuer may have a new one.
         """
         identity = self._remembered.get(token)
         if identity is None:
@@ -124,6 +132,8 @@ class AccessTokens:
             raise InvalidToken
         unverified = read.unverified(token)
         issuer = read.issuer_of(unverified)
+        if (provider := self.providers.provider(issuer)) is not None:
+            return self._of_provider(token, provider, unverified)
         foreign = self._foreign_keys.get(issuer) if issuer is not None else None
         keys = self._own_keys if foreign is None else foreign  # guard: key-belongs-issuer
         signer = _signer(token, keys)
@@ -157,14 +167,28 @@ class AccessTokens:
             raise ExpiredToken
         return Identity(read.user_of(claims), expires_at, read.reading_of(claims))
 
-    def _foreign(self, claims: Mapping[str, Any]) -> Identity:
+    def _foreign(
+        self, claims: Mapping[str, Any], introduced: Introduction | None = None
+    ) -> Identity:
         """Hold another issuer to a largest life from `iat`, because revocations are forgotten."""
         expires_at = read.checked_end(claims, self._clock(), LEEWAY_SECONDS)
         # guard: foreign-token-largest
         if expires_at > read.moment(claims.get("iat")) + self._settings.foreign_token_seconds:
             raise InvalidToken
         reading = read.reading_at_issue(claims)
-        return Identity(read.user_of(claims), expires_at, reading, foreign=True)
+        user_id = read.user_of(claims) if introduced is None else introduced.user_id
+        return Identity(user_id, expires_at, reading, foreign=True, introduced=introduced)
+
+    def _of_provider(
+        self, token: str, provider: Provider, unverified: Mapping[str, Any]
+    ) -> Identity:
+        """A signature takes longer to verify than the clock to read: a token that was good once
+        costs its sender's victim nothing.
+        """
+        if read.moment(unverified.get("exp")) <= self._clock():
+            raise ExpiredToken
+        claims = self.providers.signed_claims(token, provider)
+        return self._foreign(claims, introduction(provider, claims))
 
     def _signed_claims(self, token: str, keys: Mapping[str, str], signer: str) -> dict[str, Any]:
         """Read the claims, as PyJWT does. A token that names one of the keys is held to that one;

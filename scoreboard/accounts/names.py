@@ -27,6 +27,9 @@ EMAIL_CHARS_MAX: Final = 255
 # A longer text is refused unread. A composed character is at most four decomposed ones.
 TYPED_CHARS_MAX: Final = 4 * USERNAME_CHARS_MAX
 
+# The end of what is kept in the place of an address of who has none.
+NO_ADDRESS: Final = "@users.invalid"
+
 _SIGNS: Final = "_-."
 _RULE: Final = "Use letters, digits, _, - and . only"
 _LENGTH: Final = f"Use {USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters"
@@ -112,6 +115,13 @@ def username_problem(shown: str) -> str:
     if not any(_is_letter(character) or _is_digit(character) for character in plain):
         return "Use at least one letter or digit."
     return ""
+
+
+def may_be_in_a_name(character: str) -> bool:
+    """Whether a name may have this character, in some place."""
+    plain = unicodedata.normalize("NFKD", character)
+    joins = character in unicode.ZERO_WIDTH_JOINERS
+    return joins or not any(_what_is_no_part_of_names(each) for each in plain)
 
 
 def _problem_of_characters(plain: str) -> str:
@@ -225,6 +235,8 @@ def _key_of(found: email_validator.ValidatedEmail) -> str:
     if "." not in domain and domain != "localhost":
         raise NameRefused("This is not a valid e-mail address: there is no dot after the @.")
     key = f"{unicode.fold(found.local_part)}@{domain}"
+    if key.endswith(NO_ADDRESS):  # guard: no-address-chosen
+        raise NameRefused("This is not a valid e-mail address: nobody has one there.")
     if _SIGNS_OF_ADDRESSES.search(key.rpartition("@")[0]) or len(key) > EMAIL_CHARS_MAX:
         raise NameRefused("This is not a valid e-mail address: use plain letters before the @.")
     return key

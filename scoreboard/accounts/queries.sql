@@ -8,6 +8,22 @@ INSERT INTO users (username, username_key, email, email_given, password_hash)
 VALUES (%(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_hash)s)
 RETURNING user_id::text, username, coalesce(email_given, email), created_at
 
+-- meet: adds a user of an identity provider, unless they are here; says whether they are, and whether they are new
+-- Not one who was deleted while tokens from before may be alive: an instance that has not read of it yet would
+-- bring the user back.
+WITH deleted AS MATERIALIZED (
+    SELECT FROM revocations WHERE user_id = %(user_id)s::uuid AND deleted
+),
+added AS (
+    INSERT INTO users (user_id, username, username_key, email, email_given, password_hash)
+    SELECT
+        %(user_id)s::uuid, %(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_hash)s
+    WHERE NOT EXISTS (SELECT FROM deleted)
+    ON CONFLICT (user_id) DO NOTHING
+    RETURNING user_id
+)
+SELECT NOT EXISTS (SELECT FROM deleted), EXISTS (SELECT FROM added)
+
 -- register: adds a user together with a first family, so that a failure leaves neither
 WITH owner AS (
     INSERT INTO users (username, username_key, email, email_given, password_hash)

@@ -36,8 +36,12 @@ class Account:
 
     user_id: str
     username: str
-    email: str = field(repr=False)
+    email: str = field(repr=False)  # empty: none is known
     created_at: datetime
+
+    def __post_init__(self) -> None:
+        if self.email.endswith(names.NO_ADDRESS):  # guard: no-address-shown
+            object.__setattr__(self, "email", "")
 
 
 class Users:
@@ -151,6 +155,11 @@ class Users:
             return None
         rows = await self._postgres.read(SQL["find_by_id"], {"user_id": user_id})
         return Account(*rows[0]) if rows else None
+
+
+def no_address(user_id: str) -> str:
+    """Return what is kept in the place of an e-mail address of whom has none; nobody sees it."""
+    return f"{user_id}{names.NO_ADDRESS}"
 
 
 def good_username(text: str) -> str:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from scoreboard import errors
 from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.first_sight import as_user
 from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, read_json, read_query, reply
@@ -94,7 +95,8 @@ async def submit(request: web.Request) -> web.Response:
     user = identity(request)
     body = await read_json(request, _SCHEMA)
     submission = Submission(user.user_id, body["action_id"], traceparent(request))
-    grant = await request.app[PARTS].submissions.submit(submission)
+    submissions = request.app[PARTS].submissions
+    grant = await as_user(request, user, lambda: submissions.submit(submission))
     return reply(
         {
             "success": True,

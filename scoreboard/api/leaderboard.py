@@ -11,6 +11,7 @@ from scoreboard.api.answers import ANSWERS, current
 from scoreboard.api.asked import reader
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.docs.events import EVENTS, stream_answer
+from scoreboard.api.first_sight import as_user
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import reply
 from scoreboard.api.schemas.leaderboard import LeaderboardSchema, MeSchema
@@ -72,5 +73,6 @@ async def stream(request: web.Request) -> web.StreamResponse:
 )
 async def read_me(request: web.Request) -> web.Response:
     """Your name, score and rank, as of now and from no cache."""
-    standing = await request.app[PARTS].standings.of(identity(request).user_id)
+    user, standings = identity(request), request.app[PARTS].standings
+    standing = await as_user(request, user, lambda: standings.of(user.user_id))
     return reply(_ME.dump({"data": standing}), headers={"Cache-Control": "no-store"})

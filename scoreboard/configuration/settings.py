@@ -33,6 +33,7 @@ from scoreboard.configuration.kinds import (
     text,
     whole,
 )
+from scoreboard.configuration.providers import Provider, providers
 
 # Sessions of PostgreSQL for what an instance itself has to know: the board, whether PostgreSQL is
 # up, whose tokens have ended. One of two may wait for a lock.
@@ -98,6 +99,17 @@ class Settings:
         "Other issuers whose tokens are taken, by `iss`, each with secrets of its own, at least "
         '32 bytes: { game = "…", "https://shop.example" = ["the new one", "the old one"] }; in a '
         'variable or a file as JSON: {"game": "…"}.'
+    )
+    oidc_issuers: Mapping[str, Provider] = providers(
+        "Identity providers (OpenID Connect) whose tokens are taken, by `iss` "
+        "(docs/identity-providers.md): "
+        '{ "https://id.example" = { audience = "scoreboard" } }; in a variable or a file as JSON.'
+    )
+    accounts: str = one_of(
+        "on",
+        "`off`: nobody registers or logs in with a password; log-ins that there are go on.",
+        "on",
+        "off",
     )
     foreign_token_seconds: int = _life(
         3600, "Longest life of another issuer's token, from its `iat`."

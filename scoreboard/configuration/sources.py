@@ -105,6 +105,12 @@ def _bad_secrets(settings: Settings) -> list[str]:
             bad.append(f"{place} is a secret of another issuer too; each needs one of its own")
     if settings.jwt_issuer in settings.jwt_trusted_issuers:
         bad.append("SCOREBOARD_JWT_TRUSTED_ISSUERS names our own issuer, SCOREBOARD_JWT_ISSUER")
+    for name in (settings.jwt_issuer, *settings.jwt_trusted_issuers):
+        if name in settings.oidc_issuers:  # guard: issuer-one-kind
+            bad.append(
+                "SCOREBOARD_OIDC_ISSUERS names an issuer that signs with a secret: ours, or one of "
+                "SCOREBOARD_JWT_TRUSTED_ISSUERS"
+            )
     return bad
 
 

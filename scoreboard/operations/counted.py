@@ -20,6 +20,9 @@ ConnectionRefusal = Literal["address", "process"]
 MessageFault = Literal["size", "unsigned", "signature", "malformed", "failed"]
 # Why the hub does not take a board: no history leads to its version; it cannot be encoded.
 BoardRefusal = Literal["leap", "unencodable"]
+# Why a key that an identity provider publishes may not sign: it is not in its form, its name is no
+# name or is taken, it is too short, its private half is beside it, another issuer has it.
+ProviderKeyFault = Literal["malformed", "name", "weak", "private", "shared"]
 # How the relay got rid of a board that the ledger does not know.
 Mend = Literal["lifted", "renumbered"]
 
@@ -101,6 +104,23 @@ class Counted(Declares):
     )
     revocation_reads_failed = counter(
         "revocation_reads_failed", "Reads of revocations that PostgreSQL did not answer."
+    )
+    provider_keys = gauge(
+        "provider_keys", "Keys at hand of an identity provider.", "issuer", workers="livemin"
+    )
+    provider_reads_failed = counter(
+        "provider_reads_failed",
+        "Times that an identity provider did not tell its keys; those at hand serve on.",
+        "issuer",
+    )
+    provider_keys_refused = counter(
+        "provider_keys_refused",
+        "Keys of identity providers that may not sign.",
+        "reason",
+        known=get_args(ProviderKeyFault),
+    )
+    users_first_seen = counter(
+        "users_first_seen", "Users who were made for the token of an identity provider."
     )
 
     server_keys = gauge("server_keys", "Server keys that are known here.", workers="livemax")

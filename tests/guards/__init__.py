@@ -20,6 +20,7 @@ from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
 from tests.guards.process import PROCESS
+from tests.guards.providers import PROVIDERS
 from tests.guards.scoring import SCORING
 from tests.guards.seasons import SEASONS
 from tests.guards.sessions import SESSIONS
@@ -35,6 +36,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *BOARDS,
     *ACCOUNTS,
     *KEYS,
+    *PROVIDERS,
     *CONNECTIONS,
     *SESSIONS,
     *PROCESS,

@@ -27,6 +27,7 @@ _ERRORS_OF_TOKENS: Final[_Errors] = (
     errors.ExpiredToken,
     errors.RevokedToken,
     errors.UnknownUser,
+    errors.ProviderUnavailable,
 )
 _ERRORS_OF_BODIES: Final[_Errors] = (
     errors.MalformedBody,

@@ -7,20 +7,23 @@ from typing import Final
 from aiohttp import web
 
 from scoreboard.accounts.access import Identity
-from scoreboard.errors import InvalidToken, NotAuthorized
+from scoreboard.errors import InvalidToken, NotAuthorized, ProviderUnavailable
 from scoreboard.parts import PARTS
+from scoreboard.providers.providers import UnknownKey
+
+_Refusal = NotAuthorized | ProviderUnavailable
 
 # What verifying the token gave, so that limits and handler verify it once.
-_VERIFIED: Final[web.RequestKey[Identity | NotAuthorized]] = web.RequestKey("verified")
+_VERIFIED: Final[web.RequestKey[Identity | _Refusal]] = web.RequestKey("verified")
 
 
 def identity(request: web.Request, *, ours: bool = False) -> Identity:
     """The user of the bearer token. With `ours` only a token that we gave out is taken: others may
     speak for a user, but not manage the account. Raises NotAuthorized and what is one:
-    InvalidToken, ExpiredToken, RevokedToken, UnknownUser.
+    InvalidToken, ExpiredToken, RevokedToken, UnknownUser; and ProviderUnavailable.
     """
     found = _verified(request)
-    if isinstance(found, NotAuthorized):
+    if not isinstance(found, Identity):
         raise found
     if ours and found.foreign:  # guard: another-issuer-not
         raise InvalidToken(
@@ -34,7 +37,7 @@ def identity_or_none(request: web.Request) -> Identity | None:
     if "Authorization" not in request.headers:
         return None  # most readers: an error that nobody sees would cost them 20 µs
     found = _verified(request)
-    return None if isinstance(found, NotAuthorized) else found
+    return found if isinstance(found, Identity) else None
 
 
 def known_user(request: web.Request) -> str | None:
@@ -43,14 +46,32 @@ def known_user(request: web.Request) -> str | None:
     return found.user_id if isinstance(found, Identity) else None
 
 
-def _verified(request: web.Request) -> Identity | NotAuthorized:
+async def found_by_new_keys(request: web.Request) -> bool:
+    """Whether the token is good by keys that its issuer has just told: it named one that was not
+    known. Waits for them as long as `providers.documents` says, and only where they may be asked
+    for. Called for who was counted as a stranger, because anybody can make up names of keys.
+    """
+    found = request.get(_VERIFIED)
+    if not isinstance(found, UnknownKey):
+        return False
+    try:
+        await request.app[PARTS].access.providers.renew(found.issuer)
+    except ProviderUnavailable as refusal:
+        request[_VERIFIED] = refusal.with_traceback(None)
+        return False
+    # Also where nobody was asked now: keys may have come while the limits were.
+    request[_VERIFIED] = _verify(request)
+    return isinstance(request[_VERIFIED], Identity)
+
+
+def _verified(request: web.Request) -> Identity | _Refusal:
     found = request.get(_VERIFIED)
     if found is None:
         found = request[_VERIFIED] = _verify(request)
     return found
 
 
-def _verify(request: web.Request) -> Identity | NotAuthorized:
+def _verify(request: web.Request) -> Identity | _Refusal:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if not scheme:
         return NotAuthorized()

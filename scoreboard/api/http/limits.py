@@ -21,7 +21,7 @@ from aiohttp.typedefs import Handler
 from scoreboard.accounts import names
 from scoreboard.api.http.addresses import client_address, networks_of
 from scoreboard.api.http.heads import FOUND
-from scoreboard.api.http.identity import identity_or_none
+from scoreboard.api.http.identity import found_by_new_keys, identity_or_none
 from scoreboard.api.http.needs import Needs, needs_of
 from scoreboard.api.http.replies import is_shared
 from scoreboard.api.http.tracing import span_of_call
@@ -47,6 +47,8 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[_ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), also)
     if not allowance.allowed:
         raise RateLimited
+    if await found_by_new_keys(request):  # a stranger who is counted is the one who waits
+        await _count(request, _of_caller(request, needs))
     if (wrong := request.get(FOUND)) is not None:
         raise wrong
     return await handler(request)

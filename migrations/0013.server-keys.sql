@@ -4,7 +4,7 @@
 -- the database signs nothing. A key has two secrets while it is rotated. It is revoked, never deleted, because what it
 -- wrote goes on to name it; its secrets are wiped then. `reading` is that of the clock of revocations at the last
 -- change: so instances read only what is new, in the order of commits.
--- depends: 0011.ledger-by-time
+-- depends: 0012.invitations-and-refused-names
 
 CREATE TABLE server_keys (
     key_id VARCHAR(50) PRIMARY KEY,

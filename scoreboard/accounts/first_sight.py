@@ -1,0 +1,76 @@
+"""Users of identity providers, who are made when they are first seen.
+
+Their ids follow from their tokens, so two instances that see somebody at once make the same user,
+once. Nobody gets a name or an address that somebody has: they get another name, and no address.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from scoreboard.accounts import names, newcomers
+from scoreboard.accounts.introductions import Introduction
+from scoreboard.accounts.queries import SQL
+from scoreboard.accounts.users import no_address
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.session import StatementRefused
+from scoreboard.errors import AccountTaken, UnknownUser
+from scoreboard.operations.metrics import Metrics
+
+log = structlog.get_logger("scoreboard.accounts")
+
+_ADDRESS_TAKEN: Final = "users_email_key"
+_NAME_TAKEN: Final = frozenset(
+    {"users_username_key", "idx_users_username_key", "idx_users_username_lower"}
+)
+# No password has this hash (`passwords`).
+_NO_PASSWORD: Final = "-"  # noqa: S105 - the opposite of one
+
+
+class FirstSight:
+    """Makes users of introductions. Raises LedgerUnavailable when PostgreSQL is away."""
+
+    def __init__(self, postgres: Postgres, metrics: Metrics) -> None:
+        self._postgres = postgres
+        self._metrics = metrics
+
+    async def make(self, introduced: Introduction) -> None:
+        """Add the user unless they are here. Raises UnknownUser for one who was deleted while
+        tokens from before may be alive, AccountTaken where every name is somebody's.
+        """
+        await newcomers.give_keys(self._postgres)
+        candidates = introduced.usernames()
+        name, address = next(candidates, None), introduced.address()
+        while name is not None:
+            try:
+                rows = await self._postgres.fetch(SQL["meet"], _row(introduced, name, address))
+            except StatementRefused as refusal:
+                if refusal.constraint == _ADDRESS_TAKEN and address is not None:
+                    address = None
+                elif refusal.constraint in _NAME_TAKEN:
+                    name = next(candidates, None)
+                else:
+                    raise
+                continue
+            return self._told(introduced, rows[0][0], is_new=rows[0][1])
+        raise AccountTaken
+
+    def _told(self, introduced: Introduction, is_here: bool, *, is_new: bool) -> None:
+        if not is_here:
+            raise UnknownUser
+        if is_new:
+            self._metrics.users_first_seen.inc()
+            log.info("scoreboard.accounts.first_seen", user_id=introduced.user_id)
+
+
+def _row(introduced: Introduction, name: str, address: names.Email | None) -> dict[str, str | None]:
+    return {
+        "user_id": introduced.user_id,
+        "username": name,
+        "username_key": names.username_key(name),  # guard: first-name-one-key
+        "email": no_address(introduced.user_id) if address is None else address.key,
+        "email_given": None if address is None else address.given,
+        "password_hash": _NO_PASSWORD,
+    }
