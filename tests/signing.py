@@ -34,7 +34,7 @@ KEY: Final = ServerKey(
 
 def keyring(*keys: ServerKey) -> Keyring:
     made = Keyring()
-    made.take({key.key_id: key for key in keys or (KEY,)})
+    made.take(keys or (KEY,))
     return made
 
 

@@ -7,10 +7,10 @@ it, and a token says at which reading of it it was issued. So the clocks of inst
 seconds of `iat` do not decide which came first.
 
 Each instance reads what is new as often as it compares boards. The same question tells which lists
-have changed that instances hold in memory (`held_lists`), such as the refused names: those are then
-read anew as a whole. While PostgreSQL is away nobody can
-be revoked, and what is known goes on to hold. It is forgotten by the same clock, because an
-instance whose own clock is hours ahead would forget what it never reads again.
+have changed that instances hold in memory (`held_lists`): refused names and server keys. Those are
+then read anew as a whole. While PostgreSQL is away nobody can be revoked, and what is known goes on
+to hold. It is forgotten by the same clock, because an instance whose own clock is hours ahead would
+forget what it never reads again.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ SELECT
         FROM pg_catalog.pg_trigger
         WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
             AND tgenabled IN ('D', 'R')
-            AND (tgisinternal OR tgname IN ('users_deleted', 'refused_names_changed'))
+            AND (tgisinternal OR tgname IN ('users_deleted', 'refused_names_changed', 'server_keys_changed'))
     )
 
 -- read_sequence: reads the last number that the ledger's sequence gave (none if it never gave one), and the highest
@@ -116,7 +116,7 @@ SELECT
 FROM pg_catalog.pg_trigger
 WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
     AND NOT tgisinternal
-    AND tgname NOT IN ('users_deleted', 'refused_names_changed')
+    AND tgname NOT IN ('users_deleted', 'refused_names_changed', 'server_keys_changed')
     AND tgenabled NOT IN ('D', 'R')
 UNION ALL
 SELECT

@@ -56,8 +56,7 @@ CONSTRAINTS: Final = frozenset(
         *("seasons_board_id_fkey", "seasons_do_not_overlap", "seasons_end"),
         *("seasons_final_has_digest", "seasons_follow", "seasons_number", "seasons_number_check"),
         *("seasons_pkey", "seasons_state_check"),
-        *("server_keys_pkey", "server_keys_previous", "server_keys_rate", "server_keys_reading"),
-        "server_keys_secret",
+        *("server_keys_pkey", "server_keys_previous", "server_keys_rate", "server_keys_secret"),
         *("users_email_key", "users_pkey", "users_username_key"),
     }
 )

@@ -7,7 +7,7 @@ anybody. It never stores a secret but sealed, and never logs one.
     registry    the keys in PostgreSQL: added, listed, rotated, revoked, sealed anew
     verifying   may this request do that? A pure function of what is in memory
     heads       what a signed request says in its header, bounded and cheap to refuse
-    keyring     the keys that an instance knows, and how it hears of changes
+    keyring     the keys that an instance knows, and how it reads them
     sealing     secrets as PostgreSQL keeps them
     server_key  one key: its scopes, boards, rate and secrets
 """

@@ -1,10 +1,10 @@
-"""The server keys that an instance knows, so that verifying asks nobody; and how it hears of
-changes: by the clock of revocations, once a second (docs/decisions/0023).
+"""The server keys that an instance knows, so that verifying asks nobody. All are read anew when one
+has changed, as each list that instances hold in memory (`accounts.revocations`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,58 +43,31 @@ class Keyring:
             raise UnknownKey
         return key
 
-    def take(self, changed: Mapping[str, ServerKey | None]) -> None:
-        """Take what has changed; None means revoked."""
-        for key_id, key in changed.items():
-            if key is None:
-                self._keys.pop(key_id, None)
-            else:
-                self._keys[key_id] = key
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._keys.clear()
+    def take(self, keys: Iterable[ServerKey]) -> None:
+        """Know these from now on, and no others."""
+        self._keys = {key.key_id: key for key in keys}
 
 
 class KeyReader:
-    """Reads in PostgreSQL which keys have changed. The reader of revocations calls it: one clock,
-    one beat (`accounts.revocations`).
-    """
+    """Reads the keys in PostgreSQL. Whoever runs it says when: at first, and when they changed."""
 
     def __init__(self, postgres: Postgres, keyring: Keyring, seal: Seal, metrics: Metrics) -> None:
         self._postgres = postgres
         self._keyring = keyring
         self._seal = seal
         self._metrics = metrics
-        self._after = 0
-        self._clock = 0
+        self._opened: dict[bytes, bytes] = {}  # the secrets of these keys, as they are sealed
 
     async def read(self) -> None:
-        """Read what has changed since the last time; at first, all. Raises LedgerUnavailable."""
-        rows = await self._changed()
-        clock = rows[0].clock
-        if clock < self._clock:  # PostgreSQL was restored: what we know may be what it lost
-            self._after = 0  # guard: keys-read-anew
-            rows = await self._changed()
-            self._keyring.clear()
-        self._clock = rows[0].clock
-        changed = [row for row in rows if row.key_id]
-        if changed:
-            self._after = max(row.reading for row in changed)
-            self._keyring.take({row.key_id: self._read(row) for row in changed})
+        """Read all keys that are not revoked anew. Raises LedgerUnavailable."""
+        rows = [_Row(*row) for row in await self._postgres.read(SQL["read_keys"])]
+        opened: dict[bytes, bytes] = {}
+        self._keyring.take([self._read(row, opened) for row in rows])
+        self._opened = opened
         self._metrics.server_keys.set(len(self._keyring))
         self._metrics.server_keys_unreadable.set(self._keyring.unreadable)
 
-    async def _changed(self) -> list[_Row]:
-        """One row at least. Raises LedgerUnavailable."""
-        rows = await self._postgres.read(SQL["read_changed_keys"], {"after": self._after})
-        if not rows:
-            raise self._postgres.lacks("revocation_clock")
-        return [_Row(*row) for row in rows]
-
-    def _read(self, row: _Row) -> ServerKey | None:
-        if row.is_revoked:
-            return None
+    def _read(self, row: _Row, opened: dict[bytes, bytes]) -> ServerKey:
         return ServerKey(
             key_id=row.key_id,
             source=row.source,
@@ -103,35 +76,37 @@ class KeyReader:
             rate=Rate.parse(row.rate),
             expires_at=_seconds(row.expires_at),
             previous_until=_seconds(row.previous_until) or 0.0,
-            secrets=tuple(self._opened(row)),
+            secrets=tuple(self._secrets(row, opened)),
         )
 
-    def _opened(self, row: _Row) -> Iterator[bytes]:
-        """Today's secret, then the one before it; none behind one that cannot be read."""
+    def _secrets(self, row: _Row, opened: dict[bytes, bytes]) -> Iterator[bytes]:
+        """Today's secret, then the one before it; none behind one that cannot be read. To open one
+        takes many times as long as to look it up, and most are those of the reading before.
+        """
         try:
             for sealed in (row.secret, row.previous_secret):
                 if sealed is not None:
-                    yield self._seal.open(bytes(sealed))
+                    kept = bytes(sealed)
+                    secret = self._opened.get(kept) or self._seal.open(kept)
+                    opened[kept] = secret
+                    yield secret
         except Unreadable:
             log.error("scoreboard.keys.unreadable", key_id=row.key_id)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row of `read_changed_keys`; all but the clock is None where nothing has changed."""
+    """A row of `read_keys`."""
 
-    clock: int
     key_id: str
     source: str
     scopes: Any
     board_ids: Any
     rate: str
     expires_at: datetime | None
-    is_revoked: bool
-    secret: memoryview | None
+    secret: memoryview
     previous_secret: memoryview | None
     previous_until: datetime | None
-    reading: int
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -15,8 +15,8 @@ from scoreboard.keys.queries import SQL
 from scoreboard.keys.sealing import Seal, Unreadable
 from scoreboard.keys.server_key import Scope, new_key_id, new_secret, shown
 
-# An instance keeps all in memory, and opens their secrets at its start and after a restore: 1,000
-# take a tenth of a second, or two while all are rotated.
+# An instance keeps all in memory, and opens their secrets at its start: 1,000 take a tenth of a
+# second, or two while all are rotated. Later it opens only those that are new.
 KEYS_MAX: Final = 1000
 
 

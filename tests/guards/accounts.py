@@ -41,7 +41,7 @@ ACCOUNTS: Final = (
         f"{REGISTRATION}::test_operators_give_a_refused_name_by_force_alone",
     ),
     Marked(
-        "registration: instances read a list again that has changed",
+        "registration: instances read a held list again that has changed",
         "held-list-changed",
         Instead("self._listed.get($name) != $reading", "$name not in self._listed"),
         f"{REGISTRATION}::test_a_refused_name_is_taken_on_no_instance_and_a_name_off_the_list_on_all",

@@ -66,26 +66,18 @@ KEYS: Final = (
         Instead("derived($secret, $purpose)", "derived($secret, '')"),
         f"{KEYS_TESTS}::test_what_was_sealed_for_another_purpose_is_no_secret",
     ),
-    Marked(
-        "keys: after a restore they are read anew",
-        "keys-read-anew",
-        Removed(),
-        f"{KEYS_TESTS}::test_after_a_restore_the_keys_are_those_that_postgresql_has",
-    ),
-    Marked(
-        "keys: every instance hears of changes in the beat of revocations",
-        "keys-same-beat",
-        Removed(),
+    Guard(
+        "keys: every change of a key is one of the list",
+        "migrations/0013.server-keys.sql",
+        "AFTER INSERT OR UPDATE OR DELETE ON server_keys",
+        "AFTER DELETE ON server_keys",
         f"{INSTANCES}::test_every_instance_knows_a_key_and_its_end_within_two_seconds",
     ),
     Guard(
-        "keys: readings follow the order of commits",
+        "keys: two who add one at once do not pass the limit",
         "scoreboard/keys/queries.sql",
-        """    UPDATE revocation_clock
-    SET reading = greatest(reading + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
-    RETURNING reading
-""",
-        "    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS reading\n",
-        f"{KEYS_TESTS}::test_changes_that_commit_late_are_not_missed",
+        "SELECT FROM held_lists WHERE list = 'server_keys' FOR UPDATE;\n",
+        "",
+        f"{KEYS_TESTS}::test_two_who_add_a_key_at_once_do_not_pass_the_limit",
     ),
 )

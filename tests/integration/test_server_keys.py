@@ -8,9 +8,10 @@ import time
 import pytest
 from standardwebhooks import Webhook
 
+from scoreboard.accounts.revocations import RevocationReader, Revocations
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
-from scoreboard.errors import BadSignature, KeyUnreadable, LedgerUnavailable, UnknownKey
+from scoreboard.errors import BadSignature, KeyUnreadable, UnknownKey
 from scoreboard.keys import registry
 from scoreboard.keys.keyring import KeyReader, Keyring
 from scoreboard.keys.registry import KeyRegistry, ListedKey, NewKey, TooManyKeys
@@ -30,7 +31,14 @@ class Holder:
     def __init__(self, postgres: Postgres, *secrets: str) -> None:
         self.metrics = Metrics()
         self.keyring = Keyring()
-        self.reader = KeyReader(postgres, self.keyring, Seal(secrets), self.metrics)
+        self.keys = KeyReader(postgres, self.keyring, Seal(secrets), self.metrics)
+        self.reader = RevocationReader(
+            postgres,
+            Revocations(60, self.metrics),
+            self.metrics,
+            interval_seconds=1,
+            lists={"server_keys": self.keys.read},
+        )
 
     async def takes(self, key: ListedKey, secret: str) -> bool:
         """Read what is new, and verify a request of that key."""
@@ -115,11 +123,10 @@ async def test_a_key_that_is_revoked_is_unknown_and_its_secrets_are_wiped(
 async def test_changes_that_commit_late_are_not_missed(
     keys: KeyRegistry, holder: Holder, database: Database
 ) -> None:
-    """A revocation holds the clock: what is dated after it is committed after it."""
+    """Whoever changes the list holds its row until the commit: each commit has another reading."""
     key, secret = await keys.add(NEW)
     assert await holder.takes(key, secret)
-    user = "SELECT revoke_access(gen_random_uuid(), FALSE)"
-    with database.in_the_middle_of(user):
+    with database.in_the_middle_of("UPDATE server_keys SET title = 'Another title'"):
         revoking = asyncio.create_task(keys.revoke(key.key_id))
         await database.held_up(revoking)
         assert await holder.takes(key, secret)
@@ -130,24 +137,41 @@ async def test_changes_that_commit_late_are_not_missed(
 async def test_after_a_restore_the_keys_are_those_that_postgresql_has(
     keys: KeyRegistry, holder: Holder, database: Database
 ) -> None:
+    """A backup brings back the reading that the list had."""
     kept, its_secret = await keys.add(NEW)
+    backup = database.one("SELECT reading FROM held_lists WHERE list = 'server_keys'")
     lost, lost_secret = await keys.add(NEW)
     assert await holder.takes(lost, lost_secret)
     database.run("DELETE FROM server_keys WHERE key_id = %(key_id)s", key_id=lost.key_id)
-    database.run("UPDATE server_keys SET reading = 4; UPDATE revocation_clock SET reading = 5")
+    restored = "UPDATE held_lists SET reading = %(backup)s WHERE list = 'server_keys'"
+    database.run(restored, backup=backup)
     assert not await holder.takes(lost, lost_secret)
     assert await holder.takes(kept, its_secret)
 
 
-async def test_without_the_clock_nothing_is_read_and_what_is_known_goes_on_to_hold(
-    keys: KeyRegistry, holder: Holder, database: Database
+async def test_only_secrets_that_are_new_are_opened(
+    keys: KeyRegistry, holder: Holder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, _ = await keys.add(NEW)
-    await holder.reader.read()
-    database.run("DELETE FROM revocation_clock")
-    with pytest.raises(LedgerUnavailable):
-        await holder.reader.read()
-    assert holder.keyring.known(key.key_id).source == "arena"
+    opened = []
+    open_one = Seal.open
+
+    def counting(seal: Seal, sealed: bytes) -> bytes:
+        opened.append(sealed)
+        return open_one(seal, sealed)
+
+    monkeypatch.setattr(Seal, "open", counting)
+    first, secret = await keys.add(NEW)
+    assert await holder.takes(first, secret)
+    assert await holder.takes(first, secret)
+    second, _ = await keys.add(NEW)
+    assert await holder.takes(first, secret)
+    assert len(opened) == 2
+    _, newer = await keys.rotate(second.key_id, 60)
+    assert await holder.takes(second, newer)
+    assert len(opened) == 3
+    await keys.revoke(second.key_id)
+    assert await holder.takes(first, secret)
+    assert len(holder.keys._opened) == 1
 
 
 async def test_secrets_are_sealed_anew_before_an_earlier_jwt_secret_is_dropped(
@@ -190,6 +214,22 @@ async def test_there_are_no_more_keys_than_an_instance_keeps(
         await keys.add(NEW)
     await keys.revoke(key.key_id)
     await keys.add(NEW)
+
+
+async def test_two_who_add_a_key_at_once_do_not_pass_the_limit(
+    keys: KeyRegistry, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "KEYS_MAX", 2)
+    await keys.add(NEW)
+    added = (
+        "INSERT INTO server_keys (key_id, source, title, scopes, rate, secret)"
+        " SELECT 'key_of_another', source, title, scopes, rate, secret FROM server_keys"
+    )
+    with database.in_the_middle_of(added):
+        adding = asyncio.create_task(keys.add(NEW))
+        await database.held_up(adding)
+    with pytest.raises(TooManyKeys):
+        await adding
 
 
 async def test_each_key_has_a_rate_of_its_own(
