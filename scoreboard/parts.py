@@ -192,7 +192,7 @@ class Parts:
             lists=lists if settings.takes_submissions else {},  # else nobody writes here
         )
         self.lifetime.run("revocations", self.revocations.run)
-        self.first_sight = FirstSight(self.queries, metrics)
+        self.first_sight = FirstSight(self.queries, self.accounts.users.refused, metrics)
         if settings.oidc_issuers:
             self.lifetime.close(self.access.providers.close)
             self.lifetime.run("providers", self.access.providers.run)

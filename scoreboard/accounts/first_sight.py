@@ -1,7 +1,8 @@
 """Users of identity providers, who are made when they are first seen.
 
 Their ids follow from their tokens, so two instances that see somebody at once make the same user,
-once. Nobody gets a name or an address that somebody has: they get another name, and no address.
+once. Nobody gets a name or an address that somebody has: they get another name, and no address. Nor
+does anybody get a refused name.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import structlog
 from scoreboard.accounts import names, newcomers
 from scoreboard.accounts.introductions import Introduction
 from scoreboard.accounts.queries import SQL
+from scoreboard.accounts.refused_names import RefusedNames
 from scoreboard.accounts.users import no_address
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
@@ -32,8 +34,9 @@ _NO_PASSWORD: Final = "-"  # noqa: S105 - the opposite of one
 class FirstSight:
     """Makes users of introductions. Raises LedgerUnavailable when PostgreSQL is away."""
 
-    def __init__(self, postgres: Postgres, metrics: Metrics) -> None:
+    def __init__(self, postgres: Postgres, refused: RefusedNames, metrics: Metrics) -> None:
         self._postgres = postgres
+        self._refused = refused
         self._metrics = metrics
 
     async def make(self, introduced: Introduction) -> None:
@@ -41,7 +44,7 @@ class FirstSight:
         tokens from before may be alive, AccountTaken where every name is somebody's.
         """
         await newcomers.give_keys(self._postgres)
-        candidates = introduced.usernames()
+        candidates = introduced.usernames(self._is_refused)
         name, address = next(candidates, None), introduced.address()
         while name is not None:
             try:
@@ -56,6 +59,9 @@ class FirstSight:
                 continue
             return self._told(introduced, rows[0][0], is_new=rows[0][1])
         raise AccountTaken
+
+    def _is_refused(self, username: str) -> bool:
+        return self._refused.pattern_for(username) is not None
 
     def _told(self, introduced: Introduction, is_here: bool, *, is_new: bool) -> None:
         if not is_here:

@@ -7,7 +7,7 @@ instance the same, without looking anything up, also before anybody has seen thi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -34,19 +34,26 @@ class Introduction:
     name: str = ""
     email: str = field(default="", repr=False)
 
-    def usernames(self) -> Iterator[str]:
-        """The names that this user may take, best first, each in the form that is kept."""
-        for base in dict.fromkeys((_acceptable(self.name), _NOBODYS_NAME)):
-            if base != _NOBODYS_NAME and _is_good(base):
-                yield base
-            for digits in _SUFFIX_DIGITS:
-                suffix = f"-{self.user_id.replace('-', '')[-digits:]}"
-                name = base[: names.USERNAME_CHARS_MAX - len(suffix)] + suffix
-                if _is_good(name):
-                    yield name
+    def usernames(self, is_refused: Callable[[str], bool]) -> Iterator[str]:
+        """The names that this user may take, best first, each in the form that is kept. Whose name
+        is refused gets a neutral one, as whose name cannot be one.
+        """
+        called = _acceptable(self.name)
+        if called != _NOBODYS_NAME and not is_refused(called):  # guard: first-name-refused
+            if _is_good(called):
+                yield called
+            yield from (name for name in self._suffixed(called) if not is_refused(name))
+        yield from self._suffixed(_NOBODYS_NAME)
         # Ids can be computed, so somebody may have taken all of these on purpose.
         for _ in range(_CHANCES):
             yield f"{_NOBODYS_NAME}-{secrets.token_hex(6)}"
+
+    def _suffixed(self, base: str) -> Iterator[str]:
+        for digits in _SUFFIX_DIGITS:
+            suffix = f"-{self.user_id.replace('-', '')[-digits:]}"
+            name = base[: names.USERNAME_CHARS_MAX - len(suffix)] + suffix
+            if _is_good(name):
+                yield name
 
     def address(self) -> names.Email | None:
         """The e-mail address, if it is one."""

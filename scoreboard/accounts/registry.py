@@ -18,6 +18,7 @@ from scoreboard.accounts.users import NOBODY, Account, Users, refusing_taken
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import (
+    AccountsOff,
     BadCredentials,
     InvitationNotValid,
     InvitationRequired,
@@ -53,6 +54,7 @@ class Accounts:
         passwords: Passwords,
         metrics: Metrics,
     ) -> None:
+        self._accounts: Final = settings.accounts
         self._registration: Final = settings.registration
         self._postgres = postgres
         self._passwords = passwords
@@ -67,11 +69,11 @@ class Accounts:
         path: Path = (),
         invitation: str | None = None,
     ) -> TokenPair:
-        """Add a user and log them in, if the setting `registration` lets them: for `invitation` its
-        code is needed. `path` is where the request comes from (`passwords`).
+        """Add a user and log them in, if the settings `accounts` and `registration` let them: for
+        `invitation` its code is needed. `path` is where the request comes from (`passwords`).
 
-        Raises RegistrationClosed, InvitationRequired, InvitationNotValid, AccountTaken,
-        InvalidPayload, RefusedName, Overloaded.
+        Raises AccountsOff, RegistrationClosed, InvitationRequired, InvitationNotValid,
+        AccountTaken, InvalidPayload, RefusedName, Overloaded.
         """
         entrance = await self._entrance(invitation)
         user = await self.users.new_row(username, email, password, path)
@@ -85,6 +87,7 @@ class Accounts:
 
     async def _entrance(self, invitation: str | None) -> dict[str, Any]:
         """What the statement needs for an invitation; nothing where everybody may register."""
+        self._require_accounts()
         match self._registration:
             case "open":
                 return {}
@@ -95,14 +98,20 @@ class Accounts:
                 raise InvitationRequired
         raise RegistrationClosed
 
+    def _require_accounts(self) -> None:
+        if self._accounts == "off":  # guard: accounts-off
+            raise AccountsOff
+
     async def log_in(
         self, login: str, password: str, path: Path = (), may_guess: MayGuess = _always
     ) -> TokenPair:
-        """Begin a family for who knows the password. Raises BadCredentials, Overloaded.
+        """Begin a family for who knows the password. Raises AccountsOff, BadCredentials,
+        Overloaded.
 
         `login` is a user name in any spelling, or an e-mail address; `path` is where it comes
         from. Where `may_guess` says no, any password is a wrong one.
         """
+        self._require_accounts()
         # Once more when the stored hash changed after it was verified: another log-in may just have
         # rehashed the same password.
         for _ in range(2):

@@ -81,7 +81,9 @@ async def _add(arguments: argparse.Namespace) -> None:
     found = configuration.load()
     async with open_postgres(found) as postgres:
         made = await invitations.add(postgres, arguments.count, arguments.days, arguments.note)
-    if found.registration != "invitation":
+    if found.accounts == "off":
+        note("scoreboard: The setting accounts is `off` here, so nobody can register.")
+    elif found.registration != "invitation":
         note(
             f"scoreboard: The setting registration is `{found.registration}` here, so nobody is "
             "asked for an invitation."

@@ -96,6 +96,12 @@ PROVIDERS: Final = (
         f"{SERVICE}::test_a_name_is_made_acceptable",
     ),
     Marked(
+        "first sight: nobody gets a refused name",
+        "first-name-refused",
+        Instead("is_refused($name)", "False"),
+        f"{SERVICE}::test_whose_name_is_refused_gets_a_neutral_one",
+    ),
+    Marked(
         "first sight: nobody gets a name in another spelling",
         "first-name-one-key",
         Instead("names.username_key(name)", "name"),

@@ -14,6 +14,7 @@ from scoreboard.providers.issuer import RENEWED_AT_MOST_EVERY_SECONDS
 from tests.eventually import eventually
 from tests.identity_provider import AUDIENCE, IdentityProvider, SigningKey, serving
 from tests.instances import PATIENCE, Instance, Start, starting_instances
+from tests.operator import Operator
 from tests.proxy import TcpProxy
 from tests.world import add_actions, add_users, grants, sql
 
@@ -124,6 +125,23 @@ async def test_nobody_gets_a_name_or_an_address_that_somebody_has(
     add_users(database_url, 1, "masse")
     bearer = provider.bearer("sharp", preferred_username="Ma\u00dfe0")
     assert (await me(instance, bearer))[1]["username"].startswith("Ma\u00dfe0-")
+
+
+async def test_whose_name_is_refused_gets_a_neutral_one(
+    start: Start, provider: IdentityProvider, operator: Operator
+) -> None:
+    """All that begins with `play` is refused here: a neutral name is ours, and never is."""
+    assert (await operator("names", "refuse", "admin", "*support*", "play*", "eve-*")).code == 0
+    instance = await start(**trusting(provider))
+    refused = ("Admin", "\u0430dmin", "Game_Support_1", "player-one", "eve-1")
+    for subject, name in enumerate(refused):
+        status, found = await me(instance, provider.bearer(str(subject), preferred_username=name))
+        assert status == 200, (name, found)
+        assert found["username"] == f"player-{found['userId'][-4:]}", name
+    _, first = await me(instance, provider.bearer("first", preferred_username="eve"))
+    _, second = await me(instance, provider.bearer("second", preferred_username="eve"))
+    # With a suffix it would be a name that is refused.
+    assert [first["username"], second["username"]] == ["eve", f"player-{second['userId'][-4:]}"]
 
 
 async def test_whose_names_are_all_taken_on_purpose_is_here_nevertheless(
