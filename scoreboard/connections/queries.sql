@@ -23,11 +23,21 @@ SELECT
     current_setting('max_connections')::integer,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
 
--- read_triggers: reads whether the trigger of deletions is there, and on which of these tables one of ours or of a
+-- read_triggers: reads which of our triggers on these tables are gone, and on which of these tables one of ours or of a
 -- foreign key is switched off
 SELECT
-    EXISTS (
-        SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = to_regclass('users') AND tgname = 'users_deleted'
+    (
+        SELECT coalesce(array_agg(ours.name ORDER BY ours.name), '{}')
+        FROM (
+            VALUES
+                ('users', 'users_deleted'),
+                ('refused_names', 'refused_names_changed'),
+                ('server_keys', 'server_keys_changed')
+        ) AS ours (relation, name)
+        WHERE ours.relation = ANY (%(relations)s::text[])
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = to_regclass(ours.relation) AND tgname = ours.name
+            )
     ),
     (
         SELECT coalesce(array_agg(DISTINCT tgrelid::regclass::text ORDER BY tgrelid::regclass::text), '{}')

@@ -35,6 +35,13 @@ _ROWS: Final = {
     ),
 }
 
+# What happens without a trigger of ours.
+_WITHOUT: Final = {
+    "users_deleted": "who is deleted keeps an access token that works",
+    "refused_names_changed": "instances do not hear of names that are refused from now on",
+    "server_keys_changed": "instances go on to take a server key that is revoked",
+}
+
 
 async def findings(
     postgres: Postgres, role: str, relations: Collection[str], *, user: str, explains: bool
@@ -94,10 +101,10 @@ async def _sequence(postgres: Postgres, relations: Collection[str]) -> list[Find
 
 async def _triggers(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
     parameters = {"relations": list(relations)}
-    [(is_there, off)] = await postgres.read(SQL["read_triggers"], parameters)
+    [(gone, off)] = await postgres.read(SQL["read_triggers"], parameters)
     found = []
-    if not is_there:
-        what = "The trigger users_deleted is gone: who is deleted keeps an access token that works."
+    for trigger in gone:
+        what = f"The trigger {trigger} is gone: {_WITHOUT[trigger]}."
         found.append(Finding(PART, "triggers", "wrong", what, "Restore it from a backup."))
     for table in off:
         what = f"Triggers of {table} are switched off that keep its rows true, as foreign keys do."

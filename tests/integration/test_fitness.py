@@ -158,6 +158,14 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
         ),
         ("DROP TRIGGER users_deleted ON users", "The trigger users_deleted is gone"),
         (
+            "DROP TRIGGER server_keys_changed ON server_keys",
+            "The trigger server_keys_changed is gone: instances go on to take a server key",
+        ),
+        (
+            "DROP TRIGGER refused_names_changed ON refused_names",
+            "The trigger refused_names_changed is gone",
+        ),
+        (
             f"{GRANTED}; SELECT setval('ledger_ledger_id_seq', 1)",
             "ledger_ledger_id_seq is behind the ledger, which refuses submissions until it has "
             "caught up. SELECT setval('ledger_ledger_id_seq', (SELECT max(ledger_id) FROM ledger))",
