@@ -44,8 +44,10 @@ _BOARD_MEMBERS: Final = _MAIN_MEMBERS | {"boardId", "direction", "season", "befo
 _SEASON_MEMBERS: Final = {"number", "startsAt", "endsAt", "state"}
 _ENDED_MEMBERS: Final = {"season", "topUsers"}
 _ENTRY_MEMBERS: Final = {"userId", "username", "score"}
-# A megabyte at most.
+# Of what was read before, less than a megabyte.
 _ENTRIES_KEPT: Final = 2_000
+_SEASONS_KEPT: Final = 500
+_OF_ANOTHER_KIND: Final = "there is a list or an object where a word or a number is"
 _DIRECTIONS: Final = get_args(Direction)
 _STATES: Final = get_args(SeasonState)
 # A message's timestamp counts from there, and cannot be earlier.
@@ -145,11 +147,19 @@ def _season(value: Any) -> Season | None:
     if value is None:
         return None
     member = _object(value, _SEASON_MEMBERS)
-    ends_at = None if member["endsAt"] is None else _moment(member["endsAt"])
-    if member["state"] not in _STATES:
+    try:
+        return _season_of(member["number"], member["startsAt"], member["endsAt"], member["state"])
+    except TypeError:
+        raise ValueError(_OF_ANOTHER_KIND) from None
+
+
+# Each of thousands of boards that come shows the season of the one before.
+@lru_cache(maxsize=_SEASONS_KEPT, typed=True)
+def _season_of(number: Any, starts_at: Any, ends_at: Any, state: Any) -> Season:
+    if state not in _STATES:
         raise ValueError("a season has no such state")
-    number = _whole(member["number"], SEASON_NUMBER_MAX)
-    return Season(number, _moment(member["startsAt"]), ends_at, member["state"])
+    ends = None if ends_at is None else _moment(ends_at)
+    return Season(_whole(number, SEASON_NUMBER_MAX), _moment(starts_at), ends, state)
 
 
 def _ended(value: Any, *, is_low: bool) -> Ended | None:
@@ -196,8 +206,8 @@ def _entries(value: Any, most: int, score_max: int, *, is_low: bool) -> tuple[En
     members = [_object(each, _ENTRY_MEMBERS) for each in value]
     try:
         entries = [_entry(each["userId"], each["username"], each["score"]) for each in members]
-    except TypeError:  # a list or an object where a word or a number is
-        raise ValueError("a member of an entry has a value of another kind") from None
+    except TypeError:
+        raise ValueError(_OF_ANOTHER_KIND) from None
     scores = [entry.score for entry in entries]
     if max(scores, default=0) > score_max:
         raise ValueError(f"a score is above {score_max}")

@@ -25,7 +25,7 @@ from scoreboard.live.frames import HEARTBEAT, RENUMBERED, Frame, closing
 from scoreboard.live.subscriber import Subscriber
 from scoreboard.model import LEAP_MAX, Board, Origin
 from scoreboard.operations.metrics import Metrics
-from scoreboard.operations.tracing import Span, Tracing
+from scoreboard.operations.tracing import UNRECORDED, Span, Tracing
 
 log = structlog.get_logger("scoreboard.hub")
 
@@ -113,7 +113,6 @@ class Channel:
                 (version, Frame.of(b"".join(each for _, each in self._turns[number:]) + event))
                 for number, (version, _) in enumerate(self._turns)
             ]
-        self._metrics.show_version("hub", board.board_id, board.version)
 
     def begin_anew(self) -> None:
         """Forget the board, and tell subscribers to forget it too: their streams end."""
@@ -171,8 +170,7 @@ class Channel:
             span.note({"scoreboard.subscribers": len(self.subscribers)})
             span.end()
             if self.subscribers:  # else there was no event that a submission could have led to
-                way = self._metrics.submit_to_event_seconds.labels(origin.via)
-                way.observe(ended - origin.began)
+                self._metrics.time_way(origin.via, ended - origin.began)
 
     async def beat(self) -> None:
         """Write a heartbeat to all; one that cannot take it is behind."""
@@ -197,6 +195,8 @@ class Channel:
 
     def _span(self, board: Board, origin: Origin) -> Span:
         """From the arrival here until it was written to every subscriber."""
+        if not self._tracing.on:
+            return UNRECORDED
         return self._tracing.span(
             "scoreboard.push",
             origin.trace,

@@ -143,7 +143,10 @@ class Hub:
         self._metrics.show_subscribers(
             {board_id: len(channel.subscribers) for board_id, channel in self._channels.items()}
         )
-        return [c.board for c in self._channels.values() if c.board is not None]
+        held = [c.board for c in self._channels.values() if c.board is not None]
+        for board in held:
+            self._metrics.show_version("hub", board.board_id, board.version)
+        return held
 
     def lacks(self, board_id: BoardId) -> bool:
         """Whether there is a channel that has no board."""

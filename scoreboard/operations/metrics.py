@@ -49,6 +49,7 @@ class Metrics(Counted):
         self._boards = BoardNames(self._forget)
         self._versions: dict[tuple[Where, BoardId], Gauge] = {}
         self._delivered: dict[str, Counter] = {}
+        self._ways: dict[str, Histogram] = {}
         self._subscribed: set[str] = set()
 
     # Of boards: the busiest by name, the rest together
@@ -85,6 +86,13 @@ class Metrics(Counted):
         if counter is None:
             counter = self._delivered[name] = self.board_deliveries.labels(name)
         counter.inc(deliveries)
+
+    def time_way(self, via: str, seconds: float) -> None:
+        """Count how long a board was on its way to all subscribers. The children are kept."""
+        way = self._ways.get(via)
+        if way is None:
+            way = self._ways[via] = self.submit_to_event_seconds.labels(via)
+        way.observe(seconds)
 
     def _forget(self, board_id: BoardId) -> None:
         """Take away the series of a board that is one of the others from now on."""

@@ -69,6 +69,9 @@ class Span:
         self.end()
 
 
+UNRECORDED: Final = Span(None)
+
+
 class Recorder(Protocol):
     """Makes spans that are recorded, and sends them."""
 

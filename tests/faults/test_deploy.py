@@ -17,7 +17,7 @@ from tests.reckoning import a_game, everybody_turns, reckon
 from tests.servers import ProgramsMissingError
 from tests.servers.balancer import Balancer
 from tests.servers.installation import HAPROXY, provide
-from tests.servers.process import running
+from tests.servers.process import exchange, running
 from tests.servers.scoreboard import ScoreboardServer
 from tests.world import grants, ledger_sums, scores
 
@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 STREAMS = 2_000
 GRACE_SECONDS = 12.0
 DRAIN_SECONDS = 3.0  # in which a busy machine, too, sees that /readyz has changed
+_BOARD = b"GET /api/leaderboard HTTP/1.1\r\nHost: test\r\n\r\n"
 _STREAM = b"GET /api/leaderboard/stream HTTP/1.1\r\nHost: test\r\n\r\n"
 
 
@@ -101,7 +102,9 @@ async def test_sigterm_with_two_thousand_streams_and_submissions_in_flight_ends_
 
         leaves = asyncio.create_task(asyncio.to_thread(leaving.leave, GRACE_SECONDS + 10.0))
         await eventually(lambda: not leaving.is_ready(), within_seconds=10.0)
-        doors[:] = [staying.url]  # as a load balancer does
+        # A load balancer that has not yet looked sends it new connections.
+        assert (await asyncio.to_thread(exchange, leaving.port, _BOARD, 13)) == b"HTTP/1.1 200 "
+        doors[:] = [staying.url]  # as a load balancer does once it has
         assert await leaves == 0
 
         await load.finish()

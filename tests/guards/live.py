@@ -216,7 +216,8 @@ except LedgerUnavailable:
     return None""",
             many=2,
         ),
-        "tests/unit/test_relay.py::test_a_commit_during_the_comparison_is_no_divergence",
+        "tests/unit/test_relay.py"
+        "::test_a_commit_that_missed_a_copy_while_that_was_looked_at_is_found_at_once",
     ),
     Marked(
         "a primary that was is no ledger that went back",

@@ -34,7 +34,8 @@ PROCESS: Final = (
         "deploy: one that leaves serves on until the balancer has seen it",
         "deploy-one-leaves",
         Removed(),
-        "tests/faults/test_deploy.py",
+        "tests/faults/test_deploy.py"
+        "::test_sigterm_with_two_thousand_streams_and_submissions_in_flight_ends_clean",
     ),
     Marked(
         "an older copy is not served once the bus brought a newer board",

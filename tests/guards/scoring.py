@@ -284,10 +284,18 @@ SCORING: Final = (
     Guard(
         "a line that was read before makes none of its equal",
         "scoreboard/board_json.py",
-        "typed=True",
-        "typed=False",
+        "maxsize=_ENTRIES_KEPT, typed=True",
+        "maxsize=_ENTRIES_KEPT, typed=False",
         "tests/unit/test_board_json.py"
         "::test_what_was_read_as_a_score_before_makes_no_score_of_its_equal",
+    ),
+    Guard(
+        "a season that was read before makes none of its equal",
+        "scoreboard/board_json.py",
+        "maxsize=_SEASONS_KEPT, typed=True",
+        "maxsize=_SEASONS_KEPT, typed=False",
+        "tests/unit/test_board_json.py"
+        "::test_a_season_with_a_wrong_member_is_none_also_beside_one_that_was_read",
     ),
     Guard(
         "a ledger that is above what was shown is not lifted",

@@ -281,12 +281,7 @@ async def test_a_hundred_boards_that_turn_together_are_a_few_messages_and_each_b
     """A message each was more than a queue has room for, and the relay had to find the rest."""
     one, two = Instance(amqp_url, "one"), Instance(amqp_url, "two", publishes=False)
     boards = [of(f"board{number}", 7) for number in range(100)]
-    async with running(one, two):
-        queue = await _listener(admin)
-        for board in boards:
-            one.bus.publish(board)
-        await eventually(lambda: two.heard == boards)
-        messages = await _first_of_all(queue, 2)
+    messages = await _messages_of(boards, one, two, admin, count=2)
 
     assert [message.body.count(b"\n") + 1 for message in messages] == [BOARDS_MAX, 36]
     assert one.counted("events_published_total") == two.counted("events_received_total") == 100
@@ -301,12 +296,7 @@ async def test_a_message_has_room_for_so_many_bytes_and_the_other_boards_go_out_
         for number in range(SIZE_MAX)
     )
     boards = [replace(of(f"board{number}", 7), entries=entries) for number in range(5)]
-    async with running(one, two):
-        queue = await _listener(admin)
-        for board in boards:
-            one.bus.publish(board)
-        await eventually(lambda: two.heard == boards)
-        messages = await _first_of_all(queue, 3)
+    messages = await _messages_of(boards, one, two, admin, count=3)
 
     assert [message.body.count(b"\n") + 1 for message in messages] == [2, 2, 1]
     assert max(len(message.body) for message in messages) <= BOARDS_BYTES_MAX
@@ -440,6 +430,18 @@ async def _exchange(channel: AbstractChannel) -> AbstractExchange:
 async def _first(queue: AbstractQueue) -> AbstractIncomingMessage:
     [message] = await _first_of_all(queue, 1)
     return message
+
+
+async def _messages_of(
+    boards: list[Board], one: Instance, two: Instance, admin: AbstractChannel, *, count: int
+) -> list[AbstractIncomingMessage]:
+    """Let one instance publish these together and the other hear them all; answer the messages."""
+    async with running(one, two):
+        queue = await _listener(admin)
+        for board in boards:
+            one.bus.publish(board)
+        await eventually(lambda: two.heard == boards)
+        return await _first_of_all(queue, count)
 
 
 async def _first_of_all(queue: AbstractQueue, count: int) -> list[AbstractIncomingMessage]:

@@ -42,6 +42,12 @@ def count_in_steps(
             monkeypatch.setattr(preparation, bound, step)
 
 
+async def its_day_comes(ledger: Ledger, database_url: str, ahead: timedelta) -> None:
+    """Let so much time go by, and every season that is due then turn."""
+    put_back(database_url, None, ahead)
+    await ledger.turn()
+
+
 async def test_much_that_was_granted_before_is_counted_while_grants_go_on(
     ledger: Ledger, definitions: Definitions, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,8 +288,7 @@ async def test_what_a_clock_that_was_wrong_dated_days_ahead_counts_on_an_added_b
     )
 
     await definitions.add([replace(DAILY, zone="UTC")])
-    put_back(database_url, None, days)  # its day comes
-    await ledger.turn()
+    await its_day_comes(ledger, database_url, days)
 
     assert entries(database_url, DAILY.board_id, 4) == {users[0]: 50}
     assert await ledger.differences(DAILY.board_id) == []
@@ -310,8 +315,7 @@ async def test_what_was_counted_for_seasons_that_are_over_is_counted_anew(
             )
 
     await definitions.add([replace(DAILY, zone="UTC")], days_later)
-    put_back(database_url, None, days)
-    await ledger.turn()
+    await its_day_comes(ledger, database_url, days)
 
     assert entries(database_url, DAILY.board_id, 4) == {users[0]: 50}
     assert await ledger.differences(DAILY.board_id) == []

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoreboard import board_json
-from scoreboard.model import MAIN, Board, BoardId, Entry
+from scoreboard.model import MAIN, Board, BoardId, Entry, Season
 from tests.properties.strategies import boards, examples, json_values
 from tests.samples import a_board
 
@@ -151,3 +151,26 @@ def test_what_was_read_as_a_score_before_makes_no_score_of_its_equal(score: Any)
 
     with pytest.raises(ValueError):  # noqa: PT011 - which of several, nobody asks
         board_json.decode(changed(topUsers=[one.top_users()[0] | {"score": score}]))
+
+
+SEASON = Season(1, datetime(2024, 12, 9, tzinfo=UTC), None, "running")
+
+
+WRONG: list[dict[str, Any]] = [
+    *({"number": number} for number in (True, 1.0, "1", -1, 2**31, None, [1])),
+    *({"startsAt": moment} for moment in (None, 7, "yesterday", ["2024-12-09"])),
+    *({"endsAt": moment} for moment in (7, "", ["2024-12-09"])),
+    *({"state": state} for state in (None, "over", ["running"])),
+]
+
+
+@pytest.mark.parametrize("members", WRONG, ids=str)
+def test_a_season_with_a_wrong_member_is_none_also_beside_one_that_was_read(
+    members: dict[str, Any],
+) -> None:
+    board = replace(a_board(7), board_id=BoardId("weekly"), season=SEASON)
+    assert board_json.decode(board_json.encode(board)) == board
+    document = orjson.loads(board_json.encode(board))
+
+    with pytest.raises(ValueError):  # noqa: PT011 - which of several, nobody asks
+        board_json.decode(orjson.dumps(document | {"season": document["season"] | members}))

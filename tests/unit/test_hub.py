@@ -612,6 +612,7 @@ async def test_each_board_goes_to_those_who_listen_to_it(metrics: Metrics) -> No
         hub.offer(of(WEEKLY, 3))
         await asyncio.sleep(1)
         assert (len(hub), counted(metrics, "subscribers")) == (2, 2)
+        await hub.held()  # the relay asks for it once a second
         hub.close("shutting_down", "Bye.")
 
     assert (main.timeline, weekly.timeline) == ([(0.0, 7)], [(0.0, 2), (1.0, 3)])

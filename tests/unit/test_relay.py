@@ -438,6 +438,25 @@ async def test_a_commit_during_the_comparison_is_no_divergence() -> None:
 
 
 @jumping_clock
+async def test_a_commit_that_missed_a_copy_while_that_was_looked_at_is_found_at_once() -> None:
+    """Were the ledger asked first, the copy would pass for compared, though it lacks what somebody
+    was told.
+    """
+    ledger, metrics = FakeLedger(), Metrics()
+
+    class Missed(FakeCopy):
+        async def held(self) -> Sequence[Board]:
+            found = await super().held()
+            ledger.current = a_board(2)
+            return found
+
+    redis = Missed(a_board(1))
+    await a_relay(ledger, metrics, redis=redis).reconcile()
+
+    assert redis.versions == [1, 2]
+
+
+@jumping_clock
 async def test_a_primary_that_was_and_still_answers_is_no_divergence() -> None:
     """It reads as of yesterday. To write leads to the one that is."""
     metrics, hub = Metrics(), FakeCopy(a_board(6))
