@@ -39,14 +39,16 @@ ON_ITS_WAY_SECONDS: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Somebody says that `user_id` (a UUID as text) completed `action_id`. `trace` is the W3C
-    traceparent of the request, or None; `began` when it came in, by the monotonic clock.
+    """Somebody says that `user_id` (a UUID as text) completed `action_id`: the user, or a server
+    that is trusted (`by_server`). `trace` is the W3C traceparent of the request, or None; `began`
+    when it came in, by the monotonic clock.
     """
 
     user_id: str
     action_id: str
     trace: str | None = None
     began: float = field(default_factory=time.monotonic, compare=False)
+    by_server: bool = False
 
     @property
     def key(self) -> tuple[str, str]:

@@ -39,6 +39,8 @@ _ROWS: Final = {
 _WITHOUT: Final = {
     "users_deleted": "who is deleted keeps an access token that works",
     "refused_names_changed": "instances do not hear of names that are refused from now on",
+    "audit_is_chained": "nothing is moderated",
+    "audit_is_kept": "rows of the audit can be changed unseen",
     "server_keys_changed": "instances go on to take a server key that is revoked",
 }
 

@@ -32,25 +32,30 @@ _SHOWS: Final = {
 _WRITES: Final = {
     schema.APPLIED: ("SELECT",),
     "actions": ("SELECT",),
+    "audit": ("SELECT", "INSERT"),
+    "audit_names": ("SELECT", "INSERT", "DELETE"),
     "board_actions": ("SELECT",),
     "boards": ("SELECT", "UPDATE"),
+    "corrections": ("SELECT", "INSERT", "UPDATE"),
     "former_action_ids": ("SELECT",),
     "held_lists": ("SELECT",),
     "invitations": ("SELECT", "UPDATE"),
-    "ledger": ("SELECT", "INSERT"),
+    # Who is erased leaves rows of these to a nameless user; nothing else of them changes.
+    "ledger": ("SELECT", "INSERT", "UPDATE"),
     SEQUENCE: ("USAGE",),
     "preparations": ("SELECT", "UPDATE", "DELETE"),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_handles": ("SELECT", "INSERT"),
     "refresh_tokens": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refused_names": ("SELECT",),
+    "results": ("SELECT", "INSERT", "UPDATE"),
     "revocation_clock": ("SELECT", "UPDATE"),
     "revocations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "scores": ("SELECT", "INSERT", "UPDATE"),
+    "scores": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "season_entries": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "seasons": ("SELECT", "INSERT", "UPDATE"),
     "server_keys": ("SELECT",),
-    "users": ("SELECT", "INSERT", "UPDATE"),
+    "users": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 # What the statements of each role need, by table or sequence.
 RIGHTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {

@@ -116,7 +116,7 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ("DROP TABLE ledger", "The schema lacks ledger and ledger_ledger_id_seq."),
+        ("DROP TABLE ledger CASCADE", "The schema lacks ledger and ledger_ledger_id_seq."),
         ("DROP TABLE boards CASCADE", "The schema lacks boards."),
         ("DROP SEQUENCE ledger_ledger_id_seq CASCADE", "The schema lacks ledger_ledger_id_seq."),
         ("ALTER TABLE scores ENABLE ROW LEVEL SECURITY", "would hide rows of scores from"),
