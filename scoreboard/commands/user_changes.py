@@ -22,7 +22,7 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.unicode import escaped
 
 USERNAME_HELP: Final = "2 to 50 letters, digits, _ - ."
-_LOGIN_HELP: Final = (
+LOGIN_HELP: Final = (
     "user name (in any spelling), e-mail address or id:USERID; put -- before a name with - in front"
 )
 
@@ -53,7 +53,7 @@ def add_to(group: Commands) -> None:
 
 def add_login(parser: argparse.ArgumentParser) -> None:
     """Declare the argument that names a user."""
-    parser.add_argument("login", metavar="LOGIN", help=_LOGIN_HELP)
+    parser.add_argument("login", metavar="LOGIN", help=LOGIN_HELP)
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
