@@ -164,5 +164,48 @@ FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 -- Also where `session_replication_role` switches triggers off for a session.
 ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_is_kept;
 
--- A ban stays as long as it holds, and not as long as tokens live: identity providers go on giving tokens out.
-ALTER TABLE revocations ADD COLUMN banned BOOLEAN NOT NULL DEFAULT FALSE;
+-- Who is banned, as every instance holds it in memory (held_lists). Whoever sets `users.banned_at` bans, and whoever clears it
+-- lifts the ban: a trigger does the rest. No reference to users: the ban of an identity provider's user outlives
+-- the user, because the same person comes back under the same id. It is no revocation, because a ban does not end
+-- when tokens do: providers go on giving them out.
+CREATE TABLE bans (
+    user_id UUID PRIMARY KEY,
+    banned_at TIMESTAMPTZ NOT NULL
+);
+
+INSERT INTO held_lists (list, reading) VALUES ('bans', 0);
+
+CREATE TRIGGER bans_changed
+AFTER INSERT OR UPDATE OR DELETE ON bans
+FOR EACH STATEMENT EXECUTE FUNCTION note_changed_list();
+
+CREATE FUNCTION keep_bans() RETURNS TRIGGER
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.banned_at IS NULL THEN
+        DELETE FROM bans WHERE user_id = NEW.user_id;
+    ELSE
+        INSERT INTO bans (user_id, banned_at) VALUES (NEW.user_id, NEW.banned_at)
+        ON CONFLICT (user_id) DO UPDATE SET banned_at = excluded.banned_at;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER users_banned
+AFTER UPDATE OF banned_at ON users
+FOR EACH ROW WHEN (OLD.banned_at IS DISTINCT FROM NEW.banned_at) EXECUTE FUNCTION keep_bans();
+
+-- Whoever had an account of our own gets another id with the next one, so nothing is kept of them. The list of bans is
+-- noted before the clock is moved, as with any other list.
+CREATE OR REPLACE FUNCTION revoke_access_of_deleted_users() RETURNS TRIGGER
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM deleted_users WHERE banned_at IS NOT NULL AND source IS NULL) THEN
+        DELETE FROM bans USING deleted_users
+        WHERE bans.user_id = deleted_users.user_id AND deleted_users.source IS NULL;
+    END IF;
+    PERFORM revoke_access(user_id, TRUE) FROM deleted_users;
+    RETURN NULL;
+END
+$$;

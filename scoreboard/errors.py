@@ -216,6 +216,13 @@ class UnknownUser(NotAuthorized):
     message = "The access token names a user who is not registered here."
 
 
+class Banned(NotAuthorized):
+    """An operator has banned the user, and no one has lifted the ban yet."""
+
+    code = "banned"
+    message = "This account is banned, so nothing is taken from it. Write to who runs this service."
+
+
 class KeyLacksScope(ScoreboardError):
     """The server key is good, but not for this."""
 

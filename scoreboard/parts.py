@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 from aiohttp import web
 
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.bans import read_bans
 from scoreboard.accounts.first_sight import FirstSight
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
@@ -180,7 +181,8 @@ class Parts:
         self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
         self.keyring = Keyring()
         keys = KeyReader(self.watch, self.keyring, Seal(settings.secrets), metrics)
-        lists = {
+        lists = {"bans": self._read_bans}  # guard: banned-instances-know
+        of_writers = {
             "refused_names": lambda: self.accounts.users.refused.read(self.watch),
             "server_keys": keys.read,
         }
@@ -189,7 +191,7 @@ class Parts:
             self.access.revocations,
             metrics,
             interval_seconds=settings.reconcile_seconds,
-            lists=lists if settings.takes_submissions else {},  # else nobody writes here
+            lists=lists | of_writers if settings.takes_submissions else lists,
         )
         self.lifetime.run("revocations", self.revocations.run)
         self.first_sight = FirstSight(self.queries, self.accounts.users.refused, metrics)
@@ -279,6 +281,9 @@ class Parts:
 
             parts.append(part("rabbitmq", bus_is_connected, lambda: bus.refused))
         return parts
+
+    async def _read_bans(self) -> None:
+        self.access.revocations.take_bans(await read_bans(self.watch))
 
     def _season_due(self) -> None:
         """The relay tells of it, which is made before the turns: their announcer needs the bus."""

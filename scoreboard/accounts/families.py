@@ -19,7 +19,7 @@ from scoreboard.accounts.revocations import Revocation
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
-from scoreboard.errors import InvalidRefreshToken, Unavailable
+from scoreboard.errors import Banned, InvalidRefreshToken, Unavailable
 from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.accounts")
@@ -88,7 +88,7 @@ class Families:
         return self._pair(rows[0], token)
 
     async def refresh(self, token: str) -> TokenPair:
-        """Replace a refresh token by its successor. Raises InvalidRefreshToken.
+        """Replace a refresh token by its successor. Raises InvalidRefreshToken, Banned.
 
         Within the grace a replaced token gets the same successor once more, so that two tabs go on,
         and a client whose answer was lost. Any other use of one ends the family for all who hold
@@ -151,7 +151,9 @@ class Families:
             raise InvalidRefreshToken
         return _Rotation(*rows[0])
 
-    def _refusal(self, rotation: _Rotation) -> InvalidRefreshToken | Unavailable:
+    def _refusal(self, rotation: _Rotation) -> InvalidRefreshToken | Banned | Unavailable:
+        if rotation.outcome == "banned":
+            return Banned()
         if rotation.outcome == "underivable":
             # Secrets are being exchanged, and an instance that has the new one was first: ask it.
             log.warning("scoreboard.accounts.successor_underivable", family_id=rotation.family_id)

@@ -70,6 +70,7 @@ async def register(request: web.Request) -> web.Response:
     errors=[
         errors.AccountsOff,
         errors.BadCredentials,
+        errors.Banned,
         errors.LedgerUnavailable,
         errors.Unavailable,
     ],
@@ -91,7 +92,12 @@ async def log_in(request: web.Request) -> web.Response:
     tag="Accounts",
     body=_REFRESH,
     answers={200: _ANSWER},
-    errors=[errors.InvalidRefreshToken, errors.LedgerUnavailable, errors.Unavailable],
+    errors=[
+        errors.InvalidRefreshToken,
+        errors.Banned,
+        errors.LedgerUnavailable,
+        errors.Unavailable,
+    ],
 )
 async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""

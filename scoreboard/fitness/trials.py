@@ -47,7 +47,7 @@ OF_OPERATORS: Final = frozenset(
 _OF_STREAMS: Final = frozenset(
     {
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
-        *("read_definitions", "read_seasons", "read_season"),
+        *("read_bans", "read_definitions", "read_seasons", "read_season"),
     }
 )
 # What executes what another statement prepares.

@@ -156,6 +156,8 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "Triggers of ledger are switched off that keep its rows true, as foreign keys do. "
             "ALTER TABLE ledger ENABLE TRIGGER ALL;",
         ),
+        ("DROP TRIGGER users_banned ON users", "The trigger users_banned is gone: who is banned"),
+        ("DROP TRIGGER bans_changed ON bans", "The trigger bans_changed is gone: instances do not"),
         ("DROP TRIGGER users_deleted ON users", "The trigger users_deleted is gone"),
         (
             "DROP TRIGGER server_keys_changed ON server_keys",
