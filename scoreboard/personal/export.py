@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import orjson
 
+from scoreboard.accounts.names import NO_ADDRESS
+from scoreboard.accounts.users import NO_PASSWORD
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
@@ -24,9 +26,6 @@ SQL: Final = statements.load("scoreboard.personal")
 
 # Some 200 KB of JSON, and 5 ms of a turn.
 PAGE: Final = 1000
-# Of whom has no address: nobody is shown that, not even they.
-_NO_ADDRESS: Final = "@users.invalid"
-_NO_PASSWORD: Final = "-"  # noqa: S105 - the opposite of one
 
 ACCOUNT: Final = (
     *("userId", "username", "email", "hasPassword", "source", "createdAt", "updatedAt"),
@@ -115,7 +114,7 @@ class PersonalData:
         if not rows:
             raise UnknownUser
         account = dict(zip(ACCOUNT, rows[0], strict=True))
-        if account["email"].endswith(_NO_ADDRESS):
+        if account["email"].endswith(NO_ADDRESS):
             account["email"] = None
         head = {"exportedAt": datetime.now(UTC), "account": account}
         yield _json(head)[:-1]
@@ -139,7 +138,7 @@ class PersonalData:
 
 
 def _of(user_id: str) -> dict[str, Any]:
-    return {"user_id": user_id, "no_password": _NO_PASSWORD}
+    return {"user_id": user_id, "no_password": NO_PASSWORD}
 
 
 def _members(section: Section, row: Row) -> Mapping[str, Any]:
