@@ -52,7 +52,7 @@ CREATE TABLE results (
 );
 
 CREATE INDEX idx_results_season ON results (season_id, user_id);
-CREATE INDEX idx_results_user_id ON results (user_id);
+CREATE INDEX idx_results_user_id ON results (user_id, result_id);
 
 -- Each row has the digest of the row before it in its own. No personal data is in `details`; the names of a user before and after are
 -- in `audit_names`, which go when the user is erased. `user_id` is no reference: what was done to a user outlives them.
@@ -72,7 +72,7 @@ CREATE TABLE audit (
     CONSTRAINT audit_request UNIQUE (made_by, request_id)
 );
 
-CREATE INDEX idx_audit_user_id ON audit (user_id);
+CREATE INDEX idx_audit_user_id ON audit (user_id, audit_id);
 
 CREATE TABLE audit_names (
     audit_id BIGINT PRIMARY KEY REFERENCES audit (audit_id),
@@ -100,7 +100,7 @@ CREATE TABLE corrections (
 );
 
 CREATE INDEX idx_corrections_season ON corrections (season_id, user_id);
-CREATE INDEX idx_corrections_user_id ON corrections (user_id);
+CREATE INDEX idx_corrections_user_id ON corrections (user_id, correction_id);
 CREATE INDEX idx_corrections_ledger_id ON corrections (ledger_id) WHERE ledger_id IS NOT NULL;
 CREATE INDEX idx_corrections_result_id ON corrections (result_id) WHERE result_id IS NOT NULL;
 

@@ -42,6 +42,7 @@ from scoreboard.keys.keyring import KeyReader, Keyring
 from scoreboard.keys.sealing import Seal
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.moderation import Moderation
 from scoreboard.lifetime import Lifetime
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
@@ -54,6 +55,8 @@ from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
+from scoreboard.personal.erasure import Erasure
+from scoreboard.personal.export import PersonalData
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
@@ -170,6 +173,9 @@ class Parts:
             on_due=self.turns.be_due,
         )
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
+        self.moderation = Moderation(self.writers)
+        self.erasure = Erasure(self.moderation, self.announcer)
+        self.lifetime.close(self.erasure.close)
         self.catalogue = Catalogue(self.queries)
         self.standings = Standings(self.queries)
 
@@ -179,6 +185,7 @@ class Parts:
         self.lifetime.close(self.passwords.close)
         self.access = AccessTokens(settings, metrics)
         self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
+        self.personal = PersonalData(self.queries)
         self.keyring = Keyring()
         keys = KeyReader(self.watch, self.keyring, Seal(settings.secrets), metrics)
         lists = {"bans": self._read_bans}  # guard: banned-instances-know

@@ -15,7 +15,7 @@ from scoreboard.accounts import names, newcomers
 from scoreboard.accounts.introductions import Introduction
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.refused_names import RefusedNames
-from scoreboard.accounts.users import no_address
+from scoreboard.accounts.users import NO_PASSWORD, no_address
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
 from scoreboard.errors import AccountTaken, Banned, UnknownUser
@@ -27,8 +27,6 @@ _ADDRESS_TAKEN: Final = "users_email_key"
 _NAME_TAKEN: Final = frozenset(
     {"users_username_key", "idx_users_username_key", "idx_users_username_lower"}
 )
-# No password has this hash (`passwords`).
-NO_PASSWORD: Final = "-"  # noqa: S105 - the opposite of one
 
 
 class FirstSight:

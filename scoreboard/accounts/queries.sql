@@ -156,6 +156,7 @@ judged AS MATERIALIZED (
     SELECT
         family.family_id,
         family.user_id,
+        family.created_at,
         presented.token_hash,
         presented.predecessor_hash,
         presented.graces,
@@ -233,7 +234,8 @@ SELECT
     CASE
         WHEN judged.outcome = 'reused' THEN revoke_access(judged.user_id, FALSE)
         ELSE (SELECT reading FROM revocation_clock)
-    END
+    END,
+    extract(epoch FROM judged.created_at)::float8
 FROM judged
 JOIN users ON users.user_id = judged.user_id
 

@@ -151,6 +151,17 @@ class Accounts:
                 return pair
         raise BadCredentials(_NOT_THE_CURRENT_ONE)
 
+    async def confirm(self, user_id: str, password: str, path: Path = ()) -> None:
+        """Have the user give their password once more. Raises BadCredentials, UnknownUser,
+        Overloaded.
+        """
+        rows = await self._postgres.read(SQL["read_password"], {"user_id": user_id})
+        if not rows:
+            raise UnknownUser
+        if not await self._passwords.verify(rows[0][2], password, path):
+            log.info("scoreboard.accounts.password_refused", user_id=user_id)
+            raise BadCredentials(_NOT_THE_CURRENT_ONE)
+
     async def log_out_everywhere(self, user_id: str) -> int:
         """End all log-ins and access tokens of a user; count the log-ins. Raises UnknownUser."""
         families = await self.families.end_all("end_families", {"user_id": user_id})

@@ -23,6 +23,8 @@ from scoreboard.errors import AccountTaken, InvalidPayload, UnknownUser
 log = structlog.get_logger("scoreboard.accounts")
 
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
+# No password has this hash (`passwords`).
+NO_PASSWORD: Final = "-"  # noqa: S105 - the opposite of one
 # The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
 _TAKEN: Final = frozenset(
     {"users_username_key", "users_email_key", "idx_users_username_key", "idx_users_username_lower"}

@@ -18,6 +18,7 @@ from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Session, StatementRefused, TransactionAborted
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
+from scoreboard.personal import export
 from scoreboard.scoring import catalogue, standing
 
 # What only commands of operators run, as the owner of the tables.
@@ -74,8 +75,9 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    rooms = (ledger.SQL, catalogue.SQL, standing.SQL, queries.SQL, keys.SQL, audit.SQL)
-    for name, text in ((name, text) for room in rooms for name, text in room.items()):
+    rooms = (ledger, catalogue, standing, queries, keys, audit, export)
+    texts = ((name, text) for room in rooms for name, text in room.SQL.items())
+    for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS
         if is_ours and name not in _PREPARED:
             yield name, text
