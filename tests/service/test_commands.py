@@ -39,6 +39,7 @@ Environment = dict[str, str]
 ROOT = Path(scoreboard.__file__).parent.parent
 HEADER = "action_id,points\n"
 PASSWORD = "correct horse battery"
+WHY = ("--reason", "Asked for it")
 # For a process that only has to start and end, on a machine that is busy with something else.
 PATIENCE_SECONDS = 60
 PATIENCE_AS_SHIPPED = verification._MENDED_WITHIN_SECONDS
@@ -197,7 +198,7 @@ class TestMigrate:
         assert f"id:{second})" in run("users", "list")[1]
         assert first in run("users", "show", "STRASSE")[1]
         assert second in run("users", "show", "Straße")[1]
-        assert run("users", "rename", f"id:{second}", "Straße_2")[0] == 0
+        assert run("users", "rename", f"id:{second}", "Straße_2", *WHY)[0] == 0
         assert run("migrate") == (0, "Nothing to do.\n", "")
 
     def test_without_a_yes_a_rollback_says_what_it_would_delete(
@@ -351,7 +352,9 @@ class TestUsers:
         async with an_instance(environment) as instance:
             assert (await instance.submit(user, "walk"))[0] == 200
             stream = await instance.open_stream()
-            renamed = await asyncio.to_thread(run, "users", "rename", "PLAYER0", "Ju\u0308rgen")
+            renamed = await asyncio.to_thread(
+                run, "users", "rename", "PLAYER0", "Ju\u0308rgen", *WHY
+            )
             assert renamed[0] == 0
             assert renamed[1].endswith("Renamed player0 to Jürgen.\n")
             await stream.until(board_version(database_url), within_seconds=3)
@@ -365,7 +368,7 @@ class TestUsers:
         run("board", "rebuild")
         version = board_version(database_url)
         for new in ("player_0", "PLAYER_0"):  # another case of one's own name is no clash
-            assert run("users", "rename", f"id:{user}", new)[0] == 0
+            assert run("users", "rename", f"id:{user}", new, *WHY)[0] == 0
         assert user in run("users", "show", "player_0")[1]
         assert board_version(database_url) == version
         assert run("board", "verify")[0] == 0
@@ -378,10 +381,10 @@ class TestUsers:
             ("PLAYER1", "taken already"),
             ("pl\u200bayer", "U+200B (an invisible character)"),
         ):
-            code, out, err = run("users", "rename", "player0", name)
+            code, out, err = run("users", "rename", "player0", name, *WHY)
             assert (code, out) == (1, "")
             assert said in err
-        code, _, err = run("users", "rename", "nobody", "somebody")
+        code, _, err = run("users", "rename", "nobody", "somebody", *WHY)
         assert code == 1
         assert "Nobody is registered" in err
 
@@ -404,7 +407,7 @@ class TestUsers:
             )
             assert f"username   {name}\n" in run("users", "show", "--", name)[1]
         assert "not allowed any more. Do not begin with -" in run("users", "list")[1]
-        assert run("users", "rename", "--", "--all", "all")[0] == 0
+        assert run("users", "rename", *WHY, "--", "--all", "all")[0] == 0
         assert run("users", "delete", "--yes", "--", "-h")[0] == 0
         assert [user["username"] for user in json.loads(run("users", "list", "--json")[1])] == [
             "all"
