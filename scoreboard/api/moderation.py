@@ -32,9 +32,7 @@ _SCHEMA: Final = ModerationSchema()
 _PAGE: Final = AuditPageSchema()
 _NOBODY: Final = "Nobody has this userId."
 # What needs nothing but a user.
-_SIMPLE: Final[
-    Mapping[str, Callable[[Moderation, str, Order], Coroutine[Any, Any, Done]]]
-] = {
+_SIMPLE: Final[Mapping[str, Callable[[Moderation, str, Order], Coroutine[Any, Any, Done]]]] = {
     "hide": Moderation.hide,
     "show": Moderation.show,
     "ban": Moderation.ban,
@@ -134,9 +132,7 @@ async def _require_boards(parts: Parts, key: ServerKey, body: Mapping[str, Any])
     if body["act"] != "revoke_result":
         raise errors.KeyLacksBoard  # guard: moderation-of-all
     source = body.get("source", key.source)
-    board_id = await rows.board_of_result(parts.queries, source, body["receipt"])
-    if board_id is None:
-        raise errors.UnknownReceipt
+    board_id = await parts.moderation.board_of_result(source, body["receipt"])
     key.require_boards([board_id])  # guard: revocation-of-boards
 
 

@@ -44,6 +44,3 @@ SELECT
     )
 FROM users
 WHERE users.user_id = ANY (%(user_ids)s::uuid[]) AND (users.hidden_at IS NOT NULL OR users.banned_at IS NOT NULL)
-
--- board_of_result: finds which board a result counts on, before it is revoked
-SELECT board_id FROM results WHERE source = %(source)s AND receipt = %(receipt)s

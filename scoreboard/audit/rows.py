@@ -97,10 +97,3 @@ async def everything(
             yield row
         left -= len(found)
         after = found[-1].audit_id
-
-
-async def board_of_result(postgres: Postgres, source: str, receipt: str) -> str | None:
-    """Find the board of a result, which never changes. Raises LedgerUnavailable."""
-    at = {"source": source, "receipt": receipt}
-    found = await postgres.read(SQL["board_of_result"], at)
-    return str(found[0][0]) if found else None

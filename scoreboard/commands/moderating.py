@@ -22,13 +22,8 @@ from scoreboard.console.arguments import Commands, count, text_to_store
 from scoreboard.console.reports import Answer, Report
 from scoreboard.console.servers import OpenedBoards, open_boards
 from scoreboard.errors import UnknownAction, UnknownUser
-from scoreboard.ledger.moderation import (
-    POINTS_MAX,
-    REASON_CHARS_MAX,
-    Done,
-    Moderation,
-    Order,
-)
+from scoreboard.ledger.audited import POINTS_MAX, REASON_CHARS_MAX, Done, Order
+from scoreboard.ledger.moderation import Moderation
 from scoreboard.model import SEASON_NUMBER_MAX
 from scoreboard.unicode import escaped, first_unseen
 

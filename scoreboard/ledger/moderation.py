@@ -5,94 +5,65 @@ Whoever asks twice with one `request_id` is answered what was done, and nothing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
 
 from scoreboard.connections.postgres import Postgres
-from scoreboard.model import Board, BoardId
-from scoreboard.timestamps import timestamp
+from scoreboard.connections.session import StatementRefused
+from scoreboard.errors import ScoreOutOfRange, UnknownBoard, UnknownReceipt
+from scoreboard.ledger import acts
+from scoreboard.ledger.audited import Done, Order, Repeated
+from scoreboard.ledger.falling import Refused, fall
+from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.transaction import Transaction, transaction
+from scoreboard.model import MAIN, BoardId
 
-REASON_CHARS_MAX: Final = 500
-# What one correction adds or takes at most: numbers in JavaScript are exact up to there.
-POINTS_MAX: Final = 2**53 - 1
+__all__ = ["Done", "Moderation", "Order"]
 
-Act = Literal[
-    "hide",
-    "show",
-    "ban",
-    "unban",
-    "rename",
-    "correct",
-    "revoke_grant",
-    "revoke_result",
-    "erase",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Who asks, and why. `made_by` is "operator:<login name>", the id of a server key, or "user"
-    for one's own deletion; `reason` has 1 to 500 characters. Of a signed request there is the
-    `request_id`, which counts once for each `made_by`.
-    """
-
-    made_by: str
-    reason: str
-    request_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What was done, by its row of the audit, and the boards that show something else since: they
-    are to be announced. `is_repeated`: it was done before, by the same request, and there are none.
-    """
-
-    audit_id: int
-    act: str
-    user_id: str
-    at: datetime
-    boards: tuple[Board, ...] = ()
-    is_repeated: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """What was done, as clients and operators see it."""
-        return {
-            "auditId": self.audit_id,
-            "act": self.act,
-            "userId": self.user_id,
-            "at": timestamp(self.at),
-            "isRepeated": self.is_repeated,
-        }
+_OUT_OF_RANGE: Final = "22003"
 
 
 class Moderation:
     """Each of these writes its row of the audit in the transaction of what it does, and raises
-    UnknownUser where there is no such user, and LedgerUnavailable.
+    UnknownUser where there is no such user, and LedgerUnavailable. Whoever is cancelled here does
+    not know whether it was done.
     """
 
     def __init__(self, writers: Postgres) -> None:
         self._writers = writers
+        # Falls come one after the other. Those that wait here take no session from grants.
+        self._falling = asyncio.Lock()
 
     async def hide(self, user_id: str, order: Order) -> Done:
         """Show the user nowhere; what they do counts all the same."""
-        raise NotImplementedError
+        return await self._fall(lambda b: acts.mark(b, "hide", user_id, order), order, user_id)
 
     async def show(self, user_id: str, order: Order) -> Done:
         """Show a user again who was hidden."""
-        raise NotImplementedError
+        return await self._fall(lambda b: acts.mark(b, "show", user_id, order), order, user_id)
 
     async def ban(self, user_id: str, order: Order) -> Done:
         """Show the user nowhere, and refuse what they send, until they are unbanned."""
-        raise NotImplementedError
+        return await self._fall(lambda b: acts.mark(b, "ban", user_id, order), order, user_id)
 
     async def unban(self, user_id: str, order: Order) -> Done:
         """Take a ban back. Who was hidden as well stays hidden."""
-        raise NotImplementedError
+        return await self._fall(lambda b: acts.mark(b, "unban", user_id, order), order, user_id)
 
     async def rename(self, user_id: str, username: str, username_key: str, order: Order) -> Done:
         """Give the user another name. Raises StatementRefused when somebody has it."""
-        raise NotImplementedError
+        if before := await self._before(order):
+            return before
+        try:
+            async with self._writers.session() as session, transaction(session) as begun:
+                done, boards = await acts.rename(begun, user_id, username, username_key, order)
+        except Repeated:
+            return await self._repeated(order)
+        except Refused as refused:
+            raise refused.error from None
+        return dataclasses.replace(done, boards=tuple(boards))
 
     async def correct(
         self,
@@ -106,20 +77,92 @@ class Moderation:
         number, the season that the board shows. Raises UnknownBoard, UnknownSeason;
         ScoreOutOfRange where the score would leave its range.
         """
-        raise NotImplementedError
+
+        async def change(begun: Transaction) -> Done:
+            return await acts.correct(begun, user_id, board_id, points, order, season)
+
+        try:
+            return await self._fall(change, order, user_id, [board_id])
+        except StatementRefused as refusal:
+            if refusal.sqlstate != _OUT_OF_RANGE:
+                raise
+            raise ScoreOutOfRange from None
 
     async def revoke_grant(self, user_id: str, action_id: str, order: Order) -> Done:
         """Take a grant back, wherever it counts. The action stays granted: it is not granted again.
         Raises UnknownAction, NotGranted, AlreadyRevoked.
         """
-        raise NotImplementedError
+        return await self._fall(
+            lambda begun: acts.revoke_grant(begun, user_id, action_id, order), order, user_id
+        )
+
+    async def board_of_result(self, source: str, receipt: str) -> BoardId:
+        """The board of a result, which never changes. Raises UnknownReceipt."""
+        rows = await self._writers.read(SQL["find_result"], {"source": source, "receipt": receipt})
+        if not rows:
+            raise UnknownReceipt
+        return BoardId(rows[0][2])
 
     async def revoke_result(self, source: str, receipt: str, order: Order) -> Done:
         """Take a result back. The receipt stays used. Raises UnknownReceipt, AlreadyRevoked."""
-        raise NotImplementedError
+        named = {"source": source, "receipt": receipt}
+        rows = await self._writers.read(SQL["find_result"], named)
+        if not rows:
+            raise UnknownReceipt
+        _, user_id, board_id, *_ = rows[0]
+        return await self._fall(
+            lambda begun: acts.revoke_result(begun, user_id, source, receipt, order),
+            order,
+            user_id,
+            [board_id],
+        )
 
     async def erase(self, user_id: str, order: Order) -> Done:
         """Delete the user with all that is personal. Ledger, results and corrections stay, under a
         neutral name, and so do lines of final boards; lines of boards that run vanish.
         """
-        raise NotImplementedError
+        return await self._fall(lambda b: acts.erase(b, user_id, order), order, user_id)
+
+    async def _fall(
+        self,
+        act: Callable[[Transaction], Awaitable[Done]],
+        order: Order,
+        user_id: str,
+        board_ids: Collection[BoardId] | None = None,
+    ) -> Done:
+        """Do it, once for each request, where scores of the user may fall: on these boards, or else
+        on all that the user is on.
+        """
+
+        async def change(begun: Transaction) -> tuple[Done, list[BoardId]]:
+            return await act(begun), []
+
+        if before := await self._before(order):
+            return before
+        try:
+            async with self._falling, self._writers.session() as session:
+                done, boards = await fall(session, [user_id], change, board_ids=board_ids)
+        except Repeated:
+            return await self._repeated(order)
+        except UnknownBoard:
+            if board_ids is not None and set(board_ids) != {MAIN}:
+                raise
+            raise self._writers.lacks("boards") from None
+        return dataclasses.replace(done, boards=tuple(boards))
+
+    async def _before(self, order: Order) -> Done | None:
+        """What was done when this was asked before; None if it was not."""
+        if order.request_id is None:
+            return None
+        asked = {"made_by": order.made_by, "request_id": order.request_id}
+        rows = await self._writers.read(SQL["read_audited"], asked)
+        if not rows:
+            return None
+        [(audit_id, act, user_id, at)] = rows
+        return Done(audit_id, act, user_id, at, is_repeated=True)
+
+    async def _repeated(self, order: Order) -> Done:
+        done = await self._before(order)
+        if done is None:
+            raise self._writers.lacks("audit")
+        return done

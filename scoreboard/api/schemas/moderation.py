@@ -18,7 +18,7 @@ from scoreboard.api.schemas.members import (
     page_size_member,
     text,
 )
-from scoreboard.ledger.moderation import POINTS_MAX, REASON_CHARS_MAX
+from scoreboard.ledger.audited import POINTS_MAX, REASON_CHARS_MAX
 from scoreboard.model import SEASON_NUMBER_MAX
 from scoreboard.unicode import first_unseen
 
@@ -61,9 +61,7 @@ class ModerationSchema(Request):
         required=False,
     )
     username = text(None, 100, "The name to give, by `rename`.", "countess", required=False)
-    board_id = text(
-        1, 50, "The board, of `correct`.", "weekly", data_key="boardId", required=False
-    )
+    board_id = text(1, 50, "The board, of `correct`.", "weekly", data_key="boardId", required=False)
     points = member(
         fields.Integer,
         "What `correct` adds, or takes if it is below zero; not 0.",
@@ -157,9 +155,7 @@ class AuditRowSchema(Schema):
         data_key="madeBy",
     )
     act = member(fields.String, "What was done.", "hide")
-    user_id = member(
-        fields.String, "To whom.", EXAMPLE_USER_ID, data_key="userId", allow_none=True
-    )
+    user_id = member(fields.String, "To whom.", EXAMPLE_USER_ID, data_key="userId", allow_none=True)
     board_id = member(
         fields.String, "On which board.", "weekly", data_key="boardId", allow_none=True
     )
