@@ -1,4 +1,5 @@
 ALTER TABLE revocations DROP COLUMN banned;
+DROP INDEX idx_seasons_start;
 DROP INDEX idx_seasons_final;
 DROP TABLE corrections;
 DROP TABLE audit_names;

@@ -22,6 +22,7 @@ SQL: Final = statements.load(
     "grant.sql",
     "boards.sql",
     "seasons.sql",
+    "finals.sql",
     "changes.sql",
     "definitions.sql",
     words={
