@@ -18,5 +18,6 @@ ALTER TABLE scores DROP COLUMN hidden;
 ALTER TABLE users
     DROP COLUMN hidden_at,
     DROP COLUMN banned_at,
+    DROP COLUMN erased_at,
     DROP COLUMN source;
 ALTER TABLE actions DROP COLUMN claim;

@@ -14,12 +14,17 @@ LOCK TABLE users, actions, ledger, scores IN SHARE ROW EXCLUSIVE MODE;
 ALTER TABLE actions
     ADD COLUMN claim VARCHAR(6) NOT NULL DEFAULT 'user' CONSTRAINT actions_claim CHECK (claim IN ('user', 'server'));
 
--- `source` says who brought the user: null stands for an account of our own, an identity provider has its issuer here
+-- `erased_at` is of the nameless user who was left what somebody had who was erased: it keeps its lines in seasons that
+-- had ended then, unless it was hidden before. `source` says who brought the user: null stands for an account of our own, an identity provider has its issuer here
 -- and a server key its source.
 ALTER TABLE users
     ADD COLUMN hidden_at TIMESTAMPTZ,
     ADD COLUMN banned_at TIMESTAMPTZ,
+    ADD COLUMN erased_at TIMESTAMPTZ,
     ADD COLUMN source VARCHAR(255);
+
+-- Entries that are counted for a new board get `hidden` from these few users at last.
+CREATE INDEX idx_users_hidden ON users (user_id) WHERE hidden_at IS NOT NULL OR banned_at IS NOT NULL;
 
 ALTER TABLE scores ADD COLUMN hidden BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE season_entries ADD COLUMN hidden BOOLEAN NOT NULL DEFAULT FALSE;
@@ -93,6 +98,7 @@ CREATE TABLE corrections (
     ledger_id BIGINT REFERENCES ledger (ledger_id) ON DELETE CASCADE,
     result_id BIGINT REFERENCES results (result_id) ON DELETE CASCADE,
     points BIGINT NOT NULL,
+    made_at TIMESTAMPTZ NOT NULL,
     audit_id BIGINT NOT NULL REFERENCES audit (audit_id),
     CONSTRAINT corrections_of_grant UNIQUE (season_id, ledger_id),
     CONSTRAINT corrections_of_result UNIQUE (season_id, result_id),

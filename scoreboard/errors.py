@@ -296,6 +296,22 @@ class UnknownSeason(ScoreboardError):
     )
 
 
+class NotGranted(ScoreboardError):
+    """The user was never granted that action."""
+
+    status = 404
+    code = "not_granted"
+    message = "That user was never granted that action, so there is nothing to take back."
+
+
+class UnknownReceipt(ScoreboardError):
+    """No result of that source has this receipt."""
+
+    status = 404
+    code = "unknown_receipt"
+    message = "No result was recorded under this receipt. Receipts belong to the source of a key."
+
+
 class MethodNotAllowed(ScoreboardError):
     """The path exists, with other methods; `allowed` names them, with commas between them."""
 
@@ -323,6 +339,14 @@ class AccountTaken(ScoreboardError):
     status = 409
     code = "account_taken"
     message = "This user name or e-mail address is taken already. Log in, or choose another."
+
+
+class AlreadyRevoked(ScoreboardError):
+    """The grant or the result was taken back before; that is done once."""
+
+    status = 409
+    code = "already_revoked"
+    message = "This was revoked before, and counts nowhere. There is nothing left to do."
 
 
 class PreconditionFailed(ScoreboardError):

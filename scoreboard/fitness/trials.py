@@ -22,7 +22,8 @@ from scoreboard.scoring import catalogue, standing
 # What only commands of operators run, as the owner of the tables.
 OF_OPERATORS: Final = frozenset(
     {
-        *("lock_scores", "correct_scores", "correct_entries", "join_grants", "boards_of_users"),
+        *("wrong_scores", "wrong_entries", "join_grants", "keep_falls_out", "revoked_since"),
+        *("hide_new_entries", "rename_user"),
         *("compare_scores", "compare_entries", "compare_last"),
         *("load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
