@@ -9,6 +9,7 @@ DROP TRIGGER users_banned ON users;
 DROP FUNCTION keep_bans();
 DROP TABLE bans;
 DELETE FROM held_lists WHERE list = 'bans';
+DROP INDEX idx_seasons_start;
 DROP INDEX idx_seasons_final;
 DROP TABLE corrections;
 DROP TABLE audit_names;

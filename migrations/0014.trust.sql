@@ -110,8 +110,9 @@ CREATE INDEX idx_corrections_user_id ON corrections (user_id, correction_id);
 CREATE INDEX idx_corrections_ledger_id ON corrections (ledger_id) WHERE ledger_id IS NOT NULL;
 CREATE INDEX idx_corrections_result_id ON corrections (result_id) WHERE result_id IS NOT NULL;
 
--- The final boards that name a user are found by this.
+-- The final boards that name a user are found by this, and those that may have room for one by the moments of grants.
 CREATE INDEX idx_seasons_final ON seasons USING gin (final jsonb_path_ops);
+CREATE INDEX idx_seasons_start ON seasons (board_id, starts_at);
 
 -- What a digest is made of: the one before, and all that the row says, as one JSON array, so that no text can pass for
 -- two others and nothing for a text. `scoreboard.audit.chain` makes the same without asking this function.

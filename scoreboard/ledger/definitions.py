@@ -71,6 +71,17 @@ class Defined:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedSeason(Season):
+    """A season, and the digest of what was kept of it: None until it is final."""
+
+    digest: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The season as clients see it in a list."""
+        return Season.as_json(self) | {"digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What was kept of a season: its last entries, best first, each with when it was reached.
 
@@ -116,13 +127,13 @@ class Definitions:
 
     async def seasons(
         self, board_id: BoardId, *, below: int | None = None, limit: int
-    ) -> list[Season]:
+    ) -> list[ListedSeason]:
         """Read seasons of a board with numbers below one, newest first. Raises UnknownBoard."""
         parameters = {"board_id": board_id, "below": below, "limit": limit}
         rows = await self._queries.read(SQL["read_seasons"], parameters)
         if not rows:
             raise UnknownBoard
-        return [season for season in map(season_of, rows) if season is not None]
+        return [ListedSeason(*row) for row in rows if row[0] is not None]
 
     async def season(self, board_id: BoardId, number: int) -> Kept:
         """Read what was kept of a season. Raises UnknownSeason, also where there is no board."""

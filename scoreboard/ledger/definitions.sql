@@ -345,18 +345,6 @@ SET
     defined_at = {next_defined_at}
 WHERE board_id = %(board_id)s
 
--- derive_final: the last entries of a season that has ended, as its ledger rows say, as `final` keeps them
-SELECT
-    ranked.user_id::text,
-    {shown_score},
-    ranked.updated_at
-FROM boards
-JOIN seasons ON seasons.board_id = boards.board_id
-CROSS JOIN LATERAL {derived} AS ranked
-WHERE boards.board_id = %(board_id)s AND seasons.number = %(number)s
-ORDER BY {ranking}
-LIMIT (SELECT size FROM boards WHERE boards.board_id = %(board_id)s)
-
 -- users_among: those of these users that there are
 SELECT user_id::text FROM users WHERE user_id = ANY (%(user_ids)s::uuid[])
 

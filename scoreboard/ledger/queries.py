@@ -23,6 +23,7 @@ SQL: Final = statements.load(
     "grant.sql",
     "boards.sql",
     "seasons.sql",
+    "finals.sql",
     "changes.sql",
     "falling.sql",
     "moderation.sql",

@@ -61,81 +61,6 @@ WHERE state IN ('upcoming', 'running')
 AND CASE state WHEN 'upcoming' THEN starts_at ELSE ends_at END <= %(moment)s
 RETURNING board_id
 
--- {final}: the last entries of the row of `seasons`, and their digest
-(
-    SELECT
-        coalesce(
-            jsonb_agg(
-                jsonb_build_object(
-                    'userId', final.user_id,
-                    'username', final.username,
-                    'score', final.score,
-                    'reachedAt', final.reached_at
-                )
-                ORDER BY final.place
-            ),
-            '[]'
-        ) AS final,
-        encode(
-            sha256(
-                convert_to(
-                    coalesce(
-                        string_agg(
-                            concat_ws(' ', final.place, final.user_id, final.score, final.reached_at),
-                            E'\n'
-                            ORDER BY final.place
-                        ),
-                        ''
-                    ),
-                    'UTF8'
-                )
-            ),
-            'hex'
-        ) AS digest
-    FROM (
-        SELECT
-            row_number() OVER (ORDER BY {ranking}) AS place,
-            ranked.user_id,
-            users.username,
-            {shown_score} AS score,
-            to_char(ranked.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS reached_at
-        FROM (
-            SELECT ranked.user_id, ranked.score, ranked.updated_at
-            FROM season_entries AS ranked
-            WHERE ranked.season_id = seasons.season_id
-            ORDER BY {ranking}
-            LIMIT {size_max}
-        ) AS ranked
-        JOIN users ON users.user_id = ranked.user_id
-    ) AS final
-    WHERE final.place <= boards.size
-)
-
--- close_seasons: keeps the last entries of seasons that have ended, and seals those whose grace is over
--- A digest is the SHA-256 of a line for each entry: its place, the user's id, the score as it is shown, and when it was
--- reached. It says of each whether its board shows it: as its season, or as the one before.
-WITH closing AS MATERIALIZED (
-    SELECT
-        seasons.season_id,
-        seasons.closes_at <= %(moment)s AS is_over,
-        seasons.number IN (shown.number, shown.previous_number) AS is_shown,
-        kept.final,
-        kept.digest
-    FROM seasons
-    JOIN boards ON boards.board_id = seasons.board_id
-    LEFT JOIN seasons AS shown ON shown.season_id = boards.season_id
-    CROSS JOIN LATERAL {final} AS kept
-    WHERE seasons.state = 'ended' AND (seasons.final IS NULL OR seasons.closes_at <= %(moment)s)
-)
-UPDATE seasons
-SET
-    final = closing.final,
-    digest = CASE WHEN closing.is_over THEN closing.digest END,
-    state = CASE WHEN closing.is_over THEN 'final' ELSE 'ended' END
-FROM closing
-WHERE seasons.season_id = closing.season_id
-RETURNING seasons.board_id, closing.is_shown
-
 -- show_seasons: shows, on each of these boards, the season that began last
 UPDATE boards
 SET season_id = (
@@ -268,7 +193,7 @@ LEFT JOIN seasons ON seasons.season_id = boards.season_id
 ORDER BY boards.board_id <> 'main', boards.board_id COLLATE "C"
 
 -- read_seasons: reads the seasons of a board below a number, the newest first; one row at least if there is the board
-SELECT {season}
+SELECT {season}, seasons.digest
 FROM boards
 LEFT JOIN LATERAL (
     SELECT *
