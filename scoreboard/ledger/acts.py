@@ -1,7 +1,8 @@
 """What each act of moderation changes, within the transaction in which its scores may fall.
 
-Users are held before the audit, scores and entries, by everybody. Each function here raises Refused
-with the error that says why, Repeated, and LedgerUnavailable.
+Users are held before the audit, scores and entries, by everybody, and seasons that have ended after
+these. Each function here returns what it did, and the boards that show another final board since;
+it raises Refused with the error that says why, Repeated, and LedgerUnavailable.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from scoreboard.errors import (
 )
 from scoreboard.ledger.audited import About, Done, Order, audited
 from scoreboard.ledger.falling import Refused
+from scoreboard.ledger.finals import name_finals, raise_showing, renew_finals, renew_season
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.recount import correct_scores
 from scoreboard.ledger.transaction import Transaction
@@ -36,13 +38,16 @@ _LETTERS: Final = string.ascii_lowercase + string.digits
 _NAME_LENGTH: Final = 6
 
 
-async def mark(begun: Transaction, what: Mark, user_id: str, order: Order) -> Done:
+Acted = tuple[Done, list[BoardId]]
+
+
+async def mark(begun: Transaction, what: Mark, user_id: str, order: Order) -> Acted:
     """Hide, show, ban or unban a user."""
     await _hold(begun, user_id)
     done = await audited(begun, About(what, user_id), order)
     await begun.run(SQL[f"{what}_user"], {"user_id": user_id})
     await begun.run(SQL["hide_entries"], {"user_id": user_id})
-    return done
+    return done, await renew_finals(begun, [user_id])  # guard: marked-on-finals
 
 
 async def correct(
@@ -52,7 +57,7 @@ async def correct(
     points: int,
     order: Order,
     season: int | None,
-) -> Done:
+) -> Acted:
     """Add points to a user's score in a season, or take some."""
     await _hold(begun, user_id)
     rows = await begun.run(SQL["find_season"], {"board_id": board_id, "season": season})
@@ -70,10 +75,10 @@ async def correct(
     [(is_possible,)] = await begun.run(SQL["is_possible_score"], where)
     if not is_possible:  # guard: corrected-in-range
         raise Refused(ScoreOutOfRange())
-    return done
+    return done, await renew_season(begun, board_id, number)  # guard: corrected-on-final
 
 
-async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: Order) -> Done:
+async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: Order) -> Acted:
     """Take a grant back wherever it counts."""
     await _hold(begun, user_id)
     rows = await begun.run(SQL["find_grant"], {"user_id": user_id, "action_id": action_id})
@@ -91,12 +96,12 @@ async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: 
     revoked = {"ledger_id": ledger_id, "season_ids": season_ids, "audit_id": done.audit_id}
     await begun.run(SQL["revoke_grant"], revoked)
     await _settle(begun, user_id, seasons)
-    return done
+    return done, await renew_finals(begun, [user_id])
 
 
 async def revoke_result(
     begun: Transaction, user_id: str, source: str, receipt: str, order: Order
-) -> Done:
+) -> Acted:
     """Take a result of the user back where it counts."""
     await _hold(begun, user_id)
     rows = await begun.run(SQL["find_result"], {"source": source, "receipt": receipt})
@@ -111,10 +116,10 @@ async def revoke_result(
     revoked = {"result_id": result_id, "audit_id": done.audit_id}
     await begun.run(SQL["revoke_result"], revoked)
     await _settle(begun, user_id, [(season_id, board_id, is_kept)])
-    return done
+    return done, await renew_season(begun, board_id, number)
 
 
-async def erase(begun: Transaction, user_id: str, order: Order) -> Done:
+async def erase(begun: Transaction, user_id: str, order: Order) -> Acted:
     """Delete a user, and leave to a nameless one what the user had but for what is personal."""
     await _hold(begun, user_id)
     done = await audited(begun, About("erase", user_id), order)
@@ -124,7 +129,7 @@ async def erase(begun: Transaction, user_id: str, order: Order) -> Done:
     await begun.run(SQL["leave_to_nameless"], left)
     await begun.run(SQL["hide_entries"], {"user_id": left["nameless_id"]})
     await begun.run(SQL["delete_users"], {"user_ids": [user_id]})
-    return done
+    return done, await renew_finals(begun, [user_id])  # guard: erased-from-finals
 
 
 async def rename(
@@ -149,9 +154,9 @@ async def give_name(
     """
     named = {"user_id": user_id, "username": username, "username_key": username_key}
     await begun.run(SQL["rename_user"], named)
-    showing = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
-    raised, _ = await begun.raise_boards([(board_id, user_id) for (board_id,) in showing])
-    return list(raised.values())
+    showing = await name_finals(begun, [user_id])  # guard: named-on-finals
+    reaching = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
+    return await raise_showing(begun, showing, [(board_id, user_id) for (board_id,) in reaching])
 
 
 async def _hold(begun: Transaction, user_id: str) -> None:

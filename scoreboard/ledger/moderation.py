@@ -78,7 +78,7 @@ class Moderation:
         ScoreOutOfRange where the score would leave its range.
         """
 
-        async def change(begun: Transaction) -> Done:
+        async def change(begun: Transaction) -> acts.Acted:
             return await acts.correct(begun, user_id, board_id, points, order, season)
 
         try:
@@ -118,7 +118,7 @@ class Moderation:
 
     async def _fall(
         self,
-        act: Callable[[Transaction], Awaitable[Done]],
+        act: Callable[[Transaction], Awaitable[acts.Acted]],
         order: Order,
         user_id: str,
         board_ids: Collection[BoardId] | None = None,
@@ -126,15 +126,11 @@ class Moderation:
         """Do it, once for each request, where scores of the user may fall: on these boards, or else
         on all that the user is on.
         """
-
-        async def change(begun: Transaction) -> tuple[Done, list[BoardId]]:
-            return await act(begun), []
-
         if before := await self._before(order):
             return before
         try:
             async with self._falling, self._writers.session() as session:
-                done, boards = await fall(session, [user_id], change, board_ids=board_ids)
+                done, boards = await fall(session, [user_id], act, board_ids=board_ids)
         except Repeated:
             return await self._repeated(order)
         except UnknownBoard:
