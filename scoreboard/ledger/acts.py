@@ -1,8 +1,8 @@
-"""What each act of moderation changes, within the transaction in which its scores may fall.
+"""What each act of moderation changes, within the transaction in which scores may fall.
 
-Users are held before the audit, scores and entries, by everybody, and seasons that have ended after
-these. Each function here returns what it did, and the boards that show another final board since;
-it raises Refused with the error that says why, Repeated, and LedgerUnavailable.
+Locks are taken in one order: the user, the audit, scores, entries, final boards, boards. Each
+function here returns what was done, and the boards that show another final board since. It raises
+Refused with the error that says why, Repeated, and LedgerUnavailable.
 """
 
 from __future__ import annotations
@@ -24,21 +24,19 @@ from scoreboard.errors import (
 )
 from scoreboard.ledger.audited import About, Done, Order, audited
 from scoreboard.ledger.falling import Refused
-from scoreboard.ledger.finals import name_finals, raise_showing, renew_finals, renew_season
+from scoreboard.ledger.finals import name_finals, raise_boards, renew_finals, renew_season
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.recount import correct_scores
 from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import MAIN, Board, BoardId
 
 Mark = Literal["hide", "show", "ban", "unban"]
+Acted = tuple[Done, list[BoardId]]
 
 _NOBODY: Final = "There is no such user. Operators find users with `scoreboard users list`."
 _NOT_BEGUN: Final = "The board has no such season that has begun, so it has no scores to correct."
 _LETTERS: Final = string.ascii_lowercase + string.digits
 _NAME_LENGTH: Final = 6
-
-
-Acted = tuple[Done, list[BoardId]]
 
 
 async def mark(begun: Transaction, what: Mark, user_id: str, order: Order) -> Acted:
@@ -47,7 +45,7 @@ async def mark(begun: Transaction, what: Mark, user_id: str, order: Order) -> Ac
     done = await audited(begun, About(what, user_id), order)
     await begun.run(SQL[f"{what}_user"], {"user_id": user_id})
     await begun.run(SQL["hide_entries"], {"user_id": user_id})
-    return done, await renew_finals(begun, [user_id])  # guard: marked-on-finals
+    return done, await renew_finals(begun, [user_id])
 
 
 async def correct(
@@ -75,7 +73,7 @@ async def correct(
     [(is_possible,)] = await begun.run(SQL["is_possible_score"], where)
     if not is_possible:  # guard: corrected-in-range
         raise Refused(ScoreOutOfRange())
-    return done, await renew_season(begun, board_id, number)  # guard: corrected-on-final
+    return done, await renew_season(begun, board_id, number)
 
 
 async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: Order) -> Acted:
@@ -129,7 +127,7 @@ async def erase(begun: Transaction, user_id: str, order: Order) -> Acted:
     await begun.run(SQL["leave_to_nameless"], left)
     await begun.run(SQL["hide_entries"], {"user_id": left["nameless_id"]})
     await begun.run(SQL["delete_users"], {"user_ids": [user_id]})
-    return done, await renew_finals(begun, [user_id])  # guard: erased-from-finals
+    return done, await renew_finals(begun, list(left.values()))
 
 
 async def rename(
@@ -149,14 +147,15 @@ async def rename(
 async def give_name(
     begun: Transaction, user_id: str, username: str, username_key: str
 ) -> list[Board]:
-    """Give a user another name, and the boards that they are on their next versions, because every
-    copy of a board holds names. Raises StatementRefused when somebody has the name.
+    """Give a user another name, on final boards too, and the boards that show it their next
+    versions, because every copy of a board holds names. Raises StatementRefused when somebody has
+    the name.
     """
     named = {"user_id": user_id, "username": username, "username_key": username_key}
     await begun.run(SQL["rename_user"], named)
-    showing = await name_finals(begun, [user_id])  # guard: named-on-finals
-    reaching = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
-    return await raise_showing(begun, showing, [(board_id, user_id) for (board_id,) in reaching])
+    finals = await name_finals(begun, [user_id])
+    showing = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
+    return await raise_boards(begun, finals, [(board_id, user_id) for (board_id,) in showing])
 
 
 async def _hold(begun: Transaction, user_id: str) -> None:

@@ -45,7 +45,7 @@ async def name_finals(begun: Transaction, user_ids: Collection[str]) -> list[Boa
     return await _written(begun, "name_finals", held)
 
 
-async def raise_showing(
+async def raise_boards(
     begun: Transaction, showing: Collection[BoardId], reaching: Collection[tuple[BoardId, str]]
 ) -> list[Board]:
     """Raise the versions of boards that show another final board, and of those on which one of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Final
 
 from scoreboard.connections.postgres import Postgres
@@ -15,9 +15,9 @@ from scoreboard.connections.session import StatementRefused
 from scoreboard.errors import ScoreOutOfRange, UnknownBoard, UnknownReceipt
 from scoreboard.ledger import acts
 from scoreboard.ledger.audited import Done, Order, Repeated
-from scoreboard.ledger.falling import Refused, fall
+from scoreboard.ledger.falling import Change, Refused, fall
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.transaction import Transaction, transaction
+from scoreboard.ledger.transaction import transaction
 from scoreboard.model import MAIN, BoardId
 
 __all__ = ["Done", "Moderation", "Order"]
@@ -77,12 +77,13 @@ class Moderation:
         number, the season that the board shows. Raises UnknownBoard, UnknownSeason;
         ScoreOutOfRange where the score would leave its range.
         """
-
-        async def change(begun: Transaction) -> acts.Acted:
-            return await acts.correct(begun, user_id, board_id, points, order, season)
-
         try:
-            return await self._fall(change, order, user_id, [board_id])
+            return await self._fall(
+                lambda begun: acts.correct(begun, user_id, board_id, points, order, season),
+                order,
+                user_id,
+                [board_id],
+            )
         except StatementRefused as refusal:
             if refusal.sqlstate != _OUT_OF_RANGE:
                 raise
@@ -118,7 +119,7 @@ class Moderation:
 
     async def _fall(
         self,
-        act: Callable[[Transaction], Awaitable[acts.Acted]],
+        act: Change[Done],
         order: Order,
         user_id: str,
         board_ids: Collection[BoardId] | None = None,
