@@ -38,7 +38,7 @@ OF_OPERATORS: Final = frozenset(
         *("hold_definitions", "find_listed_actions", "add_boards", "change_boards"),
         *("crowded_actions", "dates_of_seasons", "closed_among", "running_season", "last_season"),
         *("read_end", "begin_look", "end_look", "granted_actions"),
-        *("forget_seasons_to_come", "end_season", "close_board", "derive_final", "users_among"),
+        *("forget_seasons_to_come", "end_season", "close_board", "derive_final"),
         *("rows_of_actions", "read_last", "row_before", "begin_preparation", "renew_preparation"),
         *("adopt_entries", "ids_of_seasons", "add_entries", "end_preparation"),
         *("read_moments", "span_of_rows"),

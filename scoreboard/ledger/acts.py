@@ -1,7 +1,8 @@
-"""What each act of moderation changes, within the transaction in which its scores may fall.
+"""What each act of moderation changes, within the transaction in which scores may fall.
 
-Users are held before the audit, scores and entries, by everybody. Each function here raises Refused
-with the error that says why, Repeated, and LedgerUnavailable.
+Locks are taken in one order: the user, the audit, scores, entries, final boards, boards. Each
+function here returns what was done, and the boards that show another final board since. It raises
+Refused with the error that says why, Repeated, and LedgerUnavailable.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from scoreboard.errors import (
 )
 from scoreboard.ledger.audited import About, Done, Order, audited
 from scoreboard.ledger.falling import Refused
+from scoreboard.ledger.finals import name_finals, raise_boards, renew_finals, renew_season
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.recount import correct_scores
 from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import MAIN, Board, BoardId
 
 Mark = Literal["hide", "show", "ban", "unban"]
+Acted = tuple[Done, list[BoardId]]
 
 _NOBODY: Final = "There is no such user. Operators find users with `scoreboard users list`."
 _NOT_BEGUN: Final = "The board has no such season that has begun, so it has no scores to correct."
@@ -36,13 +39,13 @@ _LETTERS: Final = string.ascii_lowercase + string.digits
 _NAME_LENGTH: Final = 6
 
 
-async def mark(begun: Transaction, what: Mark, user_id: str, order: Order) -> Done:
+async def mark(begun: Transaction, what: Mark, user_id: str, order: Order) -> Acted:
     """Hide, show, ban or unban a user."""
     await _hold(begun, user_id)
     done = await audited(begun, About(what, user_id), order)
     await begun.run(SQL[f"{what}_user"], {"user_id": user_id})
     await begun.run(SQL["hide_entries"], {"user_id": user_id})
-    return done
+    return done, await renew_finals(begun, [user_id])
 
 
 async def correct(
@@ -52,7 +55,7 @@ async def correct(
     points: int,
     order: Order,
     season: int | None,
-) -> Done:
+) -> Acted:
     """Add points to a user's score in a season, or take some."""
     await _hold(begun, user_id)
     rows = await begun.run(SQL["find_season"], {"board_id": board_id, "season": season})
@@ -70,10 +73,10 @@ async def correct(
     [(is_possible,)] = await begun.run(SQL["is_possible_score"], where)
     if not is_possible:  # guard: corrected-in-range
         raise Refused(ScoreOutOfRange())
-    return done
+    return done, await renew_season(begun, board_id, number)
 
 
-async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: Order) -> Done:
+async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: Order) -> Acted:
     """Take a grant back wherever it counts."""
     await _hold(begun, user_id)
     rows = await begun.run(SQL["find_grant"], {"user_id": user_id, "action_id": action_id})
@@ -91,12 +94,12 @@ async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: 
     revoked = {"ledger_id": ledger_id, "season_ids": season_ids, "audit_id": done.audit_id}
     await begun.run(SQL["revoke_grant"], revoked)
     await _settle(begun, user_id, seasons)
-    return done
+    return done, await renew_finals(begun, [user_id])
 
 
 async def revoke_result(
     begun: Transaction, user_id: str, source: str, receipt: str, order: Order
-) -> Done:
+) -> Acted:
     """Take a result of the user back where it counts."""
     await _hold(begun, user_id)
     rows = await begun.run(SQL["find_result"], {"source": source, "receipt": receipt})
@@ -111,10 +114,10 @@ async def revoke_result(
     revoked = {"result_id": result_id, "audit_id": done.audit_id}
     await begun.run(SQL["revoke_result"], revoked)
     await _settle(begun, user_id, [(season_id, board_id, is_kept)])
-    return done
+    return done, await renew_season(begun, board_id, number)
 
 
-async def erase(begun: Transaction, user_id: str, order: Order) -> Done:
+async def erase(begun: Transaction, user_id: str, order: Order) -> Acted:
     """Delete a user, and leave to a nameless one what the user had but for what is personal."""
     await _hold(begun, user_id)
     done = await audited(begun, About("erase", user_id), order)
@@ -124,7 +127,7 @@ async def erase(begun: Transaction, user_id: str, order: Order) -> Done:
     await begun.run(SQL["leave_to_nameless"], left)
     await begun.run(SQL["hide_entries"], {"user_id": left["nameless_id"]})
     await begun.run(SQL["delete_users"], {"user_ids": [user_id]})
-    return done
+    return done, await renew_finals(begun, list(left.values()))
 
 
 async def rename(
@@ -144,14 +147,15 @@ async def rename(
 async def give_name(
     begun: Transaction, user_id: str, username: str, username_key: str
 ) -> list[Board]:
-    """Give a user another name, and the boards that they are on their next versions, because every
-    copy of a board holds names. Raises StatementRefused when somebody has the name.
+    """Give a user another name, on final boards too, and the boards that show it their next
+    versions, because every copy of a board holds names. Raises StatementRefused when somebody has
+    the name.
     """
     named = {"user_id": user_id, "username": username, "username_key": username_key}
     await begun.run(SQL["rename_user"], named)
+    finals = await name_finals(begun, [user_id])
     showing = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
-    raised, _ = await begun.raise_boards([(board_id, user_id) for (board_id,) in showing])
-    return list(raised.values())
+    return await raise_boards(begun, finals, [(board_id, user_id) for (board_id,) in showing])
 
 
 async def _hold(begun: Transaction, user_id: str) -> None:

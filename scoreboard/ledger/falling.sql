@@ -148,4 +148,4 @@ GROUP BY 1
 ORDER BY 1
 
 -- numbers_of_ended: the numbers of those of these seasons that have ended
-SELECT number FROM seasons WHERE season_id = ANY (%(season_ids)s) AND state IN ('ended', 'final') ORDER BY number
+SELECT number FROM seasons WHERE season_id = ANY (%(season_ids)s::integer[]) AND state IN ('ended', 'final') ORDER BY number

@@ -15,6 +15,7 @@ from scoreboard.errors import UnknownBoard
 from scoreboard.ledger.acts import give_name
 from scoreboard.ledger.batch import Batch, Company
 from scoreboard.ledger.falling import fall
+from scoreboard.ledger.finals import renew_finals
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.recount import rebuild
 from scoreboard.ledger.shown import board_of, season_of
@@ -137,7 +138,7 @@ class Ledger:
 
         async def remove(begun: Transaction) -> tuple[int, list[BoardId]]:
             removed = await begun.run(SQL["delete_users"], {"user_ids": list(user_ids)})
-            return len(removed), []
+            return len(removed), await renew_finals(begun, user_ids)
 
         try:
             async with self._writers.session() as session:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Final
 
 from scoreboard.connections.postgres import Postgres
@@ -15,9 +15,9 @@ from scoreboard.connections.session import StatementRefused
 from scoreboard.errors import ScoreOutOfRange, UnknownBoard, UnknownReceipt
 from scoreboard.ledger import acts
 from scoreboard.ledger.audited import Done, Order, Repeated
-from scoreboard.ledger.falling import Refused, fall
+from scoreboard.ledger.falling import Change, Refused, fall
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.transaction import Transaction, transaction
+from scoreboard.ledger.transaction import transaction
 from scoreboard.model import MAIN, BoardId
 
 __all__ = ["Done", "Moderation", "Order"]
@@ -77,12 +77,13 @@ class Moderation:
         number, the season that the board shows. Raises UnknownBoard, UnknownSeason;
         ScoreOutOfRange where the score would leave its range.
         """
-
-        async def change(begun: Transaction) -> Done:
-            return await acts.correct(begun, user_id, board_id, points, order, season)
-
         try:
-            return await self._fall(change, order, user_id, [board_id])
+            return await self._fall(
+                lambda begun: acts.correct(begun, user_id, board_id, points, order, season),
+                order,
+                user_id,
+                [board_id],
+            )
         except StatementRefused as refusal:
             if refusal.sqlstate != _OUT_OF_RANGE:
                 raise
@@ -125,7 +126,7 @@ class Moderation:
 
     async def _fall(
         self,
-        act: Callable[[Transaction], Awaitable[Done]],
+        act: Change[Done],
         order: Order,
         user_id: str,
         board_ids: Collection[BoardId] | None = None,
@@ -133,15 +134,11 @@ class Moderation:
         """Do it, once for each request, where scores of the user may fall: on these boards, or else
         on all that the user is on.
         """
-
-        async def change(begun: Transaction) -> tuple[Done, list[BoardId]]:
-            return await act(begun), []
-
         if before := await self._before(order):
             return before
         try:
             async with self._falling, self._writers.session() as session:
-                done, boards = await fall(session, [user_id], change, board_ids=board_ids)
+                done, boards = await fall(session, [user_id], act, board_ids=board_ids)
         except Repeated:
             return await self._repeated(order)
         except UnknownBoard:

@@ -9,6 +9,7 @@ from typing import Final
 
 from scoreboard.connections.session import Session
 from scoreboard.ledger.falling import fall
+from scoreboard.ledger.finals import renew_season
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import MAIN, Board, BoardId
@@ -65,7 +66,10 @@ async def rebuild(
             user_ids: Sequence[str] = user_ids,
             season_ids: Collection[int] = season_ids,
         ) -> tuple[int, list[BoardId]]:
-            return await correct_scores(begun, user_ids, season_ids, on_main=on_main), []
+            count = await correct_scores(begun, user_ids, season_ids, on_main=on_main)
+            ended = await begun.run(SQL["numbers_of_ended"], {"season_ids": sorted(season_ids)})
+            finals = [await renew_season(begun, board_id, number) for (number,) in ended]
+            return count, [board_id for boards in finals for board_id in boards]
 
         count, boards = await fall(
             session,
