@@ -107,26 +107,26 @@ CREATE INDEX idx_corrections_result_id ON corrections (result_id) WHERE result_i
 -- The final boards that name a user are found by this.
 CREATE INDEX idx_seasons_final ON seasons USING gin (final jsonb_path_ops);
 
--- What a digest is made of: the one before, and all that the row says, in one form.
+-- What a digest is made of: the one before, and all that the row says, as one JSON array, so that no text can pass for
+-- two others and nothing for a text. `scoreboard.audit.chain` makes the same without asking this function.
 CREATE FUNCTION audit_digest(before CHAR(64), said audit) RETURNS CHAR(64)
 LANGUAGE sql IMMUTABLE AS $$
     SELECT encode(
         sha256(
             convert_to(
-                concat_ws(
-                    E'\n',
-                    before,
+                jsonb_build_array(
+                    before::text,
                     said.audit_id,
-                    extract(epoch FROM said.at),
+                    to_char(said.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                     said.made_by,
                     said.act,
-                    coalesce(said.user_id::text, '-'),
-                    coalesce(said.board_id, '-'),
-                    coalesce(said.season::text, '-'),
+                    said.user_id,
+                    said.board_id,
+                    said.season,
                     said.details::text,
-                    coalesce(said.request_id, '-'),
-                    said.reason
-                ),
+                    said.reason,
+                    said.request_id
+                )::text,
                 'UTF8'
             )
         ),
@@ -160,6 +160,9 @@ $$;
 
 CREATE TRIGGER audit_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
+
+-- Also where `session_replication_role` switches triggers off for a session.
+ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_is_kept;
 
 -- Who is banned, as every instance holds it in memory (held_lists). Whoever sets `users.banned_at` bans, and whoever clears it
 -- lifts the ban: a trigger does the rest. No reference to users: the ban of an identity provider's user outlives

@@ -58,6 +58,7 @@ from scoreboard.operations.vitals import Vitals
 from scoreboard.personal.erasure import Erasure
 from scoreboard.personal.export import PersonalData
 from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.orders import Orders
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 
@@ -174,6 +175,8 @@ class Parts:
         )
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
         self.moderation = Moderation(self.writers)
+        self.orders = Orders(self.moderation, self.announcer)
+        self.lifetime.close(self.orders.close)
         self.erasure = Erasure(self.moderation, self.announcer)
         self.lifetime.close(self.erasure.close)
         self.catalogue = Catalogue(self.queries)
