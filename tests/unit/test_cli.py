@@ -130,7 +130,8 @@ class TestArguments:
             ["users", "set-email"],
             ["users", "set-password"],
             ["users", "revoke"],
-            ["users", "delete"],
+            ["users", "export"],
+            ["users", "erase"],
             ["board", "show"],
             ["board", "verify"],
             ["board", "rebuild"],
@@ -158,7 +159,7 @@ class TestArguments:
         [
             ["fly"],
             ["users"],
-            ["users", "delete", "ada", "--y"],
+            ["users", "erase", "ada", "--y"],
             ["migrate", "--rollback", "0"],
             ["migrate", "--rollback", "-1"],
             ["serve", "--role", "none"],
@@ -196,7 +197,7 @@ class TestArguments:
     @pytest.mark.parametrize("name", ["--all", "-h", "--help", "--", "-1"])
     def test_a_name_that_looks_like_an_option_is_a_name_after_two_hyphens(self, name: str) -> None:
         parse = cli.declare().root.parse_args
-        for command in ("show", "revoke", "set-password", "delete"):
+        for command in ("show", "revoke", "set-password", "export"):
             assert parse(["users", command, "--", name]).login == name
         renaming = parse(["users", "rename", "--", name, "ada"])
         assert (renaming.login, renaming.username) == (name, "ada")
