@@ -24,6 +24,6 @@ async def read_bans(postgres: Postgres) -> set[str]:
     while True:
         rows = await postgres.read(SQL["read_bans"], {"after": after, "limit": _PAGE})
         found.update(user_id for (user_id,) in rows)
-        if len(rows) < _PAGE:
+        if len(rows) < _PAGE:  # guard: banned-paged
             return found
         after = rows[-1][0]

@@ -54,7 +54,7 @@ _SIMPLE: Final[tuple[tuple[str, _Act, str, str, str], ...]] = (
     (
         "ban",
         Moderation.ban,
-        "show a user on no board, refuse what they send and end their streams and log-ins",
+        "show a user on no board, refuse every token of theirs and end their streams",
         "{} is banned: shown on no board, and refused.",
         "unban",
     ),
@@ -62,7 +62,7 @@ _SIMPLE: Final[tuple[tuple[str, _Act, str, str, str], ...]] = (
         "unban",
         Moderation.unban,
         "lift a ban; who was hidden as well stays hidden",
-        "{} is not banned any more. They log in anew.",
+        "{} is not banned any more. Their log-ins work again.",
         "ban",
     ),
 )

@@ -1,4 +1,4 @@
-"""`scoreboard users`: accounts as operators see them. What changes the board: `user_changes`."""
+"""`scoreboard users`: accounts as operators see them. `moderating` and `own_data` change boards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from marshmallow import ValidationError
 
 from scoreboard.api.schemas.accounts import RegistrationSchema
 from scoreboard.audit import withheld
-from scoreboard.commands import moderating, user_changes, user_list
+from scoreboard.commands import moderating, own_data, user_changes, user_list
 from scoreboard.commands.user_changes import open_accounts
 from scoreboard.configuration import handed_over
 from scoreboard.configuration import sources as configuration
@@ -47,7 +47,7 @@ def add_to(commands: Commands) -> None:
     user_list.add_to(group)
     _add_changes(group)
     moderating.add_to(group)
-    user_changes.add_to(group)
+    own_data.add_to(group)
     demo_players.add_to(group)
 
 

@@ -408,7 +408,7 @@ class TestUsers:
             assert f"username   {name}\n" in run("users", "show", "--", name)[1]
         assert "not allowed any more. Do not begin with -" in run("users", "list")[1]
         assert run("users", "rename", *WHY, "--", "--all", "all")[0] == 0
-        assert run("users", "delete", "--yes", "--", "-h")[0] == 0
+        assert run("users", "erase", "--yes", *WHY, "--", "-h")[0] == 0
         assert [user["username"] for user in json.loads(run("users", "list", "--json")[1])] == [
             "all"
         ]
@@ -431,7 +431,7 @@ class TestUsers:
         for argv in (
             ("users", "list"),
             ("users", "show", f"id:{user}"),
-            ("users", "delete", f"id:{user}"),
+            ("users", "erase", f"id:{user}", "--reason", "x"),
             ("board", "show"),
             ("actions", "list"),
         ):
@@ -457,7 +457,7 @@ class TestUsers:
         assert code == 1
         assert "taken already" in err
 
-    @pytest.mark.parametrize("command", ["show", "revoke", "set-password", "delete"])
+    @pytest.mark.parametrize("command", ["show", "revoke", "set-password", "export"])
     def test_somebody_who_is_not_there_is_not_found(self, run: Run, command: str) -> None:
         options = ["--password-stdin"] if command == "set-password" else []
         code, _, err = run("users", command, "nobody", *options, stdin=PASSWORD)
@@ -515,14 +515,14 @@ class TestUsers:
             assert password not in err
         assert sql(database_url, "SELECT * FROM users") == before
 
-    def test_nobody_is_deleted_without_a_yes(self, run: Run, database_url: str) -> None:
+    def test_nobody_is_erased_without_a_yes(self, run: Run, database_url: str) -> None:
         add_users(database_url, 1)
-        code, _, err = run("users", "delete", "player0")
+        code, _, err = run("users", "erase", "player0", "--reason", "x")
         assert code == 1
         assert "--yes" in err
         assert len(sql(database_url, "SELECT user_id FROM users")) == 1
 
-    def test_a_deletion_takes_score_and_ledger_along_and_renews_the_board(
+    def test_who_is_erased_is_on_no_board_and_their_grants_are_nobodys(
         self, run: Run, database_url: str, redis_url: str
     ) -> None:
         add_actions(database_url, {"walk": 5})
@@ -531,24 +531,48 @@ class TestUsers:
             grant_by_hand(database_url, user, "walk")
         run("board", "rebuild")
         version = board_version(database_url)
-        assert run("users", "delete", "player0", "--yes")[0] == 0
+        assert run("users", "erase", "player0", "--yes", "--reason", "x")[0] == 0
         assert board_version(database_url) > version
-        assert sql(database_url, "SELECT user_id::text FROM ledger") == [(second,)]
+        owners = {user for (user,) in sql(database_url, "SELECT user_id::text FROM ledger")}
+        assert len(owners) == 2
+        assert first not in owners
         assert run("board", "verify")[0] == 0
         with closing(redis.Redis.from_url(redis_url)) as client:
             assert first not in str(client.hget("leaderboard", "board"))
 
-    def test_a_deletion_without_redis_is_done_and_says_what_is_left(
+    def test_an_export_is_json_of_one_user_and_hides_nothing_from_the_eye(
+        self, run: Run, database_url: str
+    ) -> None:
+        add_actions(database_url, {"walk": 5})
+        [user, _] = add_users(database_url, 2)
+        grant_by_hand(database_url, user, "walk")
+        hostile = "\x1b[2J\u202e"
+        sql(database_url, "UPDATE users SET username = %s WHERE user_id = %s", (hostile, user))
+        code, out, _ = run("users", "export", f"id:{user}")
+        assert code == 0
+        assert out.replace("\n", "").isprintable()
+        document = json.loads(out)
+        assert document["account"]["username"] == hostile
+        assert [grant["actionId"] for grant in document["grants"]] == ["walk"]
+        assert "player1" not in out
+
+    def test_an_erasure_without_redis_is_done_and_says_what_is_left(
         self, run: Run, database_url: str
     ) -> None:
         add_users(database_url, 1)
         code, out, err = run(
-            "users", "delete", "player0", "--yes", SCOREBOARD_REDIS_URL="redis://127.0.0.1:1/0"
+            "users",
+            "erase",
+            "player0",
+            "--yes",
+            "--reason",
+            "x",
+            SCOREBOARD_REDIS_URL="redis://127.0.0.1:1/0",
         )
         assert code == 0
-        assert "Deleted player0" in out
+        assert "Erased player0" in out
         assert "Redis did not take the new board" in err
-        assert sql(database_url, "SELECT user_id FROM users") == []
+        assert sql(database_url, "SELECT user_id FROM users WHERE username = 'player0'") == []
 
 
 def _plant_sql(statement: str) -> Callable[[str, Any], Any]:

@@ -33,7 +33,7 @@ async def test_a_deleted_user_is_gone_from_streams_and_closed_reads_of_every_ins
         "SCOREBOARD_REDIS_URL": redis_url,
         "SCOREBOARD_JWT_SECRET": SECRET,
     }
-    code, output = await command(environment, "users", "delete", "ada", "--yes")
+    code, output = await command(environment, "users", "erase", "ada", "--yes", "--reason", "x")
     assert code == 0, output
     await end_with(streams, "unknown_user")
     await only_hear(ada, closed, "unknown_user")

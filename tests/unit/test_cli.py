@@ -136,7 +136,8 @@ class TestArguments:
             ["users", "set-email"],
             ["users", "set-password"],
             ["users", "revoke"],
-            ["users", "delete"],
+            ["users", "export"],
+            ["users", "erase"],
             ["board", "show"],
             ["board", "verify"],
             ["board", "rebuild"],
@@ -164,7 +165,7 @@ class TestArguments:
         [
             ["fly"],
             ["users"],
-            ["users", "delete", "ada", "--y"],
+            ["users", "erase", "ada", "--y"],
             ["migrate", "--rollback", "0"],
             ["migrate", "--rollback", "-1"],
             ["serve", "--role", "none"],
@@ -202,7 +203,7 @@ class TestArguments:
     @pytest.mark.parametrize("name", ["--all", "-h", "--help", "--", "-1"])
     def test_a_name_that_looks_like_an_option_is_a_name_after_two_hyphens(self, name: str) -> None:
         parse = cli.declare().root.parse_args
-        for command in ("show", "revoke", "set-password", "delete"):
+        for command in ("show", "revoke", "set-password", "export"):
             assert parse(["users", command, "--", name]).login == name
         renaming = parse(["users", "rename", "--reason", "Insult", "--", name, "ada"])
         assert (renaming.login, renaming.username) == (name, "ada")
