@@ -96,8 +96,8 @@ class Operation:
     description.
 
     `errors` are those of this route alone; `refusals` adds those of all routes, of all bodies and
-    of all tokens or signatures. Give an instance where the class alone does not make the answer that a client
-    gets.
+    of all tokens or signatures. Give an instance where the class alone does not make the answer
+    that a client gets.
     """
 
     operation_id: str  # never changes, because generated clients name their functions after it
