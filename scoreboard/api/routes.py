@@ -11,6 +11,7 @@ from scoreboard.api import (
     accounts,
     actions,
     boards,
+    grants,
     leaderboard,
     moderation,
     operations,
@@ -51,6 +52,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout", accounts.log_out)
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
+        add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
         add_route(app, "POST", "/api/moderation", moderation.moderate, _SIGNED)
         add_route(app, "GET", "/api/audit", moderation.read_audit, _SIGNED)
 

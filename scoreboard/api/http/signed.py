@@ -23,7 +23,6 @@ from scoreboard.api.http.limits import CLAIM, count_signed
 from scoreboard.api.http.replies import parse_json, read_bytes
 from scoreboard.keys.server_key import Scope, ServerKey
 
-OWN_ID_CHARS_MAX: Final = 100
 # A batch whose texts are all as long as they may be, of letters of four bytes, takes 225 KB.
 SIGNED_BODY_MAX_BYTES: Final = 256 * 1024
 
