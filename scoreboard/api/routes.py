@@ -7,7 +7,16 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from scoreboard.api import accounts, actions, boards, leaderboard, operations, own_data, pages
+from scoreboard.api import (
+    accounts,
+    actions,
+    boards,
+    leaderboard,
+    moderation,
+    operations,
+    own_data,
+    pages,
+)
 from scoreboard.api.asked import version_beside
 from scoreboard.api.http.needs import USUAL, Needs, add_route
 from scoreboard.configuration.settings import Settings
@@ -40,6 +49,8 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout", accounts.log_out)
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
+        add_route(app, "POST", "/api/moderation", moderation.moderate)
+        add_route(app, "GET", "/api/audit", moderation.read_audit)
 
     _add_read(app, "/api/leaderboard", leaderboard.read, _MAIN)
     if settings.serves_streams:

@@ -21,6 +21,7 @@ from scoreboard.api.http.refusals import headers_of, refusal
 from scoreboard.api.http.replies import JSON
 from scoreboard.api.schemas.errors import ErrorSchema
 from scoreboard.errors import ScoreboardError
+from scoreboard.keys.heads import HEADERS
 from scoreboard.model import BOARD_ID, MAIN
 
 _VERSION: Final = "3.0.3"
@@ -29,6 +30,7 @@ _TAGS: Final = {
     "Leaderboard": "The top 10, to read or to follow.",
     "Boards": "All boards, the top 10 among them as `main`, and their seasons.",
     "Accounts": "Register, log in, stay logged in, log out.",
+    "Servers": "For game servers and back offices, which sign what they send.",
     "Operations": "For probes and monitoring.",
 }
 _SECURITY_SCHEME: Final = {
@@ -37,10 +39,21 @@ _SECURITY_SCHEME: Final = {
     "bearerFormat": "JWT",
     "description": "The `accessToken` that `POST /api/auth/login` answers with.",
 }
+# An HMAC over id, time and body is no scheme that OpenAPI has: so it names the key's header.
+_SIGNED_SCHEME: Final = {
+    "type": "apiKey",
+    "in": "header",
+    "name": HEADERS[0],
+    "description": (
+        f"The id of a server key, beside {', '.join(HEADERS[1:])}, in the form of Standard "
+        "Webhooks (docs/server-keys.md)."
+    ),
+}
 _SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
     "none": [],
     "optional": [{}, {"bearerAuth": []}],
     "required": [{"bearerAuth": []}],
+    "signed": [{"serverKey": []}],
 }
 _INTRODUCTION: Final = """\
 Grants each action to each user once, and shows everybody the top 10 as it changes.
@@ -165,7 +178,7 @@ def _without_paths(tags: Collection[str]) -> APISpec:
         servers=[{"url": "/"}],
         tags=[{"name": name, "description": _TAGS[name]} for name in _TAGS if name in tags],
         components={
-            "securitySchemes": {"bearerAuth": _SECURITY_SCHEME},
+            "securitySchemes": {"bearerAuth": _SECURITY_SCHEME, "serverKey": _SIGNED_SCHEME},
             "headers": _HEADERS,
             "parameters": _PARAMETERS,
         },

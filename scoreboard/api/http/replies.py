@@ -35,12 +35,22 @@ async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
     Raises UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, BodyTooSlow, MalformedRequest
     (it was cut), MalformedBody (no UTF-8, no JSON, nested too deep), InvalidPayload.
     """
+    return loaded(schema, await read_body(request))
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Read the body, declared as JSON, and unpack it. Raises what `read_json` raises before it
+    looks at what it says.
+    """
     if not _is_json(request):
         raise errors.UnsupportedMediaType
     encoding = encoding_of(request)
     body = await _body(request)
-    if encoding is not None:
-        body = unpacked(body, encoding, BODY_MAX_BYTES)
+    return body if encoding is None else unpacked(body, encoding, BODY_MAX_BYTES)
+
+
+def loaded(schema: Schema, body: bytes) -> dict[str, Any]:
+    """Validate a body. Raises MalformedBody, InvalidPayload."""
     try:
         document = orjson.loads(body.removeprefix(_BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
