@@ -27,7 +27,6 @@ from scoreboard.api.http.replies import is_shared
 from scoreboard.api.http.tracing import span_of_call
 from scoreboard.configuration.kinds import Rate
 from scoreboard.errors import RateLimited
-from scoreboard.keys.server_key import ServerKey
 from scoreboard.limits.checks import Allowance, Check, HashField, Seen, check_of, tightest
 from scoreboard.parts import PARTS
 
@@ -133,9 +132,9 @@ async def count_export(request: web.Request, user_id: str) -> None:
     await _count(request, (check_of("exports", user_id, rate),))  # guard: exports-counted
 
 
-async def count_server_key(request: web.Request, key: ServerKey) -> None:
-    """Count a request that this key has signed. Raises RateLimited."""
-    await _count(request, (key.check,))
+async def count_signed(request: web.Request, check: Check) -> None:
+    """Count a request against the server key that has signed it. Raises RateLimited."""
+    await _count(request, (check,))
 
 
 async def _guess(request: web.Request, key: str) -> Allowance:

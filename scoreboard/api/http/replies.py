@@ -35,12 +35,12 @@ async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
     Raises UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, BodyTooSlow, MalformedRequest
     (it was cut), MalformedBody (no UTF-8, no JSON, nested too deep), InvalidPayload.
     """
-    return loaded(schema, await read_body(request))
+    return parse_json(await read_bytes(request), schema)
 
 
-async def read_body(request: web.Request) -> bytes:
-    """Read the body, declared as JSON, and unpack it. Raises what `read_json` raises before it
-    looks at what it says.
+async def read_bytes(request: web.Request) -> bytes:
+    """Read the body of a request that says it is JSON, unpacked. Raises what `read_json` raises,
+    but for what `parse_json` does.
     """
     if not _is_json(request):
         raise errors.UnsupportedMediaType
@@ -49,8 +49,8 @@ async def read_body(request: web.Request) -> bytes:
     return body if encoding is None else unpacked(body, encoding, BODY_MAX_BYTES)
 
 
-def loaded(schema: Schema, body: bytes) -> dict[str, Any]:
-    """Validate a body. Raises MalformedBody, InvalidPayload."""
+def parse_json(body: bytes, schema: Schema) -> dict[str, Any]:
+    """Read JSON and validate it. Raises MalformedBody, InvalidPayload."""
     try:
         document = orjson.loads(body.removeprefix(_BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:

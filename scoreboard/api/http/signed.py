@@ -1,34 +1,36 @@
-"""Requests that servers sign: which key asks, and for what.
+"""Requests that a server has signed: from a head that says so to a body that can be believed.
 
-The head is judged before the body is read, the body is bounded, and only what is signed well counts
-against the rate of its key. All of it counts against its address before (`limits`).
+header      its form, its route, its time, its key     before the body is read
+body        bounded, and unpacked
+signature   then expiry and scope
+rate        that of the key
+schema      what the body says
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from aiohttp import web
 from marshmallow import Schema
 
 from scoreboard.accounts import ids
-from scoreboard.api.http import limits
-from scoreboard.api.http.replies import loaded, read_body
+from scoreboard.api.http.limits import count_signed
+from scoreboard.api.http.replies import parse_json, read_bytes
 from scoreboard.keys.server_key import Scope, ServerKey
 from scoreboard.keys.verifying import claim_of
 from scoreboard.parts import PARTS
 
-# Ids of players are made in it of what their game calls them. It never changes.
-_PLAYERS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://scoreboard.invalid/players")
+OWN_ID_CHARS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A request that `key` has signed. `body` is what its schema made of it, None without one;
-    `request_id` is the nonce of `webhook-id`, the same for a request that is sent again.
+    """A request whose signature is good. `body` is None where there is no schema to read it by.
+    `request_id` is what its sender calls it: the same when it is sent again.
     """
 
     key: ServerKey
@@ -37,22 +39,22 @@ class Signed:
 
 
 async def signed(request: web.Request, scope: Scope, schema: Schema | None) -> Signed:
-    """Say which key has signed this request, and may do what `scope` says.
-
-    Raises NotSigned, BadSignature, StaleSignature, UnknownKey, KeyUnreadable, ExpiredKey,
-    KeyLacksScope, RateLimited, and what `replies.read_json` raises.
+    """Verify a request, count it against its key, and read it. Raises what `claim_of`,
+    `Claim.verify`, `read_bytes` and `parse_json` raise, and RateLimited.
     """
-    parts, now = request.app[PARTS], time.time()
-    claim = claim_of(request.method, request.raw_path, request.headers, parts.keyring, now)
-    body = b"" if schema is None else await read_body(request)
+    now = time.time()
+    target = request.rel_url.raw_path_qs
+    claim = claim_of(request.method, target, request.headers, request.app[PARTS].keyring, now)
+    body = b"" if schema is None else await read_bytes(request)
     key = claim.verify(body, scope, now)
-    await limits.count_server_key(request, key)  # guard: key-rate
-    said = None if schema is None else loaded(schema, body)
-    return Signed(key, said, claim.head.message_id.rpartition(":")[2])
+    await count_signed(request, key.check)
+    read = None if schema is None else parse_json(body, schema)
+    return Signed(key, read, claim.head.message_id.rpartition(":")[2])
 
 
 def user_id_of(key: ServerKey, text: str) -> str:
-    """The id of the user whom the holder of a key calls so: a UUID as it is, and anything else is
-    the game's own id, which means another user for each source.
+    """Say who is meant: by a UUID, or by an id of the game's own, from which the UUID follows, so
+    it is the same on every instance without a look.
     """
-    return ids.canonical(text) or str(uuid.uuid5(_PLAYERS, f"{key.source}:{text}"))
+    found = ids.canonical(text)
+    return found or str(uuid5(uuid5(NAMESPACE_URL, f"scoreboard:{key.source}"), text))
