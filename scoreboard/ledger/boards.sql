@@ -16,7 +16,7 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
     (
         SELECT ranked.user_id, ranked.score::bigint AS score, ranked.updated_at
         FROM scores AS ranked
-        WHERE boards.board_id = 'main'
+        WHERE boards.board_id = 'main' AND NOT ranked.hidden
         ORDER BY {ranking}
         LIMIT {size}
     )
@@ -26,7 +26,7 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
         FROM (
             SELECT ranked.user_id, ranked.score, ranked.updated_at
             FROM season_entries AS ranked
-            WHERE ranked.season_id = boards.season_id
+            WHERE ranked.season_id = boards.season_id AND NOT ranked.hidden
             ORDER BY {ranking}
             LIMIT {size_max}
         ) AS ranked
