@@ -7,15 +7,17 @@ import uuid
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from scoreboard.accounts.ids import canonical
+from scoreboard.keys.registry import KeyRegistry
+from scoreboard.keys.sealing import Seal
 from scoreboard.keys.server_key import SCOPES
 from scoreboard.parts import PARTS
 from tests.attacks.conftest import Start
 from tests.eventually import eventually
 from tests.game_server import GameServer
 from tests.instances import Instance
-from tests.operator import Operator
 from tests.world import add_actions, add_users, grants, sql
 
 NONCE = "a-nonce-that-is-sent-again"
@@ -38,7 +40,7 @@ def database_url(shared_database_url: str) -> str:
     return shared_database_url
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def server(instance: Instance) -> GameServer:
     """Of a game of its own, so that no test meets the players of another one."""
     return await GameServer.of(instance, source=f"game-{uuid.uuid4().hex[:12]}")
@@ -60,7 +62,8 @@ async def test_each_grant_of_a_request_has_its_own_verdict_and_the_good_ones_cou
     [user] = add_users(database_url, 1, name())
     run, off, nobody = name(), name(), str(uuid.uuid4())
     add_actions(database_url, {run: 10, off: 10})
-    sql(database_url, "UPDATE actions SET disabled = TRUE WHERE action_id = %s", (off,))
+    sql(database_url, "UPDATE actions SET claim = 'server' WHERE action_id = %s", (run,))
+    sql(database_url, "UPDATE actions SET disabled_at = now() WHERE action_id = %s", (off,))
 
     found = await server.grant(
         (nobody, run), (user, "no-such-action"), (user, run), (user, off), (user, run)
@@ -258,7 +261,7 @@ async def test_strangers_and_forgers_hold_no_server_up(start: Start) -> None:
 
 
 async def test_a_revoked_key_is_refused_by_every_instance_within_two_seconds(
-    start: Start, operator: Operator
+    start: Start,
 ) -> None:
     first, second = await start(), await start()
     server = await GameServer.of(first)
@@ -268,7 +271,7 @@ async def test_a_revoked_key_is_refused_by_every_instance_within_two_seconds(
 
     for instance in (first, second):
         await eventually(lambda each=instance: says(each, ""), within_seconds=2.0)
-    assert (await operator("keys", "revoke", server.key_id)).code == 0
+    await KeyRegistry(first.app[PARTS].queries, Seal([])).revoke(server.key_id)
     for instance in (first, second):
         await eventually(lambda each=instance: says(each, "unknown_key"), within_seconds=2.0)
 
