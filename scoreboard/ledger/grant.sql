@@ -13,16 +13,23 @@ submitted AS MATERIALIZED (
     SELECT user_id, action_id
     FROM unnest($1, $2) AS submitted (user_id, action_id)
 ),
+players AS MATERIALIZED (
+    SELECT user_id, hidden_at IS NOT NULL OR banned_at IS NOT NULL AS hidden
+    FROM users
+    WHERE user_id IN (SELECT user_id FROM submitted)
+    ORDER BY user_id
+    FOR KEY SHARE
+),
 known AS MATERIALIZED (
     SELECT
         submitted.user_id,
         submitted.action_id,
         CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points,
         actions.action_id IS NOT NULL AS has_action,
-        users.user_id IS NOT NULL AS has_user
+        players.user_id IS NOT NULL AS has_user
     FROM submitted
     LEFT JOIN actions ON actions.action_id = submitted.action_id
-    LEFT JOIN users ON users.user_id = submitted.user_id
+    LEFT JOIN players ON players.user_id = submitted.user_id
 ),
 near AS (
     SELECT *
@@ -68,14 +75,15 @@ granted AS (
     RETURNING user_id, action_id, points_granted, submitted_at
 ),
 raised AS (
-    INSERT INTO scores AS present (user_id, score, updated_at)
-    SELECT user_id, sum(points_granted), clock_timestamp()
+    INSERT INTO scores AS present (user_id, score, updated_at, hidden)
+    SELECT granted.user_id, sum(granted.points_granted), clock_timestamp(), players.hidden
     FROM granted
-    GROUP BY user_id
-    ORDER BY user_id
+    JOIN players ON players.user_id = granted.user_id
+    GROUP BY granted.user_id, players.hidden
+    ORDER BY granted.user_id
     ON CONFLICT (user_id) DO UPDATE
     SET score = present.score + excluded.score, updated_at = clock_timestamp()
-    RETURNING user_id, score
+    RETURNING user_id, score, hidden
 )
 
 -- {judgement}: what a row says of a submission
@@ -88,23 +96,23 @@ judged.is_too_much,
 granted.points_granted,
 granted.submitted_at,
 raised.score,
-coalesce(raised.score >= coalesce(main.tenth_score, 0), FALSE) AS reaches_main
+coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main
 
--- {entered}: adds what is `counted` (for each season its operator, users, values and moments) to the entries of seasons
+-- {entered}: adds what is `counted` (for each season its operator, users, values, moments, who is hidden) to the entries of seasons
 added AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, sum(value), max(submitted_at)
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
+    SELECT season_id, user_id, sum(value), max(submitted_at), bool_or(hidden)
     FROM counted
     WHERE operator = 'sum'
     GROUP BY season_id, user_id
     ORDER BY season_id, user_id
     ON CONFLICT (user_id, season_id) DO UPDATE
     SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
-    RETURNING season_id, user_id, score
+    RETURNING season_id, user_id, score, hidden
 ),
 bettered AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, max(value), max(submitted_at)
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
+    SELECT season_id, user_id, max(value), max(submitted_at), bool_or(hidden)
     FROM counted
     WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
     GROUP BY season_id, user_id
@@ -112,7 +120,7 @@ bettered AS (
     ON CONFLICT (user_id, season_id) DO UPDATE
     SET score = excluded.score, updated_at = excluded.updated_at
     WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
-    RETURNING season_id, user_id, score
+    RETURNING season_id, user_id, score, hidden
 )
 
 -- grant: grants a batch in one statement; a row for each submission says what became of it
@@ -171,9 +179,11 @@ counted AS MATERIALIZED (
         counting.operator,
         granted.user_id,
         {kept_value} AS value,
-        granted.submitted_at
+        granted.submitted_at,
+        players.hidden
     FROM granted
     JOIN counting USING (user_id, action_id)
+    JOIN players ON players.user_id = granted.user_id
     WHERE (SELECT count(*) FROM raised) >= 0
 ),
 {entered},
@@ -185,6 +195,7 @@ reaching AS (
     WHERE coalesce(
         entered.score >= shown.tenth_score, entered.score IS NOT NULL AND shown.board_id IS NOT NULL
     )
+    AND NOT entered.hidden
     GROUP BY entered.user_id
 )
 SELECT
