@@ -21,6 +21,7 @@ from tests.guards.finals import FINALS
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
+from tests.guards.own_data import OWN_DATA
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
 from tests.guards.scoring import SCORING
@@ -39,6 +40,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *CACHES,
     *BOARDS,
     *ACCOUNTS,
+    *OWN_DATA,
     *KEYS,
     *PROVIDERS,
     *CONNECTIONS,
