@@ -17,8 +17,8 @@ from scoreboard.errors import ScoreboardError
 
 HandlerT = TypeVar("HandlerT", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
-# Whether a route asks for a token. `optional`: a setting closes it to clients without one.
-# `signed`: by a server key.
+# Whether a route asks for a token, or for a server key's signature. `optional`: a setting closes it
+# to clients without a token.
 Authorization = Literal["none", "optional", "required", "signed"]
 _ATTRIBUTE: Final = "__operation__"
 _Errors = Sequence[type[ScoreboardError] | ScoreboardError]
@@ -37,7 +37,7 @@ _ERRORS_OF_SIGNATURES: Final[_Errors] = (
     errors.StaleSignature,
     errors.UnknownKey,
     errors.ExpiredKey,
-    errors.KeyLacksScope,
+    errors.KeyLacksScope("grants"),
     errors.KeyUnreadable,
 )
 _ERRORS_OF_BODIES: Final[_Errors] = (
@@ -96,8 +96,8 @@ class Operation:
     description.
 
     `errors` are those of this route alone; `refusals` adds those of all routes, of all bodies and
-    of all tokens. Give an instance where the class alone does not make the answer that a client
-    gets.
+    of all tokens or signatures. Give an instance where the class alone does not make the answer
+    that a client gets.
     """
 
     operation_id: str  # never changes, because generated clients name their functions after it
