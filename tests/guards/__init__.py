@@ -16,6 +16,7 @@ from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
 from tests.guards.environment import ENVIRONMENT
+from tests.guards.falling import FALLING
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
@@ -30,6 +31,7 @@ from tests.guards.web import WEB
 GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
     *SEASONS,
+    *FALLING,
     *LIVE,
     *BENEATH,
     *EDGE,
