@@ -1,4 +1,14 @@
-ALTER TABLE revocations DROP COLUMN banned;
+CREATE OR REPLACE FUNCTION revoke_access_of_deleted_users() RETURNS TRIGGER
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM revoke_access(user_id, TRUE) FROM deleted_users;
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER users_banned ON users;
+DROP FUNCTION keep_bans();
+DROP TABLE bans;
+DELETE FROM held_lists WHERE list = 'bans';
 DROP INDEX idx_seasons_start;
 DROP INDEX idx_seasons_final;
 DROP TABLE corrections;

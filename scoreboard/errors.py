@@ -216,6 +216,34 @@ class UnknownUser(NotAuthorized):
     message = "The access token names a user who is not registered here."
 
 
+class Banned(NotAuthorized):
+    """An operator has banned the user, and no one has lifted the ban yet."""
+
+    code = "banned"
+    message = "This account is banned, so nothing is taken from it. Write to who runs this service."
+
+
+class NotClaimable(ScoreboardError):
+    """Only servers that are trusted grant the action, and a user submitted it."""
+
+    status = 403
+    code = "not_claimable"
+    message = (
+        "This action cannot be claimed: the game's server grants it to whoever completes it. "
+        "GET /api/actions says of each action who may claim it."
+    )
+
+
+class NotFresh(ScoreboardError):
+    """The token is good, but from a log-in too long ago for what cannot be taken back."""
+
+    status = 403
+    code = "not_fresh"
+    message = (
+        "Log in once more where you log in, and send this with the new token within 5 minutes."
+    )
+
+
 class KeyLacksScope(ScoreboardError):
     """The server key is good, but not for this."""
 

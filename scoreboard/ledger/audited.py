@@ -6,13 +6,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import RolledBack, Transaction
 from scoreboard.model import Board, BoardId
+from scoreboard.timestamps import timestamp
+
+REASON_CHARS_MAX: Final = 500
+# What one correction adds or takes at most: numbers in JavaScript are exact up to there.
+POINTS_MAX: Final = 2**53 - 1
 
 Act = Literal[
     "hide",
@@ -51,6 +56,16 @@ class Done:
     at: datetime
     boards: tuple[Board, ...] = ()
     is_repeated: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """What was done, as clients and operators see it."""
+        return {
+            "auditId": self.audit_id,
+            "act": self.act,
+            "userId": self.user_id,
+            "at": timestamp(self.at),
+            "isRepeated": self.is_repeated,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ SELECT pg_advisory_lock({falls_lock})
 SELECT pg_advisory_unlock_all()
 
 -- begin_change: waits for a turn of seasons that is under way, and keeps the next one out; grants go on
--- A turn that queues behind us stops grants, so we wait for nobody for long.
 SET LOCAL lock_timeout = '2s';
+-- A turn that queues behind us stops grants, so we wait for nobody for long.
 SELECT pg_advisory_xact_lock_shared({seasons_lock})
 
 -- boards_of_users: the boards on which one of these users may be now: `main`, and those of their entries

@@ -32,7 +32,7 @@ async def renew_finals(begun: Transaction, user_ids: Collection[str]) -> list[Bo
 
 
 async def renew_season(begun: Transaction, board_id: BoardId, number: int) -> list[BoardId]:
-    """Write the final board of one season anew, if it has ended. Returns what `renew_finals` does."""
+    """Write the final board of a season anew, if it has ended. Returns what `renew_finals` does."""
     held = await begun.run(SQL["hold_season"], {"board_id": board_id, "number": number})
     return await _written(begun, "renew_finals", held)
 

@@ -97,6 +97,13 @@ class Moderation:
             lambda begun: acts.revoke_grant(begun, user_id, action_id, order), order, user_id
         )
 
+    async def board_of_result(self, source: str, receipt: str) -> BoardId:
+        """The board of a result, which never changes. Raises UnknownReceipt."""
+        rows = await self._writers.read(SQL["find_result"], {"source": source, "receipt": receipt})
+        if not rows:
+            raise UnknownReceipt
+        return BoardId(rows[0][2])
+
     async def revoke_result(self, source: str, receipt: str, order: Order) -> Done:
         """Take a result back. The receipt stays used. Raises UnknownReceipt, AlreadyRevoked."""
         named = {"source": source, "receipt": receipt}

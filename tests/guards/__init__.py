@@ -20,6 +20,7 @@ from tests.guards.falling import FALLING
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
+from tests.guards.own_data import OWN_DATA
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
 from tests.guards.scoring import SCORING
@@ -37,6 +38,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *CACHES,
     *BOARDS,
     *ACCOUNTS,
+    *OWN_DATA,
     *KEYS,
     *PROVIDERS,
     *CONNECTIONS,
