@@ -17,6 +17,7 @@ from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
 from tests.guards.environment import ENVIRONMENT
 from tests.guards.falling import FALLING
+from tests.guards.finals import FINALS
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
@@ -31,6 +32,7 @@ from tests.guards.web import WEB
 GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
     *SEASONS,
+    *FINALS,
     *FALLING,
     *LIVE,
     *BENEATH,
