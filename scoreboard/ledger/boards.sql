@@ -10,7 +10,7 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
     FROM (SELECT {moment} AS moment) AS now
 )
 
--- {top}: the first entries of the season that the row of `boards` shows
+-- {top}: the first entries of the season that the row of `boards` shows; nobody hidden is among them
 -- The entries of `main` are `scores`. With constant limits PostgreSQL plans a walk along the index, whatever the size.
 (
     (
