@@ -540,16 +540,14 @@ $it"""),
         "scoreboard/ledger/grant.sql",
         "actions.disabled_at IS NULL AND NOT players.is_banned\n",
         "actions.disabled_at IS NULL\n",
-        f"{CLAIMS}"
-        "::test_a_ban_that_is_not_committed_yet_is_waited_for_and_then_nothing_is_granted",
+        f"{CLAIMS}::test_a_ban_that_is_not_committed_yet_is_waited_for_and_then_nothing_is_granted",
     ),
     Guard(
         "a grant and whoever hides or bans its user take turns",
         "scoreboard/ledger/grant.sql",
         "    ORDER BY user_id\n    FOR KEY SHARE\n",
         "    ORDER BY user_id\n",
-        f"{CLAIMS}"
-        "::test_a_ban_that_is_not_committed_yet_is_waited_for_and_then_nothing_is_granted",
+        f"{CLAIMS}::test_a_ban_that_is_not_committed_yet_is_waited_for_and_then_nothing_is_granted",
     ),
     Guard(
         "the first score of a hidden user is hidden",
