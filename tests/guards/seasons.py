@@ -106,9 +106,9 @@ SEASONS: Final = (
     ),
     Guard(
         "a season that is closed behind the one that is shown raises the version",
-        "scoreboard/ledger/seasons.sql",
-        "seasons.number IN (shown.number, shown.previous_number) AS is_shown",
-        "seasons.number = shown.number AS is_shown",
+        "scoreboard/ledger/finals.sql",
+        "seasons.number IN (shown.number, shown.previous_number)",
+        "seasons.number = shown.number",
         f"{BOUNDARIES}::test_a_season_that_closes_behind_the_one_that_is_shown_raises_the_version",
     ),
     Guard(
@@ -238,12 +238,6 @@ SEASONS: Final = (
         "counted-for-days",
         Value("True"),
         f"{PREPARATION}::test_what_was_counted_for_seasons_that_are_over_is_counted_anew",
-    ),
-    Marked(
-        "who is removed while a final board is verified is no difference",
-        "removed-while-verified",
-        Value("derived"),
-        f"{DEFINITIONS}::test_who_is_removed_while_a_final_board_is_verified_is_no_difference",
     ),
     Marked(
         "a board is closed in the instant in which its season began",
