@@ -61,7 +61,7 @@ async def test_a_fall_waits_for_a_grant_that_compared_with_a_last_score_from_bef
             SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]}
         )
         [row] = cursor.fetchall()
-        assert row[9] is False  # 5 does not reach a last score of 100
+        assert row[11] is False  # 5 does not reach a last score of 100
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: removing.done() or waits_for_grants(database_url))
         other.commit()
@@ -107,7 +107,7 @@ async def test_a_grant_that_begins_while_scores_fall_takes_its_turn_at_the_board
                 {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]},
             )
             [row] = cursor.fetchall()
-            assert row[9] is True
+            assert row[11] is True
             await held.end()
         cursor.execute(SQL["prepare_lock_boards"])
         cursor.execute(SQL["prepare_raise_boards"])
