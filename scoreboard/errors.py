@@ -405,8 +405,8 @@ class ReceiptUsed(ScoreboardError):
     status = 409
     code = "receipt_used"
     message = (
-        "Another result was recorded under this receipt, see original; it stays as it is. Give each "
-        "result a receipt of its own."
+        "Another result was recorded under this receipt, and stays as it is (see original). Give "
+        "each result a receipt of its own."
     )
 
     def __init__(self, original: Any = None) -> None:

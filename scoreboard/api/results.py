@@ -11,7 +11,7 @@ from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.http.tracing import traceparent
-from scoreboard.api.schemas.results import ReceiptSchema, ResultsSchema, VerdictsSchema
+from scoreboard.api.schemas.results import ReceiptSchema, ResultsSchema, ResultVerdictsSchema
 from scoreboard.ledger.receipts import Recorded, Result
 from scoreboard.ledger.results import Verdict
 from scoreboard.parts import PARTS
@@ -27,7 +27,7 @@ _SCHEMA: Final = ResultsSchema()
     authorization="signed",
     parameters=("traceparent",),
     body=_SCHEMA,
-    answers={200: Answer(VerdictsSchema())},
+    answers={200: Answer(ResultVerdictsSchema())},
     errors=[errors.KeyLacksBoard, errors.LedgerUnavailable],
 )
 async def record(request: web.Request) -> web.Response:
@@ -56,9 +56,9 @@ async def record(request: web.Request) -> web.Response:
         for each in sent
     ]
     verdicts = await request.app[PARTS].results.record(results)
-    if unavailable := [each for each in verdicts if isinstance(each, errors.Unavailable)]:
-        if len(unavailable) == len(verdicts):
-            raise unavailable[0]
+    unavailable = [each for each in verdicts if isinstance(each, errors.Unavailable)]
+    if len(unavailable) == len(verdicts):
+        raise unavailable[0]
     lines = [_line(*each) for each in zip(results, verdicts, strict=True)]
     return reply({"success": True, "data": lines})
 

@@ -172,7 +172,7 @@ class _Batch:
                 self.verdicts[place] = _fresh(result, line)
             elif line.refusal == "value_out_of_range":
                 self.verdicts[place] = errors.ValueOutOfRange(line.value_min, line.value_max)
-            elif line.refusal in _REFUSALS:
+            elif line.refusal is not None and line.refusal in _REFUSALS:
                 self.verdicts[place] = _REFUSALS[line.refusal]()
             else:
                 repeated.append((place, result))
@@ -278,4 +278,16 @@ def _fresh(result: Result, line: _Line) -> Recorded:
 
 def _recorded(row: Row) -> Recorded:
     """Read a row of `read_results`."""
-    return Recorded(*row[1:], is_repeated=True)
+    _, *columns = row
+    receipt, user_id, board_id, season, value, played_at, recorded_at, revoked_at = columns
+    return Recorded(
+        receipt=receipt,
+        user_id=user_id,
+        board_id=board_id,
+        season=season,
+        value=value,
+        played_at=played_at,
+        recorded_at=recorded_at,
+        revoked_at=revoked_at,
+        is_repeated=True,
+    )

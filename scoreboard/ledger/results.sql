@@ -194,7 +194,7 @@ SELECT
     judged.version,
     judged.is_late,
     entered.score,
-    judged.is_shown AND coalesce(entered.score >= judged.tenth_score, entered.score IS NOT NULL) AS is_reaching,
+    judged.is_shown AND NOT judged.hidden AND coalesce(entered.score >= judged.tenth_score, entered.score IS NOT NULL) AS is_reaching,
     judged.is_running AND NOT judged.is_shown AS is_due,
     judged.is_unwritten
 FROM judged

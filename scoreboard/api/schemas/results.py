@@ -7,11 +7,19 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from scoreboard.api.schemas.members import EXAMPLE_USER_ID, Request, Success, member, text
+from scoreboard.api.schemas.grants import ProblemSchema
+from scoreboard.api.schemas.members import (
+    EXAMPLE_USER_ID,
+    Request,
+    Success,
+    batch,
+    member,
+    text,
+    user_id_member,
+)
 from scoreboard.ledger.receipts import RECEIPT, VALUE_MAX, VALUE_MIN
 from scoreboard.seasons.periods import FIRST_MOMENT, MOMENT_END
 
-RESULTS_MAX: Final = 200
 _TIME: Final = "2024-12-09T14:30:45.123456Z"
 _RECEIPT: Final = "match-4711"
 
@@ -56,9 +64,7 @@ class ResultSchema(Request):
     receipt = _receipt(
         "Your name for this result, the same each time you send it: it is recorded once, for ever."
     )
-    user_id = text(
-        1, 100, "Who: a UUID, or your game's own id.", EXAMPLE_USER_ID, data_key="userId"
-    )
+    user_id = user_id_member()
     board_id = text(1, 50, "The board on which it counts.", "weekly", data_key="boardId")
     value = member(
         _Value,
@@ -80,12 +86,7 @@ class ResultSchema(Request):
 class ResultsSchema(Request):
     """Results to record."""
 
-    results = member(
-        fields.List,
-        "Up to 200 results. Each is judged by itself.",
-        cls_or_instance=fields.Nested(ResultSchema),
-        validate=validate.Length(1, RESULTS_MAX),
-    )
+    results = batch("The results, up to 200. Each is judged by itself.", ResultSchema)
 
 
 class RecordedSchema(Schema):
@@ -118,14 +119,7 @@ class FoundSchema(RecordedSchema):
     )
 
 
-class RefusalSchema(Schema):
-    """Why nothing was recorded."""
-
-    code = member(fields.String, "For programs; the codes are those of errors.", "unknown_user")
-    message = member(fields.String, "For people.", "Nobody has this userId.")
-
-
-class VerdictSchema(RecordedSchema):
+class ResultVerdictSchema(RecordedSchema):
     """What became of a result. `recorded` and `repeated` have all members of what is recorded;
     `refused` and `unavailable` have `receipt` and `error`, and `refused` for `receipt_used` has
     `original`.
@@ -138,7 +132,7 @@ class VerdictSchema(RecordedSchema):
         "recorded",
         validate=validate.OneOf(["recorded", "repeated", "refused", "unavailable"]),
     )
-    error = member(fields.Nested, "Why not.", nested=RefusalSchema, required=False)
+    error = member(fields.Nested, "Why not.", nested=ProblemSchema, required=False)
     original = member(fields.Nested, "What has the receipt.", nested=RecordedSchema, required=False)
 
     def __init__(self, **kwargs: Any) -> None:
@@ -147,10 +141,10 @@ class VerdictSchema(RecordedSchema):
             self.fields[name].required = False
 
 
-class VerdictsSchema(Success):
+class ResultVerdictsSchema(Success):
     """A verdict for each result, in their order."""
 
-    data = member(fields.List, "The verdicts.", cls_or_instance=fields.Nested(VerdictSchema))
+    data = member(fields.List, "The verdicts.", cls_or_instance=fields.Nested(ResultVerdictSchema))
 
 
 class ReceiptSchema(Success):
