@@ -120,7 +120,8 @@ granted.submitted_at,
 raised.score,
 coalesce(raised.score >= coalesce(main.tenth_score, 0) AND NOT raised.hidden, FALSE) AS reaches_main
 
--- {entered}: adds what is `counted` to the entries of seasons: for each its operator, users, values and moments, and hidden
+-- {entered}: adds what is `counted` to the entries of seasons
+-- That is, for each season, its operator, users, whether each is hidden, values and moments.
 added AS (
     INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
     SELECT season_id, user_id, sum(value), max(submitted_at), hidden
@@ -151,10 +152,10 @@ SELECT pg_advisory_xact_lock_shared({seasons_lock});
 EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
 
 -- prepare_grant: what `grant` executes, planned once a connection and not once a batch
--- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that add up by
--- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
--- deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is always true)
--- begins when that one is over.
+-- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
+-- add up by season and user, then of those that keep the best, then boards by id), so that batches of several instances
+-- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
+-- always true) begins when that one is over.
 --
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
 -- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
@@ -211,10 +212,11 @@ counted AS MATERIALIZED (
 reaching AS (
     -- A full join is never done by nested loops, whatever the plan of a small installation knew of a large one.
     SELECT entered.user_id, array_agg(shown.board_id::text) AS board_ids
-    FROM (SELECT * FROM added UNION ALL SELECT * FROM bettered) AS entered
+    FROM (
+        SELECT * FROM added WHERE NOT hidden UNION ALL SELECT * FROM bettered WHERE NOT hidden
+    ) AS entered
     FULL JOIN (SELECT * FROM running WHERE is_shown) AS shown USING (season_id)
-    WHERE NOT entered.hidden
-    AND coalesce(
+    WHERE coalesce(
         entered.score >= shown.tenth_score, entered.score IS NOT NULL AND shown.board_id IS NOT NULL
     )
     GROUP BY entered.user_id

@@ -519,8 +519,8 @@ $it"""),
     Guard(
         "a disabled action is worth nothing",
         "scoreboard/ledger/grant.sql",
-        "CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points",
-        "actions.points AS points",
+        "WHEN actions.disabled_at IS NULL AND NOT players.is_banned",
+        "WHEN NOT players.is_banned",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
     ),
     Marked(

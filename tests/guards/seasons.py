@@ -63,9 +63,8 @@ SEASONS: Final = (
     Guard(
         "a grant reads seasons and last scores once a turn is over",
         "scoreboard/ledger/grant.sql",
-        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\n"
-        "EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])\n",
-        "EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])\n",
+        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_batch (%(user_ids)s",
+        "EXECUTE grant_batch (%(user_ids)s",
         f"{BOUNDARIES}::test_a_grant_that_waits_for_a_turn_counts_where_the_turn_left_it",
     ),
     Marked(

@@ -265,9 +265,11 @@ async def test_scores_fall_only_when_no_grant_is_under_way(
     await ledger.grant([Submission(user, "big") for user in users[:10]])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]}
+        )
         [row] = cursor.fetchall()
-        assert row[9] is False  # 5 does not reach a tenth score of 100
+        assert row[11] is False  # 5 does not reach a tenth score of 100
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: removing.done() or waits_for_lock(database_url))
         other.commit()
@@ -327,7 +329,9 @@ async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waite
     await ledger.grant([Submission(users[9], "one")])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"], "by_server": [False]}
+        )
         cursor.execute(SQL["prepare_lock_boards"])
         cursor.execute(SQL["prepare_raise_boards"])
         cursor.execute(SQL["raise_boards"], {"board_ids": ["main"], "user_ids": [users[9]]})
@@ -351,7 +355,9 @@ async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
     await ledger.grant([Submission(user, "big") for user in users[:10]])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["one"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[10]], "action_ids": ["one"], "by_server": [False]}
+        )
         [row] = cursor.fetchall()
         assert row[-1] is False
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "two")]))

@@ -135,7 +135,9 @@ async def test_scores_fall_only_when_no_grant_of_the_earlier_release_is_under_wa
     await ledger.grant([Submission(user, "big") for user in users[:10]])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]}
+        )
         [(*_, reaches_board)] = cursor.fetchall()
         assert reaches_board is False
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
