@@ -41,7 +41,7 @@ async def name_finals(begun: Transaction, user_ids: Collection[str]) -> list[Boa
     """Give these users the names of now on the final boards that name them; nothing else of these
     changes, and so their digests stay. Returns what `renew_finals` does.
     """
-    held = await begun.run(SQL["hold_named"], {"user_ids": sorted(user_ids)})  # guard: finals-held
+    held = await begun.run(SQL["hold_named"], {"user_ids": sorted(user_ids)})
     return await _written(begun, "name_finals", held)
 
 

@@ -16,9 +16,11 @@ from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
 from tests.guards.environment import ENVIRONMENT
+from tests.guards.finals import FINALS
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
+from tests.guards.moderation import MODERATION
 from tests.guards.own_data import OWN_DATA
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
@@ -30,6 +32,7 @@ from tests.guards.web import WEB
 GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
     *SEASONS,
+    *FINALS,
     *LIVE,
     *BENEATH,
     *EDGE,
@@ -38,6 +41,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *ACCOUNTS,
     *OWN_DATA,
     *KEYS,
+    *MODERATION,
     *PROVIDERS,
     *CONNECTIONS,
     *SESSIONS,

@@ -240,12 +240,6 @@ SEASONS: Final = (
         f"{PREPARATION}::test_what_was_counted_for_seasons_that_are_over_is_counted_anew",
     ),
     Marked(
-        "who is removed while a final board is verified is no difference",
-        "removed-while-verified",
-        Value("derived"),
-        f"{DEFINITIONS}::test_who_is_removed_while_a_final_board_is_verified_is_no_difference",
-    ),
-    Marked(
         "a board is closed in the instant in which its season began",
         "board-ended-at-once",
         Removed(),

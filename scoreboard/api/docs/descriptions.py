@@ -139,13 +139,13 @@ def operation_of(handler: Any) -> Operation | None:
 
 
 def example_of(schema: Schema) -> dict[str, Any]:
-    """A body that satisfies the schema, made of the examples of its required fields. Raises
-    LookupError where a field has none.
+    """A body that satisfies the schema, made of the examples of its required fields, and of those
+    that are said to be `shown`. Raises LookupError where a field has none.
     """
     return {
         field.data_key or name: _example_of_field(field)
         for name, field in schema.fields.items()
-        if field.required
+        if field.required or field.metadata.get("shown")
     }
 
 
