@@ -68,7 +68,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def add_weekly(database_url: str, **columns: object) -> None:
+def add_weekly(database_url: str, **columns: Any) -> None:
     """A board whose season began a day ago, after one that ended then and closed."""
     seasons = (now() - 2 * DAY, now() - DAY), (now() - DAY, now() + DAY)
     add_board(database_url, "weekly", *seasons, **columns)
@@ -140,7 +140,9 @@ async def test_a_repeat_answers_what_was_recorded_whatever_happened_since(
     await moderation.revoke_result("arena", "a", WHY)
     await moderation.ban(ada, WHY)
     await moderation.erase(bob, WHY)
-    sql(database_url, "UPDATE boards SET closed_at = now(), value_max = 5 WHERE board_id = 'weekly'")
+    sql(
+        database_url, "UPDATE boards SET closed_at = now(), value_max = 5 WHERE board_id = 'weekly'"
+    )
     sql(
         database_url,
         "UPDATE seasons SET state = 'final', final = '[]', digest = repeat('0', 64)"

@@ -124,7 +124,9 @@ async def test_a_key_of_some_boards_sends_and_reads_nothing_of_another(
     [ada] = add_users(database_url, 1)
     assert words((await send(server, said("w", ada)))[1]) == ["recorded"]
     for board in ("weekly", "main", "nowhere"):
-        status, document = await send(limited, said("1", ada, board="daily"), said("2", ada, 1, board))
+        status, document = await send(
+            limited, said("1", ada, board="daily"), said("2", ada, 1, board)
+        )
         assert (status, document["code"]) == (403, "key_lacks_board")
     assert entries(database_url, "daily") == {}
     status, document = await limited.send("GET", f"{RESULTS}/w")
