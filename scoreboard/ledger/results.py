@@ -143,7 +143,7 @@ class _Batch:
                 if len(part) == 1:
                     self.verdicts[part[0][0]] = self._refused(refusal)
                 else:
-                    half = len(part) // 2  # guard: result-refused-alone
+                    half = len(part) // 2
                     parts += [(part[half:], None), (part[:half], None)]
             except errors.LedgerUnavailable as error:
                 if undone_by is None and isinstance(error, _UNDONE):
@@ -159,7 +159,7 @@ class _Batch:
             rows = await begun.run(SQL["record_results"], _parameters(part), prepared=_RECORD)
             lines = [_Line(*row) for row in rows]
             if any(line.is_unwritten for line in lines):
-                raise SeasonsOver  # guard: result-season-unwritten
+                raise SeasonsOver
             if any(line.score and abs(line.score) > _SCORE_MAX for line in lines):
                 raise StatementRefused(_OUT_OF_RANGE, None)
             boards, seen = await _followed(begun, lines)
@@ -191,7 +191,7 @@ class _Batch:
         except errors.LedgerUnavailable as error:
             self.verdicts |= {place: error for place, _ in repeated}
             return
-        except Exception:  # guard: receipts-behind-commit
+        except Exception:
             log.exception("scoreboard.ledger.receipts_unread", results=len(repeated))
             self.verdicts |= {place: errors.LedgerUnavailable() for place, _ in repeated}
             return

@@ -43,7 +43,7 @@ class ResultBatches:
             waiting_max=settings.waiting_max,
             waiting_seconds=settings.database_timeout_seconds,
             # Whoever sends a day's log leaves half of the connections to players.
-            concurrency=max(1, settings.ledger_connections // 2),  # guard: results-leave-sessions
+            concurrency=max(1, settings.ledger_connections // 2),
             on_overload=metrics.overloads.labels("results").inc,
         )
 
