@@ -105,7 +105,7 @@ async def test_each_of_a_batch_is_judged_by_itself_and_the_others_count(
         result("17", ada, 30, "low"): "recorded",
         result("18", ada, 2**31 - 5, "main"): "value_out_of_range",
         result("19", ada, 2**31 - 7, "main"): "recorded",
-        # One receipt several times: the first that can be recorded is, and what is the same as that.
+        # One receipt several times: the first that can be recorded is.
         result("20", ada, 101): "value_out_of_range",
         result("20", ada, 50): "recorded",
         result("20", ada, 51): "receipt_used",
@@ -280,7 +280,7 @@ async def test_one_receipt_from_everywhere_at_once_counts_once_beside_grants_tur
         assert sorted(map(word, verdicts)) == ["recorded", *["repeated"] * 5], receipt
     for board_id in (MAIN, BoardId("weekly"), BoardId("low")):
         assert await ledger.differences(board_id) == []
-    reached = {user: 70 for user in users}
+    reached = dict.fromkeys(users, 70)
     for each in sent:
         reached[each.user_id] += each.value if each.board_id == "main" else 0
     assert scores(database_url) == reached
