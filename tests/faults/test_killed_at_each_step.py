@@ -59,6 +59,12 @@ async def mortal(lines: Lines) -> AsyncIterator[ScoreboardServer]:
         yield server
 
 
+@pytest.fixture
+async def game_server(start: Start) -> GameServer:
+    """One that talks to another instance, with a key that is there when the mortal one starts."""
+    return await GameServer.of(await start())
+
+
 def has_board(request: bytes) -> bool:
     return b'"topUsers"' in request
 
@@ -148,11 +154,10 @@ async def test_an_instance_killed_at_each_step_of_a_submission_leaves_nothing_ha
 
 @pytest.mark.parametrize("step", STEPS[:2], ids=lambda step: step.name)
 async def test_results_of_an_instance_that_was_killed_count_once_when_they_are_sent_again(
-    start: Start, mortal: ScoreboardServer, lines: Lines, database_url: str, step: Step
+    game_server: GameServer, mortal: ScoreboardServer, lines: Lines, database_url: str, step: Step
 ) -> None:
-    other = await start()
+    server, other = game_server, game_server.instance
     [user] = add_users(database_url, 1)
-    server = await GameServer.of(other)
     body = {
         "results": [
             {"receipt": f"r{n}", "userId": user, "boardId": "main", "value": n} for n in (5, 7)
