@@ -57,7 +57,12 @@ RESULTS: Final = (
         Removed(),
         f"{LEDGER}::test_late_results_count_in_the_season_that_they_were_played_in",
     ),
-    Marked("results: true is no value", "result-value-integer", Never(), FORM),
+    Marked(
+        "results: a fraction is no value",
+        "result-value-integer",
+        Never(),
+        FORM.replace("True", "1.0"),
+    ),
     Marked(
         "results: what is wrong in a list is answered",
         "place-in-list",

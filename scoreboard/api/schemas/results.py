@@ -25,7 +25,7 @@ _RECEIPT: Final = "match-4711"
 
 
 class _Value(fields.Integer):
-    """A JSON integer of 64 bits. Python takes true for 1."""
+    """A JSON integer of 64 bits, and nothing that Python makes one of."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if type(value) is not int:  # guard: result-value-integer
