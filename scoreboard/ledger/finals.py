@@ -17,8 +17,8 @@ from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import Board, BoardId
 
 # Seasons that one statement writes: some ms where their entries are kept. Where they are gone, it
-# reads the rows of the ledger that were granted in them.
-AT_ONCE: Final = 100
+# reads the rows of the ledger that were granted in them, for 10 ms each or more.
+AT_ONCE: Final = 25
 
 
 async def renew_finals(begun: Transaction, user_ids: Collection[str]) -> list[BoardId]:

@@ -118,7 +118,7 @@ judged.is_too_much,
 granted.points_granted,
 granted.submitted_at,
 raised.score,
-coalesce(raised.score >= coalesce(main.tenth_score, 0) AND NOT raised.hidden, FALSE) AS reaches_main
+coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main
 
 -- {entered}: adds what is `counted` to the entries of seasons
 -- That is, for each season, its operator, users, whether each is hidden, values and moments.

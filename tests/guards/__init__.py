@@ -16,6 +16,7 @@ from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
 from tests.guards.environment import ENVIRONMENT
+from tests.guards.falling import FALLING
 from tests.guards.finals import FINALS
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
@@ -35,6 +36,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *RESULTS,
     *SEASONS,
     *FINALS,
+    *FALLING,
     *LIVE,
     *BENEATH,
     *EDGE,

@@ -50,8 +50,8 @@ FINALS: Final = (
     Guard(
         "who is shown again comes back to the final boards that have room",
         _FILE,
-        "    AND ranked.user_id = took_part.user_id\n",
-        "    AND ranked.user_id = took_part.user_id AND FALSE\n",
+        "WHERE ranked.user_id = took_part.user_id\n",
+        "WHERE FALSE\n",
         f"{_HIDDEN}[True]",
     ),
     Guard(

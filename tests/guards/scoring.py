@@ -86,14 +86,6 @@ SCORING: Final = (
         "",
         f"{LEDGER}::test_a_tie_with_the_tenth_does_not_change_the_board",
     ),
-    Guard(
-        "scores may fall only while no grant of an earlier release is under way",
-        "scoreboard/ledger/changes.sql",
-        "LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE\n",
-        "SELECT 1\n",
-        "tests/integration/test_one_board_release.py::"
-        "test_scores_fall_only_when_no_grant_of_the_earlier_release_is_under_way",
-    ),
     Marked(
         "a bad row fails alone: the batch is halved",
         "bad-row-fails",

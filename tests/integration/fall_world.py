@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -36,20 +36,25 @@ class HeldFall:
 
 @asynccontextmanager
 async def a_held_fall(
-    database_url: str, user_ids: list[str], board_ids: Collection[BoardId] | None = None
+    database_url: str, user_ids: list[str], *, removes_first: bool = True
 ) -> AsyncIterator[HeldFall]:
-    """The fall in the middle of its change: the users are removed, and nothing is committed."""
+    """The fall in the middle of its change: the users are removed, or about to be, and nothing is
+    committed.
+    """
     held = HeldFall()
 
     async def remove(begun: Transaction) -> tuple[None, list[BoardId]]:
-        await begun.run(SQL["delete_users"], {"user_ids": user_ids})
+        if removes_first:
+            await begun.run(SQL["delete_users"], {"user_ids": user_ids})
         held.began.set()
         await held.go.wait()
+        if not removes_first:
+            await begun.run(SQL["delete_users"], {"user_ids": user_ids})
         return None, []
 
     postgres = Postgres(database_url, sessions=1, timeout_seconds=30.0, name="test.fall")
     async with postgres.session() as session:
-        held.task = asyncio.create_task(fall(session, user_ids, remove, board_ids=board_ids))
+        held.task = asyncio.create_task(fall(session, user_ids, remove))
         began = asyncio.create_task(held.began.wait())
         await asyncio.wait([held.task, began], return_when=asyncio.FIRST_COMPLETED)
         try:

@@ -315,12 +315,12 @@ async def test_what_is_corrected_while_a_final_board_is_verified_is_no_differenc
     async def then_one_leaves(self: Postgres, *asked: Any, **more: Any) -> Any:
         rows = await read(self, *asked, **more)
         if len(leaving) > 2:
-            await ledger.remove_users([leaving.pop()])
+            await ledger.remove_users([leaving.pop(0)])
         return rows
 
     monkeypatch.setattr(Postgres, "read", then_one_leaves)
     assert await definitions.verify_season(DAILY.board_id, 1) == []
-    assert leaving == users[:2]
+    assert leaving == users[2:]
 
 
 async def test_entries_are_kept_as_long_as_was_said_and_the_final_board_for_ever(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg2
 import pytest
@@ -133,7 +132,7 @@ async def test_who_falls_is_granted_nothing_until_the_fall_is_over(
     ledger: Ledger, database_url: str
 ) -> None:
     users = await eleven(ledger, database_url)
-    async with a_held_fall(database_url, users[:1]) as held:
+    async with a_held_fall(database_url, users[:1], removes_first=False) as held:
         granting = asyncio.create_task(ledger.grant([Submission(users[0], "small")]))
         await eventually(lambda: granting.done() or waits_for_lock(database_url))
         assert not granting.done()
@@ -152,9 +151,9 @@ async def test_a_season_that_turns_while_scores_fall_ends_without_what_fell(
     now = datetime.now(UTC)
     add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR))
     await ledger.grant([Submission(user, "big") for user in users])
+    put_back(database_url, DAILY, HOUR)
     async with a_held_fall(database_url, users[:1]) as held:
-        put_back_season = asyncio.to_thread(put_back, database_url, DAILY, HOUR)
-        turning = asyncio.create_task(_turned(ledger, put_back_season))
+        turning = asyncio.create_task(ledger.turn())
         await eventually(lambda: turning.done() or waits_for_lock(database_url))
         await held.end()
     await turning
@@ -163,11 +162,6 @@ async def test_a_season_that_turns_while_scores_fall_ends_without_what_fell(
         database_url, "SELECT final FROM seasons WHERE number = 1 AND board_id = 'daily'"
     )
     assert [line["userId"] for line in final] == users[1:]
-
-
-async def _turned(ledger: Ledger, before: Any) -> None:
-    await before
-    await ledger.turn()
 
 
 async def test_falls_come_one_after_the_other(ledger: Ledger, database_url: str) -> None:
