@@ -142,7 +142,8 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
         ),
         (
             "ALTER TABLE scores DROP CONSTRAINT scores_pkey",
-            "prepare_grant, prepare_grant_main, correct_scores: there is no unique or exclusion constraint",
+            "prepare_grant, prepare_grant_main, correct_scores: there is no unique or exclusion "
+            "constraint",
         ),
         (
             "REVOKE SELECT ON users FROM {role}; GRANT SELECT (username) ON users TO {role}",
