@@ -7,7 +7,18 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from scoreboard.api import accounts, actions, boards, leaderboard, operations, own_data, pages
+from scoreboard.api import (
+    accounts,
+    actions,
+    boards,
+    grants,
+    leaderboard,
+    moderation,
+    operations,
+    own_data,
+    pages,
+    players,
+)
 from scoreboard.api.asked import version_beside
 from scoreboard.api.http.needs import USUAL, Needs, add_route
 from scoreboard.configuration.settings import Settings
@@ -24,6 +35,8 @@ _STREAM: Final = Needs(other_sites=True, traced=False)
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead. Their spans would fill the store.
 _PROBE: Final = Needs(limit="operations", traced=False)
+# Servers have no pages, so there is no origin to be let in: a browser's script reads none of these.
+_SIGNED: Final = Needs(limit="servers")
 
 
 def add_routes(app: web.Application, settings: Settings) -> None:
@@ -40,6 +53,10 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout", accounts.log_out)
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
+        add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
+        add_route(app, "PUT", "/api/users/{userId}", players.put_player, _SIGNED)
+        add_route(app, "POST", "/api/moderation", moderation.moderate, _SIGNED)
+        add_route(app, "GET", "/api/audit", moderation.read_audit, _SIGNED)
 
     _add_read(app, "/api/leaderboard", leaderboard.read, _MAIN)
     if settings.serves_streams:

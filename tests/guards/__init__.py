@@ -21,6 +21,7 @@ from tests.guards.finals import FINALS
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
+from tests.guards.moderation import MODERATION
 from tests.guards.own_data import OWN_DATA
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
@@ -42,6 +43,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *ACCOUNTS,
     *OWN_DATA,
     *KEYS,
+    *MODERATION,
     *PROVIDERS,
     *CONNECTIONS,
     *SESSIONS,
