@@ -37,7 +37,7 @@ _TOKEN: Final = {
     "none": "none",
     "optional": "if a setting asks for it",
     "required": "required",
-    "signed": "signed by a server key",
+    "signed": "a signature",
 }
 
 _HEAD: Final = (
