@@ -410,6 +410,14 @@ class AccountTaken(ScoreboardError):
     message = "This user name or e-mail address is taken already. Log in, or choose another."
 
 
+class BoardRefused(ScoreboardError):
+    """The board cannot be as the request says, beside what there is; the message says why."""
+
+    status = 409
+    code = "board_refused"
+    message = "The board cannot be so. Compare it with `GET /api/boards/{board}`."
+
+
 class AlreadyRevoked(ScoreboardError):
     """The grant or the result was taken back before; that is done once."""
 

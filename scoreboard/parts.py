@@ -59,6 +59,7 @@ from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.personal.erasure import Erasure
 from scoreboard.personal.export import PersonalData
+from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.following import Following
 from scoreboard.scoring.orders import Orders
@@ -208,6 +209,8 @@ class Parts:
         refused = self.accounts.users.refused
         self.first_sight = FirstSight(self.queries, refused, metrics)
         self.answered = Answered(self.queries)
+        self.board_orders = BoardOrders(self.definitions, self.announcer, self.answered)
+        self.lifetime.close(self.board_orders.finish)
         self.players = Players(self.queries, self.first_sight, refused, self.orders, self.answered)
         if settings.oidc_issuers:
             self.lifetime.close(self.access.providers.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from scoreboard.keys.registry import KeyRegistry, NewKey
 from scoreboard.keys.sealing import Seal
-from scoreboard.keys.server_key import SCOPES
+from scoreboard.keys.server_key import SCOPES, Scope
 from scoreboard.parts import PARTS
 from tests.instances import SECRET, UNLIMITED, Instance
 from tests.signing import request
@@ -33,7 +33,7 @@ class GameServer:
     async def of(
         cls,
         instance: Instance,
-        scopes: Collection[str] = SCOPES,
+        scopes: Collection[Scope] = SCOPES,
         *,
         source: str = "arena",
         boards: list[str] | None = None,
@@ -70,11 +70,11 @@ class GameServer:
         *,
         nonce: str | None = None,
         to: Instance | None = None,
-        **other: str,
+        fields: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request; the answer's status and document. `other` are header fields."""
+        """Send a request; the answer's status and document. `fields` are of its header."""
         raw = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        headers = self.headers(method, target, raw, nonce) | other
+        headers = self.headers(method, target, raw, nonce) | dict(fields or {})
         client = (to or self.instance).client
         async with client.request(method, target, data=raw or None, headers=headers) as response:
             return response.status, await response.json()

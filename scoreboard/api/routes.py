@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from scoreboard.api import (
     accounts,
     actions,
+    board_changes,
     boards,
     grants,
     leaderboard,
@@ -57,6 +58,8 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
         add_route(app, "POST", "/api/results", results.record, _SIGNED)
         add_route(app, "GET", "/api/results/{receipt}", results.read, _SIGNED)
+        add_route(app, "PUT", "/api/boards/{board}", board_changes.put_board, _SIGNED)
+        add_route(app, "POST", "/api/boards/{board}/close", board_changes.close_board, _SIGNED)
         add_route(app, "PUT", "/api/users/{userId}", players.put_player, _SIGNED)
         add_route(app, "POST", "/api/moderation", moderation.moderate, _SIGNED)
         add_route(app, "GET", "/api/audit", moderation.read_audit, _SIGNED)

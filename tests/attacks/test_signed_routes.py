@@ -25,6 +25,8 @@ NONCE = "a-nonce-that-is-sent-again"
 ROUTES = [
     ("grants", "POST", "/api/grants", {"grants": [{"userId": "ada", "actionId": "run"}]}),
     ("users", "PUT", "/api/users/ada", {"username": "ada"}),
+    ("boards", "PUT", "/api/boards/cup", {"title": "Cup"}),
+    ("boards", "POST", "/api/boards/cup/close", None),
     ("moderation", "POST", "/api/moderation", {"act": "hide", "userId": "ada", "reason": "x"}),
     ("moderation", "GET", "/api/audit", None),
 ]
@@ -59,19 +61,23 @@ async def code_of(sent: Any) -> tuple[int, str]:
 async def test_each_grant_of_a_request_has_its_own_verdict_and_the_good_ones_count(
     server: GameServer, database_url: str
 ) -> None:
-    [user] = add_users(database_url, 1, name())
+    user, banned = add_users(database_url, 2, name())
+    sql(database_url, "UPDATE users SET banned_at = now() WHERE user_id = %s", (banned,))
     run, off, nobody = name(), name(), str(uuid.uuid4())
     add_actions(database_url, {run: 10, off: 10})
     sql(database_url, "UPDATE actions SET claim = 'server' WHERE action_id = %s", (run,))
     sql(database_url, "UPDATE actions SET disabled_at = now() WHERE action_id = %s", (off,))
 
     found = await server.grant(
-        (nobody, run), (user, "no-such-action"), (user, run), (user, off), (user, run)
+        (nobody, run), (banned, run), (user, run), (user, off), (user, run), (user, "no-action")
     )
 
     said = [each.get("error", {}).get("code") or each["verdict"] for each in found]
-    assert said == ["unknown_user", "unknown_action", "granted", "action_disabled", "repeated"]
-    assert [(each["userId"], each["actionId"]) for each in found[2:]] == [
+    assert said == [
+        *("unknown_user", "banned", "granted", "action_disabled", "repeated", "unknown_action")
+    ]
+    assert (await server.instance.submit(user, run))[1]["code"] == "not_claimable"
+    assert [(each["userId"], each["actionId"]) for each in found[2:5]] == [
         (user, run),
         (user, off),
         (user, run),
@@ -227,9 +233,7 @@ async def test_a_body_that_is_too_large_or_too_long_is_refused_and_the_largest_g
     longest = [{"userId": "\U0001f600" * 100, "actionId": "\U0001f600" * 100}] * 200
     status, document = await server.send("POST", "/api/grants", {"grants": longest})
     assert (status, len(document["data"])) == (200, 200)
-    assert {each["error"]["code"] for each in document["data"]} == {"unknown_action"} or {
-        each["error"]["code"] for each in document["data"]
-    } == {"unknown_user"}
+    assert {each["verdict"] for each in document["data"]} == {"refused"}
 
     one = {"userId": "ada", "actionId": "run"}
     for count in (0, 201, 20_000):
@@ -242,6 +246,72 @@ async def test_a_body_that_is_too_large_or_too_long_is_refused_and_the_largest_g
     assert (status, document["code"]) == (413, "body_too_large")
 
 
+async def test_a_board_is_put_and_closed_as_it_is_said_and_not_as_it_was_said_before(
+    server: GameServer, instance: Instance
+) -> None:
+    board = f"b{uuid.uuid4().hex[:8]}"
+    target = f"/api/boards/{board}"
+    said = {"title": "Cup", "operator": "best", "counts": "results", "size": 20, "period": "week"}
+    status, added = await server.send("PUT", target, said, nonce=NONCE)
+    assert (status, {name: added["data"][name] for name in said}) == (200, said)
+    assert added["data"]["season"]["state"] == "running"
+    # What it answers with is what it takes.
+    assert await server.send("PUT", target, added["data"]) == (200, added)
+    status, changed = await server.send("PUT", target, said | {"title": "The cup"})
+    assert (status, changed["data"]["title"]) == (200, "The cup")
+    status, again = await server.send("PUT", target, said, nonce=NONCE)
+    assert (status, again["data"]["title"]) == (200, "The cup")
+
+    status, refused = await server.send("PUT", target, said | {"size": 30})
+    assert (status, refused["code"]) == (409, "board_refused")
+    assert "size cannot change" in refused["message"]
+
+    assert await code_of(server.send("POST", f"{target}/close", nonce=NONCE)) == (200, "")
+    assert (await server.send("POST", f"{target}/close", nonce=NONCE))[1]["data"]["closedAt"]
+    assert await code_of(server.send("POST", f"{target}/close")) == (409, "board_refused")
+    assert await code_of(server.send("POST", "/api/boards/none/close")) == (404, "unknown_board")
+    assert await code_of(server.send("POST", "/api/boards/main/close")) == (409, "board_refused")
+
+    async def is_closed() -> bool:
+        async with instance.client.get(target) as response:
+            return bool((await response.json())["data"]["closedAt"])
+
+    await eventually(is_closed)
+
+
+async def test_a_bad_board_is_refused_member_by_member(server: GameServer) -> None:
+    bad = {
+        "title": " ",
+        "direction": "low",
+        "period": "dates",
+        "startsAt": "2027-03-01",
+        "graceSeconds": -1,
+        "seasons": [{"startsAt": "2027-03-08", "endsAt": "2027-03-01"}],
+    }
+    status, document = await server.send("PUT", "/api/boards/cup", bad)
+    assert (status, document["code"]) == (400, "invalid_payload")
+    assert set(document["errors"]) == {
+        "title",
+        "direction",
+        "startsAt",
+        "graceSeconds",
+        "seasons",
+    }
+    assert document["errors"]["graceSeconds"][0].startswith("graceSeconds must be a whole number")
+    for board in ("main", "No-Board", "a" * 51):
+        assert (await server.send("PUT", f"/api/boards/{board}", {"title": "x"}))[0] in (400, 404)
+
+
+async def test_a_key_of_some_boards_puts_and_closes_no_other(instance: Instance) -> None:
+    board = f"b{uuid.uuid4().hex[:8]}"
+    server = await GameServer.of(instance, ["boards"], boards=[board])
+    other = f"/api/boards/{board}x"
+    assert await code_of(server.send("PUT", other, {"title": "x"})) == (403, "key_lacks_board")
+    assert await code_of(server.send("POST", f"{other}/close")) == (403, "key_lacks_board")
+    assert await code_of(server.send("PUT", f"/api/boards/{board}", {"title": "x"})) == (200, "")
+    assert await code_of(server.send("POST", f"/api/boards/{board}/close")) == (200, "")
+
+
 async def test_strangers_and_forgers_hold_no_server_up(start: Start) -> None:
     proxied = {"trusted_proxies": ["127.0.0.0/8", "::1/128"]}
     instance = await start(rate_limit_per_ip="5/hour", **proxied)
@@ -250,13 +320,15 @@ async def test_strangers_and_forgers_hold_no_server_up(start: Start) -> None:
     here, there = {"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "192.0.2.2"}
     stranger = {"webhook-id": "none", **here}
 
-    said = [await code_of(server.send("GET", "/api/audit", **stranger)) for _ in range(6)]
+    said = [await code_of(server.send("GET", "/api/audit", fields=stranger)) for _ in range(6)]
     assert said == [(401, "bad_signature")] * 5 + [(429, "rate_limited")]
-    assert (await server.send("GET", "/api/audit", **here))[0] == 200  # behind the same address
-    said = [await code_of(forger.send("GET", "/api/audit", **here)) for _ in range(8)]
+    assert (await server.send("GET", "/api/audit", fields=here))[
+        0
+    ] == 200  # behind the same address
+    said = [await code_of(forger.send("GET", "/api/audit", fields=here)) for _ in range(8)]
     assert said == [(401, "bad_signature")] * 7 + [(429, "rate_limited")]
     # From elsewhere the key may do what it could, and no more than its rate over all addresses.
-    said = [await code_of(server.send("GET", "/api/audit", **there)) for _ in range(8)]
+    said = [await code_of(server.send("GET", "/api/audit", fields=there)) for _ in range(8)]
     assert said == [(200, "")] * 7 + [(429, "rate_limited")]
 
 
@@ -266,14 +338,17 @@ async def test_a_revoked_key_is_refused_by_every_instance_within_two_seconds(
     first, second = await start(), await start()
     server = await GameServer.of(first)
 
-    async def says(instance: Instance, code: str) -> bool:
-        return (await code_of(server.send("GET", "/api/audit", to=instance)))[1] == code
+    async def all_say(code: str) -> None:
+        for instance in (first, second):
 
-    for instance in (first, second):
-        await eventually(lambda each=instance: says(each, ""), within_seconds=2.0)
+            async def says(instance: Instance = instance) -> bool:
+                return (await code_of(server.send("GET", "/api/audit", to=instance)))[1] == code
+
+            await eventually(says, within_seconds=2.0)
+
+    await all_say("")
     await KeyRegistry(first.app[PARTS].queries, Seal([])).revoke(server.key_id)
-    for instance in (first, second):
-        await eventually(lambda each=instance: says(each, "unknown_key"), within_seconds=2.0)
+    await all_say("unknown_key")
 
 
 def test_an_own_id_is_no_uuid() -> None:

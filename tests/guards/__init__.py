@@ -29,6 +29,7 @@ from tests.guards.results import RESULTS
 from tests.guards.scoring import SCORING
 from tests.guards.seasons import SEASONS
 from tests.guards.sessions import SESSIONS
+from tests.guards.signed_routes import SIGNED_ROUTES
 from tests.guards.web import WEB
 
 GUARDS: Final[tuple[AnyGuard, ...]] = (
@@ -45,6 +46,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *ACCOUNTS,
     *OWN_DATA,
     *KEYS,
+    *SIGNED_ROUTES,
     *MODERATION,
     *PROVIDERS,
     *CONNECTIONS,

@@ -102,8 +102,11 @@ async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
     known = {*ledger.SQL, *catalogue.SQL, *standing.SQL, *queries.SQL, *keys.SQL, *audit.SQL}
     known |= export.SQL.keys()
     assert known >= trials.OF_OPERATORS
-    without_tables = {"grant", "grant_main", "raise_boards", "lock_seasons", "begin_change"}
-    without_tables |= {"grants_under_way", "hold_falls", "leave_falls"}
+    without_tables = {
+        *("grant", "grant_main", "raise_boards", "lock_seasons", "join_grants"),
+        *("hold_definitions", "begin_look", "end_look", "keep_falls_out"),
+        *("hold_falls", "leave_falls", "begin_change", "grants_under_way"),
+    }
     assert refused.keys() == known - trials.OF_OPERATORS - without_tables
 
 
@@ -146,7 +149,7 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
         ),
         (
             "ALTER TABLE scores DROP CONSTRAINT scores_pkey",
-            "prepare_grant, prepare_grant_main, correct_scores: there is no unique or exclusion",
+            "there is no unique or exclusion constraint matching",
         ),
         (
             "REVOKE SELECT ON users FROM {role}; GRANT SELECT (username) ON users TO {role}",
@@ -161,7 +164,10 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "Triggers of ledger are switched off that keep its rows true, as foreign keys do. "
             "ALTER TABLE ledger ENABLE TRIGGER ALL;",
         ),
-        ("DROP TRIGGER audit_is_chained ON audit", "is gone: nothing is moderated"),
+        (
+            "DROP TRIGGER audit_is_chained ON audit",
+            "audit_is_chained is gone: nothing is moderated",
+        ),
         ("DROP TRIGGER audit_is_kept ON audit", "is gone: rows of the audit can be changed unseen"),
         (
             "ALTER TABLE audit DISABLE TRIGGER audit_is_kept",

@@ -133,6 +133,9 @@ async def test_a_key_for_a_board_that_is_not_there_and_one_without_a_jwt_secret_
     monkeypatch.chdir(tmp_path)
     said = await operator(*ADD, "--board", "nowhere", "--json")
     assert (said.code, said.failure["code"]) == (1, "unknown_board")
+    for scope in ("grants", "users"):
+        said = await operator(*ADD, "--scope", scope, "--board", "main", "--json")
+        assert (said.code, said.failure["code"]) == (1, "scope_of_all_boards")
     monkeypatch.delenv("SCOREBOARD_JWT_SECRET")
     said = await operator(*ADD, "--json")
     assert (said.code, said.failure["code"]) == (2, "invalid_settings")

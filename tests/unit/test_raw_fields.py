@@ -48,10 +48,10 @@ def attributes(*names: str) -> Iterator[tuple[str, str]]:
 def test_no_handler_reads_a_field_with_a_parser_for_anything() -> None:
     found = {(name, module) for name, module in attributes("request") if name in GENERAL}
     assert found == set()
-    # What is kept of the address is read raw: in the log, and by `replies.read_query`, which knows
-    # how long a query may be.
+    # What is kept of the address is read raw: in the log, by `replies.read_query`, which knows how
+    # long a query may be, and as it is signed.
     readers = {module for name, module in attributes("request") if name in ("query", "rel_url")}
-    assert readers == {"api/http/middleware.py", "api/http/replies.py"}
+    assert readers == {"api/http/limits.py", "api/http/middleware.py", "api/http/replies.py"}
 
 
 def test_the_fields_that_are_attacked_are_all_that_are_read() -> None:

@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, validate
 
 from scoreboard.api.schemas.members import (
     EXAMPLE_TIME,
+    Counted,
     Number,
     Request,
     Success,
@@ -16,7 +17,13 @@ from scoreboard.api.schemas.members import (
     text,
 )
 from scoreboard.model import SEASON_NUMBER_MAX, Direction, SeasonState
-from scoreboard.seasons.definition import Counts, Operator, Visibility
+from scoreboard.seasons.definition import (
+    ACTIONS_MAX,
+    SEASONS_MAX,
+    Counts,
+    Operator,
+    Visibility,
+)
 from scoreboard.seasons.periods import Period
 
 EXAMPLE_BOARD_ID: Final = "weekly"
@@ -180,6 +187,73 @@ class DefinitionSchema(SummarySchema):
         "The ids of the actions that count where `counts` is `listed`; else empty.",
         [],
         cls_or_instance=fields.String(),
+    )
+
+
+class SpanSchema(Request):
+    """When a season is. A time without an offset is one of the board's zone."""
+
+    starts_at = member(fields.String, "When it begins.", "2027-03-01", data_key="startsAt")
+    ends_at = member(fields.String, "When it ends.", "2027-03-08", data_key="endsAt")
+
+
+def _said(field: Any, description: str, example: Any, **kwargs: Any) -> Any:
+    """A member of what is said of a board: null is as if it were not there. What it may be is for
+    `seasons.definition` to say, as of files and commands.
+    """
+    return member(field, description, example, required=False, allow_none=True, **kwargs)
+
+
+class PutBoardSchema(Request):
+    """All that is said of a board; what is left out has its default. Other members of what
+    `GET /api/boards/{board}` answers with are passed over.
+    """
+
+    title = member(fields.String, "What people call it, in 1 to 200 characters.", "This week")
+    direction = _said(fields.String, "`high` (the default) or `low`, with `best` alone.", "high")
+    operator = _said(fields.String, "`sum` (the default) or `best`.", "sum")
+    counts = _said(fields.String, "`every` action (the default), `listed`, or `results`.", "every")
+    actions = _said(
+        Counted,
+        "The ids of the actions that count, where `counts` is `listed`.",
+        [],
+        item=fields.String(),
+        least=0,
+        most=ACTIONS_MAX,
+    )
+    size = _said(fields.Integer, "How many entries it shows, 1 to 100; 10.", 10, strict=True)
+    period = _said(
+        fields.String, "`day`, `week`, `month`, `dates` or `none` (the default).", "week"
+    )
+    zone = _said(fields.String, "Whose midnights begin seasons; UTC.", "Europe/Madrid")
+    seasons = _said(
+        Counted,
+        "When each season is, in the order of time, where `period` is `dates`.",
+        ...,
+        item=fields.Nested(SpanSchema),
+        least=0,
+        most=SEASONS_MAX,
+    )
+    starts_at = _said(
+        fields.String,
+        "Since when grants count, where `period` is `none`; since ever.",
+        None,
+        data_key="startsAt",
+    )
+    grace_seconds = _said(
+        fields.Integer,
+        "How long after its end a season becomes final; 0.",
+        0,
+        data_key="graceSeconds",
+        strict=True,
+    )
+    visibility = _said(fields.String, "`public` (the default), or `token`.", "public")
+    keep_full_seconds = _said(
+        fields.Integer,
+        "How long all entries of a season are kept after its end; for ever.",
+        None,
+        data_key="keepFullSeconds",
+        strict=True,
     )
 
 

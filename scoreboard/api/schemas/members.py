@@ -42,22 +42,28 @@ class Number(fields.Integer):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Batch(fields.List):
+class Counted(fields.List):
     """A list of so many items, which are counted before any of them is looked at: to read 80,000
     empty ones would take a second.
     """
 
+    def __init__(self, item: Any, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(item, **kwargs)
+        self._least, self._most = least, most
+        self.metadata |= {"minItems": least, "maxItems": most}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, list) and not 1 <= len(value) <= BATCH_MAX:  # guard: batch-counted
-            raise ValidationError(f"Send 1 to {BATCH_MAX} at once; these are {len(value)}.")
+        # guard: items-counted
+        if isinstance(value, list) and not self._least <= len(value) <= self._most:
+            raise ValidationError(
+                f"Send {self._least} to {self._most} at once; these are {len(value)}."
+            )
         return super()._deserialize(value, attr, data, **kwargs)
 
 
 def batch(description: str, item: type[Schema]) -> Any:
     """A member that holds 1 to `BATCH_MAX` of these."""
-    made = member(Batch, description, cls_or_instance=fields.Nested(item))
-    made.metadata |= {"minItems": 1, "maxItems": BATCH_MAX}
-    return made
+    return member(Counted, description, item=fields.Nested(item), least=1, most=BATCH_MAX)
 
 
 def user_id_member() -> Any:

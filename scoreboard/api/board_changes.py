@@ -1,0 +1,121 @@
+"""What servers say of /api/boards/{board}, with the scope `boards`."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from scoreboard import errors
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.http.replies import reply
+from scoreboard.api.http.signed import Signed, signed
+from scoreboard.api.schemas.boards import BoardSchema, PutBoardSchema
+from scoreboard.keys.answered import Asked
+from scoreboard.ledger.definitions import Defined
+from scoreboard.model import BOARD_ID, BoardId
+from scoreboard.parts import PARTS
+from scoreboard.seasons.definition import Definition, NotDefined, define
+
+_SCHEMA: Final = PutBoardSchema()
+# How a member of a definition is called in JSON.
+_NAMES: Final[Mapping[str, str]] = {
+    name: field.data_key or name for name, field in _SCHEMA.fields.items()
+}
+_MEMBER: Final = re.compile(rf"\b({'|'.join(_NAMES)})\b")
+
+
+@Operation(
+    "putBoard",
+    "Add or change a board",
+    tag="Servers",
+    authorization="signed",
+    parameters=("board",),
+    body=_SCHEMA,
+    answers={200: Answer(BoardSchema())},
+    errors=[
+        errors.KeyLacksBoard,
+        errors.UnknownBoard,
+        errors.BoardRefused,
+        errors.LedgerUnavailable,
+    ],
+)
+async def put_board(request: web.Request) -> web.Response:
+    """Let there be a board that is as the body says: added if the id is new, with what was granted
+    in its first season before; changed if it is there; left alone if it is so already.
+
+    Of a board that is there `title`, `visibility`, `graceSeconds` (of seasons to come) and
+    `keepFullSeconds` can change; the rest its entries were made by. A key that is limited to boards
+    puts these alone.
+    """
+    asked = await signed(request, "boards", _SCHEMA)
+    board_id = _board_id(request, asked)
+    said = _definition(board_id, asked.body)
+    return await _answer(request, await request.app[PARTS].board_orders.put(said, _asked(asked)))
+
+
+@Operation(
+    "closeBoard",
+    "Close a board",
+    tag="Servers",
+    authorization="signed",
+    parameters=("board",),
+    answers={200: Answer(BoardSchema())},
+    errors=[
+        errors.KeyLacksBoard,
+        errors.UnknownBoard,
+        errors.BoardRefused,
+        errors.LedgerUnavailable,
+    ],
+)
+async def close_board(request: web.Request) -> web.Response:
+    """Let a board count nothing any more, for good: its season ends now, and none follows. It stays
+    readable, with all its seasons. Send no body.
+    """
+    asked = await signed(request, "boards", None)
+    board_id = _board_id(request, asked)
+    return await _answer(
+        request, await request.app[PARTS].board_orders.close(board_id, _asked(asked))
+    )
+
+
+def _board_id(request: web.Request, asked: Signed) -> BoardId:
+    """The board in the path, which the key may touch. Raises KeyLacksBoard, UnknownBoard."""
+    written = request.match_info["board"]
+    asked.key.require_boards([written])  # guard: boards-of-key
+    if not BOARD_ID.fullmatch(written):
+        raise errors.UnknownBoard("No board has such an id: lower-case letters, digits, hyphens.")
+    return BoardId(written)
+
+
+def _asked(asked: Signed) -> Asked:
+    return Asked(asked.key.key_id, asked.key.source, asked.request_id)
+
+
+def _definition(board_id: BoardId, body: Mapping[str, Any]) -> Definition:
+    """Read what is said, as of a file. Raises InvalidPayload, which names each member."""
+    said = {name: value for name, value in body.items() if value is not None}
+    if "seasons" in said:
+        said["seasons"] = [[each["starts_at"], each["ends_at"]] for each in said["seasons"]]
+    try:
+        return define({"board_id": board_id} | said)
+    except NotDefined as error:
+        raise errors.InvalidPayload(_by_member(error.problems)) from None
+
+
+def _by_member(problems: Sequence[str]) -> dict[str, list[str]]:
+    """Put problems, each of which begins with a member, under the name that it has in JSON."""
+    found = defaultdict(list)
+    for problem in problems:
+        name = problem.partition(" ")[0]
+        found[_NAMES.get(name, name)].append(_MEMBER.sub(lambda name: _NAMES[name[0]], problem))
+    return dict(found)
+
+
+async def _answer(request: web.Request, defined: Defined) -> web.Response:
+    version = await request.app[PARTS].ledger.version(defined.definition.board_id)
+    data = defined.as_json(version) | {"actions": defined.definition.actions}
+    return reply({"success": True, "data": data})
