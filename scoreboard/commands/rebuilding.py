@@ -28,7 +28,7 @@ def add_to(group: Commands) -> None:
         "rebuild",
         _rebuild,
         "compute every score of a board anew from the ledger and renew the board everywhere",
-        "scoreboard board rebuild            the board main; grants wait, and nothing is lost",
+        "scoreboard board rebuild            the board main; grants go on meanwhile",
         "scoreboard board rebuild weekly",
         "scoreboard board rebuild --all",
         "scoreboard board rebuild --renumber when the version comes near the largest one",

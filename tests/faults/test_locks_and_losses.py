@@ -148,11 +148,13 @@ async def test_a_connection_lost_within_a_transaction_is_not_replaced_by_another
 
 
 async def test_an_operators_command_does_not_hold_all_grants_up(database_url: str) -> None:
-    """Its lock waits for another's; every grant waits behind it, so it gives up soon."""
+    """Its lock waits for another's. A turn of seasons waits behind it, and every grant behind that,
+    so it gives up soon.
+    """
     [user] = add_users(database_url, 1)
     postgres = Postgres(database_url, sessions=2, timeout_seconds=600.0, name="test.command")
     ledger = Ledger(postgres, postgres)
-    with holding(database_url, "LOCK TABLE scores IN SHARE UPDATE EXCLUSIVE MODE"):  # as VACUUM
+    with holding(database_url, f"SELECT FROM users WHERE user_id = '{user}' FOR KEY SHARE"):
         async with asyncio.timeout(10):
             with pytest.raises(LedgerUnavailable):
                 await ledger.remove_users([user])

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.ledger.falling import fall
@@ -64,6 +65,16 @@ async def a_held_fall(
             began.cancel()
             await asyncio.wait([held.task])
     await postgres.finish()
+
+
+def granted(cursor: Any, user: str, action: str) -> bool:
+    """Grant by this cursor, without COMMIT, and answer whether the score reaches `main`."""
+    cursor.execute(SQL["prepare_grant"])
+    grant = {"user_ids": [user], "action_ids": [action], "by_server": [False]}
+    cursor.execute(SQL["grant"], grant)
+    [row] = cursor.fetchall()
+    names = [column.name for column in cursor.description]
+    return bool(row[names.index("reaches_main")])
 
 
 def waits_for_grants(database_url: str) -> bool:

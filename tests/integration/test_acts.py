@@ -276,6 +276,24 @@ async def test_each_act_is_written_down_once_for_each_request(
     ]
 
 
+async def test_a_rebuild_sets_what_is_wrong_of_scores_and_of_who_is_hidden(
+    ledger: Ledger, moderation: Moderation, users: list[str], database_url: str
+) -> None:
+    await moderation.hide(users[0], ORDER)
+    await moderation.correct(users[1], DAILY, 5, ORDER)
+    sql(database_url, "UPDATE scores SET hidden = NOT hidden")
+    sql(database_url, "UPDATE season_entries SET hidden = FALSE, score = score - 1")
+    assert f"user {users[0]}: shown, and is to be hidden" in await ledger.differences()
+
+    for board_id, wrong in ((MAIN, 3), (DAILY, 3), (BEST, 3), (LOW, 3)):
+        corrected, board = await ledger.rebuild(board_id=board_id)
+        assert corrected == wrong
+        assert users[0] not in {entry.user_id for entry in board.entries}
+        assert await ledger.differences(board_id) == []
+        corrected, again = await ledger.rebuild(board_id=board_id)
+        assert (corrected, again.version) == (0, board.version + 1)
+
+
 async def test_a_name_that_somebody_has_renames_nobody_and_writes_nothing_down(
     moderation: Moderation, users: list[str], database_url: str
 ) -> None:

@@ -16,7 +16,7 @@ from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.queries import SQL
 from scoreboard.model import MAIN, BoardId, Submission
 from tests.eventually import eventually
-from tests.integration.fall_world import a_held_fall, waits_for_grants
+from tests.integration.fall_world import a_held_fall, granted, waits_for_grants
 from tests.integration.ledger_world import a_ledger
 from tests.world import (
     add_actions,
@@ -56,10 +56,7 @@ async def test_a_fall_waits_for_a_grant_that_compared_with_a_last_score_from_bef
     """Else the board lacks who was granted: the score is on it now, and no version says so."""
     users = await eleven(ledger, database_url)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
-        [row] = cursor.fetchall()
-        assert row[9] is False  # 5 does not reach a last score of 100
+        assert not granted(cursor, users[10], "small")  # 5 does not reach a last score of 100
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: removing.done() or waits_for_grants(database_url))
         other.commit()
@@ -99,10 +96,7 @@ async def test_a_grant_that_begins_while_scores_fall_takes_its_turn_at_the_board
     users = await eleven(ledger, database_url)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         async with a_held_fall(database_url, users[:1]) as held:
-            cursor.execute(SQL["prepare_grant"])
-            cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
-            [row] = cursor.fetchall()
-            assert row[9] is True
+            assert granted(cursor, users[10], "small")
             await held.end()
         cursor.execute(SQL["prepare_lock_boards"])
         cursor.execute(SQL["prepare_raise_boards"])
@@ -203,8 +197,7 @@ async def test_whoever_leaves_in_the_middle_of_a_fall_leaves_no_lock(database_ur
     async with a_ledger(database_url) as one, a_ledger(database_url, 2.0) as two:
         users = await eleven(one, database_url)
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-            cursor.execute(SQL["prepare_grant"])
-            cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+            granted(cursor, users[10], "small")
             removing = asyncio.create_task(one.remove_users(users[:1]))
             await eventually(lambda: waits_for_grants(database_url))
             removing.cancel()
@@ -221,8 +214,7 @@ async def test_a_fall_that_loses_its_connection_changes_nothing_without_its_lock
 ) -> None:
     users = await eleven(ledger, database_url)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        granted(cursor, users[10], "small")
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: waits_for_grants(database_url))
         sql(
@@ -244,8 +236,7 @@ async def test_a_fall_gives_up_on_grants_that_are_stopped_and_gives_the_last_sco
 ) -> None:
     users = await eleven(ledger, database_url)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        granted(cursor, users[10], "small")
         with pytest.raises(TransactionAborted):
             await ledger.remove_users(users[:1])
 
