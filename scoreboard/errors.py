@@ -105,6 +105,39 @@ class ScoreOutOfRange(ScoreboardError):
     message = "This action would raise the score past the largest one that can be kept."
 
 
+class ValueOutOfRange(ScoreboardError):
+    """The value of a result is none that is plausible on its board."""
+
+    status = 400
+    code = "value_out_of_range"
+    message = "The value is outside of what the board takes: `scoreboard boards show` says what."
+
+    def __init__(self, value_min: int | None = None, value_max: int | None = None) -> None:
+        said = f"This board takes values from {value_min} to {value_max}. Nothing was recorded."
+        super().__init__(None if value_min is None else said)
+
+
+class PlayedInFuture(ScoreboardError):
+    """A result says that it was played more than a minute from now."""
+
+    status = 400
+    code = "played_in_future"
+    message = (
+        "playedAt is more than 60 s after this service's clock. Set your clock; send it again."
+    )
+
+
+class NoSeason(ScoreboardError):
+    """The board has no season that contains the moment at which a result was played."""
+
+    status = 400
+    code = "no_season"
+    message = (
+        "The board has no season that contains playedAt. GET /api/boards/{board}/seasons lists "
+        "those that it has."
+    )
+
+
 # 401 to 429: who is asking, for what, in which form and how often
 
 
@@ -391,6 +424,40 @@ class AlreadyRevoked(ScoreboardError):
     status = 409
     code = "already_revoked"
     message = "This was revoked before, and counts nowhere. There is nothing left to do."
+
+
+class ReceiptUsed(ScoreboardError):
+    """Something else was recorded under the receipt; `original` says what."""
+
+    status = 409
+    code = "receipt_used"
+    message = (
+        "Another result was recorded under this receipt, and stays as it is (see original). Give "
+        "each result a receipt of its own."
+    )
+
+    def __init__(self, original: Any = None) -> None:
+        super().__init__()
+        self.original = original
+
+
+class SeasonClosed(ScoreboardError):
+    """The season in which a result was played has ended, and its grace is over."""
+
+    status = 409
+    code = "season_closed"
+    message = (
+        "The season that contains playedAt is over, and so is its grace (graceSeconds), so it "
+        "counts nothing any more. Send results sooner, or correct the score."
+    )
+
+
+class BoardClosed(ScoreboardError):
+    """The board is closed."""
+
+    status = 409
+    code = "board_closed"
+    message = "This board is closed, so it counts nothing any more. Send the result to another one."
 
 
 class PreconditionFailed(ScoreboardError):

@@ -44,6 +44,7 @@ from scoreboard.keys.sealing import Seal
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.moderation import Moderation
+from scoreboard.ledger.results import Results
 from scoreboard.lifetime import Lifetime
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
@@ -60,8 +61,10 @@ from scoreboard.personal.erasure import Erasure
 from scoreboard.personal.export import PersonalData
 from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.following import Following
 from scoreboard.scoring.orders import Orders
 from scoreboard.scoring.players import Players
+from scoreboard.scoring.results import ResultBatches
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 
@@ -167,16 +170,12 @@ class Parts:
 
     def _make_scoring(self) -> None:
         settings, metrics = self.settings, self.metrics
-        self.submissions = Submissions(
-            self.ledger,
-            self.boards,
-            self.announcer,
-            metrics,
-            settings,
-            self.tracing,
-            on_due=self.turns.be_due,
-        )
+        following = Following(self.boards, self.announcer, metrics, on_due=self.turns.be_due)
+        self.submissions = Submissions(self.ledger, following, metrics, settings, self.tracing)
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
+        receipts = Results(self.writers, self.queries)
+        self.results = ResultBatches(receipts, following, metrics, settings, self.tracing)
+        self.lifetime.close(self.results.close)
         self.moderation = Moderation(self.writers)
         self.orders = Orders(self.moderation, self.announcer)
         self.lifetime.close(self.orders.close)

@@ -19,6 +19,7 @@ from scoreboard.api import (
     own_data,
     pages,
     players,
+    results,
 )
 from scoreboard.api.asked import version_beside
 from scoreboard.api.http.needs import USUAL, Needs, add_route
@@ -55,6 +56,8 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
         add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
+        add_route(app, "POST", "/api/results", results.record, _SIGNED)
+        add_route(app, "GET", "/api/results/{receipt}", results.read, _SIGNED)
         add_route(app, "PUT", "/api/boards/{board}", board_changes.put_board, _SIGNED)
         add_route(app, "POST", "/api/boards/{board}/close", board_changes.close_board, _SIGNED)
         add_route(app, "PUT", "/api/users/{userId}", players.put_player, _SIGNED)

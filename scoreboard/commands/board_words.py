@@ -19,7 +19,8 @@ from scoreboard.unicode import escaped
 # In the order and by the names of the API, which does not tell how long entries are kept.
 SUMMARY_MEMBERS: Final = (
     *("boardId", "title", "direction", "operator", "counts", "size", "period", "zone"),
-    *("graceSeconds", "visibility", "createdAt", "closedAt", "season", "version"),
+    *("graceSeconds", "visibility", "valueMin", "valueMax"),
+    *("createdAt", "closedAt", "season", "version"),
     "keepFullSeconds",
 )
 MEMBERS: Final = (*SUMMARY_MEMBERS, "actions")
@@ -68,6 +69,7 @@ def text_of(found: Defined, version: int) -> str:
         "shows": f"{said.size} at most, the {order} score first, to {_READERS[said.visibility]}",
         "a score is": f"the {said.operator} of what counts",
         "counts": _COUNTS.get(said.counts) or _listed(said.actions),
+        "results": f"values from {said.value_min} to {said.value_max}",
         "seasons": _seasons(found),
         "season": "none has begun yet" if found.season is None else in_words(found.season, zone),
         "version": str(version),

@@ -56,7 +56,7 @@ CONSTRAINTS: Final = frozenset(
         *("refresh_handles_family_id_fkey", "refresh_handles_pkey"),
         *("refresh_tokens_family_id_fkey", "refresh_tokens_pkey", "replaced_by_a_successor"),
         "refused_names_pkey",
-        *("results_board_id_fkey", "results_pkey", "results_receipt", "results_season_id_fkey"),
+        *("results_pkey", "results_receipt", "results_season_id_fkey"),
         "results_user_id_fkey",
         *("revocation_clock_has_one_row", "revocation_clock_pkey"),
         *("revocations_pkey", "revocations_reading_key"),

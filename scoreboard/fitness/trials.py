@@ -46,7 +46,7 @@ _OF_STREAMS: Final = frozenset(
     }
 )
 # What executes what another statement prepares.
-_PREPARED: Final = frozenset({"grant", "grant_main", "raise_boards"})
+_PREPARED: Final = frozenset({"grant", "grant_main", "raise_boards", "record_results"})
 
 _PREPARE: Final = re.compile(r"^PREPARE \w+ \((?P<types>[^)]*)\) AS$", re.MULTILINE)
 # The rights that a lock needs are among those that `fitness` looks at; the others everybody may do.

@@ -39,7 +39,9 @@ from scoreboard.timestamps import timestamp
 
 # Boards on which one action counts at a time, `main` aside: a grant writes an entry for each.
 RUNNING_MAX: Final = 20
-_MAY_CHANGE: Final = {"title", "visibility", "grace_seconds", "keep_full_seconds"}
+_MAY_CHANGE: Final = {
+    *("title", "visibility", "grace_seconds", "keep_full_seconds", "value_min", "value_max")
+}
 _NO_COLUMNS: Final = {"seasons", "starts_at"}
 
 # The boards that are there, without the dates of their seasons.
@@ -102,7 +104,7 @@ def definition_of(row: Row) -> Definition:
     `read_definitions`.
     """
     board_id, title, direction, operator, counts, size, period, zone, *rest = row
-    grace_seconds, visibility, keep_full_seconds, actions, *_ = rest
+    grace_seconds, visibility, keep_full_seconds, value_min, value_max, actions, *_ = rest
     return Definition(
         board_id=board_id,
         title=title,
@@ -116,6 +118,8 @@ def definition_of(row: Row) -> Definition:
         grace_seconds=grace_seconds,
         visibility=visibility,
         keep_full_seconds=keep_full_seconds,
+        value_min=value_min,
+        value_max=value_max,
     )
 
 

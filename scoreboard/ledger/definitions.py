@@ -63,6 +63,8 @@ class Defined:
             "zone": said.zone,
             "graceSeconds": said.grace_seconds,
             "visibility": said.visibility,
+            "valueMin": said.value_min,
+            "valueMax": said.value_max,
             "createdAt": timestamp(self.created_at),
             "closedAt": self.closed_at and timestamp(self.closed_at),
             "season": self.season and self.season.as_json(),
@@ -120,7 +122,7 @@ class Definitions:
         """Read every board, `main` first, the others by id."""
         found = []
         for row in await self._queries.read(SQL["read_definitions"]):
-            created_at, defined_at, closed_at, *season = row[12:]
+            created_at, defined_at, closed_at, *season = row[14:]
             definition, shown = definition_of(row), season_of(season)
             found.append(Defined(definition, shown, created_at, defined_at, closed_at))
         return found

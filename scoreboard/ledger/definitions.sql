@@ -46,7 +46,9 @@ period,
 zone,
 grace_seconds,
 visibility,
-keep_full_seconds
+keep_full_seconds,
+value_min,
+value_max
 
 -- read_moments: the moment; the last one at which something was granted, if that is later; and the last correction
 SELECT {moment}, {last_granted}, (SELECT coalesce(max(correction_id), 0) FROM corrections)
@@ -67,7 +69,9 @@ WITH said AS MATERIALIZED (
         zone text,
         grace_seconds integer,
         visibility text,
-        keep_full_seconds bigint
+        keep_full_seconds bigint,
+        value_min bigint,
+        value_max bigint
     )
 ),
 added AS (
@@ -106,7 +110,9 @@ WITH said AS MATERIALIZED (
         title text,
         grace_seconds integer,
         visibility text,
-        keep_full_seconds bigint
+        keep_full_seconds bigint,
+        value_min bigint,
+        value_max bigint
     )
 ),
 closing AS (
@@ -121,6 +127,8 @@ SET
     visibility = said.visibility,
     grace_seconds = said.grace_seconds,
     keep_full_seconds = said.keep_full_seconds,
+    value_min = said.value_min,
+    value_max = said.value_max,
     defined_at = {next_defined_at}
 FROM said
 WHERE boards.board_id = said.board_id

@@ -21,6 +21,7 @@ FALLS_LOCK: Final = 0x5C0_4EB0A5EB
 SQL: Final = statements.load(
     "scoreboard.ledger",
     "grant.sql",
+    "results.sql",
     "boards.sql",
     "seasons.sql",
     "finals.sql",

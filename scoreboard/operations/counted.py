@@ -42,6 +42,22 @@ _REFUSALS: Final = (
     errors.Overloaded,
     errors.ShuttingDown,
 )
+# What results are refused for.
+_RESULT_REFUSALS: Final = (
+    errors.UnknownUser,
+    errors.Banned,
+    errors.UnknownBoard,
+    errors.BoardClosed,
+    errors.PlayedInFuture,
+    errors.NoSeason,
+    errors.SeasonClosed,
+    errors.ValueOutOfRange,
+    errors.ScoreOutOfRange,
+    errors.ReceiptUsed,
+    errors.LedgerUnavailable,
+    errors.Overloaded,
+    errors.ShuttingDown,
+)
 _LIMITS: Final = (
     "ip",
     "ip_users",
@@ -136,6 +152,12 @@ class Counted(Declares):
     grants = counter("grants", "Submissions granted.")
     refusals = counter(
         "refusals", "Submissions refused.", "code", known=(error.code for error in _REFUSALS)
+    )
+    results = counter(
+        "results",
+        "Results of servers, by what became of them.",
+        "verdict",
+        known=("recorded", "repeated", *(error.code for error in _RESULT_REFUSALS)),
     )
     batch_size = histogram("batch_size", "Submissions in a transaction.", _BATCH)
     batch_seconds = histogram("batch_seconds", "Time to commit a batch.", _SECONDS)

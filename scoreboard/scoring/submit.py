@@ -5,56 +5,44 @@
 A batch that was granted something in a season that its board does not show yet starts a turn of
 seasons, which nobody waits for.
 
-All after the commit happens in the batch's own task, so it is finished even when every client of
-the batch has hung up; and nothing of it can fail the reply: each part counts what it drops, and the
-relay catches up by the version.
+All after the commit (`following`) happens in the batch's own task, so it is finished even when
+every client of the batch has hung up.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-
-import structlog
+from collections.abc import Sequence
 
 from scoreboard.action_ids import composed
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.copies.boards import Boards
 from scoreboard.errors import LedgerUnavailable, ScoreboardError, UnknownAction
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.verdicts import Settlement
-from scoreboard.live.announcer import Announcer
 from scoreboard.model import Grant, Origin, Submission
 from scoreboard.operations import logs
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
+from scoreboard.scoring.following import Following
 from scoreboard.scoring.spans import BatchSpans
-
-log = structlog.get_logger("scoreboard.submit")
 
 
 class Submissions:
-    """Takes submissions, many at a time. `on_due` is told of seasons that are due."""
+    """Takes submissions, many at a time."""
 
     def __init__(
         self,
         ledger: Ledger,
-        boards: Boards,
-        announcer: Announcer,
+        following: Following,
         metrics: Metrics,
         settings: Settings,
         tracing: Tracing,
-        *,
-        on_due: Callable[[], None],
     ) -> None:
         self._tracing = tracing
         self._ledger = ledger
-        self._boards = boards
-        self._announcer = announcer
-        self._on_due = on_due
+        self._following = following
         self._metrics = metrics
         self._batches: Coalescer[Submission, Grant] = Coalescer(
             self._settle,
@@ -105,19 +93,11 @@ class Submissions:
         with logs.about(spans.facts):
             settlement = await self._commit(batch, spans)
             answers = settlement.answers(batch)
-            with self._failing_no_reply():  # guard: defect-end-commits
+            with self._following.failing_no_reply():  # guard: defect-end-commits
                 spans.committed(answers)
-            with self._failing_no_reply():
-                if boards := settlement.boards:
-                    origin = Origin("submit", batch[0].began, spans.trace)
-                    with spans.storing(boards) as span:
-                        if not await self._announcer.announce(boards.values(), origin):
-                            span.fail("RedisUnavailable")
-                # A batch in parts may raise a board, and then see a newer one of another's.
-                await self._boards.reach(settlement.seen)  # guard: reply-waits-board
-                if settlement.is_due:
-                    self._on_due()  # guard: batch-starts-turn
-            with self._failing_no_reply():  # guard: nothing-behind-commit
+            origin = Origin("submit", batch[0].began, spans.trace)
+            await self._following.follow(settlement, origin, spans.storing)
+            with self._following.failing_no_reply():  # guard: nothing-behind-commit
                 spans.end(answers)
         return answers
 
@@ -130,16 +110,7 @@ class Submissions:
         except Exception as defect:
             spans.fail(defect)
             raise
-        with self._failing_no_reply():
+        with self._following.failing_no_reply():
             self._metrics.batch_seconds.observe(time.perf_counter() - started)
             self._metrics.batch_size.observe(len(batch))
         return settlement
-
-    @contextlib.contextmanager
-    def _failing_no_reply(self) -> Iterator[None]:
-        """The batch is committed: not even a defect of ours may turn its replies into errors."""
-        try:
-            yield
-        except Exception:
-            self._metrics.announcements_failed.inc()
-            log.exception("scoreboard.submit.announcement_failed")

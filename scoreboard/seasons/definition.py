@@ -25,6 +25,10 @@ BOARDS_MAX: Final = 1_000
 ACTIONS_MAX: Final = 1_000
 SEASONS_MAX: Final = 1_000
 GRACE_SECONDS_MAX: Final = 7 * 24 * 3600
+# Values of results: JSON's numbers are exact within these bounds.
+VALUE_BOUND: Final = 2**53 - 1
+VALUE_MIN: Final = 0
+VALUE_MAX: Final = 2_147_483_647
 KEEP_FULL_SECONDS_MAX: Final = 2_147_483_647  # PostgreSQL's integer, some 68 years
 
 Found = TypeVar("Found")
@@ -38,7 +42,7 @@ class Definition:
     `listed`. `seasons` has each season of the period `dates` as `[starts_at, ends_at)`, in the
     order of time. `starts_at` says since when grants count on a board of the period `none`; None:
     since ever. `keep_full_seconds` says how long all entries of a season are kept after its end;
-    None: for ever.
+    None: for ever. Results count if their values are from `value_min` to `value_max`.
     """
 
     board_id: BoardId
@@ -55,6 +59,8 @@ class Definition:
     grace_seconds: int = 0
     visibility: Visibility = "public"
     keep_full_seconds: int | None = None
+    value_min: int = VALUE_MIN
+    value_max: int = VALUE_MAX
 
 
 MEMBERS: Final = tuple(member.name for member in fields(Definition))
@@ -118,6 +124,8 @@ class _Reading:
             ),
             visibility=self._read("visibility", "public", _one_of(Visibility)),
             keep_full_seconds=self._read("keep_full_seconds", None, keep),
+            value_min=self._read("value_min", VALUE_MIN, _value),
+            value_max=self._read("value_max", VALUE_MAX, _value),
         )
 
     def _look_at_names(self) -> None:
@@ -136,6 +144,9 @@ class _Reading:
             self.problems += [f"{name} {problem}" for problem in error.problems]
             self.unfit.add(name)
             return default
+
+
+_value: Final = partial(values.signed, most=VALUE_BOUND)
 
 
 def _one_of(words: Any) -> Callable[[Any], Any]:
@@ -162,6 +173,18 @@ def _contradictions(said: Definition) -> Iterator[tuple[set[str], str]]:
         yield (
             {"period", "starts_at"},
             "starts_at goes with period none only, because seasons have starts: leave it out",
+        )
+    if said.value_min > said.value_max:
+        yield (
+            {"value_min", "value_max"},
+            f"value_min {said.value_min} is above value_max {said.value_max}, so no result could "
+            "count: write the smaller one first",
+        )
+    if said.operator == "sum" and said.value_min < 0:
+        yield (
+            {"operator", "value_min"},
+            "value_min may be below 0 with operator best only, because a sum never falls by a "
+            "result: write 0 or more, and take points back by a correction",
         )
     for name, default in (("grace_seconds", 0), ("keep_full_seconds", None)):
         if said.period == "none" and getattr(said, name) != default:

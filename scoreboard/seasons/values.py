@@ -5,6 +5,7 @@ Each function answers what it read, or raises Unfit with texts that follow the m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, Final
@@ -26,6 +27,7 @@ _TIME: Final = (
     "2027-03-01T18:00Z"
 )
 _SEASON: Final = "a start and an end, such as 2027-03-01/2027-03-08"
+_SIGNED: Final = re.compile("-?[0-9]{1,16}", re.ASCII)
 _YEARS: Final = f"{FIRST_MOMENT.year} to {MOMENT_END.year - 1}"
 # Controls, halves of characters, and what ends a line.
 _NOT_IN_TITLES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -85,6 +87,15 @@ def whole(value: Any, least: int, most: int) -> int:
     if type(number) is not int or not least <= number <= most:  # True is an int to isinstance
         raise Unfit(f"must be a whole number from {least} to {most}, not {_said(value)}")
     return number
+
+
+def signed(value: Any, most: int) -> int:
+    """Read a whole number from `-most` to `most`."""
+    if isinstance(value, str) and _SIGNED.fullmatch(value.strip()):
+        value = int(value)
+    if type(value) is not int or abs(value) > most:  # True is an int to isinstance
+        raise Unfit(f"must be a whole number from {-most} to {most}, not {_said(value)}")
+    return value
 
 
 def actions(value: Any, most: int) -> tuple[str, ...]:

@@ -13,16 +13,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
+import orjson
 import pytest
 
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
+from tests.game_server import GameServer
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, cached_board
 from tests.servers.process import running
 from tests.servers.scoreboard import ScoreboardServer
-from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores
+from tests.world import add_actions, add_users, board_version, grants, ledger_sums, scores, sql
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -55,6 +57,12 @@ async def mortal(lines: Lines) -> AsyncIterator[ScoreboardServer]:
     )
     async with running(server):
         yield server
+
+
+@pytest.fixture
+async def game_server(start: Start) -> GameServer:
+    """One that talks to another instance, with a key that is there when the mortal one starts."""
+    return await GameServer.of(await start())
 
 
 def has_board(request: bytes) -> bool:
@@ -142,6 +150,51 @@ async def test_an_instance_killed_at_each_step_of_a_submission_leaves_nothing_ha
     await eventually(lambda: cached_board(redis_url)[0] == 2)
     assert grants(database_url) == [(user, "run")]
     assert scores(database_url) == ledger_sums(database_url) == {user: 5}
+
+
+@pytest.mark.parametrize("step", STEPS[:2], ids=lambda step: step.name)
+async def test_results_of_an_instance_that_was_killed_count_once_when_they_are_sent_again(
+    game_server: GameServer, mortal: ScoreboardServer, lines: Lines, database_url: str, step: Step
+) -> None:
+    server, other = game_server, game_server.instance
+    [user] = add_users(database_url, 1)
+    body = {
+        "results": [
+            {"receipt": f"r{n}", "userId": user, "boardId": "main", "value": n} for n in (5, 7)
+        ]
+    }
+    raw = orjson.dumps(body)
+    step.stop(lines)
+
+    async def send() -> None:
+        headers = server.headers("POST", "/api/results", raw)
+        with suppress(aiohttp.ClientError):
+            async with other.client.post(
+                f"{mortal.url}/api/results", data=raw, headers=headers
+            ) as response:
+                await response.read()
+
+    sending = asyncio.create_task(send())
+    committed = "SELECT count(*) FROM results"
+    await eventually(
+        lambda: (
+            sql(database_url, committed) == [(2,)]
+            if step.committed
+            else lines.database.proxy.swallows
+        )
+    )
+    await asyncio.to_thread(mortal.kill)
+    await sending
+    for line in (lines.database, lines.redis, lines.amqp):
+        await line.proxy.heal()
+
+    status, document = await server.send("POST", "/api/results", body)
+    assert status == 200
+    word = "repeated" if step.committed else "recorded"
+    assert [each["verdict"] for each in document["data"]] == [word] * 2
+    assert scores(database_url) == {user: 12}
+    [entry] = (await other.board())["data"]
+    assert entry["score"] == 12
 
 
 async def _submit(client: Instance, mortal: ScoreboardServer, user: str) -> None:

@@ -25,6 +25,7 @@ from tests.guards.moderation import MODERATION
 from tests.guards.own_data import OWN_DATA
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
+from tests.guards.results import RESULTS
 from tests.guards.scoring import SCORING
 from tests.guards.seasons import SEASONS
 from tests.guards.sessions import SESSIONS
@@ -33,6 +34,7 @@ from tests.guards.web import WEB
 
 GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
+    *RESULTS,
     *SEASONS,
     *FINALS,
     *FALLING,

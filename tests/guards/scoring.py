@@ -125,14 +125,14 @@ SCORING: Final = (
     ),
     Guard(
         "the reply waits for the copy",
-        "scoreboard/scoring/submit.py",
-        """                        if not await self._announcer.announce(boards.values(), origin):
-                            span.fail("RedisUnavailable")
-                # A batch in parts may raise a board, and then see a newer one of another's.
-                await self._boards.reach(settlement.seen)  # guard: reply-waits-board
+        "scoreboard/scoring/following.py",
+        """                    if not await self._announcer.announce(boards.values(), origin):
+                        span.fail("RedisUnavailable")
+            # A batch in parts may raise a board, and then see a newer one of another's.
+            await self._boards.reach(committed.seen)  # guard: reply-waits-board
 """,
-        """                        import asyncio
-                        asyncio.create_task(self._announcer.announce(boards.values(), origin))
+        """                    import asyncio
+                    asyncio.create_task(self._announcer.announce(boards.values(), origin))
 """,
         f"{PROMISES}::test_after_a_200_the_next_read_on_any_instance_is_at_least_that_new",
     ),

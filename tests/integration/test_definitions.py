@@ -148,7 +148,15 @@ async def test_what_entries_were_made_by_does_not_change(
     add_actions(database_url, {"jump": 20, "run": 50})
     await definitions.add([DAILY, JUMPS])
     before = {str(each.definition.board_id): each for each in await definitions.all()}
-    title = replace(DAILY, title="Day", visibility="token", grace_seconds=60, keep_full_seconds=9)
+    title = replace(
+        DAILY,
+        title="Day",
+        visibility="token",
+        grace_seconds=60,
+        keep_full_seconds=9,
+        value_min=2,
+        value_max=3,
+    )
 
     with pytest.raises(BoardsRefused, match="daily: size and zone cannot change") as refused:
         await definitions.update(

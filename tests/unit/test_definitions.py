@@ -42,6 +42,8 @@ class TestDefinition:
             grace_seconds=0,
             visibility="public",
             keep_full_seconds=None,
+            value_min=0,
+            value_max=2_147_483_647,
         )
 
     def test_values_may_be_those_of_toml_or_texts(self) -> None:
@@ -63,6 +65,8 @@ class TestDefinition:
             ],
             "grace_seconds": 604_800,
             "keep_full_seconds": 0,
+            "value_min": -9_007_199_254_740_991,
+            "value_max": -1,
         }
         of_csv = said | {
             "actions": "level 1; caf\u00e9;",
@@ -72,6 +76,8 @@ class TestDefinition:
             "seasons": "2026-09-06/2026-09-06T12:00; 2026-09-07T00:00Z/2026-09-08",
             "grace_seconds": "604800",
             "keep_full_seconds": "0",
+            "value_min": "-9007199254740991",
+            "value_max": " -1",
         }
 
         definition = define(GOOD | of_toml)
@@ -202,7 +208,15 @@ class TestDefinition:
         (problem,) = problems(starts_at=written)
         assert problem.startswith("starts_at must be in the years 1970 to 9998, and is ")
 
+    @pytest.mark.parametrize("member", ["value_min", "value_max"])
+    def test_values_of_results_are_exact_in_json(self, member: str) -> None:
+        for value in (2**53, -(2**53), True, 1.0, "", "1_0", "+1", "\u0661", "9" * 17, None):
+            said = problems(**{"operator": "best", member: value})
+            assert f"{member} must be a whole number from -9007199254740991 to " in said[0]
+
     def test_members_that_do_not_go_together_are_named(self) -> None:
+        assert "so no result could count" in problems(value_min=2, value_max=1)[0]
+        assert "with operator best only" in problems(value_min=-1)[0]
         assert "goes with operator best only" in problems(direction="low")[0]
         assert "write the ids that count" in problems(counts="listed")[0]
         assert "goes with counts listed only" in problems(actions=["a"])[0]

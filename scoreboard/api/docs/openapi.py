@@ -23,6 +23,7 @@ from scoreboard.api.schemas.errors import ErrorSchema
 from scoreboard.api.schemas.members import OWN_ID_CHARS_MAX
 from scoreboard.errors import ScoreboardError
 from scoreboard.keys import heads
+from scoreboard.ledger.receipts import RECEIPT
 from scoreboard.model import BOARD_ID, MAIN
 
 _VERSION: Final = "3.0.3"
@@ -118,6 +119,14 @@ _PARAMETERS: Final = {
         "description": "The id of a board: lower-case letters, digits and hyphens.",
         "schema": {"type": "string", "pattern": f"^{BOARD_ID.pattern}$"},
         "example": MAIN,
+    },
+    "receipt": {
+        "name": "receipt",
+        "in": "path",
+        "required": True,
+        "description": "The receipt of a result.",
+        "schema": {"type": "string", "pattern": f"^{RECEIPT.pattern}$"},
+        "example": "match-4711",
     },
     "userId": {
         "name": "userId",

@@ -138,5 +138,12 @@ def _loaded(
         loaded: dict[str, Any] = schema.load(document)
     except ValidationError as error:
         wrong = error.normalized_messages()  # type: ignore[no-untyped-call]
-        raise errors.InvalidPayload(wrong, message) from error
+        raise errors.InvalidPayload(_named(wrong), message) from error
     return loaded
+
+
+def _named(wrong: Any) -> Any:
+    """Write places in lists as texts: the members of a JSON object have no other names."""
+    if not isinstance(wrong, dict):
+        return wrong
+    return {str(name): _named(what) for name, what in wrong.items()}  # guard: place-in-list

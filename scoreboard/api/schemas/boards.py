@@ -159,6 +159,10 @@ class SummarySchema(Schema):
         "public",
         validate=validate.OneOf(get_args(Visibility)),
     )
+    value_min = member(fields.Integer, "The smallest value of a result.", 0, data_key="valueMin")
+    value_max = member(
+        fields.Integer, "The largest value of a result.", 2147483647, data_key="valueMax"
+    )
     created_at = member(fields.DateTime, "When it was added.", EXAMPLE_TIME, data_key="createdAt")
     closed_at = member(
         fields.DateTime,

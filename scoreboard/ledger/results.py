@@ -1,0 +1,293 @@
+"""Results: what servers say that somebody reached, each under a receipt that is recorded once.
+
+One transaction of two or three round trips, as for grants, and never one with grants in it:
+
+    BEGIN; record            the receipts, scores and entries; who reaches a board?
+    write finals anew        only for what comes late, in a season that has ended
+    lock; raise the version  only when somebody reaches a board
+    COMMIT
+
+What was recorded before is read after that, by a statement that sees what was waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from scoreboard import errors
+from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.refusals import PostgresRefused
+from scoreboard.connections.session import (
+    ConnectionLost,
+    ConstraintRefused,
+    Row,
+    Session,
+    StatementRefused,
+    TransactionAborted,
+)
+from scoreboard.ledger import finals
+from scoreboard.ledger.batch import SeasonsOver
+from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.receipts import Recorded, Result
+from scoreboard.ledger.transaction import Transaction, transaction
+from scoreboard.ledger.turn import turn
+from scoreboard.ledger.verdicts import Settlement
+from scoreboard.model import Board, BoardId
+
+log = structlog.get_logger("scoreboard.ledger")
+
+Verdict = Recorded | errors.ScoreboardError
+
+_RECORD: Final = (SQL["prepare_hold_players"], SQL["prepare_record_results"])
+_OUT_OF_RANGE: Final = "22003"
+_FOREIGN_KEY: Final = "23503"
+# JSON's numbers are exact up to here.
+_SCORE_MAX: Final = 2**53 - 1
+# After these nothing of a batch stayed, and it may be recorded at a second attempt.
+_UNDONE: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
+NOBODY: Final = "Nobody has this userId. Add users with PUT /api/users/{userId}."
+_REFUSALS: Final[Mapping[str, Callable[[], errors.ScoreboardError]]] = {
+    "unknown_user": lambda: errors.UnknownUser(NOBODY),
+    "banned": errors.Banned,
+    "unknown_board": errors.UnknownBoard,
+    "board_closed": errors.BoardClosed,
+    "played_in_future": errors.PlayedInFuture,
+    "no_season": errors.NoSeason,
+    "season_closed": errors.SeasonClosed,
+}
+
+# A result, and its place in the batch.
+_Placed = tuple[int, Result]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row of `record_results`: what became of one result."""
+
+    place: int
+    refusal: str | None
+    is_recorded: bool
+    user_id: str
+    board_id: BoardId
+    season_id: int
+    number: int
+    value: int
+    played_at: Any
+    moment: Any
+    value_min: int
+    value_max: int
+    version: int
+    is_late: bool
+    score: int | None
+    is_reaching: bool
+    is_due: bool
+    is_unwritten: bool
+
+
+class Results:
+    """Records results and reads what was recorded. Everything here raises LedgerUnavailable."""
+
+    def __init__(self, writers: Postgres, queries: Postgres) -> None:
+        self._writers = writers
+        self._queries = queries
+
+    async def record(self, results: Sequence[Result]) -> tuple[list[Verdict], Settlement]:
+        """Record what can be recorded, in as few transactions as possible. Answers a verdict for
+        each, in order, and what changed by it. When this raises, no session could be had, and
+        nothing was recorded.
+        """
+        async with self._writers.session() as session:
+            batch = _Batch(session, self._writers)
+            await batch.settle(list(enumerate(results)))
+        lacking = errors.LedgerUnavailable()
+        return [batch.verdicts.get(at, lacking) for at in range(len(results))], batch.changes
+
+    async def find(self, source: str, receipt: str) -> Recorded:
+        """Read what was recorded under a receipt. Raises UnknownReceipt."""
+        asked = {"sources": [source], "receipts": [receipt]}
+        rows = await self._queries.read(SQL["read_results"], asked)
+        if not rows:
+            raise errors.UnknownReceipt
+        return _recorded(rows[0])
+
+
+class _Batch:
+    """Results on their way through PostgreSQL, over `session`. `changes` has no verdicts."""
+
+    def __init__(self, session: Session, writers: Postgres) -> None:
+        self._session = session
+        self._writers = writers
+        self.verdicts: dict[int, Verdict] = {}
+        self.changes = Settlement({})
+
+    async def settle(self, results: list[_Placed]) -> None:
+        """Record these. A batch that PostgreSQL refuses is halved until the one that it refuses
+        stands alone. What was rolled back, or lost before COMMIT was sent, is tried once more.
+        """
+        parts: list[tuple[list[_Placed], errors.LedgerUnavailable | None]] = [(results, None)]
+        while parts:
+            part, undone_by = parts.pop()
+            try:
+                if isinstance(undone_by, TransactionAborted):
+                    part = await self._without_locked(part, str(undone_by))
+                if isinstance(undone_by, SeasonsOver):  # nobody was here to write the next ones
+                    turned = {board.board_id: board for board in await turn(self._session)}
+                    self.changes |= Settlement({}, turned)
+                if part:
+                    await self._commit(part)
+            except StatementRefused as refusal:
+                if len(part) == 1:
+                    self.verdicts[part[0][0]] = self._refused(refusal)
+                else:
+                    half = len(part) // 2
+                    parts += [(part[half:], None), (part[:half], None)]
+            except errors.LedgerUnavailable as error:
+                if undone_by is None and isinstance(error, _UNDONE):
+                    parts.append((part, error))
+                    continue
+                rest = [*part, *(each for waiting, _ in parts for each in waiting)]
+                self.verdicts |= {place: error for place, _ in rest}
+                return
+
+    async def _commit(self, part: list[_Placed]) -> None:
+        """Record in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
+        async with transaction(self._session) as begun:
+            rows = await begun.run(SQL["record_results"], _parameters(part), prepared=_RECORD)
+            lines = [_Line(*row) for row in rows]
+            if any(line.is_unwritten for line in lines):
+                raise SeasonsOver
+            if any(line.score and abs(line.score) > _SCORE_MAX for line in lines):
+                raise StatementRefused(_OUT_OF_RANGE, None)
+            boards, seen = await _followed(begun, lines)
+        is_due = any(line.is_due for line in lines if line.is_recorded)
+        self.changes |= Settlement({}, boards, seen, is_due)
+        repeated: list[_Placed] = []
+        for line in lines:
+            place, result = part[line.place]
+            if line.is_recorded:
+                self.verdicts[place] = _fresh(result, line)
+            elif line.refusal == "value_out_of_range":
+                self.verdicts[place] = errors.ValueOutOfRange(line.value_min, line.value_max)
+            elif line.refusal is not None and line.refusal in _REFUSALS:
+                self.verdicts[place] = _REFUSALS[line.refusal]()
+            else:
+                repeated.append((place, result))
+        await self._answer_repeated(repeated)
+
+    async def _answer_repeated(self, repeated: list[_Placed]) -> None:
+        """Answer what was recorded before: after COMMIT, so that its failure is not the batch's."""
+        if not repeated:
+            return
+        asked = {
+            "sources": [result.source for _, result in repeated],
+            "receipts": [result.receipt for _, result in repeated],
+        }
+        try:
+            rows = await self._session.run(SQL["read_results"], asked)
+        except errors.LedgerUnavailable as error:
+            self.verdicts |= {place: error for place, _ in repeated}
+            return
+        except Exception:
+            log.exception("scoreboard.ledger.receipts_unread", results=len(repeated))
+            self.verdicts |= {place: errors.LedgerUnavailable() for place, _ in repeated}
+            return
+        originals = {(row[0], row[1]): _recorded(row) for row in rows}
+        for place, result in repeated:
+            original = originals.get((result.source, result.receipt))
+            if original is None:  # deleted since, with its user
+                self.verdicts[place] = errors.LedgerUnavailable()
+            elif original.is_of(result):
+                self.verdicts[place] = original
+            else:
+                self.verdicts[place] = errors.ReceiptUsed(original)  # guard: receipt-used
+
+    async def _without_locked(self, part: list[_Placed], reason: str) -> list[_Placed]:
+        """Leave out those whose user somebody else holds. Raises LedgerUnavailable."""
+        log.warning("scoreboard.ledger.aborted", reason=reason, results=len(part))
+        users = {"user_ids": [result.user_id for _, result in part]}
+        locked = {user for (user,) in await self._session.run(SQL["locked_users"], users)}
+        held = errors.LedgerUnavailable()
+        self.verdicts |= {place: held for place, result in part if result.user_id in locked}
+        return [(place, result) for place, result in part if result.user_id not in locked]
+
+    def _refused(self, refusal: StatementRefused) -> errors.ScoreboardError:
+        """Say what a result is refused for that stands alone."""
+        if isinstance(refusal, ConstraintRefused):
+            return refusal
+        if refusal.sqlstate == _OUT_OF_RANGE:
+            return errors.ScoreOutOfRange(
+                "This value would raise the score past the largest one that can be kept."
+            )
+        if refusal.sqlstate == _FOREIGN_KEY:  # deleted meanwhile
+            return errors.UnknownUser(NOBODY)
+        what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
+        return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
+
+
+async def _followed(
+    begun: Transaction, lines: Sequence[_Line]
+) -> tuple[dict[BoardId, Board], dict[BoardId, int]]:
+    """Write final boards anew and raise boards. Answers the boards that changed, and the versions
+    that there are now.
+    """
+    recorded = [line for line in lines if line.is_recorded]
+    boards: dict[BoardId, Board] = {}
+    seen = {line.board_id: line.version for line in recorded}
+    reaching = sorted({(line.board_id, line.user_id) for line in recorded if line.is_reaching})
+    showing: set[BoardId] = set()
+    late = {(line.season_id, line.board_id, line.number) for line in recorded if line.is_late}
+    for _, board_id, number in sorted(late):
+        showing.update(await finals.renew_season(begun, board_id, number))  # guard: late-result
+    if showing:
+        raised = await finals.raise_boards(begun, showing, reaching)
+        boards = {board.board_id: board for board in raised}
+        seen |= {board.board_id: board.version for board in raised}
+    elif reaching:
+        boards, now = await begun.raise_boards(reaching)
+        seen |= now
+    return boards, seen
+
+
+def _parameters(part: Sequence[_Placed]) -> dict[str, Any]:
+    results = [result for _, result in part]
+    return {
+        "sources": [result.source for result in results],
+        "receipts": [result.receipt for result in results],
+        "user_ids": [result.user_id for result in results],
+        "board_ids": [result.board_id for result in results],
+        "values": [result.value for result in results],
+        "played": [result.played_at for result in results],
+    }
+
+
+def _fresh(result: Result, line: _Line) -> Recorded:
+    return Recorded(
+        receipt=result.receipt,
+        user_id=result.user_id,
+        board_id=line.board_id,
+        season=line.number,
+        value=line.value,
+        played_at=line.played_at,
+        recorded_at=line.moment,
+    )
+
+
+def _recorded(row: Row) -> Recorded:
+    """Read a row of `read_results`."""
+    _, *columns = row
+    receipt, user_id, board_id, season, value, played_at, recorded_at, revoked_at = columns
+    return Recorded(
+        receipt=receipt,
+        user_id=user_id,
+        board_id=board_id,
+        season=season,
+        value=value,
+        played_at=played_at,
+        recorded_at=recorded_at,
+        revoked_at=revoked_at,
+        is_repeated=True,
+    )

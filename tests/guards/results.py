@@ -1,0 +1,74 @@
+"""Results: each receipt once, in its season, by who may send it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.change import Instead, Never, Removed, Value
+from tests.guards.guard import Guard, Marked
+
+STATEMENTS: Final = "scoreboard/ledger/results.sql"
+LEDGER: Final = "tests/integration/test_results.py"
+SERVERS: Final = "tests/service/test_results.py"
+FORM: Final = (
+    f"{SERVERS}::"
+    "test_what_is_not_in_its_form_is_refused_with_its_place_and_nothing_is_recorded[value-True]"
+)
+LIMITED: Final = f"{SERVERS}::test_a_key_of_some_boards_sends_and_reads_nothing_of_another"
+
+RESULTS: Final = (
+    Guard(
+        "results: a receipt is recorded once, by whichever instance comes first",
+        STATEMENTS,
+        "    ON CONFLICT ON CONSTRAINT results_receipt DO NOTHING\n",
+        "",
+        f"{LEDGER}::test_a_receipt_that_is_being_recorded_elsewhere_is_waited_for",
+    ),
+    Guard(
+        "results: who is being banned is waited for",
+        STATEMENTS,
+        "EXECUTE hold_players (%(sources)s::text[], %(receipts)s::text[], %(user_ids)s::uuid[]);\n",
+        "",
+        f"{LEDGER}::test_who_is_banned_while_a_result_is_under_way_is_refused",
+    ),
+    Guard(
+        "results: the first value counts beside a correction that was there before",
+        STATEMENTS,
+        "        WHERE best.is_first AND",
+        "        WHERE FALSE AND",
+        f"{LEDGER}::test_the_best_counts_with_corrections_also_where_there_were_only_these",
+    ),
+    Guard(
+        "results: a season that is closed counts nothing",
+        STATEMENTS,
+        "seasons.state = 'final' OR seasons.closes_at <= clock.moment",
+        "FALSE",
+        f"{LEDGER}::test_each_of_a_batch_is_judged_by_itself_and_the_others_count",
+    ),
+    Marked(
+        "results: a receipt does not pass for another result",
+        "receipt-used",
+        Value("original"),
+        f"{LEDGER}::test_a_repeat_answers_what_was_recorded_whatever_happened_since",
+    ),
+    Marked(
+        "results: what comes late is on the final board",
+        "late-result",
+        Removed(),
+        f"{LEDGER}::test_late_results_count_in_the_season_that_they_were_played_in",
+    ),
+    Marked(
+        "results: a fraction is no value",
+        "result-value-integer",
+        Never(),
+        FORM.replace("True", "1.0"),
+    ),
+    Marked(
+        "results: what is wrong in a list is answered",
+        "place-in-list",
+        Instead("str(name)", "name"),
+        FORM,
+    ),
+    Marked("results: a limited key sends to its boards", "results-of-boards", Removed(), LIMITED),
+    Marked("results: a limited key reads of its boards", "receipt-of-boards", Removed(), LIMITED),
+)
