@@ -1,4 +1,15 @@
-ALTER TABLE revocations DROP COLUMN banned;
+CREATE OR REPLACE FUNCTION revoke_access_of_deleted_users() RETURNS TRIGGER
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM revoke_access(user_id, TRUE) FROM deleted_users;
+    RETURN NULL;
+END
+$$;
+DROP TRIGGER users_banned ON users;
+DROP FUNCTION keep_bans();
+DROP TABLE bans;
+DELETE FROM held_lists WHERE list = 'bans';
+DROP INDEX idx_seasons_start;
 DROP INDEX idx_seasons_final;
 DROP TABLE corrections;
 DROP TABLE audit_names;
@@ -17,5 +28,6 @@ ALTER TABLE scores DROP COLUMN hidden;
 ALTER TABLE users
     DROP COLUMN hidden_at,
     DROP COLUMN banned_at,
+    DROP COLUMN erased_at,
     DROP COLUMN source;
 ALTER TABLE actions DROP COLUMN claim;

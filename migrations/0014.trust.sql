@@ -14,12 +14,17 @@ LOCK TABLE users, actions, ledger, scores IN SHARE ROW EXCLUSIVE MODE;
 ALTER TABLE actions
     ADD COLUMN claim VARCHAR(6) NOT NULL DEFAULT 'user' CONSTRAINT actions_claim CHECK (claim IN ('user', 'server'));
 
--- `source` says who brought the user: null stands for an account of our own, an identity provider has its issuer here
+-- `erased_at` is of the nameless user who was left what somebody had who was erased: it keeps its lines in seasons that
+-- had ended then, unless it was hidden before. `source` says who brought the user: null stands for an account of our own, an identity provider has its issuer here
 -- and a server key its source.
 ALTER TABLE users
     ADD COLUMN hidden_at TIMESTAMPTZ,
     ADD COLUMN banned_at TIMESTAMPTZ,
+    ADD COLUMN erased_at TIMESTAMPTZ,
     ADD COLUMN source VARCHAR(255);
+
+-- Entries that are counted for a new board get `hidden` from these few users at last.
+CREATE INDEX idx_users_hidden ON users (user_id) WHERE hidden_at IS NOT NULL OR banned_at IS NOT NULL;
 
 ALTER TABLE scores ADD COLUMN hidden BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE season_entries ADD COLUMN hidden BOOLEAN NOT NULL DEFAULT FALSE;
@@ -52,7 +57,7 @@ CREATE TABLE results (
 );
 
 CREATE INDEX idx_results_season ON results (season_id, user_id);
-CREATE INDEX idx_results_user_id ON results (user_id);
+CREATE INDEX idx_results_user_id ON results (user_id, result_id);
 
 -- Each row has the digest of the row before it in its own. No personal data is in `details`; the names of a user before and after are
 -- in `audit_names`, which go when the user is erased. `user_id` is no reference: what was done to a user outlives them.
@@ -72,7 +77,7 @@ CREATE TABLE audit (
     CONSTRAINT audit_request UNIQUE (made_by, request_id)
 );
 
-CREATE INDEX idx_audit_user_id ON audit (user_id);
+CREATE INDEX idx_audit_user_id ON audit (user_id, audit_id);
 
 CREATE TABLE audit_names (
     audit_id BIGINT PRIMARY KEY REFERENCES audit (audit_id),
@@ -93,6 +98,7 @@ CREATE TABLE corrections (
     ledger_id BIGINT REFERENCES ledger (ledger_id) ON DELETE CASCADE,
     result_id BIGINT REFERENCES results (result_id) ON DELETE CASCADE,
     points BIGINT NOT NULL,
+    made_at TIMESTAMPTZ NOT NULL,
     audit_id BIGINT NOT NULL REFERENCES audit (audit_id),
     CONSTRAINT corrections_of_grant UNIQUE (season_id, ledger_id),
     CONSTRAINT corrections_of_result UNIQUE (season_id, result_id),
@@ -100,33 +106,34 @@ CREATE TABLE corrections (
 );
 
 CREATE INDEX idx_corrections_season ON corrections (season_id, user_id);
-CREATE INDEX idx_corrections_user_id ON corrections (user_id);
+CREATE INDEX idx_corrections_user_id ON corrections (user_id, correction_id);
 CREATE INDEX idx_corrections_ledger_id ON corrections (ledger_id) WHERE ledger_id IS NOT NULL;
 CREATE INDEX idx_corrections_result_id ON corrections (result_id) WHERE result_id IS NOT NULL;
 
--- The final boards that name a user are found by this.
+-- The final boards that name a user are found by this, and those that may have room for one by the moments of grants.
 CREATE INDEX idx_seasons_final ON seasons USING gin (final jsonb_path_ops);
+CREATE INDEX idx_seasons_start ON seasons (board_id, starts_at);
 
--- What a digest is made of: the one before, and all that the row says, in one form.
+-- What a digest is made of: the one before, and all that the row says, as one JSON array, so that no text can pass for
+-- two others and nothing for a text. `scoreboard.audit.chain` makes the same without asking this function.
 CREATE FUNCTION audit_digest(before CHAR(64), said audit) RETURNS CHAR(64)
 LANGUAGE sql IMMUTABLE AS $$
     SELECT encode(
         sha256(
             convert_to(
-                concat_ws(
-                    E'\n',
-                    before,
+                jsonb_build_array(
+                    before::text,
                     said.audit_id,
-                    extract(epoch FROM said.at),
+                    to_char(said.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
                     said.made_by,
                     said.act,
-                    coalesce(said.user_id::text, '-'),
-                    coalesce(said.board_id, '-'),
-                    coalesce(said.season::text, '-'),
+                    said.user_id,
+                    said.board_id,
+                    said.season,
                     said.details::text,
-                    coalesce(said.request_id, '-'),
-                    said.reason
-                ),
+                    said.reason,
+                    said.request_id
+                )::text,
                 'UTF8'
             )
         ),
@@ -161,5 +168,51 @@ $$;
 CREATE TRIGGER audit_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 
--- A ban stays as long as it holds, and not as long as tokens live: identity providers go on giving tokens out.
-ALTER TABLE revocations ADD COLUMN banned BOOLEAN NOT NULL DEFAULT FALSE;
+-- Also where `session_replication_role` switches triggers off for a session.
+ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_is_kept;
+
+-- Who is banned, as every instance holds it in memory (held_lists). Whoever sets `users.banned_at` bans, and whoever clears it
+-- lifts the ban: a trigger does the rest. No reference to users: the ban of an identity provider's user outlives
+-- the user, because the same person comes back under the same id. It is no revocation, because a ban does not end
+-- when tokens do: providers go on giving them out.
+CREATE TABLE bans (
+    user_id UUID PRIMARY KEY,
+    banned_at TIMESTAMPTZ NOT NULL
+);
+
+INSERT INTO held_lists (list, reading) VALUES ('bans', 0);
+
+CREATE TRIGGER bans_changed
+AFTER INSERT OR UPDATE OR DELETE ON bans
+FOR EACH STATEMENT EXECUTE FUNCTION note_changed_list();
+
+CREATE FUNCTION keep_bans() RETURNS TRIGGER
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.banned_at IS NULL THEN
+        DELETE FROM bans WHERE user_id = NEW.user_id;
+    ELSE
+        INSERT INTO bans (user_id, banned_at) VALUES (NEW.user_id, NEW.banned_at)
+        ON CONFLICT (user_id) DO UPDATE SET banned_at = excluded.banned_at;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER users_banned
+AFTER UPDATE OF banned_at ON users
+FOR EACH ROW WHEN (OLD.banned_at IS DISTINCT FROM NEW.banned_at) EXECUTE FUNCTION keep_bans();
+
+-- Whoever had an account of our own gets another id with the next one, so nothing is kept of them. The list of bans is
+-- noted before the clock is moved, as with any other list.
+CREATE OR REPLACE FUNCTION revoke_access_of_deleted_users() RETURNS TRIGGER
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM deleted_users WHERE banned_at IS NOT NULL AND source IS NULL) THEN
+        DELETE FROM bans USING deleted_users
+        WHERE bans.user_id = deleted_users.user_id AND deleted_users.source IS NULL;
+    END IF;
+    PERFORM revoke_access(user_id, TRUE) FROM deleted_users;
+    RETURN NULL;
+END
+$$;

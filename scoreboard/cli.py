@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from scoreboard import __version__
 from scoreboard.commands import (
     actions,
+    audit,
     board,
     boards,
     check,
@@ -43,7 +44,7 @@ from scoreboard.processes import streams
 # In the order of the help.
 _MODULES: Final = (
     *(serving, check, migration),
-    *(actions, users, invitations, names, keys, boards, board, seasons),
+    *(actions, users, audit, invitations, names, keys, boards, board, seasons),
     *(demo, description),
 )
 

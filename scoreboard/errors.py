@@ -216,6 +216,23 @@ class UnknownUser(NotAuthorized):
     message = "The access token names a user who is not registered here."
 
 
+class Banned(NotAuthorized):
+    """An operator has banned the user, and no one has lifted the ban yet."""
+
+    code = "banned"
+    message = "This account is banned, so nothing is taken from it. Write to who runs this service."
+
+
+class NotFresh(ScoreboardError):
+    """The token is good, but from a log-in too long ago for what cannot be taken back."""
+
+    status = 403
+    code = "not_fresh"
+    message = (
+        "Log in once more where you log in, and send this with the new token within 5 minutes."
+    )
+
+
 class KeyLacksScope(ScoreboardError):
     """The server key is good, but not for this."""
 
@@ -296,6 +313,22 @@ class UnknownSeason(ScoreboardError):
     )
 
 
+class NotGranted(ScoreboardError):
+    """The user was never granted that action."""
+
+    status = 404
+    code = "not_granted"
+    message = "That user was never granted that action, so there is nothing to take back."
+
+
+class UnknownReceipt(ScoreboardError):
+    """No result of that source has this receipt."""
+
+    status = 404
+    code = "unknown_receipt"
+    message = "No result was recorded under this receipt. Receipts belong to the source of a key."
+
+
 class MethodNotAllowed(ScoreboardError):
     """The path exists, with other methods; `allowed` names them, with commas between them."""
 
@@ -323,6 +356,14 @@ class AccountTaken(ScoreboardError):
     status = 409
     code = "account_taken"
     message = "This user name or e-mail address is taken already. Log in, or choose another."
+
+
+class AlreadyRevoked(ScoreboardError):
+    """The grant or the result was taken back before; that is done once."""
+
+    status = 409
+    code = "already_revoked"
+    message = "This was revoked before, and counts nowhere. There is nothing left to do."
 
 
 class PreconditionFailed(ScoreboardError):

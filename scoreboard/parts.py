@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 from aiohttp import web
 
 from scoreboard.accounts.access import AccessTokens
+from scoreboard.accounts.bans import read_bans
 from scoreboard.accounts.first_sight import FirstSight
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
@@ -41,6 +42,7 @@ from scoreboard.keys.keyring import KeyReader, Keyring
 from scoreboard.keys.sealing import Seal
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.moderation import Moderation
 from scoreboard.lifetime import Lifetime
 from scoreboard.limits.leases import StreamLimiter
 from scoreboard.limits.rates import RateLimiter
@@ -53,7 +55,10 @@ from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
+from scoreboard.personal.erasure import Erasure
+from scoreboard.personal.export import PersonalData
 from scoreboard.scoring.catalogue import Catalogue
+from scoreboard.scoring.orders import Orders
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 
@@ -169,6 +174,11 @@ class Parts:
             on_due=self.turns.be_due,
         )
         self.lifetime.close(self.submissions.close)  # guard: accepted-submissions-finished
+        self.moderation = Moderation(self.writers)
+        self.orders = Orders(self.moderation, self.announcer)
+        self.lifetime.close(self.orders.close)
+        self.erasure = Erasure(self.moderation, self.announcer)
+        self.lifetime.close(self.erasure.close)
         self.catalogue = Catalogue(self.queries)
         self.standings = Standings(self.queries)
 
@@ -178,9 +188,11 @@ class Parts:
         self.lifetime.close(self.passwords.close)
         self.access = AccessTokens(settings, metrics)
         self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
+        self.personal = PersonalData(self.queries)
         self.keyring = Keyring()
         keys = KeyReader(self.watch, self.keyring, Seal(settings.secrets), metrics)
-        lists = {
+        lists = {"bans": self._read_bans}  # guard: banned-instances-know
+        of_writers = {
             "refused_names": lambda: self.accounts.users.refused.read(self.watch),
             "server_keys": keys.read,
         }
@@ -189,7 +201,7 @@ class Parts:
             self.access.revocations,
             metrics,
             interval_seconds=settings.reconcile_seconds,
-            lists=lists if settings.takes_submissions else {},  # else nobody writes here
+            lists=lists | of_writers if settings.takes_submissions else lists,
         )
         self.lifetime.run("revocations", self.revocations.run)
         self.first_sight = FirstSight(self.queries, self.accounts.users.refused, metrics)
@@ -279,6 +291,9 @@ class Parts:
 
             parts.append(part("rabbitmq", bus_is_connected, lambda: bus.refused))
         return parts
+
+    async def _read_bans(self) -> None:
+        self.access.revocations.take_bans(await read_bans(self.watch))
 
     def _season_due(self) -> None:
         """The relay tells of it, which is made before the turns: their announcer needs the bus."""

@@ -42,6 +42,7 @@ def test_settings(**overrides: Any) -> Settings:
         "rate_limit_accounts_per_ip": UNLIMITED,
         "rate_limit_logins_per_user": UNLIMITED,
         "rate_limit_per_family": UNLIMITED,
+        "rate_limit_exports_per_user": UNLIMITED,
         "connections_per_ip": 10_000,
         "streams_per_ip": 10_000,
         "streams_per_user": 10_000,

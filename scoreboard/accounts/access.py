@@ -18,7 +18,7 @@ from typing import Any, Final
 import jwt
 
 from scoreboard.accounts import claims as read
-from scoreboard.accounts.claims import LEEWAY_SECONDS, READING
+from scoreboard.accounts.claims import AUTHENTICATED, LEEWAY_SECONDS, READING
 from scoreboard.accounts.introductions import Introduction, introduction
 from scoreboard.accounts.revocations import Revocations
 from scoreboard.configuration.providers import Provider
@@ -46,6 +46,8 @@ class Identity:
 
     `reading` is that of the revocation clock at which it was issued, as well as it is known;
     `foreign` says that another issuer made it; an identity provider also introduces its user.
+    `authenticated_at` is when the user last showed who they are, in seconds since 1970; 0 if that
+    is not told.
     """
 
     user_id: str
@@ -53,6 +55,7 @@ class Identity:
     reading: int = 0
     foreign: bool = False
     introduced: Introduction | None = None
+    authenticated_at: float = 0.0
 
 
 class AccessTokens:
@@ -91,9 +94,12 @@ class AccessTokens:
         )
         self.revocations: Final = Revocations(self.longest_life_seconds, metrics)
 
-    def issue(self, user_id: str, reading: int | None = None) -> str:
+    def issue(
+        self, user_id: str, reading: int | None = None, authenticated_at: float | None = None
+    ) -> str:
         """Make a token that speaks for this user, as of a reading of the revocation clock (without
-        one: as far as this instance has read). Raises SettingsError without a secret.
+        one: as far as this instance has read), and tells when they showed who they are. Raises
+        SettingsError without a secret.
         """
         secret = self._settings.jwt_secret
         if not secret:
@@ -102,6 +108,8 @@ class AccessTokens:
         claims: dict[str, str | int] = {"userId": user_id, "sub": user_id}
         claims |= {"iat": now, "exp": now + self.lifetime_seconds}
         claims[READING] = self.revocations.latest if reading is None else reading
+        if authenticated_at is not None:
+            claims[AUTHENTICATED] = int(authenticated_at)
         if self._settings.jwt_issuer:
             claims["iss"] = self._settings.jwt_issuer
         if self._settings.jwt_audience:
@@ -165,7 +173,12 @@ class AccessTokens:
         expires_at = min(expires_at, begun_at + self.longest_life_seconds)
         if expires_at <= now:
             raise ExpiredToken
-        return Identity(read.user_of(claims), expires_at, read.reading_of(claims))
+        return Identity(
+            read.user_of(claims),
+            expires_at,
+            read.reading_of(claims),
+            authenticated_at=read.authenticated_at(claims, otherwise=0.0),
+        )
 
     def _foreign(
         self, claims: Mapping[str, Any], introduced: Introduction | None = None
@@ -177,7 +190,9 @@ class AccessTokens:
             raise InvalidToken
         reading = read.reading_at_issue(claims)
         user_id = read.user_of(claims) if introduced is None else introduced.user_id
-        return Identity(user_id, expires_at, reading, foreign=True, introduced=introduced)
+        # Who refreshes at another issuer gets a new `iat`: it stands in where no more is told.
+        begun_at = read.authenticated_at(claims, otherwise=read.moment(claims.get("iat")))
+        return Identity(user_id, expires_at, reading, True, introduced, begun_at)
 
     def _of_provider(
         self, token: str, provider: Provider, unverified: Mapping[str, Any]

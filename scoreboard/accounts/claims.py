@@ -20,6 +20,8 @@ LEEWAY_SECONDS: Final = 10
 _LAST_MOMENT: Final = 253_402_300_800
 # The claim of ours that says at which reading of the revocation clock a token was issued.
 READING: Final = "asOf"
+# When the user showed who they are, by a password or whatever a provider asks for.
+AUTHENTICATED: Final = "auth_time"
 
 
 def unverified(token: str) -> Mapping[str, Any]:
@@ -76,6 +78,11 @@ def reading_at_issue(claims: Mapping[str, Any]) -> int:
     second of a revocation does not outlive it.
     """
     return int(moment(claims["iat"]) * 1000) if "iat" in claims else 0
+
+
+def authenticated_at(claims: Mapping[str, Any], *, otherwise: float) -> float:
+    """Read when the user showed who they are (OpenID Connect Core, 2), if a token tells it."""
+    return moment(claims[AUTHENTICATED]) if AUTHENTICATED in claims else otherwise
 
 
 def moment(value: Any) -> float:

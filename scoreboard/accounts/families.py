@@ -6,6 +6,7 @@ again: then two parties hold it. The one exception is in `refresh` (docs/decisio
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,7 +20,7 @@ from scoreboard.accounts.revocations import Revocation
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
-from scoreboard.errors import InvalidRefreshToken, Unavailable
+from scoreboard.errors import Banned, InvalidRefreshToken, Unavailable
 from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.accounts")
@@ -52,6 +53,7 @@ class _Rotation:
     username: str
     newest_hash: memoryview | None
     reading: int | None
+    begun_at: float  # seconds since 1970, of the family
 
 
 class Families:
@@ -85,10 +87,10 @@ class Families:
             return None
         if ends_access:
             self._end_access(rows[0][0], rows[0][2])
-        return self._pair(rows[0], token)
+        return self._pair(rows[0], token, time.time())
 
     async def refresh(self, token: str) -> TokenPair:
-        """Replace a refresh token by its successor. Raises InvalidRefreshToken.
+        """Replace a refresh token by its successor. Raises InvalidRefreshToken, Banned.
 
         Within the grace a replaced token gets the same successor once more, so that two tabs go on,
         and a client whose answer was lost. Any other use of one ends the family for all who hold
@@ -106,7 +108,8 @@ class Families:
             successor = successors[bytes(rotation.newest_hash)]
         else:
             raise self._refusal(rotation)
-        return self._pair((rotation.user_id, rotation.username, rotation.reading), successor)
+        of_whom = (rotation.user_id, rotation.username, rotation.reading)
+        return self._pair(of_whom, successor, rotation.begun_at)  # guard: log-in-refreshed
 
     async def end(self, token: str) -> None:
         """End the token's family. A token that is unknown, or of one that ended, is no error."""
@@ -151,7 +154,9 @@ class Families:
             raise InvalidRefreshToken
         return _Rotation(*rows[0])
 
-    def _refusal(self, rotation: _Rotation) -> InvalidRefreshToken | Unavailable:
+    def _refusal(self, rotation: _Rotation) -> InvalidRefreshToken | Banned | Unavailable:
+        if rotation.outcome == "banned":
+            return Banned()
         if rotation.outcome == "underivable":
             # Secrets are being exchanged, and an instance that has the new one was first: ask it.
             log.warning("scoreboard.accounts.successor_underivable", family_id=rotation.family_id)
@@ -162,9 +167,10 @@ class Families:
             self._end_access(rotation.user_id, rotation.reading)
         return InvalidRefreshToken()
 
-    def _pair(self, row: Row, refresh_token: str) -> TokenPair:
+    def _pair(self, row: Row, refresh_token: str, begun_at: float) -> TokenPair:
         user_id, username, reading = row
-        access_token = self._access.issue(user_id, self._present(reading))  # guard: revoked-came
+        known = self._present(reading)
+        access_token = self._access.issue(user_id, known, begun_at)  # guard: revoked-came
         expires_in = self._access.lifetime_seconds
         return TokenPair(access_token, refresh_token, expires_in, user_id, username)
 

@@ -15,10 +15,10 @@ from scoreboard.accounts import names, newcomers
 from scoreboard.accounts.introductions import Introduction
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.refused_names import RefusedNames
-from scoreboard.accounts.users import no_address
+from scoreboard.accounts.users import NO_PASSWORD, no_address
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
-from scoreboard.errors import AccountTaken, UnknownUser
+from scoreboard.errors import AccountTaken, Banned, UnknownUser
 from scoreboard.operations.metrics import Metrics
 
 log = structlog.get_logger("scoreboard.accounts")
@@ -27,8 +27,6 @@ _ADDRESS_TAKEN: Final = "users_email_key"
 _NAME_TAKEN: Final = frozenset(
     {"users_username_key", "idx_users_username_key", "idx_users_username_lower"}
 )
-# No password has this hash (`passwords`).
-_NO_PASSWORD: Final = "-"  # noqa: S105 - the opposite of one
 
 
 class FirstSight:
@@ -40,8 +38,8 @@ class FirstSight:
         self._metrics = metrics
 
     async def make(self, introduced: Introduction) -> None:
-        """Add the user unless they are here. Raises UnknownUser for one who was deleted while
-        tokens from before may be alive, AccountTaken where every name is somebody's.
+        """Add the user unless they are here. Raises Banned; UnknownUser for one who was deleted
+        while tokens from before may be alive; AccountTaken where every name is somebody's.
         """
         await newcomers.give_keys(self._postgres)
         candidates = introduced.usernames(self._is_refused)
@@ -63,8 +61,10 @@ class FirstSight:
     def _is_refused(self, username: str) -> bool:
         return self._refused.pattern_for(username) is not None
 
-    def _told(self, introduced: Introduction, is_here: bool, *, is_new: bool) -> None:
-        if not is_here:
+    def _told(self, introduced: Introduction, obstacle: str, *, is_new: bool) -> None:
+        if obstacle == "banned":  # guard: banned-met
+            raise Banned
+        if obstacle:
             raise UnknownUser
         if is_new:
             self._metrics.users_first_seen.inc()
@@ -78,5 +78,6 @@ def _row(introduced: Introduction, name: str, address: names.Email | None) -> di
         "username_key": names.username_key(name),  # guard: first-name-one-key
         "email": no_address(introduced.user_id) if address is None else address.key,
         "email_given": None if address is None else address.given,
-        "password_hash": _NO_PASSWORD,
+        "password_hash": NO_PASSWORD,
+        "source": introduced.source,
     }

@@ -26,11 +26,12 @@ _CHANCES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What is told of a user who may not be here yet. `name` is as the provider has it; `email` is
-    empty unless the provider has seen that it is theirs.
+    """What `source`, the issuer, tells of a user who may not be here yet. `name` is as the provider
+    has it; `email` is empty unless the provider has seen that it is theirs.
     """
 
     user_id: str
+    source: str
     name: str = ""
     email: str = field(default="", repr=False)
 
@@ -67,6 +68,7 @@ def introduction(provider: Provider, claims: Mapping[str, Any]) -> Introduction:
     """Read who a provider's signed token is of. Raises InvalidToken."""
     return Introduction(
         _user_id(provider, claims.get("sub")),
+        provider.issuer,
         _text(claims.get(provider.username_claim), names.TYPED_CHARS_MAX),
         _email(provider, claims),
     )

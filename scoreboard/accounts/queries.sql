@@ -8,21 +8,33 @@ INSERT INTO users (username, username_key, email, email_given, password_hash)
 VALUES (%(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_hash)s)
 RETURNING user_id::text, username, coalesce(email_given, email), created_at
 
--- meet: adds a user of an identity provider, unless they are here; says whether they are, and whether they are new
+-- meet: adds a user of an identity provider, unless they are here; says whether they were added, or what is against it
 -- Not one who was deleted while tokens from before may be alive: an instance that has not read of it yet would
--- bring the user back.
-WITH deleted AS MATERIALIZED (
-    SELECT FROM revocations WHERE user_id = %(user_id)s::uuid AND deleted
+-- bring the user back. After that a token makes a new user of the same id, who has nothing of the one before.
+-- And not one who is banned, be they here or deleted since.
+WITH met AS MATERIALIZED (
+    SELECT
+        CASE
+            WHEN EXISTS (SELECT FROM bans WHERE user_id = %(user_id)s::uuid) THEN 'banned'
+            WHEN EXISTS (SELECT FROM revocations WHERE user_id = %(user_id)s::uuid AND deleted) THEN 'deleted'
+        END AS obstacle
 ),
 added AS (
-    INSERT INTO users (user_id, username, username_key, email, email_given, password_hash)
+    INSERT INTO users (user_id, username, username_key, email, email_given, password_hash, source)
     SELECT
-        %(user_id)s::uuid, %(username)s, %(username_key)s, %(email)s, %(email_given)s, %(password_hash)s
-    WHERE NOT EXISTS (SELECT FROM deleted)
+        %(user_id)s::uuid,
+        %(username)s,
+        %(username_key)s,
+        %(email)s,
+        %(email_given)s,
+        %(password_hash)s,
+        %(source)s
+    FROM met
+    WHERE obstacle IS NULL
     ON CONFLICT (user_id) DO NOTHING
     RETURNING user_id
 )
-SELECT NOT EXISTS (SELECT FROM deleted), EXISTS (SELECT FROM added)
+SELECT coalesce(obstacle, ''), EXISTS (SELECT FROM added) FROM met
 
 -- register: adds a user together with a first family, so that a failure leaves neither
 WITH owner AS (
@@ -35,14 +47,14 @@ WITH owner AS (
 -- find_by_username: finds a user by a name as it is spelled, or else by its key
 -- Two users may have one name in two spellings, from before there were keys. Each is found by their own, in
 -- the form in which names are shown or in which they once were.
-SELECT user_id::text, username, coalesce(email_given, email), created_at, password_hash
+SELECT user_id::text, username, coalesce(email_given, email), created_at, password_hash, banned_at IS NOT NULL
 FROM users
 WHERE username IN (%(shown)s, %(shown_before)s) OR username_key = %(key)s
 ORDER BY username = %(shown)s DESC, username = %(shown_before)s DESC
 LIMIT 1
 
 -- find_by_email: finds a user by an address in lower case, or else by its key
-SELECT user_id::text, username, coalesce(email_given, email), created_at, password_hash
+SELECT user_id::text, username, coalesce(email_given, email), created_at, password_hash, banned_at IS NOT NULL
 FROM users
 WHERE email IN (%(lower)s, %(key)s)
 ORDER BY email = %(lower)s DESC
@@ -137,13 +149,19 @@ WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s
 -- 'underivable'  the same, but none of the candidates is the newest, so this instance cannot answer
 -- 'reused'       anything else: two parties hold the family, which ends, with the access tokens of its user
 -- 'expired'      it is the newest, and too old, or its family is
+-- 'banned'       nothing was done with it, and it is as good as it was once the ban of its user is lifted
 -- 'ended'        the release before this one kept families that had ended
 SELECT
 FROM refresh_families
 WHERE family_id = {family_id}
 FOR UPDATE;
 WITH family AS MATERIALIZED (
-    SELECT family_id, user_id, created_at, revoked_at
+    SELECT
+        family_id,
+        user_id,
+        created_at,
+        revoked_at,
+        EXISTS (SELECT FROM bans WHERE bans.user_id = refresh_families.user_id) AS is_banned
     FROM refresh_families
     WHERE family_id = {family_id}
 ),
@@ -151,6 +169,7 @@ judged AS MATERIALIZED (
     SELECT
         family.family_id,
         family.user_id,
+        family.created_at,
         presented.token_hash,
         presented.predecessor_hash,
         presented.graces,
@@ -161,6 +180,7 @@ judged AS MATERIALIZED (
         ) AS expires_at,
         CASE
             WHEN family.revoked_at IS NOT NULL THEN 'ended'
+            WHEN family.is_banned THEN 'banned'
             WHEN family.created_at <= now() - make_interval(secs => %(family_seconds)s) THEN 'expired'
             WHEN presented.replaced_at IS NULL AND presented.expires_at <= now() THEN 'expired'
             WHEN presented.replaced_at IS NULL AND presented.token_hash IS NOT NULL THEN 'rotated'
@@ -227,7 +247,8 @@ SELECT
     CASE
         WHEN judged.outcome = 'reused' THEN revoke_access(judged.user_id, FALSE)
         ELSE (SELECT reading FROM revocation_clock)
-    END
+    END,
+    extract(epoch FROM judged.created_at)::float8
 FROM judged
 JOIN users ON users.user_id = judged.user_id
 
@@ -284,6 +305,9 @@ FROM kept
 LEFT JOIN revocations ON revocations.reading > greatest(%(after)s::bigint, kept.oldest)
 ORDER BY revocations.reading DESC NULLS LAST
 LIMIT %(limit)s
+
+-- read_bans: reads a page of who is banned
+SELECT user_id::text FROM bans WHERE user_id > %(after)s::uuid ORDER BY user_id LIMIT %(limit)s
 
 -- purge_revocations: deletes what was revoked too long ago for any token to be alive
 DELETE FROM revocations

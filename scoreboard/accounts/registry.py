@@ -20,6 +20,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import (
     AccountsOff,
     BadCredentials,
+    Banned,
     InvitationNotValid,
     InvitationRequired,
     RegistrationClosed,
@@ -105,7 +106,7 @@ class Accounts:
     async def log_in(
         self, login: str, password: str, path: Path = (), may_guess: MayGuess = _always
     ) -> TokenPair:
-        """Begin a family for who knows the password. Raises AccountsOff, BadCredentials,
+        """Begin a family for who knows the password. Raises AccountsOff, BadCredentials, Banned,
         Overloaded.
 
         `login` is a user name in any spelling, or an e-mail address; `path` is where it comes
@@ -150,6 +151,17 @@ class Accounts:
                 return pair
         raise BadCredentials(_NOT_THE_CURRENT_ONE)
 
+    async def confirm(self, user_id: str, password: str, path: Path = ()) -> None:
+        """Have the user give their password once more. Raises BadCredentials, UnknownUser,
+        Overloaded.
+        """
+        rows = await self._postgres.read(SQL["read_password"], {"user_id": user_id})
+        if not rows:
+            raise UnknownUser
+        if not await self._passwords.verify(rows[0][2], password, path):
+            log.info("scoreboard.accounts.password_refused", user_id=user_id)
+            raise BadCredentials(_NOT_THE_CURRENT_ONE)
+
     async def log_out_everywhere(self, user_id: str) -> int:
         """End all log-ins and access tokens of a user; count the log-ins. Raises UnknownUser."""
         families = await self.families.end_all("end_families", {"user_id": user_id})
@@ -181,7 +193,8 @@ class Accounts:
         self, login: str, password: str, path: Path, may_guess: MayGuess
     ) -> tuple[Account, str]:
         """Find who this is. All that is refused takes the same work and gets the same answer."""
-        account, password_hash = await self.users.find_with_hash(login) or (None, None)
+        found = await self.users.find_for_log_in(login)
+        account, password_hash = (found.account, found.password_hash) if found else (None, None)
         if not await may_guess(None if account is None else account.user_id):
             # guard: guess-too-many
             password_hash = None  # guard: past-limit-guesses
@@ -189,6 +202,8 @@ class Accounts:
         if not verified or account is None or password_hash is None:
             log.info("scoreboard.accounts.log_in_refused", user_id=account and account.user_id)
             raise BadCredentials
+        if found is not None and found.is_banned:  # guard: banned-log-in
+            raise Banned  # which only who knows the password may learn
         return account, password_hash
 
     async def _rehash_if_needed(

@@ -1,5 +1,5 @@
 """The users whose access tokens ended early: by a log-out everywhere, a new password, a reuse or a
-deletion.
+deletion; and those who are banned.
 
 Access tokens are verified without asking anybody, so every instance keeps these few users, for as
 long as tokens of theirs can be alive. PostgreSQL keeps one revocation clock: whoever revokes moves
@@ -7,10 +7,13 @@ it, and a token says at which reading of it it was issued. So the clocks of inst
 seconds of `iat` do not decide which came first.
 
 Each instance reads what is new as often as it compares boards. The same question tells which lists
-have changed that instances hold in memory (`held_lists`): refused names and server keys. Those are
-then read anew as a whole. While PostgreSQL is away nobody can be revoked, and what is known goes on
-to hold. It is forgotten by the same clock, because an instance whose own clock is hours ahead would
-forget what it never reads again.
+have changed that instances hold in memory (`held_lists`): bans, refused names and server keys.
+Those are then read anew as a whole. While PostgreSQL is away nobody can be revoked, and what is
+known goes on to hold. It is forgotten by the same clock, because an instance whose own clock is
+hours ahead would forget what it never reads again.
+
+A ban is never forgotten while it lasts: other issuers go on giving tokens out. So who is banned is
+one of the held lists (`bans`), which has no bound but what operators do.
 """
 
 from __future__ import annotations
@@ -20,14 +23,14 @@ import contextlib
 import json
 import random
 from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from scoreboard.accounts.queries import SQL
 from scoreboard.connections.postgres import Postgres
-from scoreboard.errors import LedgerUnavailable, NotAuthorized, RevokedToken, UnknownUser
+from scoreboard.errors import Banned, LedgerUnavailable, NotAuthorized, RevokedToken, UnknownUser
 from scoreboard.operations.metrics import Metrics
 
 # Clocks may differ by that much: it only makes us remember for longer than need be.
@@ -60,6 +63,7 @@ class Revocations:
         self.kept_seconds: Final = kept_seconds + CLOCKS_APART_SECONDS
         self._metrics = metrics
         self._users: OrderedDict[str, Revocation] = OrderedDict()  # by reading, the oldest first
+        self._banned: Collection[str] = frozenset()
         self._everybody_before = 0
         self._watchers: defaultdict[str, dict[object, tuple[int, Refused]]] = defaultdict(dict)
         self.latest: int = 0  # the latest reading that is known here
@@ -69,6 +73,8 @@ class Revocations:
 
     def refusal(self, user_id: str, reading: int) -> NotAuthorized | None:
         """Say why a token of this user, issued at this reading, is not good; None if it is."""
+        if user_id in self._banned:  # guard: banned-refused
+            return Banned()
         found = self._users.get(user_id)
         if found is None:
             return None if reading >= self._everybody_before else RevokedToken()
@@ -104,6 +110,13 @@ class Revocations:
             _, oldest = self._users.popitem(last=False)
             self.overlook(oldest.reading)  # guard: revoked-too-many
         self._count()
+
+    def take_bans(self, banned: Collection[str]) -> None:
+        """Refuse every token of these users from now on, and of no others for a ban."""
+        before, self._banned = self._banned, banned
+        for user_id in [user_id for user_id in self._watchers if user_id not in before]:
+            self._tell(user_id)  # guard: banned-streams-end
+        self._metrics.users_banned.set(len(banned))
 
     def forget_before(self, reading: int) -> None:
         """Forget whoever was revoked before this reading: no token from before it is alive."""

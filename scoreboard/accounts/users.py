@@ -23,6 +23,8 @@ from scoreboard.errors import AccountTaken, InvalidPayload, UnknownUser
 log = structlog.get_logger("scoreboard.accounts")
 
 NOBODY: Final = "Nobody is registered under this user name or e-mail address."
+# No password has this hash (`passwords`).
+NO_PASSWORD: Final = "-"  # noqa: S105 - the opposite of one
 # The last one is there for older versions alone (docs/decisions/0022-names-and-keys.md).
 _TAKEN: Final = frozenset(
     {"users_username_key", "users_email_key", "idx_users_username_key", "idx_users_username_lower"}
@@ -42,6 +44,15 @@ class Account:
     def __post_init__(self) -> None:
         if self.email.endswith(names.NO_ADDRESS):  # guard: no-address-shown
             object.__setattr__(self, "email", "")
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """What decides on a log-in of an account."""
+
+    account: Account
+    password_hash: str = field(repr=False)
+    is_banned: bool
 
 
 class Users:
@@ -112,8 +123,8 @@ class Users:
         """Find whose user name (in any spelling), e-mail address or `id:<userId>` this is."""
         if login.startswith(_ID_PREFIX):
             return await self._find_by_id(login.removeprefix(_ID_PREFIX))
-        found = await self.find_with_hash(login)
-        return found and found[0]
+        found = await self.find_for_log_in(login)
+        return None if found is None else found.account
 
     async def known(self, login: str) -> Account:
         """Find whom this login means, as `find` does. Raises UnknownUser."""
@@ -122,8 +133,8 @@ class Users:
             raise UnknownUser(NOBODY)
         return account
 
-    async def find_with_hash(self, login: str) -> tuple[Account, str] | None:
-        """Find an account with its password's hash. Only e-mail addresses have an `@`."""
+    async def find_for_log_in(self, login: str) -> LogIn | None:
+        """Find an account with what decides on its log-in. Only e-mail addresses have an `@`."""
         if not names.can_be_stored(login):
             return None
         await newcomers.give_keys(self._postgres)
@@ -137,7 +148,7 @@ class Users:
                 "key": names.username_key(login),
             }
             rows = await self._postgres.read(SQL["find_by_username"], wanted)
-        return (Account(*rows[0][:4]), rows[0][4]) if rows else None
+        return LogIn(Account(*rows[0][:4]), *rows[0][4:]) if rows else None
 
     async def set_email(self, login: str, email: str) -> Account:
         """Give a user another e-mail address. Raises AccountTaken, InvalidPayload, UnknownUser."""

@@ -55,7 +55,7 @@ async def register(request: web.Request) -> web.Response:
         body["username"],
         body["email"],
         body["password"],
-        _path(request),
+        path_of(request),
         body.get("invitation"),
     )
     return _tokens(tokens, status=201)
@@ -70,6 +70,7 @@ async def register(request: web.Request) -> web.Response:
     errors=[
         errors.AccountsOff,
         errors.BadCredentials,
+        errors.Banned,
         errors.LedgerUnavailable,
         errors.Unavailable,
     ],
@@ -80,7 +81,7 @@ async def log_in(request: web.Request) -> web.Response:
     login = body["username"]
     await limits.count_log_in(request, login)
     tokens = await request.app[PARTS].accounts.log_in(
-        login, body["password"], _path(request), partial(limits.may_guess, request, login)
+        login, body["password"], path_of(request), partial(limits.may_guess, request, login)
     )
     return _tokens(tokens)
 
@@ -91,7 +92,12 @@ async def log_in(request: web.Request) -> web.Response:
     tag="Accounts",
     body=_REFRESH,
     answers={200: _ANSWER},
-    errors=[errors.InvalidRefreshToken, errors.LedgerUnavailable, errors.Unavailable],
+    errors=[
+        errors.InvalidRefreshToken,
+        errors.Banned,
+        errors.LedgerUnavailable,
+        errors.Unavailable,
+    ],
 )
 async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""
@@ -149,12 +155,12 @@ async def change_password(request: web.Request) -> web.Response:
     body = await read_json(request, _PASSWORD_CHANGE)
     await limits.count_guess(request, user.user_id)  # guard: change-password-guess
     tokens = await request.app[PARTS].accounts.change_password(
-        user.user_id, body["current_password"], body["new_password"], _path(request)
+        user.user_id, body["current_password"], body["new_password"], path_of(request)
     )
     return _tokens(tokens)
 
 
-def _path(request: web.Request) -> tuple[str, ...]:
+def path_of(request: web.Request) -> tuple[str, ...]:
     """The networks of the client, from the widest: passwords take turns by network."""
     networks = client_networks(request, request.app[PARTS].settings.trusted_proxies)
     return tuple(network.key for network in reversed(networks))

@@ -33,8 +33,6 @@ from scoreboard.parts import PARTS
 _BOARDS_PAGE: Final = BoardsPageSchema()
 _SEASONS_PAGE: Final = SeasonsPageSchema()
 _SEASON: Final = SeasonAskedForSchema()
-# Caches never ask again for what is final (docs/decisions/0040).
-_FOR_GOOD: Final = "max-age=31536000, immutable"
 _TAGGED: Final = ("ETag", "Cache-Control")
 _NOT_MODIFIED: Final = Answer(description="You have this already.", headers=_TAGGED, shared=True)
 _BAD_LIMIT: Final = errors.InvalidPayload(
@@ -120,6 +118,8 @@ async def read_board(request: web.Request) -> web.StreamResponse:
 )
 async def list_seasons(request: web.Request) -> web.StreamResponse:
     """The seasons of a board, the newest first, a page at a time. What is to come is among them.
+    The digest of a final one changes with its entries, so whoever keeps these sees by it which to
+    read again.
 
     `?limit=` (1 to 1000, default 100) is the size of a page; `?after=` is the number behind which
     the page begins: the `next` of the page before.
@@ -164,7 +164,8 @@ async def read_leaderboard(request: web.Request) -> web.StreamResponse:
     when the client has them already.
 
     A season that has ended is shown as it was, with when each score was reached. Once it is `final`
-    it has a digest, and caches may keep it for good. One that is to come has no entries yet.
+    it has a digest, and changes by corrections of an operator alone: no cache keeps it longer than
+    what the board shows now. One that is to come has no entries yet.
 
     An answer with the field `Age` could not be confirmed: so many seconds ago it was the newest
     board for certain. No cache keeps it.
@@ -180,7 +181,8 @@ async def read_leaderboard(request: web.Request) -> web.StreamResponse:
     kept = await request.app[PARTS].definitions.season(board_id, number)
     if kept.season.state == "running":  # guard: season-not-heard
         raise errors.Unavailable(_NOT_HEARD_OF)
-    return await _send(request, _archive(defined, kept), _headers_of(request, defined, kept))
+    # guard: archive-for-a-moment
+    return await _send(request, _archive(defined, kept), _moment(request, defined))
 
 
 @Operation(
@@ -234,14 +236,6 @@ def _archive(defined: Defined, kept: Kept) -> dict[str, Any]:
         "direction": defined.definition.direction,
         **kept.as_json(),
     }
-
-
-def _headers_of(request: web.Request, defined: Defined, kept: Kept) -> dict[str, str]:
-    if kept.season.state != "final":  # guard: final-alone-kept
-        return _moment(request, defined)
-    if may_be_shared(request.app[PARTS].settings, defined):
-        return {"Cache-Control": f"public, {_FOR_GOOD}"}
-    return {"Cache-Control": f"private, {_FOR_GOOD}", "Vary": "Authorization"}
 
 
 def _moment(request: web.Request, defined: Defined) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from scoreboard.api import accounts, actions, boards, leaderboard, operations, pages
+from scoreboard.api import accounts, actions, boards, leaderboard, operations, own_data, pages
 from scoreboard.api.asked import version_beside
 from scoreboard.api.http.needs import USUAL, Needs, add_route
 from scoreboard.configuration.settings import Settings
@@ -32,6 +32,8 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         _add_read(app, "/api/actions", actions.catalogue, _PUBLIC)
         add_route(app, "POST", "/api/actions", actions.submit)
         _add_read(app, "/api/me", leaderboard.read_me)
+        add_route(app, "GET", "/api/me/export", own_data.export)
+        add_route(app, "DELETE", "/api/me", own_data.delete)
         add_route(app, "POST", "/api/auth/register", accounts.register)
         add_route(app, "POST", "/api/auth/login", accounts.log_in)
         add_route(app, "POST", "/api/auth/refresh", accounts.refresh)

@@ -34,7 +34,7 @@ def add_to(commands: Commands) -> None:
         "show the seasons of a board, the newest first; one that is to come is among them",
         "scoreboard seasons list weekly",
         "scoreboard seasons list daily --limit 7 --json",
-        report=Report(("number", "startsAt", "endsAt", "state"), is_list=True),
+        report=Report(("number", "startsAt", "endsAt", "state", "digest"), is_list=True),
     )
     add_one_board(listing)
     listing.add_argument("--limit", type=count, metavar="N", help="at most so many")

@@ -1,4 +1,4 @@
-"""`scoreboard users rename|delete`: what changes an account and, with it, the board."""
+"""What the commands of `scoreboard users` share: who is meant, and the accounts."""
 
 from __future__ import annotations
 
@@ -8,52 +8,21 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from scoreboard.accounts.access import AccessTokens
-from scoreboard.accounts.names import username_key
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
-from scoreboard.accounts.users import NOBODY, good_username, refusing_taken
-from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
-from scoreboard.console.arguments import Commands
-from scoreboard.console.reports import Answer, CommandFailed, Report
-from scoreboard.console.servers import open_boards, open_postgres
-from scoreboard.errors import UnknownUser
+from scoreboard.console.servers import open_postgres
 from scoreboard.operations.metrics import Metrics
-from scoreboard.unicode import escaped
 
 USERNAME_HELP: Final = "2 to 50 letters, digits, _ - ."
-_LOGIN_HELP: Final = (
+LOGIN_HELP: Final = (
     "user name (in any spelling), e-mail address or id:USERID; put -- before a name with - in front"
 )
 
 
-def add_to(group: Commands) -> None:
-    """Declare `users rename` and `users delete`."""
-    rename = group.add(
-        "rename",
-        _rename,
-        "give a user another name, on the board too",
-        "scoreboard users rename ada countess",
-        "scoreboard users rename id:5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d ada-2",
-        report=Report(("userId", "username", "formerUsername")),
-    )
-    add_login(rename)
-    rename.add_argument("username", metavar="USERNAME", help=USERNAME_HELP)
-    add_force(rename)
-    delete = group.add(
-        "delete",
-        _delete,
-        "delete a user with their score and ledger rows, and renew the board",
-        "scoreboard users delete ada --yes",
-        report=Report(("userId", "username", "version")),
-    )
-    add_login(delete)
-    delete.add_argument("--yes", action="store_true", help="yes, for ever")
-
-
 def add_login(parser: argparse.ArgumentParser) -> None:
     """Declare the argument that names a user."""
-    parser.add_argument("login", metavar="LOGIN", help=_LOGIN_HELP)
+    parser.add_argument("login", metavar="LOGIN", help=LOGIN_HELP)
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
@@ -72,44 +41,3 @@ async def open_accounts(found: Settings) -> AsyncIterator[Accounts]:
             yield Accounts(found, postgres, AccessTokens(found), passwords, Metrics())
     finally:
         passwords.close()
-
-
-async def _rename(arguments: argparse.Namespace) -> Answer:
-    found = configuration.load()
-    new = good_username(arguments.username)
-    async with open_accounts(found) as accounts, open_boards(found) as opened:
-        account = await accounts.users.known(arguments.login)
-        if not arguments.force:
-            await accounts.users.read_refused()
-            accounts.users.refused.check(new)  # guard: refused-name-rename
-        with refusing_taken():
-            known, boards = await opened.ledger.rename_user(account.user_id, new, username_key(new))
-        if not known:
-            raise UnknownUser(NOBODY)
-        await opened.copies.store(boards)
-    return Answer(
-        {"userId": account.user_id, "username": new, "formerUsername": account.username},
-        f"Renamed {escaped(account.username)} to {escaped(new)}.",
-    )
-
-
-async def _delete(arguments: argparse.Namespace) -> Answer:
-    found = configuration.load()
-    async with open_accounts(found) as accounts, open_boards(found) as opened:
-        account = await accounts.users.known(arguments.login)
-        if not arguments.yes:
-            raise CommandFailed(
-                f"This deletes {escaped(account.username)} ({account.user_id}) with score and "
-                "ledger rows, for ever. If that is meant, add --yes.",
-                "not_confirmed",
-            )
-        removed, boards = await opened.ledger.remove_users([account.user_id])
-        if not removed:
-            raise UnknownUser(NOBODY)
-        await opened.copies.store(boards)
-        version = await opened.ledger.version()
-    return Answer(
-        {"userId": account.user_id, "username": account.username, "version": version},
-        f"Deleted {escaped(arguments.login)} with score and ledger rows. "
-        f"The board has version {version}.",
-    )

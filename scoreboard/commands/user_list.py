@@ -11,6 +11,8 @@ from scoreboard.accounts import ids, listing
 from scoreboard.accounts.listing import Listed, Sought
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.users import Account
+from scoreboard.audit import withheld
+from scoreboard.audit.withheld import Withheld
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections.postgres import Postgres
 from scoreboard.console.arguments import NAME_HELP, Commands, add_page, moment, text_to_store
@@ -22,6 +24,9 @@ from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 MEMBERS: Final = ("userId", "username", "email", "createdAt")
+WITHHELD: Final = ("hiddenAt", "hiddenBecause", "bannedAt", "bannedBecause")
+# Users whose state is asked for together.
+_TOGETHER: Final = 500
 _ID_PREFIX: Final = "id:"
 
 
@@ -34,7 +39,7 @@ def add_to(group: Commands) -> None:
         "scoreboard users list --json",
         "scoreboard users list --name ada --since 2024-12-09",
         "scoreboard users list --limit 100 --after grace    the next 100 behind grace",
-        report=Report(MEMBERS, ("problems",), is_list=True),
+        report=Report(MEMBERS, (*WITHHELD, "problems"), is_list=True),
     )
     listed.add_argument("--name", default="", type=text_to_store, metavar="PART", help=NAME_HELP)
     listed.add_argument(
@@ -70,11 +75,33 @@ async def _list(arguments: argparse.Namespace) -> None:
     async with open_postgres(configuration.load()) as postgres:
         after = await _key(postgres, arguments.after or "")
         everybody = listing.everybody(postgres, dataclasses.replace(sought, after=after))
+        found = _with_state(postgres, everybody)
         if arguments.json:
-            await report_list(_documents(everybody))
+            await report_list(_documents(found))
             return
-        async for user in everybody:
-            say(_line(user))
+        async for user, state in found:
+            say(_line(user, state))
+
+
+async def _with_state(
+    postgres: Postgres, everybody: AsyncIterator[Listed]
+) -> AsyncIterator[tuple[Listed, Withheld | None]]:
+    """Say of each whether they are hidden or banned, with a question for many of them."""
+    async for some in _together(everybody):
+        states = await withheld.among(postgres, [user.account.user_id for user in some])
+        for user in some:
+            yield user, states.get(user.account.user_id)
+
+
+async def _together(everybody: AsyncIterator[Listed]) -> AsyncIterator[list[Listed]]:
+    some: list[Listed] = []
+    async for user in everybody:
+        some.append(user)
+        if len(some) == _TOGETHER:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _wanted(only_problems: bool, only_demo: bool) -> Callable[[Listed], bool]:
@@ -97,16 +124,34 @@ async def _key(postgres: Postgres, after: str) -> str:
     return username_key(after)
 
 
-def _line(user: Listed) -> str:
+def _line(user: Listed, state: Withheld | None) -> str:
     account = user.account
     name, email = escaped(account.username), escaped(account.email)
     line = f"{name:<24}  {account.created_at:%Y-%m-%d}  {email}"
-    if not user.problems:
+    notes = [*user.problems, *in_words(state)]
+    if not notes:
         return line
-    return f"{line}  ({escaped(' '.join(user.problems))} id:{account.user_id})"
+    return f"{line}  ({escaped(' '.join(notes))} id:{account.user_id})"
 
 
-async def _documents(everybody: AsyncIterator[Listed]) -> AsyncIterator[dict[str, Any]]:
-    async for user in everybody:
+def in_words(state: Withheld | None) -> list[str]:
+    """Say for people that a user is hidden or banned, and why."""
+    if state is None:
+        return []
+    found = [
+        (word, at, why)
+        for word, at, why in (
+            ("Hidden", state.hidden_at, state.hidden_why),
+            ("Banned", state.banned_at, state.banned_why),
+        )
+        if at is not None
+    ]
+    return [f"{word} since {timestamp(at)}: {why or 'nobody said why.'}" for word, at, why in found]
+
+
+async def _documents(
+    found: AsyncIterator[tuple[Listed, Withheld | None]],
+) -> AsyncIterator[dict[str, Any]]:
+    async for user, state in found:
         problems = {"problems": user.problems} if user.problems else {}
-        yield document_of(user.account) | problems
+        yield document_of(user.account) | (state.as_json() if state else {}) | problems

@@ -1,4 +1,4 @@
-"""`scoreboard users`: accounts as operators see them. What changes the board: `user_changes`."""
+"""`scoreboard users`: accounts as operators see them. `moderating` and `own_data` change boards."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any, Final
 from marshmallow import ValidationError
 
 from scoreboard.api.schemas.accounts import RegistrationSchema
-from scoreboard.commands import user_changes, user_list
+from scoreboard.audit import withheld
+from scoreboard.commands import moderating, own_data, user_changes, user_list
 from scoreboard.commands.user_changes import open_accounts
 from scoreboard.configuration import handed_over
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.handed_over import Unreadable
 from scoreboard.console.arguments import Commands
 from scoreboard.console.reports import Answer, CommandFailed, Report
+from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import counted
 from scoreboard.demo import accounts as demo_players
 from scoreboard.errors import InvalidPayload
@@ -44,7 +46,8 @@ def add_to(commands: Commands) -> None:
     _add_password_source(create)
     user_list.add_to(group)
     _add_changes(group)
-    user_changes.add_to(group)
+    moderating.add_to(group)
+    own_data.add_to(group)
     demo_players.add_to(group)
 
 
@@ -53,10 +56,10 @@ def _add_changes(group: Commands) -> None:
     show = group.add(
         "show",
         _show,
-        "show one user",
+        "show one user; who is hidden or banned, with the reason",
         "scoreboard users show ada@example.org",
         "scoreboard users show -- --all       a name that begins with -",
-        report=_ACCOUNT,
+        report=Report(user_list.MEMBERS, user_list.WITHHELD),
     )
     mail = group.add(
         "set-email",
@@ -111,10 +114,14 @@ def _create(arguments: argparse.Namespace) -> Coroutine[Any, Any, Answer]:
 
 
 async def _show(arguments: argparse.Namespace) -> Answer:
-    async with open_accounts(configuration.load()) as accounts:
-        document = user_list.document_of(await accounts.users.known(arguments.login))
-    text = "\n".join(f"{name:<10} {escaped(value)}" for name, value in document.items())
-    return Answer(document, text)
+    found = configuration.load()
+    async with open_accounts(found) as accounts, open_postgres(found) as postgres:
+        account = await accounts.users.known(arguments.login)
+        state = (await withheld.among(postgres, [account.user_id])).get(account.user_id)
+    document = user_list.document_of(account)
+    lines = [f"{name:<10} {escaped(value)}" for name, value in document.items()]
+    lines += map(escaped, user_list.in_words(state))
+    return Answer(document | (state.as_json() if state else {}), "\n".join(lines))
 
 
 async def _set_email(arguments: argparse.Namespace) -> Answer:

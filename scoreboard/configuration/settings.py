@@ -159,6 +159,9 @@ class Settings:
     rate_limit_per_family: Rate = rate(
         "20/minute", "Refreshes and log-outs per log-in, from anywhere."
     )
+    rate_limit_exports_per_user: Rate = rate(
+        "5/hour", "How often a user may ask for all that is kept about them."
+    )
     connections_per_ip: int = whole(
         2000,
         "Open connections per address and process, trusted proxies apart; more are closed at "

@@ -23,6 +23,10 @@ SELECT
     current_setting('max_connections')::integer,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
 
+-- {our_triggers}: the triggers that migrations/ makes
+'audit_is_chained', 'audit_is_kept', 'bans_changed', 'refused_names_changed', 'server_keys_changed', 'users_banned',
+'users_deleted'
+
 -- read_triggers: reads which of our triggers on these tables are gone, and on which of these tables one of ours or of a
 -- foreign key is switched off
 SELECT
@@ -30,6 +34,10 @@ SELECT
         SELECT coalesce(array_agg(ours.name ORDER BY ours.name), '{}')
         FROM (
             VALUES
+                ('audit', 'audit_is_chained'),
+                ('audit', 'audit_is_kept'),
+                ('bans', 'bans_changed'),
+                ('users', 'users_banned'),
                 ('users', 'users_deleted'),
                 ('refused_names', 'refused_names_changed'),
                 ('server_keys', 'server_keys_changed')
@@ -44,7 +52,7 @@ SELECT
         FROM pg_catalog.pg_trigger
         WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
             AND tgenabled IN ('D', 'R')
-            AND (tgisinternal OR tgname IN ('users_deleted', 'refused_names_changed', 'server_keys_changed'))
+            AND (tgisinternal OR tgname IN ({our_triggers}))
     )
 
 -- read_sequence: reads the last number that the ledger's sequence gave (none if it never gave one), and the highest
@@ -126,7 +134,7 @@ SELECT
 FROM pg_catalog.pg_trigger
 WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
     AND NOT tgisinternal
-    AND tgname NOT IN ('users_deleted', 'refused_names_changed', 'server_keys_changed')
+    AND tgname NOT IN ({our_triggers})
     AND tgenabled NOT IN ('D', 'R')
 UNION ALL
 SELECT

@@ -36,6 +36,7 @@ CONSTRAINTS: Final = frozenset(
         *("actions_claim", "actions_pkey", "actions_points_positive"),
         *("audit_pkey", "audit_reason_check", "audit_request"),
         *("audit_names_audit_id_fkey", "audit_names_pkey", "audit_names_user_id_fkey"),
+        "bans_pkey",
         *("board_has_one_row", "board_pkey", "board_version_is_exact"),
         *("board_actions_action_id_fkey", "board_actions_board_id_fkey", "board_actions_pkey"),
         *("boards_counts", "boards_direction", "boards_id", "boards_operator", "boards_period"),

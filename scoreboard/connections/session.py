@@ -79,12 +79,14 @@ class Session:
 
     @contextlib.contextmanager
     def pinned(self) -> Iterator[None]:
-        """Within, a lost connection is an error: a new one knows nothing of the transaction."""
-        self._pinned = True
+        """Within, a lost connection is an error: a new one knows nothing of the transaction, and
+        has no lock of the session.
+        """
+        before, self._pinned = self._pinned, True
         try:
             yield
         finally:
-            self._pinned = False
+            self._pinned = before
 
     async def connect(self) -> None:
         """Open the connection if there is none. Raises LedgerUnavailable."""

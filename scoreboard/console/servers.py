@@ -29,6 +29,7 @@ from scoreboard.database import migrations
 from scoreboard.errors import LedgerUnavailable, UnknownBoard
 from scoreboard.ledger.definitions import Defined, Definitions
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.moderation import Moderation
 from scoreboard.model import MAIN, BoardId
 from scoreboard.unicode import escaped
 
@@ -124,6 +125,7 @@ class OpenedBoards:
 
     ledger: Ledger
     definitions: Definitions
+    moderation: Moderation
     copies: Copies
 
     async def named(self, arguments: argparse.Namespace) -> list[BoardId]:
@@ -148,7 +150,10 @@ async def open_boards(settings: Settings) -> AsyncIterator[OpenedBoards]:
     signatures = Signatures(settings.secrets, PURPOSE) if settings.jwt_secret else None
     async with open_postgres(settings) as postgres, open_redis(settings) as redis:
         yield OpenedBoards(
-            Ledger(postgres, postgres), Definitions(postgres), Copies(redis, signatures)
+            Ledger(postgres, postgres),
+            Definitions(postgres),
+            Moderation(postgres),
+            Copies(redis, signatures),
         )
 
 

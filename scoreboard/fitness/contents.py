@@ -38,6 +38,8 @@ _ROWS: Final = {
 # What happens without a trigger of ours.
 _WITHOUT: Final = {
     "users_deleted": "who is deleted keeps an access token that works",
+    "users_banned": "who is banned goes on to be let in",
+    "bans_changed": "instances do not hear of who is banned from now on",
     "refused_names_changed": "instances do not hear of names that are refused from now on",
     "audit_is_chained": "nothing is moderated",
     "audit_is_kept": "rows of the audit can be changed unseen",

@@ -20,6 +20,7 @@ from scoreboard.fitness.contents import PART, SEQUENCE
 
 _SHOWS: Final = {
     schema.APPLIED: ("SELECT",),
+    "bans": ("SELECT",),
     "board_actions": ("SELECT",),
     "boards": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
     "held_lists": ("SELECT",),
@@ -34,11 +35,12 @@ _WRITES: Final = {
     "actions": ("SELECT",),
     "audit": ("SELECT", "INSERT"),
     "audit_names": ("SELECT", "INSERT", "DELETE"),
+    "bans": ("SELECT", "INSERT", "UPDATE", "DELETE"),  # by a trigger of users
     "board_actions": ("SELECT",),
     "boards": ("SELECT", "UPDATE"),
     "corrections": ("SELECT", "INSERT", "UPDATE"),
     "former_action_ids": ("SELECT",),
-    "held_lists": ("SELECT",),
+    "held_lists": ("SELECT", "INSERT", "UPDATE"),
     "invitations": ("SELECT", "UPDATE"),
     # Who is erased leaves rows of these to a nameless user; nothing else of them changes.
     "ledger": ("SELECT", "INSERT", "UPDATE"),

@@ -12,17 +12,20 @@ from collections.abc import Iterator
 from typing import Final
 
 from scoreboard.accounts import queries
+from scoreboard.audit import queries as audit
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Session, StatementRefused, TransactionAborted
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
+from scoreboard.personal import export
 from scoreboard.scoring import catalogue, standing
 
 # What only commands of operators run, as the owner of the tables.
 OF_OPERATORS: Final = frozenset(
     {
-        *("lock_scores", "correct_scores", "correct_entries", "join_grants", "boards_of_users"),
+        *("wrong_scores", "wrong_entries", "join_grants", "keep_falls_out", "revoked_since"),
+        *("hide_new_entries", "rename_user"),
         *("compare_scores", "compare_entries", "compare_last"),
         *("load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),
@@ -35,17 +38,18 @@ OF_OPERATORS: Final = frozenset(
         *("hold_definitions", "find_listed_actions", "add_boards", "change_boards"),
         *("crowded_actions", "dates_of_seasons", "closed_among", "running_season", "last_season"),
         *("read_end", "begin_look", "end_look", "granted_actions"),
-        *("forget_seasons_to_come", "end_season", "close_board", "derive_final", "users_among"),
+        *("forget_seasons_to_come", "end_season", "close_board", "derive_final"),
         *("rows_of_actions", "read_last", "row_before", "begin_preparation", "renew_preparation"),
         *("adopt_entries", "ids_of_seasons", "add_entries", "end_preparation"),
         *("read_moments", "span_of_rows"),
         *("add_key", "list_keys", "rotate_key", "revoke_key", "read_sealed", "reseal_key"),
+        "read_withheld",
     }
 )
 _OF_STREAMS: Final = frozenset(
     {
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
-        *("read_definitions", "read_seasons", "read_season"),
+        *("read_bans", "read_definitions", "read_seasons", "read_season"),
     }
 )
 # What executes what another statement prepares.
@@ -72,8 +76,9 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    rooms = (ledger.SQL, catalogue.SQL, standing.SQL, queries.SQL, keys.SQL)
-    for name, text in ((name, text) for room in rooms for name, text in room.items()):
+    rooms = (ledger, catalogue, standing, queries, keys, audit, export)
+    texts = ((name, text) for room in rooms for name, text in room.SQL.items())
+    for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS
         if is_ours and name not in _PREPARED:
             yield name, text

@@ -1,4 +1,4 @@
-"""Compares what was kept of a season with the ledger."""
+"""Compares what was kept of a season with what is derived of the ledger."""
 
 from __future__ import annotations
 
@@ -26,28 +26,17 @@ def digest_of(kept: Sequence[KeptEntry]) -> str:
 
 
 def differences(
-    kept: Sequence[KeptEntry], derived: Sequence[tuple[str, int, datetime]], users: set[str]
+    kept: Sequence[KeptEntry], derived: Sequence[tuple[str, int, datetime]]
 ) -> Iterator[str]:
-    """Say where the entries that were kept differ from those that the ledger rows make, both best
-    first. Of `kept` those are left out who are not among `users` any more: their ledger rows went
-    with them, and others moved up.
-    """
-    here = [
-        (rank, (entry.user_id, entry.score, at))
-        for rank, (entry, at) in enumerate(kept, 1)
-        if entry.user_id in users
-    ]
-    moved_up = len(kept) - len(here)
-    compared = derived[: len(here)] if moved_up else derived
-    for rank, (was, now) in enumerate(zip_longest(here, compared), 1):
-        if was is None:
-            yield f"rank {rank}: nobody was kept, and the ledger has {_said(now)}"
-        elif now is None:
-            yield f"rank {was[0]}: {_said(was[1])} was kept, and the ledger has nobody"
-        elif was[1] != now:
-            yield f"rank {was[0]}: {_said(was[1])} was kept, and the ledger has {_said(now)}"
+    """Say where the entries that were kept differ from those that are derived, both best first."""
+    here = [(entry.user_id, entry.score, at) for entry, at in kept]
+    for rank, (was, now) in enumerate(zip_longest(here, derived), 1):
+        if was != now:
+            yield f"rank {rank}: {_said(was)} was kept, and the ledger has {_said(now)}"
 
 
-def _said(entry: tuple[str, int, datetime]) -> str:
+def _said(entry: tuple[str, int, datetime] | None) -> str:
+    if entry is None:
+        return "nobody"
     user_id, score, reached_at = entry
     return f"user {user_id} with {score}, reached at {exact_timestamp(reached_at)}"

@@ -38,6 +38,9 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
 -- {last_score}: the last score that the row of `boards` shows; null while there is room for another
 (SELECT CASE WHEN count(*) = boards.size THEN min(ranked.score) END FROM {top} AS ranked)
 
+-- {is_falling}: whether scores of the row of `boards` may be falling; not for a minute after somebody ended in it
+coalesce(falling_at > clock_timestamp() - interval '60 seconds', FALSE)
+
 -- {kept_value}: what the points of a grant are worth in the entries of a board: minus the points where low ones win
 -- So, of what is kept, the highest is the best on every board.
 CASE direction WHEN 'low' THEN -points_granted ELSE points_granted END
@@ -100,7 +103,10 @@ top AS MATERIALIZED (
 ),
 raised AS (
     UPDATE boards
-    SET version = version + 1, tenth_score = full_boards.score, changed_at = clock_timestamp()
+    SET
+        version = version + 1,
+        tenth_score = CASE WHEN {is_falling} THEN NULL ELSE full_boards.score END,
+        changed_at = clock_timestamp()
     FROM (
         SELECT board_id, CASE WHEN count(*) = size THEN min(score) END AS score
         FROM top
@@ -184,7 +190,7 @@ SET
         CASE WHEN boards.version - played.version > %(leap)s THEN played.version ELSE boards.version END,
         %(above)s
     ),
-    tenth_score = {last_score},
+    tenth_score = CASE WHEN {is_falling} THEN NULL ELSE {last_score} END,
     changed_at = clock_timestamp()
 FROM (SELECT coalesce(max(ledger_id), 0) + 1 AS version FROM ledger) AS played
 WHERE boards.board_id = ANY (%(board_ids)s)

@@ -1,57 +1,24 @@
 -- The statements of what operators change, and of what they compare.
 
--- lock_scores: keeps every grant out until the end of the transaction, and waits for those under way
--- The stale tenth score that `grant` compares with is safe only while scores rise. Whoever queues for this lock stops
--- every grant that comes after, so it does not queue for long. Instances of the release before know the tables alone.
-SET LOCAL lock_timeout = '2s';
-SELECT pg_advisory_xact_lock({seasons_lock});
-LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE
-
--- correct_scores: sets every score that differs from the sum of its ledger rows, and counts them
-WITH sums AS (
-    SELECT user_id, sum(points_granted)::integer AS score, max(submitted_at) AS reached_at
-    FROM ledger
-    GROUP BY user_id
-),
-removed AS (
-    DELETE FROM scores WHERE NOT EXISTS (SELECT FROM sums WHERE sums.user_id = scores.user_id)
-    RETURNING user_id
-),
-corrected AS (
-    INSERT INTO scores AS present (user_id, score, updated_at)
-    SELECT user_id, score, reached_at FROM sums
-    ON CONFLICT (user_id) DO UPDATE SET score = excluded.score, updated_at = excluded.updated_at
-    WHERE present.score <> excluded.score
-    RETURNING user_id
-)
-SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
-
--- boards_of_users: the boards on which one of these users may be now: `main`, and those of their entries
-SELECT board_id
-FROM boards
-WHERE board_id = 'main'
-OR EXISTS (
-    SELECT
-    FROM season_entries
-    WHERE season_entries.user_id = ANY (%(user_ids)s::uuid[])
-    AND season_entries.season_id = boards.season_id
-    AND coalesce(season_entries.score >= boards.tenth_score, TRUE)
-)
-
 -- rename_user: gives a user another name
 UPDATE users
 SET username = %(username)s, username_key = %(username_key)s, updated_at = now()
 WHERE user_id = %(user_id)s::uuid
 RETURNING user_id::text
 
--- delete_users: removes users with scores and ledger rows
-DELETE FROM users WHERE user_id = ANY (%(user_ids)s::uuid[]) RETURNING user_id::text
-
--- compare_scores: counts the users whose score differs from the sum of their ledger rows, with examples
-SELECT count(*) OVER (), coalesce(scores.user_id, sums.user_id)::text, scores.score, sums.score
+-- compare_scores: counts the users whose score on `main` differs from what it is to be, with examples
+SELECT
+    count(*) OVER (),
+    coalesce(scores.user_id, derived.user_id)::text,
+    scores.score,
+    derived.score,
+    scores.hidden,
+    derived.hidden
 FROM scores
-FULL JOIN (SELECT user_id, sum(points_granted) AS score FROM ledger GROUP BY user_id) AS sums USING (user_id)
-WHERE scores.score IS DISTINCT FROM sums.score
+FULL JOIN (
+    {derived_of_board}
+) AS derived USING (user_id)
+WHERE (scores.score, scores.hidden) IS DISTINCT FROM (derived.score, derived.hidden)
 ORDER BY 2
 LIMIT 20
 

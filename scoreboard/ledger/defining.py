@@ -250,10 +250,11 @@ async def _add(
             "some out"
         )
         raise BoardsRefused([(None, text)])
-    [(moment, last)] = await begun.run(SQL["read_moments"])
+    await begun.run(SQL["keep_falls_out"])
+    [(moment, last, corrections)] = await begun.run(SQL["read_moments"])
     if prepared is None or not await prepared.is_of(begun, said, last):
         seasons = tuple(season for each in said for season in _seasons(each, moment, last))
-        prepared = Prepared(said, seasons, await rows_of_actions(begun, said))
+        prepared = Prepared(said, seasons, await rows_of_actions(begun, said), corrections)
     await prepared.look(begun)
     columns = orjson.dumps([_columns(each) for each in said]).decode()
     await begun.run(SQL["add_boards"], {"said": columns, "moment": moment})

@@ -71,6 +71,17 @@ class Defined:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedSeason(Season):
+    """A season, and the digest of what was kept of it: None until it is final."""
+
+    digest: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The season as clients see it in a list."""
+        return Season.as_json(self) | {"digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What was kept of a season: its last entries, best first, each with when it was reached.
 
@@ -116,13 +127,13 @@ class Definitions:
 
     async def seasons(
         self, board_id: BoardId, *, below: int | None = None, limit: int
-    ) -> list[Season]:
+    ) -> list[ListedSeason]:
         """Read seasons of a board with numbers below one, newest first. Raises UnknownBoard."""
         parameters = {"board_id": board_id, "below": below, "limit": limit}
         rows = await self._queries.read(SQL["read_seasons"], parameters)
         if not rows:
             raise UnknownBoard
-        return [season for season in map(season_of, rows) if season is not None]
+        return [ListedSeason(*row) for row in rows if row[0] is not None]
 
     async def season(self, board_id: BoardId, number: int) -> Kept:
         """Read what was kept of a season. Raises UnknownSeason, also where there is no board."""
@@ -184,25 +195,22 @@ class Definitions:
         return await self._changed(lambda begun: go_on(begun, board_id, length, ahead))
 
     async def verify_season(self, board_id: BoardId, number: int) -> list[str]:
-        """Derive the last entries of a season that has ended from the ledger again, and compare
-        them and the digest with what was kept: a sentence for each difference. Who was removed
-        since, or has another name, is none.
+        """Derive the last entries of a season that has ended again, from the ledger, results and
+        corrections, and compare them and the digest with what was kept: a sentence for each
+        difference. Names are not compared: nothing says what they were.
 
         Raises UnknownSeason; BoardsRefused while the season runs: `Ledger.differences` compares its
         entries.
         """
-        kept = await self.season(board_id, number)
+        before, kept = None, await self.season(board_id, number)
         if not kept.season.is_over:
             text = f"season {number} has not ended, so no final board was kept: verify the board"
             raise BoardsRefused([(board_id, text)])
         at = {"board_id": board_id, "number": number}
-        derived = await self._queries.read(SQL["derive_final"], at)
-        user_ids = [*(entry.user_id for entry, _ in kept.entries), *(row[0] for row in derived)]
-        rows = await self._queries.read(SQL["users_among"], {"user_ids": user_ids})
-        users = {user for (user,) in rows}  # who is removed from here on is in both still
-        # guard: removed-while-verified
-        still = [row for row in derived if row[0] in users]
-        found = list(archives.differences(kept.entries, still, users))
+        while kept != before:  # guard: corrected-while-verified
+            derived = await self._queries.read(SQL["derive_final"], at)
+            before, kept = kept, await self.season(board_id, number)
+        found = list(archives.differences(kept.entries, derived))
         if kept.digest not in (None, archives.digest_of(kept.entries)):
             found.append("the digest is not that of the entries that were kept")
         return found

@@ -48,8 +48,8 @@ grace_seconds,
 visibility,
 keep_full_seconds
 
--- read_moments: the moment, and the last one at which something was granted, if that is later
-SELECT {moment}, {last_granted}
+-- read_moments: the moment; the last one at which something was granted, if that is later; and the last correction
+SELECT {moment}, {last_granted}, (SELECT coalesce(max(correction_id), 0) FROM corrections)
 
 -- add_boards: adds boards that show nothing yet, with the actions that count
 -- Where seasons are written ahead, `write_seasons` says until when.
@@ -175,6 +175,12 @@ SELECT pg_advisory_xact_lock({seasons_lock})
 -- end_look: lets them in again; a lock ends with the savepoint that came before it
 ROLLBACK TO SAVEPOINT look
 
+-- keep_falls_out: keeps out whoever revokes, hides or removes, and waits for the one who does, until COMMIT
+SELECT pg_advisory_xact_lock_shared({falls_lock})
+
+-- revoked_since: the users of whom a grant was revoked behind this correction
+SELECT DISTINCT user_id::text FROM corrections WHERE correction_id > %(correction_id)s AND ledger_id IS NOT NULL
+
 -- read_last: the last row of the ledger; while no grant is under way, all up to it are there
 SELECT coalesce(max(ledger_id), 0) FROM ledger
 
@@ -248,6 +254,7 @@ granted AS MATERIALIZED (
     SELECT user_id, action_id, points_granted, submitted_at
     FROM ledger
     WHERE ledger_id > %(after)s AND ledger_id <= %(until)s
+    AND NOT EXISTS (SELECT FROM corrections WHERE corrections.ledger_id = ledger.ledger_id)
 ),
 listed AS MATERIALIZED (
     SELECT * FROM unnest(%(listing)s::text[], %(listed)s::text[]) AS listed (board_id, action_id)
@@ -338,24 +345,9 @@ SET
     defined_at = {next_defined_at}
 WHERE board_id = %(board_id)s
 
--- derive_final: the last entries of a season that has ended, as its ledger rows say, as `final` keeps them
-SELECT
-    ranked.user_id::text,
-    {shown_score},
-    ranked.updated_at
-FROM boards
-JOIN seasons ON seasons.board_id = boards.board_id
-CROSS JOIN LATERAL {derived} AS ranked
-WHERE boards.board_id = %(board_id)s AND seasons.number = %(number)s
-ORDER BY {ranking}
-LIMIT (SELECT size FROM boards WHERE boards.board_id = %(board_id)s)
-
--- users_among: those of these users that there are
-SELECT user_id::text FROM users WHERE user_id = ANY (%(user_ids)s::uuid[])
-
 -- purge_entries: removes entries that nobody keeps any more: their time is over, or their boards were not added
--- Who removes users locks entries as well, user by user, with every grant kept out meanwhile. So what somebody holds is
--- left for the next time: to wait for it could be a deadlock.
+-- Who removes or hides users locks entries as well. So what somebody holds is left for the next time: to wait for it
+-- could be a deadlock.
 WITH over AS MATERIALIZED (
     SELECT season_entries.user_id, season_entries.season_id
     FROM seasons

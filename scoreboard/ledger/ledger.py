@@ -4,19 +4,23 @@ because names, actions, seasons and falling scores all change what boards show.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard
+from scoreboard.ledger.acts import give_name
 from scoreboard.ledger.batch import Batch, Company
+from scoreboard.ledger.falling import fall
+from scoreboard.ledger.finals import renew_finals
 from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.recount import rebuild
 from scoreboard.ledger.shown import board_of, season_of
-from scoreboard.ledger.transaction import transaction
-from scoreboard.ledger.turn import renew, turn
+from scoreboard.ledger.transaction import Transaction, transaction
+from scoreboard.ledger.turn import turn
 from scoreboard.ledger.verdicts import Settlement
 from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Season, Submission
 
@@ -108,72 +112,53 @@ class Ledger:
         async with self._writers.session() as session:
             return await turn(session)
 
-    async def fall(
-        self,
-        change: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        board_ids: Collection[BoardId] | None = None,
-        above: int = 0,
-        leap: int | None = None,
-    ) -> tuple[list[Row], list[Board]]:
-        """Run a statement that may let scores fall, by its name, and renew these boards, or else
-        those on which the users are that its parameters name: the only door for that. No grant and
-        no turn of seasons is under way meanwhile.
-
-        Returns the statement's rows, and the boards: if there was a row, under versions higher than
-        their own and than `above`. A version that leapt by more than `leap` comes down first.
-        Raises TransactionAborted when grants under way hold it up for 2 s.
-        """
-        async with self._writers.session() as session, transaction(session) as begun:
-            await begun.run(SQL["lock_scores"])
-            if board_ids is None:
-                showing = await begun.run(SQL["boards_of_users"], parameters)
-                board_ids = [board_id for (board_id,) in self._kept(showing, MAIN)]
-            rows = await begun.run(SQL[change], parameters)
-            changed = sorted(board_ids) if rows else []
-            return rows, await renew(begun, changed, above=above, leap=leap)
-
     async def rebuild(
         self, above: int = 0, *, board_id: BoardId = MAIN, renumber: bool = False
     ) -> tuple[int, Board]:
-        """Set every score of a board to what its ledger rows say, and renew the board.
+        """Set every score of a board to what it is to be, and renew the board. Grants go on, but
+        for those to users whose scores were wrong.
 
         Returns how many scores were wrong, and the board under a version higher than its own and
         than `above`, the highest one that a copy is known to hold: after a restore from a backup
         that is ahead of the truth. With `renumber` a version that leapt comes down first to what
         play could have reached. Raises UnknownBoard.
         """
-        change = "correct_scores" if board_id == MAIN else "correct_entries"
-        leap = LEAP_MAX if renumber else None
-        [(corrected,)], boards = await self.fall(
-            change, {"board_id": board_id}, board_ids=[board_id], above=above, leap=leap
-        )
+        leap, corrected = LEAP_MAX if renumber else None, 0
+        try:
+            async with self._writers.session() as session:
+                corrected, boards = await rebuild(session, board_id, above=above, leap=leap)
+        except UnknownBoard:
+            boards = []
         return corrected, self._kept(boards, board_id)[0]
 
     async def remove_users(self, user_ids: Sequence[str]) -> tuple[int, list[Board]]:
         """Delete users with scores and ledger rows. Returns how many of them there were, and the
         renewed boards on which they may have been.
         """
-        removed, boards = await self.fall("delete_users", {"user_ids": list(user_ids)})
-        return len(removed), boards
+
+        async def remove(begun: Transaction) -> tuple[int, list[BoardId]]:
+            removed = await begun.run(SQL["delete_users"], {"user_ids": list(user_ids)})
+            return len(removed), await renew_finals(begun, user_ids)
+
+        try:
+            async with self._writers.session() as session:
+                return await fall(session, user_ids, remove)
+        except UnknownBoard:
+            raise self._queries.lacks("boards") from None
 
     async def rename_user(
         self, user_id: str, username: str, username_key: str
     ) -> tuple[bool, list[Board]]:
         """Give a user another name. Returns whether there is such a user, and the boards that they
-        are on, under their next versions, because every copy of a board holds names.
+        are on, under their next versions.
 
         Raises StatementRefused when somebody has the name.
         """
-        change = {"user_id": user_id, "username": username, "username_key": username_key}
         async with self._writers.session() as session, transaction(session) as begun:
-            await begun.run(SQL["join_grants"])
-            if not await begun.run(SQL["rename_user"], change):
+            await begun.run(SQL["begin_change"])
+            if not await begun.run(SQL["hold_users"], {"user_ids": [user_id]}):
                 return False, []
-            showing = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
-            raised, _ = await begun.raise_boards([(board_id, user_id) for (board_id,) in showing])
-            return True, list(raised.values())
+            return True, await give_name(begun, user_id, username, username_key)
 
     async def rename_action(self, action_id: str, new_id: str) -> int | None:
         """Give an action another id, with its ledger rows, and keep the id that it had as a former
@@ -197,9 +182,9 @@ class Ledger:
         is_main = board_id == MAIN
         statement = SQL["compare_scores" if is_main else "compare_entries"]
         rows = await self._queries.read(statement, {"board_id": board_id})
-        found = [f"user {row[1]}: score {row[2]}, ledger {row[3]}" for row in rows]
+        found = [_difference(*row[1:]) for row in rows]
         if rows and (more := rows[0][0] - len(rows)):
-            found.append(f"and {more} more users whose score is not the sum of the ledger")
+            found.append(f"and {more} more users whose score is not what it is to be")
         last = await self._queries.read(SQL["compare_last"], {"board_ids": [board_id]})
         [(_, kept, actual)] = self._kept(last, board_id)
         if kept != actual:
@@ -215,6 +200,16 @@ class Ledger:
         if not rows:
             raise UnknownBoard
         return rows
+
+
+def _difference(
+    user_id: str, score: int | None, derived: int | None, is_hidden: bool, is_to_be_hidden: bool
+) -> str:
+    """Say how a user's score, or whether it is shown, differs from what it is to be."""
+    if score != derived or is_hidden == is_to_be_hidden:
+        return f"user {user_id}: score {score}, ledger {derived}"
+    here, there = ("hidden", "shown") if is_hidden else ("shown", "hidden")
+    return f"user {user_id}: {here}, and is to be {there}"
 
 
 def _state(row: Row) -> State:

@@ -56,12 +56,14 @@ class Prepared:
     the ledger are counted: up to `until`.
 
     Without an `id` none is counted, and the seasons have no ids yet. `actions` tells the rows of
-    the actions that are listed from any others (`rows_of_actions`).
+    the actions that are listed from any others (`rows_of_actions`). Of `corrections`, those up to
+    this one were there before anything was counted.
     """
 
     said: tuple[Definition, ...]
     seasons: tuple[Written, ...]
     actions: str
+    corrections: int
     id: int | None = None
     season_ids: tuple[int, ...] = ()
     until: int = 0
@@ -115,9 +117,17 @@ class Prepared:
         raise Unprepared(self, last)
 
     async def complete(self, begun: Transaction) -> None:
-        """Count the rest. No grant may be under way."""
+        """Count the rest, without what was revoked since it was counted, and hide entries of hidden
+        users. No grant may be under way.
+        """
         [(last,)] = await begun.run(SQL["read_last"])
         await self.count(begun, last)
+        ids = {"season_ids": list(self.season_ids)}
+        rows = await begun.run(SQL["revoked_since"], {"correction_id": self.corrections})
+        if rows:
+            # guard: revoked-while-counted
+            await begun.run(SQL["correct_entries"], ids | {"user_ids": [user for (user,) in rows]})
+        await begun.run(SQL["hide_new_entries"], ids)  # guard: hidden-on-new
 
     async def count(self, begun: Transaction, until: int) -> None:
         """Count the rows of the ledger from behind the last one on up to this one."""
@@ -201,6 +211,7 @@ async def prepare(session: Session, lacking: Unprepared, on_progress: Progress) 
     while prepared.until < last:
         until, began = min(prepared.until + rows, last), loop.time()
         async with transaction(session) as begun:
+            await begun.run(SQL["keep_falls_out"])  # guard: count-beside-fall
             await begun.run(SQL["join_grants"])
             asked = {"preparation_id": prepared.id}
             # guard: count-given-up

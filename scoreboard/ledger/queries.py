@@ -16,13 +16,17 @@ from scoreboard.model import BOARD_SIZE, FINAL_SIZE, SIZE_MAX
 RANKING: Final = "ranked.score DESC, ranked.updated_at, ranked.user_id"
 # Any number will do, as long as nothing else in the database takes the same one.
 SEASONS_LOCK: Final = 0x5C0_4EB0A5EA
+FALLS_LOCK: Final = 0x5C0_4EB0A5EB
 
 SQL: Final = statements.load(
     "scoreboard.ledger",
     "grant.sql",
     "boards.sql",
     "seasons.sql",
+    "finals.sql",
     "changes.sql",
+    "falling.sql",
+    "moderation.sql",
     "definitions.sql",
     words={
         "ranking": RANKING,
@@ -30,5 +34,6 @@ SQL: Final = statements.load(
         "size_max": str(SIZE_MAX),
         "final_size": str(FINAL_SIZE),
         "seasons_lock": str(SEASONS_LOCK),
+        "falls_lock": str(FALLS_LOCK),
     },
 )

@@ -61,81 +61,6 @@ WHERE state IN ('upcoming', 'running')
 AND CASE state WHEN 'upcoming' THEN starts_at ELSE ends_at END <= %(moment)s
 RETURNING board_id
 
--- {final}: the last entries of the row of `seasons`, and their digest
-(
-    SELECT
-        coalesce(
-            jsonb_agg(
-                jsonb_build_object(
-                    'userId', final.user_id,
-                    'username', final.username,
-                    'score', final.score,
-                    'reachedAt', final.reached_at
-                )
-                ORDER BY final.place
-            ),
-            '[]'
-        ) AS final,
-        encode(
-            sha256(
-                convert_to(
-                    coalesce(
-                        string_agg(
-                            concat_ws(' ', final.place, final.user_id, final.score, final.reached_at),
-                            E'\n'
-                            ORDER BY final.place
-                        ),
-                        ''
-                    ),
-                    'UTF8'
-                )
-            ),
-            'hex'
-        ) AS digest
-    FROM (
-        SELECT
-            row_number() OVER (ORDER BY {ranking}) AS place,
-            ranked.user_id,
-            users.username,
-            {shown_score} AS score,
-            to_char(ranked.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS reached_at
-        FROM (
-            SELECT ranked.user_id, ranked.score, ranked.updated_at
-            FROM season_entries AS ranked
-            WHERE ranked.season_id = seasons.season_id
-            ORDER BY {ranking}
-            LIMIT {size_max}
-        ) AS ranked
-        JOIN users ON users.user_id = ranked.user_id
-    ) AS final
-    WHERE final.place <= boards.size
-)
-
--- close_seasons: keeps the last entries of seasons that have ended, and seals those whose grace is over
--- A digest is the SHA-256 of a line for each entry: its place, the user's id, the score as it is shown, and when it was
--- reached. It says of each whether its board shows it: as its season, or as the one before.
-WITH closing AS MATERIALIZED (
-    SELECT
-        seasons.season_id,
-        seasons.closes_at <= %(moment)s AS is_over,
-        seasons.number IN (shown.number, shown.previous_number) AS is_shown,
-        kept.final,
-        kept.digest
-    FROM seasons
-    JOIN boards ON boards.board_id = seasons.board_id
-    LEFT JOIN seasons AS shown ON shown.season_id = boards.season_id
-    CROSS JOIN LATERAL {final} AS kept
-    WHERE seasons.state = 'ended' AND (seasons.final IS NULL OR seasons.closes_at <= %(moment)s)
-)
-UPDATE seasons
-SET
-    final = closing.final,
-    digest = CASE WHEN closing.is_over THEN closing.digest END,
-    state = CASE WHEN closing.is_over THEN 'final' ELSE 'ended' END
-FROM closing
-WHERE seasons.season_id = closing.season_id
-RETURNING seasons.board_id, closing.is_shown
-
 -- show_seasons: shows, on each of these boards, the season that began last
 UPDATE boards
 SET season_id = (
@@ -147,78 +72,94 @@ SET season_id = (
 )
 WHERE board_id = ANY (%(board_ids)s)
 
--- {derived}: the entries of the row of `seasons` as the ledger says
+-- {is_counted}: whether the row of `ledger` counts in the row of `seasons`, which is of the row of `boards`
+ledger.submitted_at >= seasons.starts_at
+AND coalesce(ledger.submitted_at < seasons.ends_at, TRUE)
+AND (
+    boards.counts = 'every'
+    OR boards.counts = 'listed' AND EXISTS (
+        SELECT
+        FROM board_actions
+        WHERE board_actions.board_id = boards.board_id AND board_actions.action_id = ledger.action_id
+    )
+)
+
+-- {values}: what counts in the row of `seasons` and was not revoked, value by value, as it is kept
+(
+    SELECT
+        ledger.user_id,
+        ledger.submitted_at AS reached_at,
+        {kept_value} AS value
+    FROM ledger
+    WHERE {is_counted}
+    AND NOT EXISTS (SELECT FROM corrections WHERE corrections.ledger_id = ledger.ledger_id)
+    UNION ALL
+    SELECT
+        results.user_id,
+        results.played_at,
+        CASE boards.direction WHEN 'low' THEN -results.value ELSE results.value END
+    FROM results
+    WHERE results.season_id = seasons.season_id
+    AND NOT EXISTS (SELECT FROM corrections WHERE corrections.result_id = results.result_id)
+)
+
+-- {derived}: the entries of the row of `seasons`, which is of the row of `boards`: what every score is made of
+-- It is the sum, or the best, of what was granted and recorded and not revoked, and the corrections that revoke nothing.
+-- Where values add up, each that was revoked has a correction of minus its points, so the sum of all three is the same.
+-- `main` is a season like any other here. Whoever wants some users alone says so of `derived.user_id`: PostgreSQL takes
+-- that down to each index.
 (
     SELECT
         seasons.season_id,
         counted.user_id,
-        CASE boards.operator WHEN 'sum' THEN sum(counted.value) ELSE max(counted.value) END::bigint AS score,
-        CASE boards.operator
-            WHEN 'sum' THEN max(counted.submitted_at)
-            ELSE min(counted.submitted_at) FILTER (WHERE counted.value = counted.best)
-        END AS updated_at
+        sum(counted.value)::bigint AS score,
+        max(counted.reached_at) AS updated_at
     FROM (
-        SELECT valued.*, max(valued.value) OVER (PARTITION BY valued.user_id) AS best
-        FROM (
-            SELECT
-                ledger.user_id,
-                ledger.submitted_at,
-                {kept_value} AS value
-            FROM ledger
-            WHERE ledger.submitted_at >= seasons.starts_at
-            AND coalesce(ledger.submitted_at < seasons.ends_at, TRUE)
-            AND (
-                boards.counts = 'every'
-                OR boards.counts = 'listed' AND EXISTS (
-                    SELECT
-                    FROM board_actions
-                    WHERE board_actions.board_id = boards.board_id AND board_actions.action_id = ledger.action_id
-                )
-            )
-        ) AS valued
+        SELECT user_id, reached_at, value FROM {values} AS added WHERE boards.operator = 'sum'
+        UNION ALL
+        (
+            SELECT DISTINCT ON (user_id) user_id, reached_at, value
+            FROM {values} AS best
+            WHERE boards.operator = 'best'
+            ORDER BY user_id, value DESC, reached_at
+        )
+        UNION ALL
+        SELECT
+            corrections.user_id,
+            corrections.made_at,
+            CASE boards.direction WHEN 'low' THEN -corrections.points ELSE corrections.points END
+        FROM corrections
+        WHERE corrections.season_id = seasons.season_id AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
     ) AS counted
     GROUP BY counted.user_id
 )
 
--- {derived_of_board}: the entries of a board's seasons that are not final, as the ledger says
+-- {is_hidden}: whether the row of `users` is shown nowhere in the row of `seasons`; a null one is a season to come
+-- Whoever was left what an erased user had keeps the lines of seasons that had ended, unless they were hidden before.
+(
+    coalesce(least(users.hidden_at, users.banned_at) < coalesce(users.erased_at, 'infinity'), FALSE)
+    OR coalesce(users.erased_at < coalesce(seasons.ends_at, 'infinity'), FALSE)
+)
+
+-- {derived_of_board}: the entries of a board's seasons that are not final, as they are to be
 -- The entries of a final season may be kept no more. Of a thousand seasons to come none reads the ledger.
-SELECT derived.*
+SELECT derived.*, {is_hidden} AS hidden
 FROM boards
 JOIN seasons ON seasons.board_id = boards.board_id
 CROSS JOIN LATERAL {derived} AS derived
+JOIN users ON users.user_id = derived.user_id
 WHERE boards.board_id = %(board_id)s
 AND seasons.state IN ('upcoming', 'running', 'ended')
 AND seasons.starts_at <= {last_granted}
 
--- correct_entries: sets every entry of a board's seasons that differs from its ledger rows, and counts them
-WITH derived AS MATERIALIZED (
-    {derived_of_board}
-),
-removed AS (
-    DELETE FROM season_entries
-    USING seasons
-    WHERE seasons.season_id = season_entries.season_id
-    AND seasons.board_id = %(board_id)s
-    AND seasons.state IN ('upcoming', 'running', 'ended')
-    AND NOT EXISTS (
-        SELECT
-        FROM derived
-        WHERE derived.season_id = season_entries.season_id AND derived.user_id = season_entries.user_id
-    )
-    RETURNING season_entries.user_id
-),
-corrected AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, score, updated_at FROM derived
-    ON CONFLICT (user_id, season_id) DO UPDATE
-    SET score = excluded.score, updated_at = excluded.updated_at
-    WHERE (present.score, present.updated_at) <> (excluded.score, excluded.updated_at)
-    RETURNING user_id
-)
-SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
-
--- compare_entries: counts the entries of a board's seasons that differ from its ledger rows, with examples
-SELECT count(*) OVER (), coalesce(present.user_id, derived.user_id)::text, present.score, derived.score
+-- compare_entries: counts the entries of a board's seasons that differ from what they are to be, with examples
+SELECT
+    count(*) OVER (),
+    coalesce(present.user_id, derived.user_id)::text,
+    present.score,
+    derived.score,
+    present.hidden,
+    derived.hidden
 FROM (
     SELECT season_entries.*
     FROM season_entries
@@ -228,7 +169,8 @@ FROM (
 FULL JOIN (
     {derived_of_board}
 ) AS derived USING (season_id, user_id)
-WHERE (present.score, present.updated_at) IS DISTINCT FROM (derived.score, derived.updated_at)
+WHERE (present.score, present.updated_at, present.hidden)
+    IS DISTINCT FROM (derived.score, derived.updated_at, derived.hidden)
 ORDER BY 2
 LIMIT 20
 
@@ -251,7 +193,7 @@ LEFT JOIN seasons ON seasons.season_id = boards.season_id
 ORDER BY boards.board_id <> 'main', boards.board_id COLLATE "C"
 
 -- read_seasons: reads the seasons of a board below a number, the newest first; one row at least if there is the board
-SELECT {season}
+SELECT {season}, seasons.digest
 FROM boards
 LEFT JOIN LATERAL (
     SELECT *

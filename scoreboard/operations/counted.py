@@ -123,6 +123,7 @@ class Counted(Declares):
         "users_first_seen", "Users who were made for the token of an identity provider."
     )
 
+    users_banned = gauge("users_banned", "Users who are banned.", workers="livemax")
     server_keys = gauge("server_keys", "Server keys that are known here.", workers="livemax")
     server_keys_unreadable = gauge(
         "server_keys_unreadable",

@@ -19,6 +19,7 @@ from tests.guards.environment import ENVIRONMENT
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
+from tests.guards.own_data import OWN_DATA
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
 from tests.guards.scoring import SCORING
@@ -35,6 +36,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *CACHES,
     *BOARDS,
     *ACCOUNTS,
+    *OWN_DATA,
     *KEYS,
     *PROVIDERS,
     *CONNECTIONS,

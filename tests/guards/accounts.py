@@ -204,7 +204,7 @@ for its in self._foreign_keys.values():
     Marked(
         "revoked: what came first is told by PostgreSQL's reading, not by what an instance knows",
         "revoked-came",
-        Instead("$issue($user_id, self._present($reading))", "$issue($user_id)"),
+        Instead("$issue($user_id, $known, $begun_at)", "$issue($user_id, None, $begun_at)"),
         f"{REVOCATIONS}::test_a_token_is_good_again_within_the_second_in_which_the_one_before_ended",
     ),
     Marked(

@@ -110,8 +110,8 @@ PROVIDERS: Final = (
     Guard(
         "first sight: whom operators deleted does not come back",
         "scoreboard/accounts/queries.sql",
-        "    WHERE NOT EXISTS (SELECT FROM deleted)\n    ON CONFLICT",
-        "    ON CONFLICT",
+        "    WHERE obstacle IS NULL\n",
+        "",
         f"{SERVICE}::test_whom_operators_deleted_is_not_brought_back_by_an_instance_that_does_not"
         "_know_it_yet",
     ),

@@ -20,6 +20,7 @@ from scoreboard.database import migrations
 from scoreboard.fitness import fitness, trials
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
+from scoreboard.personal import export
 from scoreboard.scoring import catalogue, standing
 from tests.roles import Role, a_role
 from tests.world import sql
@@ -97,7 +98,7 @@ async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
     finally:
         postgres.close()
 
-    known = {*ledger.SQL, *catalogue.SQL, *standing.SQL, *queries.SQL, *keys.SQL}
+    known = {*ledger.SQL, *catalogue.SQL, *standing.SQL, *queries.SQL, *keys.SQL, *export.SQL}
     assert known >= trials.OF_OPERATORS
     without_tables = {"grant", "grant_main", "raise_boards", "lock_seasons"}
     assert refused.keys() == known - trials.OF_OPERATORS - without_tables
@@ -156,6 +157,8 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "Triggers of ledger are switched off that keep its rows true, as foreign keys do. "
             "ALTER TABLE ledger ENABLE TRIGGER ALL;",
         ),
+        ("DROP TRIGGER users_banned ON users", "The trigger users_banned is gone: who is banned"),
+        ("DROP TRIGGER bans_changed ON bans", "The trigger bans_changed is gone: instances do not"),
         ("DROP TRIGGER users_deleted ON users", "The trigger users_deleted is gone"),
         (
             "DROP TRIGGER server_keys_changed ON server_keys",

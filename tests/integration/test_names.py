@@ -204,7 +204,7 @@ async def test_an_id_that_is_none_and_a_name_that_looks_like_one_find_nobody(
     user = await accounts.users.create("ada", "ada@example.org", PASSWORD)
     for login in ("id:", "id:ada", f"id:{uuid.uuid4()}", f"id: {user.user_id}\0"):
         assert await accounts.users.find(login) is None
-    assert await accounts.users.find_with_hash(f"id:{user.user_id}") is None  # nobody logs in so
+    assert await accounts.users.find_for_log_in(f"id:{user.user_id}") is None  # nobody logs in so
 
 
 async def test_an_address_is_changed_and_found_in_its_new_form_alone(accounts: Accounts) -> None:

@@ -271,9 +271,11 @@ async def test_who_is_renamed_or_deleted_is_so_in_the_copy_of_each_board(
         users = json.loads(stored.hget(key, "board"))["topUsers"]
         return [user["username"] for user in users]
 
-    assert (await operator("users", "rename", "player0", "countess")).code == 0
+    assert (
+        await operator("users", "rename", "player0", "countess", "--reason", "Asked for it")
+    ).code == 0
     assert names("leaderboard:daily") == names("leaderboard") == ["countess", "player1"]
-    assert (await operator("users", "delete", "player1", "--yes")).code == 0
+    assert (await operator("users", "erase", "player1", "--yes", "--reason", "x")).code == 0
     assert names("leaderboard:daily") == names("leaderboard") == ["countess"]
     assert (await operator("board", "verify", "--all")).code == 0
 

@@ -39,6 +39,7 @@ Environment = dict[str, str]
 ROOT = Path(scoreboard.__file__).parent.parent
 HEADER = "action_id,points\n"
 PASSWORD = "correct horse battery"
+WHY = ("--reason", "Asked for it")
 # For a process that only has to start and end, on a machine that is busy with something else.
 PATIENCE_SECONDS = 60
 PATIENCE_AS_SHIPPED = verification._MENDED_WITHIN_SECONDS
@@ -197,7 +198,7 @@ class TestMigrate:
         assert f"id:{second})" in run("users", "list")[1]
         assert first in run("users", "show", "STRASSE")[1]
         assert second in run("users", "show", "Straße")[1]
-        assert run("users", "rename", f"id:{second}", "Straße_2")[0] == 0
+        assert run("users", "rename", f"id:{second}", "Straße_2", *WHY)[0] == 0
         assert run("migrate") == (0, "Nothing to do.\n", "")
 
     def test_without_a_yes_a_rollback_says_what_it_would_delete(
@@ -351,7 +352,9 @@ class TestUsers:
         async with an_instance(environment) as instance:
             assert (await instance.submit(user, "walk"))[0] == 200
             stream = await instance.open_stream()
-            renamed = await asyncio.to_thread(run, "users", "rename", "PLAYER0", "Ju\u0308rgen")
+            renamed = await asyncio.to_thread(
+                run, "users", "rename", "PLAYER0", "Ju\u0308rgen", *WHY
+            )
             assert renamed[0] == 0
             assert renamed[1].endswith("Renamed player0 to Jürgen.\n")
             await stream.until(board_version(database_url), within_seconds=3)
@@ -365,7 +368,7 @@ class TestUsers:
         run("board", "rebuild")
         version = board_version(database_url)
         for new in ("player_0", "PLAYER_0"):  # another case of one's own name is no clash
-            assert run("users", "rename", f"id:{user}", new)[0] == 0
+            assert run("users", "rename", f"id:{user}", new, *WHY)[0] == 0
         assert user in run("users", "show", "player_0")[1]
         assert board_version(database_url) == version
         assert run("board", "verify")[0] == 0
@@ -378,10 +381,10 @@ class TestUsers:
             ("PLAYER1", "taken already"),
             ("pl\u200bayer", "U+200B (an invisible character)"),
         ):
-            code, out, err = run("users", "rename", "player0", name)
+            code, out, err = run("users", "rename", "player0", name, *WHY)
             assert (code, out) == (1, "")
             assert said in err
-        code, _, err = run("users", "rename", "nobody", "somebody")
+        code, _, err = run("users", "rename", "nobody", "somebody", *WHY)
         assert code == 1
         assert "Nobody is registered" in err
 
@@ -404,8 +407,8 @@ class TestUsers:
             )
             assert f"username   {name}\n" in run("users", "show", "--", name)[1]
         assert "not allowed any more. Do not begin with -" in run("users", "list")[1]
-        assert run("users", "rename", "--", "--all", "all")[0] == 0
-        assert run("users", "delete", "--yes", "--", "-h")[0] == 0
+        assert run("users", "rename", *WHY, "--", "--all", "all")[0] == 0
+        assert run("users", "erase", "--yes", *WHY, "--", "-h")[0] == 0
         assert [user["username"] for user in json.loads(run("users", "list", "--json")[1])] == [
             "all"
         ]
@@ -428,7 +431,7 @@ class TestUsers:
         for argv in (
             ("users", "list"),
             ("users", "show", f"id:{user}"),
-            ("users", "delete", f"id:{user}"),
+            ("users", "erase", f"id:{user}", "--reason", "x"),
             ("board", "show"),
             ("actions", "list"),
         ):
@@ -454,7 +457,7 @@ class TestUsers:
         assert code == 1
         assert "taken already" in err
 
-    @pytest.mark.parametrize("command", ["show", "revoke", "set-password", "delete"])
+    @pytest.mark.parametrize("command", ["show", "revoke", "set-password", "export"])
     def test_somebody_who_is_not_there_is_not_found(self, run: Run, command: str) -> None:
         options = ["--password-stdin"] if command == "set-password" else []
         code, _, err = run("users", command, "nobody", *options, stdin=PASSWORD)
@@ -512,14 +515,14 @@ class TestUsers:
             assert password not in err
         assert sql(database_url, "SELECT * FROM users") == before
 
-    def test_nobody_is_deleted_without_a_yes(self, run: Run, database_url: str) -> None:
+    def test_nobody_is_erased_without_a_yes(self, run: Run, database_url: str) -> None:
         add_users(database_url, 1)
-        code, _, err = run("users", "delete", "player0")
+        code, _, err = run("users", "erase", "player0", "--reason", "x")
         assert code == 1
         assert "--yes" in err
         assert len(sql(database_url, "SELECT user_id FROM users")) == 1
 
-    def test_a_deletion_takes_score_and_ledger_along_and_renews_the_board(
+    def test_who_is_erased_is_on_no_board_and_their_grants_are_nobodys(
         self, run: Run, database_url: str, redis_url: str
     ) -> None:
         add_actions(database_url, {"walk": 5})
@@ -528,24 +531,48 @@ class TestUsers:
             grant_by_hand(database_url, user, "walk")
         run("board", "rebuild")
         version = board_version(database_url)
-        assert run("users", "delete", "player0", "--yes")[0] == 0
+        assert run("users", "erase", "player0", "--yes", "--reason", "x")[0] == 0
         assert board_version(database_url) > version
-        assert sql(database_url, "SELECT user_id::text FROM ledger") == [(second,)]
+        owners = {user for (user,) in sql(database_url, "SELECT user_id::text FROM ledger")}
+        assert len(owners) == 2
+        assert first not in owners
         assert run("board", "verify")[0] == 0
         with closing(redis.Redis.from_url(redis_url)) as client:
             assert first not in str(client.hget("leaderboard", "board"))
 
-    def test_a_deletion_without_redis_is_done_and_says_what_is_left(
+    def test_an_export_is_json_of_one_user_and_hides_nothing_from_the_eye(
+        self, run: Run, database_url: str
+    ) -> None:
+        add_actions(database_url, {"walk": 5})
+        [user, _] = add_users(database_url, 2)
+        grant_by_hand(database_url, user, "walk")
+        hostile = "\x1b[2J\u202e"
+        sql(database_url, "UPDATE users SET username = %s WHERE user_id = %s", (hostile, user))
+        code, out, _ = run("users", "export", f"id:{user}")
+        assert code == 0
+        assert out.replace("\n", "").isprintable()
+        document = json.loads(out)
+        assert document["account"]["username"] == hostile
+        assert [grant["actionId"] for grant in document["grants"]] == ["walk"]
+        assert "player1" not in out
+
+    def test_an_erasure_without_redis_is_done_and_says_what_is_left(
         self, run: Run, database_url: str
     ) -> None:
         add_users(database_url, 1)
         code, out, err = run(
-            "users", "delete", "player0", "--yes", SCOREBOARD_REDIS_URL="redis://127.0.0.1:1/0"
+            "users",
+            "erase",
+            "player0",
+            "--yes",
+            "--reason",
+            "x",
+            SCOREBOARD_REDIS_URL="redis://127.0.0.1:1/0",
         )
         assert code == 0
-        assert "Deleted player0" in out
+        assert "Erased player0" in out
         assert "Redis did not take the new board" in err
-        assert sql(database_url, "SELECT user_id FROM users") == []
+        assert sql(database_url, "SELECT user_id FROM users WHERE username = 'player0'") == []
 
 
 def _plant_sql(statement: str) -> Callable[[str, Any], Any]:

@@ -216,7 +216,10 @@ async def test_operators_give_a_refused_name_by_force_alone(
     await start()
     assert (await operator("names", "refuse", "adm*")).code == 0
     assert (await operator("users", "create", "ada", "ada@example.org")).code == 0
-    for argv in (("rename", "ada", "Admiral"), ("create", "admin", "b@example.org")):
+    for argv in (
+        ("rename", "ada", "Admiral", "--reason", "Insult"),
+        ("create", "admin", "b@example.org"),
+    ):
         said = await operator("users", *argv, "--json")
         assert (said.code, said.failure["code"]) == (1, "name_refused"), argv
         assert (await operator("users", *argv, "--force", "--json")).code == 0, argv

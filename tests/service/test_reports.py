@@ -68,7 +68,7 @@ async def test_every_report_has_the_members_that_are_declared(
         ("users set-email", "hopper", "hopper@example.org"),
         ("users set-password", "hopper"),
         ("users revoke", "hopper"),
-        ("users delete", "hopper", "--yes"),
+        ("users erase", "hopper", "--yes", "--reason", "asked for it"),
         ("users delete-demo",),
         ("keys add", "arena", "--title", "Arena", "--scope", "results"),
         ("keys rotate", KEY),

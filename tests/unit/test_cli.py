@@ -29,6 +29,7 @@ from scoreboard.commands.verification import Comparison
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections import sentinels
 from scoreboard.console import exports
+from scoreboard.console.arguments import ArgumentsRefused
 from scoreboard.console.reports import report_list
 from scoreboard.console.screen import Screen
 from scoreboard.console.terminal import note, program, say
@@ -127,10 +128,16 @@ class TestArguments:
             ["users", "list"],
             ["users", "show"],
             ["users", "rename"],
+            ["users", "hide"],
+            ["users", "correct"],
+            ["users", "revoke-result"],
+            ["audit", "list"],
+            ["audit", "verify"],
             ["users", "set-email"],
             ["users", "set-password"],
             ["users", "revoke"],
-            ["users", "delete"],
+            ["users", "export"],
+            ["users", "erase"],
             ["board", "show"],
             ["board", "verify"],
             ["board", "rebuild"],
@@ -158,7 +165,7 @@ class TestArguments:
         [
             ["fly"],
             ["users"],
-            ["users", "delete", "ada", "--y"],
+            ["users", "erase", "ada", "--y"],
             ["migrate", "--rollback", "0"],
             ["migrate", "--rollback", "-1"],
             ["serve", "--role", "none"],
@@ -196,10 +203,49 @@ class TestArguments:
     @pytest.mark.parametrize("name", ["--all", "-h", "--help", "--", "-1"])
     def test_a_name_that_looks_like_an_option_is_a_name_after_two_hyphens(self, name: str) -> None:
         parse = cli.declare().root.parse_args
-        for command in ("show", "revoke", "set-password", "delete"):
+        for command in ("show", "revoke", "set-password", "export"):
             assert parse(["users", command, "--", name]).login == name
-        renaming = parse(["users", "rename", "--", name, "ada"])
+        renaming = parse(["users", "rename", "--reason", "Insult", "--", name, "ada"])
         assert (renaming.login, renaming.username) == (name, "ada")
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            ["users", "ban", "ada"],
+            ["users", "ban", "ada", "--reason", " "],
+            ["users", "ban", "ada", "--reason", "x" * 501],
+            ["users", "ban", "ada", "--reason", "cheats\u202e"],
+            ["users", "correct", "ada", "--board", "main", "--reason", "x", "--points", "0"],
+            ["users", "correct", "ada", "--board", "main", "--reason", "x", "--points", "1_0"],
+            [
+                "users",
+                "correct",
+                "ada",
+                "--board",
+                "main",
+                "--reason",
+                "x",
+                "--points",
+                f"-{2**53}",
+            ],
+            ["users", "correct", "ada", "--reason", "x", "--points", "5"],
+            ["users", "revoke-result", "arena", "--reason", "x"],
+            ["audit", "verify", "--expect", "0" * 63],
+            ["audit", "list", "--after", "x"],
+        ],
+    )
+    def test_nothing_is_moderated_without_a_reason_or_by_a_wrong_number(
+        self, wrong: list[str]
+    ) -> None:
+        with pytest.raises(ArgumentsRefused):
+            cli.declare().root.parse_args(wrong)
+
+    def test_points_may_be_taken_as_well_as_added(self) -> None:
+        parse = cli.declare().root.parse_args
+        for points in (-500, 500, 2**53 - 1):
+            said = ["users", "correct", "ada", "--board", "main", "--reason", " why "]
+            found = parse([*said, "--points", str(points)])
+            assert (found.points, found.reason, found.season) == (points, "why", None)
 
 
 class TestConfiguration:

@@ -26,6 +26,7 @@ _ERRORS_OF_TOKENS: Final[_Errors] = (
     errors.InvalidToken,
     errors.ExpiredToken,
     errors.RevokedToken,
+    errors.Banned,
     errors.UnknownUser,
     errors.ProviderUnavailable,
 )

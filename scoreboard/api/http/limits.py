@@ -126,6 +126,17 @@ async def count_guess(request: web.Request, user_id: str) -> None:
         raise RateLimited
 
 
+async def count_export(request: web.Request, user_id: str) -> None:
+    """Count an answer that reads all that is kept of this user. Raises RateLimited."""
+    rate = request.app[PARTS].settings.rate_limit_exports_per_user
+    await _count(request, (check_of("exports", user_id, rate),))  # guard: exports-counted
+
+
+async def count_signed(request: web.Request, check: Check) -> None:
+    """Count a request against the server key that has signed it. Raises RateLimited."""
+    await _count(request, (check,))
+
+
 async def _guess(request: web.Request, key: str) -> Allowance:
     rate = request.app[PARTS].settings.rate_limit_logins_per_user
     return await _ask(request, [check_of("guesses", key, rate)])

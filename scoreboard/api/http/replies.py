@@ -35,12 +35,22 @@ async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
     Raises UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, BodyTooSlow, MalformedRequest
     (it was cut), MalformedBody (no UTF-8, no JSON, nested too deep), InvalidPayload.
     """
+    return parse_json(await read_bytes(request), schema)
+
+
+async def read_bytes(request: web.Request) -> bytes:
+    """Read the body of a request that says it is JSON, unpacked. Raises what `read_json` raises,
+    but for what `parse_json` does.
+    """
     if not _is_json(request):
         raise errors.UnsupportedMediaType
     encoding = encoding_of(request)
     body = await _body(request)
-    if encoding is not None:
-        body = unpacked(body, encoding, BODY_MAX_BYTES)
+    return body if encoding is None else unpacked(body, encoding, BODY_MAX_BYTES)
+
+
+def parse_json(body: bytes, schema: Schema) -> dict[str, Any]:
+    """Read JSON and validate it. Raises MalformedBody, InvalidPayload."""
     try:
         document = orjson.loads(body.removeprefix(_BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:

@@ -84,6 +84,12 @@ class PasswordChangeSchema(Request):
     new_password = text(*_NEW_PASSWORD, "lantern over quiet water", data_key="newPassword")
 
 
+class DeletionSchema(Request):
+    """The password, of an account that has one."""
+
+    password = text(*_PASSWORD, required=False)
+
+
 class RefreshSchema(Request):
     """A refresh token."""
 

@@ -23,6 +23,7 @@ EXAMPLE_BOARD_ID: Final = "weekly"
 BOARD_ID_CHARS_MAX: Final = 50
 _EXAMPLE_START: Final = "2024-12-09T00:00:00Z"
 EXAMPLE_END: Final = "2024-12-16T00:00:00Z"
+EXAMPLE_DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 def board_id_member(**kwargs: Any) -> Any:
@@ -94,9 +95,21 @@ class SeasonSchema(Schema):
     state = member(
         fields.String,
         "`upcoming`; `running`; `ended`, what was reached before the end may still be recorded; "
-        "`final`, nothing changes any more.",
+        "`final`, nothing changes any more, but for corrections by an operator.",
         "running",
         validate=validate.OneOf(get_args(SeasonState)),
+    )
+
+
+class ListedSeasonSchema(SeasonSchema):
+    """A season in the list of them."""
+
+    digest = member(
+        fields.String,
+        "The digest of its final entries: another one once these were corrected; null until it is "
+        "final.",
+        EXAMPLE_DIGEST,
+        allow_none=True,
     )
 
 
@@ -187,7 +200,7 @@ class BoardSchema(Success):
 class SeasonsSchema(Success):
     """A page of a board's seasons, the newest first. One that is to come is among them."""
 
-    data = member(fields.List, "The seasons.", cls_or_instance=fields.Nested(SeasonSchema))
+    data = member(fields.List, "The seasons.", cls_or_instance=fields.Nested(ListedSeasonSchema))
     next = member(
         fields.Integer,
         "Ask with `after` set to this for the next page; null on the last one.",

@@ -4,11 +4,10 @@ stream.
 
 from __future__ import annotations
 
-from typing import Final
-
 from marshmallow import Schema, fields, validate
 
 from scoreboard.api.schemas.boards import (
+    EXAMPLE_DIGEST,
     EXAMPLE_END,
     board_id_member,
     direction_member,
@@ -17,8 +16,6 @@ from scoreboard.api.schemas.boards import (
 from scoreboard.api.schemas.leaderboard import EntrySchema, entries_member
 from scoreboard.api.schemas.members import EXAMPLE_TIME, Number, Request, Success, member
 from scoreboard.model import FINAL_SIZE, SEASON_NUMBER_MAX, SIZE_MAX
-
-_EXAMPLE_DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 class SeasonAskedForSchema(Request):
@@ -80,8 +77,8 @@ class BoardLeaderboardSchema(Success):
         fields.String,
         "SHA-256, in hexadecimal, of a line for each entry: its rank, userId, score and "
         "reachedAt, with a space between them and a line feed between lines; null until the season "
-        "is final.",
-        _EXAMPLE_DIGEST,
+        "is final. An operator's correction gives it another one.",
+        EXAMPLE_DIGEST,
         required=False,
         allow_none=True,
     )

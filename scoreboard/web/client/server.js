@@ -48,7 +48,7 @@ export class Server {
     const attempt = new Attempt(null, requestSeconds * 1000);
     try {
       const headers = { Accept: "application/json" };
-      const response = await this.get(this.#seasonsAddress + number, headers, attempt.signal, "default");
+      const response = await this.get(this.#seasonsAddress + number, headers, attempt.signal, "no-cache");
       const document = response.ok ? await response.json() : {};
       const ended = makeEnded({ ...document, entries: document.data });
       // An instance that has not heard of the end answers with the board as it was.

@@ -1,0 +1,259 @@
+"""Moderation by commands and by signed requests: done once, with a row of the audit, and seen on
+every instance, stream and copy.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+import redis
+
+from tests.eventually import eventually
+from tests.instances import Instance, Stream
+from tests.operator import Operator
+from tests.service.conftest import Start
+from tests.world import add_actions, add_board, add_users, sql
+
+# As promised, on a machine that has time for us (`tests/eventually.py`).
+SOON_SECONDS: Final = 2.0
+WHY: Final = "Impossible scores"
+DAY: Final = timedelta(days=1)
+RECEIPT: Final = "match-1"
+
+# What both boards show, best first.
+Shown = list[tuple[str, int]]
+
+
+class Everywhere:
+    """Two instances, a stream of each board on either of them, and Redis."""
+
+    def __init__(self, instances: list[Instance], database_url: str, redis_url: str) -> None:
+        self.instances = instances
+        self.database_url = database_url
+        self._copies = redis.Redis.from_url(redis_url)
+        self._streams: list[tuple[Stream, Stream]] = []
+
+    async def open(self) -> None:
+        for instance in self.instances:
+            main = await instance.open_stream()
+            self._streams.append((main, await instance.open_stream("/api/boards/weekly/stream")))
+
+    async def show(self, main: Shown, weekly: Shown) -> None:
+        """Wait until all of them show this, in time."""
+
+        async def all_show() -> bool:
+            for instance, streams in zip(self.instances, self._streams, strict=True):
+                assert shown((await instance.board())["data"]) == main
+                path = "/api/boards/weekly/leaderboard"
+                async with instance.client.get(path) as response:
+                    assert shown((await response.json())["data"]) == weekly
+                for stream, wanted in zip(streams, (main, weekly), strict=True):
+                    assert shown(stream.boards[-1].data["topUsers"]) == wanted
+            for key, wanted in (("leaderboard", main), ("leaderboard:weekly", weekly)):
+                copy = json.loads(self._copies.hget(key, "board"))  # type: ignore[arg-type]
+                assert shown(copy["topUsers"]) == wanted
+            return True
+
+        await eventually(all_show, within_seconds=SOON_SECONDS)
+
+    async def stand(self, user_id: str, score: int, rank: int | None) -> None:
+        """Wait until a user has this standing on both instances."""
+
+        async def all_say() -> bool:
+            for instance in self.instances:
+                async with instance.client.get("/api/me", headers=instance.bearer(user_id)) as me:
+                    data = (await me.json())["data"]
+                    assert (data["score"], data["rank"]) == (score, rank)
+            return True
+
+        await eventually(all_say, within_seconds=SOON_SECONDS)
+
+    def audit(self) -> list[tuple[Any, ...]]:
+        return sql(
+            self.database_url,
+            "SELECT act, user_id::text, board_id, made_by, reason FROM audit ORDER BY audit_id",
+        )
+
+
+def shown(entries: list[dict[str, Any]]) -> Shown:
+    return [(entry["username"], entry["score"]) for entry in entries]
+
+
+@pytest.fixture
+def players(database_url: str) -> list[str]:
+    """Three players on `main` and on `weekly`, with 30, 20 and 10 points."""
+    users = add_users(database_url, 3)
+    add_actions(database_url, {"thirty": 30, "twenty": 20, "ten": 10})
+    now = datetime.now(UTC)
+    add_board(database_url, "weekly", (now - DAY, now + DAY), (now + DAY, now + 2 * DAY))
+    return users
+
+
+@pytest.fixture
+async def everywhere(
+    start: Start, players: list[str], database_url: str, redis_url: str
+) -> AsyncIterator[Everywhere]:
+    instances = [await start(), await start()]
+    for user, action in zip(players, ("thirty", "twenty", "ten"), strict=True):
+        assert (await instances[0].submit(user, action))[0] == 200
+    here = Everywhere(instances, database_url, redis_url)
+    await here.open()
+    return here
+
+
+Do = Callable[..., Awaitable[None]]
+
+
+def by_command(operator: Operator) -> Do:
+    """Somebody who moderates by commands."""
+
+    async def do(act: str, *argv: str) -> None:
+        said = await operator("users", act, *argv, "--reason", WHY, "--json")
+        assert said.code == 0, said.err
+        assert said.document["act"] == act.replace("-", "_").replace("unhide", "show")
+
+    return do
+
+
+def a_result(database_url: str, user_id: str, value: int) -> None:
+    """Put a result on `weekly`, as a server would."""
+    sql(
+        database_url,
+        "INSERT INTO results (source, receipt, user_id, board_id, season_id, value, played_at,"
+        " recorded_at) SELECT 'arena', %s, %s, 'weekly', season_id, %s, now(), now()"
+        " FROM boards WHERE board_id = 'weekly'",
+        (RECEIPT, user_id, value),
+    )
+
+
+ALL_THREE: Final = [("player0", 30), ("player1", 20), ("player2", 10)]
+
+
+async def test_who_is_hidden_or_banned_is_shown_nowhere_within_two_seconds(
+    everywhere: Everywhere, operator: Operator, players: list[str]
+) -> None:
+    ada, bob, _ = players
+    do = by_command(operator)
+    await everywhere.show(ALL_THREE, ALL_THREE)
+
+    await do("hide", "player0")
+    await everywhere.show(ALL_THREE[1:], ALL_THREE[1:])
+    await everywhere.stand(bob, 20, 1)
+    await do("unhide", "player0")
+    await everywhere.show(ALL_THREE, ALL_THREE)
+
+    await do("ban", "player1")
+    others = [ALL_THREE[0], ALL_THREE[2]]
+    await everywhere.show(others, others)
+    for instance in everywhere.instances:
+
+        async def refused(instance: Instance = instance) -> bool:
+            return (await instance.submit(bob, "ten"))[0] == 403
+
+        await eventually(refused, within_seconds=SOON_SECONDS)
+    await do("unban", "player1")
+    await everywhere.show(ALL_THREE, ALL_THREE)
+    acts = [(act, user) for act, user, *_ in everywhere.audit()]
+    assert acts == [("hide", ada), ("show", ada), ("ban", bob), ("unban", bob)]
+
+
+async def test_another_name_or_score_is_seen_everywhere_within_two_seconds(
+    everywhere: Everywhere, operator: Operator, players: list[str], database_url: str
+) -> None:
+    ada, bob, cleo = players
+    do = by_command(operator)
+    await do("rename", "player2", "countess")
+    renamed = [*ALL_THREE[:2], ("countess", 10)]
+    await everywhere.show(renamed, renamed)
+
+    await do("correct", f"id:{ada}", "--board", "weekly", "--points", "-25")
+    await everywhere.show(renamed, [("player1", 20), ("countess", 10), ("player0", 5)])
+    await everywhere.stand(ada, 30, 1)
+
+    await do("revoke-grant", "player1", "twenty")
+    weekly = [("countess", 10), ("player0", 5)]  # who has no points is not shown
+    await everywhere.show([("player0", 30), ("countess", 10)], weekly)
+    await everywhere.stand(bob, 0, None)
+
+    await do("correct", "player1", "--board", "main", "--points", "15")
+    main = [("player0", 30), ("player1", 15), ("countess", 10)]
+    await everywhere.show(main, weekly)
+
+    # Nothing of it is done twice, and what cannot be done leaves no row.
+    for refused, code in (
+        (("revoke-grant", "player1", "twenty"), "already_revoked"),
+        (("revoke-grant", "player1", "ten"), "not_granted"),
+        (("revoke-grant", "player1", "tenth"), "unknown_action"),
+        (("revoke-result", "arena", "match-9"), "unknown_receipt"),
+        (("correct", "player1", "--board", "nowhere", "--points", "1"), "unknown_board"),
+        (("correct", "player1", "--board", "weekly", "--points", "-1"), "score_out_of_range"),
+        (("rename", "player1", "Player0"), "account_taken"),
+        (("hide", "nobody"), "unknown_user"),
+    ):
+        said = await operator("users", *refused, "--reason", WHY, "--json")
+        assert (said.code, said.failure["code"]) == (1, code), refused
+
+    rows = everywhere.audit()
+    assert [(act, user, board) for act, user, board, *_ in rows] == [
+        ("rename", cleo, None),
+        ("correct", ada, "weekly"),
+        ("revoke_grant", bob, None),
+        ("correct", bob, "main"),
+    ]
+    assert {row[-1] for row in rows} == {WHY}
+    assert all(row[3].startswith("operator:") for row in rows)
+    assert (await operator("audit", "verify", "--json")).document["rows"] == len(rows)
+    assert sql(database_url, "SELECT before, after FROM audit_names") == [("player2", "countess")]
+
+
+async def test_commands_say_what_they_did_how_to_undo_it_and_what_the_audit_says_of_it(
+    operator: Operator, players: list[str]
+) -> None:
+    ada, _, _ = players
+    said = await operator("users", "hide", "player0", "--reason", WHY)
+    assert "shown on no board" in said.out
+    assert f"users unhide id:{ada} --reason" in said.out
+    await operator("users", "ban", "player0", "--reason", "Threats")
+    shown_now = (await operator("users", "show", "player0", "--json")).document
+    assert (shown_now["hiddenBecause"], shown_now["bannedBecause"]) == (WHY, "Threats")
+    for list_of in (("show", "player0"), ("list", "--name", "player0")):
+        out = (await operator("users", *list_of)).out
+        assert f": {WHY}" in out
+        assert ": Threats" in out
+    await operator("users", "unhide", "player0", "--reason", "Asked for it")
+    [listed] = (await operator("users", "list", "--name", "player0", "--json")).document
+    assert "hiddenAt" not in listed
+    assert listed["bannedBecause"] == "Threats"
+    said = await operator(
+        *("users", "correct", "player0", "--board", "main", "--points", "5", "--reason", WHY)
+    )
+    assert f"users correct id:{ada} --board main --points -5 --reason" in said.out
+
+    found = (
+        await operator("audit", "list", "--user", "PLAYER0", "--act", "ban", "--json")
+    ).document
+    assert [(row["act"], row["userId"], row["reason"]) for row in found] == [
+        ("ban", ada, "Threats")
+    ]
+    assert WHY in (await operator("audit", "list", "--user", f"id:{ada}", "--limit", "1")).out
+    exported = (await operator("audit", "export", "--after", "1")).out.splitlines()
+    assert [json.loads(line)["auditId"] for line in exported] == [2, 3, 4]
+    table = list(
+        csv.DictReader(io.StringIO((await operator("audit", "export", "--format", "csv")).out))
+    )
+    assert [row["act"] for row in table] == ["hide", "ban", "show", "correct"]
+    assert table[3]["details"] == '{"points": 5}'
+
+    kept = (await operator("audit", "verify", "--json")).document
+    assert kept == {"ok": True, "rows": 4, "digest": table[-1]["digest"]}
+    early = await operator("audit", "verify", "--expect", table[1]["digest"], "--json")
+    assert early.document == kept | {"keptRow": 2}
+    other = await operator("audit", "verify", "--expect", "a" * 64, "--json")
+    assert other.code == 1
+    assert not other.document["ok"]
