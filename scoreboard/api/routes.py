@@ -7,7 +7,16 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from scoreboard.api import accounts, actions, boards, leaderboard, operations, own_data, pages
+from scoreboard.api import (
+    accounts,
+    actions,
+    boards,
+    leaderboard,
+    login,
+    operations,
+    own_data,
+    pages,
+)
 from scoreboard.api.asked import version_beside
 from scoreboard.api.http.needs import USUAL, Needs, add_route
 from scoreboard.configuration.settings import Settings
@@ -40,6 +49,9 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout", accounts.log_out)
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
+        add_route(app, "POST", "/api/login", login.take)
+        add_route(app, "GET", "/api/login/{provider}", login.begin)
+        add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
 
     _add_read(app, "/api/leaderboard", leaderboard.read, _MAIN)
     if settings.serves_streams:
@@ -54,7 +66,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     if settings.serves_streams:
         add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 
-    pages.add_pages(app.router)
+    pages.add_pages(app.router, settings)
 
     _add_read(app, "/healthz", operations.healthz, _PROBE)
     _add_read(app, "/readyz", operations.readyz, _PROBE)

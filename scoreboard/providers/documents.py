@@ -118,7 +118,9 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 async def _fetch(method: str, address: str, make_socket: _MakeSocket, **sent: Any) -> Any:
-    """Fetch one document; `sent` are arguments of aiohttp's. Raises DocumentRefused, and what aiohttp and orjson raise."""
+    """Fetch one document; `sent` are arguments of aiohttp's. Raises DocumentRefused, and what
+    aiohttp and orjson raise.
+    """
     connector = aiohttp.TCPConnector(socket_factory=make_socket, force_close=True)
     async with (
         aiohttp.ClientSession(
@@ -129,7 +131,10 @@ async def _fetch(method: str, address: str, make_socket: _MakeSocket, **sent: An
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         ) as client,
         client.request(
-            method, address, allow_redirects=False, **sent  # guard: provider-leads-nowhere
+            method,
+            address,
+            allow_redirects=False,
+            **sent,  # guard: provider-leads-nowhere
         ) as response,
     ):
         if response.status != 200:

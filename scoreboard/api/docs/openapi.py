@@ -77,6 +77,7 @@ _HEADERS: Final = {
     "Accept": _header("What a body may be.", "application/json"),
     "Accept-Encoding": _header("How a body may be packed.", "gzip, deflate"),
     "ETag": _header("The board's version, or a tag of the answer.", '"42"'),
+    "Location": _header("Where to go on.", "https://scores.example.org/#login=done"),
     "Cache-Control": _header("Who may keep the answer, and how long.", "no-store"),
 }
 # Of all answers that are for one client alone.
@@ -97,6 +98,14 @@ _PARAMETERS: Final = {
         "description": "The id of a board: lower-case letters, digits and hyphens.",
         "schema": {"type": "string", "pattern": f"^{BOARD_ID.pattern}$"},
         "example": MAIN,
+    },
+    "provider": {
+        "name": "provider",
+        "in": "path",
+        "required": True,
+        "description": "The name of an identity provider, as the settings have it.",
+        "schema": {"type": "string"},
+        "example": "id.example.org",
     },
 } | {
     name: {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
