@@ -43,7 +43,7 @@ class PageLogIns:
     ) -> None:
         back = f"{settings.public_url.rstrip('/')}/api/login"
         self.flows: Final[Mapping[str, CodeFlow]] = {
-            name: CodeFlow(provider, f"{back}/{name}/callback")  # guard: way-back-fixed
+            name: CodeFlow(provider, f"{back}/{name}/callback")
             for name, provider in settings.page_providers.items()
         }
         self._postgres = postgres

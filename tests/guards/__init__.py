@@ -20,6 +20,7 @@ from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
 from tests.guards.own_data import OWN_DATA
+from tests.guards.page_log_ins import PAGE_LOG_INS
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
 from tests.guards.scoring import SCORING
@@ -39,6 +40,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *OWN_DATA,
     *KEYS,
     *PROVIDERS,
+    *PAGE_LOG_INS,
     *CONNECTIONS,
     *SESSIONS,
     *PROCESS,
