@@ -14,7 +14,7 @@ const MESSAGES = {
 export async function comeBack(session) {
   const outcome = location.hash.slice("#login=".length);
   goBack();
-  if (outcome !== "done") return [MESSAGES[outcome] ?? MESSAGES.refused, "bad"];
+  if (outcome !== "done") return [MESSAGES[Object.hasOwn(MESSAGES, outcome) ? outcome : "refused"], "bad"];
   try {
     await session.takeLogIn();
   } catch (refusal) {

@@ -30,7 +30,7 @@ class Profile {
     close.addEventListener("click", () => this.#dialog.close());
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#busy(form.querySelector(".primary"), () => this.#delete());
+      this.#busy(this.#parts.erase, () => this.#delete());
     });
     session.addEventListener("change", () => this.#dialog.close());
   }
@@ -41,8 +41,8 @@ class Profile {
   }
 
   #ask(asks) {
-    const { remove, form, again, answer } = this.#parts;
-    [remove.hidden, form.hidden, again.hidden] = [asks, !asks, true];
+    const { remove, form, again, erase, answer } = this.#parts;
+    [remove.hidden, form.hidden, again.hidden, erase.hidden] = [asks, !asks, true, false];
     answer.textContent = "";
     (asks ? form.querySelector("p") : remove).focus();
   }
@@ -81,7 +81,7 @@ class Profile {
     const { field, password, error, again } = this.#parts;
     const isFirst = field.hidden && Boolean(refusal.errors?.password);
     const isWrong = refusal.code === "bad_credentials" || Boolean(refusal.errors?.password);
-    if (refusal.code === "not_fresh") return this.#logInAgain(again);
+    if (refusal.code === "not_fresh") return this.#logInAgain();
     if (!isWrong) {
       const wait = refusal.retryAfter ? ` (${refusal.retryAfter} s)` : "";
       return this.#say(`${refusal.message}${wait}`, "bad");
@@ -93,7 +93,8 @@ class Profile {
     password.focus();
   }
 
-  #logInAgain(again) {
+  #logInAgain() {
+    const { again, erase } = this.#parts;
     const links = [...$("providers").querySelectorAll("a")].map((link) => {
       const copy = link.cloneNode(true);
       copy.href = `${link.getAttribute("href")}?again`;
@@ -102,7 +103,7 @@ class Profile {
     });
     const text = links.length ? LOG_IN_AGAIN : "For this, log out, and log in again first.";
     again.replaceChildren(make("p", { textContent: text, tabIndex: -1 }), ...links);
-    again.hidden = false;
+    [again.hidden, erase.hidden] = [false, true];
     again.firstChild.focus();
   }
 
@@ -129,6 +130,7 @@ function partsOf({ username, createdAt }) {
   const label = make("label", { htmlFor: password.id, textContent: "Your password" });
   const field = make("div", { hidden: true }, label, password, error);
   const again = make("div", { hidden: true });
+  const erase = make("button", { className: "primary", textContent: "Delete it for good" });
   const cancel = quiet("Keep it");
   const warning =
     "Your name, your address and your points go for good. Boards of seasons that are over keep your " +
@@ -139,7 +141,7 @@ function partsOf({ username, createdAt }) {
     make("p", { textContent: warning, tabIndex: -1 }),
     field,
     again,
-    make("button", { className: "primary", textContent: "Delete it for good" }),
+    erase,
     cancel,
   );
   return {
@@ -149,7 +151,7 @@ function partsOf({ username, createdAt }) {
     download: quiet("Download my data"),
     remove: quiet("Delete my account"),
     close: quiet("Close"),
-    ...{ form, field, password, error, again, cancel },
+    ...{ form, field, password, error, again, erase, cancel },
   };
 }
 
