@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import psycopg2
 import pytest
 import pytest_asyncio
 from cryptography.fernet import Fernet
@@ -16,8 +19,9 @@ from cryptography.fernet import Fernet
 from scoreboard.api import login
 from scoreboard.configuration.signatures import derived
 from scoreboard.parts import PARTS
-from scoreboard.providers.code_flow import TRIED_EVERY_SECONDS, CodeFlow, LogInRefused
+from scoreboard.providers.code_flow import TRIED_EVERY_SECONDS, Begun, CodeFlow, LogInRefused
 from scoreboard.providers.documents import DocumentRefused
+from tests.eventually import eventually
 from tests.identity_provider import AUDIENCE, IdentityProvider, SigningKey, serving
 from tests.instances import PATIENCE, SECRET, Instance, starting_instances
 from tests.world import sql
@@ -293,6 +297,26 @@ async def test_who_may_not_be_here_is_told_so_on_the_page(
     assert await visitor.come_back(code=provider.vouch(asked, "dan")) == "unknown"
 
 
+async def test_who_is_banned_at_this_moment_is_not_logged_in(
+    instance: Instance, provider: IdentityProvider, shared_database_url: str
+) -> None:
+    """Between the first sight and the log-in."""
+    owner = {"user_id": (await logged_in(instance, provider, "fay"))["userId"]}
+    families = instance.app[PARTS].accounts.families
+    with closing(psycopg2.connect(shared_database_url)) as operator:
+        operator.cursor().execute(
+            "UPDATE users SET banned_at = now() WHERE user_id = %(user_id)s", owner
+        )
+        opening = asyncio.create_task(families.opened_by("open_family_of", owner))
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        await eventually(lambda: opening.done() or sql(shared_database_url, waits) != [(0,)])
+        operator.commit()
+    assert await opening is None
+
+
 async def test_a_provider_is_asked_seldom_however_many_log_ins_are_begun(
     instance: Instance, provider: IdentityProvider
 ) -> None:
@@ -317,5 +341,5 @@ async def test_a_provider_is_asked_seldom_however_many_log_ins_are_begun(
     for moment in (0.0, 0.0, 1.0, TRIED_EVERY_SECONDS + 1):
         now[0] = moment
         with pytest.raises(LogInRefused):
-            await flow.address(login.Begun.at(NAME))
+            await flow.address(Begun.at(NAME))
     assert len(asked) == 2

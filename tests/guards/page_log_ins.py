@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.guards.change import Instead, Never, Removed, Value
-from tests.guards.guard import Marked
+from tests.guards.guard import Guard, Marked
 
 ATTACKS: Final = "tests/attacks/test_page_log_in.py"
 
@@ -69,6 +69,20 @@ PAGE_LOG_INS: Final = (
         "log-in-asks-seldom",
         Instead("now >= $moment", "True"),
         f"{ATTACKS}::test_a_provider_is_asked_seldom_however_many_log_ins_are_begun",
+    ),
+    Guard(
+        "page log-in: it takes turns with a ban",
+        "scoreboard/accounts/queries.sql",
+        "ends it too.\nSELECT FROM users WHERE user_id = %(user_id)s::uuid FOR SHARE;\n",
+        "ends it too.\n",
+        f"{ATTACKS}::test_who_is_banned_at_this_moment_is_not_logged_in",
+    ),
+    Guard(
+        "page log-in: nobody who is banned is logged in",
+        "scoreboard/accounts/queries.sql",
+        "    WHERE user_id = %(user_id)s::uuid AND banned_at IS NULL\n",
+        "    WHERE user_id = %(user_id)s::uuid\n",
+        f"{ATTACKS}::test_who_is_banned_at_this_moment_is_not_logged_in",
     ),
     Marked(
         "page log-in: the settings say where it ends",
