@@ -33,7 +33,12 @@ _TABLE: Final = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 # In the words of `api.docs.descriptions.Authorization`.
-_TOKEN: Final = {"none": "none", "optional": "if a setting asks for it", "required": "required"}
+_TOKEN: Final = {
+    "none": "none",
+    "optional": "if a setting asks for it",
+    "required": "required",
+    "signed": "a signature",
+}
 
 _HEAD: Final = (
     "The default of every setting, made from scoreboard/configuration/settings.py by `make docs`. "

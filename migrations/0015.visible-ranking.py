@@ -29,4 +29,10 @@ def replace(name, ranked):
 step("SET lock_timeout = 0")
 for name, ranked in RANKINGS.items():
     replace(name, ranked)
+# The highest score of all is one of these, or the first of the ranking.
+step("DROP INDEX CONCURRENTLY IF EXISTS idx_scores_hidden")
+step(
+    "CREATE INDEX CONCURRENTLY idx_scores_hidden ON scores (score) WHERE hidden",
+    "DROP INDEX idx_scores_hidden",
+)
 step("RESET lock_timeout")

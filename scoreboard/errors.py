@@ -223,6 +223,17 @@ class Banned(NotAuthorized):
     message = "This account is banned, so nothing is taken from it. Write to who runs this service."
 
 
+class NotClaimable(ScoreboardError):
+    """Only servers that are trusted grant the action, and a user submitted it."""
+
+    status = 403
+    code = "not_claimable"
+    message = (
+        "This action cannot be claimed: the game's server grants it to whoever completes it. "
+        "GET /api/actions says of each action who may claim it."
+    )
+
+
 class NotFresh(ScoreboardError):
     """The token is good, but from a log-in too long ago for what cannot be taken back."""
 

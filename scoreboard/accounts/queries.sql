@@ -66,10 +66,11 @@ FROM users
 WHERE user_id = %(user_id)s::uuid
 
 -- list_users: reads users in the order of their keys, from after one key; with a part in it, and registered since
--- What follows a space in a key is no part of a name: see `own_key`.
+-- What follows a space in a key is no part of a name: see `own_key`. Who keeps what erased users left is nobody.
 SELECT user_id::text, username, coalesce(email_given, email), created_at, username_key, email
 FROM users
 WHERE username_key > %(after)s
+AND erased_at IS NULL
 AND position(%(part)s IN split_part(username_key, ' ', 1)) > 0
 AND coalesce(created_at >= %(since)s::timestamptz, %(since)s::timestamptz IS NULL)
 ORDER BY username_key

@@ -67,7 +67,10 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
     page = found[:limit]
     document = {
         "success": True,
-        "data": [{"actionId": action.action_id, "points": action.points} for action in page],
+        "data": [
+            {"actionId": action.action_id, "points": action.points, "claim": action.claim}
+            for action in page
+        ],
         "next": page[-1].action_id if len(found) > limit else None,
     }
     return await send(request, File.of(JSON, orjson.dumps(document)), _SHARED)
@@ -86,12 +89,17 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
         errors.UnknownAction,
         errors.ActionDisabled,
         errors.ScoreOutOfRange,
+        errors.NotClaimable,
         errors.UnknownUser,
         errors.LedgerUnavailable,
     ],
 )
 async def submit(request: web.Request) -> web.Response:
-    """Grant an action to the bearer of the token, once."""
+    """Grant an action to the bearer of the token, once.
+
+    An action whose `claim` is `server` is refused (`not_claimable`), also where it was granted
+    before.
+    """
     user = identity(request)
     body = await read_json(request, _SCHEMA)
     submission = Submission(user.user_id, body["action_id"], traceparent(request))

@@ -129,8 +129,8 @@ async def _require_boards(parts: Parts, key: ServerKey, body: Mapping[str, Any])
     if body["act"] == "correct":
         key.require_boards([body["board_id"]])  # guard: moderation-of-boards
         return
-    if body["act"] != "revoke_result":
-        raise errors.KeyLacksBoard  # guard: moderation-of-all
+    if body["act"] != "revoke_result":  # guard: moderation-of-all
+        raise errors.KeyLacksBoard
     source = body.get("source", key.source)
     board_id = await parts.moderation.board_of_result(source, body["receipt"])
     key.require_boards([board_id])  # guard: revocation-of-boards

@@ -11,8 +11,10 @@ from scoreboard.api import (
     accounts,
     actions,
     boards,
+    grants,
     leaderboard,
     login,
+    moderation,
     operations,
     own_data,
     pages,
@@ -33,6 +35,8 @@ _STREAM: Final = Needs(other_sites=True, traced=False)
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead. Their spans would fill the store.
 _PROBE: Final = Needs(limit="operations", traced=False)
+# Servers have no pages, so there is no origin to be let in: a browser's script reads none of these.
+_SIGNED: Final = Needs(limit="servers")
 
 
 def add_routes(app: web.Application, settings: Settings) -> None:
@@ -52,6 +56,9 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/login", login.take)
         add_route(app, "GET", "/api/login/{provider}", login.begin)
         add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
+        add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
+        add_route(app, "POST", "/api/moderation", moderation.moderate, _SIGNED)
+        add_route(app, "GET", "/api/audit", moderation.read_audit, _SIGNED)
 
     _add_read(app, "/api/leaderboard", leaderboard.read, _MAIN)
     if settings.serves_streams:

@@ -23,7 +23,7 @@ from scoreboard.scoring.catalogue import Action, Catalogue, HasGrants, IsListed
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
-_STATE: Final = Report(("actionId", "points", "grants"), ("disabledAt",))
+_STATE: Final = Report(("actionId", "points", "claim", "grants"), ("disabledAt",))
 # Moving so many takes a second or two; whoever submits the action waits for it.
 _NAMED_MAX: Final = 5
 _MOVED_UNASKED: Final = 20_000
@@ -68,7 +68,11 @@ def add_to(group: Commands) -> None:
 
 def document_of(action: Action) -> dict[str, Any]:
     """Write an action as JSON; only a disabled one has `disabledAt`."""
-    document: dict[str, Any] = {"actionId": action.action_id, "points": action.points}
+    document: dict[str, Any] = {
+        "actionId": action.action_id,
+        "points": action.points,
+        "claim": action.claim,
+    }
     if action.disabled_at is not None:
         document["disabledAt"] = timestamp(action.disabled_at)
     return document

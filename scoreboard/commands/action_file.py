@@ -11,18 +11,19 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from scoreboard import action_ids, rows
 from scoreboard.configuration import handed_over
 from scoreboard.configuration.handed_over import Unreadable
 from scoreboard.rows import quoted
-from scoreboard.scoring.catalogue import Action
+from scoreboard.scoring.catalogue import Action, Claim
 
 POINTS_MAX: Final = 2_147_483_647  # the column is an integer
-_HEADERS: Final = ({"action_id", "points"}, {"actionId", "points"})
-_MEMBERS: Final = {"actionId", "points", "disabledAt"}
-_WANTED: Final = "the first line must be the header action_id,points"
+CLAIMS: Final[tuple[Claim, ...]] = get_args(Claim)
+_HEADERS: Final = ({"actionId", "points"}, {"actionId", "points", "claim"})
+_MEMBERS: Final = {"actionId", "points", "claim", "disabledAt"}
+_WANTED: Final = "the first line must be the header action_id,points or action_id,points,claim"
 
 
 @dataclass(slots=True)
@@ -34,11 +35,17 @@ class ActionFile:
 
     actions: list[Action] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    claims: dict[str, Claim] = field(default_factory=dict)  # by action id, where the file says it
 
     @property
     def points(self) -> dict[str, int]:
         """The points of each action by its id, as the catalogue takes them."""
         return {action.action_id: action.points for action in self.actions}
+
+    @property
+    def of_users(self) -> set[str]:
+        """The ids of the actions that users may claim."""
+        return {action.action_id for action in self.actions if action.claim == "user"}
 
     @property
     def disabled(self) -> list[str]:
@@ -57,6 +64,7 @@ class _Row:
     end: int
     action_id: Any = None
     points: Any = None
+    claim: Any = None
     disabled_at: Any = None
     mistake: str = ""
 
@@ -86,7 +94,10 @@ def _judge(found_rows: Iterator[_Row], advance: Callable[[int], object]) -> Acti
         else:
             action_id = action_ids.composed(row.action_id)
             earlier[action_id] = row
-            found.actions.append(Action(action_id, row.points, _moment(row.disabled_at)))
+            action = Action(action_id, row.points, _moment(row.disabled_at), row.claim or "user")
+            found.actions.append(action)
+            if row.claim is not None:
+                found.claims[action_id] = action.claim
         advance(row.end - reached)
         reached = row.end
     return found
@@ -97,6 +108,7 @@ def _mistake(row: _Row, earlier: dict[str, _Row]) -> str:
     mistakes = [
         _id_mistake(row.action_id, earlier),
         _points_mistake(row.points),
+        _claim_mistake(row.claim),
         _disabled_mistake(row.disabled_at),
     ]
     return "; ".join(filter(None, mistakes))
@@ -121,6 +133,12 @@ def _points_mistake(points: Any) -> str:
     if is_number and 1 <= points <= POINTS_MAX:
         return ""
     return f"points must be a whole number from 1 to {POINTS_MAX}, not {quoted(points)}"
+
+
+def _claim_mistake(claim: Any) -> str:
+    if claim is None or claim in CLAIMS:
+        return ""
+    return f"claim must be {' or '.join(CLAIMS)}, not {quoted(claim)}"
 
 
 def _disabled_mistake(disabled_at: Any) -> str:
@@ -148,13 +166,15 @@ def _csv_rows(text: str) -> Iterator[_Row]:
     if mistake := header.mistake or _header_mistake(header.cells):
         yield _Row(f"line {header.line}", header.end, mistake=mistake)
         return
-    points_at = [name.strip() for name in header.cells].index("points")
+    members = [_member(name) for name in header.cells]
     for row in found:
         place, cells = f"line {row.line}", row.cells
-        if mistake := row.mistake or _cells_mistake(cells):
+        if mistake := row.mistake or _cells_mistake(cells, len(members)):
             yield _Row(place, row.end, mistake=mistake)
         else:
-            yield _Row(place, row.end, cells[1 - points_at], _points(cells[points_at]))
+            said = dict(zip(members, cells, strict=True))
+            claim = said["claim"].strip() if "claim" in said else None
+            yield _Row(place, row.end, said["actionId"], _points(said["points"]), claim)
 
 
 def _header_mistake(cells: list[str]) -> str:
@@ -165,14 +185,20 @@ def _header_mistake(cells: list[str]) -> str:
     return f"{_WANTED}, not {quoted(','.join(cells))}"
 
 
-def _cells_mistake(cells: list[str]) -> str:
+def _cells_mistake(cells: list[str], wanted: int) -> str:
     if _is_header([cells[0].lstrip(action_ids.BYTE_ORDER_MARK), *cells[1:]]):
         return "a second header, as where two files were joined: delete the line"
-    return rows.columns_mistake(cells, 2)
+    return rows.columns_mistake(cells, wanted)
 
 
 def _is_header(cells: list[str]) -> bool:
-    return len(cells) == 2 and {cell.strip() for cell in cells} in _HEADERS
+    members = {_member(cell) for cell in cells}
+    return len(members) == len(cells) and members in _HEADERS
+
+
+def _member(name: str) -> str:
+    """Say which member of JSON a column of this name is."""
+    return "actionId" if name.strip() == "action_id" else name.strip()
 
 
 def _points(text: str) -> int | str:
@@ -210,4 +236,5 @@ def _json_row(entry: Any, place: str, end: int) -> _Row:
         return _Row(place, end, mistake=f"there is no member {quoted(min(unknown))}")
     if missing := {"actionId", "points"} - entry.keys():
         return _Row(place, end, mistake=f"{' and '.join(sorted(missing))} missing")
-    return _Row(place, end, entry["actionId"], entry["points"], entry.get("disabledAt"))
+    optional = (entry.get("claim"), entry.get("disabledAt"))
+    return _Row(place, end, entry["actionId"], entry["points"], *optional)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from scoreboard import action_ids
 from scoreboard.commands import action_changes, action_file
-from scoreboard.commands.action_file import ActionFile
+from scoreboard.commands.action_file import CLAIMS, ActionFile
 from scoreboard.configuration import sources as configuration
 from scoreboard.console import files
 from scoreboard.console.arguments import Commands, add_page, is_file, text_to_store
@@ -34,7 +34,7 @@ def add_to(commands: Commands) -> None:
         "load",
         _load,
         "add or change the actions of a file, all of them or none",
-        "scoreboard actions load actions.csv        a header action_id,points, then a line each",
+        "scoreboard actions load actions.csv        a header action_id,points,claim, and lines",
         'scoreboard actions load actions.json       [{"actionId": "daily-login", "points": 10}]',
         "scoreboard actions list --json | ssh other scoreboard actions load -",
         report=Report(("added", "changed", "unchanged")),
@@ -58,7 +58,8 @@ def _add_list(group: Commands) -> None:
         "scoreboard actions list",
         "scoreboard actions list --json > actions.json",
         "scoreboard actions list --state disabled --name login",
-        report=Report(("actionId", "points"), ("disabledAt",), is_list=True),
+        "scoreboard actions list --claim server",
+        report=Report(("actionId", "points", "claim"), ("disabledAt",), is_list=True),
     )
     listing.add_argument(
         "--name",
@@ -69,6 +70,9 @@ def _add_list(group: Commands) -> None:
     )
     listing.add_argument(
         "--state", choices=list(_STATES), help="only actions that are granted, or that are not"
+    )
+    listing.add_argument(
+        "--claim", choices=CLAIMS, help="only actions that users claim, or that servers grant"
     )
     add_page(listing, "ACTION", "begin behind this action id")
 
@@ -105,7 +109,7 @@ async def _put(found: ActionFile) -> Answer:
         # One statement, so the bar can only say that it is under way and that it is done.
         with files.progress("Loading", len(found.actions), " actions") as bar:
             try:
-                loaded = await Catalogue(postgres).load(found.points, found.disabled)
+                loaded = await Catalogue(postgres).load(found.points, found.disabled, found.claims)
             except FormerIds as former:
                 raise CommandFailed(_report_former(former), "former_action_id") from former
             bar.update(len(found.actions))
@@ -134,7 +138,7 @@ def _report_former(former: FormerIds) -> str:
 
 
 async def _list(arguments: argparse.Namespace) -> None:
-    sought = Sought(arguments.name, _STATES.get(arguments.state))
+    sought = Sought(arguments.name, _STATES.get(arguments.state), arguments.claim)
     async with open_postgres(configuration.load()) as postgres:
         page = (arguments.after or "", arguments.limit)
         actions = _all_actions(Catalogue(postgres), sought, *page)
@@ -147,9 +151,10 @@ async def _list(arguments: argparse.Namespace) -> None:
 
 
 def _state(action: Action) -> str:
+    by_server = "  (granted by servers)" if action.claim == "server" else ""
     if action.disabled_at is None:
-        return ""
-    return f"  (disabled since {timestamp(action.disabled_at)})"
+        return by_server
+    return f"{by_server}  (disabled since {timestamp(action.disabled_at)})"
 
 
 def _remark(action_id: str) -> str:

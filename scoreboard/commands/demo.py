@@ -80,7 +80,7 @@ def _demo(arguments: argparse.Namespace) -> Coroutine[Any, Any, None]:
     screen = Screen(sys.stdout)
     game = Game(
         arguments.url,
-        set(read_file(arguments.actions).points),
+        read_file(arguments.actions).of_users,
         Path(arguments.actions),
         screen,
         places=arguments.players,

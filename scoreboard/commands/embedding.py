@@ -117,7 +117,7 @@ async def fill(complete: Settings) -> None:
         catalogue, definitions = Catalogue(postgres), Definitions(postgres)
         if not await catalogue.list(Sought(), limit=1):
             demo = read_file(str(configuration.shipped("config") / "demo-actions.csv"))
-            await catalogue.load(demo.points)
+            await catalogue.load(demo.points, claims=demo.claims)
         if len(await definitions.all()) == 1:
             await definitions.add(_BOARDS)
 

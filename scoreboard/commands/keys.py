@@ -19,7 +19,13 @@ from scoreboard.console.terminal import counted, say
 from scoreboard.errors import UnknownKey
 from scoreboard.keys.registry import KEYS_MAX, KeyRegistry, ListedKey, NewKey, TooManyKeys
 from scoreboard.keys.sealing import Seal
-from scoreboard.keys.server_key import SCOPES, SOURCE, SOURCE_CHARS_MAX, TITLE_CHARS_MAX
+from scoreboard.keys.server_key import (
+    OF_ALL_BOARDS,
+    SCOPES,
+    SOURCE,
+    SOURCE_CHARS_MAX,
+    TITLE_CHARS_MAX,
+)
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped, first_unseen
@@ -127,6 +133,12 @@ def _add_add(group: Commands) -> None:
 
 async def _add(arguments: argparse.Namespace) -> Answer:
     board_ids = arguments.board_ids and sorted(set(arguments.board_ids))
+    if board_ids and (of_all := [each for each in arguments.scopes if each in OF_ALL_BOARDS]):
+        raise CommandFailed(
+            f"The scope {of_all[0]} is about every board: leave --board out, or make a key of its "
+            "own for that scope.",
+            "scope_of_all_boards",
+        )
     async with _open_keys() as (keys, definitions):
         for board_id in board_ids or ():
             await defined(definitions, board_id)

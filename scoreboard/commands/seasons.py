@@ -212,7 +212,7 @@ def _verdict(compared: Sequence[Mapping[str, Any]]) -> str:
     ]
     if lines:
         advice = (
-            "What was kept differs from the ledger. Neither is ever written again, so somebody "
+            "What was kept differs from the ledger. Both change together, so somebody "
             'changed rows by hand: see docs/operations.md, "When a final board differs".'
         )
         return "\n".join([*lines, advice])

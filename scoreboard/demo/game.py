@@ -103,7 +103,7 @@ class Game:
             self.screen.tell("")
             return
         self._refused += 1
-        if answer.code in ("unknown_action", "action_disabled"):
+        if answer.code in ("unknown_action", "action_disabled", "not_claimable"):
             self.actions.discard(action_id)
             if not self.actions:
                 raise CommandFailed(

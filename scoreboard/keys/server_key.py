@@ -16,6 +16,9 @@ from scoreboard.model import BoardId
 
 Scope = Literal["grants", "results", "users", "boards", "moderation"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+# What these do shows on every board, so a key of some boards has none of them: a grant counts
+# wherever its action counts, and a name stands wherever its user does.
+OF_ALL_BOARDS: Final[frozenset[Scope]] = frozenset({"grants", "users"})
 
 KEY_ID: Final = re.compile(r"key_[0-9a-f]{20}", re.ASCII)
 # Also a part of receipts and of users' ids, where it never changes.
@@ -57,9 +60,11 @@ class ServerKey:
             raise ExpiredKey
 
     def require_scope(self, scope: Scope) -> None:
-        """Raises KeyLacksScope."""
+        """Raises KeyLacksScope, and KeyLacksBoard where that is about every board."""
         if scope not in self.scopes:
             raise KeyLacksScope(scope)
+        if self.board_ids is not None and scope in OF_ALL_BOARDS:  # guard: scope-of-all-boards
+            raise KeyLacksBoard
 
     def require_boards(self, board_ids: Iterable[str]) -> None:
         """Hold what a request names to the boards of the key. Raises KeyLacksBoard, which repeats

@@ -45,7 +45,7 @@ class Claim:
     def verify(self, body: bytes, scope: Scope, now: float) -> ServerKey:
         """Say which key has signed this body, and may do what `scope` says.
 
-        Raises MalformedBody, BadSignature, KeyUnreadable, ExpiredKey, KeyLacksScope.
+        Raises MalformedBody, BadSignature, KeyUnreadable, ExpiredKey, KeyLacksScope, KeyLacksBoard.
         """
         _verify_signature(self.head, self.key, body, now)
         self.key.require_alive(now)  # guard: key-expires

@@ -45,7 +45,7 @@ async def mark(begun: Transaction, what: Mark, user_id: str, order: Order) -> Ac
     done = await audited(begun, About(what, user_id), order)
     await begun.run(SQL[f"{what}_user"], {"user_id": user_id})
     await begun.run(SQL["hide_entries"], {"user_id": user_id})
-    return done, await renew_finals(begun, [user_id])
+    return done, await renew_finals(begun, [user_id])  # guard: marked-on-finals
 
 
 async def correct(
@@ -73,7 +73,7 @@ async def correct(
     [(is_possible,)] = await begun.run(SQL["is_possible_score"], where)
     if not is_possible:  # guard: corrected-in-range
         raise Refused(ScoreOutOfRange())
-    return done, await renew_season(begun, board_id, number)
+    return done, await renew_season(begun, board_id, number)  # guard: corrected-on-final
 
 
 async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: Order) -> Acted:
@@ -94,7 +94,7 @@ async def revoke_grant(begun: Transaction, user_id: str, action_id: str, order: 
     revoked = {"ledger_id": ledger_id, "season_ids": season_ids, "audit_id": done.audit_id}
     await begun.run(SQL["revoke_grant"], revoked)
     await _settle(begun, user_id, seasons)
-    return done, await renew_finals(begun, [user_id])
+    return done, await renew_finals(begun, [user_id])  # guard: revoked-on-finals
 
 
 async def revoke_result(
@@ -127,7 +127,7 @@ async def erase(begun: Transaction, user_id: str, order: Order) -> Acted:
     await begun.run(SQL["leave_to_nameless"], left)
     await begun.run(SQL["hide_entries"], {"user_id": left["nameless_id"]})
     await begun.run(SQL["delete_users"], {"user_ids": [user_id]})
-    return done, await renew_finals(begun, list(left.values()))
+    return done, await renew_finals(begun, list(left.values()))  # guard: erased-on-finals
 
 
 async def rename(
@@ -153,7 +153,7 @@ async def give_name(
     """
     named = {"user_id": user_id, "username": username, "username_key": username_key}
     await begun.run(SQL["rename_user"], named)
-    finals = await name_finals(begun, [user_id])
+    finals = await name_finals(begun, [user_id])  # guard: renamed-on-finals
     showing = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
     return await raise_boards(begun, finals, [(board_id, user_id) for (board_id,) in showing])
 

@@ -99,6 +99,6 @@ async def audited(begun: Transaction, about: About, order: Order) -> Done:
     }
     rows = await begun.run(SQL["write_audit"], row)
     if not rows:
-        raise Repeated  # guard: done-once-each
+        raise Repeated
     [(audit_id, at)] = rows
     return Done(audit_id, about.act, about.user_id, at)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -44,7 +44,9 @@ log = structlog.get_logger("scoreboard.ledger")
 
 _GRANT: Final = (SQL["prepare_grant"],)
 _GRANT_MAIN: Final = (SQL["prepare_grant_main"],)
-_IS_REFUSED: Final = -2  # the column of their rows, the last but one
+# Columns of their rows.
+_IS_SERVERS: Final = 5
+_IS_REFUSED: Final = -2
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
@@ -68,12 +70,21 @@ class Company:
 
 
 class Batch:
-    """Settles submissions over `session`, which `writers` have lent."""
+    """Settles submissions over `session`, which `writers` have lent. Those that are `by_server` may
+    claim every action.
+    """
 
-    def __init__(self, session: Session, writers: Postgres, company: Company) -> None:
+    def __init__(
+        self,
+        session: Session,
+        writers: Postgres,
+        company: Company,
+        by_server: frozenset[Key] = frozenset(),
+    ) -> None:
         self._session = session
         self._writers = writers
         self._company = company
+        self._by_server = by_server
 
     async def settle(self, keys: list[Key]) -> Settlement:
         """Grant these. A batch that PostgreSQL refuses is halved until the one that it refuses
@@ -128,9 +139,13 @@ class Batch:
             present: dict[str, str] = dict(rows)
             # guard: granted-under-former
             owned = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
+            self._by_server |= {key for former, key in owned.items() if former in self._by_server}
             again = await self.settle(list(dict.fromkeys(owned.values())))
             verdicts = under_former_ids(owned, again.verdicts)
-            settled |= dataclasses.replace(again, verdicts=verdicts)
+            of_servers = {former for former, key in owned.items() if key in again.of_servers}
+            settled |= dataclasses.replace(
+                again, verdicts=verdicts, of_servers=frozenset(of_servers)
+            )
             unknown = _unknown(verdicts)
         # There is such an action, but it is renamed faster than granted.
         # guard: action-renamed-meanwhile
@@ -139,7 +154,8 @@ class Batch:
     async def _commit(self, keys: list[Key]) -> Settlement:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
         async with transaction(self._session) as begun:
-            rows = await self._grant(begun, _pairs(keys))
+            by_server = [key in self._by_server for key in keys]
+            rows = await self._grant(begun, _pairs(keys) | {"by_server": by_server})
             # guard: nothing-granted-board
             if not rows:  # one for each submission, unless the board that they join is gone
                 raise self._writers.lacks("boards")
@@ -151,7 +167,11 @@ class Batch:
             if reaching := _reaching(rows):
                 boards, now = await begun.raise_boards(reaching)
                 seen |= now  # guard: grant-ties-tenth
-            verdicts = {(row[0], row[1]): verdict_of(row) for row in rows}
+            verdicts = {
+                (row[0], row[1]): verdict_of(row, by_server=row[:2] in self._by_server)
+                for row in rows
+            }
+            of_servers = frozenset((row[0], row[1]) for row in rows if row[_IS_SERVERS])
         # A disabled action may have been granted before as well: who submits it has to hear of it.
         # guard: grant-action-disabled
         repeated = [
@@ -161,9 +181,9 @@ class Batch:
         ]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         answered = fresh | await self._originals(repeated, fresh)
-        return Settlement(answered, boards, seen, is_due)
+        return Settlement(answered, boards, seen, is_due, of_servers)
 
-    async def _grant(self, begun: Transaction, pairs: dict[str, list[str]]) -> list[Row]:
+    async def _grant(self, begun: Transaction, pairs: Mapping[str, Any]) -> list[Row]:
         """Run the statement for `main` alone as long as no other board was seen here, else the one
         for all boards, which is right in any case.
         """

@@ -10,13 +10,13 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
     FROM (SELECT {moment} AS moment) AS now
 )
 
--- {top}: the first entries of the season that the row of `boards` shows
+-- {top}: the first entries of the season that the row of `boards` shows; nobody hidden is among them
 -- The entries of `main` are `scores`. With constant limits PostgreSQL plans a walk along the index, whatever the size.
 (
     (
         SELECT ranked.user_id, ranked.score::bigint AS score, ranked.updated_at
         FROM scores AS ranked
-        WHERE boards.board_id = 'main'
+        WHERE boards.board_id = 'main' AND NOT ranked.hidden
         ORDER BY {ranking}
         LIMIT {size}
     )
@@ -26,7 +26,7 @@ greatest(clock_timestamp(), (SELECT max(ends_at) FROM seasons WHERE state IN ('e
         FROM (
             SELECT ranked.user_id, ranked.score, ranked.updated_at
             FROM season_entries AS ranked
-            WHERE ranked.season_id = boards.season_id
+            WHERE ranked.season_id = boards.season_id AND NOT ranked.hidden
             ORDER BY {ranking}
             LIMIT {size_max}
         ) AS ranked

@@ -39,8 +39,8 @@ LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
 SELECT points FROM actions WHERE action_id = %(action_id)s FOR UPDATE
 
 -- give_action_id: adds the action under its new id, moves its ledger rows and former ids there; counts the rows
-INSERT INTO actions (action_id, points, created_at, disabled_at)
-SELECT %(new_id)s, points, created_at, disabled_at FROM actions WHERE action_id = %(action_id)s;
+INSERT INTO actions (action_id, points, claim, created_at, disabled_at)
+SELECT %(new_id)s, points, claim, created_at, disabled_at FROM actions WHERE action_id = %(action_id)s;
 DELETE FROM former_action_ids WHERE former_id = %(new_id)s AND action_id = %(action_id)s;
 UPDATE former_action_ids SET action_id = %(new_id)s WHERE action_id = %(action_id)s;
 UPDATE board_actions SET action_id = %(new_id)s WHERE action_id = %(action_id)s;

@@ -202,14 +202,14 @@ class Definitions:
         Raises UnknownSeason; BoardsRefused while the season runs: `Ledger.differences` compares its
         entries.
         """
-        before, kept = None, await self.season(board_id, number)
+        kept = await self.season(board_id, number)
         if not kept.season.is_over:
             text = f"season {number} has not ended, so no final board was kept: verify the board"
             raise BoardsRefused([(board_id, text)])
         at = {"board_id": board_id, "number": number}
-        while kept != before:  # guard: corrected-while-verified
-            derived = await self._queries.read(SQL["derive_final"], at)
-            before, kept = kept, await self.season(board_id, number)
+        derived = await self._queries.read(SQL["derive_final"], at)
+        while kept != (now := await self.season(board_id, number)):  # guard: final-corrected-since
+            kept, derived = now, await self._queries.read(SQL["derive_final"], at)
         found = list(archives.differences(kept.entries, derived))
         if kept.digest not in (None, archives.digest_of(kept.entries)):
             found.append("the digest is not that of the entries that were kept")

@@ -286,13 +286,13 @@ valued AS MATERIALIZED (
     FROM counting
 ),
 counted AS MATERIALIZED (
-    SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at
+    SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at, FALSE AS hidden
     FROM valued
     WHERE operator = 'sum'
     GROUP BY season_id, operator, user_id
     UNION ALL
     (
-        SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at
+        SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at, FALSE AS hidden
         FROM valued
         WHERE operator = 'best'
         ORDER BY season_id, user_id, value DESC, submitted_at
@@ -344,6 +344,9 @@ SET
     written_until = NULL,
     defined_at = {next_defined_at}
 WHERE board_id = %(board_id)s
+
+-- users_among: those of these users that there are
+SELECT user_id::text FROM users WHERE user_id = ANY (%(user_ids)s::uuid[])
 
 -- purge_entries: removes entries that nobody keeps any more: their time is over, or their boards were not added
 -- Who removes or hides users locks entries as well. So what somebody holds is left for the next time: to wait for it

@@ -17,8 +17,8 @@ from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import Board, BoardId
 
 # Seasons that one statement writes: some ms where their entries are kept. Where they are gone, it
-# reads the rows of the ledger that were granted in them.
-AT_ONCE: Final = 100
+# reads the rows of the ledger that were granted in them, for 10 ms each or more.
+AT_ONCE: Final = 25
 
 
 async def renew_finals(begun: Transaction, user_ids: Collection[str]) -> list[BoardId]:
@@ -41,7 +41,7 @@ async def name_finals(begun: Transaction, user_ids: Collection[str]) -> list[Boa
     """Give these users the names of now on the final boards that name them; nothing else of these
     changes, and so their digests stay. Returns what `renew_finals` does.
     """
-    held = await begun.run(SQL["hold_named"], {"user_ids": sorted(user_ids)})  # guard: finals-held
+    held = await begun.run(SQL["hold_named"], {"user_ids": sorted(user_ids)})
     return await _written(begun, "name_finals", held)
 
 

@@ -112,8 +112,18 @@ FOR NO KEY UPDATE
 
 -- hold_finals: holds the seasons whose final boards name one of these users, or have room for what one of them reached
 -- A user took part where something was granted or recorded, or corrected. So nothing depends on entries, which may be
--- gone. `below` is the last line; whoever has its score may stand before it.
-WITH took_part AS MATERIALIZED (
+-- gone. `below` is the last line; whoever has its score may stand before it. What is derived is derived of these users
+-- alone, because the first three hide the tables.
+WITH ledger AS MATERIALIZED (
+    SELECT * FROM ledger WHERE user_id = ANY (%(user_ids)s::uuid[])
+),
+results AS MATERIALIZED (
+    SELECT * FROM results WHERE user_id = ANY (%(user_ids)s::uuid[])
+),
+corrections AS MATERIALIZED (
+    SELECT * FROM corrections WHERE user_id = ANY (%(user_ids)s::uuid[])
+),
+took_part AS MATERIALIZED (
     SELECT ledger.user_id, during.season_id
     FROM ledger
     CROSS JOIN boards
@@ -124,11 +134,11 @@ WITH took_part AS MATERIALIZED (
         ORDER BY seasons.starts_at DESC
         LIMIT 1
     ) AS during
-    WHERE ledger.user_id = ANY (%(user_ids)s::uuid[]) AND boards.board_id <> 'main' AND boards.counts <> 'results'
+    WHERE boards.board_id <> 'main' AND boards.counts <> 'results'
     UNION
-    SELECT user_id, season_id FROM results WHERE user_id = ANY (%(user_ids)s::uuid[])
+    SELECT user_id, season_id FROM results
     UNION
-    SELECT user_id, season_id FROM corrections WHERE user_id = ANY (%(user_ids)s::uuid[])
+    SELECT user_id, season_id FROM corrections
 )
 SELECT season_id
 FROM seasons
@@ -141,10 +151,11 @@ WHERE season_id IN (
     JOIN seasons ON seasons.season_id = took_part.season_id
     JOIN boards ON boards.board_id = seasons.board_id
     CROSS JOIN LATERAL (SELECT (seasons.final -> -1 ->> 'score')::bigint AS score) AS below
-    CROSS JOIN LATERAL {derived} AS ranked
+    CROSS JOIN LATERAL (
+        SELECT ranked.score FROM {derived} AS ranked WHERE ranked.user_id = took_part.user_id
+    ) AS ranked
     WHERE seasons.final IS NOT NULL
     AND NOT {is_hidden}
-    AND ranked.user_id = took_part.user_id
     AND (
         jsonb_array_length(seasons.final) < boards.size
         OR CASE boards.direction WHEN 'low' THEN {shown_score} <= below.score ELSE {shown_score} >= below.score END

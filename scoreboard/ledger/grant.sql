@@ -4,25 +4,47 @@
 -- A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read after the
 -- row's lock is held: it is when the score was reached.
 --
+-- Whoever hides, bans or erases a user holds the user's row. `players` waits for that and reads the row anew, or has it
+-- first, and then whoever hides the user finds what was granted. Where somebody may not claim an action it is worth
+-- nothing, as it is to who is banned.
+--
 -- Whoever would pass the largest score is refused alone (`too_much`). Of one user's submissions the smallest
 -- come first, so none is refused that fits beside those that are granted. What was granted before adds nothing. All
 -- that is skipped unless the highest score of all comes near. It reads scores that it has not locked: a grant that is
 -- under way elsewhere can still make `raised` fail (22003), and then the batch is halved. A disabled action is worth
 -- nothing here; whether it was granted before is asked by `original_grants`.
 submitted AS MATERIALIZED (
-    SELECT user_id, action_id
-    FROM unnest($1, $2) AS submitted (user_id, action_id)
+    SELECT user_id, action_id, by_server
+    FROM unnest($1, $2, $3) AS submitted (user_id, action_id, by_server)
+),
+players AS MATERIALIZED (
+    SELECT
+        user_id,
+        banned_at IS NOT NULL AS is_banned,
+        coalesce(hidden_at, banned_at, erased_at) IS NOT NULL AS hidden
+    FROM users
+    WHERE user_id = ANY ($1)
+    ORDER BY user_id
+    FOR KEY SHARE
 ),
 known AS MATERIALIZED (
     SELECT
         submitted.user_id,
         submitted.action_id,
-        CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points,
+        CASE
+            WHEN actions.disabled_at IS NULL AND NOT players.is_banned
+            AND (submitted.by_server OR actions.claim = 'user')
+            THEN actions.points
+        END AS points,
         actions.action_id IS NOT NULL AS has_action,
-        users.user_id IS NOT NULL AS has_user
+        actions.disabled_at IS NOT NULL AS is_disabled,
+        coalesce(actions.claim = 'server', FALSE) AS is_servers,
+        players.user_id IS NOT NULL AS has_user,
+        coalesce(players.is_banned, FALSE) AS is_banned,
+        players.hidden
     FROM submitted
     LEFT JOIN actions ON actions.action_id = submitted.action_id
-    LEFT JOIN users ON users.user_id = submitted.user_id
+    LEFT JOIN players ON players.user_id = submitted.user_id
 ),
 near AS (
     SELECT *
@@ -36,7 +58,12 @@ near AS (
         WHERE known.has_user AND known.points IS NOT NULL
     ) AS reaching
     WHERE score + sum > 2147483647
-    AND coalesce((SELECT max(score) FROM scores), 0) + (SELECT sum(points) FROM known) > 2147483647
+    AND coalesce(
+        greatest(
+            (SELECT max(score) FROM scores WHERE NOT hidden), (SELECT max(score) FROM scores WHERE hidden)
+        ),
+        0
+    ) + (SELECT sum(points) FROM known) > 2147483647
 ),
 too_much AS (
     SELECT user_id, action_id
@@ -68,68 +95,72 @@ granted AS (
     RETURNING user_id, action_id, points_granted, submitted_at
 ),
 raised AS (
-    INSERT INTO scores AS present (user_id, score, updated_at)
-    SELECT user_id, sum(points_granted), clock_timestamp()
+    INSERT INTO scores AS present (user_id, score, updated_at, hidden)
+    SELECT user_id, sum(points_granted), clock_timestamp(), players.hidden
     FROM granted
-    GROUP BY user_id
+    JOIN players USING (user_id)
+    GROUP BY user_id, players.hidden
     ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE
     SET score = present.score + excluded.score, updated_at = clock_timestamp()
-    RETURNING user_id, score
+    RETURNING user_id, score, hidden
 )
 
 -- {judgement}: what a row says of a submission
 judged.user_id::text,
 judged.action_id,
 judged.has_user,
+judged.is_banned,
 judged.has_action,
-judged.has_action AND judged.points IS NULL AS is_disabled,
+judged.is_servers,
+judged.is_disabled,
 judged.is_too_much,
 granted.points_granted,
 granted.submitted_at,
 raised.score,
-coalesce(raised.score >= coalesce(main.tenth_score, 0), FALSE) AS reaches_main
+coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main
 
--- {entered}: adds what is `counted` (for each season its operator, users, values and moments) to the entries of seasons
+-- {entered}: adds what is `counted` to the entries of seasons
+-- That is, for each season, its operator, users, whether each is hidden, values and moments.
 added AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, sum(value), max(submitted_at)
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
+    SELECT season_id, user_id, sum(value), max(submitted_at), hidden
     FROM counted
     WHERE operator = 'sum'
-    GROUP BY season_id, user_id
+    GROUP BY season_id, user_id, hidden
     ORDER BY season_id, user_id
     ON CONFLICT (user_id, season_id) DO UPDATE
     SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
-    RETURNING season_id, user_id, score
+    RETURNING season_id, user_id, score, hidden
 ),
 bettered AS (
-    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at)
-    SELECT season_id, user_id, max(value), max(submitted_at)
+    INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
+    SELECT season_id, user_id, max(value), max(submitted_at), hidden
     FROM counted
     WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
-    GROUP BY season_id, user_id
+    GROUP BY season_id, user_id, hidden
     ORDER BY season_id, user_id
     ON CONFLICT (user_id, season_id) DO UPDATE
     SET score = excluded.score, updated_at = excluded.updated_at
     WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
-    RETURNING season_id, user_id, score
+    RETURNING season_id, user_id, score, hidden
 )
 
 -- grant: grants a batch in one statement; a row for each submission says what became of it
 -- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
 SELECT pg_advisory_xact_lock_shared({seasons_lock});
-EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])
+EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
 
 -- prepare_grant: what `grant` executes, planned once a connection and not once a batch
--- Rows are locked in one fixed order (ledger by user and action, scores by user, entries of seasons that add up by
--- season and user, then of those that keep the best, then boards by id), so that batches of several instances cannot
--- deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is always true)
--- begins when that one is over.
+-- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
+-- add up by season and user, then of those that keep the best, then boards by id), so that batches of several instances
+-- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
+-- always true) begins when that one is over.
 --
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
 -- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
 -- granted (`is_refused`), because it would be counted in none.
-PREPARE grant_batch (uuid[], text[]) AS
+PREPARE grant_batch (uuid[], text[], boolean[]) AS
 WITH clock AS MATERIALIZED (
     SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused
     FROM (SELECT {moment} AS moment) AS now
@@ -154,12 +185,12 @@ running AS MATERIALIZED (
     WHERE boards.board_id <> 'main'
 ),
 counting AS MATERIALIZED (
-    SELECT running.*, known.user_id, known.action_id
+    SELECT running.*, known.user_id, known.action_id, known.hidden
     FROM running
     CROSS JOIN known
     WHERE running.counts = 'every'
     UNION ALL
-    SELECT running.*, known.user_id, known.action_id
+    SELECT running.*, known.user_id, known.action_id, known.hidden
     FROM known
     JOIN board_actions ON board_actions.action_id = known.action_id
     JOIN running ON running.board_id = board_actions.board_id
@@ -171,7 +202,8 @@ counted AS MATERIALIZED (
         counting.operator,
         granted.user_id,
         {kept_value} AS value,
-        granted.submitted_at
+        granted.submitted_at,
+        counting.hidden
     FROM granted
     JOIN counting USING (user_id, action_id)
     WHERE (SELECT count(*) FROM raised) >= 0
@@ -180,7 +212,9 @@ counted AS MATERIALIZED (
 reaching AS (
     -- A full join is never done by nested loops, whatever the plan of a small installation knew of a large one.
     SELECT entered.user_id, array_agg(shown.board_id::text) AS board_ids
-    FROM (SELECT * FROM added UNION ALL SELECT * FROM bettered) AS entered
+    FROM (
+        SELECT * FROM added WHERE NOT hidden UNION ALL SELECT * FROM bettered WHERE NOT hidden
+    ) AS entered
     FULL JOIN (SELECT * FROM running WHERE is_shown) AS shown USING (season_id)
     WHERE coalesce(
         entered.score >= shown.tenth_score, entered.score IS NOT NULL AND shown.board_id IS NOT NULL
@@ -206,12 +240,12 @@ JOIN boards AS main ON main.board_id = 'main'
 
 -- grant_main: grants a batch as `grant` does, where there is no board but `main`
 SELECT pg_advisory_xact_lock_shared({seasons_lock});
-EXECUTE grant_main (%(user_ids)s::uuid[], %(action_ids)s::text[])
+EXECUTE grant_main (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
 
 -- prepare_grant_main: what `grant_main` executes
 -- It leaves out what takes PostgreSQL time even where there is nothing to do. Where there is another board, nothing is
 -- granted, and `is_refused` says so. Boards are added under the other side of the lock, so that holds until COMMIT.
-PREPARE grant_main (uuid[], text[]) AS
+PREPARE grant_main (uuid[], text[], boolean[]) AS
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS moment, EXISTS (SELECT FROM boards WHERE board_id <> 'main') AS is_refused
 ),

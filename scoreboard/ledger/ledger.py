@@ -69,7 +69,8 @@ class Ledger:
         session could be had, and nothing was granted.
         """
         async with self._writers.session() as session:
-            batch = Batch(session, self._writers, self._company)
+            by_server = frozenset(s.key for s in submissions if s.by_server)
+            batch = Batch(session, self._writers, self._company, by_server)
             settled = await batch.settle(list(dict.fromkeys(s.key for s in submissions)))
             return settled | await batch.settle_renamed(settled.verdicts)
 

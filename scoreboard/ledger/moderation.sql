@@ -87,10 +87,11 @@ LEFT JOIN seasons
 WHERE boards.board_id = %(board_id)s
 
 -- {is_kept}: whether the row of `seasons`, which is of the row of `boards`, has its entries
-(
+coalesce(
     seasons.state <> 'final'
     OR seasons.season_id = boards.season_id
-    OR coalesce(seasons.closes_at + make_interval(secs => boards.keep_full_seconds) > clock_timestamp(), TRUE)
+    OR seasons.closes_at + make_interval(secs => boards.keep_full_seconds) > clock_timestamp(),
+    TRUE
 )
 
 -- find_grant: finds what was granted, under whatever id the action had, and whether it was revoked

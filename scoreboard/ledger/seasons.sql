@@ -74,7 +74,7 @@ WHERE board_id = ANY (%(board_ids)s)
 
 -- {is_counted}: whether the row of `ledger` counts in the row of `seasons`, which is of the row of `boards`
 ledger.submitted_at >= seasons.starts_at
-AND coalesce(ledger.submitted_at < seasons.ends_at, TRUE)
+AND ledger.submitted_at < coalesce(seasons.ends_at, 'infinity')
 AND (
     boards.counts = 'every'
     OR boards.counts = 'listed' AND EXISTS (

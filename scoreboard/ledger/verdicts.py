@@ -17,13 +17,15 @@ Key = tuple[str, str]  # a user, and an action
 class Settlement:
     """What became of a batch: a verdict for each submission; the `boards` that changed, by id; and
     the highest version of each board that the batch has `seen` committed, by whomever; and whether
-    a season `is_due` to begin.
+    a season `is_due` to begin. Of those that servers alone may claim (`of_servers`) the verdict is
+    that on a server.
     """
 
     verdicts: dict[Key, Verdict]
     boards: dict[BoardId, Board] = field(default_factory=dict)
     seen: dict[BoardId, int] = field(default_factory=dict)
     is_due: bool = False
+    of_servers: frozenset[Key] = frozenset()
 
     def __or__(self, other: Settlement) -> Settlement:
         """Join two settlements; of each board the newer one is to be announced."""
@@ -32,16 +34,26 @@ class Settlement:
             boards[board_id] = max(board, boards.get(board_id, board), key=lambda one: one.version)
         for board_id, version in other.seen.items():
             seen[board_id] = max(version, seen.get(board_id, version))
-        is_due = self.is_due or other.is_due
-        return Settlement(self.verdicts | other.verdicts, boards, seen, is_due)
+        return Settlement(
+            self.verdicts | other.verdicts,
+            boards,
+            seen,
+            is_due=self.is_due or other.is_due,
+            of_servers=self.of_servers | other.of_servers,
+        )
 
     def answers(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
-        """Answer each submission of the batch; of two that are the same the first is granted."""
+        """Answer each submission of the batch; of two that are the same the first is granted, and
+        a user's is not where a server's is, of an action that is for servers.
+        """
         answered: dict[Key, Grant] = {}
         answers: list[Grant | Exception] = []
         for submission in batch:
             # One that is missing is a defect of ours, and its outcome unknown.
             verdict = self.verdicts.get(submission.key) or errors.LedgerUnavailable()
+            if submission.key in self.of_servers and not submission.by_server:
+                answers.append(_without_server(verdict))  # guard: claimed-beside-server
+                continue
             if (first := answered.get(submission.key)) is not None:
                 verdict = errors.AlreadyGranted(first.action_id, first.points, first.granted_at)
             elif isinstance(verdict, Grant):
@@ -50,19 +62,29 @@ class Settlement:
         return answers
 
 
-def verdict_of(row: Row) -> Verdict | None:
+def verdict_of(row: Row, *, by_server: bool) -> Verdict | None:
     """Read the beginning of a row of `grant`; None means granted before."""
-    _, action_id, has_user, has_action, is_disabled, is_too_much, *granted = row[:9]
-    points, granted_at, score = granted
-    if not has_user:
-        return errors.UnknownUser()
-    if not has_action:
-        return errors.UnknownAction()
-    if is_disabled:
-        return errors.ActionDisabled()
-    if is_too_much:
-        return errors.ScoreOutOfRange()
+    _, action_id, has_user, is_banned, has_action, is_servers, *rest = row[:11]
+    is_disabled, is_too_much, points, granted_at, score = rest
+    refusals = (
+        (not has_user, errors.UnknownUser),
+        (is_banned, errors.Banned),
+        (not has_action, errors.UnknownAction),
+        (is_servers and not by_server, errors.NotClaimable),
+        (is_disabled, errors.ActionDisabled),
+        (is_too_much, errors.ScoreOutOfRange),
+    )
+    for is_refused, refusal in refusals:
+        if is_refused:
+            return refusal()
     return None if points is None else Grant(action_id, points, granted_at, score)
+
+
+def _without_server(verdict: Verdict) -> Verdict:
+    """Say to a user what becomes of what a server submitted as well."""
+    if isinstance(verdict, (errors.UnknownUser, errors.Banned, errors.LedgerUnavailable)):
+        return verdict
+    return errors.NotClaimable()
 
 
 def under_former_ids(

@@ -34,6 +34,8 @@ class Announcer:
         """Tell everybody. Only the copies are waited for, because the next read has to find these
         boards there. Answers whether Redis took them.
         """
+        if not boards:  # somebody is renamed who is on none
+            return True
         for board in boards:
             try:
                 self._hub.offer(board, origin)

@@ -7,10 +7,11 @@ given another id by the ledger (`Ledger.rename_action`), because its grants go a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from scoreboard.action_ids import composed
 from scoreboard.connections import statements
@@ -20,6 +21,8 @@ from scoreboard.connections.session import StatementRefused
 SQL: Final = statements.load("scoreboard.scoring", "catalogue.sql")
 
 PAGE: Final = 1000
+# Who may say that a user completed an action: any user of themselves, or a server that is trusted.
+Claim = Literal["user", "server"]
 _RESTRICTED: Final = frozenset({"23503", "23001"})  # the second one since PostgreSQL 18
 
 
@@ -54,20 +57,24 @@ class FormerIds(Exception):
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something that can be completed; `points` is what the server grants for it, unless it is
-    disabled.
+    disabled. `claim` says who may claim it.
     """
 
     action_id: str
     points: int
     disabled_at: datetime | None = None
+    claim: Claim = "user"
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """Which actions to list: with this part in the id, disabled (True), enabled (False) or both."""
+    """Which actions to list: with this part in the id, disabled (True), enabled (False) or both,
+    with this claim or both.
+    """
 
     part: str = ""
     disabled: bool | None = None
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +92,16 @@ class Catalogue:
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
 
-    async def load(self, points: Mapping[str, int], disabled: Collection[str] = ()) -> Loaded:
+    async def load(
+        self,
+        points: Mapping[str, int],
+        disabled: Collection[str] = (),
+        claims: Mapping[str, Claim] | None = None,
+    ) -> Loaded:
         """Add or change actions, all or none. `points` are by action id. Grants made before keep
         the points that they were made with. Those in `disabled` are switched off; an action that is
-        off already stays so.
+        off already stays so. Of whom `claims` says nothing, a new one is `user`, and one that is
+        there stays as it is.
 
         Raises FormerIds, StatementRefused when a value does not fit its column.
         """
@@ -100,6 +113,7 @@ class Catalogue:
                 "action_ids": action_ids,
                 "points": list(points.values()),
                 "disabled": [older.get(action_id, action_id) for action_id in disabled],
+                "claims": [(claims or {}).get(action_id) for action_id in points],
             },
         )
         if not rows and (former := await self.present_ids(action_ids)):
@@ -109,7 +123,7 @@ class Catalogue:
 
     async def list(self, sought: Sought, after: str = "", limit: int = PAGE) -> Sequence[Action]:
         """Read a page of the actions that are sought, in the order of ids, from behind `after`."""
-        wanted = {"part": sought.part, "disabled": sought.disabled, "after": after, "limit": limit}
+        wanted = {**dataclasses.asdict(sought), "after": after, "limit": limit}
         rows = await self._postgres.read(SQL["list_actions"], wanted)
         return [Action(*row) for row in rows]
 

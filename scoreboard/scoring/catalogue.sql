@@ -4,9 +4,14 @@
 -- Nobody renames meanwhile. Where one id is a former one nothing is loaded (`present_ids` says which), however
 -- it is spelled: the action would count beside the one that it belongs to. A row that is the same is not written.
 LOCK TABLE actions IN SHARE ROW EXCLUSIVE MODE;
-INSERT INTO actions AS present (action_id, points, disabled_at)
-SELECT action_id, points, CASE WHEN action_id = ANY (%(disabled)s::text[]) THEN clock_timestamp() END
-FROM unnest(%(action_ids)s::text[], %(points)s::integer[]) AS loaded (action_id, points)
+INSERT INTO actions AS present (action_id, points, disabled_at, claim)
+SELECT
+    action_id,
+    loaded.points,
+    CASE WHEN action_id = ANY (%(disabled)s::text[]) THEN clock_timestamp() END,
+    coalesce(loaded.claim, actions.claim, 'user')
+FROM unnest(%(action_ids)s::text[], %(points)s::integer[], %(claims)s::text[]) AS loaded (action_id, points, claim)
+LEFT JOIN actions USING (action_id)
 WHERE NOT EXISTS (
     SELECT FROM former_action_ids
     WHERE former_id = ANY (%(action_ids)s::text[])
@@ -16,8 +21,11 @@ WHERE NOT EXISTS (
 )
 ORDER BY action_id
 ON CONFLICT (action_id) DO UPDATE
-SET points = excluded.points, disabled_at = coalesce(present.disabled_at, excluded.disabled_at)
-WHERE present.points <> excluded.points
+SET
+    points = excluded.points,
+    disabled_at = coalesce(present.disabled_at, excluded.disabled_at),
+    claim = excluded.claim
+WHERE (present.points, present.claim) <> (excluded.points, excluded.claim)
 OR present.disabled_at IS NULL AND excluded.disabled_at IS NOT NULL
 RETURNING (xmax = 0) AS is_new
 
@@ -35,19 +43,20 @@ OR former_id IS NOT NFC NORMALIZED AND normalize(former_id, NFC) = ANY (%(action
 
 -- list_actions: reads actions with a part in their ids, in some state, in the order of code points, from after one
 -- Not in the order of the database's locale, which differs from place to place (idx_actions_in_order).
-SELECT action_id, points, disabled_at
+SELECT action_id, points, disabled_at, claim
 FROM actions
 WHERE action_id COLLATE "C" > %(after)s
 AND position(%(part)s IN action_id) > 0
 AND coalesce((disabled_at IS NOT NULL) = %(disabled)s::boolean, TRUE)
+AND coalesce(claim = %(claim)s::text, TRUE)
 ORDER BY action_id COLLATE "C"
 LIMIT %(limit)s
 
 -- find_action: reads an action by its id; no row if there is none
-SELECT action_id, points, disabled_at FROM actions WHERE action_id = %(action_id)s
+SELECT action_id, points, disabled_at, claim FROM actions WHERE action_id = %(action_id)s
 
 -- find_decomposed: reads an action whose id is another spelling of this composed one
-SELECT action_id, points, disabled_at
+SELECT action_id, points, disabled_at, claim
 FROM actions
 WHERE action_id IS NOT NFC NORMALIZED AND normalize(action_id, NFC) = %(action_id)s
 ORDER BY action_id COLLATE "C"

@@ -36,7 +36,7 @@ class Orders:
         task = asyncio.create_task(self._carry_out(act))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return await asyncio.shield(task)  # guard: orders-finished
 
     async def close(self) -> None:
         """Wait for those that were begun."""

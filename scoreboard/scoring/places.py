@@ -13,10 +13,11 @@ from scoreboard.ledger.queries import RANKING
 from scoreboard.ledger.shown import season_of
 from scoreboard.model import MAIN, BoardId, Season
 
-# Each is walked along an index of its own.
-_ENTRIES_OF_MAIN: Final = "scores"
+# Each is walked along an index of its own, which has nobody who is hidden.
+_ENTRIES_OF_MAIN: Final = "(SELECT * FROM scores WHERE NOT scores.hidden)"
 _ENTRIES_OF_OTHERS: Final = (
-    "(SELECT * FROM season_entries WHERE season_entries.season_id = boards.season_id)"
+    "(SELECT * FROM season_entries WHERE season_entries.season_id = boards.season_id"
+    " AND NOT season_entries.hidden)"
 )
 
 

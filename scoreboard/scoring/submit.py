@@ -69,9 +69,9 @@ class Submissions:
     async def submit(self, submission: Submission) -> Grant:
         """Grant one submission; on return it is committed and the copies are as new.
 
-        Raises AlreadyGranted (with the original grant), UnknownAction, UnknownUser,
-        ScoreOutOfRange; LedgerUnavailable, Overloaded and ShuttingDown, after which a retry is
-        safe.
+        Raises AlreadyGranted (with the original grant), UnknownAction, UnknownUser, Banned,
+        NotClaimable, ActionDisabled, ScoreOutOfRange; LedgerUnavailable, Overloaded and
+        ShuttingDown, after which a retry is safe.
         """
         self._metrics.submissions_waiting.set(self._batches.waiting + 1)
         try:

@@ -290,7 +290,12 @@ class Catalogue {
     const button = Object.assign(document.createElement("button"), { className: "action", type: "button" });
     const worth = document.createElement("b");
     worth.textContent = `+${points(action.points)}`;
-    button.append(action.actionId, " ", worth);
+    button.append(action.actionId, " ");
+    if (action.claim === "server") {
+      button.disabled = true;
+      button.append(Object.assign(document.createElement("small"), { textContent: "granted by the game" }), " ");
+    }
+    button.append(worth);
     button.addEventListener("click", () => this.#onChosen(action, button));
     this.#buttons.set(action.actionId, button);
     const item = document.createElement("li");

@@ -16,9 +16,12 @@ from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
 from tests.guards.environment import ENVIRONMENT
+from tests.guards.falling import FALLING
+from tests.guards.finals import FINALS
 from tests.guards.guard import AnyGuard
 from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
+from tests.guards.moderation import MODERATION
 from tests.guards.own_data import OWN_DATA
 from tests.guards.page_log_ins import PAGE_LOG_INS
 from tests.guards.process import PROCESS
@@ -31,6 +34,8 @@ from tests.guards.web import WEB
 GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
     *SEASONS,
+    *FINALS,
+    *FALLING,
     *LIVE,
     *BENEATH,
     *EDGE,
@@ -39,6 +44,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *ACCOUNTS,
     *OWN_DATA,
     *KEYS,
+    *MODERATION,
     *PROVIDERS,
     *PAGE_LOG_INS,
     *CONNECTIONS,

@@ -51,12 +51,6 @@ BOARDS: Final = (
         f"{_BOARDS}::test_the_list_has_main_first_and_what_a_token_needs_for_who_has_one",
     ),
     Marked(
-        "caches keep a season for good once it is final, and not before",
-        "final-alone-kept",
-        Never(),
-        f"{_BOARDS}::test_a_season_in_its_grace_is_shown_and_kept_by_caches_for_a_moment",
-    ),
-    Marked(
         "a season that has begun elsewhere is not shown as one without entries",
         "season-not-heard",
         Never(),

@@ -86,14 +86,6 @@ SCORING: Final = (
         "",
         f"{LEDGER}::test_a_tie_with_the_tenth_does_not_change_the_board",
     ),
-    Guard(
-        "scores may fall only while no grant of an earlier release is under way",
-        "scoreboard/ledger/changes.sql",
-        "LOCK TABLE ledger, scores IN SHARE ROW EXCLUSIVE MODE\n",
-        "SELECT 1\n",
-        "tests/integration/test_one_board_release.py::"
-        "test_scores_fall_only_when_no_grant_of_the_earlier_release_is_under_way",
-    ),
     Marked(
         "a bad row fails alone: the batch is halved",
         "bad-row-fails",
@@ -519,8 +511,8 @@ $it"""),
     Guard(
         "a disabled action is worth nothing",
         "scoreboard/ledger/grant.sql",
-        "CASE WHEN actions.disabled_at IS NULL THEN actions.points END AS points",
-        "actions.points AS points",
+        "WHEN actions.disabled_at IS NULL AND NOT players.is_banned",
+        "WHEN NOT players.is_banned",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
     ),
     Marked(

@@ -63,9 +63,8 @@ SEASONS: Final = (
     Guard(
         "a grant reads seasons and last scores once a turn is over",
         "scoreboard/ledger/grant.sql",
-        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\n"
-        "EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])\n",
-        "EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[])\n",
+        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_batch (%(user_ids)s",
+        "EXECUTE grant_batch (%(user_ids)s",
         f"{BOUNDARIES}::test_a_grant_that_waits_for_a_turn_counts_where_the_turn_left_it",
     ),
     Marked(
@@ -239,12 +238,6 @@ SEASONS: Final = (
         "counted-for-days",
         Value("True"),
         f"{PREPARATION}::test_what_was_counted_for_seasons_that_are_over_is_counted_anew",
-    ),
-    Marked(
-        "who is removed while a final board is verified is no difference",
-        "removed-while-verified",
-        Value("derived"),
-        f"{DEFINITIONS}::test_who_is_removed_while_a_final_board_is_verified_is_no_difference",
     ),
     Marked(
         "a board is closed in the instant in which its season began",

@@ -65,7 +65,9 @@ async def test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_fina
     await ledger.grant([Submission(users[0], "run")])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"], "by_server": [False]}
+        )
         put_back(database_url, DAILY, HOUR)
         turning = asyncio.create_task(ledger.turn())
         await eventually(lambda: turning.done() or waits_for_lock(database_url))
@@ -310,7 +312,11 @@ async def test_scores_are_locked_before_entries_whatever_the_plan(database_url: 
     add_actions(database_url, {"run": 5, "jump": 5})
     now = datetime.now(UTC)
     add_boards_of_every_kind(database_url, (now - HOUR, now + HOUR), listed="run")
-    grant = {"user_ids": users, "action_ids": ["run"] * len(users)}
+    grant = {
+        "user_ids": users,
+        "action_ids": ["run"] * len(users),
+        "by_server": [False] * len(users),
+    }
     async with a_ledger(database_url) as ledger:
         await ledger.grant([Submission(user, "jump") for user in users])
     with (
@@ -339,7 +345,9 @@ async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> Non
     async with a_ledger(database_url, timeout_seconds=60.0) as ledger:
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
             cursor.execute(SQL["prepare_grant"])
-            cursor.execute(SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"]})
+            cursor.execute(
+                SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"], "by_server": [False]}
+            )
             put_back(database_url, DAILY, HOUR)
             turning = asyncio.create_task(ledger.turn())
             await eventually(lambda: turning.done() or waits_for_lock(database_url))

@@ -254,28 +254,6 @@ async def test_versions_follow_commit_order_and_miss_no_commit(database_url: str
     assert len(set(totals)) == len(totals)
 
 
-async def test_scores_fall_only_when_no_grant_is_under_way(
-    ledger: Ledger, database_url: str
-) -> None:
-    """Without the tables' lock, the removal's board lacks a user whose grant compared with a tenth
-    score that the removal lowers: it is on the board now, and no version says so.
-    """
-    users = add_users(database_url, 11)
-    add_actions(database_url, {"big": 100, "small": 5})
-    await ledger.grant([Submission(user, "big") for user in users[:10]])
-    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
-        [row] = cursor.fetchall()
-        assert row[9] is False  # 5 does not reach a tenth score of 100
-        removing = asyncio.create_task(ledger.remove_users(users[:1]))
-        await eventually(lambda: removing.done() or waits_for_lock(database_url))
-        other.commit()
-    _, [board] = await removing
-
-    assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
-
-
 async def test_scores_do_not_fall_where_the_row_of_the_board_is_gone_and_that_is_said(
     ledger: Ledger, database_url: str
 ) -> None:
@@ -293,30 +271,6 @@ async def test_scores_do_not_fall_where_the_row_of_the_board_is_gone_and_that_is
         assert cursor.fetchone() == (1,)
 
 
-async def test_a_grant_that_waited_while_scores_fell_compares_with_the_lower_tenth(
-    ledger: Ledger, database_url: str
-) -> None:
-    """The other way round: a grant that queues behind a removal has to see what that lowered. It
-    does because PostgreSQL takes a statement's snapshot after the locks on its tables; of a
-    prepared one (its connection has granted before) because it writes.
-    """
-    users = add_users(database_url, 11)
-    add_actions(database_url, {"big": 100, "small": 5})
-    await ledger.grant([Submission(user, "big") for user in users[:10]])
-    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["lock_scores"])
-        granting = asyncio.create_task(ledger.grant([Submission(users[10], "small")]))
-        await eventually(lambda: waits_for_lock(database_url))
-        cursor.execute(SQL["delete_users"], {"user_ids": [users[0]]})
-        cursor.execute(SQL["renew_boards"], {"board_ids": ["main"], "above": 0, "leap": None})
-        other.commit()
-    board = (await granting).boards.get(MAIN)
-
-    assert board is not None
-    assert board.entries[-1].user_id == users[10]
-    assert [(e.user_id, e.score) for e in board.entries] == ranking(database_url)
-
-
 async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waited_for(
     ledger: Ledger, database_url: str
 ) -> None:
@@ -327,7 +281,9 @@ async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waite
     await ledger.grant([Submission(users[9], "one")])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"], "by_server": [False]}
+        )
         cursor.execute(SQL["prepare_lock_boards"])
         cursor.execute(SQL["prepare_raise_boards"])
         cursor.execute(SQL["raise_boards"], {"board_ids": ["main"], "user_ids": [users[9]]})
@@ -351,7 +307,9 @@ async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
     await ledger.grant([Submission(user, "big") for user in users[:10]])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["one"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[10]], "action_ids": ["one"], "by_server": [False]}
+        )
         [row] = cursor.fetchall()
         assert row[-1] is False
         granting = asyncio.create_task(ledger.grant([Submission(users[10], "two")]))

@@ -137,7 +137,9 @@ async def test_a_score_that_another_transaction_raises_meanwhile_costs_the_other
     await grant(ledger, (rich, "huge"))
     with closing(psycopg2.connect(database_url)) as elsewhere, elsewhere.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [rich], "action_ids": ["four"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [rich], "action_ids": ["four"], "by_server": [False]}
+        )
         granting = asyncio.create_task(
             grant(ledger, (rich, "run"), *((user, "run") for user in others))
         )

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-import psycopg2
 import pytest
 
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Board, BoardId, Submission
-from tests.eventually import eventually
-from tests.integration.one_board_release import SQL, OneBoardRelease, a_one_board_release
+from tests.integration.one_board_release import OneBoardRelease, a_one_board_release
 from tests.world import (
     add_actions,
     add_board,
@@ -28,7 +25,6 @@ from tests.world import (
     ranking,
     scores,
     sql,
-    waits_for_lock,
 )
 
 WEEKLY = BoardId("weekly")
@@ -122,25 +118,3 @@ async def test_the_earlier_release_never_touches_another_board(
     await earlier.renew()
     assert sql(database_url, others) == before
     assert await earlier.board() == (board_version(database_url), [(user, 5)])
-
-
-async def test_scores_fall_only_when_no_grant_of_the_earlier_release_is_under_way(
-    ledger: Ledger, database_url: str
-) -> None:
-    """It knows no lock but those of tables. Without them, somebody who compared with a tenth score
-    that a removal lowers is on the board, and no version says so.
-    """
-    users = add_users(database_url, 11)
-    add_actions(database_url, {"big": 100, "small": 5})
-    await ledger.grant([Submission(user, "big") for user in users[:10]])
-    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
-        [(*_, reaches_board)] = cursor.fetchall()
-        assert reaches_board is False
-        removing = asyncio.create_task(ledger.remove_users(users[:1]))
-        await eventually(lambda: removing.done() or waits_for_lock(database_url))
-        other.commit()
-    _, [board] = await removing
-
-    assert listed(board) == (board_version(database_url), ranking(database_url))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -24,7 +24,6 @@ from tests.world import add_actions, add_board, add_users, sql
 SOON_SECONDS: Final = 2.0
 WHY: Final = "Impossible scores"
 DAY: Final = timedelta(days=1)
-RECEIPT: Final = "match-1"
 
 # What both boards show, best first.
 Shown = list[tuple[str, int]]
@@ -62,6 +61,18 @@ class Everywhere:
 
         await eventually(all_show, within_seconds=SOON_SECONDS)
 
+    async def keep(self, season: str, wanted: Shown) -> None:
+        """Wait until the archive of a season shows this on both instances."""
+        path = f"/api/boards/{season.replace('?', '/leaderboard?')}"
+
+        async def all_keep() -> bool:
+            for instance in self.instances:
+                async with instance.client.get(path) as response:
+                    assert shown((await response.json())["data"]) == wanted
+            return True
+
+        await eventually(all_keep, within_seconds=SOON_SECONDS)
+
     async def stand(self, user_id: str, score: int, rank: int | None) -> None:
         """Wait until a user has this standing on both instances."""
 
@@ -98,7 +109,7 @@ def players(database_url: str) -> list[str]:
 @pytest.fixture
 async def everywhere(
     start: Start, players: list[str], database_url: str, redis_url: str
-) -> AsyncIterator[Everywhere]:
+) -> Everywhere:
     instances = [await start(), await start()]
     for user, action in zip(players, ("thirty", "twenty", "ten"), strict=True):
         assert (await instances[0].submit(user, action))[0] == 200
@@ -119,17 +130,6 @@ def by_command(operator: Operator) -> Do:
         assert said.document["act"] == act.replace("-", "_").replace("unhide", "show")
 
     return do
-
-
-def a_result(database_url: str, user_id: str, value: int) -> None:
-    """Put a result on `weekly`, as a server would."""
-    sql(
-        database_url,
-        "INSERT INTO results (source, receipt, user_id, board_id, season_id, value, played_at,"
-        " recorded_at) SELECT 'arena', %s, %s, 'weekly', season_id, %s, now(), now()"
-        " FROM boards WHERE board_id = 'weekly'",
-        (RECEIPT, user_id, value),
-    )
 
 
 ALL_THREE: Final = [("player0", 30), ("player1", 20), ("player2", 10)]
@@ -182,8 +182,13 @@ async def test_another_name_or_score_is_seen_everywhere_within_two_seconds(
     await everywhere.stand(bob, 0, None)
 
     await do("correct", "player1", "--board", "main", "--points", "15")
-    main = [("player0", 30), ("player1", 15), ("countess", 10)]
-    await everywhere.show(main, weekly)
+    await everywhere.show([("player0", 30), ("player1", 15), ("countess", 10)], weekly)
+
+    # A season that has ended, and what its archive says.
+    assert (await operator("seasons", "close", "weekly", "--yes")).code == 0
+    await do("correct", "countess", "--board", "weekly", "--season", "1", "--points", "-4")
+    await do("rename", "player0", "duke")
+    await everywhere.keep("weekly?season=1", [("countess", 6), ("duke", 5)])
 
     # Nothing of it is done twice, and what cannot be done leaves no row.
     for refused, code in (
@@ -193,7 +198,7 @@ async def test_another_name_or_score_is_seen_everywhere_within_two_seconds(
         (("revoke-result", "arena", "match-9"), "unknown_receipt"),
         (("correct", "player1", "--board", "nowhere", "--points", "1"), "unknown_board"),
         (("correct", "player1", "--board", "weekly", "--points", "-1"), "score_out_of_range"),
-        (("rename", "player1", "Player0"), "account_taken"),
+        (("rename", "player1", "Duke"), "account_taken"),
         (("hide", "nobody"), "unknown_user"),
     ):
         said = await operator("users", *refused, "--reason", WHY, "--json")
@@ -205,11 +210,14 @@ async def test_another_name_or_score_is_seen_everywhere_within_two_seconds(
         ("correct", ada, "weekly"),
         ("revoke_grant", bob, None),
         ("correct", bob, "main"),
+        ("correct", cleo, "weekly"),
+        ("rename", ada, None),
     ]
     assert {row[-1] for row in rows} == {WHY}
     assert all(row[3].startswith("operator:") for row in rows)
     assert (await operator("audit", "verify", "--json")).document["rows"] == len(rows)
-    assert sql(database_url, "SELECT before, after FROM audit_names") == [("player2", "countess")]
+    names = sql(database_url, "SELECT before, after FROM audit_names ORDER BY audit_id")
+    assert names == [("player2", "countess"), ("player0", "duke")]
 
 
 async def test_commands_say_what_they_did_how_to_undo_it_and_what_the_audit_says_of_it(

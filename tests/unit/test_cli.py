@@ -591,8 +591,8 @@ class TestActionFile:
 
     def test_quotes_around_whole_lines_are_named(self) -> None:
         assert problems('"action_id,points"\n"x,10"\n') == [
-            "line 1: the first line must be the header action_id,points; there are quotes around "
-            "the whole line: leave them out"
+            "line 1: the first line must be the header action_id,points or action_id,points,claim; "
+            "there are quotes around the whole line: leave them out"
         ]
         assert problems(f'{HEADER}"x,10"\n') == [
             "line 2: 2 columns expected, 1 found; there are quotes around the whole line: leave "

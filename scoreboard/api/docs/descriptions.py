@@ -17,8 +17,9 @@ from scoreboard.errors import ScoreboardError
 
 HandlerT = TypeVar("HandlerT", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
-# Whether a route asks for a token. `optional`: a setting closes it to clients without one.
-Authorization = Literal["none", "optional", "required"]
+# Whether a route asks for a token, or for a server key's signature. `optional`: a setting closes it
+# to clients without a token.
+Authorization = Literal["none", "optional", "required", "signed"]
 _ATTRIBUTE: Final = "__operation__"
 _Errors = Sequence[type[ScoreboardError] | ScoreboardError]
 _ERRORS_OF_TOKENS: Final[_Errors] = (
@@ -29,6 +30,15 @@ _ERRORS_OF_TOKENS: Final[_Errors] = (
     errors.Banned,
     errors.UnknownUser,
     errors.ProviderUnavailable,
+)
+_ERRORS_OF_SIGNATURES: Final[_Errors] = (
+    errors.NotSigned,
+    errors.BadSignature,
+    errors.StaleSignature,
+    errors.UnknownKey,
+    errors.ExpiredKey,
+    errors.KeyLacksScope("grants"),
+    errors.KeyUnreadable,
 )
 _ERRORS_OF_BODIES: Final[_Errors] = (
     errors.MalformedBody,
@@ -86,8 +96,8 @@ class Operation:
     description.
 
     `errors` are those of this route alone; `refusals` adds those of all routes, of all bodies and
-    of all tokens. Give an instance where the class alone does not make the answer that a client
-    gets.
+    of all tokens or signatures. Give an instance where the class alone does not make the answer
+    that a client gets.
     """
 
     operation_id: str  # never changes, because generated clients name their functions after it
@@ -109,7 +119,9 @@ class Operation:
     def refusals(self) -> dict[int, dict[str, ScoreboardError]]:
         """Every error that this route answers with: by status, then by code."""
         listed = [*self.errors]
-        if self.authorization != "none":
+        if self.authorization == "signed":
+            listed += _ERRORS_OF_SIGNATURES
+        elif self.authorization != "none":
             listed += _ERRORS_OF_TOKENS
         if self.body is not None:
             listed += [errors.InvalidPayload(self.body.validate({})), *_ERRORS_OF_BODIES]
@@ -127,13 +139,13 @@ def operation_of(handler: Any) -> Operation | None:
 
 
 def example_of(schema: Schema) -> dict[str, Any]:
-    """A body that satisfies the schema, made of the examples of its required fields. Raises
-    LookupError where a field has none.
+    """A body that satisfies the schema, made of the examples of its required fields, and of those
+    that are said to be `shown`. Raises LookupError where a field has none.
     """
     return {
         field.data_key or name: _example_of_field(field)
         for name, field in schema.fields.items()
-        if field.required
+        if field.required or field.metadata.get("shown")
     }
 
 

@@ -21,6 +21,7 @@ from scoreboard.api.http.refusals import headers_of, refusal
 from scoreboard.api.http.replies import JSON
 from scoreboard.api.schemas.errors import ErrorSchema
 from scoreboard.errors import ScoreboardError
+from scoreboard.keys import heads
 from scoreboard.model import BOARD_ID, MAIN
 
 _VERSION: Final = "3.0.3"
@@ -29,18 +30,37 @@ _TAGS: Final = {
     "Leaderboard": "The top 10, to read or to follow.",
     "Boards": "All boards, the top 10 among them as `main`, and their seasons.",
     "Accounts": "Register, log in, stay logged in, log out.",
+    "Servers": "For game servers and back offices, which sign each request with a server key.",
     "Operations": "For probes and monitoring.",
 }
-_SECURITY_SCHEME: Final = {
+_TOKEN_SCHEME: Final = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
     "description": "The `accessToken` that `POST /api/auth/login` answers with.",
 }
+# A signed request has all four (docs/server-keys.md).
+_SIGNATURE_SCHEMES: Final = {
+    name: {"type": "apiKey", "in": "header", "name": name, "description": description}
+    for name, description in {
+        heads.KEY: "The id of the server key, `key_` and 20 hexadecimal digits.",
+        heads.ID: (
+            "`METHOD:TARGET:NONCE`: path and query as they are sent, with each dot as `%2E`, and "
+            "16 to 64 letters, digits, `-` or `_` that are new for each request, and the same when "
+            "it is sent again."
+        ),
+        heads.TIMESTAMP: "Now, in whole seconds since 1970; at most 300 s from our clock.",
+        heads.SIGNATURE: (
+            "`v1,` and the base64 of HMAC-SHA256 over `ID.TIMESTAMP.BODY` by the key's secret, as "
+            "Standard Webhooks have it. A program makes it: it cannot be written here by hand."
+        ),
+    }.items()
+}
 _SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
     "none": [],
     "optional": [{}, {"bearerAuth": []}],
     "required": [{"bearerAuth": []}],
+    "signed": [{name: [] for name in _SIGNATURE_SCHEMES}],
 }
 _INTRODUCTION: Final = """\
 Grants each action to each user once, and shows everybody the top 10 as it changes.
@@ -174,7 +194,7 @@ def _without_paths(tags: Collection[str]) -> APISpec:
         servers=[{"url": "/"}],
         tags=[{"name": name, "description": _TAGS[name]} for name in _TAGS if name in tags],
         components={
-            "securitySchemes": {"bearerAuth": _SECURITY_SCHEME},
+            "securitySchemes": {"bearerAuth": _TOKEN_SCHEME} | _SIGNATURE_SCHEMES,
             "headers": _HEADERS,
             "parameters": _PARAMETERS,
         },

@@ -2,15 +2,18 @@
 
 `limit` counts every request before anything else is done for it: against its address, and against
 its user if it has a valid token. An address has two counts, one for those of its requests that bear
-a valid token, so that nobody without one uses up what its users have (docs/decisions/0025). The
-handlers count what only the body tells: registrations and log-ins against the address, log-ins
-against the name that they give as well, refreshes and log-outs against their family. Checks that
-are asked together pass together, or use nothing up.
+a valid token, so that nobody without one uses up what its users have (docs/decisions/0025). On
+signed routes it counts against the server key that is named, at this address: an address that names
+none is a stranger's (docs/decisions/0051). The handlers count what only the body tells:
+registrations and log-ins against the address, log-ins against the name that they give as well,
+refreshes and log-outs against their family. Checks that are asked together pass together, or use
+nothing up.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -26,11 +29,14 @@ from scoreboard.api.http.needs import Needs, needs_of
 from scoreboard.api.http.replies import is_shared
 from scoreboard.api.http.tracing import span_of_call
 from scoreboard.configuration.kinds import Rate
-from scoreboard.errors import RateLimited
+from scoreboard.errors import RateLimited, ScoreboardError
+from scoreboard.keys.verifying import Claim, claim_of
 from scoreboard.limits.checks import Allowance, Check, HashField, Seen, check_of, tightest
 from scoreboard.parts import PARTS
 
 _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
+# Of a signed route: which key a request names, before anything of it is verified.
+CLAIM: Final = web.RequestKey("claim", Claim)
 _REDIS: Final = {"db.system.name": "redis"}
 
 
@@ -158,12 +164,40 @@ def _of_caller(request: web.Request, needs: Needs) -> tuple[Check, ...]:
     settings = request.app[PARTS].settings
     if needs.limit == "operations":
         return _of_address(request, "operations", settings.rate_limit_per_ip)
+    if needs.limit == "servers":
+        return _of_server(request)
     if (user := identity_or_none(request)) is None:
         return _of_address(request, "ip", settings.rate_limit_per_ip)
     # guard: nobody-without-token
     of_address = _of_address(request, "ip_users", settings.rate_limit_per_ip)
     # guard: users-address-together
     return (*of_address, check_of("user", user.user_id, settings.rate_limit_per_user))
+
+
+def _of_server(request: web.Request) -> tuple[Check, ...]:
+    """Who names a key counts against what that key may at this address, and against the key itself
+    once the signature is verified: so forged requests cost neither the key nor, from elsewhere, its
+    servers anything. Who names none is a stranger, and hears why once that was counted.
+    """
+    target = request.rel_url.raw_path_qs
+    parts = request.app[PARTS]
+    if FOUND not in request:
+        try:
+            claim = claim_of(request.method, target, request.headers, parts.keyring, time.time())
+        except ScoreboardError as refusal:
+            request[FOUND] = refusal.with_traceback(None)
+        else:
+            request[CLAIM] = claim
+            address = client_address(request, parts.settings.trusted_proxies)
+            return _of_key(address, claim.key.key_id, claim.key.rate)  # guard: forged-own-count
+    return _of_address(request, "ip", parts.settings.rate_limit_per_ip)
+
+
+@lru_cache(maxsize=8192)
+def _of_key(address: str, key_id: str, rate: Rate) -> tuple[Check, ...]:
+    """One check for the narrowest network that the address is in: wider ones hold other servers."""
+    network = networks_of(address)[0]
+    return (check_of("server_address", f"{network.key}:{key_id}", rate),)
 
 
 def _of_address(request: web.Request, name: str, rate: Rate) -> tuple[Check, ...]:

@@ -19,8 +19,9 @@ from scoreboard.limits.checks import HashField
 class Needs:
     """What one route needs. The defaults are for most routes, and for a path without a route."""
 
-    # What its requests count against: address and user, or the address alone in a count of its own.
-    limit: Literal["clients", "operations"] = "clients"
+    # What its requests count against: address and user; the address alone in a count of its own; or
+    # the server key that they name, and the address if they name none.
+    limit: Literal["clients", "operations", "servers"] = "clients"
     traced: bool = True
     # Whether pages of other sites may read the answers, if the settings name such sites.
     other_sites: bool = False

@@ -38,15 +38,15 @@ async def read_json(request: web.Request, schema: Schema) -> dict[str, Any]:
     return parse_json(await read_bytes(request), schema)
 
 
-async def read_bytes(request: web.Request) -> bytes:
-    """Read the body of a request that says it is JSON, unpacked. Raises what `read_json` raises,
-    but for what `parse_json` does.
+async def read_bytes(request: web.Request, most_bytes: int = BODY_MAX_BYTES) -> bytes:
+    """Read the body of a request that says it is JSON, unpacked. It has `most_bytes` at most, both
+    packed and unpacked. Raises what `read_json` raises, but for what `parse_json` does.
     """
     if not _is_json(request):
         raise errors.UnsupportedMediaType
     encoding = encoding_of(request)
-    body = await _body(request)
-    return body if encoding is None else unpacked(body, encoding, BODY_MAX_BYTES)
+    body = await _body(request, most_bytes)
+    return body if encoding is None else unpacked(body, encoding, most_bytes)
 
 
 def parse_json(body: bytes, schema: Schema) -> dict[str, Any]:
@@ -69,17 +69,21 @@ def _is_json(request: web.Request) -> bool:
     return given[:_TYPE_MAX_CHARS].partition(";")[0].strip().lower() == JSON  # guard: content-type
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, most_bytes: int) -> bytes:
+    # aiohttp holds what it reads to the bound of the application, which is that of most routes.
+    reading = request
+    if most_bytes != BODY_MAX_BYTES:
+        reading = request.clone(client_max_size=most_bytes)  # guard: signed-body-bound
     if request.content.is_eof():  # it came with the head, as most do: no need for a timer
-        return await request.read()
-    if (request.content_length or 0) > BODY_MAX_BYTES:  # guard: no-body-asked
+        return await reading.read()
+    if (request.content_length or 0) > most_bytes:  # guard: no-body-asked
         raise errors.BodyTooLarge
     try:
         if request.pop(WAITS_FOR_CONTINUE, False):
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # of the answer nothing is written yet
         async with asyncio.timeout(BODY_SECONDS):  # guard: body-time
-            return await request.read()
+            return await reading.read()
     except BodyCut as error:
         raise errors.MalformedRequest from error
     except TimeoutError as error:

@@ -1,8 +1,9 @@
 """Requests that a server has signed: from a head that says so to a body that can be believed.
 
-header      its form, its route, its time, its key     before the body is read
+header      its form, its route, its time, its key     in the middleware, before the body is read
+limits      what this key may at this address; what a stranger may, where the header is not good
 body        bounded, and unpacked
-signature   then expiry and scope
+signature   then expiry, scope, and that a scope about all boards is not a key's of some
 rate        that of the key
 schema      what the body says
 """
@@ -18,13 +19,12 @@ from aiohttp import web
 from marshmallow import Schema
 
 from scoreboard.accounts import ids
-from scoreboard.api.http.limits import count_signed
+from scoreboard.api.http.limits import CLAIM, count_signed
 from scoreboard.api.http.replies import parse_json, read_bytes
 from scoreboard.keys.server_key import Scope, ServerKey
-from scoreboard.keys.verifying import claim_of
-from scoreboard.parts import PARTS
 
-OWN_ID_CHARS_MAX: Final = 100
+# A batch whose texts are all as long as they may be, of letters of four bytes, takes 225 KB.
+SIGNED_BODY_MAX_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,13 @@ class Signed:
 
 
 async def signed(request: web.Request, scope: Scope, schema: Schema | None) -> Signed:
-    """Verify a request, count it against its key, and read it. Raises what `claim_of`,
-    `Claim.verify`, `read_bytes` and `parse_json` raise, and RateLimited.
+    """Verify a request, count it against its key, and read it. Its route has `Needs` of servers:
+    who names no key does not come here. Raises what `Claim.verify`, `read_bytes` and `parse_json`
+    raise, and RateLimited.
     """
-    now = time.time()
-    target = request.rel_url.raw_path_qs
-    claim = claim_of(request.method, target, request.headers, request.app[PARTS].keyring, now)
-    body = b"" if schema is None else await read_bytes(request)
-    key = claim.verify(body, scope, now)
+    claim = request[CLAIM]
+    body = b"" if schema is None else await read_bytes(request, SIGNED_BODY_MAX_BYTES)
+    key = claim.verify(body, scope, time.time())
     await count_signed(request, key.check)
     read = None if schema is None else parse_json(body, schema)
     return Signed(key, read, claim.head.message_id.rpartition(":")[2])

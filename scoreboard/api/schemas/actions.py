@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from scoreboard.action_ids import ACTION_ID_CHARS_MAX
 from scoreboard.api.schemas.members import (
@@ -62,6 +62,13 @@ class ActionSchema(Schema):
 
     action_id = member(fields.String, "What to submit.", "daily-login", data_key="actionId")
     points = member(fields.Integer, "What it is worth.", 10)
+    claim = member(
+        fields.String,
+        "`user`: whoever has an account may claim it, once. `server`: the game's server grants it, "
+        "and a user who submits it is refused (code not_claimable).",
+        "user",
+        validate=validate.OneOf(("user", "server")),
+    )
 
 
 class ActionsSchema(Success):

@@ -9,6 +9,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 EXAMPLE_USER_ID: Final = "5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d"
 EXAMPLE_TIME: Final = "2024-12-09T14:30:45Z"
+# What a server may send at once.
+BATCH_MAX: Final = 200
+# Of a user's id that is a game's own.
+OWN_ID_CHARS_MAX: Final = 100
 # Unicode's Cc, Cs, Zl and Zp. Looking at each character of a body in turn takes a millisecond.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 # The same for readers of the document; a lone surrogate is not valid JSON in the first place.
@@ -36,6 +40,35 @@ class Number(fields.Integer):
         if not isinstance(value, str) or not _NUMBER.fullmatch(value):  # guard: number-query-digits
             raise self.make_error("invalid", input=value)
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Batch(fields.List):
+    """A list of so many items, which are counted before any of them is looked at: to read 80,000
+    empty ones would take a second.
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, list) and not 1 <= len(value) <= BATCH_MAX:  # guard: batch-counted
+            raise ValidationError(f"Send 1 to {BATCH_MAX} at once; these are {len(value)}.")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+def batch(description: str, item: type[Schema]) -> Any:
+    """A member that holds 1 to `BATCH_MAX` of these."""
+    made = member(Batch, description, cls_or_instance=fields.Nested(item))
+    made.metadata |= {"minItems": 1, "maxItems": BATCH_MAX}
+    return made
+
+
+def user_id_member() -> Any:
+    """The member by which a server says which user."""
+    return text(
+        1,
+        OWN_ID_CHARS_MAX,
+        "A UUID, or your game's own id of somebody.",
+        EXAMPLE_USER_ID,
+        data_key="userId",
+    )
 
 
 def text(

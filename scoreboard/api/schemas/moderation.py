@@ -60,6 +60,7 @@ class ModerationSchema(Request):
         data_key="userId",
         required=False,
     )
+    user_id.metadata["shown"] = True  # in the example, whose act needs it
     username = text(None, 100, "The name to give, by `rename`.", "countess", required=False)
     board_id = text(1, 50, "The board, of `correct`.", "weekly", data_key="boardId", required=False)
     points = member(
@@ -108,7 +109,7 @@ class ModerationSchema(Request):
             raise ValidationError(missing)
 
 
-class DoneSchema(Schema):
+class ActDoneSchema(Schema):
     """What was done."""
 
     audit_id = member(fields.Integer, "The row of the audit.", 12, data_key="auditId")
@@ -127,7 +128,7 @@ class DoneSchema(Schema):
 class ModeratedSchema(Success):
     """It is done and committed, with a row of the audit."""
 
-    data = member(fields.Nested, "What was done.", nested=DoneSchema)
+    data = member(fields.Nested, "What was done.", nested=ActDoneSchema)
 
 
 class AuditPageSchema(Request):
