@@ -55,7 +55,7 @@ _OUTCOMES: Final[tuple[tuple[type[ScoreboardError], Outcome], ...]] = (
     "Log in at an identity provider",
     tag="Accounts",
     answers={303: _OF_BROWSERS},
-    errors=[errors.NotFound],
+    errors=[errors.UnknownProvider],
     parameters=("provider",),
 )
 async def begin(request: web.Request) -> web.Response:
@@ -81,7 +81,7 @@ async def begin(request: web.Request) -> web.Response:
     "Come back from an identity provider",
     tag="Accounts",
     answers={303: _OF_BROWSERS},
-    errors=[errors.NotFound],
+    errors=[errors.UnknownProvider],
     parameters=("provider",),
 )
 async def come_back(request: web.Request) -> web.Response:
@@ -136,7 +136,7 @@ async def take(request: web.Request) -> web.Response:
 def _flow(request: web.Request) -> CodeFlow:
     flow = request.app[PARTS].page_log_ins.flows.get(request.match_info["provider"])
     if flow is None:
-        raise errors.NotFound
+        raise errors.UnknownProvider
     return flow
 
 
