@@ -18,7 +18,7 @@ from scoreboard import errors
 from scoreboard.api.accounts import tokens_reply
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http import limits
-from scoreboard.api.http.replies import QUERY_MAX_CHARS, read_json
+from scoreboard.api.http.replies import query_pairs, read_json
 from scoreboard.api.schemas.accounts import TokensSchema
 from scoreboard.api.schemas.members import Request
 from scoreboard.configuration.settings import Settings
@@ -66,7 +66,7 @@ async def begin(request: web.Request) -> web.Response:
     begun = Begun.at(request.match_info["provider"])
     try:
         await limits.count_registration(request)
-        address = await flow.address(begun, again="again" in request.query)
+        address = await flow.address(begun, again=("again", "") in query_pairs(request))
     except (LogInRefused, ScoreboardError) as error:
         return _back(request, _outcome(error))
     cookie = _Cookie(request)
@@ -151,10 +151,10 @@ def _begun(request: web.Request, cookie: _Cookie) -> Begun:
 
 def _query(request: web.Request) -> Mapping[str, str]:
     """Each parameter once: of two, somebody else may have written one. Raises LogInRefused."""
-    query = request.query if len(request.query_string) <= 2 * QUERY_MAX_CHARS else {}
-    if len(set(query)) < len(query):  # guard: log-in-query-once
+    pairs = query_pairs(request)
+    if len(dict(pairs)) < len(pairs):  # guard: log-in-query-once
         raise LogInRefused("refused", "a parameter is there twice")
-    return {name: value for name, value in query.items() if value.isascii()}
+    return {name: value for name, value in pairs if value.isascii()}
 
 
 def _outcome(error: LogInRefused | ScoreboardError) -> Outcome:
