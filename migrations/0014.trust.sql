@@ -171,6 +171,16 @@ FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse();
 -- Also where `session_replication_role` switches triggers off for a session.
 ALTER TABLE audit ENABLE ALWAYS TRIGGER audit_is_kept;
 
+-- Signed requests that say how something is to be, and were answered of late: whoever sends one again is told how it is
+-- now, and what was said since stays. Kept for an hour, because a signature is good for some minutes. (What has receipts
+-- or a row of the audit is done once by these.)
+CREATE TABLE answered_requests (
+    key_id VARCHAR(30) NOT NULL,
+    request_id VARCHAR(64) NOT NULL,
+    answered_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    PRIMARY KEY (key_id, request_id)
+);
+
 -- Who is banned, as every instance holds it in memory (held_lists). Whoever sets `users.banned_at` bans, and whoever clears it
 -- lifts the ban: a trigger does the rest. No reference to users: the ban of an identity provider's user outlives
 -- the user, because the same person comes back under the same id. It is no revocation, because a ban does not end

@@ -264,6 +264,14 @@ class KeyLacksBoard(ScoreboardError):
     message = "This server key may not touch that board. Use one that may, or leave that board out."
 
 
+class KeyLacksUser(ScoreboardError):
+    """The server key names players of its own source, and this user is none."""
+
+    status = 403
+    code = "key_lacks_user"
+    message = "This user is no player of your game: only a key of the same source may name them."
+
+
 class RegistrationClosed(ScoreboardError):
     """Nobody may register here: setting `registration`."""
 

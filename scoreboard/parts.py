@@ -39,6 +39,7 @@ from scoreboard.copies.copy import RedisCopy
 from scoreboard.copies.questions import Questions, Silence, Truth
 from scoreboard.copies.trust import SETTLE_SECONDS, Generations, Trust
 from scoreboard.errors import LedgerUnavailable
+from scoreboard.keys.answered import Answered
 from scoreboard.keys.keyring import KeyReader, Keyring
 from scoreboard.keys.sealing import Seal
 from scoreboard.ledger.definitions import Definitions
@@ -60,6 +61,7 @@ from scoreboard.personal.erasure import Erasure
 from scoreboard.personal.export import PersonalData
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.orders import Orders
+from scoreboard.scoring.players import Players
 from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 
@@ -205,7 +207,10 @@ class Parts:
             lists=lists | of_writers if settings.takes_submissions else lists,
         )
         self.lifetime.run("revocations", self.revocations.run)
-        self.first_sight = FirstSight(self.queries, self.accounts.users.refused, metrics)
+        refused = self.accounts.users.refused
+        self.first_sight = FirstSight(self.queries, refused, metrics)
+        self.answered = Answered(self.queries)
+        self.players = Players(self.queries, self.first_sight, refused, self.orders, self.answered)
         providers, families = self.access.providers, self.accounts.families
         self.page_log_ins = PageLogIns(
             settings, self.queries, providers, self.first_sight, families
@@ -320,6 +325,7 @@ class Parts:
             with contextlib.suppress(LedgerUnavailable):  # then the next hour's finds more
                 await self.accounts.families.purge()
                 await self.definitions.purge()
+                await self.answered.purge()
 
 
 PARTS: Final = web.AppKey("parts", Parts)

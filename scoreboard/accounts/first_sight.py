@@ -1,4 +1,4 @@
-"""Users of identity providers, who are made when they are first seen.
+"""Users of identity providers and of games, who are made when they are first seen.
 
 Their ids follow from their tokens, so two instances that see somebody at once make the same user,
 once. Nobody gets a name or an address that somebody has: they get another name, and no address. Nor
@@ -37,12 +37,13 @@ class FirstSight:
         self._refused = refused
         self._metrics = metrics
 
-    async def make(self, introduced: Introduction) -> None:
-        """Add the user unless they are here. Raises Banned; UnknownUser for one who was deleted
-        while tokens from before may be alive; AccountTaken where every name is somebody's.
+    async def make(self, introduced: Introduction, only: str | None = None) -> bool:
+        """Add the user unless they are here, and say whether they were added; with `only`, under
+        that name or not at all. Raises Banned; UnknownUser for one who was deleted while tokens
+        from before may be alive; AccountTaken where every name is somebody's.
         """
         await newcomers.give_keys(self._postgres)
-        candidates = introduced.usernames(self._is_refused)
+        candidates = iter([only]) if only else introduced.usernames(self._is_refused)
         name, address = next(candidates, None), introduced.address()
         while name is not None:
             try:
@@ -61,7 +62,7 @@ class FirstSight:
     def _is_refused(self, username: str) -> bool:
         return self._refused.pattern_for(username) is not None
 
-    def _told(self, introduced: Introduction, obstacle: str, *, is_new: bool) -> None:
+    def _told(self, introduced: Introduction, obstacle: str, *, is_new: bool) -> bool:
         if obstacle == "banned":  # guard: banned-met
             raise Banned
         if obstacle:
@@ -69,6 +70,7 @@ class FirstSight:
         if is_new:
             self._metrics.users_first_seen.inc()
             log.info("scoreboard.accounts.first_seen", user_id=introduced.user_id)
+        return is_new
 
 
 def _row(introduced: Introduction, name: str, address: names.Email | None) -> dict[str, str | None]:

@@ -26,8 +26,8 @@ _CHANCES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What `source`, the issuer, tells of a user who may not be here yet. `name` is as the provider
-    has it; `email` is empty unless the provider has seen that it is theirs.
+    """What `source`, an issuer or a game, tells of a user who may not be here yet. `name` is as it
+    has it; `email` is empty unless a provider has seen that it is theirs.
     """
 
     user_id: str

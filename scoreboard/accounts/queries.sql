@@ -65,6 +65,9 @@ SELECT user_id::text, username, coalesce(email_given, email), created_at
 FROM users
 WHERE user_id = %(user_id)s::uuid
 
+-- find_player: finds how a user is called, and who brought them
+SELECT username, source FROM users WHERE user_id = %(user_id)s::uuid
+
 -- list_users: reads users in the order of their keys, from after one key; with a part in it, and registered since
 -- What follows a space in a key is no part of a name: see `own_key`. Who keeps what erased users left is nobody.
 SELECT user_id::text, username, coalesce(email_given, email), created_at, username_key, email

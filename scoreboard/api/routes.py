@@ -18,6 +18,7 @@ from scoreboard.api import (
     operations,
     own_data,
     pages,
+    players,
 )
 from scoreboard.api.asked import version_beside
 from scoreboard.api.http.needs import USUAL, Needs, add_route
@@ -57,6 +58,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "GET", "/api/login/{provider}", login.begin)
         add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
         add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
+        add_route(app, "PUT", "/api/users/{userId}", players.put_player, _SIGNED)
         add_route(app, "POST", "/api/moderation", moderation.moderate, _SIGNED)
         add_route(app, "GET", "/api/audit", moderation.read_audit, _SIGNED)
 

@@ -33,6 +33,7 @@ _SHOWS: Final = {
 _WRITES: Final = {
     schema.APPLIED: ("SELECT",),
     "actions": ("SELECT",),
+    "answered_requests": ("SELECT", "INSERT", "DELETE"),
     "audit": ("SELECT", "INSERT"),
     "audit_names": ("SELECT", "INSERT", "DELETE"),
     "bans": ("SELECT", "INSERT", "UPDATE", "DELETE"),  # by a trigger of users

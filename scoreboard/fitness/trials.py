@@ -25,7 +25,7 @@ from scoreboard.scoring import catalogue, standing
 OF_OPERATORS: Final = frozenset(
     {
         *("wrong_scores", "wrong_entries", "join_grants", "keep_falls_out", "revoked_since"),
-        *("hide_new_entries", "rename_user"),
+        "hide_new_entries",
         *("compare_scores", "compare_entries", "compare_last"),
         *("load_actions", "decomposed_actions"),
         *("list_users", "list_suspects", "list_marked", "find_key"),

@@ -49,3 +49,12 @@ WHERE present.key_id = %(key_id)s
     AND present.secret = %(former_secret)s
     AND present.previous_secret IS NOT DISTINCT FROM %(former_previous_secret)s
 RETURNING present.key_id
+
+-- find_answered: has a row if this signed request was answered
+SELECT 1 FROM answered_requests WHERE key_id = %(key_id)s AND request_id = %(request_id)s
+
+-- note_answered: notes that a signed request was answered
+INSERT INTO answered_requests (key_id, request_id) VALUES (%(key_id)s, %(request_id)s) ON CONFLICT DO NOTHING
+
+-- forget_answered: forgets signed requests that were answered so long ago that no signature of theirs is good
+DELETE FROM answered_requests WHERE answered_at < now() - interval '1 hour'

@@ -26,6 +26,7 @@ from tests.guards.guard import (
     Marked,
 )
 
+CLAIMS: Final = "tests/integration/test_claims.py"
 CHANGES: Final = "tests/service/test_action_changes.py"
 BOARDS: Final = "tests/integration/test_boards.py"
 COPY: Final = "tests/integration/test_board_copy.py"
@@ -520,5 +521,46 @@ $it"""),
         "grant-action-disabled",
         Instead("isinstance($verdict, errors.ActionDisabled)", "False"),
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
+    ),
+    Guard(
+        "a server's action is worth nothing to a user who claims it",
+        "scoreboard/ledger/grant.sql",
+        "            AND (submitted.by_server OR actions.claim = 'user')\n",
+        "",
+        f"{CLAIMS}::test_a_servers_action_is_granted_to_nobody_who_claims_it",
+    ),
+    Marked(
+        "a user's claim beside a server's grant is refused",
+        "claimed-beside-server",
+        Removed(),
+        f"{CLAIMS}::test_a_claim_in_one_batch_with_a_servers_grant_gets_nothing_of_it",
+    ),
+    Guard(
+        "a banned user is granted nothing",
+        "scoreboard/ledger/grant.sql",
+        "actions.disabled_at IS NULL AND NOT players.is_banned\n",
+        "actions.disabled_at IS NULL\n",
+        f"{CLAIMS}::test_a_ban_that_is_not_committed_yet_is_waited_for_and_then_nothing_is_granted",
+    ),
+    Guard(
+        "a grant and whoever hides or bans its user take turns",
+        "scoreboard/ledger/grant.sql",
+        "    ORDER BY user_id\n    FOR KEY SHARE\n",
+        "    ORDER BY user_id\n",
+        f"{CLAIMS}::test_a_ban_that_is_not_committed_yet_is_waited_for_and_then_nothing_is_granted",
+    ),
+    Guard(
+        "the first score of a hidden user is hidden",
+        "scoreboard/ledger/grant.sql",
+        "SELECT user_id, sum(points_granted), clock_timestamp(), players.hidden\n",
+        "SELECT user_id, sum(points_granted), clock_timestamp(), FALSE\n",
+        f"{CLAIMS}::test_whoever_is_hidden_meanwhile_is_granted_all_and_shown_nowhere",
+    ),
+    Guard(
+        "the first entry of a hidden user in a season is hidden",
+        "scoreboard/ledger/grant.sql",
+        "        counting.hidden\n    FROM granted",
+        "        FALSE AS hidden\n    FROM granted",
+        f"{CLAIMS}::test_whoever_is_hidden_meanwhile_is_granted_all_and_shown_nowhere",
     ),
 )

@@ -106,9 +106,9 @@ SEASONS: Final = (
     ),
     Guard(
         "a season that is closed behind the one that is shown raises the version",
-        "scoreboard/ledger/seasons.sql",
-        "seasons.number IN (shown.number, shown.previous_number) AS is_shown",
-        "seasons.number = shown.number AS is_shown",
+        "scoreboard/ledger/finals.sql",
+        "seasons.number IN (shown.number, shown.previous_number)",
+        "seasons.number = shown.number",
         f"{BOUNDARIES}::test_a_season_that_closes_behind_the_one_that_is_shown_raises_the_version",
     ),
     Guard(

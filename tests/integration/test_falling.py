@@ -57,9 +57,11 @@ async def test_a_fall_waits_for_a_grant_that_compared_with_a_last_score_from_bef
     users = await eleven(ledger, database_url)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]}
+        )
         [row] = cursor.fetchall()
-        assert row[9] is False  # 5 does not reach a last score of 100
+        assert row[11] is False  # 5 does not reach a last score of 100
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: removing.done() or waits_for_grants(database_url))
         other.commit()
@@ -100,9 +102,12 @@ async def test_a_grant_that_begins_while_scores_fall_takes_its_turn_at_the_board
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         async with a_held_fall(database_url, users[:1]) as held:
             cursor.execute(SQL["prepare_grant"])
-            cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+            cursor.execute(
+                SQL["grant"],
+                {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]},
+            )
             [row] = cursor.fetchall()
-            assert row[9] is True
+            assert row[11] is True
             await held.end()
         cursor.execute(SQL["prepare_lock_boards"])
         cursor.execute(SQL["prepare_raise_boards"])
@@ -204,7 +209,10 @@ async def test_whoever_leaves_in_the_middle_of_a_fall_leaves_no_lock(database_ur
         users = await eleven(one, database_url)
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
             cursor.execute(SQL["prepare_grant"])
-            cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+            cursor.execute(
+                SQL["grant"],
+                {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]},
+            )
             removing = asyncio.create_task(one.remove_users(users[:1]))
             await eventually(lambda: waits_for_grants(database_url))
             removing.cancel()
@@ -222,7 +230,9 @@ async def test_a_fall_that_loses_its_connection_changes_nothing_without_its_lock
     users = await eleven(ledger, database_url)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]}
+        )
         removing = asyncio.create_task(ledger.remove_users(users[:1]))
         await eventually(lambda: waits_for_grants(database_url))
         sql(
@@ -245,7 +255,9 @@ async def test_a_fall_gives_up_on_grants_that_are_stopped_and_gives_the_last_sco
     users = await eleven(ledger, database_url)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["prepare_grant"])
-        cursor.execute(SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"]})
+        cursor.execute(
+            SQL["grant"], {"user_ids": [users[10]], "action_ids": ["small"], "by_server": [False]}
+        )
         with pytest.raises(TransactionAborted):
             await ledger.remove_users(users[:1])
 

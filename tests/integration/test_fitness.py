@@ -161,10 +161,7 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "Triggers of ledger are switched off that keep its rows true, as foreign keys do. "
             "ALTER TABLE ledger ENABLE TRIGGER ALL;",
         ),
-        (
-            "DROP TRIGGER audit_is_chained ON audit",
-            "audit_is_chained is gone: nothing is moderated",
-        ),
+        ("DROP TRIGGER audit_is_chained ON audit", "is gone: nothing is moderated"),
         ("DROP TRIGGER audit_is_kept ON audit", "is gone: rows of the audit can be changed unseen"),
         (
             "ALTER TABLE audit DISABLE TRIGGER audit_is_kept",

@@ -49,6 +49,7 @@ async def test_a_disabled_action_is_refused_everywhere_and_keeps_its_points(
     assert said.document | {"disabledAt": ""} == {
         "actionId": "event",
         "points": 5,
+        "claim": "user",
         "grants": 1,
         "disabledAt": "",
     }
@@ -324,15 +325,44 @@ async def test_what_is_listed_as_json_is_loaded_with_its_state(
 ) -> None:
     add_actions(database_url, {"on": 1, "off": 2})
     await operator("actions", "disable", "off")
+    sql(database_url, "UPDATE actions SET claim = 'server' WHERE action_id = 'on'")
     file = tmp_path / "actions.json"
     file.write_text((await operator("actions", "list", "--json")).out)
     sql(database_url, "DELETE FROM actions")
     said = await operator("actions", "load", str(file))
     assert (said.code, said.out) == (0, "Loaded 2 actions: 2 added.\n")
-    rows = sql(database_url, "SELECT action_id, disabled_at IS NULL FROM actions ORDER BY 1")
-    assert rows == [("off", False), ("on", True)]
+    rows = sql(database_url, "SELECT action_id, disabled_at IS NULL, claim FROM actions ORDER BY 1")
+    assert rows == [("off", False, "user"), ("on", True, "server")]
     said = await operator("actions", "load", str(file))
     assert said.out == "Loaded 2 actions: the catalogue had them already.\n"
+
+
+async def test_who_may_claim_an_action_is_loaded_kept_listed_and_enforced(
+    start: Start, operator: Operator, database_url: str, tmp_path: Path
+) -> None:
+    instance = await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"gold": 5, "run": 1})
+    assert (await instance.submit(user, "gold"))[0] == 200
+    file = tmp_path / "actions.csv"
+    file.write_text("claim,points,action_id\nserver,5,gold\nuser,1,run\n")
+    said = await operator("actions", "load", str(file))
+    assert (said.code, said.out) == (0, "Loaded 2 actions: 1 changed, 1 unchanged.\n")
+    file.write_text("action_id,points\ngold,6\n")  # which says nothing of it
+    assert (await operator("actions", "load", str(file))).code == 0
+    assert (await operator("actions", "rename", "gold", "win")).code == 0
+
+    for action_id in ("gold", "win"):  # also to who was granted it
+        status, refusal = await instance.submit(user, action_id)
+        assert (status, refusal["code"]) == (403, "not_claimable")
+        assert "grant" not in refusal
+    assert (await operator("actions", "list", "--claim", "server", "--json")).document == [
+        {"actionId": "win", "points": 6, "claim": "server"}
+    ]
+    assert "win  (granted by servers)" in (await operator("actions", "list")).out
+    async with instance.client.get("/api/actions") as response:
+        claims = {each["actionId"]: each["claim"] for each in (await response.json())["data"]}
+    assert claims == {"run": "user", "win": "server"}
 
 
 async def test_an_earlier_release_grants_what_is_enabled_and_nothing_under_a_former_id(

@@ -15,7 +15,10 @@ async def test_the_catalogue_is_public_and_in_order(instance: Instance, database
         assert response.headers["Cache-Control"] == "public, max-age=60"
         assert await response.json() == {
             "success": True,
-            "data": [{"actionId": "climb", "points": 20}, {"actionId": "run", "points": 50}],
+            "data": [
+                {"actionId": "climb", "points": 20, "claim": "user"},
+                {"actionId": "run", "points": 50, "claim": "user"},
+            ],
             "next": None,
         }
 

@@ -356,7 +356,7 @@ class TestUsers:
                 run, "users", "rename", "PLAYER0", "Ju\u0308rgen", *WHY
             )
             assert renamed[0] == 0
-            assert renamed[1].endswith("Renamed player0 to Jürgen.\n")
+            assert "Renamed player0 to Jürgen." in renamed[1]
             await stream.until(board_version(database_url), within_seconds=3)
             assert stream.boards[-1].data["topUsers"][0]["username"] == "Jürgen"
             assert (await instance.board())["data"][0]["username"] == "Jürgen"

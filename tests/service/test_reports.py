@@ -15,6 +15,7 @@ from tests.world import add_actions, add_users, sql, zone_at_noon
 
 PASSWORD = "a long enough password"
 KEY = "the key that was added"
+WHY = ("--reason", "asked for it")
 
 
 def declared() -> dict[str, Report]:
@@ -43,6 +44,13 @@ async def test_every_report_has_the_members_that_are_declared(
     add_actions(database_url, {"first": 5, "never": 1})
     await instance.submit(user, "first")
     await instance.stop()
+    sql(
+        database_url,
+        "INSERT INTO results"
+        " (source, receipt, user_id, board_id, season_id, value, played_at, recorded_at)"
+        " VALUES ('arena', 'match-1', %s, 'main', 1, 5, now(), now())",
+        (user,),
+    )
     file = tmp_path / "actions.csv"
     file.write_text("action_id,points\nnew,1\n")
     names = tmp_path / "names.txt"
@@ -64,7 +72,16 @@ async def test_every_report_has_the_members_that_are_declared(
         ("users create", "grace", "grace@example.org"),
         ("users list",),
         ("users show", "grace"),
-        ("users rename", "grace", "hopper"),
+        ("users hide", "grace", *WHY),
+        ("users unhide", "grace", *WHY),
+        ("users ban", "grace", *WHY),
+        ("users unban", "grace", *WHY),
+        ("users rename", "grace", "hopper", *WHY),
+        ("users correct", f"id:{user}", "--board", "main", "--points", "5", *WHY),
+        ("users revoke-grant", f"id:{user}", "second", *WHY),
+        ("users revoke-result", "arena", "match-1", *WHY),
+        ("audit list",),
+        ("audit verify",),
         ("users set-email", "hopper", "hopper@example.org"),
         ("users set-password", "hopper"),
         ("users revoke", "hopper"),

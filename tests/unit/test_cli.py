@@ -494,6 +494,23 @@ class TestActionFile:
     def test_columns_may_be_the_other_way_round(self) -> None:
         assert points("points,action_id\n10,login") == {"login": 10}
 
+    def test_who_may_claim_is_read_where_it_is_said(self) -> None:
+        found = action_file.read(b"points,claim,action_id\n1, server,a\n2,user,b\n")
+        assert found.claims == {"a": "server", "b": "user"}
+        assert found.of_users == {"b"}
+        listed = (
+            b'[{"actionId": "a", "points": 1, "claim": "server"}, {"actionId": "b", "points": 2}]'
+        )
+        assert action_file.read(listed).claims == {"a": "server"}
+        assert problems("action_id,points,claim\na,1,\nb,1,Server\nc,1\n") == [
+            "line 2: claim must be user or server, not ''",
+            "line 3: claim must be user or server, not 'Server'",
+            "line 4: 3 columns expected, 2 found",
+        ]
+        assert problems('[{"actionId": "a", "points": 1, "claim": ["user"]}]') == [
+            "entry 1: claim must be user or server, not ['user']"
+        ]
+
     @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
     @pytest.mark.parametrize("bom", ["", "\ufeff"])
     def test_marks_and_ends_of_lines_of_other_systems_are_read(
@@ -686,6 +703,7 @@ class TestActionFile:
         demo = action_file.read((shipped("config") / "demo-actions.csv").read_bytes())
         assert demo.problems == []
         assert Action("daily-login", 10) in demo.actions
+        assert {"daily-login", "first-win"} <= demo.of_users < set(demo.points)
         assert all(5 <= action.points <= 500 for action in demo.actions)
 
     def test_fifty_bad_lines_are_shown_and_the_rest_counted(self, run: Run, tmp_path: Any) -> None:

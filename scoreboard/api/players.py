@@ -1,0 +1,66 @@
+"""/api/users: the players that servers bring and name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+from marshmallow import ValidationError
+
+from scoreboard import errors
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.http.replies import reply
+from scoreboard.api.http.signed import signed, user_id_of
+from scoreboard.api.schemas.members import user_id_member
+from scoreboard.api.schemas.players import PlayerPutSchema, PutPlayerSchema
+from scoreboard.keys.answered import Asked
+from scoreboard.parts import PARTS
+
+_SCHEMA: Final = PutPlayerSchema()
+_USER_ID: Final = user_id_member()
+
+
+@Operation(
+    "putPlayer",
+    "Bring or name a player",
+    tag="Servers",
+    authorization="signed",
+    parameters=("userId",),
+    body=_SCHEMA,
+    answers={200: Answer(PlayerPutSchema())},
+    errors=[
+        errors.RefusedName,
+        errors.KeyLacksBoard,
+        errors.KeyLacksUser,
+        errors.UnknownUser,
+        errors.Banned,
+        errors.AccountTaken,
+        errors.LedgerUnavailable,
+    ],
+)
+async def put_player(request: web.Request) -> web.Response:
+    """Let there be a player of your game, without a password and without an e-mail address: made if
+    the id is new, renamed if the name is another one, left alone else. Boards show a new name at
+    once.
+
+    The id is a UUID, or your game's own id of somebody: the same one always means the same player.
+    Only keys of the same source name a player. Where the name is somebody else's the answer is 409,
+    unless `suffix` is true. What was sent before and is sent again with the same nonce changes
+    nothing any more, and is answered how the player is called now.
+    """
+    asked = await signed(request, "users", _SCHEMA)
+    named = Asked(asked.key.key_id, asked.key.source, asked.request_id)
+    user_id, body = user_id_of(asked.key, _written(request)), asked.body
+    players = request.app[PARTS].players
+    player = await players.put(user_id, body["username"], named, suffix=body["suffix"])
+    data = {"userId": player.user_id, "username": player.username, "isNew": player.is_new}
+    return reply({"success": True, "data": data})
+
+
+def _written(request: web.Request) -> str:
+    """The id in the path. Raises InvalidPayload."""
+    try:
+        written: str = _USER_ID.deserialize(request.match_info["userId"])
+    except ValidationError as error:
+        raise errors.InvalidPayload({"userId": error.messages}, "The path is not valid.") from error
+    return written
