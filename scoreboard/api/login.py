@@ -33,8 +33,6 @@ log = structlog.get_logger("scoreboard.accounts")
 BEGUN_SECONDS: Final = 600
 # From the provider's redirect to the page's request.
 DONE_SECONDS: Final = 60
-# What is read of what a browser comes back with.
-_READ: Final = ("state", "iss", "code", "error")
 _COOKIE_CHARS_MAX: Final = 2048
 _EMPTY: Final = Request()
 _HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
@@ -152,17 +150,12 @@ def _begun(request: web.Request, cookie: _Cookie) -> Begun:
 
 
 def _query(request: web.Request) -> Mapping[str, str]:
-    """Each parameter once: of two, somebody else may have written one. What is no ASCII is not
-    passed over, because an `iss` that were would be none. Raises LogInRefused.
-    """
+    """Each parameter once: of two, somebody else may have written one. Raises LogInRefused."""
     pairs = query_pairs(request)
     found = dict(pairs)
     if len(found) < len(pairs):  # guard: log-in-query-once
         raise LogInRefused("refused", "a parameter is there twice")
-    read = {name: found[name] for name in _READ if name in found}
-    if not "".join(read.values()).isascii():  # guard: log-in-query-ascii
-        raise LogInRefused("refused", "a parameter is no ASCII")
-    return read
+    return found
 
 
 def _outcome(error: LogInRefused | ScoreboardError) -> Outcome:

@@ -47,12 +47,6 @@ PAGE_LOG_INS: Final = (
         f"{ATTACKS}::test_a_parameter_that_is_there_twice_and_a_cookie_beside_ours_are_refused",
     ),
     Marked(
-        "page log-in: an issuer in other letters is another one",
-        "log-in-query-ascii",
-        Value("read = {n: text for n, text in read.items() if text.isascii()}\n    if False:"),
-        f"{ATTACKS}::test_an_issuer_that_is_no_ascii_is_not_passed_over",
-    ),
-    Marked(
         "page log-in: it takes ten minutes at most",
         "log-in-in-time",
         Instead("self._seal.open($sealed, $seconds)", "self._seal.open($sealed)"),
