@@ -31,12 +31,13 @@ RESULT = {
 }
 BOARD = {
     "title": "Cup",
-    "direction": "desc",
+    "direction": "high",
     "operator": "best",
     "counts": "results",
     "size": 20,
     "period": "dates",
-    "timeZone": "UTC",
+    "zone": "UTC",
+    "visibility": "public",
     "seasons": [{"startsAt": "2027-03-01T00:00:00Z", "endsAt": "2027-03-08T00:00:00Z"}],
     "graceSeconds": 60,
     "valueMin": 0,
@@ -44,7 +45,6 @@ BOARD = {
 }
 ORDER = {"reason": "because", "userId": "ada"}
 ORDERS = [
-    {"act": "hide", **ORDER},
     {"act": "rename", "username": "ada", **ORDER},
     {"act": "correct", "boardId": "main", "points": 1, "season": 1, **ORDER},
     {"act": "revoke_grant", "actionId": "run", **ORDER},
@@ -69,11 +69,11 @@ WRITTEN = [
     *("-1", "0", "1e3", "%D9%A1", "9" * 300, "a" * 450, quote("\U0001f600" * 30), "{x}", "$1"),
 ]
 VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 1.5, 1e300, 2**31, 2**53, 2**63 - 1, 2**63, -(2**63), 2**64),
-    *([], {}, [[]], {"": None}, [None] * 1000),
-    *("", " ", "\x00", "a\x00", "\ufffd", "\ufeff", "\u202e", "\U0010ffff", "%s", "'; --", "\\"),
-    *("NaN", "1", "2026-01-01", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"),
-    *("\u0661", "\u0130", "e\u0301" * 50, "x" * 20_000),
+    *(None, True, -1, 1.5, 1e300, 2**53, 2**63 - 1, -(2**63), 2**64),
+    *([], {}, {"": None}, [None] * 1000),
+    *("", "\x00", "a\x00", "\ufffd", "\u202e", "\U0010ffff", "%s", "'; --", "\\", "NaN"),
+    *("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "../../../../etc/passwd", "P1S"),
+    *("\u0661", "x" * 20_000),
 ]
 
 
@@ -131,8 +131,9 @@ async def test_no_path_and_no_query_of_a_signed_request_makes_the_service_fail(
 ) -> None:
     raw = b"".join(json.dumps(each).encode() for each in OPERATIONS[method, path][:1])
     usual = re.sub(r"\{\w+\}", "fuzzed", path)
-    places = [re.sub(r"\{\w+\}", PLACE, path)] if "{" in path else []
-    places += [f"{usual}?after={PLACE}", f"{usual}?limit={PLACE}", f"{usual}?{PLACE}"]
+    places = [re.sub(r"\{\w+\}", PLACE, path) if "{" in path else f"{path}?{PLACE}"]
+    if method == "GET":
+        places += [f"{usual}?after={PLACE}", f"{usual}?limit={PLACE}"]
     with capture_logs() as logs:
         for place, text in itertools.product(places, WRITTEN):
             assert await send(server, method, place.replace(PLACE, text), raw) < 500, (place, text)
@@ -144,7 +145,9 @@ async def test_no_path_and_no_query_of_a_signed_request_makes_the_service_fail(
 async def test_no_member_of_a_signed_body_makes_the_service_fail(
     server: GameServer, method: str, path: str
 ) -> None:
-    target = re.sub(r"\{\w+\}", "fuzzed", path)
+    target = re.sub(r"\{\w+\}", "tried", path)
+    last = json.dumps(OPERATIONS[method, path][-1]).encode()
+    assert await send(server, method, target, last) in (200, 404)  # it is read to its end
     with capture_logs() as logs:
         for good, value in itertools.product(OPERATIONS[method, path], VALUES):
             for changed in with_each_place_changed(good, value):
