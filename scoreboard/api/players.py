@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import unquote
 
 from aiohttp import web
 from marshmallow import ValidationError
@@ -11,7 +10,7 @@ from marshmallow import ValidationError
 from scoreboard import errors
 from scoreboard.accounts import ids
 from scoreboard.api.docs.descriptions import Answer, Operation
-from scoreboard.api.http.replies import reply
+from scoreboard.api.http.replies import PATH_NOT_VALID, path_part, reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.schemas.members import user_id_member
 from scoreboard.api.schemas.players import PlayerPutSchema, PutPlayerSchema
@@ -19,7 +18,6 @@ from scoreboard.parts import PARTS
 
 _SCHEMA: Final = PutPlayerSchema()
 _USER_ID: Final = user_id_member()
-_NOT_VALID: Final = "The path is not valid."
 
 
 @Operation(
@@ -67,12 +65,7 @@ async def put_player(request: web.Request) -> web.Response:
 def _written(request: web.Request) -> str:
     """The id in the path. Raises InvalidPayload."""
     try:
-        # aiohttp takes bytes that are no UTF-8 for the text of their percent-encoding, which is
-        # somebody else's id.
-        unquote(request.rel_url.raw_path, errors="strict")  # guard: player-id-readable
-        written: str = _USER_ID.deserialize(request.match_info["userId"])
-    except UnicodeDecodeError:
-        raise errors.InvalidPayload({"userId": ["Must be UTF-8."]}, _NOT_VALID) from None
+        written: str = _USER_ID.deserialize(path_part(request, "userId"))
     except ValidationError as error:
-        raise errors.InvalidPayload({"userId": error.messages}, _NOT_VALID) from error
+        raise errors.InvalidPayload({"userId": error.messages}, PATH_NOT_VALID) from error
     return written
