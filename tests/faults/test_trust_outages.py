@@ -151,9 +151,7 @@ async def test_without_postgresql_refusals_hold_and_on_its_return_all_that_was_d
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    """Operators moderate meanwhile, by way of a line that holds: with Redis, where instances find
-    what was done, or with nothing else.
-    """
+    """Operators moderate meanwhile, by way of a line that holds, and reach nothing else."""
     settings = {"database_url": database_line.url, "database_timeout_seconds": 1.0}
     instances = [await start(**settings) for _ in range(2)]
     contest = await a_contest(instances, operator, database_url, redis_url)
@@ -163,9 +161,8 @@ async def test_without_postgresql_refusals_hold_and_on_its_return_all_that_was_d
         await database_line.proxy.cut()
     else:
         database_line.proxy.black_hole()
-    await contest.do("hide", f"id:{ada}")
-    await contest.everywhere.show(BEFORE[1:], BEFORE[1:])
     monkeypatch.setenv("SCOREBOARD_REDIS_URL", "redis://127.0.0.1:1")
+    await contest.do("hide", f"id:{ada}")
     await contest.do("ban", f"id:{bob}")
     await contest.revoke(contest.doomed)
     await contest.refuses(dan, contest.gone)
@@ -174,7 +171,7 @@ async def test_without_postgresql_refusals_hold_and_on_its_return_all_that_was_d
     )
     for status, document in (one, two):
         assert (status, document["code"]) == (503, "ledger_unavailable")
-    await contest.everywhere.show(BEFORE[1:], BEFORE[1:])  # which is all that they can know
+    await contest.everywhere.show(BEFORE, BEFORE)  # which is all that they can know
 
     await database_line.proxy.heal()
     await contest.everywhere.show(BEFORE[2:], BEFORE[2:])
