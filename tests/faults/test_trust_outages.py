@@ -181,6 +181,25 @@ async def test_without_postgresql_refusals_hold_and_on_its_return_all_that_was_d
     await contest.audited(*ACTS)
 
 
+async def test_keys_that_could_not_be_read_while_postgresql_went_away_are_read_on_its_return(
+    start: Start, operator: Operator, database_line: Line
+) -> None:
+    """The instance knows that they have changed, and the answer to what they are now is lost."""
+    instance = await start(database_url=database_line.url, database_timeout_seconds=1.0)
+    server = await GameServer.of(instance)
+    database_line.proxy.black_hole_from(lambda request: b"FROM server_keys" in request)
+    assert (await operator("keys", "revoke", server.key_id)).code == 0
+    await eventually(lambda: instance.metric("revocation_reads_failed_total") > 0)
+    assert database_line.proxy.swallows
+    await database_line.proxy.heal()
+
+    async def is_refused() -> bool:
+        status, document = await server.send("GET", "/api/results/none")
+        return (status, document["code"]) == (401, "unknown_key")
+
+    await eventually(is_refused, within_seconds=SOON_SECONDS)
+
+
 async def test_a_result_and_an_act_count_once_though_the_answers_to_their_commits_were_lost(
     start: Start, operator: Operator, database_url: str, redis_url: str, database_line: Line
 ) -> None:
