@@ -44,7 +44,13 @@ class Auditor:
                 if season.state == "final" and not self.keeps_finals:
                     continue
                 kept = seen.entries.get(season.id, {})
-                assert kept == seen.expected(board, season), (board.id, season.number)
+                expected = seen.expected(board, season)
+                unlike = {
+                    user: (kept.get(user), expected.get(user))
+                    for user in kept.keys() | expected.keys()
+                    if kept.get(user) != expected.get(user)
+                }
+                assert not unlike, (board.id, season.number, unlike)
                 if season.id == board.season_id:
                     self._compare_shown(board, kept)
 
