@@ -112,7 +112,7 @@ def shown_by_ledger(database_url: str, board_id: str) -> Shown:
             SELECT user_id, updated_at, score AS kept,
                 CASE boards.direction WHEN 'low' THEN -score ELSE score END AS score
             FROM season_entries
-            WHERE season_entries.season_id = boards.season_id
+            WHERE season_entries.season_id = boards.season_id AND NOT hidden
             ORDER BY season_entries.score DESC, updated_at, user_id
             LIMIT boards.size
         ) AS ranked ON TRUE

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from standardwebhooks import Webhook
 
+from scoreboard.connections.postgres import Postgres
 from scoreboard.keys.registry import KeyRegistry, NewKey
 from scoreboard.keys.sealing import Seal
 from scoreboard.keys.server_key import SCOPES, Scope
@@ -19,6 +20,31 @@ from tests.instances import SECRET, UNLIMITED, Instance
 from tests.signing import request
 
 Answer = tuple[int, dict[str, Any]]
+
+
+async def a_key(
+    postgres: Postgres,
+    scopes: Collection[Scope] = SCOPES,
+    *,
+    source: str = "arena",
+    boards: list[str] | None = None,
+    rate: str = UNLIMITED,
+) -> tuple[str, bytes]:
+    """Add a key: its id, and what it signs by."""
+    new = NewKey(source, "Game servers", list(scopes), boards, rate, None)
+    key, secret = await KeyRegistry(postgres, Seal([SECRET])).add(new)
+    return key.key_id, Webhook(secret)._whsecret
+
+
+def signed(
+    key_id: str, secret: bytes, method: str, target: str, raw: bytes, nonce: str | None = None
+) -> dict[str, str]:
+    """The head of a request with this body, as this key signs it."""
+    message_id = f"{method}:{target.replace('.', '%2E')}:{nonce or secrets.token_hex(8)}"
+    sent = request(
+        method, target, raw, secret=secret, key_id=key_id, at=time.time(), message_id=message_id
+    )
+    return {"Content-Type": "application/json", **sent.headers}
 
 
 @dataclass(frozen=True)
@@ -42,26 +68,15 @@ class GameServer:
     ) -> Self:
         """Make a key, and have the instance know it."""
         parts = instance.app[PARTS]
-        new = NewKey(source, "Game servers", list(scopes), boards, rate, None)
-        key, secret = await KeyRegistry(parts.queries, Seal([SECRET])).add(new)
+        key = await a_key(parts.queries, scopes, source=source, boards=boards, rate=rate)
         await parts.revocations.read()
-        return cls(instance, key.key_id, Webhook(secret)._whsecret, source)
+        return cls(instance, *key, source)
 
     def headers(
         self, method: str, target: str, raw: bytes, nonce: str | None = None
     ) -> dict[str, str]:
         """The head of a request with this body."""
-        message_id = f"{method}:{target.replace('.', '%2E')}:{nonce or secrets.token_hex(8)}"
-        sent = request(
-            method,
-            target,
-            raw,
-            secret=self.secret,
-            key_id=self.key_id,
-            at=time.time(),
-            message_id=message_id,
-        )
-        return {"Content-Type": "application/json", **sent.headers}
+        return signed(self.key_id, self.secret, method, target, raw, nonce)
 
     async def send(
         self,

@@ -62,3 +62,14 @@ class Operator:
         structlog.reset_defaults()  # what it logs to is gone with this test
         output = self._capsys.readouterr()
         return Said(code, output.out, output.err)
+
+
+@pytest.fixture
+def operator(
+    database_url: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Operator:
+    """Runs commands on the servers of this test."""
+    return Operator(database_url, redis_url, monkeypatch, capsys)

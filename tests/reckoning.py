@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 
 import aiohttp
 import redis
 
 from scoreboard import board_json
+from scoreboard.audit.chain import verify
+from scoreboard.connections.postgres import Postgres
 from tests.eventually import eventually
 from tests.five_boards import OTHERS, SPRINT, Shown, add_boards, shown_by_ledger
 from tests.load import TOP, Load, Pair
 from tests.season_reckoning import reckon_seasons
 from tests.subscriber import path_of
+from tests.trust_load import TrustLoad
+from tests.trust_reckoning import Auditor
 from tests.world import add_users, board_version, grants, ledger_sums, ranking, scores, sql
 
 # Every subscriber holds the final board within this, after the last change or after a fault heals.
@@ -58,21 +62,33 @@ def _pairs(users: list[str], actions: int, dice: random.Random) -> Iterator[Pair
 
 
 async def reckon(
-    load: Load, database_url: str, redis_url: str, doors: Sequence[str] | None = None
+    load: Load,
+    database_url: str,
+    redis_url: str,
+    doors: Sequence[str] | None = None,
+    trust: TrustLoad | None = None,
 ) -> None:
-    """Let the load finish, then compare: its record with the ledger, and every copy with the
+    """Let the loads finish, then compare: their record with the ledger, and every copy with the
     truth.
     """
+    if trust is not None:
+        await trust.finish()
     await load.finish()
     version = board_version(database_url)
     await load.everybody_has(version, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)
 
-    granted = grants(database_url)
+    theirs = set(trust.users) if trust else set()
+    granted = [pair for pair in grants(database_url) if pair[0] not in theirs]
     assert len(granted) == len(set(granted))
     assert set(load.acknowledged) <= set(granted)  # nothing acknowledged is lost
     assert set(granted) <= load.sent  # and nothing is there that nobody sent
     assert set(granted) == set(load.acknowledged)  # whoever asked until the end knows it all
-    assert scores(database_url) == ledger_sums(database_url)
+    sums = ledger_sums(database_url)
+    for user, score in scores(database_url).items():
+        assert user in theirs or score == sums[user]
+    Auditor(database_url, keeps_finals=True).look()
+    if trust is not None:
+        await _reckon_trust(trust, database_url)
 
     truth = ranking(database_url)
     for subscriber in load.subscribers:
@@ -83,9 +99,37 @@ async def reckon(
     for door in doors:
         assert await shown_by(door) == (version, truth)
     if load.others:
-        await _reckon_others(load, database_url, redis_url, doors)
+        await _reckon_others(load, database_url, redis_url, doors, theirs)
     for door in doors:
         assert await diverged(door) == 0  # no sound board was taken for one of another history
+
+
+async def _reckon_trust(trust: TrustLoad, database_url: str) -> None:
+    """What servers were answered is what is there, each once; the audit's chain is whole."""
+    theirs = [pair for pair in grants(database_url) if pair[0] in trust.users]
+    assert len(theirs) == len(set(theirs))
+    assert set(theirs) == trust.granted
+    kept = sql(
+        database_url, "SELECT receipt, user_id::text, board_id, value FROM results ORDER BY 1"
+    )
+    assert kept == sorted(
+        (receipt, said["userId"], said["boardId"], said["value"])
+        for receipt, said in trust.recorded.items()
+    )
+    acts = sql(
+        database_url,
+        "SELECT request_id, act, user_id::text FROM audit WHERE made_by = %s ORDER BY 1",
+        (trust.key_id,),
+    )
+    assert acts == sorted((request, *said) for request, said in trust.done.items())
+    postgres = Postgres(database_url, sessions=1, timeout_seconds=10.0, name="test.audit")
+    try:
+        verified = await verify(postgres)
+    finally:
+        postgres.close()
+    assert (verified.problem, verified.rows) == ("", len(acts))
+    hidden = "SELECT user_id::text FROM users WHERE num_nonnulls(hidden_at, banned_at) > 0"
+    assert {user for (user,) in sql(database_url, hidden)} == trust.hidden
 
 
 async def everybody_turns(load: Load, season: int) -> None:
@@ -96,7 +140,7 @@ async def everybody_turns(load: Load, season: int) -> None:
 
 
 async def _reckon_others(
-    load: Load, database_url: str, redis_url: str, doors: Sequence[str]
+    load: Load, database_url: str, redis_url: str, doors: Sequence[str], theirs: Collection[str]
 ) -> None:
     """Every copy of the other boards is what the ledger's rows make of their seasons; so is what
     was told of each season that ended.
@@ -116,9 +160,9 @@ async def _reckon_others(
             return shown_by_ledger(database_url, board_id) == truth
 
         await eventually(is_everywhere, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)
-    reckon_seasons(database_url)
+    reckon_seasons(database_url, theirs)
     finals = {
-        (board_id, number): [(entry["userId"], entry["score"]) for entry in final[:TOP]]
+        (board_id, number): final[:TOP]
         for board_id, number, final in sql(
             database_url, "SELECT board_id, number, final FROM seasons WHERE final IS NOT NULL"
         )
@@ -126,8 +170,7 @@ async def _reckon_others(
     for subscriber in load.others:
         assert not subscriber.went_back()
         for number, final in subscriber.finals.items():
-            told = [(entry["userId"], entry["score"]) for entry in final]
-            assert told == finals[subscriber.board_id, number]
+            assert subscriber.is_alike(final, finals[subscriber.board_id, number])
 
 
 async def other_shown_by(door: str, board_id: str) -> Shown:

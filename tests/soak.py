@@ -33,9 +33,10 @@ from tests.five_boards import seasons_ended
 from tests.instances import Instance, test_settings
 from tests.lines import a_line
 from tests.load import Load
-from tests.reckoning import a_game, reckon
+from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, a_game, reckon
 from tests.servers import PostgresServer, RabbitServer, RedisServer, settle
 from tests.servers.scoreboard import ScoreboardServer
+from tests.trust_load import TrustLoad, a_trust_load
 
 _SETTINGS: dict[str, Any] = {"database_timeout_seconds": 1.0, "publish_timeout_seconds": 1.0}
 _FAULT_SECONDS = (0.3, 2.5)
@@ -76,6 +77,9 @@ class Report:
     faults: Counter[str]
     replies: Counter[int]
     acknowledged: int
+    results: int
+    sent_again: int
+    acts: int
     events: int
     streams: int
     reads: int
@@ -89,7 +93,9 @@ class Report:
         )
         return (
             f"seed {self.seed}, {self.seconds:.0f} s, {self.faults.total()} faults of "
-            f"{len(self.faults)} kinds; {self.acknowledged} submissions acknowledged ({answers}), "
+            f"{len(self.faults)} kinds; {self.acknowledged} grants acknowledged ({answers}), "
+            f"{self.results} results ({self.sent_again} sent again), {self.acts} acts of "
+            f"moderation, "
             f"{self.events} events over {self.streams} streams; {self.reads} reads, "
             f"{self.reads_in_doubt} of them in doubt; {self.seasons} seasons ended; lost: nothing; "
             f"memory {self.memory_bytes / 2**20:+.1f} MiB"
@@ -110,15 +116,18 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
     try:
         async with _a_stage(servers) as stage:
             tasks, files = _tasks(), stage.steady.itself.num_fds()
-            async with Load(stage.doors, pairs, pause_seconds=0.04, stay_seconds=20.0) as load:
+            async with (
+                Load(stage.doors, pairs, pause_seconds=0.04, stay_seconds=20.0) as load,
+                a_trust_load(load, servers.database_url) as trust,
+            ):
                 await load.flows(within_seconds=60.0)
                 await asyncio.sleep(_WARM_SECONDS)
                 memory = stage.steady.itself.memory_info().rss
                 began = time.monotonic()
                 dice = random.Random(seed)
-                faults = await _break_everything(stage, load, dice, began + seconds, word)
+                faults = await _break_everything(stage, load, trust, dice, began + seconds, word)
                 await load.flows(within_seconds=60.0)
-                await reckon(load, servers.database_url, servers.redis_url)
+                await reckon(load, servers.database_url, servers.redis_url, trust=trust)
                 assert load.violations == [], load.violations[:9]
             await eventually(lambda: not _tasks() - tasks, within_seconds=30.0, message="tasks")
             await eventually(
@@ -132,7 +141,10 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
                 time.monotonic() - began,
                 faults,
                 Counter(reply.status for reply in load.replies),
-                len(load.acknowledged),
+                len(load.acknowledged) + len(trust.granted),
+                len(trust.recorded),
+                trust.sent_again,
+                len(trust.done),
                 sum(len(subscriber.versions) for subscriber in followers),
                 sum(subscriber.streams for subscriber in followers),
                 load.reads.total(),
@@ -147,9 +159,15 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
 
 
 async def _break_everything(
-    stage: Stage, load: Load, dice: random.Random, until: float, word: str
+    stage: Stage,
+    load: Load,
+    trust: TrustLoad,
+    dice: random.Random,
+    until: float,
+    word: str,
 ) -> Counter[str]:
-    """One fault or two at a time, then grants and boards through every door. Only the dice decide
+    """One fault or two at a time, then grants and boards through every door, and what servers
+    send. Only the dice decide
     what comes next, so the same seed gives the same order.
     """
     done: Counter[str] = Counter()
@@ -160,7 +178,10 @@ async def _break_everything(
         await asyncio.gather(*(FAULTS[name](stage, seconds) for name in chosen))
         await load.flows(within_seconds=60.0)
         await eventually(lambda: _all_is_up(stage), within_seconds=60.0, message="/readyz")
-        assert load.violations == [], load.violations[:9]
+        await trust.flows(within_seconds=60.0)
+        await trust.nobody_hidden_is_shown(load, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)
+        violations = [*load.violations, *trust.violations]
+        assert violations == [], violations[:9]
         done.update(chosen)
     return done
 

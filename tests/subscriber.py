@@ -30,6 +30,8 @@ class Subscriber:
     # ended.
     season: int = 0
     finals: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    # Whose lines on final boards may change, because somebody moderates these users.
+    moderated: frozenset[str] = frozenset()
     # The season that was told to have begun, until its board comes.
     _begun: int = 0
 
@@ -55,6 +57,19 @@ class Subscriber:
         streams = (self.versions[begin:end] for begin, end in zip(self.begins, ends, strict=True))
         return any(a >= b for one in streams for a, b in itertools.pairwise(one))
 
+    def is_alike(self, final: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+        """Whether both may be of one final board, but for what moderation changed since: whoever
+        is not moderated keeps their score and their order. Fewer of them may find a place.
+        """
+        moderated = self.moderated
+        lines, others = (
+            [(line["userId"], line["score"]) for line in one if line["userId"] not in moderated]
+            for one in (final, other)
+        )
+        if not moderated:
+            return lines == others
+        return all(a == b for a, b in zip(lines, others, strict=False))
+
     def connected(self) -> None:
         """A stream begins."""
         self.begins.append(len(self.versions))
@@ -68,7 +83,7 @@ class Subscriber:
         elif name == "season:ended":
             data = orjson.loads(event["data"])
             number, final = data["season"]["number"], data["topUsers"]
-            if self.finals.setdefault(number, final) != final:
+            if not self.is_alike(self.finals.setdefault(number, final), final):
                 yield f"season {number} of {self.board_id} ended twice, and not alike: {final}"
         elif name == "season:started":
             self._begun = orjson.loads(event["data"])["season"]["number"]

@@ -99,7 +99,8 @@ def ranking(database_url: str) -> list[tuple[str, int]]:
     """The top 10 by the rule of the specification, written down once more."""
     rows = sql(
         database_url,
-        "SELECT user_id::text, score FROM scores ORDER BY score DESC, updated_at, user_id LIMIT 10",
+        "SELECT user_id::text, score FROM scores WHERE NOT hidden"
+        " ORDER BY score DESC, updated_at, user_id LIMIT 10",
     )
     return [(user, score) for user, score in rows]
 

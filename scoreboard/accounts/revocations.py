@@ -175,7 +175,7 @@ class RevocationReader:
             await asyncio.sleep(self._interval_seconds * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
             try:
                 await self.read()
-            except LedgerUnavailable:
+            except LedgerUnavailable:  # guard: revocations-outlive-outage
                 self._metrics.revocation_reads_failed.inc()
 
     async def read(self) -> None:
@@ -211,5 +211,5 @@ class RevocationReader:
         for name, read in self._lists.items():
             reading = readings.get(name, 0)
             if self._listed.get(name) != reading:  # guard: held-list-changed
-                await read()
+                await read()  # guard: held-list-read-first
                 self._listed[name] = reading

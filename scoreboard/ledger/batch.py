@@ -42,7 +42,7 @@ from scoreboard.model import MAIN, Board, BoardId
 
 log = structlog.get_logger("scoreboard.ledger")
 
-_GRANT: Final = (SQL["prepare_grant"],)
+_GRANT: Final = (SQL["prepare_hold_granted"], SQL["prepare_grant"])
 _GRANT_MAIN: Final = (SQL["prepare_grant_main"],)
 # Columns of their rows.
 _IS_SERVERS: Final = 5

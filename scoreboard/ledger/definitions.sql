@@ -294,13 +294,15 @@ valued AS MATERIALIZED (
     FROM counting
 ),
 counted AS MATERIALIZED (
-    SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at, FALSE AS hidden
+    SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at, FALSE AS hidden,
+        NULL::bigint AS corrected
     FROM valued
     WHERE operator = 'sum'
     GROUP BY season_id, operator, user_id
     UNION ALL
     (
-        SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at, FALSE AS hidden
+        SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at, FALSE AS hidden,
+            NULL::bigint AS corrected
         FROM valued
         WHERE operator = 'best'
         ORDER BY season_id, user_id, value DESC, submitted_at

@@ -121,7 +121,8 @@ raised.score,
 coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main
 
 -- {entered}: adds what is `counted` to the entries of seasons
--- That is, for each season, its operator, users, whether each is hidden, values and moments.
+-- That is, for each season, its operator, users, whether each is hidden, values and moments; and of whom nothing but
+-- corrections counted there before, their sum: the first value counts beside it, whatever it is.
 added AS (
     INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
     SELECT season_id, user_id, sum(value), max(submitted_at), hidden
@@ -143,13 +144,24 @@ bettered AS (
     ON CONFLICT (user_id, season_id) DO UPDATE
     SET score = excluded.score, updated_at = excluded.updated_at
     WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
+    OR present.score = (
+        SELECT max(first.corrected)
+        FROM counted AS first
+        WHERE first.season_id = present.season_id AND first.user_id = present.user_id
+    )
     RETURNING season_id, user_id, score, hidden
 )
 
 -- grant: grants a batch in one statement; a row for each submission says what became of it
--- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
+-- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other. So do the locks
+-- of users, so that corrections of their scores are seen.
 SELECT pg_advisory_xact_lock_shared({seasons_lock});
+EXECUTE hold_granted (%(user_ids)s::uuid[]);
 EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
+
+-- prepare_hold_granted: what `grant` executes first
+PREPARE hold_granted (uuid[]) AS
+SELECT FROM users WHERE user_id = ANY ($1) ORDER BY user_id FOR KEY SHARE
 
 -- prepare_grant: what `grant` executes, planned once a connection and not once a batch
 -- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
@@ -160,6 +172,8 @@ EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
 -- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
 -- granted (`is_refused`), because it would be counted in none.
+--
+-- Of a user whose score in a season was corrected the best counts with the correction, as `derived` says.
 PREPARE grant_batch (uuid[], text[], boolean[]) AS
 WITH clock AS MATERIALIZED (
     SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused
@@ -201,11 +215,31 @@ counted AS MATERIALIZED (
         counting.season_id,
         counting.operator,
         granted.user_id,
-        {kept_value} AS value,
-        granted.submitted_at,
-        counting.hidden
+        {kept_value} + coalesce(corrections.sum, 0) AS value,
+        greatest(granted.submitted_at, corrections.made_at) AS submitted_at,
+        counting.hidden,
+        CASE
+            WHEN corrections.made_at IS NOT NULL AND NOT EXISTS (
+                SELECT
+                FROM seasons
+                JOIN boards ON boards.board_id = seasons.board_id
+                CROSS JOIN LATERAL {values} AS earlier
+                WHERE seasons.season_id = counting.season_id AND earlier.user_id = counting.user_id
+            )
+            THEN corrections.sum
+        END AS corrected
     FROM granted
     JOIN counting USING (user_id, action_id)
+    LEFT JOIN LATERAL (
+        SELECT
+            sum(CASE counting.direction WHEN 'low' THEN -points ELSE points END)::bigint AS sum,
+            max(made_at) AS made_at
+        FROM corrections
+        WHERE counting.operator = 'best'
+        AND corrections.season_id = counting.season_id
+        AND corrections.user_id = counting.user_id
+        AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
+    ) AS corrections ON TRUE
     WHERE (SELECT count(*) FROM raised) >= 0
 ),
 {entered},

@@ -8,8 +8,9 @@ import pytest
 
 from tests.instances import Start, starting_instances
 from tests.lines import Line, a_line
+from tests.operator import operator
 
-__all__ = ["Line", "Start", "start"]
+__all__ = ["Line", "Start", "operator", "start"]
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """The outage table while people play: each part fails in every way it has, and the load goes on.
 
 They play on five boards, and a season of one of them ends in each of the outages. One load runs
-through all faults of a part. Its clients judge every single answer (`tests/load.py`), and at the
-end everything is reckoned up (`tests/reckoning.py`).
+through all faults of a part, and beside it servers that record results and moderate. Clients judge
+every single answer (`tests/load.py`, `tests/trust_load.py`), and at the end everything is reckoned
+up (`tests/reckoning.py`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tests.reckoning import (
     reckon,
 )
 from tests.servers import PostgresServer, RabbitServer, RedisServer
+from tests.trust_load import TrustLoad, a_trust_load
 from tests.world import board_version
 
 pytestmark = pytest.mark.timeout(180)
@@ -71,6 +73,12 @@ async def swallowed(line: Line) -> AsyncIterator[None]:
     await line.proxy.heal()
 
 
+async def nobody_hidden_is_shown(load: Load, trust: TrustLoad) -> None:
+    """What servers send is answered, and whoever is hidden now is on no board in time."""
+    await trust.flows()
+    await trust.nobody_hidden_is_shown(load, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)
+
+
 # --- PostgreSQL ---
 
 
@@ -84,13 +92,17 @@ async def test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged
     # Redis is well, and has time to say so: see below.
     settings = {"database_timeout_seconds": 1.0, "redis_timeout_seconds": 1.5}
     instances = [await start(database_url=database_line.url, **settings) for _ in range(2)]
-    async with a_load(lambda: [each.url for each in instances], a_game(database_url)) as load:
+    async with (
+        a_load(lambda: [each.url for each in instances], a_game(database_url)) as load,
+        a_trust_load(load, database_url) as trust,
+    ):
         for away in (cut(database_line), swallowed(database_line), paused(postgres_under_fault)):
             season = await end_season(database_url, after_seconds=0.3)
             async with away:
                 await refuses_and_shows_the_board(load)
             await everybody_turns(load, season)
             await load.flows()
+            await nobody_hidden_is_shown(load, trust)
         season = await end_season(database_url, after_seconds=0.3)
         await asyncio.to_thread(postgres_under_fault.restart)
         await everybody_turns(load, season)
@@ -99,7 +111,7 @@ async def test_postgresql_fails_in_every_way_under_load_and_nothing_acknowledged
             await loses_the_answer_to_a_commit(database_line, number)
         await load.flows()
 
-        await reckon(load, database_url, redis_url)
+        await reckon(load, database_url, redis_url, trust=trust)
         assert all(subscriber.streams == 1 for subscriber in load.subscribers)
         assert unharmed(*instances)
 
@@ -131,7 +143,10 @@ async def test_redis_fails_in_every_way_under_load_and_no_submission_is_refused(
     # process of a busy machine: they would be without Redis while it answers.
     settings = {"redis_url": redis_line.url, "redis_timeout_seconds": 1.5}
     instances = [await start(**settings) for _ in range(2)]
-    async with a_load(lambda: [each.url for each in instances], a_game(database_url)) as load:
+    async with (
+        a_load(lambda: [each.url for each in instances], a_game(database_url)) as load,
+        a_trust_load(load, database_url) as trust,
+    ):
         for away in (
             cut(redis_line),
             swallowed(redis_line),
@@ -141,6 +156,7 @@ async def test_redis_fails_in_every_way_under_load_and_no_submission_is_refused(
             async with away:
                 await everybody_turns(load, await end_season(database_url))
                 await load.flows()
+                await nobody_hidden_is_shown(load, trust)
             await copy_catches_up(database_url, redis_url)
             await load.flows()
         await asyncio.to_thread(redis_under_fault.restart)  # empty
@@ -149,7 +165,7 @@ async def test_redis_fails_in_every_way_under_load_and_no_submission_is_refused(
         await copy_catches_up(database_url, redis_url)
         await load.flows()
 
-        await reckon(load, database_url, redis_url)
+        await reckon(load, database_url, redis_url, trust=trust)
         assert load.refusals == []
         assert all(subscriber.streams == 1 for subscriber in load.subscribers)
         assert unharmed(*instances)
@@ -204,11 +220,14 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
     settings = {"amqp_url": amqp_line.url, "publish_timeout_seconds": 1.0}
     one, two = await start(**settings), await start(**settings)
     broker = Broker(rabbit_under_fault, amqp_url)
-    async with a_load(
-        lambda: [one.url],
-        a_game(database_url),
-        stream_doors=lambda: [one.url, two.url],
-    ) as load:
+    async with (
+        a_load(
+            lambda: [one.url],
+            a_game(database_url),
+            stream_doors=lambda: [one.url, two.url],
+        ) as load,
+        a_trust_load(load, database_url) as trust,
+    ):
         for away in (
             cut(amqp_line),
             swallowed(amqp_line),
@@ -220,6 +239,7 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
             async with away:
                 await everybody_turns(load, await end_season(database_url))
                 await nobody_is_behind(load, database_url)
+                await nobody_hidden_is_shown(load, trust)
             await heard_by_bus(two)
         for deletes in (
             broker.delete_queues,
@@ -231,7 +251,7 @@ async def test_rabbitmq_fails_in_every_way_under_load_and_no_subscriber_is_two_s
             await nobody_is_behind(load, database_url)
             await heard_by_bus(two)
 
-        await reckon(load, database_url, redis_url, [one.url, two.url])
+        await reckon(load, database_url, redis_url, [one.url, two.url], trust)
         assert load.refusals == []
         assert all(subscriber.streams == 1 for subscriber in load.subscribers)
         assert unharmed(one, two)

@@ -105,4 +105,25 @@ FALLING: Final = (
         f"{ACTS}"
         "::test_a_board_that_is_added_counts_nothing_that_was_revoked_and_shows_nobody_hidden",
     ),
+    Guard(
+        "a grant counts with corrections where the best is kept",
+        "scoreboard/ledger/grant.sql",
+        "{kept_value} + coalesce(corrections.sum, 0) AS value",
+        "{kept_value} AS value",
+        f"{ACTS}::test_a_grant_counts_with_corrections_where_the_best_is_kept",
+    ),
+    Guard(
+        "the first value counts beside corrections, whatever it is",
+        "scoreboard/ledger/grant.sql",
+        "            THEN corrections.sum\n",
+        "            THEN NULL\n",
+        f"{ACTS}::test_a_grant_counts_with_corrections_where_the_best_is_kept",
+    ),
+    Guard(
+        "a grant sees the corrections that it waited for",
+        "scoreboard/ledger/grant.sql",
+        "EXECUTE hold_granted (%(user_ids)s::uuid[]);\n",
+        "",
+        f"{ACTS}::test_a_grant_counts_with_a_correction_that_it_waited_for",
+    ),
 )

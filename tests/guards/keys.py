@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Instead, Never, Removed
+from tests.guards.change import Instead, Never, Removed, Replaced
 from tests.guards.guard import Guard, Marked
 
 ATTACKS: Final = "tests/attacks/test_signed_requests.py"
 KEYS_TESTS: Final = "tests/integration/test_server_keys.py"
+OUTAGES: Final = "tests/faults/test_trust_outages.py"
 INSTANCES: Final = "tests/service/test_server_keys.py"
 
 KEYS: Final = (
@@ -79,5 +80,20 @@ KEYS: Final = (
         "SELECT FROM held_lists WHERE list = 'server_keys' FOR UPDATE;\n",
         "",
         f"{KEYS_TESTS}::test_two_who_add_a_key_at_once_do_not_pass_the_limit",
+    ),
+    Marked(
+        "keys: what was lost while it was read is read again after an outage",
+        "held-list-read-first",
+        Replaced("""self._listed[name] = reading
+$it"""),
+        f"{OUTAGES}::test_keys_that_could_not_be_read_while_postgresql_went_away_are_read_on_its"
+        "_return",
+    ),
+    Marked(
+        "keys and bans are read on after an outage of PostgreSQL",
+        "revocations-outlive-outage",
+        Removed(),
+        f"{OUTAGES}::test_keys_that_could_not_be_read_while_postgresql_went_away_are_read_on_its"
+        "_return",
     ),
 )

@@ -374,3 +374,41 @@ async def test_nothing_is_done_to_nobody(
         await getattr(moderation, act)(NOBODY, ORDER)
     assert isinstance(raised.value, UnknownUser)
     assert sql(database_url, "SELECT count(*) FROM audit") == [(0,)]
+
+
+async def test_a_grant_counts_with_corrections_where_the_best_is_kept(
+    ledger: Ledger, moderation: Moderation, users: list[str], database_url: str
+) -> None:
+    """Also where nothing but corrections counted before."""
+    ada, *_ = users
+    [dan] = add_users(database_url, 1)
+    add_actions(database_url, {"few": 45})
+    for user in (ada, dan):
+        await moderation.correct(user, LOW, 5, ORDER)
+    assert entries(database_url, LOW)[ada] == -55
+    assert entries(database_url, LOW)[dan] == -5
+
+    await ledger.grant([Submission(ada, "few"), Submission(dan, "run"), Submission(dan, "few")])
+    assert entries(database_url, LOW)[ada] == -50
+    assert entries(database_url, LOW)[dan] == -50
+    await ledger.grant([Submission(dan, "hop"), Submission(ada, "jump")])
+    assert entries(database_url, LOW)[dan] == -12
+    assert await ledger.differences(LOW) == []
+
+
+async def test_a_grant_counts_with_a_correction_that_it_waited_for(
+    ledger: Ledger, moderation: Moderation, users: list[str], database_url: str
+) -> None:
+    ada, *_ = users
+    add_actions(database_url, {"few": 45})
+    with holding(
+        database_url, f"SELECT FROM season_entries WHERE user_id = '{ada}' FOR UPDATE"
+    ) as entry:
+        correcting = asyncio.create_task(moderation.correct(ada, LOW, 5, ORDER))
+        await eventually(lambda: waiting_for_locks(database_url) == 1)
+        granting = asyncio.create_task(ledger.grant([Submission(ada, "few")]))
+        await eventually(lambda: waiting_for_locks(database_url) == 2)
+        entry.rollback()
+        await asyncio.gather(correcting, granting)
+    assert entries(database_url, LOW)[ada] == -50
+    assert await ledger.differences(LOW) == []

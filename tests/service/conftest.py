@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.instances import PATIENCE, Instance, Start, starting_instances
-from tests.operator import Operator
+from tests.operator import operator
 
 __all__ = ["Start", "instance", "operator", "shared_instance", "start"]
 
@@ -42,14 +42,3 @@ async def shared_instance(
         shared_database_url, shared_redis_url, shared_amqp_url, **PATIENCE
     ) as start_one:
         yield await start_one()
-
-
-@pytest.fixture
-def operator(
-    database_url: str,
-    redis_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Operator:
-    """Runs commands on the servers of this test."""
-    return Operator(database_url, redis_url, monkeypatch, capsys)
