@@ -209,7 +209,8 @@ def _entries(value: Any, most: int, score_max: int, *, is_low: bool) -> tuple[En
     except TypeError:
         raise ValueError(_OF_ANOTHER_KIND) from None
     scores = [entry.score for entry in entries]
-    # Corrections, and results where the best counts, may bring a score below 0.
+    # Below 0 are results where the best counts, and sums of which something was revoked after a
+    # correction.
     if max(map(abs, scores), default=0) > score_max:
         raise ValueError(f"a score is beyond {score_max}")
     if scores != sorted(scores, reverse=not is_low):
