@@ -190,7 +190,7 @@ def _verdict(arguments: argparse.Namespace, compared: Sequence[Mapping[str, Any]
         return f"These differ. `scoreboard board rebuild{which}` sets all of it by the ledger."
     if arguments.all_boards:
         boards = counted(len(compared), "board")
-        return f"All agree: every score of {boards} is what its ledger rows say, and so is Redis."
+        return f"All agree: every score of {boards} is what the ledger says, and so is Redis."
     is_sum = (
         "the sum of its ledger rows" if arguments.board_id == MAIN else "what its ledger rows say"
     )
