@@ -191,8 +191,8 @@ def _verdict(arguments: argparse.Namespace, compared: Sequence[Mapping[str, Any]
     if arguments.all_boards:
         boards = counted(len(compared), "board")
         return f"All agree: every score of {boards} is what the ledger says, and so is Redis."
-    is_sum = (
-        "the sum of its ledger rows" if arguments.board_id == MAIN else "what its ledger rows say"
-    )
     version = compared[0]["version"]
-    return f"All agree: every score is {is_sum}, and Redis has the board, version {version}."
+    return (
+        "All agree: every score is what the ledger says, and Redis has the board, "
+        f"version {version}."
+    )
