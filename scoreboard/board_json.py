@@ -209,8 +209,10 @@ def _entries(value: Any, most: int, score_max: int, *, is_low: bool) -> tuple[En
     except TypeError:
         raise ValueError(_OF_ANOTHER_KIND) from None
     scores = [entry.score for entry in entries]
-    if max(scores, default=0) > score_max:
-        raise ValueError(f"a score is above {score_max}")
+    # Below 0 are results where the best counts, and sums of which something was revoked after a
+    # correction.
+    if max(map(abs, scores), default=0) > score_max:
+        raise ValueError(f"a score is beyond {score_max}")
     if scores != sorted(scores, reverse=not is_low):
         raise ValueError("the entries are not in their order")
     if len({entry.user_id for entry in entries}) < len(entries):
@@ -226,4 +228,6 @@ def _entry(user_id: Any, username: Any, score: Any) -> Entry:
     # What PostgreSQL can keep. Lone surrogates are no JSON in the first place.
     if type(username) is not str or len(username) > _USERNAME_CHARS_MAX or "\0" in username:
         raise ValueError("a username is not a text of 50 characters at most")
-    return Entry(user_id, username, _whole(score, _SCORE_MAX))
+    if type(score) is not int:
+        raise ValueError("a score is not a whole number")
+    return Entry(user_id, username, score)

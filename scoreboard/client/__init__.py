@@ -11,7 +11,7 @@ answer was lost, which is safe because receipts and grants count once.
 Before it: a game server, in a process of its own. After it: the signed routes of `api`, over the
 network. It never takes part in the service, which never imports it, and it imports nothing of it.
 
-`AsyncClient` has the same methods, to be awaited. Both need `pip install scoreboard[client]`. What
+`AsyncClient` has the same, to be awaited. Both need `pip install '.[client]'` in a checkout. What
 each request means, and what it is refused for, stands in docs/server-keys.md.
 """
 

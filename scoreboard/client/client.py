@@ -50,8 +50,8 @@ class _Calls:
     def result(self, receipt: str) -> Flow[Kept]:
         return ask(call("GET", "results", receipt), self._patience_seconds, model.kept_result)
 
-    def put_user(self, user_id: str, username: str) -> Flow[User]:
-        asked = call("PUT", "users", user_id, body={"username": username})
+    def put_user(self, user_id: str, username: str, suffix: bool) -> Flow[User]:
+        asked = call("PUT", "users", user_id, body={"username": username, "suffix": suffix})
         return ask(asked, self._patience_seconds, model.user)
 
     def moderate(self, act: Act, reason: str, **members: Any) -> Flow[Moderated]:
@@ -97,9 +97,11 @@ class Client:
         """Read a result by its receipt. Raises Refused (`unknown_receipt`), Unavailable."""
         return self._run(self._calls.result(receipt))
 
-    def put_user(self, user_id: str, username: str) -> User:
-        """Add a player of the game's own, or give one another name. Raises Refused, Unavailable."""
-        return self._run(self._calls.put_user(user_id, username))
+    def put_user(self, user_id: str, username: str, *, suffix: bool = False) -> User:
+        """Add a player of the game's own, or give one another name: with `suffix` the name with
+        digits behind it, if somebody has that name. Raises Refused, Unavailable.
+        """
+        return self._run(self._calls.put_user(user_id, username, suffix))
 
     def moderate(self, act: Act, reason: str, **members: Any) -> Moderated:
         """Do what an operator can. `members` are those of `POST /api/moderation`, by their names
@@ -178,9 +180,11 @@ class AsyncClient:
         """Read a result by its receipt. Raises Refused (`unknown_receipt`), Unavailable."""
         return await self._run(self._calls.result(receipt))
 
-    async def put_user(self, user_id: str, username: str) -> User:
-        """Add a player of the game's own, or give one another name. Raises Refused, Unavailable."""
-        return await self._run(self._calls.put_user(user_id, username))
+    async def put_user(self, user_id: str, username: str, *, suffix: bool = False) -> User:
+        """Add a player of the game's own, or give one another name: with `suffix` the name with
+        digits behind it, if somebody has that name. Raises Refused, Unavailable.
+        """
+        return await self._run(self._calls.put_user(user_id, username, suffix))
 
     async def moderate(self, act: Act, reason: str, **members: Any) -> Moderated:
         """Do what an operator can. `members` are those of `POST /api/moderation`, by their names

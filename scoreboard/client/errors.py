@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ClientError(Exception):
     """What every error of the client is."""
@@ -9,14 +11,16 @@ class ClientError(Exception):
 
 class Refused(ClientError):
     """The service has refused the request as a whole, and would again: `status` of HTTP, the
-    machine `code`, and a `message` that says what to do.
+    machine `code`, a `message` that says what to do, and `errors` by member of the body, if these
+    are what is wrong.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, errors: Any = None) -> None:
         self.status = status
         self.code = code
         self.message = message
-        super().__init__(f"{status} {code}: {message}")
+        self.errors = errors
+        super().__init__(f"{status} {code}: {message}" + (f" {errors}" if errors else ""))
 
 
 class Unavailable(ClientError):

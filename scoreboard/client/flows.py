@@ -112,8 +112,9 @@ def _data_of(response: httpx.Response) -> Any:
         said = response.json()
         if response.is_success:
             return said["data"]
-        refused = Refused(response.status_code, said["code"], said["message"])
-    except (ValueError, KeyError, TypeError):
+        code, message, errors = said["code"], said["message"], said.get("errors")
+        refused = Refused(response.status_code, code, message, errors)
+    except (ValueError, LookupError, TypeError, AttributeError):
         text = f"no answer of a scoreboard, but {response.text[:200]!r}: look at the address"
         refused = Refused(response.status_code, "not_a_scoreboard", text)
     raise refused
@@ -125,7 +126,9 @@ def _asked_to_wait(came: Came) -> float:
 
 
 def _why(asked: Call, came: Came) -> str:
-    what = came.status_code if isinstance(came, httpx.Response) else repr(came)
+    what = repr(came)
+    if isinstance(came, httpx.Response):
+        what = f"{came.status_code} {came.text[:200]}".rstrip()
     return f"{asked.method} {asked.path} was not answered in time; the last was {what}"
 
 

@@ -190,9 +190,9 @@ def _verdict(arguments: argparse.Namespace, compared: Sequence[Mapping[str, Any]
         return f"These differ. `scoreboard board rebuild{which}` sets all of it by the ledger."
     if arguments.all_boards:
         boards = counted(len(compared), "board")
-        return f"All agree: every score of {boards} is what its ledger rows say, and so is Redis."
-    is_sum = (
-        "the sum of its ledger rows" if arguments.board_id == MAIN else "what its ledger rows say"
-    )
+        return f"All agree: every score of {boards} is what the ledger says, and so is Redis."
     version = compared[0]["version"]
-    return f"All agree: every score is {is_sum}, and Redis has the board, version {version}."
+    return (
+        "All agree: every score is what the ledger says, and Redis has the board, "
+        f"version {version}."
+    )

@@ -20,7 +20,12 @@ from scoreboard.console.reports import CommandFailed
 from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import program, say, sentence
 from scoreboard.database import migrations
-from scoreboard.embedded.home import AlreadyRuns, EmbeddedServerError, embedded_secret
+from scoreboard.embedded.home import (
+    JWT_FILE,
+    AlreadyRuns,
+    EmbeddedServerError,
+    embedded_secret,
+)
 from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.model import BoardId
@@ -64,8 +69,10 @@ def with_servers(given: Settings) -> Iterator[tuple[Settings, list[str]]]:
             urls = EmbeddedUrls(None, None)
             if any(wanted.values()):
                 urls = stack.enter_context(_embedded_servers(**wanted))
-                stack.enter_context(exports.kept(exports.lines(urls)))
             secret = given.jwt_secret or embedded_secret(exports.DIRECTORY)
+            lines = exports.lines(urls, None if given.jwt_secret else exports.DIRECTORY / JWT_FILE)
+            if any(wanted.values()):
+                stack.enter_context(exports.kept(lines))
         complete = dataclasses.replace(
             given,
             database_url=given.database_url or urls.database_url or "",
@@ -74,7 +81,7 @@ def with_servers(given: Settings) -> Iterator[tuple[Settings, list[str]]]:
         )
         if urls.database_url:
             _prepare(complete)
-        yield complete, exports.lines(urls)
+        yield complete, lines
 
 
 @contextlib.contextmanager

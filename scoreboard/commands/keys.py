@@ -209,7 +209,7 @@ async def _open_keys() -> AsyncIterator[tuple[KeyRegistry, Definitions]]:
     if not seal.can_seal:
         raise SettingsError(
             "SCOREBOARD_JWT_SECRET is not set: secrets of server keys are sealed under it. Give "
-            f"this command the secret that the instances have.{exports.secret_hint()}"
+            f"this command the secret that the instances have.{exports.hint()}"
         )
     async with open_postgres(settings) as postgres:
         yield KeyRegistry(postgres, seal), Definitions(postgres)

@@ -13,20 +13,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from scoreboard.embedded.home import JWT_FILE, owner_only
+from scoreboard.embedded.home import owner_only
 from scoreboard.embedded.servers import EmbeddedUrls
 
 DIRECTORY: Final = Path(".scoreboard")
 _FILE: Final = DIRECTORY / "exports.sh"
 
 
-def lines(urls: EmbeddedUrls) -> list[str]:
-    """Write a line for each server that runs; they hold no password."""
+def lines(urls: EmbeddedUrls, secret_file: Path | None = None) -> list[str]:
+    """Write a line for each server that runs, and one for the file of the JWT secret if `serve`
+    made that; they hold no password.
+    """
     variables = {
         "SCOREBOARD_DATABASE_URL": urls.database_url,
         "SCOREBOARD_REDIS_URL": urls.redis_url,
+        "SCOREBOARD_JWT_SECRET_FILE": secret_file and str(secret_file.resolve()),
     }
-    return [f"    export {name}={shlex.quote(url)}" for name, url in variables.items() if url]
+    return [f"    export {name}={shlex.quote(value)}" for name, value in variables.items() if value]
 
 
 @contextlib.contextmanager
@@ -62,21 +65,10 @@ def database_url() -> str:
 
 
 def hint() -> str:
-    """Say which lines to run first; it follows a message on an address that is not set."""
+    """Say which lines to run first; it follows a message on an address or a secret that is not
+    set.
+    """
     exports = found()
     if not exports:
         return ""
     return "\n".join([f"\nWhile the embedded servers in {DIRECTORY} run, set it so:", *exports])
-
-
-def secret_hint() -> str:
-    """Say how to name the JWT secret of the embedded servers; it follows a message that there is
-    none.
-    """
-    if not found():
-        return ""
-    path = shlex.quote(str((DIRECTORY / JWT_FILE).resolve()))
-    return (
-        f"\nWhile the embedded servers in {DIRECTORY} run, name theirs:"
-        f"\n    export SCOREBOARD_JWT_SECRET_FILE={path}"
-    )

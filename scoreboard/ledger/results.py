@@ -49,7 +49,7 @@ _FOREIGN_KEY: Final = "23503"
 _SCORE_MAX: Final = 2**53 - 1
 # After these nothing of a batch stayed, and it may be recorded at a second attempt.
 _UNDONE: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
-NOBODY: Final = "Nobody has this userId. Add users with PUT /api/users/{userId}."
+NOBODY: Final = "Nobody has this userId. `PUT /api/users/{userId}` brings a player of your game."
 _REFUSALS: Final[Mapping[str, Callable[[], errors.ScoreboardError]]] = {
     "unknown_user": lambda: errors.UnknownUser(NOBODY),
     "banned": errors.Banned,

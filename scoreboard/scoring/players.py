@@ -27,6 +27,10 @@ _ELSES: Final = (
     "This UUID is of version 5, so it may be computed from somebody else's id: no player is made "
     "of it. Send your game's own id of this player, or put a letter before the UUID."
 )
+_TAKEN: Final = (
+    "Somebody else has this user name. Choose another, or send `suffix` as true: then it gets "
+    "digits behind it."
+)
 _DELETED: Final = (
     "This player was deleted. The id can be brought back as somebody new, once no access token of "
     "the one before can be alive."
@@ -93,7 +97,7 @@ class Players:
             return await self._first_sight.make(introduced, None if suffix else introduced.name)
         except AccountTaken:
             if await self._find(introduced) is None:
-                raise
+                raise AccountTaken(_TAKEN) from None
             return False  # another request has made this player meanwhile, under that name
         except UnknownUser:
             raise UnknownUser(_DELETED) from None
@@ -118,7 +122,7 @@ class Players:
         for name in names:
             if await self._give(introduced.user_id, name, order):
                 return
-        raise AccountTaken
+        raise AccountTaken(_TAKEN)
 
     async def _give(self, user_id: str, name: str, order: Order) -> bool:
         """Give a name, unless it is somebody else's."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from scoreboard.accounts.users import NO_PASSWORD
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import UnknownUser
@@ -22,6 +23,7 @@ RANKS_MAX: Final = 1000
 class Standing:
     """A user's score and rank. `rank` is None past RANKS_MAX (`is_ranked` is True then), and for a
     user without a score. `created_at` is when the user was made.
+    Who comes from an identity provider has no password.
     """
 
     user_id: str
@@ -30,6 +32,7 @@ class Standing:
     rank: int | None
     is_ranked: bool
     created_at: datetime
+    has_password: bool
 
     @property
     def rank_above(self) -> int | None:
@@ -46,10 +49,11 @@ class Standings:
     async def of(self, user_id: str) -> Standing:
         """Read a user's standing. Raises UnknownUser, LedgerUnavailable."""
         rows = await self._postgres.read(
-            SQL["read_standing"], {"user_id": user_id, "ranks": RANKS_MAX}
+            SQL["read_standing"],
+            {"user_id": user_id, "ranks": RANKS_MAX, "no_password": NO_PASSWORD},
         )
         if not rows:
             raise UnknownUser
-        [(found, username, score, rank, created_at)] = rows
+        [(found, username, score, rank, *account)] = rows
         is_ranked = score is not None
-        return Standing(found, username, score or 0, rank, is_ranked, created_at)
+        return Standing(found, username, score or 0, rank, is_ranked, *account)

@@ -4,7 +4,8 @@
 -- Whoever is hidden has a score and no rank, as those who are past the first ones.
 -- The rank is looked for from the top of idx_scores_score_desc, so it costs at most that many index entries,
 -- however many users there are or share the score.
-SELECT users.user_id::text, users.username, scores.score, ranked.rank, users.created_at
+SELECT users.user_id::text, users.username, scores.score, ranked.rank, users.created_at,
+    users.password_hash <> %(no_password)s
 FROM users
 LEFT JOIN scores ON scores.user_id = users.user_id
 LEFT JOIN (

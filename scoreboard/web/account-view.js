@@ -30,12 +30,14 @@ export class AccountView {
   #catalogue = new Catalogue((action, button) => this.#submit(action, button));
   #askedAt = 0;
   #askTimer;
+  #hasChange = !$("change").hidden; // no: nobody has a password here
 
   constructor(session) {
     this.#session = session;
     $("enter").addEventListener("submit", (event) => this.#enter(event));
     $("leave").addEventListener("click", () => this.#session.logOut());
     $("change").addEventListener("submit", (event) => this.#changePassword(event));
+    $("account").addEventListener("toggle", () => this.#hidePassword());
     $("leave-everywhere").addEventListener("click", () => this.#leaveEverywhere());
     for (const button of document.querySelectorAll("[data-mode]")) {
       button.addEventListener("click", () => this.#switch(button.dataset.mode));
@@ -70,6 +72,7 @@ export class AccountView {
     $("stranger").hidden = Boolean(user);
     $("player").hidden = $("game").hidden = $("account").hidden = !user;
     $("account").open = false;
+    $("change").hidden = !this.#hasChange;
     $("change").reset();
     showErrors({}, CHANGE);
     $("you").hidden = false;
@@ -123,11 +126,12 @@ export class AccountView {
     if (!this.#session.user) this.#switch("register");
   }
 
-  #askForInvitation({ message }) {
+  #askForInvitation({ code, message }) {
     this.#needsInvitation = true;
     this.#setMode("register");
     say("", "");
-    showErrors({ invitation: message }, ENTER);
+    const isMissing = code === INVITATION_WANTED[0]; // its message is for programs
+    showErrors({ invitation: isMissing ? "You need an invitation to register here." : message }, ENTER);
   }
 
   #enter(event) {
@@ -138,6 +142,13 @@ export class AccountView {
       if (refusal.code !== "name_refused") complain(refusal); // which is said at the field
       $("log-in-instead").hidden = refusal.code !== "account_taken";
     });
+  }
+
+  /** Who comes from an identity provider has no password to change. */
+  async #hidePassword() {
+    if (!$("account").open || $("change").hidden) return;
+    const { data } = await this.#session.call("api/me").catch(() => ({})); // then it stays
+    if (data?.hasPassword === false && data.userId === this.#session.user?.userId) $("change").hidden = true;
   }
 
   #changePassword(event) {

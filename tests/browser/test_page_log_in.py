@@ -125,6 +125,18 @@ async def test_who_logs_in_at_a_provider_plays_stays_comes_back_and_goes_for_goo
     assert sql(database_url, "SELECT count(*) FROM users WHERE username = 'ada'") == [(0,)]
 
 
+async def test_who_has_no_password_is_offered_no_change_of_it(
+    start: Start, open_page: OpenPage, console: Console, issuer: str, port: int
+) -> None:
+    console.expects_network_errors = True  # fonts that the provider's pages would like
+    instance = await begin(start, issuer, port, "on")
+    page = await open_page(instance.url)
+    await log_in(page, "ada")
+    await page.get_by_text("Password and log-ins").click()
+    await expect(page.get_by_role("button", name="Profile and data")).to_be_visible()
+    await expect(page.locator("#change")).to_be_hidden()
+
+
 async def test_a_log_in_that_came_to_nothing_says_what_to_do(
     instance: Instance, open_page: OpenPage, console: Console
 ) -> None:

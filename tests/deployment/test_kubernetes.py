@@ -270,7 +270,7 @@ def test_strangers_are_bounded_at_the_ingress_and_nothing_is_made_twice(role: st
     assert all(isinstance(value, str) for value in told.values())
     assert told["proxy-next-upstream"] == "error timeout"
     assert told["limit-connections"] == "100"
-    assert told["proxy-body-size"] == "64k"
+    assert told["proxy-body-size"] == ("64k" if role == "stream" else "320k")
     assert (told.get("proxy-buffering") == "off") == (role == "stream")
     heartbeats = float(told["proxy-read-timeout"]) / load({}).heartbeat_seconds
     assert (heartbeats > 4) == (role == "stream")

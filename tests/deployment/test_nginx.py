@@ -18,6 +18,7 @@ from tests.deployment.balancer import LoadBalancer, balancing, provide_nginx
 from tests.deployment.conftest import Start
 from tests.deployment.files import ROOT
 from tests.eventually import eventually
+from tests.game_server import GameServer
 from tests.instances import Instance
 from tests.world import add_actions, add_users
 
@@ -202,3 +203,18 @@ async def test_a_body_that_is_too_large_is_refused_by_the_service(
     headers = {"Content-Type": "application/json", **api.bearer(user)}
     async with client.post("/api/actions", data=body, headers=headers) as answer:
         assert (answer.status, (await answer.json())["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("size", [200_000, 300_000])
+async def test_a_batch_of_a_game_server_reaches_the_service_and_one_that_is_too_large_does_too(
+    size: int, start: Start, behind: Behind
+) -> None:
+    api = await start(role="api")
+    server = await GameServer.of(api)
+    client = await behind([address(api)], ["127.0.0.1:9"])
+    for target in ("/api/grants", "/api/results"):
+        body = b'{"no": "' + b"x" * size + b'"}'
+        headers = server.headers("POST", target, body)
+        async with client.post(target, data=body, headers=headers) as answer:
+            code = (await answer.json())["code"]
+            assert code == ("invalid_payload" if size < 256 * 1024 else "body_too_large")

@@ -118,8 +118,7 @@ async def test_a_promoted_replica_with_an_older_board_is_never_believed(
     }
     assert await command(environment, "board", "verify") == (
         0,
-        "All agree: every score is the sum of its ledger rows, and Redis has the board, "
-        "version 3.\n",
+        "All agree: every score is what the ledger says, and Redis has the board, version 3.\n",
     )
 
 

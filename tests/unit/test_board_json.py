@@ -75,7 +75,8 @@ def entries(count: int) -> list[dict[str, Any]]:
     [
         *map(with_version, (-1, 2**53, 2**63 - 1, 2**64 - 1, 1.0, True, "7", None)),
         changed(version=0).replace(b'"version":0', b'"version":1e30'),
-        *(with_entry(score=value) for value in (-1, 2**31, 1e30, 1500.0, True, "1500", None)),
+        *(with_entry(score=value) for value in (2**31, 1e30, 1500.0, True, "1500", None)),
+        changed(topUsers=[GOOD["topUsers"][0], GOOD["topUsers"][1] | {"score": -(2**31)}]),
         *(with_entry(userId=value) for value in (7, "", "ada", "0" * 36, None, ["x"])),
         with_entry(userId="00000000-0000-4000-8000-00000000000A"),  # not as PostgreSQL writes it
         with_entry(userId=GOOD["topUsers"][1]["userId"]),
@@ -122,6 +123,12 @@ def test_the_largest_board_that_there_may_be_is_read() -> None:
     )
 
     assert board_json.decode(board_json.encode(largest)) == largest
+
+
+def test_scores_that_were_corrected_below_zero_are_read() -> None:
+    corrected = a_board(7, 1500, 0, -20, -(2**31) + 1)
+
+    assert board_json.decode(board_json.encode(corrected)) == corrected
 
 
 def test_main_is_written_without_its_name_as_earlier_releases_read_it() -> None:

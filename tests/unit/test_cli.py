@@ -282,12 +282,13 @@ class TestConfiguration:
         terminal = Terminal()
         monkeypatch.setattr("sys.stdout", terminal)
         monkeypatch.setattr("sys.argv", [".venv/bin/scoreboard", "serve"])
-        servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None))
+        servers = exports.lines(EmbeddedUrls("postgresql://a@/a?host=b", None), Path("/of it/jwt"))
         embedding.welcome("http://127.0.0.1:1", servers)
         shown = terminal.getvalue()
         assert "Open http://127.0.0.1:1 to watch the board live." in shown.strip().splitlines()[0]
         assert ".venv/bin/scoreboard demo --url http://127.0.0.1:1" in shown
         assert "export SCOREBOARD_DATABASE_URL='postgresql://a@/a?host=b'" in shown
+        assert "export SCOREBOARD_JWT_SECRET_FILE='/of it/jwt'" in shown
         readme = (ROOT / "README.md").read_text(encoding="utf-8")
         [user] = re.findall(r"-d '(\{.*\})'", shown)
         assert f"-d '{user}'" in readme

@@ -76,7 +76,9 @@ def lost(request: httpx.Request) -> httpx.Response:
 
 
 def later(_: httpx.Request) -> httpx.Response:
-    return httpx.Response(503, json={"code": "ledger_unavailable", "message": "Later."})
+    return httpx.Response(
+        503, json={"success": False, "code": "ledger_unavailable", "message": "Later."}
+    )
 
 
 def results(count: int) -> list[Result]:

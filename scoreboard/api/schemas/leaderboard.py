@@ -102,6 +102,12 @@ class StandingSchema(Schema):
     created_at = member(
         fields.DateTime, "When your account was made.", EXAMPLE_TIME, data_key="createdAt"
     )
+    has_password = member(
+        fields.Boolean,
+        "Whether you have a password here: not if an identity provider brought you.",
+        True,
+        data_key="hasPassword",
+    )
 
 
 class MeSchema(Success):
