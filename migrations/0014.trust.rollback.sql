@@ -29,5 +29,6 @@ ALTER TABLE users
     DROP COLUMN hidden_at,
     DROP COLUMN banned_at,
     DROP COLUMN erased_at,
+    DROP COLUMN corrected_at,
     DROP COLUMN source;
 ALTER TABLE actions DROP COLUMN claim;

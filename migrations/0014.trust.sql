@@ -16,11 +16,13 @@ ALTER TABLE actions
 
 -- `erased_at` is of the nameless user who was left what somebody had who was erased: it keeps its lines in seasons that
 -- had ended then, unless it was hidden before. `source` says who brought the user: null stands for an account of our own, an identity provider has its issuer here
--- and a server key its source.
+-- and a server key its source. `corrected_at` is when a score of theirs was corrected first, in any season: what is
+-- granted to them or recorded since is counted with that.
 ALTER TABLE users
     ADD COLUMN hidden_at TIMESTAMPTZ,
     ADD COLUMN banned_at TIMESTAMPTZ,
     ADD COLUMN erased_at TIMESTAMPTZ,
+    ADD COLUMN corrected_at TIMESTAMPTZ,
     ADD COLUMN source VARCHAR(255);
 
 -- Entries that are counted for a new board get `hidden` from these few users at last.

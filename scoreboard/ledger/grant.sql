@@ -21,7 +21,8 @@ players AS MATERIALIZED (
     SELECT
         user_id,
         banned_at IS NOT NULL AS is_banned,
-        coalesce(hidden_at, banned_at, erased_at) IS NOT NULL AS hidden
+        coalesce(hidden_at, banned_at, erased_at) IS NOT NULL AS hidden,
+        corrected_at IS NOT NULL AS is_corrected
     FROM users
     WHERE user_id = ANY ($1)
     ORDER BY user_id
@@ -41,7 +42,8 @@ known AS MATERIALIZED (
         coalesce(actions.claim = 'server', FALSE) AS is_servers,
         players.user_id IS NOT NULL AS has_user,
         coalesce(players.is_banned, FALSE) AS is_banned,
-        players.hidden
+        players.hidden,
+        players.is_corrected
     FROM submitted
     LEFT JOIN actions ON actions.action_id = submitted.action_id
     LEFT JOIN players ON players.user_id = submitted.user_id
@@ -118,10 +120,12 @@ judged.is_too_much,
 granted.points_granted,
 granted.submitted_at,
 raised.score,
+judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected,
 coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main
 
 -- {entered}: adds what is `counted` to the entries of seasons
--- That is, for each season, its operator, users, whether each is hidden, values and moments.
+-- That is, for each season, its operator, users, whether each is hidden, values and moments. An entry of the best that
+-- was corrected is counted anew after this (`count_corrected`).
 added AS (
     INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
     SELECT season_id, user_id, sum(value), max(submitted_at), hidden
@@ -262,6 +266,40 @@ LEFT JOIN granted USING (user_id, action_id)
 LEFT JOIN raised ON raised.user_id = granted.user_id
 CROSS JOIN clock
 JOIN boards AS main ON main.board_id = 'main'
+
+-- hold_corrected: holds the entries of these users that keep the best and were corrected, in seasons that are not final
+SELECT season_entries.season_id, season_entries.user_id::text
+FROM season_entries
+JOIN seasons ON seasons.season_id = season_entries.season_id
+JOIN boards ON boards.board_id = seasons.board_id
+WHERE season_entries.user_id = ANY (%(user_ids)s::uuid[])
+AND boards.operator = 'best'
+AND seasons.state <> 'final'
+AND EXISTS (
+    SELECT
+    FROM corrections
+    WHERE corrections.season_id = season_entries.season_id
+    AND corrections.user_id = season_entries.user_id
+    AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
+)
+ORDER BY season_entries.season_id, season_entries.user_id
+FOR NO KEY UPDATE OF season_entries
+
+-- count_corrected: sets these entries, which are held, to what they are to be
+-- Whoever adds to an entry holds it until COMMIT. So what others added before is committed and seen here, and who comes
+-- later counts what is added here.
+UPDATE season_entries
+SET score = derived.score, updated_at = derived.updated_at
+FROM unnest(%(season_ids)s::integer[], %(user_ids)s::uuid[]) AS held (season_id, user_id)
+JOIN seasons ON seasons.season_id = held.season_id
+JOIN boards ON boards.board_id = seasons.board_id
+CROSS JOIN LATERAL (
+    SELECT * FROM {derived} AS derived WHERE derived.user_id = ANY (%(user_ids)s::uuid[])
+) AS derived
+WHERE derived.user_id = held.user_id
+AND season_entries.season_id = held.season_id
+AND season_entries.user_id = held.user_id
+RETURNING boards.board_id, held.user_id::text, season_entries.score
 
 -- original_grants: finds what was granted before, for the refusals
 SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.submitted_at

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Instead, Removed, Replaced
+from tests.guards.change import Instead, Removed, Replaced, Value
 from tests.guards.guard import Guard, Marked
 
 FALLS: Final = "tests/integration/test_falling.py"
 ACTS: Final = "tests/integration/test_acts.py"
+BESTS: Final = "tests/integration/test_corrected_bests.py"
 
 FALLING: Final = (
     Marked(
@@ -78,6 +79,19 @@ FALLING: Final = (
         "ON CONFLICT ON CONSTRAINT audit_request DO NOTHING\n",
         "",
         f"{ACTS}::test_each_act_is_written_down_once_for_each_request",
+    ),
+    Marked(
+        "a grant counts with the corrections of the user where the best is kept",
+        "grant-counts-corrections",
+        Value("[]"),
+        f"{BESTS}::test_a_grant_to_somebody_who_was_corrected_counts_with_the_correction",
+    ),
+    Guard(
+        "a grant hears of a correction that it waited for",
+        "scoreboard/ledger/grant.sql",
+        "judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected",
+        "EXISTS (SELECT FROM corrections WHERE corrections.user_id = judged.user_id) AS is_corrected",
+        f"{BESTS}::test_a_grant_that_waits_for_a_correction_counts_with_it",
     ),
     Marked(
         "no correction takes a score out of its range",
