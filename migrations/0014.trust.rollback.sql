@@ -9,6 +9,7 @@ DROP TRIGGER users_banned ON users;
 DROP FUNCTION keep_bans();
 DROP TABLE bans;
 DELETE FROM held_lists WHERE list = 'bans';
+ALTER TABLE seasons DROP COLUMN is_purged;
 DROP INDEX idx_seasons_start;
 DROP INDEX idx_seasons_final;
 DROP TABLE corrections;

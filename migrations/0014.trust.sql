@@ -117,6 +117,9 @@ CREATE INDEX idx_corrections_result_id ON corrections (result_id) WHERE result_i
 CREATE INDEX idx_seasons_final ON seasons USING gin (final jsonb_path_ops);
 CREATE INDEX idx_seasons_start ON seasons (board_id, starts_at);
 
+-- Whether entries of a final season are gone, or some of them: then they are derived, also if others are kept longer since.
+ALTER TABLE seasons ADD COLUMN is_purged BOOLEAN NOT NULL DEFAULT FALSE;
+
 -- What a digest is made of: the one before, and all that the row says, as one JSON array, so that no text can pass for
 -- two others and nothing for a text. `scoreboard.audit.chain` makes the same without asking this function.
 CREATE FUNCTION audit_digest(before CHAR(64), said audit) RETURNS CHAR(64)

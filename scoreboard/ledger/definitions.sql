@@ -379,6 +379,11 @@ given_up AS MATERIALIZED (
     LIMIT %(limit)s - (SELECT count(*) FROM over)
     FOR UPDATE OF season_entries SKIP LOCKED
 ),
+marked AS (
+    UPDATE seasons
+    SET is_purged = TRUE
+    WHERE season_id IN (SELECT season_id FROM over) AND NOT is_purged
+),
 purged AS (
     DELETE FROM season_entries
     USING (SELECT * FROM over UNION ALL SELECT * FROM given_up) AS over

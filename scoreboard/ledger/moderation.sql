@@ -26,12 +26,15 @@ INSERT INTO audit_names (audit_id, user_id, before, after)
 SELECT %(audit_id)s, user_id, username, %(username)s FROM users WHERE user_id = %(user_id)s::uuid
 
 -- hide_user: notes since when a user is hidden
+-- Who was erased is hidden on boards that run, and whoever is hidden before that is hidden on final ones too.
 UPDATE users
-SET hidden_at = coalesce(hidden_at, clock_timestamp()), updated_at = now()
+SET
+    hidden_at = coalesce(least(hidden_at, erased_at - interval '1 microsecond'), clock_timestamp()),
+    updated_at = now()
 WHERE user_id = %(user_id)s::uuid
 
--- show_user: hides a user no longer
-UPDATE users SET hidden_at = NULL, updated_at = now() WHERE user_id = %(user_id)s::uuid
+-- show_user: hides a user no longer; one who was erased only where their lines stay
+UPDATE users SET hidden_at = erased_at, updated_at = now() WHERE user_id = %(user_id)s::uuid
 
 -- ban_user: notes since when a user is banned
 UPDATE users
@@ -87,7 +90,8 @@ LEFT JOIN seasons
 WHERE boards.board_id = %(board_id)s
 
 -- {is_kept}: whether the row of `seasons`, which is of the row of `boards`, has its entries
-coalesce(
+NOT seasons.is_purged
+AND coalesce(
     seasons.state <> 'final'
     OR seasons.season_id = boards.season_id
     OR seasons.closes_at + make_interval(secs => boards.keep_full_seconds) > clock_timestamp(),
@@ -173,7 +177,7 @@ SELECT
     %(nameless_id)s || '@users.invalid',
     '-',
     coalesce(least(users.hidden_at, users.banned_at), now.moment),
-    now.moment,
+    coalesce(users.erased_at, now.moment),
     users.corrected_at
 FROM users
 CROSS JOIN (SELECT clock_timestamp() AS moment) AS now
