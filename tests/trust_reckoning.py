@@ -1,5 +1,6 @@
 """What every score and every board is to be, reckoned in plain Python from one snapshot: of the
-ledger, results, corrections and users alone; and what is kept of seasons that have ended. It knows none of the SQL under test.
+ledger, results, corrections and users alone; and what is kept of seasons that have ended. It knows
+none of the SQL under test.
 
 Whatever goes on meanwhile, every snapshot has to be right, and no board shows two things under one
 version.

@@ -168,7 +168,9 @@ class Batch:
             boards: dict[BoardId, Board] = {}
             corrected = {row[0] for row in rows if row[_IS_CORRECTED]}
             counted = await count_corrected(begun, corrected)  # guard: grant-counts-corrections
-            reaching = _reaching(rows).union((board_id, user_id) for board_id, user_id, _ in counted)
+            reaching = _reaching(rows).union(
+                (board_id, user_id) for board_id, user_id, _ in counted
+            )
             if reaching:
                 boards, now = await begun.raise_boards(sorted(reaching))
                 seen |= now  # guard: grant-ties-tenth

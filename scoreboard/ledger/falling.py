@@ -110,8 +110,8 @@ async def _stay(begun: Transaction, users: Mapping[str, Any], falling: Falling) 
 
 
 async def _boards(begun: Transaction, users: Mapping[str, Any]) -> set[BoardId]:
-    """The boards on which the users may be now. Who loses a value may rise where the correction of it
-    stays.
+    """The boards on which the users may be now. Who loses a value may rise where the correction of
+    it stays.
     """
     rows = await begun.run(SQL["boards_of_users"], users)
     return {board_id for (board_id,) in rows}

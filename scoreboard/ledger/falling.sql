@@ -1,12 +1,12 @@
 -- The statements of the door through which scores fall, and of what is counted anew.
 
 -- hold_falls: waits for the fall that is under way, and keeps others out for as long as the session has the lock
--- PostgreSQL ends the session of somebody whose machine is gone without a word: else nobody could fall for hours.
 SET idle_session_timeout = '10s';
+-- PostgreSQL ends the session of somebody whose machine is gone without a word: else nobody could fall for hours.
 SELECT pg_advisory_lock({falls_lock})
 
 -- leave_falls: lets the next fall begin
-RESET idle_session_timeout;
+SET idle_session_timeout = DEFAULT;
 SELECT pg_advisory_unlock_all()
 
 -- begin_change: waits for a turn of seasons that is under way, and keeps the next one out; grants go on
@@ -15,8 +15,8 @@ SET LOCAL lock_timeout = '2s';
 SELECT pg_advisory_xact_lock_shared({seasons_lock})
 
 -- begin_rename: the same, and waits for the fall that is under way, and keeps the next one out
--- A fall may write somebody to a final board, under the name of then, who was not on it when its names were renewed.
 SET LOCAL lock_timeout = '2s';
+-- A fall may write somebody to a final board, under the name of then, who was not on it when its names were renewed.
 SELECT pg_advisory_xact_lock_shared({falls_lock});
 SELECT pg_advisory_xact_lock_shared({seasons_lock})
 

@@ -239,8 +239,8 @@ class _Batch:
 async def _followed(
     begun: Transaction, lines: Sequence[_Line], reaching: Collection[tuple[BoardId, str]]
 ) -> tuple[dict[BoardId, Board], dict[BoardId, int]]:
-    """Write final boards anew and raise boards, those too that these users may be `reaching`. Answers
-    the boards that changed, and the versions that there are now.
+    """Write final boards anew and raise boards, those too that these users may be `reaching`.
+    Answers the boards that changed, and the versions that there are now.
     """
     recorded = [line for line in lines if line.is_recorded]
     boards: dict[BoardId, Board] = {}

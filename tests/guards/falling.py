@@ -91,11 +91,11 @@ FALLING: Final = (
         "a grant hears of a correction that it waited for",
         "scoreboard/ledger/grant.sql",
         "judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected",
-        "EXISTS (SELECT FROM corrections WHERE corrections.user_id = judged.user_id) AS is_corrected",
+        "judged.user_id IN (SELECT user_id FROM corrections) AS is_corrected",
         f"{BESTS}::test_a_grant_that_waits_for_a_correction_counts_with_it",
     ),
     Marked(
-        "a request that comes twice at once is answered what was done, also where nothing is left to do",
+        "a request that comes twice at once is answered what was done",
         "repeat-beside-first",
         Never(),
         f"{BESIDE}::"

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg2
@@ -16,7 +16,6 @@ import pytest
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Session
-from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger import acts
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.falling import fall
@@ -28,7 +27,7 @@ from scoreboard.model import MAIN, BoardId, Submission
 from tests.eventually import eventually
 from tests.integration.fall_world import ORDER
 from tests.integration.ledger_world import DAILY
-from tests.world import add_actions, add_board, add_users, holding, scores, sql, waits_for_lock
+from tests.world import add_actions, add_board, add_users, holding, sql, waits_for_lock
 
 LOW: Final = BoardId("low")
 FALLS_HELD: Final = (

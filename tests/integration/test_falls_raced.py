@@ -1,4 +1,6 @@
-"""Grants, results, seasons that turn, and every act of moderation at once: each snapshot is right."""
+"""Grants, results, seasons that turn, and every act of moderation at once: what a
+snapshot holds is right.
+"""
 
 from __future__ import annotations
 
