@@ -347,6 +347,14 @@ class NotFound(ScoreboardError):
     message = "There is nothing at this path. The API is described at /docs."
 
 
+class UnknownProvider(ScoreboardError):
+    """The page offers no identity provider of that name."""
+
+    status = 404
+    code = "unknown_provider"
+    message = "There is no log-in by a provider of that name. The page has a button for each."
+
+
 class UnknownBoard(ScoreboardError):
     """No board has that id."""
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.bans import read_bans
 from scoreboard.accounts.first_sight import FirstSight
+from scoreboard.accounts.page_log_ins import PageLogIns
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
 from scoreboard.accounts.revocations import RevocationReader
@@ -212,6 +213,10 @@ class Parts:
         self.board_orders = BoardOrders(self.definitions, self.announcer, self.answered)
         self.lifetime.close(self.board_orders.finish)
         self.players = Players(self.queries, self.first_sight, refused, self.orders, self.answered)
+        providers, families = self.access.providers, self.accounts.families
+        self.page_log_ins = PageLogIns(
+            settings, self.queries, providers, self.first_sight, families
+        )
         if settings.oidc_issuers:
             self.lifetime.close(self.access.providers.close)
             self.lifetime.run("providers", self.access.providers.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -73,6 +74,10 @@ class IdentityProvider:
     description: dict[str, Any] = field(default_factory=dict)
     answer: web.StreamResponse | None = None  # instead of the key set
     asked: int = 0
+    described: int = 0
+    codes: dict[str, tuple[str, str]] = field(default_factory=dict)  # challenge and ID token
+    checks_pkce: bool = True
+    forms: list[dict[str, str]] = field(default_factory=list)  # that came for tokens
 
     def claims(self, subject: str = "ada", **claims: Any) -> dict[str, Any]:
         """Good claims, unless told otherwise."""
@@ -115,9 +120,31 @@ class IdentityProvider:
         self.asked += 1
         return self.published
 
+    def vouch(self, asked: Mapping[str, str], subject: str = "ada", **claims: Any) -> str:
+        """Log somebody in at what a browser was sent here with, and give the code for it."""
+        code = f"code-{len(self.codes)}-{subject}"
+        good = {"aud": asked["client_id"], "nonce": asked["nonce"]}
+        self.codes[code] = asked["code_challenge"], self.token(subject, **(good | claims))
+        return code
+
     async def _describe(self, request: web.Request) -> web.StreamResponse:
-        where = f"{request.scheme}://{request.host}/keys"
-        return web.json_response({"issuer": self.issuer, "jwks_uri": where} | self.description)
+        self.described += 1
+        here = f"{request.scheme}://{request.host}"
+        places = {
+            "jwks_uri": f"{here}/keys",
+            "authorization_endpoint": f"{here}/authorize",
+            "token_endpoint": f"{here}/token",
+        }
+        return web.json_response({"issuer": self.issuer} | places | self.description)
+
+    async def _exchange(self, request: web.Request) -> web.StreamResponse:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        self.forms.append(form)
+        challenge, token = self.codes.pop(form["code"], ("", ""))
+        digest = base64url(hashlib.sha256(form["code_verifier"].encode()).digest())
+        if not token or (self.checks_pkce and digest != challenge):
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        return web.json_response({"id_token": token, "token_type": "Bearer"})
 
     async def _publish(self, _: web.Request) -> web.StreamResponse:
         self.asked += 1
@@ -130,6 +157,7 @@ async def serving(provider: IdentityProvider) -> AsyncIterator[int]:
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", provider._describe)
     app.router.add_get("/keys", provider._publish)
+    app.router.add_post("/token", provider._exchange)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

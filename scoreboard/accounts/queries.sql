@@ -126,6 +126,19 @@ WITH owner AS MATERIALIZED (
 ),
 {begin_family}
 
+-- open_family_of: begins a family for a user whom an identity provider has vouched for, unless they are banned
+-- The lock is `open_family`'s: who is banned or deleted at this moment comes before it or after it, and ends it too.
+SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR SHARE;
+WITH owner AS MATERIALIZED (
+    SELECT user_id, username, (SELECT reading FROM revocation_clock) AS reading
+    FROM users
+    WHERE user_id = %(user_id)s::uuid AND banned_at IS NULL
+),
+{begin_family}
+
+-- is_banned: says whether a user is banned; no row if there is no such user
+SELECT banned_at IS NOT NULL FROM users WHERE user_id = %(user_id)s::uuid
+
 -- rehash: keeps a new hash of the same password, unless the password was changed since
 UPDATE users
 SET password_hash = %(new_hash)s

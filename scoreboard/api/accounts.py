@@ -58,7 +58,7 @@ async def register(request: web.Request) -> web.Response:
         path_of(request),
         body.get("invitation"),
     )
-    return _tokens(tokens, status=201)
+    return tokens_reply(tokens, status=201)
 
 
 @Operation(
@@ -83,7 +83,7 @@ async def log_in(request: web.Request) -> web.Response:
     tokens = await request.app[PARTS].accounts.log_in(
         login, body["password"], path_of(request), partial(limits.may_guess, request, login)
     )
-    return _tokens(tokens)
+    return tokens_reply(tokens)
 
 
 @Operation(
@@ -103,7 +103,7 @@ async def refresh(request: web.Request) -> web.Response:
     """Exchange a refresh token for the next pair of tokens."""
     body = await read_json(request, _REFRESH)
     await limits.count_refresh(request, body["refresh_token"])  # guard: accounts-limit-own
-    return _tokens(await request.app[PARTS].accounts.families.refresh(body["refresh_token"]))
+    return tokens_reply(await request.app[PARTS].accounts.families.refresh(body["refresh_token"]))
 
 
 @Operation(
@@ -157,7 +157,7 @@ async def change_password(request: web.Request) -> web.Response:
     tokens = await request.app[PARTS].accounts.change_password(
         user.user_id, body["current_password"], body["new_password"], path_of(request)
     )
-    return _tokens(tokens)
+    return tokens_reply(tokens)
 
 
 def path_of(request: web.Request) -> tuple[str, ...]:
@@ -166,6 +166,7 @@ def path_of(request: web.Request) -> tuple[str, ...]:
     return tuple(network.key for network in reversed(networks))
 
 
-def _tokens(tokens: TokenPair, status: int = 200) -> web.Response:
+def tokens_reply(tokens: TokenPair, status: int = 200) -> web.Response:
+    """Answer with tokens."""
     # RFC 6749, 5.1: answers that hold tokens are not stored by anybody on the way.
     return reply(_TOKENS.dump(tokens), status=status, headers={"Cache-Control": "no-store"})

@@ -20,6 +20,7 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 _CLIENT: Final = "scoreboard-client.js"
+_PAGE: Final = "index.html"
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -68,13 +69,16 @@ class Assets:
         return self.plain.get(f"{found['stem']}.{found['extension']}") if found else None
 
 
-def load() -> Assets:
-    """Read the package's files."""
+def load(words: Mapping[str, str]) -> Assets:
+    """Read the package's files; `words` are put into the page, each in the place of `{{name}}`."""
     folder = resources.files("scoreboard").joinpath("web")
     client = _read(folder / "client")
     types = {name: text for name, text in client.items() if name.endswith(".ts")}
     joined = {_CLIENT: join(client, _CLIENT)}
-    return build(_read(folder) | types | joined)
+    sources = _read(folder) | types | joined
+    for name, word in words.items():
+        sources[_PAGE] = sources[_PAGE].replace(f"{{{{{name}}}}}", word)
+    return build(sources)
 
 
 def _read(folder: Traversable) -> dict[str, str]:
@@ -117,6 +121,6 @@ def build(sources: Mapping[str, str]) -> Assets:
             made[name] = Asset.of(name, text.encode())
         return made[name]
 
-    page = make("index.html", "./assets/")
-    plain = {name: make(name) for name in sources if name != "index.html"}
+    page = make(_PAGE, "./assets/")
+    plain = {name: make(name) for name in sources if name != _PAGE}
     return Assets(page, {hashed_name(name): asset for name, asset in plain.items()}, plain)

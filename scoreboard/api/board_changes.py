@@ -14,7 +14,6 @@ from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import Signed, signed
 from scoreboard.api.schemas.boards import BoardSchema, PutBoardSchema
-from scoreboard.keys.answered import Asked
 from scoreboard.ledger.definitions import Defined
 from scoreboard.model import BOARD_ID, BoardId
 from scoreboard.parts import PARTS
@@ -47,14 +46,14 @@ async def put_board(request: web.Request) -> web.Response:
     """Let there be a board that is as the body says: added if the id is new, with what was granted
     in its first season before; changed if it is there; left alone if it is so already.
 
-    Of a board that is there `title`, `visibility`, `graceSeconds` (of seasons to come) and
-    `keepFullSeconds` can change; the rest its entries were made by. A key that is limited to boards
-    puts these alone.
+    Of a board that is there `title`, `visibility`, `graceSeconds` (of seasons to come), `valueMin`,
+    `valueMax` and `keepFullSeconds` can change; the rest its entries were made by. A key that is
+    limited to boards puts these alone.
     """
     asked = await signed(request, "boards", _SCHEMA)
     board_id = _board_id(request, asked)
     said = _definition(board_id, asked.body)
-    return await _answer(request, await request.app[PARTS].board_orders.put(said, _asked(asked)))
+    return await _answer(request, await request.app[PARTS].board_orders.put(said, asked.asked))
 
 
 @Operation(
@@ -78,7 +77,7 @@ async def close_board(request: web.Request) -> web.Response:
     asked = await signed(request, "boards", None)
     board_id = _board_id(request, asked)
     return await _answer(
-        request, await request.app[PARTS].board_orders.close(board_id, _asked(asked))
+        request, await request.app[PARTS].board_orders.close(board_id, asked.asked)
     )
 
 
@@ -89,10 +88,6 @@ def _board_id(request: web.Request, asked: Signed) -> BoardId:
     if not BOARD_ID.fullmatch(written):
         raise errors.UnknownBoard("No board has such an id: lower-case letters, digits, hyphens.")
     return BoardId(written)
-
-
-def _asked(asked: Signed) -> Asked:
-    return Asked(asked.key.key_id, asked.key.source, asked.request_id)
 
 
 def _definition(board_id: BoardId, body: Mapping[str, Any]) -> Definition:

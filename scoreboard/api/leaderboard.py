@@ -18,6 +18,7 @@ from scoreboard.api.schemas.leaderboard import LeaderboardSchema, MeSchema
 from scoreboard.api.streams import open_stream
 from scoreboard.model import MAIN
 from scoreboard.parts import PARTS
+from scoreboard.timestamps import timestamp
 
 _ME: Final = MeSchema()
 
@@ -75,4 +76,6 @@ async def read_me(request: web.Request) -> web.Response:
     """Your name, score and rank, as of now and from no cache."""
     user, standings = identity(request), request.app[PARTS].standings
     standing = await as_user(request, user, lambda: standings.of(user.user_id))
-    return reply(_ME.dump({"data": standing}), headers={"Cache-Control": "no-store"})
+    document = _ME.dump({"data": standing})
+    document["data"]["createdAt"] = timestamp(standing.created_at)
+    return reply(document, headers={"Cache-Control": "no-store"})

@@ -7,6 +7,8 @@ once, also while the board cannot be read; and nobody's name is ever written int
 
 from __future__ import annotations
 
+import html
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -15,6 +17,7 @@ from aiohttp.hdrs import ACCEPT_ENCODING
 from scoreboard.api import assets
 from scoreboard.api.assets import Asset
 from scoreboard.api.http.files import File, policy_of_page, send
+from scoreboard.configuration.settings import Settings
 from scoreboard.errors import NotFound
 
 # Browsers name five codings, in 30 characters; a field of 8 KiB has room for thousands.
@@ -43,20 +46,32 @@ _CLIENT_HEADERS: Final = {
 _CLIENT_FILES: Final = frozenset({"scoreboard-client.js", "scoreboard-client.d.ts"})
 
 
-def add_pages(router: web.UrlDispatcher) -> None:
+def add_pages(router: web.UrlDispatcher, settings: Settings) -> None:
     """Add the page and its files."""
-    pages = _Pages()
+    pages = _Pages(log_ins(settings))
     router.add_get("/", pages.page)
     router.add_get("/assets/{name}", pages.asset)
     router.add_get("/client/v1/{name}", pages.client)
     router.add_get("/client/{name}", pages.client)  # the newest
 
 
+def log_ins(settings: Settings) -> dict[str, str]:
+    """What the settings say of the page: how one can log in. The page is written by it once, so it
+    shows the right form at once, and asks nobody.
+    """
+    links = "".join(
+        f'<a class="primary" href="./api/login/{name}">Log in with {html.escape(one.title)}</a>'
+        for name, one in settings.page_providers.items()
+    )
+    hidden = " hidden" if settings.accounts == "off" else ""
+    return {"providers": links, "if_no_passwords": hidden}
+
+
 class _Pages:
     """The handlers, with the files in memory."""
 
-    def __init__(self) -> None:
-        self._assets = assets.load()
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self._assets = assets.load(words)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """The live board."""

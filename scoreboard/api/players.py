@@ -13,7 +13,6 @@ from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.schemas.members import user_id_member
 from scoreboard.api.schemas.players import PlayerPutSchema, PutPlayerSchema
-from scoreboard.keys.answered import Asked
 from scoreboard.parts import PARTS
 
 _SCHEMA: Final = PutPlayerSchema()
@@ -49,10 +48,9 @@ async def put_player(request: web.Request) -> web.Response:
     nothing any more, and is answered how the player is called now.
     """
     asked = await signed(request, "users", _SCHEMA)
-    named = Asked(asked.key.key_id, asked.key.source, asked.request_id)
     user_id, body = user_id_of(asked.key, _written(request)), asked.body
     players = request.app[PARTS].players
-    player = await players.put(user_id, body["username"], named, suffix=body["suffix"])
+    player = await players.put(user_id, body["username"], asked.asked, suffix=body["suffix"])
     data = {"userId": player.user_id, "username": player.username, "isNew": player.is_new}
     return reply({"success": True, "data": data})
 

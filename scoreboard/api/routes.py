@@ -14,6 +14,7 @@ from scoreboard.api import (
     boards,
     grants,
     leaderboard,
+    login,
     moderation,
     operations,
     own_data,
@@ -55,6 +56,9 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout", accounts.log_out)
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
+        add_route(app, "POST", "/api/login", login.take)
+        add_route(app, "GET", "/api/login/{provider}", login.begin)
+        add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
         add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
         add_route(app, "POST", "/api/results", results.record, _SIGNED)
         add_route(app, "GET", "/api/results/{receipt}", results.read, _SIGNED)
@@ -77,7 +81,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     if settings.serves_streams:
         add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 
-    pages.add_pages(app.router)
+    pages.add_pages(app.router, settings)
 
     _add_read(app, "/healthz", operations.healthz, _PROBE)
     _add_read(app, "/readyz", operations.readyz, _PROBE)

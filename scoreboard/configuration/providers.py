@@ -5,8 +5,9 @@ makes a user here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -26,12 +27,22 @@ _FORM: Final = (
 # Standard claims (OpenID Connect Core, 5.1).
 _NAME: Final = "preferred_username"
 _EMAIL: Final = "email"
-_MEMBERS: Final = frozenset({"audience", "algorithms", "username_claim", "email_claim", "subject"})
+_OF_TOKENS: Final = ("audience", "algorithms", "username_claim", "email_claim", "subject")
+_OF_THE_PAGE: Final = ("client_id", "client_secret", "name", "title")
+_MEMBERS: Final = frozenset({*_OF_TOKENS, *_OF_THE_PAGE})
+# A part of a path, which is registered at the provider and stays.
+_PATH_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
+_TITLE_CHARS_MAX: Final = 60
+_CREDENTIAL_CHARS_MAX: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An identity provider, by its issuer; `audience` has at least one."""
+    """An identity provider, by its issuer; `audience` has at least one.
+
+    With a `client_id` the page offers to log in there: under `title`, and under `name` in the path
+    of `/api/login/{name}`.
+    """
 
     issuer: str
     audience: tuple[str, ...]
@@ -39,6 +50,10 @@ class Provider:
     username_claim: str = _NAME
     email_claim: str = _EMAIL
     subject: Subject = "mapped"
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    name: str = ""
+    title: str = ""
 
 
 def providers(meaning: str) -> Any:
@@ -55,9 +70,13 @@ class _Providers(fields.Field):
         if not isinstance(value, Mapping):
             raise ValidationError(_FORM)
         every = enumerate(value.items(), 1)
-        return {
+        found = {
             issuer: _provider(issuer, members, f"entry {n}: ") for n, (issuer, members) in every
         }
+        names = [each.name for each in found.values() if each.client_id]
+        if len(set(names)) < len(names):
+            raise ValidationError("two providers of the page have one name: give each its own")
+        return found
 
     def _from_json(self, document: str) -> Any:
         try:
@@ -90,7 +109,33 @@ def _provider(issuer: str, members: Any, entry: str) -> Provider:
         _claim(members, "username_claim", _NAME, entry),
         _claim(members, "email_claim", _EMAIL, entry),
         _subject(members, entry),
+        *_page(issuer, members, entry),
     )
+
+
+def _page(issuer: str, members: Mapping[str, Any], entry: str) -> tuple[str, str, str, str]:
+    """What the page needs to log in there: client id and secret, name and title."""
+    if not any(member in members for member in _OF_THE_PAGE):
+        return "", "", "", ""
+    host = urlsplit(issuer).hostname or ""
+    defaults = {"client_id": "", "client_secret": "", "name": host, "title": host}
+    found = [members.get(member, default) for member, default in defaults.items()]
+    if not all(isinstance(one, str) and one.isprintable() for one in found):
+        raise ValidationError(f"{entry}{', '.join(defaults)} are texts")
+    client_id, secret, name, title = found
+    if not client_id:
+        raise ValidationError(
+            f"{entry}client_id is missing: the page offers a log-in where there is one"
+        )
+    if not (client_id + secret).isascii() or len(client_id + secret) > _CREDENTIAL_CHARS_MAX:
+        raise ValidationError(f"{entry}client_id and client_secret are ASCII, and short")
+    if not _PATH_NAME.fullmatch(name):
+        raise ValidationError(
+            f"{entry}name is a part of a path: a-z, 0-9, - and . (without it: the issuer's host)"
+        )
+    if not 0 < len(title) <= _TITLE_CHARS_MAX:
+        raise ValidationError(f"{entry}title is what the button says: 60 characters at most")
+    return client_id, secret, name, title
 
 
 def _is_issuer(issuer: str) -> bool:

@@ -14,7 +14,7 @@ from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
-from marshmallow import Schema
+from marshmallow import Schema, ValidationError
 from marshmallow.fields import Boolean, Float
 from marshmallow.validate import Range
 
@@ -104,6 +104,14 @@ class Settings:
         "Identity providers (OpenID Connect) whose tokens are taken, by `iss` "
         "(docs/identity-providers.md): "
         '{ "https://id.example" = { audience = "scoreboard" } }; in a variable or a file as JSON.'
+    )
+    public_url: str = text(
+        "",
+        "Where browsers find the page, as https://scores.example.org: identity providers send them "
+        "back there. Needed where a provider has a `client_id`.",
+        pattern=r"(https://[^\s?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s?#@]*)?)?$",
+        problem="must be empty or an address: https://…, without a query; http:// on this machine "
+        "alone",
     )
     accounts: str = one_of(
         "on",
@@ -228,6 +236,11 @@ class Settings:
     )
 
     @property
+    def page_providers(self) -> dict[str, Provider]:
+        """The identity providers that the page offers, by their names in paths."""
+        return {each.name: each for each in self.oidc_issuers.values() if each.client_id}
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The secrets of what we sign: today's, then the earlier ones; none without today's."""
         every = (self.jwt_secret, *self.jwt_previous_secrets)
@@ -261,4 +274,7 @@ def checked(values: Mapping[str, Any]) -> Settings:
     """
     read: dict[str, Any] = _SCHEMA().load(values)
     read["instance"] = read["instance"] or f"{socket.gethostname()}-{os.getpid()}"
-    return Settings(**read)
+    settings = Settings(**read)
+    if settings.page_providers and not settings.public_url:  # guard: way-back-is-set
+        raise ValidationError({"public_url": ["is needed where a provider has a client_id"]})
+    return settings

@@ -23,13 +23,13 @@ class Unreadable(Exception):
 
 
 class Seal:
-    """Seals with the first of these secrets, and opens what any of them has sealed. Without a
-    secret (`can_seal`) it opens nothing.
+    """Seals with the first of these secrets, and opens what any of them has sealed for the same
+    purpose. Without a secret (`can_seal`) it opens nothing.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], purpose: str = PURPOSE) -> None:
         keys = [
-            Fernet(base64.urlsafe_b64encode(derived(secret, PURPOSE)))  # guard: key-sealed-purpose
+            Fernet(base64.urlsafe_b64encode(derived(secret, purpose)))  # guard: key-sealed-purpose
             for secret in secrets
         ]
         self._keys = MultiFernet(keys) if keys else None
@@ -45,11 +45,13 @@ class Seal:
             raise Unreadable
         return self._keys.encrypt(secret)
 
-    def open(self, sealed: bytes) -> bytes:
-        """Open what was sealed. Takes about 100 µs. Raises Unreadable."""
+    def open(self, sealed: bytes, within_seconds: int | None = None) -> bytes:
+        """Open what was sealed, within that time if one is given. Takes about 100 µs. Raises
+        Unreadable.
+        """
         if self._keys is None:
             raise Unreadable
         try:
-            return self._keys.decrypt(sealed)
+            return self._keys.decrypt(sealed, within_seconds)
         except InvalidToken as error:
             raise Unreadable from error

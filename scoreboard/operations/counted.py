@@ -70,6 +70,17 @@ _LIMITS: Final = (
     "operations",
     "server_key",
 )
+# How a log-in at an identity provider ended (`api.login`).
+_LOG_INS: Final = (
+    "done",
+    "denied",
+    "expired",
+    "refused",
+    "unavailable",
+    "banned",
+    "unknown",
+    "limited",
+)
 
 
 class Counted(Declares):
@@ -140,6 +151,13 @@ class Counted(Declares):
     )
 
     users_banned = gauge("users_banned", "Users who are banned.", workers="livemax")
+    page_log_ins = counter(
+        "page_log_ins",
+        "Browsers that were sent back to the page from a log-in at an identity provider.",
+        "outcome",
+        known=_LOG_INS,
+    )
+
     server_keys = gauge("server_keys", "Server keys that are known here.", workers="livemax")
     server_keys_unreadable = gauge(
         "server_keys_unreadable",

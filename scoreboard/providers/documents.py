@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -32,34 +33,82 @@ _MakeSocket = Callable[[Any], socket.socket]
 
 
 class DocumentRefused(Exception):
-    """A provider's answer cannot be used. The message says why, and holds nothing of it."""
+    """A provider's answer cannot be used. The message says why, and holds nothing of it. `status`
+    is that of the answer, if that is why.
+    """
+
+    def __init__(self, why: str, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 async def fetch_key_set(issuer: str) -> Any:
     """Fetch the key set of an issuer, as JSON reads it. Raises DocumentRefused."""
-    try:
+    with _refusing():
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            description = await _fetch(issuer.rstrip("/") + _WELL_KNOWN, _make_socket)
-            return await _fetch(*_place_of_keys(issuer, description))
+            description = await _describe(issuer)
+            return await _fetch("GET", *_place(issuer, description, "jwks_uri"))
+
+
+async def fetch_description(issuer: str) -> Mapping[str, Any]:
+    """Fetch what an issuer says of itself. Raises DocumentRefused."""
+    with _refusing():
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await _describe(issuer)
+
+
+def place_of(issuer: str, description: Mapping[str, Any], member: str) -> str:
+    """Where an issuer has what a member of its description names, for a browser to go there. Raises
+    DocumentRefused.
+    """
+    with _refusing():
+        return _place(issuer, description, member)[0]
+
+
+async def post_form(
+    issuer: str,
+    description: Mapping[str, Any],
+    member: str,
+    form: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> Any:
+    """Send a form to the place that a member of the description names, and read the JSON that it
+    answers with. Raises DocumentRefused.
+    """
+    with _refusing():
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            place = _place(issuer, description, member)
+            return await _fetch("POST", *place, data=form, headers=headers)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise DocumentRefused(type(error).__name__) from error
 
 
-def _place_of_keys(issuer: str, description: Any) -> tuple[str, _MakeSocket]:
-    """Where the keys are, and how it may be connected to. Raises DocumentRefused, ValueError."""
-    if not isinstance(description, dict) or description.get("issuer") != issuer:
+async def _describe(issuer: str) -> Mapping[str, Any]:
+    found = await _fetch("GET", issuer.rstrip("/") + _WELL_KNOWN, _make_socket)
+    if not isinstance(found, dict) or found.get("issuer") != issuer:
         # guard: provider-names-itself
         raise DocumentRefused("the description is another issuer's")  # Discovery, 4.3
-    address = description.get("jwks_uri")
+    return found
+
+
+def _place(issuer: str, description: Mapping[str, Any], member: str) -> tuple[str, _MakeSocket]:
+    """Where that is, and how it may be connected to. Raises DocumentRefused, ValueError."""
+    address = description.get(member)
     if not isinstance(address, str) or len(address) > _ADDRESS_CHARS_MAX:
-        raise DocumentRefused("the description names no place of keys")
-    home, keys = urlsplit(issuer), urlsplit(address)
-    if keys.username is not None or keys.password is not None or not keys.hostname:
-        raise DocumentRefused("the place of the keys is no plain address")
-    if _origin(home) == _origin(keys):
+        raise DocumentRefused(f"the description names no {member}")
+    home, place = urlsplit(issuer), urlsplit(address)
+    if place.username is not None or place.password is not None or not place.hostname:
+        raise DocumentRefused(f"{member} is no plain address")
+    if _origin(home) == _origin(place):
         return address, _make_socket
-    if keys.scheme != "https":  # guard: provider-keys-https
-        raise DocumentRefused("the keys are not behind TLS")
+    if place.scheme != "https":  # guard: provider-keys-https
+        raise DocumentRefused(f"{member} is not behind TLS")
     return address, _make_public_socket
 
 
@@ -68,8 +117,10 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, port
 
 
-async def _fetch(address: str, make_socket: _MakeSocket) -> Any:
-    """Fetch one document. Raises DocumentRefused, and what aiohttp and orjson raise."""
+async def _fetch(method: str, address: str, make_socket: _MakeSocket, **sent: Any) -> Any:
+    """Fetch one document; `sent` are arguments of aiohttp's. Raises DocumentRefused, and what
+    aiohttp and orjson raise.
+    """
     connector = aiohttp.TCPConnector(socket_factory=make_socket, force_close=True)
     async with (
         aiohttp.ClientSession(
@@ -79,10 +130,15 @@ async def _fetch(address: str, make_socket: _MakeSocket) -> Any:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         ) as client,
-        client.get(address, allow_redirects=False) as response,  # guard: provider-leads-nowhere
+        client.request(
+            method,
+            address,
+            allow_redirects=False,
+            **sent,  # guard: provider-leads-nowhere
+        ) as response,
     ):
         if response.status != 200:
-            raise DocumentRefused(f"status {response.status}")
+            raise DocumentRefused(f"status {response.status}", response.status)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise DocumentRefused("the answer is packed")
         return orjson.loads(await _read(response.content))

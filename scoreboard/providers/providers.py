@@ -68,9 +68,11 @@ class Providers:
         found = None if issuer is None else self._issuers.get(issuer)
         return None if found is None else found.provider
 
-    def signed_claims(self, token: str, provider: Provider) -> dict[str, Any]:
-        """Read what a provider has signed for us; times and subject are not looked at. Raises
-        InvalidToken, and UnknownKey as one.
+    def signed_claims(
+        self, token: str, provider: Provider, audience: str | None = None
+    ) -> dict[str, Any]:
+        """Read what a provider has signed for us, or for `audience`; times and subject are not
+        looked at. Raises InvalidToken, and UnknownKey as one.
         """
         issuer = self._issuers[provider.issuer]
         key = _key_of(token, issuer)
@@ -79,7 +81,7 @@ class Providers:
                 token,
                 key.jwk,
                 algorithms=[key.algorithm],
-                audience=provider.audience,
+                audience=audience or provider.audience,
                 options={
                     "require": ["exp", "iat", "sub", "aud"],
                     "verify_aud": True,

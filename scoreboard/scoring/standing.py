@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from scoreboard.connections import statements
@@ -20,7 +21,7 @@ RANKS_MAX: Final = 1000
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A user's score and rank. `rank` is None past RANKS_MAX (`is_ranked` is True then), and for a
-    user without a score.
+    user without a score. `created_at` is when the user was made.
     """
 
     user_id: str
@@ -28,6 +29,7 @@ class Standing:
     score: int
     rank: int | None
     is_ranked: bool
+    created_at: datetime
 
     @property
     def rank_above(self) -> int | None:
@@ -48,5 +50,6 @@ class Standings:
         )
         if not rows:
             raise UnknownUser
-        [(found, username, score, rank)] = rows
-        return Standing(found, username, score or 0, rank, is_ranked=score is not None)
+        [(found, username, score, rank, created_at)] = rows
+        is_ranked = score is not None
+        return Standing(found, username, score or 0, rank, is_ranked, created_at)

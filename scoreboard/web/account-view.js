@@ -46,8 +46,11 @@ export class AccountView {
     });
     session.addEventListener("change", () => this.#draw(true));
     this.#draw(false);
+    $("profile").addEventListener("click", () => this.#showProfile());
+    $("providers").addEventListener("click", () => keepPlace());
     addEventListener("hashchange", () => this.#takeInvitation());
     this.#takeInvitation();
+    this.#comeBack();
   }
 
   /** Take what the board shows, of so many places. A user who is not there learns the standing on `main` by
@@ -154,6 +157,26 @@ export class AccountView {
     $("leave-everywhere").disabled = true;
     await this.#session.logOutEverywhere().catch((refusal) => this.#complain(refusal));
     $("leave-everywhere").disabled = false;
+  }
+
+  /** The code for this comes only to those who come back from an identity provider. */
+  async #comeBack() {
+    if (!location.hash.startsWith("#login=")) return;
+    try {
+      const { comeBack } = await import("./log-in.js");
+      say(...(await comeBack(this.#session)));
+    } catch (refusal) {
+      complain(refusal);
+    }
+  }
+
+  async #showProfile() {
+    try {
+      const { showProfile } = await import("./profile.js");
+      await showProfile(this.#session, { onDeleted: () => say("Your account is deleted.", "good"), keepPlace });
+    } catch (refusal) {
+      this.#complain(refusal);
+    }
   }
 
   async #submit({ actionId }, button) {
@@ -315,6 +338,15 @@ function showErrors(errors = {}, fields) {
     return errors[member];
   });
   if (wrong.length) $(wrong[0][1]).focus();
+}
+
+/** A log-in at an identity provider leads away from here; it is to lead back to the same board. */
+function keepPlace() {
+  try {
+    sessionStorage.setItem("scoreboard.place", location.search);
+  } catch {
+    // Denied: it leads to the first board.
+  }
 }
 
 function complain(refusal) {

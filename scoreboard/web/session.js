@@ -48,6 +48,11 @@ export class Session extends EventTarget {
     this.#accept(await send(`api/auth/${how}`, fields));
   }
 
+  /** Take the log-in that an identity provider has just vouched for. */
+  async takeLogIn() {
+    this.#accept(await send("api/login", {}));
+  }
+
   async logOut() {
     const refreshToken = this.#kept?.refreshToken;
     this.#keep(null);
@@ -78,15 +83,15 @@ export class Session extends EventTarget {
 
   /** Call the API as this user; returns its document, or raises a Refusal. A token that ended is renewed
    *  once. For somebody else who logs in meanwhile nothing is done, and they do not get the answer. */
-  async call(path, body) {
+  async call(path, body, method) {
     const caller = this.user;
     const token = await this.token();
     this.#expect(caller);
-    const answer = await send(path, body, token).catch(async (refusal) => {
+    const answer = await send(path, body, token, { method }).catch(async (refusal) => {
       const renewed = token && TOKEN_REFUSED.includes(refusal.code) ? await this.token(token) : null;
       this.#expect(caller);
       if (!renewed) throw refusal;
-      return send(path, body, renewed);
+      return send(path, body, renewed, { method });
     });
     this.#expect(caller);
     return answer;
@@ -107,7 +112,7 @@ export class Session extends EventTarget {
       // With a good token it is the request of a user, whom no flood from this address keeps out.
       const access = this.#access?.token;
       const { answerSeconds } = this.#seconds;
-      const answer = await send("api/auth/refresh", body, access, answerSeconds).catch((refusal) => refusal);
+      const answer = await send("api/auth/refresh", body, access, { answerSeconds }).catch((refusal) => refusal);
       // Who logged out meanwhile stays logged out. (A tab without locks was given the same successor.)
       const newest = this.#newest()?.refreshToken;
       if (newest !== kept.refreshToken && newest !== answer.refreshToken) return this.#sync();
@@ -202,12 +207,12 @@ function turn() {
   return { holder, since: Number(since) };
 }
 
-async function send(path, body, token, withinSeconds) {
+async function send(path, body, token, { answerSeconds, method = body ? "POST" : "GET" } = {}) {
   const headers = { Accept: "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
-  const signal = withinSeconds ? AbortSignal.timeout(withinSeconds * 1000) : null;
-  const request = { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal };
+  const signal = answerSeconds ? AbortSignal.timeout(answerSeconds * 1000) : null;
+  const request = { method, headers, body: body && JSON.stringify(body), signal };
   const response = await fetch(path, request).catch(() => null);
   if (!response) throw new Refusal(0, {}, null);
   const document = await response.json().catch(() => ({}));

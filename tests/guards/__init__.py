@@ -23,6 +23,7 @@ from tests.guards.keys import KEYS
 from tests.guards.live import LIVE
 from tests.guards.moderation import MODERATION
 from tests.guards.own_data import OWN_DATA
+from tests.guards.page_log_ins import PAGE_LOG_INS
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
 from tests.guards.results import RESULTS
@@ -49,6 +50,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SIGNED_ROUTES,
     *MODERATION,
     *PROVIDERS,
+    *PAGE_LOG_INS,
     *CONNECTIONS,
     *SESSIONS,
     *PROCESS,

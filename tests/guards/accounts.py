@@ -138,8 +138,8 @@ ACCOUNTS: Final = (
     Guard(
         "a log-in takes turns with what ends all log-ins",
         QUERIES,
-        "SELECT FROM users WHERE user_id = %(user_id)s::uuid FOR SHARE;\n",
-        "",
+        "waited for.\nSELECT FROM users WHERE user_id = %(user_id)s::uuid FOR SHARE;\n",
+        "waited for.\n",
         f"{FAMILIES}::test_a_log_out_everywhere_ends_a_log_in_that_was_under_way",
     ),
     Guard(

@@ -72,7 +72,7 @@ async def test_a_description_leads_to_nowhere_in_a_private_network(
             provider.description = {"jwks_uri": address}
             await refusal(provider)
         provider.description = {"jwks_uri": "http://93.184.216.34/keys"}
-        assert await refusal(provider) == "the keys are not behind TLS"
+        assert await refusal(provider) == "jwks_uri is not behind TLS"
     assert not connected
     assert not provider.asked
 

@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.certified_provider import INSTALL_SECONDS, installed_in, running
 from tests.eventually import eventually
 from tests.instances import Start
-
-SOURCE = Path(__file__).parent / "oidc_provider"
-INSTALL_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory with the provider and all that it needs."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("node and npm are not installed: the provider of npm cannot be run")
-    directory = tmp_path_factory.mktemp("oidc_provider")
-    shutil.copytree(SOURCE, directory, dirs_exist_ok=True)
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-    try:
-        subprocess.run(command, cwd=directory, check=True, timeout=INSTALL_SECONDS)
-    except (subprocess.SubprocessError, OSError):
-        pytest.skip("npm could not install oidc-provider: its registry cannot be reached")
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    with installed_in(tmp_path_factory.mktemp("oidc_provider")) as directory:
+        yield directory
 
 
 @pytest.fixture
 async def issuer(installed: Path) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        "server.js",
-        cwd=installed,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(30):
-            line = await process.stdout.readline()
-            while not line.startswith(b"http"):
-                assert line, "the provider ended"
-                line = await process.stdout.readline()
-        yield line.decode().strip()
-    finally:
-        process.kill()
-        await process.wait()
+    async with running(installed) as name:
+        yield name
 
 
 @pytest.mark.timeout(INSTALL_SECONDS + 60)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scoreboard.scoring import standing
+from scoreboard.timestamps import timestamp
 from tests.instances import Instance
 from tests.service.conftest import Start
 from tests.world import add_actions, add_users, sql
@@ -27,6 +28,8 @@ async def test_it_is_as_of_the_submission_before(instance: Instance, database_ur
     ada, bob = add_users(database_url, 2)
     add_actions(database_url, {"run": 50, "win": 100})
     nothing = {"userId": bob, "username": "player1", "score": 0, "rank": None, "rankAbove": None}
+    [(made,)] = sql(database_url, "SELECT created_at FROM users WHERE user_id = %s", (bob,))
+    nothing["createdAt"] = timestamp(made)
     assert await me(instance, bob) == nothing
     await instance.submit(ada, "win")
     await instance.submit(bob, "run")

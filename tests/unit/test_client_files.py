@@ -11,7 +11,7 @@ from typing import Any
 from scoreboard.api import assets
 from scoreboard.model import BOARD_SIZE, FINAL_SIZE, MAIN
 
-ASSETS = assets.load()
+ASSETS = assets.load({})
 CODE = ASSETS.plain["scoreboard-client.js"].body.decode()
 TYPES = ASSETS.plain["scoreboard-client.d.ts"].body.decode()
 PAGE = ASSETS.page.body.decode()

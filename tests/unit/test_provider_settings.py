@@ -99,3 +99,39 @@ def test_no_issuer_signs_with_a_secret_and_with_keys() -> None:
     for also in ({"jwt_issuer": ISSUER}, {"jwt_trusted_issuers": {ISSUER: SECRET[::-1]}}):
         with pytest.raises(SettingsError, match="OIDC_ISSUERS names an issuer that signs"):
             require_servers(load({}, **servers, **providers, **also))
+
+
+def test_the_page_needs_a_way_back() -> None:
+    """No Host of a request says where browsers are sent."""
+    value = {ISSUER: {"audience": "a", "client_id": "page"}}
+    assert "is needed where a provider has a client_id" in refusal(value)
+    [found] = load({}, oidc_issuers=value, public_url="https://x.example").page_providers.items()
+    assert found[0] == "id.example"
+    assert (found[1].name, found[1].title) == ("id.example", "id.example")
+    assert load({}, oidc_issuers={ISSUER: {"audience": "a"}}).page_providers == {}
+    for bad in ("x.example", "http://x.example", "https://x.example?a=b", "https://u@x.example"):
+        with pytest.raises(SettingsError, match="public_url"):
+            load({}, public_url=bad)
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"title": "X"}, "client_id is missing"),
+        ({"client_id": "a", "name": "A/b"}, "name is a part of a path"),
+        ({"client_id": "a", "name": ""}, "name is a part of a path"),
+        ({"client_id": "a", "title": "x" * 61}, "title is what the button says"),
+        ({"client_id": "a", "client_secret": "a\nb"}, "are texts"),
+        ({"client_id": 1}, "are texts"),
+        ({"client_id": "\u00e9"}, "are ASCII"),
+    ],
+)
+def test_what_the_page_needs_of_a_provider_is_checked(members: Any, said: str) -> None:
+    assert said in refusal({ISSUER: {"audience": "a"} | members})
+
+
+def test_two_providers_of_the_page_have_two_names_and_a_secret_is_not_shown() -> None:
+    one = {"audience": "a", "client_id": "page", "client_secret": "top-secret"}
+    assert "two providers of the page" in refusal({ISSUER: one, f"{ISSUER}2": one})
+    found = load({}, oidc_issuers={ISSUER: one}, public_url="http://localhost:8080")
+    assert "top-secret" not in repr(found)

@@ -37,8 +37,12 @@ GENERAL = {
 
 
 def attributes(*names: str) -> Iterator[tuple[str, str]]:
-    """Each attribute that the package reads of these variables, with its module."""
+    """Each attribute that the service reads of these variables, with its module. The client makes
+    requests, and takes none.
+    """
     for path in ROOT.rglob("*.py"):
+        if path.is_relative_to(ROOT / "client"):
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
                 case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in names:

@@ -99,6 +99,7 @@ _HEADERS: Final = {
     "Accept": _header("What a body may be.", "application/json"),
     "Accept-Encoding": _header("How a body may be packed.", "gzip, deflate"),
     "ETag": _header("The board's version, or a tag of the answer.", '"42"'),
+    "Location": _header("Where to go on.", "https://scores.example.org/#login=done"),
     "Cache-Control": _header("Who may keep the answer, and how long.", "no-store"),
 }
 # Of all answers that are for one client alone.
@@ -127,6 +128,14 @@ _PARAMETERS: Final = {
         "description": "The receipt of a result.",
         "schema": {"type": "string", "pattern": f"^{RECEIPT.pattern}$"},
         "example": "match-4711",
+    },
+    "provider": {
+        "name": "provider",
+        "in": "path",
+        "required": True,
+        "description": "The name of an identity provider, as the settings have it.",
+        "schema": {"type": "string"},
+        "example": "id.example.org",
     },
     "userId": {
         "name": "userId",

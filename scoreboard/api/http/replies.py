@@ -114,6 +114,14 @@ def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
     return _loaded(schema, dict(pairs), QUERY_NOT_VALID)
 
 
+def query_pairs(request: web.Request) -> list[tuple[str, str]]:
+    """The parameters as they stand there, of a query that is twice as long at most: a provider's
+    code may take a whole one. None of a longer query.
+    """
+    raw = request.rel_url.raw_query_string
+    return parse_qsl(raw, keep_blank_values=True) if len(raw) <= 2 * QUERY_MAX_CHARS else []
+
+
 def reply(
     document: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:

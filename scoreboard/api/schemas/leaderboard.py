@@ -99,6 +99,9 @@ class StandingSchema(Schema):
         allow_none=True,
         data_key="rankAbove",
     )
+    created_at = member(
+        fields.DateTime, "When your account was made.", EXAMPLE_TIME, data_key="createdAt"
+    )
 
 
 class MeSchema(Success):

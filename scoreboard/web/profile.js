@@ -1,0 +1,164 @@
+/** The dialog of one's own account: since when it is, all that is kept of it, and its end. */
+
+import { $ } from "./elements.js";
+
+const LOG_IN_AGAIN = "For this, show once more who you are:";
+
+/** Show the dialog. Raises a Refusal. `keepPlace` is called before a log-in leads away. */
+export async function showProfile(session, { onDeleted, keepPlace }) {
+  const { data } = await session.call("api/me");
+  new Profile(session, data, onDeleted, keepPlace).show();
+}
+
+class Profile {
+  #session;
+  #onDeleted;
+  #keepPlace;
+  #parts;
+  #dialog;
+
+  constructor(session, user, onDeleted, keepPlace) {
+    [this.#session, this.#onDeleted, this.#keepPlace] = [session, onDeleted, keepPlace];
+    this.#parts = partsOf(user);
+    const { title, since, download, remove, form, cancel, close, answer } = this.#parts;
+    this.#dialog = make("dialog", { className: "profile" }, title, since, answer, download, remove, form, close);
+    this.#dialog.setAttribute("aria-labelledby", title.id);
+    this.#dialog.addEventListener("close", () => this.#dialog.remove());
+    download.addEventListener("click", () => this.#busy(download, () => this.#download()));
+    remove.addEventListener("click", () => this.#ask(true));
+    cancel.addEventListener("click", () => this.#ask(false));
+    close.addEventListener("click", () => this.#dialog.close());
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#busy(this.#parts.erase, () => this.#delete());
+    });
+    session.addEventListener("change", () => this.#dialog.close());
+  }
+
+  show() {
+    document.body.append(this.#dialog);
+    this.#dialog.showModal();
+  }
+
+  #ask(asks) {
+    const { remove, form, again, erase, answer } = this.#parts;
+    [remove.hidden, form.hidden, again.hidden, erase.hidden] = [asks, !asks, true, false];
+    answer.textContent = "";
+    (asks ? form.querySelector("p") : remove).focus();
+  }
+
+  async #download() {
+    const { data } = await this.#session.call("api/me/export");
+    const file = new Blob([JSON.stringify(data, null, 2)], { type: "application/json" });
+    const link = make("a", { href: URL.createObjectURL(file), download: "scoreboard-my-data.json" });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    this.#say("Your data are in your downloads.", "good");
+  }
+
+  async #delete() {
+    const { field, password } = this.#parts;
+    await this.#session.call("api/me", field.hidden ? {} : { password: password.value }, "DELETE");
+    await this.#session.logOut(); // closes the dialog
+    this.#onDeleted();
+  }
+
+  /** Do it with its button disabled, and say what is refused. */
+  async #busy(button, work) {
+    button.disabled = true;
+    this.#say("", "");
+    try {
+      await work();
+    } catch (refusal) {
+      this.#refuse(refusal);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  /** The server knows who has a password, and who has to log in again. */
+  #refuse(refusal) {
+    const { field, password, error, again } = this.#parts;
+    const isFirst = field.hidden && Boolean(refusal.errors?.password);
+    const isWrong = refusal.code === "bad_credentials" || Boolean(refusal.errors?.password);
+    if (refusal.code === "not_fresh") return this.#logInAgain();
+    if (!isWrong) {
+      const wait = refusal.retryAfter ? ` (${refusal.retryAfter} s)` : "";
+      return this.#say(`${refusal.message}${wait}`, "bad");
+    }
+    field.hidden = false;
+    password.disabled = false;
+    error.textContent = isFirst ? "" : (refusal.errors?.password ?? [refusal.message]).join(" ");
+    password.ariaInvalid = String(!isFirst);
+    password.focus();
+  }
+
+  #logInAgain() {
+    const { again, erase } = this.#parts;
+    const links = [...$("providers").querySelectorAll("a")].map((link) => {
+      const copy = link.cloneNode(true);
+      copy.href = `${link.getAttribute("href")}?again`;
+      copy.addEventListener("click", this.#keepPlace);
+      return copy;
+    });
+    const text = links.length ? LOG_IN_AGAIN : "For this, log out, and log in again first.";
+    again.replaceChildren(make("p", { textContent: text, tabIndex: -1 }), ...links);
+    [again.hidden, erase.hidden] = [false, true];
+    again.firstChild.focus();
+  }
+
+  #say(text, kind) {
+    this.#parts.answer.textContent = text;
+    this.#parts.answer.className = `answer ${kind}`;
+    this.#parts.error.textContent = "";
+  }
+}
+
+/** All elements of the dialog. A user's name is text, and never HTML. */
+function partsOf({ username, createdAt }) {
+  const since = new Date(createdAt).toLocaleDateString("en", { dateStyle: "long" });
+  const error = make("p", { className: "error", id: "confirm-error" });
+  const password = make("input", {
+    id: "confirm",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    disabled: true,
+    maxLength: 200,
+  });
+  password.setAttribute("aria-describedby", error.id);
+  const label = make("label", { htmlFor: password.id, textContent: "Your password" });
+  const field = make("div", { hidden: true }, label, password, error);
+  const again = make("div", { hidden: true });
+  const erase = make("button", { className: "primary", textContent: "Delete it for good" });
+  const cancel = quiet("Keep it");
+  const warning =
+    "Your name, your address and your points go for good. Boards of seasons that are over keep your " +
+    "lines, under a name that says nothing of you.";
+  const form = make(
+    "form",
+    { hidden: true, method: "post" },
+    make("p", { textContent: warning, tabIndex: -1 }),
+    field,
+    again,
+    erase,
+    cancel,
+  );
+  return {
+    title: make("h2", { id: "profile-title", textContent: username }),
+    since: make("p", { className: "hint", textContent: `Here since ${since}.` }),
+    answer: Object.assign(make("p", { className: "answer" }), { role: "status" }),
+    download: quiet("Download my data"),
+    remove: quiet("Delete my account"),
+    close: quiet("Close"),
+    ...{ form, field, password, error, again, erase, cancel },
+  };
+}
+
+const quiet = (text) => make("button", { className: "quiet wide", type: "button", textContent: text });
+
+function make(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
