@@ -28,6 +28,7 @@ class GameServer:
     instance: Instance
     key_id: str
     secret: bytes
+    source: str = "arena"
 
     @classmethod
     async def of(
@@ -44,7 +45,7 @@ class GameServer:
         new = NewKey(source, "Game servers", list(scopes), boards, rate, None)
         key, secret = await KeyRegistry(parts.queries, Seal([SECRET])).add(new)
         await parts.revocations.read()
-        return cls(instance, key.key_id, Webhook(secret)._whsecret)
+        return cls(instance, key.key_id, Webhook(secret)._whsecret, source)
 
     def headers(
         self, method: str, target: str, raw: bytes, nonce: str | None = None

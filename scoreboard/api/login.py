@@ -152,9 +152,10 @@ def _begun(request: web.Request, cookie: _Cookie) -> Begun:
 def _query(request: web.Request) -> Mapping[str, str]:
     """Each parameter once: of two, somebody else may have written one. Raises LogInRefused."""
     pairs = query_pairs(request)
-    if len(dict(pairs)) < len(pairs):  # guard: log-in-query-once
+    found = dict(pairs)
+    if len(found) < len(pairs):  # guard: log-in-query-once
         raise LogInRefused("refused", "a parameter is there twice")
-    return {name: value for name, value in pairs if value.isascii()}
+    return found
 
 
 def _outcome(error: LogInRefused | ScoreboardError) -> Outcome:

@@ -8,8 +8,9 @@ from aiohttp import web
 from marshmallow import ValidationError
 
 from scoreboard import errors
+from scoreboard.accounts import ids
 from scoreboard.api.docs.descriptions import Answer, Operation
-from scoreboard.api.http.replies import reply
+from scoreboard.api.http.replies import PATH_NOT_VALID, path_part, reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.schemas.members import user_id_member
 from scoreboard.api.schemas.players import PlayerPutSchema, PutPlayerSchema
@@ -43,14 +44,20 @@ async def put_player(request: web.Request) -> web.Response:
     once.
 
     The id is a UUID, or your game's own id of somebody: the same one always means the same player.
-    Only keys of the same source name a player. Where the name is somebody else's the answer is 409,
+    Nobody new is made of a UUID of version 5, which may be computed from somebody else's id. Only
+    keys of the same source name a player. Where the name is somebody else's the answer is 409,
     unless `suffix` is true. What was sent before and is sent again with the same nonce changes
     nothing any more, and is answered how the player is called now.
     """
     asked = await signed(request, "users", _SCHEMA)
-    user_id, body = user_id_of(asked.key, _written(request)), asked.body
-    players = request.app[PARTS].players
-    player = await players.put(user_id, body["username"], asked.asked, suffix=body["suffix"])
+    written, body = _written(request), asked.body
+    player = await request.app[PARTS].players.put(
+        user_id_of(asked.key, written),
+        body["username"],
+        asked.asked,
+        is_own=ids.canonical(written) is None,
+        suffix=body["suffix"],
+    )
     data = {"userId": player.user_id, "username": player.username, "isNew": player.is_new}
     return reply({"success": True, "data": data})
 
@@ -58,7 +65,7 @@ async def put_player(request: web.Request) -> web.Response:
 def _written(request: web.Request) -> str:
     """The id in the path. Raises InvalidPayload."""
     try:
-        written: str = _USER_ID.deserialize(request.match_info["userId"])
+        written: str = _USER_ID.deserialize(path_part(request, "userId"))
     except ValidationError as error:
-        raise errors.InvalidPayload({"userId": error.messages}, "The path is not valid.") from error
+        raise errors.InvalidPayload({"userId": error.messages}, PATH_NOT_VALID) from error
     return written

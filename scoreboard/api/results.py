@@ -12,7 +12,8 @@ from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas.results import ReceiptSchema, ResultsSchema, ResultVerdictsSchema
-from scoreboard.ledger.receipts import Recorded, Result
+from scoreboard.keys.server_key import ServerKey
+from scoreboard.ledger.receipts import RECEIPT, Recorded, Result
 from scoreboard.ledger.results import Verdict
 from scoreboard.parts import PARTS
 from scoreboard.timestamps import exact_timestamp
@@ -59,7 +60,7 @@ async def record(request: web.Request) -> web.Response:
     unavailable = [each for each in verdicts if isinstance(each, errors.Unavailable)]
     if len(unavailable) == len(verdicts):
         raise unavailable[0]
-    lines = [_line(*each) for each in zip(results, verdicts, strict=True)]
+    lines = [_line(key, *each) for each in zip(results, verdicts, strict=True)]
     return reply({"success": True, "data": lines})
 
 
@@ -76,6 +77,8 @@ async def read(request: web.Request) -> web.Response:
     """What was recorded under a receipt of your key's source, and whether it was revoked since."""
     key = (await signed(request, "results", None)).key
     receipt = request.match_info["receipt"]
+    if not RECEIPT.fullmatch(receipt):  # guard: receipt-in-path
+        raise errors.UnknownReceipt
     found = await request.app[PARTS].results.find(key.source, receipt)
     key.require_boards([found.board_id])  # guard: receipt-of-boards
     revoked_at = found.revoked_at and exact_timestamp(found.revoked_at)
@@ -83,7 +86,7 @@ async def read(request: web.Request) -> web.Response:
     return reply(document, headers={"Cache-Control": "no-store"})
 
 
-def _line(result: Result, verdict: Verdict) -> dict[str, Any]:
+def _line(key: ServerKey, result: Result, verdict: Verdict) -> dict[str, Any]:
     """Write a verdict as clients see it."""
     if isinstance(verdict, Recorded):
         return {"verdict": "repeated" if verdict.is_repeated else "recorded"} | verdict.as_json()
@@ -92,6 +95,7 @@ def _line(result: Result, verdict: Verdict) -> dict[str, Any]:
         "receipt": result.receipt,
         "error": {"code": verdict.code, "message": verdict.message},
     }
-    if isinstance(verdict, errors.ReceiptUsed):
+    # guard: original-of-boards
+    if isinstance(verdict, errors.ReceiptUsed) and key.may_touch(verdict.original.board_id):
         refused["original"] = verdict.original.as_json()
     return refused

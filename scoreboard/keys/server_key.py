@@ -70,8 +70,12 @@ class ServerKey:
         """Hold what a request names to the boards of the key. Raises KeyLacksBoard, which repeats
         nothing of the request: who signs may be told of boards that the key cannot touch.
         """
-        if self.board_ids is not None and not self.board_ids.issuperset(board_ids):
+        if not all(map(self.may_touch, board_ids)):
             raise KeyLacksBoard
+
+    def may_touch(self, board_id: str) -> bool:
+        """Whether this board is one of the key's."""
+        return self.board_ids is None or board_id in self.board_ids
 
     @property
     def check(self) -> Check:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from scoreboard.accounts import ids
 from scoreboard.accounts.first_sight import FirstSight
 from scoreboard.accounts.introductions import Introduction
 from scoreboard.accounts.names import username_key
@@ -22,6 +23,10 @@ from scoreboard.ledger.moderation import Order
 from scoreboard.scoring.orders import Orders
 
 _REASON: Final = "The game gave its player this name."
+_ELSES: Final = (
+    "This UUID is of version 5, so it may be computed from somebody else's id: no player is made "
+    "of it. Send your game's own id of this player, or put a letter before the UUID."
+)
 _DELETED: Final = (
     "This player was deleted. The id can be brought back as somebody new, once no access token of "
     "the one before can be alive."
@@ -54,9 +59,12 @@ class Players:
         self._orders = orders
         self._answered = answered
 
-    async def put(self, user_id: str, username: str, asked: Asked, *, suffix: bool) -> Player:
-        """Let there be a player of this name, made or renamed if need be. With `suffix` another
-        name is given where this one is somebody's or refused: it with digits of the id behind it.
+    async def put(
+        self, user_id: str, username: str, asked: Asked, *, is_own: bool, suffix: bool
+    ) -> Player:
+        """Let there be a player of this name, made or renamed if need be. `is_own` tells that the
+        id was computed from one of the game's own. With `suffix` another name is given where this
+        one is somebody's or refused: it with digits of the id behind it.
 
         Raises InvalidPayload, RefusedName, AccountTaken, KeyLacksUser, Banned, Overloaded;
         UnknownUser for one who was deleted while tokens from before may be alive.
@@ -64,17 +72,21 @@ class Players:
         introduced = Introduction(user_id, asked.source, good_username(username))
         if await self._answered.has(asked):  # guard: name-of-before
             return Player(user_id, await self._name(introduced), is_new=False)
-        is_new = await self._bring(introduced, suffix=suffix)
+        is_new = await self._bring(introduced, is_own=is_own, suffix=suffix)
         if not is_new:
             await self._rename(introduced, asked, suffix=suffix)
         name = await self._name(introduced)
         await self._answered.note(asked)
         return Player(user_id, name, is_new)
 
-    async def _bring(self, introduced: Introduction, *, suffix: bool) -> bool:
-        """Make the player unless they are here, and say whether they were made."""
+    async def _bring(self, introduced: Introduction, *, is_own: bool, suffix: bool) -> bool:
+        """Make the player unless they are here, and say whether they were made. Not of an id that
+        is another game's or a provider's for somebody who has not come yet: it would be ours then.
+        """
         if await self._find(introduced) is not None:
             return False
+        if not is_own and ids.is_computed(introduced.user_id):  # guard: player-id-own
+            raise KeyLacksUser(_ELSES)
         if not suffix:
             self._refused.check(introduced.name)  # guard: player-name-refused
         try:

@@ -31,6 +31,8 @@ _SIGNED: Final = re.compile("-?[0-9]{1,16}", re.ASCII)
 _YEARS: Final = f"{FIRST_MOMENT.year} to {MOMENT_END.year - 1}"
 # Controls, halves of characters, and what ends a line.
 _NOT_IN_TITLES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+# These turn what follows around, also beyond the title. (Joiners belong to scripts and emoji.)
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Unfit(ValueError):
@@ -59,7 +61,7 @@ def title(value: Any) -> str:
         raise Unfit(f"must be a text of 1 to {TITLE_CHARS_MAX} characters, not {_said(value)}")
     text = value.strip()
     for character in text:
-        if unicode.category(character) in _NOT_IN_TITLES:
+        if unicode.category(character) in _NOT_IN_TITLES or character in _TURNING:
             found = unicode.code_point(character)
             raise Unfit(f"must be one line without control characters: leave {found} out")
     return text

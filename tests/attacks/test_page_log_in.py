@@ -279,6 +279,19 @@ async def test_a_parameter_that_is_there_twice_and_a_cookie_beside_ours_are_refu
     assert await visitor.come_back(code=provider.vouch(asked)) == "expired"
 
 
+async def test_an_issuer_that_is_no_ascii_is_not_passed_over(
+    instance: Instance, provider: IdentityProvider
+) -> None:
+    """It is another one, and not none; what is said beside, in any letters, is not read."""
+    for query, outcome in (
+        ({"iss": "https://\u0456d.example"}, "refused"),
+        ({"said": "\u0456"}, "done"),
+    ):
+        visitor = Visitor(instance)
+        code = provider.vouch(await visitor.begin())
+        assert await visitor.come_back(code=code, **query) == outcome
+
+
 async def test_who_may_not_be_here_is_told_so_on_the_page(
     instance: Instance, provider: IdentityProvider, shared_database_url: str
 ) -> None:

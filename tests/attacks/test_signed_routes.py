@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from scoreboard.accounts.ids import canonical
 from scoreboard.keys.registry import KeyRegistry
@@ -53,6 +56,15 @@ async def server(instance: Instance) -> GameServer:
 def name() -> str:
     """One that nobody has."""
     return f"n{uuid.uuid4().hex[:16]}"
+
+
+async def send_written(server: GameServer, target: str, body: Any) -> tuple[int, Any]:
+    """Send the very characters of a target."""
+    raw = json.dumps(body).encode()
+    address = URL(server.instance.url + target, encoded=True)
+    headers = server.headers("PUT", target, raw)
+    async with server.instance.client.put(address, data=raw, headers=headers) as response:
+        return response.status, await response.json()
 
 
 async def code_of(sent: Any) -> tuple[int, str]:
@@ -178,6 +190,30 @@ async def test_nobody_takes_over_a_name_or_a_user_by_naming_players(
     assert theirs["data"]["userId"] != made["data"]["userId"]
     for wrong in ("a b", "a\u202eb", "a@b.example", "x" * 51):
         assert await code_of(server.put("ada", wrong)) == (400, "invalid_payload")
+
+
+async def test_nobody_takes_an_id_before_the_game_or_the_provider_whose_player_it_is_of(
+    server: GameServer, instance: Instance
+) -> None:
+    """Ids are computed from a source and its own id, which everybody can do who knows the two."""
+    other = await GameServer.of(instance, source=f"other-{uuid.uuid4().hex[:8]}")
+    theirs = str(uuid5(uuid5(NAMESPACE_URL, f"scoreboard:{server.source}"), "eve"))
+    providers = str(uuid5(uuid5(NAMESPACE_URL, "https://id.example"), "eve"))
+    for taken in (theirs, theirs.upper(), theirs.replace("-", ""), providers):
+        assert await code_of(other.put(taken, name())) == (403, "key_lacks_user")
+    status, made = await server.put("eve", name())
+    assert (status, made["data"]["userId"], made["data"]["isNew"]) == (200, theirs, True)
+    # Who is here is named by either id; a UUID of another kind is nobody else's.
+    assert await code_of(server.put(theirs, name())) == (200, "")
+    assert await code_of(server.put(str(uuid.uuid4()), name())) == (200, "")
+
+
+async def test_ids_with_bytes_that_are_no_characters_are_no_player(server: GameServer) -> None:
+    """Otherwise `%ff` would be the player whose id is the text `%ff`."""
+    for written in ("%ff", "%fe", "a%ED%A0%80", "%C0%80"):
+        status, document = await send_written(server, f"/api/users/{written}", {"username": name()})
+        assert (status, document["code"]) == (400, "invalid_payload")
+        assert [*document["errors"]] == ["userId"]
 
 
 async def test_with_a_suffix_the_game_goes_on_and_the_name_stays(

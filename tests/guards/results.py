@@ -57,6 +57,18 @@ RESULTS: Final = (
         f"{LEDGER}::test_late_results_count_in_the_season_that_they_were_played_in",
     ),
     Marked(
+        "results: a time is ASCII",
+        "time-in-ascii",
+        Never(),
+        FORM.replace("value-True", r"playedAt-\uff12\uff10\uff12\uff14-12-09T14:30:45Z"),
+    ),
+    Marked(
+        "results: what has a receipt on another board is not shown to a key of some boards",
+        "original-of-boards",
+        Instead("key.may_touch(verdict.original.board_id)", "True"),
+        LIMITED,
+    ),
+    Marked(
         "results: a fraction is no value",
         "result-value-integer",
         Never(),

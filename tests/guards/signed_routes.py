@@ -43,6 +43,26 @@ SIGNED_ROUTES: Final = (
     Marked("signed routes: no name of before comes back", "name-of-before", Never(), REPLAYED_NAME),
     Marked("signed routes: a game names its own players", "players-of-source", Never(), TAKE_OVER),
     Marked(
+        "signed routes: nobody brings a player by an id that is computed for others",
+        "player-id-own",
+        Never(),
+        f"{ATTACKS}::test_nobody_takes_an_id_before_the_game_or_the_provider_whose_player_it_is_of",
+    ),
+    Marked(
+        "signed routes: ids of bytes that are no characters are not one player",
+        "player-id-readable",
+        Removed(),
+        f"{ATTACKS}::test_ids_with_bytes_that_are_no_characters_are_no_player",
+    ),
+    Marked(
+        "signed routes: a receipt in a path has the form of receipts",
+        "receipt-in-path",
+        Never(),
+        "tests/attacks/test_signed_fuzz.py::"
+        "test_no_path_and_no_query_of_a_signed_request_makes_the_service_fail"
+        "[GET-/api/results/{receipt}]",
+    ),
+    Marked(
         "signed routes: no player is brought under a refused name",
         "player-name-refused",
         Removed(),

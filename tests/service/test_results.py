@@ -132,6 +132,10 @@ async def test_a_key_of_some_boards_sends_and_reads_nothing_of_another(
     status, document = await limited.send("GET", f"{RESULTS}/w")
     assert (status, document["code"]) == (403, "key_lacks_board")
     # Nor by its receipt, which the source has used there.
+    status, document = await send(limited, said("w", ada, board="daily"))
+    assert words(document) == ["receipt_used"]
+    assert "original" not in document[0]
+    assert "original" in (await send(server, said("w", ada, 2)))[1][0]
     assert words((await send(limited, said("1", ada, board="daily")))[1]) == ["recorded"]
 
 
@@ -141,6 +145,7 @@ async def test_a_key_of_some_boards_sends_and_reads_nothing_of_another(
         *[("value", value) for value in (True, 1.0, "1", None, 2**63, -(2**63) - 1, 10**30)],
         *[("receipt", value) for value in ("", "a b", "a\n", "a" * 101, "é", 5)],
         *[("playedAt", value) for value in ("2024-12-09T14:30:45", "now", 0, "0001-01-01T00:00Z")],
+        ("playedAt", "\uff12\uff10\uff12\uff14-12-09T14:30:45Z"),
         ("boardId", "a\0"),
     ],
 )

@@ -124,11 +124,15 @@ class TestDefinition:
         (problem,) = problems(title=title)
         assert problem.startswith("title must be a text of 1 to 200 characters, not ")
 
-    @pytest.mark.parametrize("character", ["\0", "\x1b", "\n", "\u2028", "\u2029", "\x85"])
+    @pytest.mark.parametrize("character", [*"\0\x1b\n\u2028\u2029\x85\u202e\u2066"])
     def test_a_title_is_one_line_without_control_characters(self, character: str) -> None:
         assert problems(title=f"a{character}b") == [
             f"title must be one line without control characters: leave U+{ord(character):04X} out"
         ]
+
+    @pytest.mark.parametrize("title", ["\u0645\u06cc\u200c\u062e", "\U0001f469\u200d\U0001f680"])
+    def test_a_title_may_be_in_any_script(self, title: str) -> None:
+        assert define(GOOD | {"title": title}).title == title
 
     @pytest.mark.parametrize(
         ("member", "words"),

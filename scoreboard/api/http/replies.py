@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 from aiohttp import hdrs, web
@@ -21,6 +21,7 @@ BODY_MAX_BYTES: Final = 16 * 1024  # ten times the largest body that the schemas
 BODY_SECONDS: Final = 10.0  # 16 KiB over a line of a modem's speed take 3
 # 100 characters of `after`, percent-encoded, take 1,200.
 QUERY_MAX_CHARS: Final = 2048
+PATH_NOT_VALID: Final = "The path is not valid."
 QUERY_NOT_VALID: Final = "The query is not valid; see errors."
 JSON: Final = "application/json"
 _TYPE_MAX_CHARS: Final = 64
@@ -88,6 +89,17 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
         raise errors.MalformedRequest from error
     except TimeoutError as error:
         raise errors.BodyTooSlow from error
+
+
+def path_part(request: web.Request, name: str) -> str:
+    """The part of the path that has this name in its route. aiohttp takes bytes that are no UTF-8
+    for the text of their percent-encoding, which may be somebody else's id. Raises InvalidPayload.
+    """
+    try:
+        unquote(request.rel_url.raw_path, errors="strict")  # guard: player-id-readable
+    except UnicodeDecodeError:
+        raise errors.InvalidPayload({name: ["Must be UTF-8."]}, PATH_NOT_VALID) from None
+    return request.match_info[name]
 
 
 def has_query(request: web.Request) -> bool:

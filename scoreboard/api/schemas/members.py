@@ -66,15 +66,11 @@ def batch(description: str, item: type[Schema]) -> Any:
     return member(Counted, description, item=fields.Nested(item), least=1, most=BATCH_MAX)
 
 
-def user_id_member() -> Any:
-    """The member by which a server says which user."""
-    return text(
-        1,
-        OWN_ID_CHARS_MAX,
-        "A UUID, or your game's own id of somebody.",
-        EXAMPLE_USER_ID,
-        data_key="userId",
-    )
+def user_id_member(
+    description: str = "A UUID, or your game's own id of somebody.", **kwargs: Any
+) -> Any:
+    """The member by which a server says which user; `kwargs` are those of the field."""
+    return text(1, OWN_ID_CHARS_MAX, description, EXAMPLE_USER_ID, data_key="userId", **kwargs)
 
 
 def text(

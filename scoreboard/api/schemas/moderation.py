@@ -17,6 +17,7 @@ from scoreboard.api.schemas.members import (
     member,
     page_size_member,
     text,
+    user_id_member,
 )
 from scoreboard.ledger.audited import POINTS_MAX, REASON_CHARS_MAX
 from scoreboard.model import SEASON_NUMBER_MAX
@@ -52,12 +53,8 @@ class ModerationSchema(Request):
         "Impossible scores, ticket 4711",
         validate=[validate.Length(1, REASON_CHARS_MAX), _seen],
     )
-    user_id = text(
-        1,
-        100,
+    user_id = user_id_member(
         "To whom; every act but `revoke_result` needs it. A UUID, or your game's own id.",
-        EXAMPLE_USER_ID,
-        data_key="userId",
         required=False,
     )
     user_id.metadata["shown"] = True  # in the example, whose act needs it

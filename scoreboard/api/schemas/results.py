@@ -35,6 +35,15 @@ class _Value(fields.Integer):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
+class _Moment(fields.AwareDateTime):
+    """A time with a zone, as RFC 3339 has it, so in ASCII: not with digits of other scripts."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str) and not value.isascii():  # guard: time-in-ascii
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 def _in_years(moment: datetime) -> None:
     try:
         is_known = FIRST_MOMENT <= moment.astimezone(UTC) < MOMENT_END
@@ -72,7 +81,7 @@ class ResultSchema(Request):
         1200,
     )
     played_at = member(
-        fields.AwareDateTime,
+        _Moment,
         "When (RFC 3339, with a zone); it says in which season the result counts. Without it, now.",
         _TIME,
         required=False,
