@@ -10,6 +10,7 @@ DROP FUNCTION keep_bans();
 DROP TABLE answered_requests;
 DROP TABLE bans;
 DELETE FROM held_lists WHERE list = 'bans';
+ALTER TABLE seasons DROP COLUMN is_purged;
 DROP INDEX idx_seasons_start;
 DROP INDEX idx_seasons_final;
 DROP TABLE corrections;
@@ -30,5 +31,6 @@ ALTER TABLE users
     DROP COLUMN hidden_at,
     DROP COLUMN banned_at,
     DROP COLUMN erased_at,
+    DROP COLUMN corrected_at,
     DROP COLUMN source;
 ALTER TABLE actions DROP COLUMN claim;

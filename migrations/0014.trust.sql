@@ -16,11 +16,13 @@ ALTER TABLE actions
 
 -- `erased_at` is of the nameless user who was left what somebody had who was erased: it keeps its lines in seasons that
 -- had ended then, unless it was hidden before. `source` says who brought the user: null stands for an account of our own, an identity provider has its issuer here
--- and a server key its source.
+-- and a server key its source. `corrected_at` is when a score of theirs was corrected first, in any season: what is
+-- granted to them or recorded since is counted with that.
 ALTER TABLE users
     ADD COLUMN hidden_at TIMESTAMPTZ,
     ADD COLUMN banned_at TIMESTAMPTZ,
     ADD COLUMN erased_at TIMESTAMPTZ,
+    ADD COLUMN corrected_at TIMESTAMPTZ,
     ADD COLUMN source VARCHAR(255);
 
 -- Entries that are counted for a new board get `hidden` from these few users at last.
@@ -114,6 +116,9 @@ CREATE INDEX idx_corrections_result_id ON corrections (result_id) WHERE result_i
 -- The final boards that name a user are found by this, and those that may have room for one by the moments of grants.
 CREATE INDEX idx_seasons_final ON seasons USING gin (final jsonb_path_ops);
 CREATE INDEX idx_seasons_start ON seasons (board_id, starts_at);
+
+-- Whether entries of a final season are gone, or some of them: then they are derived, also if others are kept longer since.
+ALTER TABLE seasons ADD COLUMN is_purged BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- What a digest is made of: the one before, and all that the row says, as one JSON array, so that no text can pass for
 -- two others and nothing for a text. `scoreboard.audit.chain` makes the same without asking this function.

@@ -1,5 +1,6 @@
 """What every score and every board is to be, reckoned in plain Python from one snapshot: of the
-ledger, results, corrections and users alone. It knows none of the SQL under test.
+ledger, results, corrections and users alone; and what is kept of seasons that have ended. It knows
+none of the SQL under test.
 
 Whatever goes on meanwhile, every snapshot has to be right, and no board shows two things under one
 version.
@@ -41,26 +42,21 @@ class Auditor:
     def _compare(self, seen: _Snapshot) -> None:
         for board in seen.boards:
             for season in board.seasons:
+                kept = seen.entries.get(season.id, {})
+                if season.final is not None and kept:
+                    lines = [
+                        (user, seen.names[user], score * board.sign)
+                        for user, score in _top(kept, board.size)
+                    ]
+                    assert season.lines == lines, (board.id, season.number)
                 if season.state == "final" and not self.keeps_finals:
                     continue
-                kept = seen.entries.get(season.id, {})
-                expected = seen.expected(board, season)
-                unlike = {
-                    user: (kept.get(user), expected.get(user))
-                    for user in kept.keys() | expected.keys()
-                    if kept.get(user) != expected.get(user)
-                }
-                assert not unlike, (board.id, season.number, unlike)
+                assert kept == seen.expected(board, season), (board.id, season.number)
                 if season.id == board.season_id:
                     self._compare_shown(board, kept)
 
     def _compare_shown(self, board: _Board, kept: dict[str, _Entry]) -> None:
-        visible = [
-            (-entry.score, entry.reached_at, user)
-            for user, entry in kept.items()
-            if not entry.is_hidden
-        ]
-        top = [(user, -score) for score, _, user in sorted(visible)[: board.size]]
+        top = _top(kept, board.size)
         assert self.shown.setdefault((board.id, board.version), top) == top, board.id
         last = top[-1][1] if len(top) == board.size else None
         assert board.last is None or board.last == last, board.id
@@ -73,6 +69,15 @@ class _Entry:
     reached_at: datetime = field(compare=False)
 
 
+def _top(kept: dict[str, _Entry], size: int) -> Top:
+    visible = [
+        (-entry.score, entry.reached_at, user)
+        for user, entry in kept.items()
+        if not entry.is_hidden
+    ]
+    return [(user, -score) for score, _, user in sorted(visible)[:size]]
+
+
 @dataclass(frozen=True)
 class _Season:
     id: int
@@ -80,6 +85,11 @@ class _Season:
     starts_at: datetime
     ends_at: datetime | None
     state: str
+    final: list[dict[str, Any]] | None
+
+    @property
+    def lines(self) -> list[tuple[str, str, int]]:
+        return [(line["userId"], line["username"], line["score"]) for line in self.final or []]
 
     def contains(self, moment: datetime) -> bool:
         return self.starts_at <= moment and (self.ends_at is None or moment < self.ends_at)
@@ -110,7 +120,7 @@ class _Snapshot:
 
         seasons, actions = defaultdict(list), defaultdict(set)
         for board, *season in rows(
-            "SELECT board_id, season_id, number, starts_at, ends_at, state FROM seasons"
+            "SELECT board_id, season_id, number, starts_at, ends_at, state, final FROM seasons"
         ):
             seasons[board].append(_Season(*season))
         for board, action in rows("SELECT board_id, action_id FROM board_actions"):
@@ -139,6 +149,7 @@ class _Snapshot:
                 "SELECT user_id::text, hidden_at, banned_at, erased_at FROM users"
             )
         }
+        self.names = dict(rows("SELECT user_id::text, username FROM users"))
         self.ledger = rows(
             "SELECT ledger_id, user_id::text, action_id, points_granted, submitted_at FROM ledger"
         )

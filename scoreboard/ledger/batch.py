@@ -29,6 +29,7 @@ from scoreboard.connections.session import (
     TransactionAborted,
 )
 from scoreboard.ledger.queries import SQL
+from scoreboard.ledger.recount import count_corrected
 from scoreboard.ledger.transaction import RolledBack, Transaction, transaction
 from scoreboard.ledger.turn import turn
 from scoreboard.ledger.verdicts import (
@@ -42,10 +43,11 @@ from scoreboard.model import MAIN, Board, BoardId
 
 log = structlog.get_logger("scoreboard.ledger")
 
-_GRANT: Final = (SQL["prepare_hold_granted"], SQL["prepare_grant"])
+_GRANT: Final = (SQL["prepare_grant"],)
 _GRANT_MAIN: Final = (SQL["prepare_grant_main"],)
 # Columns of their rows.
 _IS_SERVERS: Final = 5
+_IS_CORRECTED: Final = 11
 _IS_REFUSED: Final = -2
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
@@ -164,8 +166,13 @@ class Batch:
                 raise SeasonsOver
             seen = {MAIN: main_version} | orjson.loads(versions or "{}")
             boards: dict[BoardId, Board] = {}
-            if reaching := _reaching(rows):
-                boards, now = await begun.raise_boards(reaching)
+            corrected = {row[0] for row in rows if row[_IS_CORRECTED]}
+            counted = await count_corrected(begun, corrected)  # guard: grant-counts-corrections
+            reaching = _reaching(rows).union(
+                (board_id, user_id) for board_id, user_id, _ in counted
+            )
+            if reaching:
+                boards, now = await begun.raise_boards(sorted(reaching))
                 seen |= now  # guard: grant-ties-tenth
             verdicts = {
                 (row[0], row[1]): verdict_of(row, by_server=row[:2] in self._by_server)
@@ -240,7 +247,7 @@ class Batch:
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
 
 
-def _reaching(rows: list[Row]) -> list[tuple[BoardId, str]]:
+def _reaching(rows: list[Row]) -> set[tuple[BoardId, str]]:
     """The boards that a grant may change, each with the user who may be on it now."""
     reaching: set[tuple[BoardId, str]] = set()
     for user_id, *_, reaches_main, board_ids, _version, _versions, _is_refused, _is_due in rows:
@@ -248,7 +255,7 @@ def _reaching(rows: list[Row]) -> list[tuple[BoardId, str]]:
             reaching.add((MAIN, user_id))
         if board_ids is not None:
             reaching.update((board_id, user_id) for board_id in board_ids)
-    return sorted(reaching)
+    return reaching
 
 
 def _pairs(keys: Collection[Key]) -> dict[str, list[str]]:

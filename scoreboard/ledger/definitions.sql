@@ -294,15 +294,13 @@ valued AS MATERIALIZED (
     FROM counting
 ),
 counted AS MATERIALIZED (
-    SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at, FALSE AS hidden,
-        NULL::bigint AS corrected
+    SELECT season_id, operator, user_id, sum(value) AS value, max(submitted_at) AS submitted_at, FALSE AS hidden
     FROM valued
     WHERE operator = 'sum'
     GROUP BY season_id, operator, user_id
     UNION ALL
     (
-        SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at, FALSE AS hidden,
-            NULL::bigint AS corrected
+        SELECT DISTINCT ON (season_id, user_id) season_id, operator, user_id, value, submitted_at, FALSE AS hidden
         FROM valued
         WHERE operator = 'best'
         ORDER BY season_id, user_id, value DESC, submitted_at
@@ -380,6 +378,11 @@ given_up AS MATERIALIZED (
     WHERE preparations.renewed_at = '-infinity'
     LIMIT %(limit)s - (SELECT count(*) FROM over)
     FOR UPDATE OF season_entries SKIP LOCKED
+),
+marked AS (
+    UPDATE seasons
+    SET is_purged = TRUE
+    WHERE season_id IN (SELECT season_id FROM over) AND NOT is_purged
 ),
 purged AS (
     DELETE FROM season_entries

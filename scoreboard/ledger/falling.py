@@ -95,6 +95,8 @@ async def fall(
                         if board_ids is None:
                             await _stay(begun, users, falling)  # guard: fall-elsewhere
                         made, others = await change(begun)
+                        if board_ids is None:  # guard: fall-that-rises
+                            others = {*others, *await _boards(begun, users)}
                         return made, await _renewed(begun, falling, others, above, leap)
                 except _Elsewhere:
                     before = falling.board_ids
@@ -103,9 +105,16 @@ async def fall(
 
 async def _stay(begun: Transaction, users: Mapping[str, Any], falling: Falling) -> None:
     """Raise _Elsewhere where the users are on other boards as well by now."""
-    present = await begun.run(SQL["boards_of_users"], users)
-    if not falling.board_ids.issuperset(board_id for (board_id,) in present):
+    if not falling.board_ids.issuperset(await _boards(begun, users)):
         raise _Elsewhere
+
+
+async def _boards(begun: Transaction, users: Mapping[str, Any]) -> set[BoardId]:
+    """The boards on which the users may be now. Who loses a value may rise where the correction of
+    it stays.
+    """
+    rows = await begun.run(SQL["boards_of_users"], users)
+    return {board_id for (board_id,) in rows}
 
 
 @contextlib.asynccontextmanager
@@ -149,8 +158,7 @@ async def _forgetting(
     async with transaction(session) as begun:
         await begun.run(SQL["begin_change"])
         if board_ids is None:
-            rows = await begun.run(SQL["boards_of_users"], users)
-            board_ids = {MAIN, *before, *(board_id for (board_id,) in rows)}
+            board_ids = {MAIN, *before, *await _boards(begun, users)}
         these = {"board_ids": sorted(board_ids), "falling_at": None}
         await begun.run(SQL["hold_boards"], these)
         rows = await begun.run(SQL["let_fall"], these)  # guard: fall-forgets-last

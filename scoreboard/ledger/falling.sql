@@ -1,14 +1,23 @@
 -- The statements of the door through which scores fall, and of what is counted anew.
 
 -- hold_falls: waits for the fall that is under way, and keeps others out for as long as the session has the lock
+SET idle_session_timeout = '10s';
+-- PostgreSQL ends the session of somebody whose machine is gone without a word: else nobody could fall for hours.
 SELECT pg_advisory_lock({falls_lock})
 
 -- leave_falls: lets the next fall begin
+SET idle_session_timeout = DEFAULT;
 SELECT pg_advisory_unlock_all()
 
 -- begin_change: waits for a turn of seasons that is under way, and keeps the next one out; grants go on
 SET LOCAL lock_timeout = '2s';
 -- A turn that queues behind us stops grants, so we wait for nobody for long.
+SELECT pg_advisory_xact_lock_shared({seasons_lock})
+
+-- begin_rename: the same, and waits for the fall that is under way, and keeps the next one out
+SET LOCAL lock_timeout = '2s';
+-- A fall may write somebody to a final board, under the name of then, who was not on it when its names were renewed.
+SELECT pg_advisory_xact_lock_shared({falls_lock});
 SELECT pg_advisory_xact_lock_shared({seasons_lock})
 
 -- boards_of_users: the boards on which one of these users may be now: `main`, and those of their entries

@@ -21,7 +21,8 @@ players AS MATERIALIZED (
     SELECT
         user_id,
         banned_at IS NOT NULL AS is_banned,
-        coalesce(hidden_at, banned_at, erased_at) IS NOT NULL AS hidden
+        coalesce(hidden_at, banned_at, erased_at) IS NOT NULL AS hidden,
+        corrected_at IS NOT NULL AS is_corrected
     FROM users
     WHERE user_id = ANY ($1)
     ORDER BY user_id
@@ -41,7 +42,8 @@ known AS MATERIALIZED (
         coalesce(actions.claim = 'server', FALSE) AS is_servers,
         players.user_id IS NOT NULL AS has_user,
         coalesce(players.is_banned, FALSE) AS is_banned,
-        players.hidden
+        players.hidden,
+        players.is_corrected
     FROM submitted
     LEFT JOIN actions ON actions.action_id = submitted.action_id
     LEFT JOIN players ON players.user_id = submitted.user_id
@@ -118,11 +120,12 @@ judged.is_too_much,
 granted.points_granted,
 granted.submitted_at,
 raised.score,
+judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected,
 coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main
 
 -- {entered}: adds what is `counted` to the entries of seasons
--- That is, for each season, its operator, users, whether each is hidden, values and moments; and of whom nothing but
--- corrections counted there before, their sum: the first value counts beside it, whatever it is.
+-- That is, for each season, its operator, users, whether each is hidden, values and moments. An entry of the best that
+-- was corrected is counted anew after this (`count_corrected`).
 added AS (
     INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
     SELECT season_id, user_id, sum(value), max(submitted_at), hidden
@@ -144,24 +147,13 @@ bettered AS (
     ON CONFLICT (user_id, season_id) DO UPDATE
     SET score = excluded.score, updated_at = excluded.updated_at
     WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
-    OR present.score = (
-        SELECT max(first.corrected)
-        FROM counted AS first
-        WHERE first.season_id = present.season_id AND first.user_id = present.user_id
-    )
     RETURNING season_id, user_id, score, hidden
 )
 
 -- grant: grants a batch in one statement; a row for each submission says what became of it
--- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other. So do the locks
--- of users, so that corrections of their scores are seen.
+-- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
 SELECT pg_advisory_xact_lock_shared({seasons_lock});
-EXECUTE hold_granted (%(user_ids)s::uuid[]);
 EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
-
--- prepare_hold_granted: what `grant` executes first
-PREPARE hold_granted (uuid[]) AS
-SELECT FROM users WHERE user_id = ANY ($1) ORDER BY user_id FOR KEY SHARE
 
 -- prepare_grant: what `grant` executes, planned once a connection and not once a batch
 -- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
@@ -172,8 +164,6 @@ SELECT FROM users WHERE user_id = ANY ($1) ORDER BY user_id FOR KEY SHARE
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
 -- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
 -- granted (`is_refused`), because it would be counted in none.
---
--- Of a user whose score in a season was corrected the best counts with the correction, as `derived` says.
 PREPARE grant_batch (uuid[], text[], boolean[]) AS
 WITH clock AS MATERIALIZED (
     SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused
@@ -215,31 +205,11 @@ counted AS MATERIALIZED (
         counting.season_id,
         counting.operator,
         granted.user_id,
-        {kept_value} + coalesce(corrections.sum, 0) AS value,
-        greatest(granted.submitted_at, corrections.made_at) AS submitted_at,
-        counting.hidden,
-        CASE
-            WHEN corrections.made_at IS NOT NULL AND NOT EXISTS (
-                SELECT
-                FROM seasons
-                JOIN boards ON boards.board_id = seasons.board_id
-                CROSS JOIN LATERAL {values} AS earlier
-                WHERE seasons.season_id = counting.season_id AND earlier.user_id = counting.user_id
-            )
-            THEN corrections.sum
-        END AS corrected
+        {kept_value} AS value,
+        granted.submitted_at,
+        counting.hidden
     FROM granted
     JOIN counting USING (user_id, action_id)
-    LEFT JOIN LATERAL (
-        SELECT
-            sum(CASE counting.direction WHEN 'low' THEN -points ELSE points END)::bigint AS sum,
-            max(made_at) AS made_at
-        FROM corrections
-        WHERE counting.operator = 'best'
-        AND corrections.season_id = counting.season_id
-        AND corrections.user_id = counting.user_id
-        AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
-    ) AS corrections ON TRUE
     WHERE (SELECT count(*) FROM raised) >= 0
 ),
 {entered},
@@ -296,6 +266,40 @@ LEFT JOIN granted USING (user_id, action_id)
 LEFT JOIN raised ON raised.user_id = granted.user_id
 CROSS JOIN clock
 JOIN boards AS main ON main.board_id = 'main'
+
+-- hold_corrected: holds the entries of these users that keep the best and were corrected, in seasons that are not final
+SELECT season_entries.season_id, season_entries.user_id::text
+FROM season_entries
+JOIN seasons ON seasons.season_id = season_entries.season_id
+JOIN boards ON boards.board_id = seasons.board_id
+WHERE season_entries.user_id = ANY (%(user_ids)s::uuid[])
+AND boards.operator = 'best'
+AND seasons.state <> 'final'
+AND EXISTS (
+    SELECT
+    FROM corrections
+    WHERE corrections.season_id = season_entries.season_id
+    AND corrections.user_id = season_entries.user_id
+    AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
+)
+ORDER BY season_entries.season_id, season_entries.user_id
+FOR NO KEY UPDATE OF season_entries
+
+-- count_corrected: sets these entries, which are held, to what they are to be
+-- Whoever adds to an entry holds it until COMMIT. So what others added before is committed and seen here, and who comes
+-- later counts what is added here.
+UPDATE season_entries
+SET score = derived.score, updated_at = derived.updated_at
+FROM unnest(%(season_ids)s::integer[], %(user_ids)s::uuid[]) AS held (season_id, user_id)
+JOIN seasons ON seasons.season_id = held.season_id
+JOIN boards ON boards.board_id = seasons.board_id
+CROSS JOIN LATERAL (
+    SELECT * FROM {derived} AS derived WHERE derived.user_id = ANY (%(user_ids)s::uuid[])
+) AS derived
+WHERE derived.user_id = held.user_id
+AND season_entries.season_id = held.season_id
+AND season_entries.user_id = held.user_id
+RETURNING boards.board_id, held.user_id::text, season_entries.score
 
 -- original_grants: finds what was granted before, for the refusals
 SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.submitted_at

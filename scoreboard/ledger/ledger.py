@@ -160,7 +160,7 @@ class Ledger:
         Raises StatementRefused when somebody has the name.
         """
         async with self._writers.session() as session, transaction(session) as begun:
-            await begun.run(SQL["begin_change"])
+            await begun.run(SQL["begin_rename"])  # guard: renamed-beside-fall
             if not await begun.run(SQL["hold_users"], {"user_ids": [user_id]}):
                 return False, []
             return True, await give_name(begun, user_id, username, username_key)

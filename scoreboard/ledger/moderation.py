@@ -12,7 +12,13 @@ from typing import Final
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import StatementRefused
-from scoreboard.errors import ScoreOutOfRange, UnknownBoard, UnknownReceipt
+from scoreboard.errors import (
+    LedgerUnavailable,
+    ScoreboardError,
+    ScoreOutOfRange,
+    UnknownBoard,
+    UnknownReceipt,
+)
 from scoreboard.ledger import acts
 from scoreboard.ledger.audited import Done, Order, Repeated
 from scoreboard.ledger.falling import Change, Refused, fall
@@ -62,6 +68,8 @@ class Moderation:
         except Repeated:
             return await self._repeated(order)
         except Refused as refused:
+            if before := await self._before(order):
+                return before
             raise refused.error from None
         return dataclasses.replace(done, boards=tuple(boards))
 
@@ -145,6 +153,12 @@ class Moderation:
             if board_ids is not None and set(board_ids) != {MAIN}:
                 raise
             raise self._writers.lacks("boards") from None
+        except LedgerUnavailable:
+            raise
+        except ScoreboardError:  # for what the same request did, while this one was on its way
+            if before := await self._before(order):  # guard: repeat-beside-first
+                return before
+            raise
         return dataclasses.replace(done, boards=tuple(boards))
 
     async def _before(self, order: Order) -> Done | None:

@@ -26,12 +26,15 @@ INSERT INTO audit_names (audit_id, user_id, before, after)
 SELECT %(audit_id)s, user_id, username, %(username)s FROM users WHERE user_id = %(user_id)s::uuid
 
 -- hide_user: notes since when a user is hidden
+-- Who was erased is hidden on boards that run, and whoever is hidden before that is hidden on final ones too.
 UPDATE users
-SET hidden_at = coalesce(hidden_at, clock_timestamp()), updated_at = now()
+SET
+    hidden_at = coalesce(least(hidden_at, erased_at - interval '1 microsecond'), clock_timestamp()),
+    updated_at = now()
 WHERE user_id = %(user_id)s::uuid
 
--- show_user: hides a user no longer
-UPDATE users SET hidden_at = NULL, updated_at = now() WHERE user_id = %(user_id)s::uuid
+-- show_user: hides a user no longer; one who was erased only where their lines stay
+UPDATE users SET hidden_at = erased_at, updated_at = now() WHERE user_id = %(user_id)s::uuid
 
 -- ban_user: notes since when a user is banned
 UPDATE users
@@ -87,7 +90,8 @@ LEFT JOIN seasons
 WHERE boards.board_id = %(board_id)s
 
 -- {is_kept}: whether the row of `seasons`, which is of the row of `boards`, has its entries
-coalesce(
+NOT seasons.is_purged
+AND coalesce(
     seasons.state <> 'final'
     OR seasons.season_id = boards.season_id
     OR seasons.closes_at + make_interval(secs => boards.keep_full_seconds) > clock_timestamp(),
@@ -146,9 +150,13 @@ SELECT user_id, season_id, result_id, -value, clock_timestamp(), %(audit_id)s
 FROM results
 WHERE result_id = %(result_id)s
 
--- add_correction: adds points to the score of a user in a season, or takes some
+-- add_correction: adds points to the score of a user in a season, or takes some; and notes on the user that there is one
+-- A grant that waits for the user reads that row anew, and nothing else.
 INSERT INTO corrections (user_id, season_id, points, made_at, audit_id)
-VALUES (%(user_id)s, %(season_id)s, %(points)s, clock_timestamp(), %(audit_id)s)
+VALUES (%(user_id)s, %(season_id)s, %(points)s, clock_timestamp(), %(audit_id)s);
+UPDATE users
+SET corrected_at = coalesce(corrected_at, clock_timestamp())
+WHERE user_id = %(user_id)s::uuid
 
 -- is_possible_score: whether what the score of a user in a season is to be can be one, as it is shown
 -- A sum is never below zero, and the best is not unless results may be. JSON's numbers are exact within these bounds.
@@ -161,7 +169,7 @@ CROSS JOIN LATERAL {derived} AS ranked
 WHERE seasons.season_id = %(season_id)s AND ranked.user_id = %(user_id)s::uuid
 
 -- add_nameless_user: adds the user to whom is left what an erased user had; no row if somebody has the name
-INSERT INTO users (user_id, username, username_key, email, password_hash, hidden_at, erased_at)
+INSERT INTO users (user_id, username, username_key, email, password_hash, hidden_at, erased_at, corrected_at)
 SELECT
     %(nameless_id)s::uuid,
     %(name)s,
@@ -169,7 +177,8 @@ SELECT
     %(nameless_id)s || '@users.invalid',
     '-',
     coalesce(least(users.hidden_at, users.banned_at), now.moment),
-    now.moment
+    coalesce(users.erased_at, now.moment),
+    users.corrected_at
 FROM users
 CROSS JOIN (SELECT clock_timestamp() AS moment) AS now
 WHERE users.user_id = %(user_id)s::uuid

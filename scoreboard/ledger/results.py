@@ -12,7 +12,7 @@ What was recorded before is read after that, by a statement that sees what was w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from scoreboard.ledger import finals
 from scoreboard.ledger.batch import SeasonsOver
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.receipts import Recorded, Result
+from scoreboard.ledger.recount import count_corrected
 from scoreboard.ledger.transaction import Transaction, transaction
 from scoreboard.ledger.turn import turn
 from scoreboard.ledger.verdicts import Settlement
@@ -82,6 +83,7 @@ class _Line:
     value_max: int
     version: int
     is_late: bool
+    is_corrected: bool
     score: int | None
     is_reaching: bool
     is_due: bool
@@ -160,9 +162,15 @@ class _Batch:
             lines = [_Line(*row) for row in rows]
             if any(line.is_unwritten for line in lines):
                 raise SeasonsOver
-            if any(line.score and abs(line.score) > _SCORE_MAX for line in lines):
+            corrected = {line.user_id for line in lines if line.is_recorded and line.is_corrected}
+            counted = await count_corrected(begun, corrected)  # guard: result-counts-corrections
+            # What was corrected is not what the statement says of it.
+            scores = [line.score for line in lines if not line.is_corrected]
+            scores += [score for _, _, score in counted]
+            if any(score and abs(score) > _SCORE_MAX for score in scores):
                 raise StatementRefused(_OUT_OF_RANGE, None)
-            boards, seen = await _followed(begun, lines)
+            reaching = {(board_id, user_id) for board_id, user_id, _ in counted}
+            boards, seen = await _followed(begun, lines, reaching)
         is_due = any(line.is_due for line in lines if line.is_recorded)
         self.changes |= Settlement({}, boards, seen, is_due)
         repeated: list[_Placed] = []
@@ -229,15 +237,16 @@ class _Batch:
 
 
 async def _followed(
-    begun: Transaction, lines: Sequence[_Line]
+    begun: Transaction, lines: Sequence[_Line], reaching: Collection[tuple[BoardId, str]]
 ) -> tuple[dict[BoardId, Board], dict[BoardId, int]]:
-    """Write final boards anew and raise boards. Answers the boards that changed, and the versions
-    that there are now.
+    """Write final boards anew and raise boards, those too that these users may be `reaching`.
+    Answers the boards that changed, and the versions that there are now.
     """
     recorded = [line for line in lines if line.is_recorded]
     boards: dict[BoardId, Board] = {}
     seen = {line.board_id: line.version for line in recorded}
-    reaching = sorted({(line.board_id, line.user_id) for line in recorded if line.is_reaching})
+    own = {(line.board_id, line.user_id) for line in recorded if line.is_reaching}
+    reaching = sorted(own.union(reaching))
     showing: set[BoardId] = set()
     late = {(line.season_id, line.board_id, line.number) for line in recorded if line.is_late}
     for _, board_id, number in sorted(late):

@@ -37,8 +37,7 @@ FOR NO KEY UPDATE
 -- Rows are locked in the order of grants: receipts, then scores by user, entries of seasons that add up, those of
 -- seasons that keep the best. `results` of other statements never change, so what is read of them holds.
 --
--- Of a user whose score in a season was corrected the best counts with the correction, as `derived` says. Where there
--- was only a correction before, the first value counts whatever it is.
+-- Of a user whose score in a season was corrected the best is counted anew after this (`count_corrected`).
 PREPARE record_results (text[], text[], uuid[], text[], bigint[], timestamptz[]) AS
 WITH clock AS MATERIALIZED (
     SELECT {moment} AS moment
@@ -72,6 +71,7 @@ judged AS MATERIALIZED (
         coalesce(seasons.ends_at > clock.moment, TRUE) AS is_running,
         coalesce(boards.closed_at IS NULL AND boards.written_until <= clock.moment, FALSE) AS is_unwritten,
         {is_hidden} AS hidden,
+        users.corrected_at IS NOT NULL AND boards.operator = 'best' AS is_corrected,
         CASE
             WHEN sent.is_repeated THEN 'repeated'
             WHEN users.user_id IS NULL OR users.erased_at IS NOT NULL THEN 'unknown_user'
@@ -134,48 +134,15 @@ added AS (
     SET score = present.score + excluded.score, updated_at = greatest(present.updated_at, excluded.updated_at)
     RETURNING season_id, user_id, score
 ),
-best AS MATERIALIZED (
-    SELECT
-        best.season_id,
-        best.user_id,
-        best.kept + coalesce(corrected.points, 0) AS score,
-        greatest(best.played_at, corrected.made_at) AS reached_at,
-        best.hidden,
-        corrected.made_at IS NOT NULL AND NOT EXISTS (
-            SELECT FROM {values} AS earlier WHERE earlier.user_id = best.user_id
-        ) AS is_first
-    FROM (
-        SELECT DISTINCT ON (season_id, user_id) *
-        FROM counted
-        WHERE operator = 'best'
-        ORDER BY season_id, user_id, kept DESC, played_at
-    ) AS best
-    JOIN boards ON boards.board_id = best.board_id
-    JOIN seasons ON seasons.season_id = best.season_id
-    CROSS JOIN LATERAL (
-        SELECT
-            sum(CASE boards.direction WHEN 'low' THEN -corrections.points ELSE corrections.points END) AS points,
-            max(corrections.made_at) AS made_at
-        FROM corrections
-        WHERE corrections.season_id = best.season_id
-        AND corrections.user_id = best.user_id
-        AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
-    ) AS corrected
-),
 bettered AS (
     INSERT INTO season_entries AS present (season_id, user_id, score, updated_at, hidden)
-    SELECT season_id, user_id, score, reached_at, hidden
-    FROM best
-    WHERE (SELECT count(*) FROM added) >= 0
-    ORDER BY season_id, user_id
+    SELECT DISTINCT ON (season_id, user_id) season_id, user_id, kept, played_at, hidden
+    FROM counted
+    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0
+    ORDER BY season_id, user_id, kept DESC, played_at
     ON CONFLICT (user_id, season_id) DO UPDATE
     SET score = excluded.score, updated_at = excluded.updated_at
     WHERE (present.score, excluded.updated_at) < (excluded.score, present.updated_at)
-    OR EXISTS (
-        SELECT
-        FROM best
-        WHERE best.is_first AND best.season_id = present.season_id AND best.user_id = present.user_id
-    )
     RETURNING season_id, user_id, score
 )
 SELECT
@@ -193,6 +160,7 @@ SELECT
     judged.value_max,
     judged.version,
     judged.is_late,
+    judged.is_corrected,
     entered.score,
     judged.is_shown AND NOT judged.hidden AND coalesce(entered.score >= judged.tenth_score, entered.score IS NOT NULL) AS is_reaching,
     judged.is_running AND NOT judged.is_shown AS is_due,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Instead, Removed, Replaced
+from tests.guards.change import Instead, Never, Removed, Replaced, Value
 from tests.guards.guard import Guard, Marked
 
 FALLS: Final = "tests/integration/test_falling.py"
 ACTS: Final = "tests/integration/test_acts.py"
+BESIDE: Final = "tests/integration/test_falls_beside.py"
+BESTS: Final = "tests/integration/test_corrected_bests.py"
 
 FALLING: Final = (
     Marked(
@@ -80,6 +82,60 @@ FALLING: Final = (
         f"{ACTS}::test_each_act_is_written_down_once_for_each_request",
     ),
     Marked(
+        "a grant counts with the corrections of the user where the best is kept",
+        "grant-counts-corrections",
+        Value("[]"),
+        f"{BESTS}::test_a_grant_to_somebody_who_was_corrected_counts_with_the_correction",
+    ),
+    Guard(
+        "a grant hears of a correction that it waited for",
+        "scoreboard/ledger/grant.sql",
+        "judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected",
+        "judged.user_id IN (SELECT user_id FROM corrections) AS is_corrected",
+        f"{BESTS}::test_a_grant_that_waits_for_a_correction_counts_with_it",
+    ),
+    Marked(
+        "a request that comes twice at once is answered what was done",
+        "repeat-beside-first",
+        Never(),
+        f"{BESIDE}::"
+        "test_the_same_request_twice_at_once_is_answered_twice_what_was_done[revoke_grant]",
+    ),
+    Marked(
+        "nobody is renamed while a fall writes final boards",
+        "renamed-beside-fall",
+        Removed(),
+        f"{BESIDE}::test_whoever_is_renamed_while_a_fall_brings_them_to_a_final_board"
+        "_has_the_new_name_there",
+    ),
+    Marked(
+        "a board is renewed on which somebody rises by what was taken back",
+        "fall-that-rises",
+        Never(),
+        f"{BESIDE}::test_whoever_rises_by_what_is_taken_back_is_on_the_board_under_a_new_version",
+    ),
+    Guard(
+        "a final board is derived once entries of it are gone, whatever is kept since",
+        "scoreboard/ledger/moderation.sql",
+        "NOT seasons.is_purged\n",
+        "TRUE\n",
+        f"{BESIDE}::test_a_final_board_whose_entries_are_gone_stays_when_others_are_kept_longer",
+    ),
+    Guard(
+        "who was erased can be hidden on final boards",
+        "scoreboard/ledger/moderation.sql",
+        "least(hidden_at, erased_at - interval '1 microsecond')",
+        "hidden_at",
+        f"{BESIDE}::test_whoever_was_erased_can_be_hidden_on_final_boards_and_is_shown_on_no_new_one",
+    ),
+    Guard(
+        "a machine that is gone keeps nobody from falling",
+        "scoreboard/ledger/falling.sql",
+        "SET idle_session_timeout = '10s';\n",
+        "",
+        f"{BESIDE}::test_a_session_whose_machine_is_gone_keeps_nobody_from_falling",
+    ),
+    Marked(
         "no correction takes a score out of its range",
         "corrected-in-range",
         Replaced("pass"),
@@ -104,26 +160,5 @@ FALLING: Final = (
         Removed(),
         f"{ACTS}"
         "::test_a_board_that_is_added_counts_nothing_that_was_revoked_and_shows_nobody_hidden",
-    ),
-    Guard(
-        "a grant counts with corrections where the best is kept",
-        "scoreboard/ledger/grant.sql",
-        "{kept_value} + coalesce(corrections.sum, 0) AS value",
-        "{kept_value} AS value",
-        f"{ACTS}::test_a_grant_counts_with_corrections_where_the_best_is_kept",
-    ),
-    Guard(
-        "the first value counts beside corrections, whatever it is",
-        "scoreboard/ledger/grant.sql",
-        "            THEN corrections.sum\n",
-        "            THEN NULL\n",
-        f"{ACTS}::test_a_grant_counts_with_corrections_where_the_best_is_kept",
-    ),
-    Guard(
-        "a grant sees the corrections that it waited for",
-        "scoreboard/ledger/grant.sql",
-        "EXECUTE hold_granted (%(user_ids)s::uuid[]);\n",
-        "",
-        f"{ACTS}::test_a_grant_counts_with_a_correction_that_it_waited_for",
     ),
 )

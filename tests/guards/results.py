@@ -31,11 +31,10 @@ RESULTS: Final = (
         "",
         f"{LEDGER}::test_who_is_banned_while_a_result_is_under_way_is_refused",
     ),
-    Guard(
-        "results: the first value counts beside a correction that was there before",
-        STATEMENTS,
-        "        WHERE best.is_first AND",
-        "        WHERE FALSE AND",
+    Marked(
+        "results: the best counts with the corrections of the user",
+        "result-counts-corrections",
+        Value("[]"),
         f"{LEDGER}::test_the_best_counts_with_corrections_also_where_there_were_only_these",
     ),
     Guard(

@@ -474,8 +474,8 @@ $it"""),
     Guard(
         "an operator's lock gives up soon",
         "scoreboard/ledger/falling.sql",
-        "SET LOCAL lock_timeout = '2s';\n",
-        "",
+        "SET LOCAL lock_timeout = '2s';\n-- A turn",
+        "-- A turn",
         f"{LOSSES}::test_an_operators_command_does_not_hold_all_grants_up",
     ),
     Marked(

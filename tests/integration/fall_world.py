@@ -69,7 +69,6 @@ async def a_held_fall(
 
 def granted(cursor: Any, user: str, action: str) -> bool:
     """Grant by this cursor, without COMMIT, and answer whether the score reaches `main`."""
-    cursor.execute(SQL["prepare_hold_granted"])
     cursor.execute(SQL["prepare_grant"])
     grant = {"user_ids": [user], "action_ids": [action], "by_server": [False]}
     cursor.execute(SQL["grant"], grant)

@@ -280,7 +280,6 @@ async def test_a_grant_that_ties_with_the_tenth_has_seen_the_board_that_it_waite
     await ledger.grant([Submission(user, "five") for user in users[:9]])
     await ledger.grant([Submission(users[9], "one")])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_hold_granted"])
         cursor.execute(SQL["prepare_grant"])
         cursor.execute(
             SQL["grant"], {"user_ids": [users[9]], "action_ids": ["four"], "by_server": [False]}
@@ -307,7 +306,6 @@ async def test_a_user_whom_two_grants_lift_at_once_is_on_the_board(
     add_actions(database_url, {"big": 100, "one": 60, "two": 60})
     await ledger.grant([Submission(user, "big") for user in users[:10]])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_hold_granted"])
         cursor.execute(SQL["prepare_grant"])
         cursor.execute(
             SQL["grant"], {"user_ids": [users[10]], "action_ids": ["one"], "by_server": [False]}

@@ -136,7 +136,6 @@ async def test_a_score_that_another_transaction_raises_meanwhile_costs_the_other
     add_actions(database_url, {"huge": MOST - 5, "four": 4, "run": 2})
     await grant(ledger, (rich, "huge"))
     with closing(psycopg2.connect(database_url)) as elsewhere, elsewhere.cursor() as cursor:
-        cursor.execute(SQL["prepare_hold_granted"])
         cursor.execute(SQL["prepare_grant"])
         cursor.execute(
             SQL["grant"], {"user_ids": [rich], "action_ids": ["four"], "by_server": [False]}
