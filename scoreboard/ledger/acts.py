@@ -137,7 +137,7 @@ async def rename(
     versions, because every copy of a board holds names. No score falls, so this is a transaction
     of its own. Raises StatementRefused when somebody has the name.
     """
-    await begun.run(SQL["begin_change"])
+    await begun.run(SQL["begin_change"])  # guard: rename-beside-turn
     await _hold(begun, user_id)
     done = await audited(begun, About("rename", user_id), order)
     named = {"user_id": user_id, "username": username, "username_key": username_key}
