@@ -33,7 +33,6 @@ from scoreboard.model import MAIN, Board, BoardId
 Mark = Literal["hide", "show", "ban", "unban"]
 Acted = tuple[Done, list[BoardId]]
 
-_NOBODY: Final = "There is no such user. Operators find users with `scoreboard users list`."
 _NOT_BEGUN: Final = "The board has no such season that has begun, so it has no scores to correct."
 _LETTERS: Final = string.ascii_lowercase + string.digits
 _NAME_LENGTH: Final = 6
@@ -152,7 +151,7 @@ async def rename(
 async def _hold(begun: Transaction, user_id: str) -> None:
     """Hold the user, or go on doing so."""
     if not await begun.run(SQL["hold_users"], {"user_ids": [user_id]}):
-        raise Refused(UnknownUser(_NOBODY))
+        raise Refused(UnknownUser())
 
 
 async def _settle(

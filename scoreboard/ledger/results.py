@@ -49,9 +49,8 @@ _FOREIGN_KEY: Final = "23503"
 _SCORE_MAX: Final = 2**53 - 1
 # After these nothing of a batch stayed, and it may be recorded at a second attempt.
 _UNDONE: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
-NOBODY: Final = "Nobody has this userId. Add users with PUT /api/users/{userId}."
 _REFUSALS: Final[Mapping[str, Callable[[], errors.ScoreboardError]]] = {
-    "unknown_user": lambda: errors.UnknownUser(NOBODY),
+    "unknown_user": lambda: errors.UnknownUser(errors.NO_PLAYER),
     "banned": errors.Banned,
     "unknown_board": errors.UnknownBoard,
     "board_closed": errors.BoardClosed,
@@ -223,7 +222,7 @@ class _Batch:
                 "This value would raise the score past the largest one that can be kept."
             )
         if refusal.sqlstate == _FOREIGN_KEY:  # deleted meanwhile
-            return errors.UnknownUser(NOBODY)
+            return errors.UnknownUser(errors.NO_PLAYER)
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
 
