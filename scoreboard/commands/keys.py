@@ -12,7 +12,7 @@ from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.settings import SettingsError
 from scoreboard.console import columns, exports
-from scoreboard.console.arguments import Commands, moment, text_to_store
+from scoreboard.console.arguments import Commands, moment, seen_text, text_to_store
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import defined, open_postgres
 from scoreboard.console.terminal import counted, say
@@ -28,7 +28,7 @@ from scoreboard.keys.server_key import (
 )
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.timestamps import timestamp
-from scoreboard.unicode import escaped, first_unseen
+from scoreboard.unicode import escaped
 
 _MEMBERS: Final = (
     *("keyId", "source", "title", "scopes", "boards", "rate"),
@@ -103,7 +103,9 @@ def _add_add(group: Commands) -> None:
         help="who signs with it, the same for all its keys and for ever: its receipts and users "
         "belong to that; lower-case letters, digits and hyphens",
     )
-    add.add_argument("--title", type=_title, required=True, help="what operators call it")
+    add.add_argument(
+        "--title", type=seen_text(TITLE_CHARS_MAX), required=True, help="what operators call it"
+    )
     add.add_argument(
         "--scope",
         action="append",
@@ -272,15 +274,6 @@ def _source(text: str) -> str:
     if len(text) > SOURCE_CHARS_MAX or not SOURCE.fullmatch(text):
         raise argparse.ArgumentTypeError(
             f"lower-case letters, digits and single hyphens are expected, up to {SOURCE_CHARS_MAX}"
-        )
-    return text
-
-
-def _title(text: str) -> str:
-    text = text_to_store(text).strip()
-    if not text or len(text) > TITLE_CHARS_MAX or first_unseen(text):
-        raise argparse.ArgumentTypeError(
-            f"a text of 1 to {TITLE_CHARS_MAX} characters that can be seen is expected"
         )
     return text
 

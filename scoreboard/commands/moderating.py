@@ -18,14 +18,13 @@ from scoreboard.accounts.names import username_key
 from scoreboard.accounts.users import NOBODY, Account, good_username, refusing_taken
 from scoreboard.commands.user_changes import USERNAME_HELP, add_force, add_login, open_accounts
 from scoreboard.configuration import sources as configuration
-from scoreboard.console.arguments import Commands, count, text_to_store
+from scoreboard.console.arguments import Commands, season_number, seen_text, text_to_store
 from scoreboard.console.reports import Answer, Report
 from scoreboard.console.servers import OpenedBoards, open_boards
 from scoreboard.errors import UnknownAction, UnknownUser
 from scoreboard.ledger.audited import POINTS_MAX, REASON_CHARS_MAX, Done, Order
 from scoreboard.ledger.moderation import Moderation
-from scoreboard.model import SEASON_NUMBER_MAX
-from scoreboard.unicode import escaped, first_unseen
+from scoreboard.unicode import escaped
 
 _MEMBERS: Final = ("auditId", "act", "userId", "at")
 _OF_USER: Final = Report((*_MEMBERS, "username"))
@@ -85,7 +84,7 @@ def add_reason(parser: argparse.ArgumentParser) -> None:
     """Declare the option that says why."""
     parser.add_argument(
         "--reason",
-        type=_reason,
+        type=seen_text(REASON_CHARS_MAX),
         required=True,
         metavar="TEXT",
         help="why; the audit keeps it for ever, so leave out names and addresses of people",
@@ -129,7 +128,10 @@ def _add_correct(group: Commands) -> None:
         "--points", type=_points, required=True, metavar="N", help="below zero, they are taken"
     )
     correct.add_argument(
-        "--season", type=_season, metavar="NUMBER", help="default: the one that the board shows"
+        "--season",
+        type=season_number,
+        metavar="NUMBER",
+        help="default: the one that the board shows",
     )
     add_reason(correct)
 
@@ -276,15 +278,6 @@ def _operator() -> str:
     return escaped(name)[:_NAME_CHARS_MAX]
 
 
-def _reason(text: str) -> str:
-    text = text_to_store(text).strip()
-    if not text or len(text) > REASON_CHARS_MAX or first_unseen(text):
-        raise argparse.ArgumentTypeError(
-            f"a text of 1 to {REASON_CHARS_MAX} characters that can be seen is expected"
-        )
-    return text
-
-
 def _points(text: str) -> int:
     digits = text.removeprefix("-")
     if not digits.isdecimal() or len(digits) > len(str(POINTS_MAX)):
@@ -293,10 +286,3 @@ def _points(text: str) -> int:
     if not 0 < abs(points) <= POINTS_MAX:
         raise argparse.ArgumentTypeError(f"1 to {POINTS_MAX} are expected, or as many below zero")
     return points
-
-
-def _season(text: str) -> int:
-    number = count(text)
-    if number > SEASON_NUMBER_MAX:
-        raise argparse.ArgumentTypeError(f"a number up to {SEASON_NUMBER_MAX} is expected")
-    return number
