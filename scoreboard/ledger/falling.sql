@@ -124,26 +124,12 @@ SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
 
 -- wrong_scores: the users whose score on `main` differs from what it is to be, in one snapshot
 SELECT coalesce(scores.user_id, derived.user_id)::text
-FROM scores
-FULL JOIN (
-    {derived_of_board}
-) AS derived USING (user_id)
-WHERE (scores.score, scores.hidden) IS DISTINCT FROM (derived.score, derived.hidden)
+{wrong_of_scores}
 ORDER BY 1
 
 -- wrong_entries: the users whose entries differ, in the seasons of a board that are not final; and the seasons
 SELECT coalesce(present.user_id, derived.user_id)::text, array_agg(season_id ORDER BY season_id)
-FROM (
-    SELECT season_entries.*
-    FROM season_entries
-    JOIN seasons USING (season_id)
-    WHERE seasons.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
-) AS present
-FULL JOIN (
-    {derived_of_board}
-) AS derived USING (season_id, user_id)
-WHERE (present.score, present.updated_at, present.hidden)
-    IS DISTINCT FROM (derived.score, derived.updated_at, derived.hidden)
+{wrong_of_entries}
 GROUP BY 1
 ORDER BY 1
 
