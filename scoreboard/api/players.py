@@ -13,7 +13,6 @@ from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.schemas.members import user_id_member
 from scoreboard.api.schemas.players import PlayerPutSchema, PutPlayerSchema
-from scoreboard.keys.answered import Asked
 from scoreboard.parts import PARTS
 
 _SCHEMA: Final = PutPlayerSchema()
@@ -48,11 +47,10 @@ async def put_player(request: web.Request) -> web.Response:
     unless `suffix` is true. What was sent before and is sent again with the same nonce changes
     nothing any more, and is answered how the player is called now.
     """
-    asked = await signed(request, "users", _SCHEMA)
-    named = Asked(asked.key.key_id, asked.key.source, asked.request_id)
-    user_id, body = user_id_of(asked.key, _written(request)), asked.body
+    sent = await signed(request, "users", _SCHEMA)
+    user_id, body = user_id_of(sent.key, _written(request)), sent.body
     players = request.app[PARTS].players
-    player = await players.put(user_id, body["username"], named, suffix=body["suffix"])
+    player = await players.put(user_id, body["username"], sent.asked, suffix=body["suffix"])
     data = {"userId": player.user_id, "username": player.username, "isNew": player.is_new}
     return reply({"success": True, "data": data})
 

@@ -21,6 +21,7 @@ from marshmallow import Schema
 from scoreboard.accounts import ids
 from scoreboard.api.http.limits import CLAIM, count_signed
 from scoreboard.api.http.replies import parse_json, read_bytes
+from scoreboard.keys.answered import Asked
 from scoreboard.keys.server_key import Scope, ServerKey
 
 # A batch whose texts are all as long as they may be, of letters of four bytes, takes 225 KB.
@@ -36,6 +37,11 @@ class Signed:
     key: ServerKey
     body: Any
     request_id: str
+
+    @property
+    def asked(self) -> Asked:
+        """Which request this is, for what is done once."""
+        return Asked(self.key.key_id, self.key.source, self.request_id)
 
 
 async def signed(request: web.Request, scope: Scope, schema: Schema | None) -> Signed:
