@@ -96,6 +96,28 @@ def order_of(arguments: argparse.Namespace) -> Order:
     return Order(f"operator:{_operator()}", arguments.reason)
 
 
+def answer_of(
+    done: Done,
+    account: Account | None,
+    text: str,
+    undo: str | None = None,
+    more: dict[str, str | int] | None = None,
+) -> Answer:
+    """Say what was done, which row of the audit it is, and by what of `scoreboard users` it is
+    undone, if it can be.
+    """
+    document = done.as_json()
+    del document["isRepeated"]  # which only a request can be that is sent again
+    if account is not None:
+        document["username"] = account.username
+        if undo is not None and " " not in undo:
+            undo = f"{undo} id:{account.user_id}"
+    lines = [f"{text} It is row {done.audit_id} of the audit."]
+    if undo is not None:
+        lines.append(f"To undo it: scoreboard users {undo} --reason …")
+    return Answer(document | (more or {}), "\n".join(lines))
+
+
 def _add_rename(group: Commands) -> None:
     rename = group.add(
         "rename",
@@ -167,7 +189,7 @@ def _simple(
             done = await act(opened.moderation, account.user_id, order_of(arguments))
             await opened.copies.store(done.boards)
         text = said.format(escaped(account.username))
-        return _answer(done, account, f"{text} {_WITHIN}", undo)
+        return answer_of(done, account, f"{text} {_WITHIN}", undo)
 
     return run
 
@@ -181,7 +203,9 @@ async def _rename(arguments: argparse.Namespace) -> Answer:
         await opened.copies.store(done.boards)
     text = f"Renamed {escaped(account.username)} to {escaped(new)}."
     undo = f"rename id:{account.user_id} {shlex.quote(account.username)}"
-    return _answer(done, account, text, undo, {"username": new, "formerUsername": account.username})
+    return answer_of(
+        done, account, text, undo, {"username": new, "formerUsername": account.username}
+    )
 
 
 async def _correct(arguments: argparse.Namespace) -> Answer:
@@ -196,7 +220,7 @@ async def _correct(arguments: argparse.Namespace) -> Answer:
     season = "" if arguments.season is None else f" --season {arguments.season}"
     undo = f"correct id:{account.user_id} --board {board_id} --points {-points}{season}"
     text = f"{what} {escaped(account.username)} on {escaped(where)}. {_WITHIN}"
-    return _answer(done, account, text, undo, {"boardId": board_id, "points": points})
+    return answer_of(done, account, text, undo, {"boardId": board_id, "points": points})
 
 
 async def _revoke_grant(arguments: argparse.Namespace) -> Answer:
@@ -215,7 +239,7 @@ async def _revoke_grant(arguments: argparse.Namespace) -> Answer:
         f"Took {escaped(action_id)} back from {escaped(account.username)}, on every board. "
         f"{_WITHIN} It is not granted again: `users correct` gives points."
     )
-    return _answer(done, account, text, None, {"actionId": action_id})
+    return answer_of(done, account, text, None, {"actionId": action_id})
 
 
 async def _revoke_result(arguments: argparse.Namespace) -> Answer:
@@ -227,7 +251,7 @@ async def _revoke_result(arguments: argparse.Namespace) -> Answer:
         f"Took the result {escaped(receipt)} of {escaped(source)} back from id:{done.user_id}. "
         f"{_WITHIN} Its receipt stays used: a result that is right needs another one."
     )
-    return _answer(done, None, text, None, {"source": source, "receipt": receipt})
+    return answer_of(done, None, text, None, {"source": source, "receipt": receipt})
 
 
 @contextlib.asynccontextmanager
@@ -247,25 +271,6 @@ async def _opened(
             yield opened, account
         except UnknownUser as error:
             raise UnknownUser(NOBODY) from error
-
-
-def _answer(
-    done: Done,
-    account: Account | None,
-    text: str,
-    undo: str | None,
-    more: dict[str, str | int] | None = None,
-) -> Answer:
-    document = done.as_json()
-    del document["isRepeated"]  # which only a request can be that is sent again
-    if account is not None:
-        document["username"] = account.username
-        if undo is not None and " " not in undo:
-            undo = f"{undo} id:{account.user_id}"
-    lines = [f"{text} It is row {done.audit_id} of the audit."]
-    if undo is not None:
-        lines.append(f"To undo it: scoreboard users {undo} --reason …")
-    return Answer(document | (more or {}), "\n".join(lines))
 
 
 def _operator() -> str:
