@@ -27,6 +27,31 @@ def add_to(commands: Commands) -> None:
     group = commands.group(
         "invitations", "codes with which one person each may register, if the settings ask for one"
     )
+    _add_add(group)
+    listed = group.add(
+        "list",
+        _list,
+        "show invitations without their codes, in the order in which they were made",
+        "scoreboard invitations list --state open",
+        report=Report(
+            ("invitationId", "state", "createdAt", "expiresAt"),
+            ("usedAt", "userId", "revokedAt", "note"),
+            is_list=True,
+        ),
+    )
+    listed.add_argument("--state", choices=invitations.STATES, help="only those in this state")
+    add_page(listed, "INVITATION", "begin behind this number", _NUMBER)
+    revoke = group.add(
+        "revoke",
+        _revoke,
+        "end invitations that were not used; who has registered stays",
+        "scoreboard invitations revoke 17 18",
+        report=Report(("revoked",)),
+    )
+    revoke.add_argument("ids", type=_NUMBER, nargs="+", metavar="INVITATION", help="its number")
+
+
+def _add_add(group: Commands) -> None:
     add = group.add(
         "add",
         _add,
@@ -51,27 +76,6 @@ def add_to(commands: Commands) -> None:
     add.add_argument(
         "--note", type=note_to_store, default="", help="what they are for; only operators see it"
     )
-    listed = group.add(
-        "list",
-        _list,
-        "show invitations without their codes, in the order in which they were made",
-        "scoreboard invitations list --state open",
-        report=Report(
-            ("invitationId", "state", "createdAt", "expiresAt"),
-            ("usedAt", "userId", "revokedAt", "note"),
-            is_list=True,
-        ),
-    )
-    listed.add_argument("--state", choices=invitations.STATES, help="only those in this state")
-    add_page(listed, "INVITATION", "begin behind this number", _NUMBER)
-    revoke = group.add(
-        "revoke",
-        _revoke,
-        "end invitations that were not used; who has registered stays",
-        "scoreboard invitations revoke 17 18",
-        report=Report(("revoked",)),
-    )
-    revoke.add_argument("ids", type=_NUMBER, nargs="+", metavar="INVITATION", help="its number")
 
 
 def note_to_store(text: str) -> str:
