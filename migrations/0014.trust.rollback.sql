@@ -7,6 +7,7 @@ END
 $$;
 DROP TRIGGER users_banned ON users;
 DROP FUNCTION keep_bans();
+DROP TABLE answered_requests;
 DROP TABLE bans;
 DELETE FROM held_lists WHERE list = 'bans';
 DROP INDEX idx_seasons_start;

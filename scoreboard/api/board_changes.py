@@ -46,9 +46,9 @@ async def put_board(request: web.Request) -> web.Response:
     """Let there be a board that is as the body says: added if the id is new, with what was granted
     in its first season before; changed if it is there; left alone if it is so already.
 
-    Of a board that is there `title`, `visibility`, `graceSeconds` (of seasons to come) and
-    `keepFullSeconds` can change; the rest its entries were made by. A key that is limited to boards
-    puts these alone.
+    Of a board that is there `title`, `visibility`, `graceSeconds` (of seasons to come), `valueMin`,
+    `valueMax` and `keepFullSeconds` can change; the rest its entries were made by. A key that is
+    limited to boards puts these alone.
     """
     sent = await signed(request, "boards", _SCHEMA)
     board_id = _board_id(request, sent)

@@ -112,8 +112,7 @@ def _data_of(response: httpx.Response) -> Any:
         said = response.json()
         if response.is_success:
             return said["data"]
-        error = said["error"]
-        refused = Refused(response.status_code, error["code"], error["message"])
+        refused = Refused(response.status_code, said["code"], said["message"])
     except (ValueError, KeyError, TypeError):
         text = f"no answer of a scoreboard, but {response.text[:200]!r}: look at the address"
         refused = Refused(response.status_code, "not_a_scoreboard", text)

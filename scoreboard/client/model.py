@@ -74,10 +74,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A result as it was recorded. `season` is its number."""
+    """A result as it was recorded. `season` is its number; whoever was erased has no `user_id`."""
 
     receipt: str
-    user_id: str
+    user_id: str | None
     board_id: str
     season: int
     value: int

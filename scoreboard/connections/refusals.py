@@ -34,6 +34,7 @@ _KEYS: Final = frozenset({"23503", "23505"})
 CONSTRAINTS: Final = frozenset(
     {
         *("actions_claim", "actions_pkey", "actions_points_positive"),
+        "answered_requests_pkey",
         *("audit_pkey", "audit_reason_check", "audit_request"),
         *("audit_names_audit_id_fkey", "audit_names_pkey", "audit_names_user_id_fkey"),
         "bans_pkey",

@@ -13,7 +13,9 @@ from scoreboard.keys.queries import SQL
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A signed request: which key signed it, whose that is, and what its sender calls it."""
+    """A signed request: which key signed it, whose that is, and the SHA-256 of its `webhook-id`, in
+    hexadecimal digits: a nonce that is used on two targets makes two requests.
+    """
 
     key_id: str
     source: str

@@ -24,6 +24,8 @@ NONCE = "a-nonce-that-is-sent-again"
 # Each route with the scope that it needs, and a body that is good.
 ROUTES = [
     ("grants", "POST", "/api/grants", {"grants": [{"userId": "ada", "actionId": "run"}]}),
+    ("results", "POST", "/api/results", {"results": [{"receipt": "r"}]}),
+    ("results", "GET", "/api/results/match-1", None),
     ("users", "PUT", "/api/users/ada", {"username": "ada"}),
     ("boards", "PUT", "/api/boards/cup", {"title": "Cup"}),
     ("boards", "POST", "/api/boards/cup/close", None),
@@ -252,6 +254,7 @@ async def test_a_board_is_put_and_closed_as_it_is_said_and_not_as_it_was_said_be
     board = f"b{uuid.uuid4().hex[:8]}"
     target = f"/api/boards/{board}"
     said = {"title": "Cup", "operator": "best", "counts": "results", "size": 20, "period": "week"}
+    said |= {"valueMin": -5, "valueMax": 2**53 - 1}
     status, added = await server.send("PUT", target, said, nonce=NONCE)
     assert (status, {name: added["data"][name] for name in said}) == (200, said)
     assert added["data"]["season"]["state"] == "running"

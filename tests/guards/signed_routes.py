@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Never, Removed, Value
+from tests.guards.change import Always, Instead, Never, Removed, Value
 from tests.guards.guard import Marked
 
 ATTACKS: Final = "tests/attacks/test_signed_routes.py"
@@ -53,6 +53,12 @@ SIGNED_ROUTES: Final = (
         "player-renamed-refused",
         Removed(),
         REFUSED,
+    ),
+    Marked(
+        "signed routes: one nonce on two targets is of two requests",
+        "nonce-of-target",
+        Instead("self.message_id", "self.request_id"),
+        BOARD,
     ),
     Marked("signed routes: no board is as it was said before", "board-of-before", Always(), BOARD),
     Marked(

@@ -141,7 +141,7 @@ async def test_a_later_migration_meets_what_somebody_made_meanwhile(
     ("broken", "said"),
     [
         ("DROP TABLE scores", "scores that they made is gone from the schema public"),
-        ("DROP TABLE ledger, scores", "ledger and scores that they made is gone"),
+        ("DROP TABLE ledger, scores CASCADE", "ledger and scores that they made is gone"),
         (
             "DROP TABLE scores; CREATE VIEW scores AS SELECT 1 AS score",
             "the view scores (of {owner}) stands in public where a table of ours was",

@@ -48,7 +48,7 @@ async def service() -> AsyncIterator[str]:
 
 
 def example(language: str) -> str:
-    [code] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
+    code, *_ = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.M | re.S)
     return str(code)
 
 

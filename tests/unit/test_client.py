@@ -76,7 +76,7 @@ def lost(request: httpx.Request) -> httpx.Response:
 
 
 def later(_: httpx.Request) -> httpx.Response:
-    return httpx.Response(503, json={"error": {"code": "ledger_unavailable", "message": "Later."}})
+    return httpx.Response(503, json={"code": "ledger_unavailable", "message": "Later."})
 
 
 def results(count: int) -> list[Result]:
@@ -178,7 +178,7 @@ def test_the_client_waits_as_long_as_it_is_asked_to() -> None:
 def test_a_refusal_is_not_sent_again_and_says_what_the_service_said() -> None:
     def refusing(_: httpx.Request) -> httpx.Response:
         error = {"code": "key_lacks_scope", "message": "Give the key the scope results."}
-        return httpx.Response(403, json={"success": False, "error": error})
+        return httpx.Response(403, json={"success": False, **error})
 
     service = Service(refusing)
     with pytest.raises(Refused, match="Give the key the scope") as refused:
@@ -187,7 +187,7 @@ def test_a_refusal_is_not_sent_again_and_says_what_the_service_said() -> None:
     assert len(service.asked) == 1
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"error": "no"}', b'{"success": true}'])
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"code": "no"}', b'{"success": true}'])
 def test_an_answer_of_something_else_says_so(body: bytes) -> None:
     service = Service(lambda _: httpx.Response(200, content=body))
     with pytest.raises(Refused, match="look at the address"):

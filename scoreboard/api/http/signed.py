@@ -10,6 +10,7 @@ schema      what the body says
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,17 +32,24 @@ SIGNED_BODY_MAX_BYTES: Final = 256 * 1024
 @dataclass(frozen=True, slots=True)
 class Signed:
     """A request whose signature is good. `body` is None where there is no schema to read it by.
-    `request_id` is what its sender calls it: the same when it is sent again.
+    `message_id` is `METHOD:TARGET:NONCE`: the same when it is sent again.
     """
 
     key: ServerKey
     body: Any
-    request_id: str
+    message_id: str
+
+    @property
+    def request_id(self) -> str:
+        """What its sender calls it, among requests to one target: the nonce."""
+        return self.message_id.rpartition(":")[2]
 
     @property
     def asked(self) -> Asked:
-        """Which request this is, for what is done once."""
-        return Asked(self.key.key_id, self.key.source, self.request_id)
+        """Which request of which key it is, among those to all targets."""
+        # guard: nonce-of-target
+        digest = hashlib.sha256(self.message_id.encode()).hexdigest()
+        return Asked(self.key.key_id, self.key.source, digest)
 
 
 async def signed(request: web.Request, scope: Scope, schema: Schema | None) -> Signed:
@@ -54,7 +62,7 @@ async def signed(request: web.Request, scope: Scope, schema: Schema | None) -> S
     key = claim.verify(body, scope, time.time())
     await count_signed(request, key.check)
     read = None if schema is None else parse_json(body, schema)
-    return Signed(key, read, claim.head.message_id.rpartition(":")[2])
+    return Signed(key, read, claim.head.message_id)
 
 
 def user_id_of(key: ServerKey, text: str) -> str:

@@ -248,6 +248,16 @@ class PutBoardSchema(Request):
         strict=True,
     )
     visibility = _said(fields.String, "`public` (the default), or `token`.", "public")
+    value_min = _said(
+        fields.Integer, "The least that a result may be; 0.", 0, data_key="valueMin", strict=True
+    )
+    value_max = _said(
+        fields.Integer,
+        "The most that a result may be; 2147483647.",
+        2_147_483_647,
+        data_key="valueMax",
+        strict=True,
+    )
     keep_full_seconds = _said(
         fields.Integer,
         "How long all entries of a season are kept after its end; for ever.",
