@@ -92,7 +92,7 @@ class Batch(InParts[Key]):
             if not unknown:
                 return settled
             try:
-                rows = await self._session.run(SQL["owners_of_ids"], _pairs(unknown))
+                rows = await self.session.run(SQL["owners_of_ids"], _pairs(unknown))
             except errors.LedgerUnavailable as error:
                 return settled | Settlement(dict.fromkeys(unknown, error))
             present: dict[str, str] = dict(rows)
@@ -112,7 +112,7 @@ class Batch(InParts[Key]):
 
     async def _commit(self, part: list[Key]) -> None:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
-        async with transaction(self._session) as begun:
+        async with transaction(self.session) as begun:
             by_server = [key in self._by_server for key in part]
             rows = await self._grant(begun, _pairs(part) | {"by_server": by_server})
             # guard: nothing-granted-board
@@ -163,7 +163,7 @@ class Batch(InParts[Key]):
         if not refused:
             return {}
         try:
-            rows = await self._session.run(SQL["original_grants"], _pairs(refused))
+            rows = await self.session.run(SQL["original_grants"], _pairs(refused))
         except errors.LedgerUnavailable as error:
             return dict.fromkeys(refused, error)
         except Exception:  # guard: refusal-behind-commit

@@ -42,7 +42,7 @@ class InParts(abc.ABC, Generic[Item]):
     """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
 
     async def settle_parts(self, items: list[Item]) -> None:
         """Settle these. A part that PostgreSQL refuses is halved until the item that it refuses
@@ -60,7 +60,7 @@ class InParts(abc.ABC, Generic[Item]):
                     log.warning("scoreboard.ledger.aborted", reason=str(undone_by), items=len(part))
                     part = await self._without_locked(part)
                 if isinstance(undone_by, SeasonsOver):  # nobody was here to write the next ones
-                    self._turned(await turn(self._session))
+                    self._turned(await turn(self.session))
                 if part:  # guard: action-nobody-knows
                     await self._commit(part)
             except StatementRefused as refusal:
@@ -82,7 +82,7 @@ class InParts(abc.ABC, Generic[Item]):
         for that one in vain again. Raises LedgerUnavailable.
         """
         users = {"user_ids": [self._user_of(item) for item in part]}
-        locked = {user for (user,) in await self._session.run(SQL["locked_users"], users)}
+        locked = {user for (user,) in await self.session.run(SQL["locked_users"], users)}
         left_out = [item for item in part if self._user_of(item) in locked]
         self._fail(left_out, LedgerUnavailable())
         return [item for item in part if self._user_of(item) not in locked]

@@ -120,7 +120,7 @@ class _Batch(InParts[_Placed]):
 
     async def _commit(self, part: list[_Placed]) -> None:
         """Record in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
-        async with transaction(self._session) as begun:
+        async with transaction(self.session) as begun:
             rows = await begun.run(SQL["record_results"], _parameters(part), prepared=_RECORD)
             lines = [_Line(*row) for row in rows]
             if any(line.is_unwritten for line in lines):
@@ -152,7 +152,7 @@ class _Batch(InParts[_Placed]):
             "receipts": [result.receipt for _, result in repeated],
         }
         try:
-            rows = await self._session.run(SQL["read_results"], asked)
+            rows = await self.session.run(SQL["read_results"], asked)
         except errors.LedgerUnavailable as error:
             self.verdicts |= {place: error for place, _ in repeated}
             return
