@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
-from scoreboard.errors import UnknownBoard
+from scoreboard.errors import UnknownBoard, UnknownUser
 from scoreboard.ledger.batch import Batch, Company
-from scoreboard.ledger.falling import fall
+from scoreboard.ledger.falling import Refused, fall
 from scoreboard.ledger.finals import renew_finals
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.recount import rebuild
@@ -138,11 +138,15 @@ class Ledger:
 
         async def remove(begun: Transaction) -> tuple[int, list[BoardId]]:
             removed = await begun.run(SQL["delete_users"], {"user_ids": list(user_ids)})
+            if not removed:
+                raise Refused(UnknownUser())
             return len(removed), await renew_finals(begun, user_ids)
 
         try:
             async with self._writers.session() as session:
                 return await fall(session, user_ids, remove)
+        except UnknownUser:
+            return 0, []
         except UnknownBoard:
             raise self._queries.lacks("boards") from None
 
