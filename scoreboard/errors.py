@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class ScoreboardError(Exception):
@@ -247,6 +247,10 @@ class UnknownUser(NotAuthorized):
 
     code = "unknown_user"
     message = "The access token names a user who is not registered here."
+
+
+# What a server is told that names nobody.
+NO_PLAYER: Final = "Nobody has this userId. `PUT /api/users/{userId}` makes a player of your game."
 
 
 class Banned(NotAuthorized):

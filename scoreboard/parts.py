@@ -58,7 +58,6 @@ from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
-from scoreboard.personal.erasure import Erasure
 from scoreboard.personal.export import PersonalData
 from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
@@ -180,8 +179,6 @@ class Parts:
         self.moderation = Moderation(self.writers)
         self.orders = Orders(self.moderation, self.announcer)
         self.lifetime.close(self.orders.close)
-        self.erasure = Erasure(self.moderation, self.announcer)
-        self.lifetime.close(self.erasure.close)
         self.catalogue = Catalogue(self.queries)
         self.standings = Standings(self.queries)
 

@@ -50,10 +50,10 @@ async def put_board(request: web.Request) -> web.Response:
     `valueMax` and `keepFullSeconds` can change; the rest its entries were made by. A key that is
     limited to boards puts these alone.
     """
-    asked = await signed(request, "boards", _SCHEMA)
-    board_id = _board_id(request, asked)
-    said = _definition(board_id, asked.body)
-    return await _answer(request, await request.app[PARTS].board_orders.put(said, asked.asked))
+    sent = await signed(request, "boards", _SCHEMA)
+    board_id = _board_id(request, sent)
+    said = _definition(board_id, sent.body)
+    return await _answer(request, await request.app[PARTS].board_orders.put(said, sent.asked))
 
 
 @Operation(
@@ -74,17 +74,15 @@ async def close_board(request: web.Request) -> web.Response:
     """Let a board count nothing any more, for good: its season ends now, and none follows. It stays
     readable, with all its seasons. Send no body.
     """
-    asked = await signed(request, "boards", None)
-    board_id = _board_id(request, asked)
-    return await _answer(
-        request, await request.app[PARTS].board_orders.close(board_id, asked.asked)
-    )
+    sent = await signed(request, "boards", None)
+    board_id = _board_id(request, sent)
+    return await _answer(request, await request.app[PARTS].board_orders.close(board_id, sent.asked))
 
 
-def _board_id(request: web.Request, asked: Signed) -> BoardId:
+def _board_id(request: web.Request, sent: Signed) -> BoardId:
     """The board in the path, which the key may touch. Raises KeyLacksBoard, UnknownBoard."""
     written = request.match_info["board"]
-    asked.key.require_boards([written])  # guard: boards-of-key
+    sent.key.require_boards([written])  # guard: boards-of-key
     if not BOARD_ID.fullmatch(written):
         raise errors.UnknownBoard("No board has such an id: lower-case letters, digits, hyphens.")
     return BoardId(written)

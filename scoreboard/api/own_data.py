@@ -18,6 +18,7 @@ from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import JSON, read_json, reply
 from scoreboard.api.schemas.accounts import DeletionSchema, DoneSchema
 from scoreboard.api.schemas.own_data import ExportSchema
+from scoreboard.ledger.moderation import Order
 from scoreboard.parts import PARTS
 from scoreboard.personal.export import Owner
 
@@ -27,6 +28,7 @@ FRESH_SECONDS: Final = 300.0
 # Who takes less than a page of 200 KB in that time is let go; a telephone line takes 30 s.
 _STALLED_SECONDS: Final = 60.0
 _DELETION: Final = DeletionSchema()
+_ORDER: Final = Order(made_by="user", reason="The user deleted the account.")
 # Nobody on the way keeps it, and a browser does not show it.
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -97,7 +99,9 @@ async def delete(request: web.Request) -> web.Response:
     user, owner = await _owner(request)
     body = await read_json(request, _DELETION)
     await _confirm(request, user, owner, body.get("password"))
-    await request.app[PARTS].erasure.erase(user.user_id)
+    await request.app[PARTS].orders.carry_out(
+        lambda moderation: moderation.erase(user.user_id, _ORDER)
+    )
     return reply({"success": True, "message": "Deleted"})
 
 

@@ -49,12 +49,12 @@ async def put_player(request: web.Request) -> web.Response:
     unless `suffix` is true. What was sent before and is sent again with the same nonce changes
     nothing any more, and is answered how the player is called now.
     """
-    asked = await signed(request, "users", _SCHEMA)
-    written, body = _written(request), asked.body
+    sent = await signed(request, "users", _SCHEMA)
+    written, body = _written(request), sent.body
     player = await request.app[PARTS].players.put(
-        user_id_of(asked.key, written),
+        user_id_of(sent.key, written),
         body["username"],
-        asked.asked,
+        sent.asked,
         is_own=ids.canonical(written) is None,
         suffix=body["suffix"],
     )

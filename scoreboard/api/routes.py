@@ -59,14 +59,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/login", login.take)
         add_route(app, "GET", "/api/login/{provider}", login.begin)
         add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
-        add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
-        add_route(app, "POST", "/api/results", results.record, _SIGNED)
-        add_route(app, "GET", "/api/results/{receipt}", results.read, _SIGNED)
-        add_route(app, "PUT", "/api/boards/{board}", board_changes.put_board, _SIGNED)
-        add_route(app, "POST", "/api/boards/{board}/close", board_changes.close_board, _SIGNED)
-        add_route(app, "PUT", "/api/users/{userId}", players.put_player, _SIGNED)
-        add_route(app, "POST", "/api/moderation", moderation.moderate, _SIGNED)
-        add_route(app, "GET", "/api/audit", moderation.read_audit, _SIGNED)
+        _add_signed(app)
 
     _add_read(app, "/api/leaderboard", leaderboard.read, _MAIN)
     if settings.serves_streams:
@@ -86,6 +79,18 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/healthz", operations.healthz, _PROBE)
     _add_read(app, "/readyz", operations.readyz, _PROBE)
     _add_read(app, "/metrics", operations.metrics, _PROBE)
+
+
+def _add_signed(app: web.Application) -> None:
+    """Add the routes of servers, who sign what they send."""
+    add_route(app, "POST", "/api/grants", grants.grant, _SIGNED)
+    add_route(app, "POST", "/api/results", results.record, _SIGNED)
+    add_route(app, "GET", "/api/results/{receipt}", results.read, _SIGNED)
+    add_route(app, "PUT", "/api/boards/{board}", board_changes.put_board, _SIGNED)
+    add_route(app, "POST", "/api/boards/{board}/close", board_changes.close_board, _SIGNED)
+    add_route(app, "PUT", "/api/users/{userId}", players.put_player, _SIGNED)
+    add_route(app, "POST", "/api/moderation", moderation.moderate, _SIGNED)
+    add_route(app, "GET", "/api/audit", moderation.read_audit, _SIGNED)
 
 
 def _add_read(app: web.Application, path: str, handler: Handler, needs: Needs = USUAL) -> None:

@@ -16,6 +16,7 @@ from scoreboard.console.arguments import (
     Commands,
     add_board,
     count,
+    count_up_to,
     moment,
     text_to_store,
 )
@@ -70,7 +71,7 @@ def _add_show(group: Commands) -> None:
     )
     show.add_argument(
         "--limit",
-        type=_limit,
+        type=count_up_to(_PLACES_MAX),
         default=BOARD_SIZE,
         metavar="N",
         help=f"at most so many, up to {_PLACES_MAX} (default: %(default)s)",
@@ -78,13 +79,6 @@ def _add_show(group: Commands) -> None:
     show.add_argument(
         "--after", type=count, default=0, metavar="RANK", help="begin behind this rank"
     )
-
-
-def _limit(text: str) -> int:
-    limit = count(text)
-    if limit > _PLACES_MAX:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {_PLACES_MAX} is expected")
-    return limit
 
 
 async def _show(arguments: argparse.Namespace) -> Answer:

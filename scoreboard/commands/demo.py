@@ -12,7 +12,13 @@ from typing import Any
 from scoreboard.commands.actions import read_file
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.kinds import Rate
-from scoreboard.console.arguments import EXAMPLE_URL, Commands, is_file, service_address
+from scoreboard.console.arguments import (
+    EXAMPLE_URL,
+    Commands,
+    count_up_to,
+    is_file,
+    service_address,
+)
 from scoreboard.demo import marks as demo_marks
 
 
@@ -49,7 +55,7 @@ def _add_service(demo: argparse.ArgumentParser) -> None:
 def _add_game(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--players",
-        type=_players,
+        type=count_up_to(10_000),
         default=20,
         metavar="N",
         help="how many play at once (default: %(default)s); they come one by one, because the "
@@ -90,12 +96,6 @@ def _demo(arguments: argparse.Namespace) -> Coroutine[Any, Any, None]:
         beside=partial(play_rounds, screen.announce),
     )
     return game.run(arguments.seconds)
-
-
-def _players(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError("a whole number from 1 to 10000 is expected")
-    return int(text)
 
 
 def _rate(text: str) -> Rate:

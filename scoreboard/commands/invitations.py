@@ -11,7 +11,7 @@ from scoreboard.accounts import invitations
 from scoreboard.accounts.invitations import AT_ONCE_MAX, DAYS_MAX, NOTE_CHARS_MAX, Invitation, State
 from scoreboard.configuration import sources as configuration
 from scoreboard.connections.postgres import Postgres
-from scoreboard.console.arguments import Commands, add_page, count, text_to_store
+from scoreboard.console.arguments import Commands, add_page, count_up_to, text_to_store
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import open_postgres
 from scoreboard.console.terminal import counted, note, say
@@ -19,7 +19,7 @@ from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 _DAYS: Final = 30
-_NUMBER_MAX: Final = 2**63 - 1
+_NUMBER: Final = count_up_to(2**63 - 1)  # of an invitation, as PostgreSQL keeps it
 
 
 def add_to(commands: Commands) -> None:
@@ -27,26 +27,7 @@ def add_to(commands: Commands) -> None:
     group = commands.group(
         "invitations", "codes with which one person each may register, if the settings ask for one"
     )
-    add = group.add(
-        "add",
-        _add,
-        "make invitations, and show their codes, this once",
-        "scoreboard invitations add --count 20 --days 7 --note 'evening of games'",
-        report=Report(("invitationId", "code", "expiresAt"), ("note",), is_list=True),
-    )
-    add.add_argument(
-        "--count", type=_up_to(AT_ONCE_MAX), default=1, metavar="N", help="how many (default: 1)"
-    )
-    add.add_argument(
-        "--days",
-        type=_up_to(DAYS_MAX),
-        default=_DAYS,
-        metavar="N",
-        help="days after which they cannot be used any more (default: %(default)s)",
-    )
-    add.add_argument(
-        "--note", type=note_to_store, default="", help="what they are for; only operators see it"
-    )
+    _add_add(group)
     listed = group.add(
         "list",
         _list,
@@ -59,7 +40,7 @@ def add_to(commands: Commands) -> None:
         ),
     )
     listed.add_argument("--state", choices=invitations.STATES, help="only those in this state")
-    add_page(listed, "INVITATION", "begin behind this number")
+    add_page(listed, "INVITATION", "begin behind this number", _NUMBER)
     revoke = group.add(
         "revoke",
         _revoke,
@@ -67,7 +48,34 @@ def add_to(commands: Commands) -> None:
         "scoreboard invitations revoke 17 18",
         report=Report(("revoked",)),
     )
-    revoke.add_argument("ids", type=_number, nargs="+", metavar="INVITATION", help="its number")
+    revoke.add_argument("ids", type=_NUMBER, nargs="+", metavar="INVITATION", help="its number")
+
+
+def _add_add(group: Commands) -> None:
+    add = group.add(
+        "add",
+        _add,
+        "make invitations, and show their codes, this once",
+        "scoreboard invitations add --count 20 --days 7 --note 'evening of games'",
+        report=Report(("invitationId", "code", "expiresAt"), ("note",), is_list=True),
+    )
+    add.add_argument(
+        "--count",
+        type=count_up_to(AT_ONCE_MAX),
+        default=1,
+        metavar="N",
+        help="how many (default: 1)",
+    )
+    add.add_argument(
+        "--days",
+        type=count_up_to(DAYS_MAX),
+        default=_DAYS,
+        metavar="N",
+        help="days after which they cannot be used any more (default: %(default)s)",
+    )
+    add.add_argument(
+        "--note", type=note_to_store, default="", help="what they are for; only operators see it"
+    )
 
 
 def note_to_store(text: str) -> str:
@@ -106,9 +114,8 @@ async def _add(arguments: argparse.Namespace) -> None:
 
 
 async def _list(arguments: argparse.Namespace) -> None:
-    after = _number(arguments.after) if arguments.after else 0
     async with open_postgres(configuration.load()) as postgres:
-        found = _all(postgres, arguments.state, after, arguments.limit)
+        found = _all(postgres, arguments.state, arguments.after or 0, arguments.limit)
         if arguments.json:
             await report_list(_documents(found))
             return
@@ -163,19 +170,3 @@ def _line(one: Invitation) -> str:
     state = f"{one.state:<7}  until {one.expires_at:%Y-%m-%d %H:%M}"
     who = f"  id:{one.user_id}" if one.user_id else ""
     return f"{one.invitation_id:>6}  {state}{who}  {escaped(one.note)}".rstrip()
-
-
-def _up_to(most: int) -> Any:
-    def read(text: str) -> int:
-        if (number := count(text)) > most:
-            raise argparse.ArgumentTypeError(f"a whole number from 1 to {most} is expected")
-        return number
-
-    return read
-
-
-def _number(text: str) -> int:
-    """Read the number of an invitation, in the form `17`."""
-    if (number := count(text)) > _NUMBER_MAX:
-        raise argparse.ArgumentTypeError("the number of an invitation is expected")
-    return number

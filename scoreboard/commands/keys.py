@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any, Final
 
+from scoreboard.commands.key_words import MEMBERS, document, moment_text, row
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.kinds import Rate
 from scoreboard.configuration.settings import SettingsError
 from scoreboard.console import columns, exports
-from scoreboard.console.arguments import Commands, moment, text_to_store
+from scoreboard.console.arguments import Commands, moment, seen_text, text_to_store
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import defined, open_postgres
 from scoreboard.console.terminal import counted, say
@@ -27,15 +27,10 @@ from scoreboard.keys.server_key import (
     TITLE_CHARS_MAX,
 )
 from scoreboard.ledger.definitions import Definitions
-from scoreboard.timestamps import timestamp
-from scoreboard.unicode import escaped, first_unseen
+from scoreboard.unicode import escaped
 
-_MEMBERS: Final = (
-    *("keyId", "source", "title", "scopes", "boards", "rate"),
-    *("createdAt", "expiresAt", "revokedAt", "previousUntil"),
-)
-_KEY: Final = Report(_MEMBERS)
-_WITH_SECRET: Final = Report((*_MEMBERS, "secret"))
+_KEY: Final = Report(MEMBERS)
+_WITH_SECRET: Final = Report((*MEMBERS, "secret"))
 _RATE: Final = "600/minute"
 _GRACE_SECONDS: Final = 86_400
 _GRACE_SECONDS_MAX: Final = 30 * 86_400
@@ -52,23 +47,9 @@ def add_to(commands: Commands) -> None:
         "show every server key, without secrets; revoked ones too",
         "scoreboard keys list",
         "scoreboard keys list --json | jq -r '.[] | select(.revokedAt == null) | .keyId'",
-        report=Report(_MEMBERS, is_list=True),
+        report=Report(MEMBERS, is_list=True),
     )
-    rotate = group.add(
-        "rotate",
-        _rotate,
-        "give a key another secret; the one that it had is good for a day more",
-        "scoreboard keys rotate key_0a1b2c3d4e5f60718293",
-        "scoreboard keys rotate key_0a1b2c3d4e5f60718293 --grace-seconds 0   it was stolen",
-        report=_WITH_SECRET,
-    )
-    rotate.add_argument(
-        "--grace-seconds",
-        type=_grace,
-        default=_GRACE_SECONDS,
-        metavar="N",
-        help="how long the secret that it had is good, up to 30 days (default: %(default)s)",
-    )
+    _add_rotate(group)
     revoke = group.add(
         "revoke",
         _revoke,
@@ -76,8 +57,7 @@ def add_to(commands: Commands) -> None:
         "scoreboard keys revoke key_0a1b2c3d4e5f60718293",
         report=_KEY,
     )
-    for parser in (rotate, revoke):
-        parser.add_argument("key_id", type=text_to_store, metavar="KEY", help="its id")
+    _add_key(revoke)
     group.add(
         "reseal",
         _reseal,
@@ -103,7 +83,9 @@ def _add_add(group: Commands) -> None:
         help="who signs with it, the same for all its keys and for ever: its receipts and users "
         "belong to that; lower-case letters, digits and hyphens",
     )
-    add.add_argument("--title", type=_title, required=True, help="what operators call it")
+    add.add_argument(
+        "--title", type=seen_text(TITLE_CHARS_MAX), required=True, help="what operators call it"
+    )
     add.add_argument(
         "--scope",
         action="append",
@@ -112,6 +94,11 @@ def _add_add(group: Commands) -> None:
         required=True,
         help="what it may do; again for each one",
     )
+    _add_bounds(add)
+
+
+def _add_bounds(add: argparse.ArgumentParser) -> None:
+    """Declare what holds a key to less than its scopes allow."""
     add.add_argument(
         "--board",
         action="append",
@@ -129,6 +116,29 @@ def _add_add(group: Commands) -> None:
     add.add_argument(
         "--expires", type=moment, metavar="TIME", help="until when it is good (default: for ever)"
     )
+
+
+def _add_rotate(group: Commands) -> None:
+    rotate = group.add(
+        "rotate",
+        _rotate,
+        "give a key another secret; the one that it had is good for a day more",
+        "scoreboard keys rotate key_0a1b2c3d4e5f60718293",
+        "scoreboard keys rotate key_0a1b2c3d4e5f60718293 --grace-seconds 0   it was stolen",
+        report=_WITH_SECRET,
+    )
+    rotate.add_argument(
+        "--grace-seconds",
+        type=_grace,
+        default=_GRACE_SECONDS,
+        metavar="N",
+        help="how long the secret that it had is good, up to 30 days (default: %(default)s)",
+    )
+    _add_key(rotate)
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key_id", type=text_to_store, metavar="KEY", help="its id")
 
 
 async def _add(arguments: argparse.Namespace) -> Answer:
@@ -158,7 +168,7 @@ async def _add(arguments: argparse.Namespace) -> Answer:
                 "too_many_keys",
             ) from error
     text = f"Added {key.key_id}, of {key.source}. Its secret:\n{secret}\n{_SHOWN_ONCE}"
-    return Answer(_document(key) | {"secret": secret}, text)
+    return Answer(document(key) | {"secret": secret}, text)
 
 
 async def _list(arguments: argparse.Namespace) -> None:
@@ -167,7 +177,7 @@ async def _list(arguments: argparse.Namespace) -> None:
     if arguments.json:
         await report_list(_documents(found))
     elif found:
-        say(columns.table([_row(key) for key in found]))
+        say(columns.table([row(key) for key in found]))
     else:
         say("There are no server keys. `scoreboard keys add` makes one.")
 
@@ -175,16 +185,16 @@ async def _list(arguments: argparse.Namespace) -> None:
 async def _rotate(arguments: argparse.Namespace) -> Answer:
     async with _open_keys() as (keys, _), _known(arguments.key_id):
         key, secret = await keys.rotate(arguments.key_id, arguments.grace_seconds)
-    until = f"The one that it had is good until {_time(key.previous_until)}."
+    until = f"The one that it had is good until {moment_text(key.previous_until)}."
     text = f"{key.key_id} has another secret:\n{secret}\n{_SHOWN_ONCE} {until}"
-    return Answer(_document(key) | {"secret": secret}, text)
+    return Answer(document(key) | {"secret": secret}, text)
 
 
 async def _revoke(arguments: argparse.Namespace) -> Answer:
     async with open_postgres(configuration.load()) as postgres, _known(arguments.key_id):
         key = await KeyRegistry(postgres, Seal(())).revoke(arguments.key_id)
     text = f"Revoked {key.key_id}, of {key.source}. Every instance refuses it within 2 s."
-    return Answer(_document(key), text)
+    return Answer(document(key), text)
 
 
 async def _reseal(_: argparse.Namespace) -> Answer:
@@ -228,59 +238,15 @@ async def _known(key_id: str) -> AsyncIterator[None]:
         ) from error
 
 
-def _document(key: ListedKey) -> dict[str, Any]:
-    return {
-        "keyId": key.key_id,
-        "source": key.source,
-        "title": key.title,
-        "scopes": key.scopes,
-        "boards": key.board_ids,
-        "rate": key.rate,
-        "createdAt": timestamp(key.created_at),
-        "expiresAt": _time_or_none(key.expires_at),
-        "revokedAt": _time_or_none(key.revoked_at),
-        "previousUntil": _time_or_none(key.previous_until),
-    }
-
-
 async def _documents(keys: list[ListedKey]) -> AsyncIterator[dict[str, Any]]:
     for key in keys:
-        yield _document(key)
-
-
-def _row(key: ListedKey) -> list[str]:
-    if key.revoked_at is not None:
-        state = f"revoked {_time(key.revoked_at)}"
-    else:
-        state = "for ever" if key.expires_at is None else f"until {_time(key.expires_at)}"
-    boards = "all boards" if key.board_ids is None else ", ".join(key.board_ids)
-    return [
-        *(key.key_id, key.source, state, key.rate),
-        *(", ".join(key.scopes), boards, escaped(key.title)),
-    ]
-
-
-def _time_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else timestamp(moment)
-
-
-def _time(moment: datetime | None) -> str:
-    return _time_or_none(moment) or ""
+        yield document(key)
 
 
 def _source(text: str) -> str:
     if len(text) > SOURCE_CHARS_MAX or not SOURCE.fullmatch(text):
         raise argparse.ArgumentTypeError(
             f"lower-case letters, digits and single hyphens are expected, up to {SOURCE_CHARS_MAX}"
-        )
-    return text
-
-
-def _title(text: str) -> str:
-    text = text_to_store(text).strip()
-    if not text or len(text) > TITLE_CHARS_MAX or first_unseen(text):
-        raise argparse.ArgumentTypeError(
-            f"a text of 1 to {TITLE_CHARS_MAX} characters that can be seen is expected"
         )
     return text
 

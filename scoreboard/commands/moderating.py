@@ -18,14 +18,13 @@ from scoreboard.accounts.names import username_key
 from scoreboard.accounts.users import NOBODY, Account, good_username, refusing_taken
 from scoreboard.commands.user_changes import USERNAME_HELP, add_force, add_login, open_accounts
 from scoreboard.configuration import sources as configuration
-from scoreboard.console.arguments import Commands, count, text_to_store
+from scoreboard.console.arguments import Commands, season_number, seen_text, text_to_store
 from scoreboard.console.reports import Answer, Report
 from scoreboard.console.servers import OpenedBoards, open_boards
 from scoreboard.errors import UnknownAction, UnknownUser
 from scoreboard.ledger.audited import POINTS_MAX, REASON_CHARS_MAX, Done, Order
 from scoreboard.ledger.moderation import Moderation
-from scoreboard.model import SEASON_NUMBER_MAX
-from scoreboard.unicode import escaped, first_unseen
+from scoreboard.unicode import escaped
 
 _MEMBERS: Final = ("auditId", "act", "userId", "at")
 _OF_USER: Final = Report((*_MEMBERS, "username"))
@@ -85,7 +84,7 @@ def add_reason(parser: argparse.ArgumentParser) -> None:
     """Declare the option that says why."""
     parser.add_argument(
         "--reason",
-        type=_reason,
+        type=seen_text(REASON_CHARS_MAX),
         required=True,
         metavar="TEXT",
         help="why; the audit keeps it for ever, so leave out names and addresses of people",
@@ -95,6 +94,28 @@ def add_reason(parser: argparse.ArgumentParser) -> None:
 def order_of(arguments: argparse.Namespace) -> Order:
     """Who asks, by the account of the operating system, and why."""
     return Order(f"operator:{_operator()}", arguments.reason)
+
+
+def answer_of(
+    done: Done,
+    account: Account | None,
+    text: str,
+    undo: str | None = None,
+    more: dict[str, str | int] | None = None,
+) -> Answer:
+    """Say what was done, which row of the audit it is, and by what of `scoreboard users` it is
+    undone, if it can be.
+    """
+    document = done.as_json()
+    del document["isRepeated"]  # which only a request can be that is sent again
+    if account is not None:
+        document["username"] = account.username
+        if undo is not None and " " not in undo:
+            undo = f"{undo} id:{account.user_id}"
+    lines = [f"{text} It is row {done.audit_id} of the audit."]
+    if undo is not None:
+        lines.append(f"To undo it: scoreboard users {undo} --reason …")
+    return Answer(document | (more or {}), "\n".join(lines))
 
 
 def _add_rename(group: Commands) -> None:
@@ -129,7 +150,10 @@ def _add_correct(group: Commands) -> None:
         "--points", type=_points, required=True, metavar="N", help="below zero, they are taken"
     )
     correct.add_argument(
-        "--season", type=_season, metavar="NUMBER", help="default: the one that the board shows"
+        "--season",
+        type=season_number,
+        metavar="NUMBER",
+        help="default: the one that the board shows",
     )
     add_reason(correct)
 
@@ -165,7 +189,7 @@ def _simple(
             done = await act(opened.moderation, account.user_id, order_of(arguments))
             await opened.copies.store(done.boards)
         text = said.format(escaped(account.username))
-        return _answer(done, account, f"{text} {_WITHIN}", undo)
+        return answer_of(done, account, f"{text} {_WITHIN}", undo)
 
     return run
 
@@ -179,7 +203,9 @@ async def _rename(arguments: argparse.Namespace) -> Answer:
         await opened.copies.store(done.boards)
     text = f"Renamed {escaped(account.username)} to {escaped(new)}."
     undo = f"rename id:{account.user_id} {shlex.quote(account.username)}"
-    return _answer(done, account, text, undo, {"username": new, "formerUsername": account.username})
+    return answer_of(
+        done, account, text, undo, {"username": new, "formerUsername": account.username}
+    )
 
 
 async def _correct(arguments: argparse.Namespace) -> Answer:
@@ -194,7 +220,7 @@ async def _correct(arguments: argparse.Namespace) -> Answer:
     season = "" if arguments.season is None else f" --season {arguments.season}"
     undo = f"correct id:{account.user_id} --board {board_id} --points {-points}{season}"
     text = f"{what} {escaped(account.username)} on {escaped(where)}. {_WITHIN}"
-    return _answer(done, account, text, undo, {"boardId": board_id, "points": points})
+    return answer_of(done, account, text, undo, {"boardId": board_id, "points": points})
 
 
 async def _revoke_grant(arguments: argparse.Namespace) -> Answer:
@@ -213,7 +239,7 @@ async def _revoke_grant(arguments: argparse.Namespace) -> Answer:
         f"Took {escaped(action_id)} back from {escaped(account.username)}, on every board. "
         f"{_WITHIN} It is not granted again: `users correct` gives points."
     )
-    return _answer(done, account, text, None, {"actionId": action_id})
+    return answer_of(done, account, text, None, {"actionId": action_id})
 
 
 async def _revoke_result(arguments: argparse.Namespace) -> Answer:
@@ -225,7 +251,7 @@ async def _revoke_result(arguments: argparse.Namespace) -> Answer:
         f"Took the result {escaped(receipt)} of {escaped(source)} back from id:{done.user_id}. "
         f"{_WITHIN} Its receipt stays used: a result that is right needs another one."
     )
-    return _answer(done, None, text, None, {"source": source, "receipt": receipt})
+    return answer_of(done, None, text, None, {"source": source, "receipt": receipt})
 
 
 @contextlib.asynccontextmanager
@@ -247,25 +273,6 @@ async def _opened(
             raise UnknownUser(NOBODY) from error
 
 
-def _answer(
-    done: Done,
-    account: Account | None,
-    text: str,
-    undo: str | None,
-    more: dict[str, str | int] | None = None,
-) -> Answer:
-    document = done.as_json()
-    del document["isRepeated"]  # which only a request can be that is sent again
-    if account is not None:
-        document["username"] = account.username
-        if undo is not None and " " not in undo:
-            undo = f"{undo} id:{account.user_id}"
-    lines = [f"{text} It is row {done.audit_id} of the audit."]
-    if undo is not None:
-        lines.append(f"To undo it: scoreboard users {undo} --reason …")
-    return Answer(document | (more or {}), "\n".join(lines))
-
-
 def _operator() -> str:
     """The name of whoever runs this, or the number where there is no name, as in containers."""
     uid = os.getuid()
@@ -276,15 +283,6 @@ def _operator() -> str:
     return escaped(name)[:_NAME_CHARS_MAX]
 
 
-def _reason(text: str) -> str:
-    text = text_to_store(text).strip()
-    if not text or len(text) > REASON_CHARS_MAX or first_unseen(text):
-        raise argparse.ArgumentTypeError(
-            f"a text of 1 to {REASON_CHARS_MAX} characters that can be seen is expected"
-        )
-    return text
-
-
 def _points(text: str) -> int:
     digits = text.removeprefix("-")
     if not digits.isdecimal() or len(digits) > len(str(POINTS_MAX)):
@@ -293,10 +291,3 @@ def _points(text: str) -> int:
     if not 0 < abs(points) <= POINTS_MAX:
         raise argparse.ArgumentTypeError(f"1 to {POINTS_MAX} are expected, or as many below zero")
     return points
-
-
-def _season(text: str) -> int:
-    number = count(text)
-    if number > SEASON_NUMBER_MAX:
-        raise argparse.ArgumentTypeError(f"a number up to {SEASON_NUMBER_MAX} is expected")
-    return number

@@ -35,6 +35,30 @@ _WHO_HAS_IT: Final = (
 def add_to(commands: Commands) -> None:
     """Declare `names refuse|allow|list|load`."""
     group = commands.group("names", "look after the names that nobody may take")
+    _add_changes(group)
+    listed = group.add(
+        "list",
+        _list,
+        "show every pattern, or the users whose names they refuse",
+        "scoreboard names list",
+        "scoreboard names list --users        who has such a name already",
+        report=Report(("pattern",), ("note", "createdAt", "userId", "username"), is_list=True),
+    )
+    listed.add_argument(
+        "--users", action="store_true", help="the users who have a refused name, with its pattern"
+    )
+    add_page(listed, "PATTERN", "begin behind this pattern; with --users, behind this user name")
+    load = group.add(
+        "load",
+        _load,
+        "refuse the names of a file, all of them or none; no pattern leaves the list",
+        "scoreboard names load refused.txt    a pattern on each line; # begins a remark",
+        report=_CHANGED,
+    )
+    is_file(load.add_argument("file", metavar="FILE", help="in UTF-8; - is standard input"))
+
+
+def _add_changes(group: Commands) -> None:
     refuse = group.add(
         "refuse",
         _refuse,
@@ -58,26 +82,6 @@ def add_to(commands: Commands) -> None:
             metavar="PATTERN",
             help="a name, or a part of one between *; quote the * for your shell",
         )
-    listed = group.add(
-        "list",
-        _list,
-        "show every pattern, or the users whose names they refuse",
-        "scoreboard names list",
-        "scoreboard names list --users        who has such a name already",
-        report=Report(("pattern",), ("note", "createdAt", "userId", "username"), is_list=True),
-    )
-    listed.add_argument(
-        "--users", action="store_true", help="the users who have a refused name, with its pattern"
-    )
-    add_page(listed, "PATTERN", "begin behind this pattern; with --users, behind this user name")
-    load = group.add(
-        "load",
-        _load,
-        "refuse the names of a file, all of them or none; no pattern leaves the list",
-        "scoreboard names load refused.txt    a pattern on each line; # begins a remark",
-        report=_CHANGED,
-    )
-    is_file(load.add_argument("file", metavar="FILE", help="in UTF-8; - is standard input"))
 
 
 async def _refuse(arguments: argparse.Namespace) -> Answer:

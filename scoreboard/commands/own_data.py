@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from scoreboard.accounts.users import NOBODY
-from scoreboard.commands.moderating import add_reason, order_of
+from scoreboard.commands.moderating import add_reason, answer_of, order_of
 from scoreboard.commands.user_changes import add_login, open_accounts
 from scoreboard.configuration import sources as configuration
 from scoreboard.console.arguments import Commands
@@ -65,11 +65,8 @@ async def _erase(arguments: argparse.Namespace) -> Answer:
         except UnknownUser as error:  # somebody was faster
             raise UnknownUser(NOBODY) from error
         await opened.copies.store(done.boards)
-    document = done.as_json()
-    del document["isRepeated"]  # which only a request can be that is sent again
-    return Answer(
-        document | {"username": account.username},
+    text = (
         f"Erased {name}; tokens end within 2 s. Final boards keep their lines under a neutral "
-        f"name. Backups and logs: see docs/personal-data.md. It is row {done.audit_id} of the "
-        "audit.",
+        "name. Backups and logs: see docs/personal-data.md."
     )
+    return answer_of(done, account, text)

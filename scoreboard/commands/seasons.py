@@ -10,14 +10,20 @@ from typing import Any, Final
 from scoreboard.commands import board_words, closing
 from scoreboard.configuration import sources as configuration
 from scoreboard.console import columns, files
-from scoreboard.console.arguments import Commands, add_one_board, count, text_to_store
+from scoreboard.console.arguments import (
+    Commands,
+    add_one_board,
+    count,
+    season_number,
+    text_to_store,
+)
 from scoreboard.console.reports import Answer, CommandFailed, Report, report_list
 from scoreboard.console.servers import defined, open_postgres
 from scoreboard.console.terminal import counted, say
 from scoreboard.errors import UnknownSeason
 from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.definitions import Defined, Definitions, Kept
-from scoreboard.model import SEASON_NUMBER_MAX, BoardId, Season
+from scoreboard.model import BoardId, Season
 from scoreboard.timestamps import exact_timestamp
 from scoreboard.unicode import escaped
 
@@ -38,7 +44,9 @@ def add_to(commands: Commands) -> None:
     )
     add_one_board(listing)
     listing.add_argument("--limit", type=count, metavar="N", help="at most so many")
-    listing.add_argument("--after", type=_number, metavar="NUMBER", help="begin behind this season")
+    listing.add_argument(
+        "--after", type=season_number, metavar="NUMBER", help="begin behind this season"
+    )
     show = group.add(
         "show",
         _show,
@@ -47,7 +55,7 @@ def add_to(commands: Commands) -> None:
         report=Report(("boardId", "direction", "season", "closesAt", "digest", "topUsers")),
     )
     add_one_board(show)
-    show.add_argument("number", type=_number, metavar="NUMBER", help="its number")
+    show.add_argument("number", type=season_number, metavar="NUMBER", help="its number")
     _add_verify(group)
     close = group.add(
         "close",
@@ -73,14 +81,9 @@ def _add_verify(group: Commands) -> None:
     which = verify.add_mutually_exclusive_group(required=True)
     which.add_argument("board_id", nargs="?", type=text_to_store, metavar="BOARD", help="its id")
     which.add_argument("--all", action="store_true", dest="all_boards", help="every board")
-    verify.add_argument("number", nargs="?", type=_number, metavar="NUMBER", help="one season")
-
-
-def _number(text: str) -> int:
-    number = count(text)
-    if number > SEASON_NUMBER_MAX:
-        raise argparse.ArgumentTypeError(f"a number up to {SEASON_NUMBER_MAX} is expected")
-    return number
+    verify.add_argument(
+        "number", nargs="?", type=season_number, metavar="NUMBER", help="one season"
+    )
 
 
 async def _list(arguments: argparse.Namespace) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from scoreboard.console.reports import OPTION, Answer, Report
-from scoreboard.model import MAIN
-from scoreboard.unicode import escaped
+from scoreboard.model import MAIN, SEASON_NUMBER_MAX
+from scoreboard.unicode import escaped, first_unseen
 
 # None is for a command that writes its answer itself, or has none.
 Run = Callable[[argparse.Namespace], Answer | Coroutine[Any, Any, Answer | None] | None]
@@ -100,6 +100,20 @@ def count(text: str) -> int:
     return int(text)
 
 
+def count_up_to(most: int) -> Callable[[str], int]:
+    """What reads a whole number from 1 to `most`."""
+
+    def read(text: str) -> int:
+        if (number := count(text)) > most:
+            raise argparse.ArgumentTypeError(f"a whole number from 1 to {most} is expected")
+        return number
+
+    return read
+
+
+season_number: Final = count_up_to(SEASON_NUMBER_MAX)
+
+
 def service_address(text: str) -> str:
     """Read an address as argparse wants it: without a / at its end. Raises ArgumentTypeError, which
     repeats no password.
@@ -137,6 +151,20 @@ def text_to_store(text: str) -> str:
     return text
 
 
+def seen_text(chars_max: int) -> Callable[[str], str]:
+    """What reads a text of 1 to `chars_max` characters, all of which can be seen."""
+
+    def read(text: str) -> str:
+        text = text_to_store(text).strip()
+        if not text or len(text) > chars_max or first_unseen(text):
+            raise argparse.ArgumentTypeError(
+                f"a text of 1 to {chars_max} characters that can be seen is expected"
+            )
+        return text
+
+    return read
+
+
 def is_file(argument: argparse.Action) -> None:
     """Let shells complete an argument with the names of files."""
     argument.complete = _FILES  # type: ignore[attr-defined]  # which is where shtab looks
@@ -164,7 +192,12 @@ def add_board(parser: argparse.ArgumentParser, *, or_all: bool = False) -> None:
         choice.add_argument("--all", action="store_true", dest="all_boards", help="every board")
 
 
-def add_page(parser: argparse.ArgumentParser, after: str, what: str) -> None:
-    """Add what every list takes: where it begins, and how long it may get."""
+def add_page(
+    parser: argparse.ArgumentParser,
+    after: str,
+    what: str,
+    read: Callable[[str], Any] = text_to_store,
+) -> None:
+    """Add what every list takes: where it begins, as `read` reads it, and how long it may get."""
     parser.add_argument("--limit", type=count, metavar="N", help="at most so many")
-    parser.add_argument("--after", type=text_to_store, metavar=after, help=what)
+    parser.add_argument("--after", type=read, metavar=after, help=what)

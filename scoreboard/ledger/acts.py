@@ -33,7 +33,6 @@ from scoreboard.model import MAIN, Board, BoardId
 Mark = Literal["hide", "show", "ban", "unban"]
 Acted = tuple[Done, list[BoardId]]
 
-_NOBODY: Final = "There is no such user. Operators find users with `scoreboard users list`."
 _NOT_BEGUN: Final = "The board has no such season that has begun, so it has no scores to correct."
 _LETTERS: Final = string.ascii_lowercase + string.digits
 _NAME_LENGTH: Final = 6
@@ -133,35 +132,26 @@ async def erase(begun: Transaction, user_id: str, order: Order) -> Acted:
 async def rename(
     begun: Transaction, user_id: str, username: str, username_key: str, order: Order
 ) -> tuple[Done, list[Board]]:
-    """Give a user another name, and renew the boards that they are on. No score falls, so this is
-    a transaction of its own. Raises StatementRefused when somebody has the name.
+    """Give a user another name, on final boards too, and the boards that show it their next
+    versions, because every copy of a board holds names. No score falls, so this is a transaction
+    of its own. Raises StatementRefused when somebody has the name.
     """
-    await begun.run(SQL["begin_rename"])
+    await begun.run(SQL["begin_change"])  # guard: rename-beside-turn
     await _hold(begun, user_id)
     done = await audited(begun, About("rename", user_id), order)
     named = {"user_id": user_id, "username": username, "username_key": username_key}
     await begun.run(SQL["write_names"], named | {"audit_id": done.audit_id})
-    return done, await give_name(begun, user_id, username, username_key)
-
-
-async def give_name(
-    begun: Transaction, user_id: str, username: str, username_key: str
-) -> list[Board]:
-    """Give a user another name, on final boards too, and the boards that show it their next
-    versions, because every copy of a board holds names. Raises StatementRefused when somebody has
-    the name.
-    """
-    named = {"user_id": user_id, "username": username, "username_key": username_key}
     await begun.run(SQL["rename_user"], named)
     finals = await name_finals(begun, [user_id])  # guard: renamed-on-finals
     showing = await begun.run(SQL["boards_of_users"], {"user_ids": [user_id]})
-    return await raise_boards(begun, finals, [(board_id, user_id) for (board_id,) in showing])
+    reaching = [(board_id, user_id) for (board_id,) in showing]
+    return done, await raise_boards(begun, finals, reaching)
 
 
 async def _hold(begun: Transaction, user_id: str) -> None:
     """Hold the user, or go on doing so."""
     if not await begun.run(SQL["hold_users"], {"user_ids": [user_id]}):
-        raise Refused(UnknownUser(_NOBODY))
+        raise Refused(UnknownUser())
 
 
 async def _settle(

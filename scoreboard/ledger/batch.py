@@ -10,7 +10,7 @@ One transaction of two or three round trips, if all goes well:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,17 +21,15 @@ from scoreboard import errors
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import (
-    ConnectionLost,
     ConstraintRefused,
     Row,
     Session,
     StatementRefused,
-    TransactionAborted,
 )
+from scoreboard.ledger.parts import InParts, SeasonsOver
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.recount import count_corrected
-from scoreboard.ledger.transaction import RolledBack, Transaction, transaction
-from scoreboard.ledger.turn import turn
+from scoreboard.ledger.transaction import Transaction, transaction
 from scoreboard.ledger.verdicts import (
     Key,
     Settlement,
@@ -55,15 +53,6 @@ _ACTION_KEY: Final = "ledger_action_id_fkey"
 _LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
 
 
-class SeasonsOver(RolledBack, errors.LedgerUnavailable):
-    """The written seasons of a board are over, so nothing was granted."""
-
-
-# After these nothing of a batch stayed, and it may be granted at a second attempt.
-# guard: resets-batch-not
-_REPEATED: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
-
-
 @dataclass
 class Company:
     """Whether a batch has ever found a board beside `main`: with that guess the next one begins."""
@@ -71,7 +60,7 @@ class Company:
     is_there: bool = False
 
 
-class Batch:
+class Batch(InParts[Key]):
     """Settles submissions over `session`, which `writers` have lent. Those that are `by_server` may
     claim every action.
     """
@@ -83,47 +72,17 @@ class Batch:
         company: Company,
         by_server: frozenset[Key] = frozenset(),
     ) -> None:
-        self._session = session
+        super().__init__(session)
+        self._settled = Settlement({})
         self._writers = writers
         self._company = company
         self._by_server = by_server
 
     async def settle(self, keys: list[Key]) -> Settlement:
-        """Grant these. A batch that PostgreSQL refuses is halved until the one that it refuses
-        stands alone. What it rolled back, or what was lost before COMMIT was sent, is tried once
-        more, which is safe.
-
-        When PostgreSQL is lost, what was granted stays granted, and the rest hear of it at once
-        instead of waiting out the same silence part by part.
-        """
-        settled = Settlement({})
-        parts: list[tuple[list[Key], errors.LedgerUnavailable | None]] = [(keys, None)]
-        while parts:
-            part, undone_by = parts.pop()
-            try:
-                if isinstance(undone_by, TransactionAborted):
-                    reason = str(undone_by)
-                    log.warning("scoreboard.ledger.aborted", reason=reason, submissions=len(part))
-                    part, left_out = await self._without_locked(part)
-                    settled |= left_out
-                if isinstance(undone_by, SeasonsOver):  # nobody was here to write the next ones
-                    turned = {board.board_id: board for board in await turn(self._session)}
-                    settled |= Settlement({}, turned)
-                if part:  # guard: action-nobody-knows
-                    settled |= await self._commit(part)
-            except StatementRefused as refusal:
-                if len(part) == 1:  # guard: bad-row-fails
-                    settled |= Settlement({part[0]: self._refused(refusal)})
-                else:
-                    half = len(part) // 2
-                    parts += [(part[half:], None), (part[:half], None)]
-            except errors.LedgerUnavailable as error:
-                if undone_by is None and isinstance(error, _REPEATED):
-                    parts.append((part, error))
-                    continue
-                rest = [*part, *(key for waiting, _ in parts for key in waiting)]
-                return settled | Settlement(dict.fromkeys(rest, error))  # guard: half-batch
-        return settled
+        """Grant these, in parts if need be."""
+        self._settled = Settlement({})
+        await self.settle_parts(keys)
+        return self._settled
 
     async def settle_renamed(self, found: Mapping[Key, Verdict]) -> Settlement:
         """Grant what was submitted under a former id of an action, as that action: also what was
@@ -135,7 +94,7 @@ class Batch:
             if not unknown:
                 return settled
             try:
-                rows = await self._session.run(SQL["owners_of_ids"], _pairs(unknown))
+                rows = await self.session.run(SQL["owners_of_ids"], _pairs(unknown))
             except errors.LedgerUnavailable as error:
                 return settled | Settlement(dict.fromkeys(unknown, error))
             present: dict[str, str] = dict(rows)
@@ -153,11 +112,11 @@ class Batch:
         # guard: action-renamed-meanwhile
         return settled | Settlement(dict.fromkeys(unknown, errors.LedgerUnavailable()))
 
-    async def _commit(self, keys: list[Key]) -> Settlement:
+    async def _commit(self, part: list[Key]) -> None:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
-        async with transaction(self._session) as begun:
-            by_server = [key in self._by_server for key in keys]
-            rows = await self._grant(begun, _pairs(keys) | {"by_server": by_server})
+        async with transaction(self.session) as begun:
+            by_server = [key in self._by_server for key in part]
+            rows = await self._grant(begun, _pairs(part) | {"by_server": by_server})
             # guard: nothing-granted-board
             if not rows:  # one for each submission, unless the board that they join is gone
                 raise self._writers.lacks("boards")
@@ -188,7 +147,7 @@ class Batch:
         ]
         fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
         answered = fresh | await self._originals(repeated, fresh)
-        return Settlement(answered, boards, seen, is_due, of_servers)
+        self._settled |= Settlement(answered, boards, seen, is_due, of_servers)
 
     async def _grant(self, begun: Transaction, pairs: Mapping[str, Any]) -> list[Row]:
         """Run the statement for `main` alone as long as no other board was seen here, else the one
@@ -211,7 +170,7 @@ class Batch:
         if not refused:
             return {}
         try:
-            rows = await self._session.run(SQL["original_grants"], _pairs(refused))
+            rows = await self.session.run(SQL["original_grants"], _pairs(refused))
         except errors.LedgerUnavailable as error:
             return dict.fromkeys(refused, error)
         except Exception:  # guard: refusal-behind-commit
@@ -223,15 +182,18 @@ class Batch:
             verdicts[user_id, action_id] = errors.AlreadyGranted(action_id, points, granted_at)
         return verdicts
 
-    async def _without_locked(self, keys: list[Key]) -> tuple[list[Key], Settlement]:
-        """Leave out those whose user somebody else holds: after a roll-back the others would wait
-        for that one in vain again. Raises LedgerUnavailable.
-        """
-        users = {"user_ids": [user for user, _ in keys]}
-        locked = {user for (user,) in await self._session.run(SQL["locked_users"], users)}
-        left_out = [key for key in keys if key[0] in locked]
-        free = [key for key in keys if key[0] not in locked]
-        return free, Settlement(dict.fromkeys(left_out, errors.LedgerUnavailable()))
+    def _refuse(self, part: Sequence[Key], refusal: StatementRefused) -> None:
+        self._settled |= Settlement({key: self._refused(refusal) for key in part})
+
+    def _fail(self, items: Sequence[Key], error: errors.LedgerUnavailable) -> None:
+        self._settled |= Settlement(dict.fromkeys(items, error))
+
+    def _turned(self, boards: Sequence[Board]) -> None:
+        self._settled |= Settlement({}, {board.board_id: board for board in boards})
+
+    @staticmethod
+    def _user_of(item: Key) -> str:
+        return item[0]
 
     def _refused(self, refusal: StatementRefused) -> errors.ScoreboardError:
         """Say what a submission is refused for that stands alone."""

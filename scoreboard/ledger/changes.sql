@@ -14,11 +14,7 @@ SELECT
     derived.score,
     scores.hidden,
     derived.hidden
-FROM scores
-FULL JOIN (
-    {derived_of_board}
-) AS derived USING (user_id)
-WHERE (scores.score, scores.hidden) IS DISTINCT FROM (derived.score, derived.hidden)
+{wrong_of_scores}
 ORDER BY 2
 LIMIT 20
 

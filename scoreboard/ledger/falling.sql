@@ -14,12 +14,6 @@ SET LOCAL lock_timeout = '2s';
 -- A turn that queues behind us stops grants, so we wait for nobody for long.
 SELECT pg_advisory_xact_lock_shared({seasons_lock})
 
--- begin_rename: the same, and waits for the fall that is under way, and keeps the next one out
-SET LOCAL lock_timeout = '2s';
--- A fall may write somebody to a final board, under the name of then, who was not on it when its names were renewed.
-SELECT pg_advisory_xact_lock_shared({falls_lock});
-SELECT pg_advisory_xact_lock_shared({seasons_lock})
-
 -- boards_of_users: the boards on which one of these users may be now: `main`, and those of their entries
 SELECT board_id
 FROM boards
@@ -133,26 +127,12 @@ SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM corrected)
 
 -- wrong_scores: the users whose score on `main` differs from what it is to be, in one snapshot
 SELECT coalesce(scores.user_id, derived.user_id)::text
-FROM scores
-FULL JOIN (
-    {derived_of_board}
-) AS derived USING (user_id)
-WHERE (scores.score, scores.hidden) IS DISTINCT FROM (derived.score, derived.hidden)
+{wrong_of_scores}
 ORDER BY 1
 
 -- wrong_entries: the users whose entries differ, in the seasons of a board that are not final; and the seasons
 SELECT coalesce(present.user_id, derived.user_id)::text, array_agg(season_id ORDER BY season_id)
-FROM (
-    SELECT season_entries.*
-    FROM season_entries
-    JOIN seasons USING (season_id)
-    WHERE seasons.board_id = %(board_id)s AND seasons.state IN ('upcoming', 'running', 'ended')
-) AS present
-FULL JOIN (
-    {derived_of_board}
-) AS derived USING (season_id, user_id)
-WHERE (present.score, present.updated_at, present.hidden)
-    IS DISTINCT FROM (derived.score, derived.updated_at, derived.hidden)
+{wrong_of_entries}
 GROUP BY 1
 ORDER BY 1
 

@@ -12,7 +12,6 @@ from typing import TypeVar
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard, UnknownUser
-from scoreboard.ledger.acts import give_name
 from scoreboard.ledger.batch import Batch, Company
 from scoreboard.ledger.falling import Refused, fall
 from scoreboard.ledger.finals import renew_finals
@@ -150,20 +149,6 @@ class Ledger:
             return 0, []
         except UnknownBoard:
             raise self._queries.lacks("boards") from None
-
-    async def rename_user(
-        self, user_id: str, username: str, username_key: str
-    ) -> tuple[bool, list[Board]]:
-        """Give a user another name. Returns whether there is such a user, and the boards that they
-        are on, under their next versions.
-
-        Raises StatementRefused when somebody has the name.
-        """
-        async with self._writers.session() as session, transaction(session) as begun:
-            await begun.run(SQL["begin_rename"])  # guard: renamed-beside-fall
-            if not await begun.run(SQL["hold_users"], {"user_ids": [user_id]}):
-                return False, []
-            return True, await give_name(begun, user_id, username, username_key)
 
     async def rename_action(self, action_id: str, new_id: str) -> int | None:
         """Give an action another id, with its ledger rows, and keep the id that it had as a former

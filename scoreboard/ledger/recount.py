@@ -70,11 +70,7 @@ async def rebuild(
     UnknownBoard; LedgerUnavailable, and then what was set until then stays, and is right.
     """
     on_main = board_id == MAIN
-    statement = SQL["wrong_scores" if on_main else "wrong_entries"]
-    wrong = [
-        (user_id, season_ids[0] if season_ids else [])
-        for user_id, *season_ids in await session.run(statement, {"board_id": board_id})
-    ]
+    wrong = await _wrong(session, board_id)
     corrected = 0
     while True:
         some, wrong = wrong[:_USERS_AT_ONCE], wrong[_USERS_AT_ONCE:]
@@ -102,3 +98,12 @@ async def rebuild(
         corrected += count
         if not wrong:
             return corrected, boards
+
+
+async def _wrong(session: Session, board_id: BoardId) -> list[tuple[str, list[int]]]:
+    """The users whose scores on a board are wrong, each with the seasons in which they are; on
+    `main` with none.
+    """
+    statement = SQL["wrong_scores" if board_id == MAIN else "wrong_entries"]
+    rows = await session.run(statement, {"board_id": board_id})
+    return [(user_id, season_ids[0] if season_ids else []) for user_id, *season_ids in rows]

@@ -22,20 +22,17 @@ from scoreboard import errors
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import (
-    ConnectionLost,
     ConstraintRefused,
     Row,
     Session,
     StatementRefused,
-    TransactionAborted,
 )
 from scoreboard.ledger import finals
-from scoreboard.ledger.batch import SeasonsOver
+from scoreboard.ledger.parts import InParts, SeasonsOver
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.receipts import Recorded, Result
 from scoreboard.ledger.recount import count_corrected
 from scoreboard.ledger.transaction import Transaction, transaction
-from scoreboard.ledger.turn import turn
 from scoreboard.ledger.verdicts import Settlement
 from scoreboard.model import Board, BoardId
 
@@ -48,11 +45,8 @@ _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 # JSON's numbers are exact up to here.
 _SCORE_MAX: Final = 2**53 - 1
-# After these nothing of a batch stayed, and it may be recorded at a second attempt.
-_UNDONE: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
-NOBODY: Final = "Nobody has this userId. `PUT /api/users/{userId}` brings a player of your game."
 _REFUSALS: Final[Mapping[str, Callable[[], errors.ScoreboardError]]] = {
-    "unknown_user": lambda: errors.UnknownUser(NOBODY),
+    "unknown_user": lambda: errors.UnknownUser(errors.NO_PLAYER),
     "banned": errors.Banned,
     "unknown_board": errors.UnknownBoard,
     "board_closed": errors.BoardClosed,
@@ -104,7 +98,7 @@ class Results:
         """
         async with self._writers.session() as session:
             batch = _Batch(session, self._writers)
-            await batch.settle(list(enumerate(results)))
+            await batch.settle_parts(list(enumerate(results)))
         lacking = errors.LedgerUnavailable()
         return [batch.verdicts.get(at, lacking) for at in range(len(results))], batch.changes
 
@@ -117,47 +111,18 @@ class Results:
         return _recorded(rows[0])
 
 
-class _Batch:
+class _Batch(InParts[_Placed]):
     """Results on their way through PostgreSQL, over `session`. `changes` has no verdicts."""
 
     def __init__(self, session: Session, writers: Postgres) -> None:
-        self._session = session
+        super().__init__(session)
         self._writers = writers
         self.verdicts: dict[int, Verdict] = {}
         self.changes = Settlement({})
 
-    async def settle(self, results: list[_Placed]) -> None:
-        """Record these. A batch that PostgreSQL refuses is halved until the one that it refuses
-        stands alone. What was rolled back, or lost before COMMIT was sent, is tried once more.
-        """
-        parts: list[tuple[list[_Placed], errors.LedgerUnavailable | None]] = [(results, None)]
-        while parts:
-            part, undone_by = parts.pop()
-            try:
-                if isinstance(undone_by, TransactionAborted):
-                    part = await self._without_locked(part, str(undone_by))
-                if isinstance(undone_by, SeasonsOver):  # nobody was here to write the next ones
-                    turned = {board.board_id: board for board in await turn(self._session)}
-                    self.changes |= Settlement({}, turned)
-                if part:
-                    await self._commit(part)
-            except StatementRefused as refusal:
-                if len(part) == 1:
-                    self.verdicts[part[0][0]] = self._refused(refusal)
-                else:
-                    half = len(part) // 2
-                    parts += [(part[half:], None), (part[:half], None)]
-            except errors.LedgerUnavailable as error:
-                if undone_by is None and isinstance(error, _UNDONE):
-                    parts.append((part, error))
-                    continue
-                rest = [*part, *(each for waiting, _ in parts for each in waiting)]
-                self.verdicts |= {place: error for place, _ in rest}
-                return
-
     async def _commit(self, part: list[_Placed]) -> None:
         """Record in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
-        async with transaction(self._session) as begun:
+        async with transaction(self.session) as begun:
             rows = await begun.run(SQL["record_results"], _parameters(part), prepared=_RECORD)
             lines = [_Line(*row) for row in rows]
             if any(line.is_unwritten for line in lines):
@@ -195,7 +160,7 @@ class _Batch:
             "receipts": [result.receipt for _, result in repeated],
         }
         try:
-            rows = await self._session.run(SQL["read_results"], asked)
+            rows = await self.session.run(SQL["read_results"], asked)
         except errors.LedgerUnavailable as error:
             self.verdicts |= {place: error for place, _ in repeated}
             return
@@ -213,14 +178,18 @@ class _Batch:
             else:
                 self.verdicts[place] = errors.ReceiptUsed(original)  # guard: receipt-used
 
-    async def _without_locked(self, part: list[_Placed], reason: str) -> list[_Placed]:
-        """Leave out those whose user somebody else holds. Raises LedgerUnavailable."""
-        log.warning("scoreboard.ledger.aborted", reason=reason, results=len(part))
-        users = {"user_ids": [result.user_id for _, result in part]}
-        locked = {user for (user,) in await self._session.run(SQL["locked_users"], users)}
-        held = errors.LedgerUnavailable()
-        self.verdicts |= {place: held for place, result in part if result.user_id in locked}
-        return [(place, result) for place, result in part if result.user_id not in locked]
+    def _refuse(self, part: Sequence[_Placed], refusal: StatementRefused) -> None:
+        self.verdicts |= {place: self._refused(refusal) for place, _ in part}
+
+    def _fail(self, items: Sequence[_Placed], error: errors.LedgerUnavailable) -> None:
+        self.verdicts |= {place: error for place, _ in items}
+
+    def _turned(self, boards: Sequence[Board]) -> None:
+        self.changes |= Settlement({}, {board.board_id: board for board in boards})
+
+    @staticmethod
+    def _user_of(item: _Placed) -> str:
+        return item[1].user_id
 
     def _refused(self, refusal: StatementRefused) -> errors.ScoreboardError:
         """Say what a result is refused for that stands alone."""
@@ -231,7 +200,7 @@ class _Batch:
                 "This value would raise the score past the largest one that can be kept."
             )
         if refusal.sqlstate == _FOREIGN_KEY:  # deleted meanwhile
-            return errors.UnknownUser(NOBODY)
+            return errors.UnknownUser(errors.NO_PLAYER)
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
 

@@ -152,14 +152,14 @@ WHERE boards.board_id = %(board_id)s
 AND seasons.state IN ('upcoming', 'running', 'ended')
 AND seasons.starts_at <= {last_granted}
 
--- compare_entries: counts the entries of a board's seasons that differ from what they are to be, with examples
-SELECT
-    count(*) OVER (),
-    coalesce(present.user_id, derived.user_id)::text,
-    present.score,
-    derived.score,
-    present.hidden,
-    derived.hidden
+-- {wrong_of_scores}: the scores on `main` that differ from what they are to be, in one snapshot
+FROM scores
+FULL JOIN (
+    {derived_of_board}
+) AS derived USING (user_id)
+WHERE (scores.score, scores.hidden) IS DISTINCT FROM (derived.score, derived.hidden)
+
+-- {wrong_of_entries}: the entries that differ, in the seasons of a board that are not final, in one snapshot
 FROM (
     SELECT season_entries.*
     FROM season_entries
@@ -171,6 +171,16 @@ FULL JOIN (
 ) AS derived USING (season_id, user_id)
 WHERE (present.score, present.updated_at, present.hidden)
     IS DISTINCT FROM (derived.score, derived.updated_at, derived.hidden)
+
+-- compare_entries: counts the entries of a board's seasons that differ from what they are to be, with examples
+SELECT
+    count(*) OVER (),
+    coalesce(present.user_id, derived.user_id)::text,
+    present.score,
+    derived.score,
+    present.hidden,
+    derived.hidden
+{wrong_of_entries}
 ORDER BY 2
 LIMIT 20
 

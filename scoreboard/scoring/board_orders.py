@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
-from scoreboard.errors import BoardRefused, Overloaded, UnknownBoard
+from scoreboard.errors import BoardRefused, UnknownBoard
 from scoreboard.keys.answered import Answered, Asked
 from scoreboard.ledger.defining import BoardsRefused
 from scoreboard.ledger.definitions import Defined, Definitions
 from scoreboard.live.announcer import Announcer
 from scoreboard.model import Board, BoardId
+from scoreboard.scoring.finishing import Finishing
 from scoreboard.seasons.definition import Definition
 
 # Those of one instance: each holds up all others that define boards.
@@ -30,7 +31,7 @@ class BoardOrders:
         self._announcer = announcer
         self._answered = answered
         self._writing = asyncio.Lock()
-        self._running: set[asyncio.Task[None]] = set()
+        self._finishing = Finishing(_RUNNING_MAX)
 
     async def put(self, said: Definition, asked: Asked) -> Defined:
         """Let there be a board that is so: added, changed or left alone."""
@@ -46,17 +47,12 @@ class BoardOrders:
 
     async def finish(self) -> None:
         """Wait for those that were begun."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._finishing.close()
 
     async def _do(self, board_id: BoardId, write: _Write, asked: Asked) -> Defined:
         """Do it, also when the client leaves; once for each request."""
         if not await self._answered.has(asked):  # guard: board-of-before
-            if len(self._running) >= _RUNNING_MAX:
-                raise Overloaded
-            task = asyncio.create_task(self._written(write, asked))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            await asyncio.shield(task)
+            await self._finishing.finish(lambda: self._written(write, asked))
         for found in await self._definitions.all():
             if found.definition.board_id == board_id:
                 return found

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from scoreboard.errors import AlreadyGranted, ScoreboardError, Unavailable, UnknownUser
-from scoreboard.ledger.results import NOBODY
+from scoreboard.errors import NO_PLAYER, AlreadyGranted, ScoreboardError, Unavailable, UnknownUser
 from scoreboard.model import Grant, Submission
 from scoreboard.scoring.submit import Submissions
 from scoreboard.timestamps import timestamp
@@ -70,7 +69,7 @@ def _verdict(asked: Submission, answer: Grant | BaseException) -> Verdict:
         case Unavailable() as error:
             return Verdict("unavailable", *named, error=error)
         case UnknownUser():
-            return Verdict("refused", *named, error=UnknownUser(NOBODY))
+            return Verdict("refused", *named, error=UnknownUser(NO_PLAYER))
         case ScoreboardError() as error:
             return Verdict("refused", *named, error=error)
     raise answer  # a defect of ours, or the end of this task

@@ -1,17 +1,18 @@
-"""What a server key orders of moderation: done to the end, and announced."""
+"""What servers order of moderation, and users of their own accounts: done to the end, and
+announced.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
-from scoreboard.errors import Overloaded
 from scoreboard.ledger.audited import Done
 from scoreboard.ledger.moderation import Moderation
 from scoreboard.live.announcer import Announcer
+from scoreboard.scoring.finishing import Finishing
 
 log = structlog.get_logger("scoreboard.moderation")
 
@@ -27,20 +28,15 @@ class Orders:
     def __init__(self, moderation: Moderation, announcer: Announcer) -> None:
         self._moderation = moderation
         self._announcer = announcer
-        self._running: set[asyncio.Task[Done]] = set()
+        self._finishing = Finishing(_RUNNING_MAX)
 
     async def carry_out(self, act: Act) -> Done:
         """Do it, also when the client leaves. Raises Overloaded, and what the act raises."""
-        if len(self._running) >= _RUNNING_MAX:  # guard: orders-bounded
-            raise Overloaded
-        task = asyncio.create_task(self._carry_out(act))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)  # guard: orders-finished
+        return await self._finishing.finish(lambda: self._carry_out(act))
 
     async def close(self) -> None:
         """Wait for those that were begun."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._finishing.close()
 
     async def _carry_out(self, act: Act) -> Done:
         done = await act(self._moderation)

@@ -102,13 +102,6 @@ FALLING: Final = (
         "test_the_same_request_twice_at_once_is_answered_twice_what_was_done[revoke_grant]",
     ),
     Marked(
-        "nobody is renamed while a fall writes final boards",
-        "renamed-beside-fall",
-        Removed(),
-        f"{BESIDE}::test_whoever_is_renamed_while_a_fall_brings_them_to_a_final_board"
-        "_has_the_new_name_there",
-    ),
-    Marked(
         "a board is renewed on which somebody rises by what was taken back",
         "fall-that-rises",
         Never(),

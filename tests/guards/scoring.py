@@ -90,7 +90,7 @@ SCORING: Final = (
     Marked(
         "a bad row fails alone: the batch is halved",
         "bad-row-fails",
-        Replaced("settled |= Settlement(dict.fromkeys(part, self._refused(refusal)))"),
+        Replaced("self._refuse(part, refusal)"),
         f"{LEDGER}::test_text_that_postgresql_cannot_hold_fails_alone",
     ),
     Guard(

@@ -133,11 +133,10 @@ SEASONS: Final = (
         f"{BOUNDARIES}"
         "::test_after_days_without_anybody_nothing_is_counted_in_no_season_at_odd_midnights",
     ),
-    Guard(
+    Marked(
         "a rename waits for a turn that is under way",
-        "scoreboard/ledger/seasons.sql",
-        "the next one out, as grants do\nSELECT pg_advisory_xact_lock_shared({seasons_lock})\n",
-        "the next one out, as grants do\nSELECT 1\n",
+        "rename-beside-turn",
+        Removed(),
         f"{BOUNDARIES}"
         "::test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by_the_new_name",
     ),

@@ -10,6 +10,7 @@ from datetime import timedelta
 from scoreboard.connections.postgres import Postgres
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.moderation import Done, Moderation, Order
 from scoreboard.ledger.queries import SEASONS_LOCK
 from scoreboard.model import BoardId, Submission
 from scoreboard.seasons.definition import Definition
@@ -35,6 +36,17 @@ async def a_ledger(database_url: str, timeout_seconds: float = 5.0) -> AsyncIter
     finally:
         writers.close()
         queries.close()
+
+
+async def renamed(database_url: str, user_id: str, name: str) -> Done:
+    """Give a user another name, as operators do."""
+    writers = Postgres(database_url, sessions=1, timeout_seconds=5.0, name="test.renaming")
+    try:
+        return await Moderation(writers).rename(
+            user_id, name, name, Order("operator:test", "Asked for it")
+        )
+    finally:
+        writers.close()
 
 
 async def defined(definitions: Definitions) -> dict[BoardId, Definition]:

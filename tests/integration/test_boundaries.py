@@ -19,7 +19,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.model import MAIN, BoardId, Grant, Submission
 from scoreboard.seasons.periods import Period, containing, following
 from tests.eventually import eventually
-from tests.integration.ledger_world import a_ledger
+from tests.integration.ledger_world import a_ledger, renamed
 from tests.ledger_clock import LedgerClock
 from tests.season_reckoning import reckon_seasons
 from tests.world import (
@@ -226,7 +226,7 @@ async def test_batches_in_opposite_order_over_many_boards_never_deadlock(
 
     async def change(one: Ledger, n: int) -> None:
         await turned(one)
-        await one.rename_user(users[n], f"renamed{n}", f"renamed{n}")
+        await renamed(database_url, users[n], f"renamed{n}")
         await one.rebuild(board_id=board_ids[n % len(board_ids)])
         await one.remove_users([leaving[n]])
         await one.rename_action(f"a{n}", f"b{n}")
@@ -258,7 +258,7 @@ async def test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by
     await ledger.grant([Submission(user, "jump")])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(SQL["lock_seasons"])
-        renaming = asyncio.create_task(ledger.rename_user(user, "ada", "ada"))
+        renaming = asyncio.create_task(renamed(database_url, user, "ada"))
         await eventually(lambda: renaming.done() or waits_for_lock(database_url))
         moment = {"moment": datetime.now(UTC)}
         cursor.execute(SQL["begin_and_end_seasons"], moment)
@@ -266,15 +266,14 @@ async def test_a_user_who_is_renamed_while_a_season_turns_is_on_the_new_board_by
         cursor.execute(SQL["close_seasons"], moment)
         cursor.execute(SQL["renew_boards"], {"board_ids": [DAILY], "above": 0, "leap": None})
         other.commit()
-    is_renamed, boards = await renaming
+    done = await renaming
 
-    assert is_renamed
-    [renamed] = [board for board in boards if board.board_id == DAILY]
-    assert renamed == await ledger.board(DAILY)
-    assert renamed.version == 4
-    assert renamed.season is not None
-    assert renamed.season.number == 2
-    assert [(entry.username, entry.score) for entry in renamed.entries] == [("ada", 20)]
+    [daily] = [board for board in done.boards if board.board_id == DAILY]
+    assert daily == await ledger.board(DAILY)
+    assert daily.version == 4
+    assert daily.season is not None
+    assert daily.season.number == 2
+    assert [(entry.username, entry.score) for entry in daily.entries] == [("ada", 20)]
 
 
 async def test_the_halves_of_a_batch_may_be_of_two_seasons(

@@ -22,7 +22,7 @@ from scoreboard.model import MAIN, BoardId, Submission
 from scoreboard.seasons.definition import Definition
 from scoreboard.seasons.periods import containing
 from tests.eventually import eventually
-from tests.integration.ledger_world import DAILY, HOUR, JUMPS, LEAST, defined, under_way
+from tests.integration.ledger_world import DAILY, HOUR, JUMPS, LEAST, defined, renamed, under_way
 from tests.ledger_clock import LedgerClock
 from tests.world import (
     add_actions,
@@ -284,7 +284,7 @@ async def test_a_final_board_is_verified_against_the_ledger(
         await definitions.verify_season(DAILY.board_id, 3)
     await definitions.close_season(DAILY.board_id)
     await ledger.rename_action("run", "sprint")
-    await ledger.rename_user(users[1], "somebody", "somebody")
+    await renamed(database_url, users[1], "somebody")
     await ledger.remove_users([users[0]])
 
     assert await definitions.verify_season(DAILY.board_id, 1) == []

@@ -111,7 +111,7 @@ async def test_whoever_is_renamed_while_a_fall_brings_them_to_a_final_board_has_
     await ledger.grant([Submission(users[0], "run"), Submission(users[1], "hop")])
     await definitions.close_season(DAILY.board_id)
     async with _hiding(others, users[0]):
-        renaming = asyncio.create_task(ledger.rename_user(users[1], "New", "new"))
+        renaming = asyncio.create_task(Moderation(others).rename(users[1], "New", "new", ORDER))
         await eventually(lambda: renaming.done() or waits_for_lock(database_url))
     await renaming
 

@@ -14,7 +14,7 @@ from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.moderation import Moderation, Order
 from scoreboard.model import Submission
 from tests.eventually import eventually
-from tests.integration.ledger_world import DAILY, LEAST
+from tests.integration.ledger_world import DAILY, LEAST, renamed
 from tests.world import add_actions, add_users, holding, sql, waits_for_lock
 
 ORDER = Order("operator:test", "a test")
@@ -139,15 +139,15 @@ async def test_a_renamed_user_has_the_new_name_on_final_boards_with_their_digest
     before = await ledger.board(DAILY.board_id)
     digest = (await definitions.season(DAILY.board_id, 1)).digest
 
-    _, boards = await ledger.rename_user(users[0], "ada", "ada")
+    done = await renamed(database_url, users[0], "ada")
 
     daily = await definitions.season(DAILY.board_id, 1)
     assert [entry.username for entry, _ in daily.entries] == ["ada", "player1"]
     assert daily.digest == digest
-    renamed = {board.board_id: board for board in boards}
-    assert renamed[DAILY.board_id] == await ledger.board(DAILY.board_id)
-    assert renamed[DAILY.board_id].version == before.version + 1
-    ended = renamed[DAILY.board_id].before
+    boards = {board.board_id: board for board in done.boards}
+    assert boards[DAILY.board_id] == await ledger.board(DAILY.board_id)
+    assert boards[DAILY.board_id].version == before.version + 1
+    ended = boards[DAILY.board_id].before
     assert ended is not None
     assert [entry.username for entry in ended.entries] == ["ada", "player1"]
 
@@ -162,7 +162,7 @@ async def test_who_is_renamed_while_another_is_keeps_the_others_new_name_on_fina
         " WHERE board_id = 'daily' AND number = 1"
     )
     with holding(database_url, other) as renaming:
-        task = asyncio.ensure_future(ledger.rename_user(users[0], "ada", "ada"))
+        task = asyncio.ensure_future(renamed(database_url, users[0], "ada"))
         await eventually(lambda: task.done() or waits_for_lock(database_url))
         renaming.commit()
         await task

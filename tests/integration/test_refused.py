@@ -63,7 +63,7 @@ async def watched(role: Role) -> AsyncIterator[Watched]:
             "42501",
             "permission denied for sequence ledger_ledger_id_seq",
         ),
-        ("DROP TABLE ledger", "42P01", 'relation "ledger" does not exist'),
+        ("DROP TABLE ledger CASCADE", "42P01", 'relation "ledger" does not exist'),
         (
             "ALTER TABLE actions RENAME COLUMN points TO worth",
             "42703",
@@ -101,7 +101,7 @@ async def watched(role: Role) -> AsyncIterator[Watched]:
         (
             "ALTER ROLE {role} SET default_transaction_read_only = on",
             "25006",
-            "cannot execute SELECT in a read-only transaction",
+            "cannot execute SELECT FOR KEY SHARE in a read-only transaction",
         ),
     ],
 )

@@ -333,6 +333,23 @@ class TestConfiguration:
             assert "127.0.0.1" in err
             assert "0.0.0.0" in err
 
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            ["invitations", "list", "--after", "x"],
+            ["invitations", "add", "--count", "0"],
+            ["seasons", "list", "main", "--after", "99999999999"],
+            ["board", "show", "--limit", "10001"],
+        ],
+        ids=" ".join,
+    )
+    def test_a_number_that_is_none_or_too_large_is_refused_with_what_is_expected(
+        self, run: Run, argv: list[str]
+    ) -> None:
+        code, _, err = run(*argv)
+        assert code == 2
+        assert "a whole number from 1" in err
+
     def test_the_program_is_named_as_it_was_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/scoreboard")
         for started, shown in (

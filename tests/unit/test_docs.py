@@ -41,6 +41,13 @@ def sources(*folders: str) -> Iterator[tuple[Path, str]]:
 # Tables
 
 
+def test_the_glossary_has_each_word_once() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    words = re.findall(r"^\| ([^|]+) \|", glossary, re.MULTILINE)
+    assert len(words) > 100
+    assert [word for word in set(words) if words.count(word) > 1] == []
+
+
 @every_page
 def test_the_tables_are_as_the_code_has_them(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
