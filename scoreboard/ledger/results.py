@@ -169,6 +169,8 @@ class _Batch(InParts[_Placed]):
             self.verdicts |= {place: errors.LedgerUnavailable() for place, _ in repeated}
             return
         originals = {(row[0], row[1]): _recorded(row) for row in rows}
+        # Who is told of what counts finds it on the board, whoever recorded it.
+        self.changes |= Settlement({}, seen={row[3]: row[-1] for row in rows})
         for place, result in repeated:
             original = originals.get((result.source, result.receipt))
             if original is None:  # deleted since, with its user
@@ -256,7 +258,7 @@ def _fresh(result: Result, line: _Line) -> Recorded:
 
 def _recorded(row: Row) -> Recorded:
     """Read a row of `read_results`."""
-    _, *columns = row
+    _, *columns, _ = row
     receipt, user_id, board_id, season, value, played_at, recorded_at, revoked_at = columns
     return Recorded(
         receipt=receipt,

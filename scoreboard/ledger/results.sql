@@ -176,7 +176,7 @@ LEFT JOIN LATERAL (
 ) AS entered ON TRUE
 ORDER BY judged.place
 
--- read_results: reads what was recorded under receipts, and since when it counts nowhere
+-- read_results: reads what was recorded under receipts, since when it counts nowhere, and the version of its board
 -- Of a user who was erased nobody is told under which id the results are kept.
 SELECT
     results.source,
@@ -187,7 +187,8 @@ SELECT
     results.value,
     results.played_at,
     results.recorded_at,
-    (SELECT corrections.made_at FROM corrections WHERE corrections.result_id = results.result_id)
+    (SELECT corrections.made_at FROM corrections WHERE corrections.result_id = results.result_id),
+    (SELECT boards.version FROM boards WHERE boards.board_id = results.board_id)
 FROM unnest(%(sources)s::text[], %(receipts)s::text[]) AS sent (source, receipt)
 JOIN results ON results.source = sent.source AND results.receipt = sent.receipt
 JOIN seasons ON seasons.season_id = results.season_id

@@ -195,13 +195,9 @@ async def test_nothing_is_sealed_without_a_secret(postgres: Postgres) -> None:
         await KeyRegistry(postgres, Seal([])).add(NEW)
 
 
-def test_what_was_sealed_for_another_purpose_is_no_secret(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ours = Seal([SECRET])
-    monkeypatch.setattr("scoreboard.keys.sealing.PURPOSE", "another purpose")
+def test_what_was_sealed_for_another_purpose_is_no_secret() -> None:
     with pytest.raises(Unreadable):
-        ours.open(Seal([SECRET]).seal(b"a secret"))
+        Seal([SECRET]).open(Seal([SECRET], "another purpose").seal(b"a secret"))
 
 
 async def test_there_are_no_more_keys_than_an_instance_keeps(

@@ -165,7 +165,7 @@ async def test_a_board_is_closed_only_when_that_is_meant_and_stays_readable(
     add_actions(database_url, {"walk": 5})
     [ada] = add_users(database_url, 1)
     grant(database_url, ada, "walk")
-    await operator("boards", "add", "weekly", "--title", "This\u202e week", *WEEKLY)
+    await operator("boards", "add", "weekly", "--title", "This week", *WEEKLY)
     said = await operator("boards", "close", "weekly", "--json")
     assert said.failure["code"] == "not_confirmed"
     assert "This ends season 1" in said.failure["message"]
@@ -183,7 +183,7 @@ async def test_a_board_is_closed_only_when_that_is_meant_and_stays_readable(
     main, weekly = said.out.splitlines()[1:]
     assert main.split() == ["main", "1", "no", "end", "none", "All", "time"]
     assert weekly.startswith("weekly  1 (over)  closed ")
-    assert weekly.endswith(f"week, {ZONE}  This\\u202e week")
+    assert weekly.endswith(f"week, {ZONE}  This week")
     said = await operator("boards", "list", "--json")
     assert [board["closedAt"] is None for board in said.document] == [True, False]
 

@@ -117,7 +117,7 @@ async def test_a_right_that_postgresql_does_not_give_is_named(servers: Servers) 
         assert wrong(await servers.checked("stream", database_url=role.url)) == []
         found = await servers.checked("api", database_url=role.url)
     assert wrong(found) == ["postgresql rights"]
-    assert found["postgresql rights"].to_do == f"GRANT SELECT ON actions TO {role.name};"
+    assert found["postgresql rights"].to_do == f"GRANT SELECT, UPDATE ON actions TO {role.name};"
 
 
 # --- Redis ---

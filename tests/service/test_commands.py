@@ -959,7 +959,7 @@ class TestServe:
                     told = beside.communicate(timeout=PATIENCE_SECONDS)[1]
                 # Commands beside it are told where its servers are, in lines to copy.
                 lines = [line for line in told.splitlines() if line.startswith("    export ")]
-                assert len(lines) == 2, told
+                assert len(lines) == 3, told
                 script = "\n".join(
                     [*lines, f"{shlex.quote(sys.executable)} -m scoreboard board verify"]
                 )
