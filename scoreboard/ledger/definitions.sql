@@ -353,9 +353,6 @@ SET
     defined_at = {next_defined_at}
 WHERE board_id = %(board_id)s
 
--- users_among: those of these users that there are
-SELECT user_id::text FROM users WHERE user_id = ANY (%(user_ids)s::uuid[])
-
 -- purge_entries: removes entries that nobody keeps any more: their time is over, or their boards were not added
 -- Who removes or hides users locks entries as well. So what somebody holds is left for the next time: to wait for it
 -- could be a deadlock.

@@ -170,6 +170,7 @@ class _Batch(InParts[_Placed]):
             return
         originals = {(row[0], row[1]): _recorded(row) for row in rows}
         # Who is told of what counts finds it on the board, whoever recorded it.
+        # guard: repeated-result-shown
         self.changes |= Settlement({}, seen={row[3]: row[-1] for row in rows})
         for place, result in repeated:
             original = originals.get((result.source, result.receipt))

@@ -16,7 +16,19 @@ FORM: Final = (
 )
 LIMITED: Final = f"{SERVERS}::test_a_key_of_some_boards_sends_and_reads_nothing_of_another"
 
+KILLED: Final = (
+    "tests/faults/test_killed_at_each_step.py"
+    "::test_results_of_an_instance_that_was_killed_count_once_when_they_are_sent_again"
+    "[between COMMIT and its answer]"
+)
+
 RESULTS: Final = (
+    Marked(
+        "results: who is told that a result counts finds it on the board",
+        "repeated-result-shown",
+        Removed(),
+        KILLED,
+    ),
     Guard(
         "results: a receipt is recorded once, by whichever instance comes first",
         STATEMENTS,
