@@ -107,18 +107,12 @@ class Moderation:
 
     async def board_of_result(self, source: str, receipt: str) -> BoardId:
         """The board of a result, which never changes. Raises UnknownReceipt."""
-        rows = await self._writers.read(SQL["find_result"], {"source": source, "receipt": receipt})
-        if not rows:
-            raise UnknownReceipt
-        return BoardId(rows[0][2])
+        _, board_id = await self._result(source, receipt)
+        return board_id
 
     async def revoke_result(self, source: str, receipt: str, order: Order) -> Done:
         """Take a result back. The receipt stays used. Raises UnknownReceipt, AlreadyRevoked."""
-        named = {"source": source, "receipt": receipt}
-        rows = await self._writers.read(SQL["find_result"], named)
-        if not rows:
-            raise UnknownReceipt
-        _, user_id, board_id, *_ = rows[0]
+        user_id, board_id = await self._result(source, receipt)
         return await self._fall(
             lambda begun: acts.revoke_result(begun, user_id, source, receipt, order),
             order,
@@ -131,6 +125,14 @@ class Moderation:
         neutral name, and so do lines of final boards; lines of boards that run vanish.
         """
         return await self._fall(lambda b: acts.erase(b, user_id, order), order, user_id)
+
+    async def _result(self, source: str, receipt: str) -> tuple[str, BoardId]:
+        """The user and the board of a result. Raises UnknownReceipt."""
+        rows = await self._writers.read(SQL["find_result"], {"source": source, "receipt": receipt})
+        if not rows:
+            raise UnknownReceipt
+        _, user_id, board_id, *_ = rows[0]
+        return user_id, board_id
 
     async def _fall(
         self,
