@@ -1,0 +1,15 @@
+DROP TABLE follows;
+DROP TRIGGER season_entries_added ON season_entries;
+DROP TRIGGER season_entries_changed ON season_entries;
+DROP TRIGGER season_entries_removed ON season_entries;
+DROP TRIGGER season_entries_emptied ON season_entries;
+DROP FUNCTION note_moves_of_seasons();
+DROP TRIGGER scores_added ON scores;
+DROP TRIGGER scores_changed ON scores;
+DROP TRIGGER scores_removed ON scores;
+DROP TRIGGER scores_emptied ON scores;
+DROP FUNCTION note_moves_of_main();
+DROP TABLE fences;
+DROP TABLE movements_removed;
+DROP TABLE movements;
+DROP FUNCTION ranking_key(BIGINT, TIMESTAMPTZ, UUID);
