@@ -59,6 +59,7 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.personal.export import PersonalData
+from scoreboard.ranks.ranks import Ranks
 from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.following import Following
@@ -179,6 +180,8 @@ class Parts:
         self.moderation = Moderation(self.writers)
         self.orders = Orders(self.moderation, self.announcer)
         self.lifetime.close(self.orders.close)
+        self.ranks = Ranks(self.watch, metrics)
+        self.lifetime.run("ranks", self.ranks.run)
         self.catalogue = Catalogue(self.queries)
         self.standings = Standings(self.queries)
 
