@@ -4,7 +4,6 @@ or else by walking along its index, piece by piece.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from scoreboard.connections.session import Session
@@ -32,14 +31,12 @@ async def load(
         return HeldRanking(ranking_id, present.server, present.snapshot, fences), "scan"
 
 
-async def scan(
-    begun: Transaction, ranking_id: RankingId, *, at_once: int = _WALKED_AT_ONCE
-) -> Fences:
-    """Count all entries of a ranking, so many `at_once`. Raises LedgerUnavailable."""
+async def scan(begun: Transaction, ranking_id: RankingId) -> Fences:
+    """Count all entries of a ranking. Raises LedgerUnavailable."""
     keys: list[bytes] = []
     counts: list[int] = []
     statement, after = of_ranking(ranking_id)["scan"], BEGINNING
-    sizes = {"ranking_id": ranking_id, "size": PART, "limit": at_once}
+    sizes = {"ranking_id": ranking_id, "size": PART, "limit": _WALKED_AT_ONCE}
     while True:
         [(noted, count, last)] = await begun.run(statement, sizes | begin_at(after))
         found = list(keys_in(noted or b""))
@@ -51,9 +48,7 @@ async def scan(
             break
         after = bytes(last)
     # The first part begins before every key.
-    fences = Fences(keys[1:], counts or [0])
-    await asyncio.sleep(0)
-    return fences
+    return Fences(keys[1:], counts or [0])
 
 
 async def _kept(begun: Transaction, present: Present, ranking_id: RankingId) -> HeldRanking | None:
