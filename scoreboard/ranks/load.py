@@ -25,8 +25,8 @@ async def load(
     """Load a ranking as of one snapshot. Raises NotTold, LedgerUnavailable."""
     async with snapshot(session) as begun:
         present = await read_present(begun)
-        if may_be_kept and (kept := await _kept(begun, present, ranking_id)):
-            return kept, "kept"
+        if may_be_kept and (ranking := await kept(begun, present, ranking_id)):
+            return ranking, "kept"
         fences = await scan(begun, ranking_id)
         return HeldRanking(ranking_id, present.server, present.snapshot, fences), "scan"
 
@@ -51,9 +51,9 @@ async def scan(begun: Transaction, ranking_id: RankingId) -> Fences:
     return Fences(keys[1:], counts or [0])
 
 
-async def _kept(begun: Transaction, present: Present, ranking_id: RankingId) -> HeldRanking | None:
+async def kept(begun: Transaction, present: Present, ranking_id: RankingId) -> HeldRanking | None:
     """What was kept of a ranking, with what has moved since; None if nothing of use was. It goes
-    when rows of `movements` are removed that it needs.
+    when rows of `movements` are removed that it needs. Raises LedgerUnavailable.
     """
     rows = await begun.run(SQL["read_fences"], {"ranking_id": ranking_id})
     for as_of, keys, counts in rows:
@@ -62,7 +62,7 @@ async def _kept(begun: Transaction, present: Present, ranking_id: RankingId) -> 
         except ValueError:
             return None
         followed = Followed()
-        kept = HeldRanking(ranking_id, present.server, as_of, fences)
-        await follow(begun, present, [kept], followed)
+        ranking = HeldRanking(ranking_id, present.server, as_of, fences)
+        await follow(begun, present, [ranking], followed)
         return followed.held.get(ranking_id)
     return None
