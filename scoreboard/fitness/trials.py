@@ -46,7 +46,7 @@ _OF_STREAMS: Final = frozenset(
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
         *("read_bans", "read_definitions", "read_seasons", "read_season"),
         *("read_present", "size_moves", "read_moves", "read_fences"),
-        *("count_part", "divide_part", "scan"),
+        *("walk_indexes", "count_part", "divide_part", "walk_ties", "walk_on"),
     }
 )
 # What executes what another statement prepares.

@@ -35,18 +35,25 @@ async def scan(begun: Transaction, ranking_id: RankingId) -> Fences:
     """Count all entries of a ranking. Raises LedgerUnavailable."""
     keys: list[bytes] = []
     counts: list[int] = []
-    statement, after = of_ranking(ranking_id)["scan"], BEGINNING
+    statements, after = of_ranking(ranking_id), BEGINNING
     sizes = {"ranking_id": ranking_id, "size": PART, "limit": _WALKED_AT_ONCE}
+    walks_ties = False
     while True:
+        # Behind a key: those of its score, then lower ones. Each is a walk along the index, however
+        # many have one score.
+        statement = statements["walk_ties" if walks_ties else "walk_on"]
         [(noted, count, last)] = await begun.run(statement, sizes | begin_at(after))
         found = list(keys_in(noted or b""))
         keys += found
         counts += [PART] * len(found)
         if count % PART:
             counts[-1] = count % PART
-        if last is None:
+        if last is not None:
+            walks_ties, after = True, bytes(last)
+        elif walks_ties:
+            walks_ties = False
+        else:
             break
-        after = bytes(last)
     # The first part begins before every key.
     return Fences(keys[1:], counts or [0])
 

@@ -1,6 +1,11 @@
 -- The statements of ranks. `{ranked_entries}` are the entries of a ranking, `{keyed}` what its keys are made of, `{server}` and
 -- `{unseen}` stand in queries.py.
 
+-- walk_indexes: has PostgreSQL walk along indexes until the transaction ends, whatever it guesses of a table
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_sort = off;
+SET LOCAL max_parallel_workers_per_gather = 0;
+
 -- read_present: reads of which server and snapshot the transaction is, and below which xid rows of movements were removed
 -- Of another cluster, where a backup was made, the xids of movements say nothing here until somebody has removed them.
 SELECT
@@ -54,20 +59,30 @@ FROM (
     ORDER BY {ranking}
 ) AS numbered
 
--- scan: the first keys of parts of `size` entries that the next `limit` entries of a ranking make, how many these are, and
--- the key of the last one if there may be more
--- Behind a key: those of its score, then lower ones; each is walked along the index, however many have one score.
-SELECT
-    string_agg(ranking_key({keyed}), '') FILTER (WHERE mod(number, %(size)s) = 1),
-    count(*),
-    string_agg(ranking_key({keyed}), '') FILTER (WHERE number = %(limit)s)
+-- {walked}: the first keys of parts of `size` entries that the next `limit` entries of a ranking make, how many these
+-- are, and the key of the last one if there may be more
+string_agg(ranking_key({keyed}), '') FILTER (WHERE mod(number, %(size)s) = 1),
+count(*),
+string_agg(ranking_key({keyed}), '') FILTER (WHERE number = %(limit)s)
+
+-- walk_ties: walks along the entries behind a key that have its score
+SELECT {walked}
 FROM (
     SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS number
     FROM (
         SELECT {keyed}
         FROM {ranked_entries}
         AND score = %(score)s AND (updated_at, user_id) > (%(moment)s::timestamptz, %(user_id)s::uuid)
-        UNION ALL
+    ) AS ranked
+    ORDER BY {ranking}
+    LIMIT %(limit)s
+) AS numbered
+
+-- walk_on: walks along the entries that have lower scores than a key
+SELECT {walked}
+FROM (
+    SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS number
+    FROM (
         SELECT {keyed}
         FROM {ranked_entries}
         AND score < %(score)s

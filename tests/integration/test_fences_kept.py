@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from scoreboard.ranks.held import HeldRanking
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId
 from tests.ranks_world import Process, a_process, add_scores, is_level, keys_of
 from tests.world import add_board, holding, sql
@@ -194,6 +195,24 @@ async def test_one_instance_keeps_until_it_is_gone(keeper: Process, database_url
         before = snapshot(database_url)
         await keeper.keeping.keep()
         assert snapshot(database_url) == before
+
+
+async def test_who_is_no_longer_the_one_that_keeps_ends_at_once(
+    keeper: Process, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was suspended, for example, and somebody took over."""
+    add_scores(database_url, 3000)
+    await keeper.load()
+    held = keeper.ranks.all_held()
+
+    def held_by_another() -> list[HeldRanking]:
+        sql(database_url, "UPDATE movements_removed SET keeper = 'other', kept_at = now()")
+        return held
+
+    monkeypatch.setattr(keeper.ranks, "all_held", held_by_another)
+    await keeper.keeping.keep()
+
+    assert sql(database_url, KEPT) == []
 
 
 async def test_a_clock_that_was_set_back_does_not_keep_others_from_keeping(

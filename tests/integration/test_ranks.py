@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import psycopg2
 import pytest
 
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.ranks import load, moves
+from scoreboard.ranks import load, moves, turn
 from scoreboard.ranks.anchors import Moves
 from scoreboard.ranks.fences import PART
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId
 from tests.eventually import eventually
 from tests.ranks_world import Process, a_process, add_scores, is_level, keys_of
+from tests.samples import counted
 from tests.servers import PostgresServer
 from tests.world import holding, sql
 
@@ -120,6 +122,59 @@ async def test_an_open_transaction_holds_nothing_up(process: Process, database_u
     assert is_level(process.ranks.held(MAIN_RANKING), database_url)
 
 
+@pytest.mark.parametrize("step", ["read_present", "follow"])
+async def test_what_is_committed_during_a_turn_is_counted_by_the_next_one(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A turn counts, divides and compares as of one snapshot."""
+    add_scores(database_url, 3000)
+    await process.load()
+    real = getattr(turn, step)
+
+    async def beside(*given: Any) -> Any:
+        answer = await real(*given)
+        sql(database_url, "UPDATE scores SET score = score + 10 WHERE score < 500")
+        return answer
+
+    monkeypatch.setattr(turn, step, beside)
+    for _ in range(3):
+        await process.ranks.turn()
+    monkeypatch.undo()
+    await process.ranks.turn()
+
+    assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+    assert process.loads("scan") == 1
+
+
+async def test_what_is_committed_during_a_load_is_counted_by_the_next_turn(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_scores(database_url, 3000)
+    real = load.scan
+
+    async def beside(*given: Any) -> Any:
+        sql(database_url, RAISE_ALL)
+        return await real(*given)
+
+    monkeypatch.setattr(load, "scan", beside)
+    await process.load()
+    await process.ranks.turn()
+
+    assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+    assert process.loads("scan") == 1
+
+
+async def test_who_came_and_went_since_the_last_turn_counts_nothing(
+    process: Process, database_url: str
+) -> None:
+    await process.load()
+    add_scores(database_url, 10)
+    sql(database_url, RAISE_ALL)
+    await process.ranks.turn()
+
+    assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+
+
 async def test_the_parts_of_a_transaction_that_were_rolled_back_count_nothing(
     process: Process, database_url: str
 ) -> None:
@@ -159,6 +214,24 @@ async def test_while_postgresql_is_away_all_is_held_on(
     with pytest.raises(LedgerUnavailable):
         await process.ranks.turn()
     assert process.ranks.held(MAIN_RANKING) is held
+
+
+async def test_turns_go_on_after_one_that_failed(
+    process: Process, database_url: str, postgres_under_fault: PostgresServer
+) -> None:
+    add_scores(database_url, 10)
+    await process.load()
+    running = asyncio.create_task(process.ranks.run())
+    try:
+        postgres_under_fault.stop()
+        await eventually(
+            lambda: running.done() or counted(process.metrics, "rank_turns_failed_total") > 0
+        )
+        postgres_under_fault.start()
+        await eventually(lambda: running.done() or process.loads("scan") == 2)
+        assert not running.done()
+    finally:
+        running.cancel()
 
 
 async def test_a_server_that_was_restarted_is_another_one(
