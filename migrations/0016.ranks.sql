@@ -1,15 +1,16 @@
 -- Everybody's place: what moves in a ranking, so that counts of it can be kept in memory.
 --
--- An instance keeps every thousandth key of a ranking and how many entries lie between two of them. It follows the ranking
--- by `movements`: triggers write down the keys that each statement removed and added, whoever ran it. What a snapshot
--- sees of `movements` is what it sees of the entries, so an instance that asks by snapshots misses nothing.
+-- An instance keeps every thousandth key of a ranking and how many entries lie between two of them. It follows the
+-- ranking by `movements`: triggers write down the keys that each statement removed and added, whoever ran it. What a
+-- snapshot sees of `movements` is what it sees of the entries, so an instance that asks by snapshots misses nothing.
 -- depends: 0015.visible-ranking
 
 -- Who writes to these later in one transaction holds them in this order; so do we.
 LOCK TABLE scores, season_entries IN SHARE ROW EXCLUSIVE MODE;
 
 -- 32 bytes that compare as the ranking does: the score with all bits turned, the moment in microseconds since 2000, the
--- user. (The first bit of each number is turned as well, because bytes have no sign.) `scoreboard.ranks.keys` reads them.
+-- user. (The first bit of each number is turned as well, because bytes have no sign.) `scoreboard.ranks.keys` reads
+-- them.
 CREATE FUNCTION ranking_key(score BIGINT, reached_at TIMESTAMPTZ, user_id UUID) RETURNS BYTEA
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT int8send(~score # (-9223372036854775808))
@@ -17,9 +18,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         || uuid_send(user_id)
 $$;
 
--- Keys, one after the other; those of hidden entries are no part of it. `ranking_id` is that of a season, and 0 for `main`,
--- whose entries are `scores`. A row without keys says that the ranking is not what it was: who keeps counts of it counts
--- anew. Rows are removed once every instance has had a quarter of an hour to see them, by `xid`.
+-- Keys, one after the other; those of hidden entries are no part of it. `ranking_id` is that of a season, and 0 for
+-- `main`, whose entries are `scores`. A row without keys says that the ranking is not what it was: who keeps counts of it
+-- counts anew. One statement that moves more than 200,000 entries says so, as its keys would be long, and 1 GB is the
+-- end. Rows are removed once every instance has had a quarter of an hour to see them, by `xid`.
 CREATE TABLE movements (
     xid XID8 NOT NULL DEFAULT pg_current_xact_id(),
     ranking_id INTEGER NOT NULL,
@@ -46,8 +48,9 @@ CREATE TABLE movements_removed (
 INSERT INTO movements_removed (system_identifier) SELECT system_identifier FROM pg_control_system();
 
 -- What an instance kept of a long ranking, as of a snapshot: the next one that begins need not count it. `keys` are the
--- first keys of its parts but for the first part, `counts` how many entries each part has, in 4 bytes each. It is right together with the
--- movements since, so it goes when those are removed. Of another cluster, where a backup was made, it says nothing.
+-- first keys of its parts but for the first part, `counts` how many entries each part has, in 4 bytes each, high byte
+-- first. It is right together with the movements since, so it goes when those are removed. Of another cluster, where a
+-- backup was made, it says nothing.
 CREATE TABLE fences (
     ranking_id INTEGER PRIMARY KEY,
     system_identifier BIGINT NOT NULL,
@@ -62,8 +65,17 @@ ALTER TABLE fences
 
 CREATE FUNCTION note_moves_of_main() RETURNS TRIGGER
 LANGUAGE plpgsql AS $$
+DECLARE
+    moved INTEGER;
 BEGIN
-    IF TG_OP = 'INSERT' THEN
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        SELECT count(*) INTO moved FROM (SELECT FROM rows_after LIMIT 200001) AS counted;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT count(*) INTO moved FROM (SELECT FROM rows_before LIMIT 200001) AS counted;
+    END IF;
+    IF moved > 200000 OR TG_OP = 'TRUNCATE' THEN
+        INSERT INTO movements (ranking_id) VALUES (0);
+    ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO movements (ranking_id, added)
         SELECT 0, string_agg(ranking_key(score, updated_at, user_id), '')
         FROM rows_after
@@ -75,7 +87,7 @@ BEGIN
         FROM rows_before
         WHERE NOT hidden
         HAVING count(*) > 0;
-    ELSIF TG_OP = 'UPDATE' THEN
+    ELSE
         INSERT INTO movements (ranking_id, removed, added)
         SELECT 0, before.removed, after.added
         FROM (
@@ -89,8 +101,6 @@ BEGIN
             WHERE NOT hidden
         ) AS after
         WHERE before.removed IS DISTINCT FROM after.added;
-    ELSE
-        INSERT INTO movements (ranking_id) VALUES (0);
     END IF;
     RETURN NULL;
 END
@@ -113,8 +123,17 @@ FOR EACH STATEMENT EXECUTE FUNCTION note_moves_of_main();
 
 CREATE FUNCTION note_moves_of_seasons() RETURNS TRIGGER
 LANGUAGE plpgsql AS $$
+DECLARE
+    moved INTEGER;
 BEGIN
-    IF TG_OP = 'INSERT' THEN
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        SELECT count(*) INTO moved FROM (SELECT FROM rows_after LIMIT 200001) AS counted;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT count(*) INTO moved FROM (SELECT FROM rows_before LIMIT 200001) AS counted;
+    END IF;
+    IF moved > 200000 OR TG_OP = 'TRUNCATE' THEN
+        INSERT INTO movements (ranking_id) SELECT season_id FROM seasons;
+    ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO movements (ranking_id, added)
         SELECT season_id, string_agg(ranking_key(score, updated_at, user_id), '')
         FROM rows_after
@@ -126,7 +145,7 @@ BEGIN
         FROM rows_before
         WHERE NOT hidden
         GROUP BY season_id;
-    ELSIF TG_OP = 'UPDATE' THEN
+    ELSE
         INSERT INTO movements (ranking_id, removed, added)
         SELECT season_id, before.removed, after.added
         FROM (
@@ -142,8 +161,6 @@ BEGIN
             GROUP BY season_id
         ) AS after USING (season_id)
         WHERE before.removed IS DISTINCT FROM after.added;
-    ELSE
-        INSERT INTO movements (ranking_id) SELECT season_id FROM seasons;
     END IF;
     RETURN NULL;
 END

@@ -1,12 +1,12 @@
--- The statements of ranks. `{ranked_entries}` are the entries of a ranking, `{keyed}` what its keys are made of, `{server}` and
--- `{unseen}` stand in queries.py.
+-- The statements of ranks. `{ranked_entries}` are the entries of a ranking, `{keyed}` what its keys are made of;
+-- `{server}` and `{unseen}` stand in queries.py.
 
 -- walk_indexes: has PostgreSQL walk along indexes until the transaction ends, whatever it guesses of a table
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_sort = off;
 SET LOCAL max_parallel_workers_per_gather = 0;
 
--- read_present: reads of which server and snapshot the transaction is, and below which xid rows of movements were removed
+-- read_present: reads of which server and snapshot the transaction is, and below which xid movements were removed
 -- Of another cluster, where a backup was made, the xids of movements say nothing here until somebody has removed them.
 SELECT
     pg_current_snapshot()::text,

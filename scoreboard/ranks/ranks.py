@@ -127,7 +127,7 @@ class Ranks:
                 await self.turn()
             except (LedgerUnavailable, StatementRefused) as error:  # guard: ranks-outlive-outage
                 self._metrics.rank_turns_failed.inc()
-                self._say("turn_failed", error)
+                self._say("scoreboard.ranks.turn_failed", error)
 
     def _take(self, before: Collection[HeldRanking], followed: Followed) -> None:
         """Hold what a turn answered. Meanwhile others may have been loaded, and stay."""
@@ -181,7 +181,7 @@ class Ranks:
         except (LedgerUnavailable, StatementRefused) as error:
             self._rests = True
             self._metrics.rank_loads_failed.inc()
-            self._say("load_failed", error)
+            self._say("scoreboard.ranks.load_failed", error)
         else:
             self._held[ranking_id] = ranking
             self._doubted.discard(ranking_id)
@@ -213,9 +213,9 @@ class Ranks:
                 del self._asked[ranking_id]
         self._show()
 
-    def _say(self, what: str, error: Exception) -> None:
-        if self._seldom.due(what):
-            log.warning(f"scoreboard.ranks.{what}", reason=str(error.__cause__ or error))
+    def _say(self, event: str, error: Exception) -> None:
+        if self._seldom.due(event):
+            log.warning(event, reason=str(error.__cause__ or error))
 
     def _show(self) -> None:
         held = self._held.values()

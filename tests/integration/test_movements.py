@@ -137,3 +137,21 @@ async def test_the_entries_of_a_board_that_is_added_are_noted(
     entries = "SELECT count(*) FROM season_entries JOIN seasons USING (season_id)"
     assert sum(count for (count,) in rows) == USERS
     assert sql(database_url, f"{entries} WHERE board_id = 'late'") == [(USERS,)]
+
+
+@pytest.mark.parametrize("table", ["scores", "season_entries"])
+async def test_a_statement_that_moves_very_many_says_so_without_their_keys(
+    users: list[str], database_url: str, table: str
+) -> None:
+    season = "" if table == "scores" else "2, "
+    sql(
+        database_url,
+        f"ALTER TABLE {table} DISABLE TRIGGER ALL;"
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_added;"
+        "DELETE FROM movements;"
+        f"INSERT INTO {table} SELECT {season}gen_random_uuid(), 1, now()"
+        " FROM generate_series(1, 200001)",
+    )
+    noted = sql(database_url, "SELECT ranking_id, removed, added FROM movements")
+    assert all(row[1:] == (None, None) for row in noted)
+    assert 0 < len(noted) < 10
