@@ -127,7 +127,9 @@ class Ranks:
                 await self.turn()
             except (LedgerUnavailable, StatementRefused) as error:  # guard: ranks-outlive-outage
                 self._metrics.rank_turns_failed.inc()
-                self._say("scoreboard.ranks.turn_failed", error)
+                if self._seldom.due("turn"):
+                    reason = str(error.__cause__ or error)
+                    log.warning("scoreboard.ranks.turn_failed", reason=reason)
 
     def _take(self, before: Collection[HeldRanking], followed: Followed) -> None:
         """Hold what a turn answered. Meanwhile others may have been loaded, and stay."""
@@ -181,7 +183,9 @@ class Ranks:
         except (LedgerUnavailable, StatementRefused) as error:
             self._rests = True
             self._metrics.rank_loads_failed.inc()
-            self._say("scoreboard.ranks.load_failed", error)
+            if self._seldom.due("load"):
+                reason = str(error.__cause__ or error)
+                log.warning("scoreboard.ranks.load_failed", reason=reason)
         else:
             self._held[ranking_id] = ranking
             self._doubted.discard(ranking_id)
@@ -212,10 +216,6 @@ class Ranks:
                 parts -= evicted.fences.parts
                 del self._asked[ranking_id]
         self._show()
-
-    def _say(self, event: str, error: Exception) -> None:
-        if self._seldom.due(event):
-            log.warning(event, reason=str(error.__cause__ or error))
 
     def _show(self) -> None:
         held = self._held.values()
