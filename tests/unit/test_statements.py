@@ -11,7 +11,7 @@ import scoreboard
 from scoreboard.accounts import queries as accounts
 from scoreboard.connections import session_settings, statements
 from scoreboard.ledger import queries as ledger
-from scoreboard.scoring import catalogue, standing
+from scoreboard.scoring import catalogue, places, sought, standing
 
 _VERB = re.compile(
     r"(--[^\n]*\n)*"
@@ -76,7 +76,8 @@ def test_a_word_that_the_file_explains_may_stand_in_others(package: Path) -> Non
 
 
 SHIPPED = sorted(Path(scoreboard.__file__).parent.rglob("*.sql"))
-LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL, standing.SQL]
+LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL]
+LOADED += [places.SQL, sought.SQL, standing.SQL]
 
 
 @pytest.mark.parametrize("found", LOADED, ids=lambda found: next(iter(found)))
