@@ -59,6 +59,7 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.personal.export import PersonalData
+from scoreboard.ranks.keeping import Keeping
 from scoreboard.ranks.ranks import Ranks
 from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
@@ -183,6 +184,9 @@ class Parts:
         self.lifetime.close(self.orders.close)
         self.ranks = Ranks(self.watch, metrics)
         self.lifetime.run("ranks", self.ranks.run)
+        if settings.takes_submissions:  # a stream instance may write nothing
+            keeping = Keeping(self.watch, self.ranks, metrics, name=settings.instance)
+            self.lifetime.run("keeping", keeping.run)
         self.catalogue = Catalogue(self.queries)
         self.places = Places(self.queries, self.ranks)
         self.standings = Standings(self.queries, self.places)

@@ -23,7 +23,10 @@ _SHOWS: Final = {
     "bans": ("SELECT",),
     "board_actions": ("SELECT",),
     "boards": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
+    "fences": ("SELECT",),
     "held_lists": ("SELECT",),
+    "movements": ("SELECT",),
+    "movements_removed": ("SELECT",),
     "revocations": ("SELECT",),
     "scores": ("SELECT",),
     "season_entries": ("SELECT",),
@@ -40,12 +43,15 @@ _WRITES: Final = {
     "board_actions": ("SELECT", "INSERT"),
     "boards": ("SELECT", "INSERT", "UPDATE"),
     "corrections": ("SELECT", "INSERT", "UPDATE"),
+    "fences": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "former_action_ids": ("SELECT",),
     "held_lists": ("SELECT", "INSERT", "UPDATE"),
     "invitations": ("SELECT", "UPDATE"),
     # Who is erased leaves rows of these to a nameless user; nothing else of them changes.
     "ledger": ("SELECT", "INSERT", "UPDATE"),
     SEQUENCE: ("USAGE",),
+    "movements": ("SELECT", "INSERT", "DELETE"),  # by triggers of scores and season_entries
+    "movements_removed": ("SELECT", "UPDATE"),
     "preparations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_handles": ("SELECT", "INSERT"),

@@ -19,6 +19,7 @@ from scoreboard.connections.session import Session, StatementRefused, Transactio
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
+from scoreboard.ranks import queries as ranks
 from scoreboard.scoring import catalogue, places, sought, standing
 
 # What only commands of operators run, as the owner of the tables.
@@ -43,6 +44,8 @@ _OF_STREAMS: Final = frozenset(
     {
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
         *("read_bans", "read_definitions", "read_seasons", "read_season"),
+        *("read_present", "size_moves", "read_moves", "read_fences"),
+        *("count_part", "divide_part", "scan"),
         *("find_ranking", "find_places"),
         *("list_around_user", "list_around_key", "list_from_rank"),
     }
@@ -73,7 +76,8 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    rooms = (ledger, catalogue, places, sought, standing, queries, keys, audit, export)
+    of_places = (catalogue, ranks, places, sought, standing)
+    rooms = (ledger, *of_places, queries, keys, audit, export)
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS

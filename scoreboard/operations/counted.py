@@ -252,6 +252,12 @@ class Counted(Declares):
         "why",
         known=get_args(RankingLoss),
     )
+    fence_rounds_failed = counter(
+        "fence_rounds_failed", "Rounds that failed, of keeping fences and removing movements."
+    )
+    movements_removed = counter(
+        "movements_removed", "Movements removed because every instance has had time to see them."
+    )
 
     # How other instances hear of a board, and what they mend when they did not.
 

@@ -11,6 +11,7 @@ one every block that it does not touch.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from array import array
 from bisect import bisect_right
@@ -86,7 +87,7 @@ class Fences:
         fences = [BEGINNING, *keys]
         if len(fences) != len(counts):
             raise ValueError(f"{len(fences)} parts have {len(counts)} counts")
-        if any(one >= other for one, other in zip(fences, fences[1:], strict=False)):
+        if any(one >= other for one, other in itertools.pairwise(fences)):
             raise ValueError("The fences are in no order")
         self._mark = object()
         self._blocks = [
@@ -242,10 +243,11 @@ class Fences:
 
     def _part(self, number: int, at: int) -> Part:
         block = self._blocks[number]
+        until = None
         if at + 1 < len(block):
             until = block.key(at + 1)
-        else:
-            until = self._firsts[number + 1] if number + 1 < len(self._firsts) else None
+        elif number + 1 < len(self._firsts):
+            until = self._firsts[number + 1]
         return Part(block.key(at), until, block.counts[at])
 
     def _own(self, number: int) -> _Block:

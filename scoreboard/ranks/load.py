@@ -11,7 +11,7 @@ from scoreboard.connections.session import Session
 from scoreboard.ledger.transaction import Transaction, snapshot
 from scoreboard.operations.counted import RankingSource
 from scoreboard.ranks.fences import PART, Fences
-from scoreboard.ranks.held import HeldRanking, Present, read_present, sees_all_since
+from scoreboard.ranks.held import HeldRanking, Present, read_present
 from scoreboard.ranks.keys import BEGINNING, RankingId, keys_in
 from scoreboard.ranks.moves import Followed, follow
 from scoreboard.ranks.queries import SQL, begin_at, of_ranking
@@ -20,12 +20,13 @@ from scoreboard.ranks.queries import SQL, begin_at, of_ranking
 _WALKED_AT_ONCE: Final = 64 * PART
 
 
-async def load(session: Session, ranking_id: RankingId) -> tuple[HeldRanking, RankingSource]:
+async def load(
+    session: Session, ranking_id: RankingId, *, may_be_kept: bool = True
+) -> tuple[HeldRanking, RankingSource]:
     """Load a ranking as of one snapshot. Raises NotTold, LedgerUnavailable."""
     async with snapshot(session) as begun:
         present = await read_present(begun)
-        kept = await _kept(begun, present, ranking_id)
-        if kept is not None:
+        if may_be_kept and (kept := await _kept(begun, present, ranking_id)):
             return kept, "kept"
         fences = await scan(begun, ranking_id)
         return HeldRanking(ranking_id, present.server, present.snapshot, fences), "scan"
@@ -56,11 +57,11 @@ async def scan(
 
 
 async def _kept(begun: Transaction, present: Present, ranking_id: RankingId) -> HeldRanking | None:
-    """What was kept of a ranking, with what has moved since; None if nothing of use was."""
+    """What was kept of a ranking, with what has moved since; None if nothing of use was. It goes
+    when rows of `movements` are removed that it needs.
+    """
     rows = await begun.run(SQL["read_fences"], {"ranking_id": ranking_id})
     for as_of, keys, counts in rows:
-        if not sees_all_since(as_of, present):
-            return None
         try:
             fences = Fences.unpacked(bytes(keys), bytes(counts))
         except ValueError:

@@ -24,6 +24,8 @@ UNSEEN: Final = """(
     movements.xid >= pg_snapshot_xmax(%(snapshot)s::pg_snapshot)
     OR movements.xid = ANY (ARRAY(SELECT pg_snapshot_xip(%(snapshot)s::pg_snapshot)))
 )"""
+# What a key is made of (`ranking_key`).
+KEYED: Final = "score, updated_at, user_id"
 WORDS: Final[Mapping[str, str]] = MappingProxyType({"server": SERVER, "unseen": UNSEEN})
 
 # What is ranked: entries of `main`, and of a season.
@@ -36,7 +38,7 @@ _NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 
 def _statements(ranked_entries: str) -> dict[str, str]:
-    words = {**WORDS, "ranking": RANKING, "ranked_entries": ranked_entries}
+    words = {**WORDS, "ranking": RANKING, "keyed": KEYED, "ranked_entries": ranked_entries}
     return statements.load("scoreboard.ranks", words=words)
 
 
@@ -60,7 +62,7 @@ def end_at(key: bytes | None, begin: bytes) -> dict[str, Any]:
 
     `tie` is the end among those who have the score of the beginning.
     """
-    end = {"end_score": -_END, "end_moment": _NEVER, "end_user_id": _NOBODY}
+    end: dict[str, Any] = {"end_score": -_END, "end_moment": _NEVER, "end_user_id": _NOBODY}
     tie = {"tie_moment": _ALWAYS, "tie_user_id": _NOBODY}
     if key is not None:
         end = {f"end_{name}": value for name, value in begin_at(key).items()}

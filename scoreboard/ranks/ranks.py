@@ -57,8 +57,8 @@ class Ranks:
         self._held: dict[RankingId, HeldRanking] = {}
         # When each was asked for, the latest last.
         self._asked: OrderedDict[RankingId, float] = OrderedDict()
-        # Somebody here wants these to be held, asked for or not.
-        self._kept: frozenset[RankingId] = frozenset()
+        # What was kept of these may be as wrong as what was held.
+        self._doubted: set[RankingId] = set()
         self._wanted = asyncio.Event()
         self._loaded = asyncio.Event()  # of the load that is under way, or comes next
         self._rests = False
@@ -88,6 +88,10 @@ class Ranks:
                     await self._loaded.wait()
                     held = self._held.get(ranking_id)
         return held
+
+    def all_held(self) -> list[HeldRanking]:
+        """All rankings that are held."""
+        return list(self._held.values())
 
     def on_moves(self, listener: Listener) -> None:
         """Tell this one, once a turn, what has moved in the rankings that are held."""
@@ -143,8 +147,10 @@ class Ranks:
         del self._held[ranking_id]
         self._wanted.set()
         self._metrics.rankings_lost.labels(why).inc()
-        if why == "wrong" and self._seldom.due(why):
-            log.error("scoreboard.ranks.wrong", ranking=ranking_id)
+        if why == "wrong":
+            self._doubted.add(ranking_id)  # guard: doubted-not-kept
+            if self._seldom.due(why):
+                log.error("scoreboard.ranks.wrong", ranking=ranking_id)
 
     async def _load(self) -> None:
         """Load what is wanted, one after the other. Nobody gets more of PostgreSQL than half of the
@@ -167,19 +173,21 @@ class Ranks:
     async def _load_one(self, ranking_id: RankingId) -> None:
         try:
             async with self._postgres.session() as session:
-                ranking, source = await load(session, ranking_id)
+                is_sound = ranking_id not in self._doubted
+                ranking, source = await load(session, ranking_id, may_be_kept=is_sound)
         except (LedgerUnavailable, StatementRefused) as error:
             self._rests = True
             self._metrics.rank_loads_failed.inc()
             self._say("load_failed", error)
             return
         self._held[ranking_id] = ranking
+        self._doubted.discard(ranking_id)
         self._metrics.rank_loads.labels(source).inc()
         self._evict()
 
     def _next(self) -> RankingId | None:
         """What to load: what was asked for latest, as nobody may wait for the others any more."""
-        for ranking_id in (*reversed(self._asked), *self._kept):
+        for ranking_id in reversed(self._asked):
             if ranking_id not in self._held:
                 return ranking_id
         return None
@@ -189,7 +197,7 @@ class Ranks:
         asked_after = time.monotonic() - _ASKED_WITHIN_SECONDS
         while self._asked and next(iter(self._asked.values())) < asked_after:
             self._asked.popitem(last=False)
-        for ranking_id in self._held.keys() - self._asked.keys() - self._kept:
+        for ranking_id in self._held.keys() - self._asked.keys():
             del self._held[ranking_id]
         parts = sum(ranking.fences.parts for ranking in self._held.values())
         for ranking_id in list(self._asked):

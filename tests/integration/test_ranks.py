@@ -49,4 +49,5 @@ async def test_a_turn_follows_what_has_moved(database_url: str) -> None:
         for _ in range(10):
             await ranks.turn()
             held = ranks.held(MAIN_RANKING)
-            assert held and counts_right(held, keys_of(database_url))
+            assert held is not None
+            assert counts_right(held, keys_of(database_url))
