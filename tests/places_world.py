@@ -5,7 +5,7 @@ stands by a full count, in the snapshot of a transaction or as of now.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.ledger.transaction import Transaction, snapshot
+from scoreboard.model import BoardId
 from scoreboard.ranks.anchors import START, Anchor, Held
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId
 from scoreboard.ranks.queries import SERVER
+from scoreboard.scoring.counting import DENSE_RANKS_MAX
 from scoreboard.scoring.place import Place
 from scoreboard.scoring.places import Places
 
@@ -96,7 +98,44 @@ async def counted(reader: Any, ranking_id: RankingId) -> dict[str, tuple[int, in
     return {user_id: tuple(rest) for user_id, *rest in rows}
 
 
-def ranks_of(places: Sequence[Place]) -> list[tuple[str, int | None, int | None]]:
+async def require_agreement(
+    places: Places, inside: Inside, board_id: BoardId, ranking_id: RankingId, *, limit: int = 5
+) -> None:
+    """Hold every answer about a ranking against the full count in the same snapshot."""
+    truth = await counted(inside, ranking_id)
+    lines = [(user_id, rank, tier) for user_id, (_, rank, tier, _) in truth.items()]
+    order = list(truth)
+    found = await places.find(board_id, None, order, with_next=True)
+    assert (list(found.places), found.total) == (order, len(order))
+    sign = -1 if found.is_low else 1
+    for at, (user_id, (score, rank, tier, dense)) in enumerate(truth.items()):
+        place = found.places[user_id]
+        assert (place.score, place.rank, place.competition_rank) == (sign * score, rank, tier)
+        assert place.dense_rank == (dense if dense <= DENSE_RANKS_MAX else None)
+        ahead = order[at - 1] if at else None
+        expected = None if ahead is None else (ahead, truth[ahead][0] - score + 1)
+        assert expected == (place.next and (place.next.user_id, place.next.points))
+    for at in range(0, len(order), max(1, len(order) // 12)):
+        window = await places.window(board_id, None, order[at], limit)
+        first = max(0, min(at - limit, len(order) - 2 * limit - 1))
+        assert ranks_of(window.entries) == lines[first : first + 2 * limit + 1]
+        assert window.place == found.places[order[at]]
+        page = await places.page(board_id, None, rank=at + 1, limit=limit)
+        assert ranks_of(page.entries) == lines[at : at + limit]
+    page = await places.page(board_id, None, limit=limit)
+    walked = [*page.entries]
+    while page.next is not None:
+        page = await places.page(board_id, None, after=page.next, limit=limit)
+        walked += page.entries
+    assert ranks_of(walked) == lines
+    back = [*page.entries]
+    while page.previous is not None:
+        page = await places.page(board_id, None, before=page.previous, limit=limit)
+        back[:0] = page.entries
+    assert back == walked
+
+
+def ranks_of(places: Iterable[Place]) -> list[tuple[str, int | None, int | None]]:
     """Who stands there, with the ordinal and the competition rank."""
     return [(place.user_id, place.rank, place.competition_rank) for place in places]
 

@@ -173,8 +173,9 @@ class Places:
         held = await self._hold(ranking)
         for attempt in range(1, _ATTEMPTS_MAX + 1):
             answer = await self._answer(asked, ranking, held)
+            # guard: place-season-turned
             if asked.season is None and answer.shown_id != ranking.season_id:
-                ranking = await self._look(asked)  # guard: place-season-turned
+                ranking = await self._look(asked)
                 held = await self._hold(ranking)
                 continue
             if not answer.is_kept:

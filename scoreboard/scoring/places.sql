@@ -94,49 +94,9 @@ best AS MATERIALIZED (
     SELECT score, rank FROM best WHERE score IS NOT NULL
 )
 
--- {before_line}: how many stand before `line`, counted from `fence`; null if that is too many to count
--- The order is mixed, so it is three ranges: the fence's score from it on, all scores between, and the line's score.
+-- {better}: how many have a better score than `line`, counted from `tier`; null if those are too many to count
 (
-    SELECT CASE WHEN count(*) < %(counted)s THEN fence.before + count(*) END
-    FROM (
-        (
-            SELECT
-            FROM {entries} AS ranked
-            WHERE {is_entry}
-            AND ranked.score = fence.score
-            AND (ranked.updated_at, ranked.user_id) >= (fence.updated_at, fence.user_id)
-            AND (ranked.updated_at, ranked.user_id) < (
-                CASE WHEN fence.score = line.score THEN line.updated_at ELSE 'infinity' END,
-                CASE WHEN fence.score = line.score THEN line.user_id ELSE 'ffffffff-ffff-ffff-ffff-ffffffffffff' END
-            )
-            ORDER BY {ranking}
-            LIMIT %(counted)s
-        )
-        UNION ALL
-        (
-            SELECT
-            FROM {entries} AS ranked
-            WHERE {is_entry} AND ranked.score < fence.score AND ranked.score > line.score
-            ORDER BY {ranking}
-            LIMIT %(counted)s
-        )
-        UNION ALL
-        (
-            SELECT
-            FROM {entries} AS ranked
-            WHERE {is_entry}
-            AND fence.score > line.score
-            AND ranked.score = line.score
-            AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
-            ORDER BY {ranking}
-            LIMIT %(counted)s
-        )
-    ) AS counted
-)
-
--- {better_than_line}: how many have a better score than `line`, counted from `tier`, a fence with a better one; or null
-(
-    SELECT CASE WHEN count(*) < %(counted)s THEN tier.before + count(*) END
+    SELECT CASE WHEN count(*) < %(counted)s THEN tier.before + count(*) END AS count
     FROM (
         (
             SELECT
@@ -158,12 +118,34 @@ best AS MATERIALIZED (
     ) AS counted
 )
 
+-- {before_line}: how many stand before `line`: those with a better score, or those before the `fence`; and those behind it
+-- with the same score. The order of a ranking is mixed, so an index is read by one score at a time, or by all between two.
+(
+    SELECT
+        CASE WHEN count(*) < %(counted)s THEN
+            CASE WHEN fence.score = line.score THEN fence.before ELSE better.count END + count(*)
+        END
+    FROM (
+        SELECT
+        FROM {entries} AS ranked
+        WHERE {is_entry}
+        AND ranked.score = line.score
+        AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
+        AND (ranked.updated_at, ranked.user_id) >= (
+            CASE WHEN fence.score = line.score THEN fence.updated_at ELSE '-infinity' END,
+            CASE WHEN fence.score = line.score THEN fence.user_id ELSE '00000000-0000-0000-0000-000000000000' END
+        )
+        ORDER BY {ranking}
+        LIMIT %(counted)s
+    ) AS tied
+)
+
 -- {with_fence}: the last fence that is not behind `line`
 JOIN fences AS fence
     ON fence.place = width_bucket(ranking_key(line.score, line.updated_at, line.user_id), %(keys)s::bytea[])
 
 -- {with_tier}: the last fence with a better score than `line`
-JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)s::bigint[])
+LEFT JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)s::bigint[])
 
 -- {ahead_of_line}: the entries before `line`
 (
@@ -255,7 +237,7 @@ LEFT JOIN LATERAL (
         line.user_id::text,
         users.username,
         {before_line} + 1 AS rank,
-        {better_than_line} + 1 AS competition_rank,
+        better.count + 1 AS competition_rank,
         best.rank AS dense_rank,
         next.user_id::text AS next_id,
         next.username AS next_name,
@@ -264,6 +246,7 @@ LEFT JOIN LATERAL (
     JOIN users ON users.user_id = line.user_id
     {with_fence}
     {with_tier}
+    CROSS JOIN LATERAL {better} AS better
     LEFT JOIN best ON best.score = line.score
     LEFT JOIN LATERAL (
         SELECT ahead.score, users.user_id, users.username
@@ -293,11 +276,18 @@ lines AS MATERIALIZED (
 )
 SELECT
     {ranking_as_of_now},
-    (SELECT {before_line} FROM line {with_fence}) AS before,
     (
-        SELECT {better_than_line}
+        SELECT {before_line}
+        FROM line
+        {with_fence}
+        {with_tier}
+        CROSS JOIN LATERAL {better} AS better
+    ) AS before,
+    (
+        SELECT better.count
         FROM (SELECT ranked.* FROM lines AS ranked ORDER BY {ranking} LIMIT 1) AS line
         {with_tier}
+        CROSS JOIN LATERAL {better} AS better
     ) AS better,
     found.*
 {of_ranking}
