@@ -38,6 +38,7 @@ OF_OPERATORS: Final = frozenset(
         *("last_season", "derive_final"),
         *("add_key", "list_keys", "rotate_key", "revoke_key", "read_sealed", "reseal_key"),
         *("read_withheld", "seek_places", "seek_named_places"),
+        *("read_rankings", "count_anew"),
     }
 )
 _OF_STREAMS: Final = frozenset(
@@ -45,7 +46,7 @@ _OF_STREAMS: Final = frozenset(
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
         *("read_bans", "read_definitions", "read_seasons", "read_season"),
         *("read_present", "size_moves", "read_moves", "read_fences"),
-        *("count_part", "divide_part", "scan"),
+        *("walk_indexes", "count_part", "divide_part", "walk_ties", "walk_on"),
         *("find_ranking", "find_places"),
         *("list_around_user", "list_around_key", "list_from_rank"),
     }

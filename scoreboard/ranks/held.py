@@ -53,8 +53,9 @@ class HeldRanking:
 
 
 async def read_present(begun: Transaction) -> Present:
-    """Read what the transaction sees. Raises NotTold, LedgerUnavailable."""
-    [(snapshot, server, below, is_of_here)] = await begun.run(SQL["read_present"])
+    """Read what the transaction sees, as its first statement. Raises NotTold, LedgerUnavailable."""
+    first = f"{SQL['walk_indexes']}\n{SQL['read_present']}"
+    [(snapshot, server, below, is_of_here)] = await begun.run(first)
     if server is None or not is_of_here:  # guard: movements-of-here
         raise NotTold
     return Present(snapshot, server, int(below))

@@ -89,7 +89,7 @@ class Keeping:
             self._xmins.clear()
             self._written.clear()
         below = self._seen_by_all(xmin)
-        if not is_us or server is None:  # guard: one-keeps
+        if not is_us or server is None:
             self._written.clear()
             return
         if not is_of_here:

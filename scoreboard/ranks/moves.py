@@ -5,6 +5,7 @@ fences.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -91,14 +92,11 @@ async def _apply(fences: Fences, moves: Collection[Moves]) -> None:
     """Rows come in any order, so what was added is counted first. The loop is let go between some
     thousand. Raises WrongCopy.
     """
-    done = 0
-    for keys, count in (
-        *((each.added, fences.add) for each in moves),  # guard: added-before-removed
-        *((each.removed, fences.remove) for each in moves),
-    ):
-        for key in keys:
-            count(key)
-            done += 1
-            if done % _SLICE == 0:
-                await asyncio.sleep(0)
+    added = ((key, fences.add) for each in moves for key in each.added)
+    removed = ((key, fences.remove) for each in moves for key in each.removed)
+    both = itertools.chain(added, removed)  # guard: added-before-removed
+    for done, (key, count) in enumerate(both, 1):
+        count(key)
+        if done % _SLICE == 0:
+            await asyncio.sleep(0)
     fences.merge()

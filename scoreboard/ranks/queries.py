@@ -20,7 +20,8 @@ SERVER: Final = """CASE WHEN NOT pg_is_in_recovery() THEN
 END"""
 # The rows of `movements` that the snapshot of the parameter `snapshot` does not see. Whoever sees
 # them now sees each exactly once after it, whatever the order of commits.
-UNSEEN: Final = """(
+UNSEEN: Final = """movements.xid >= pg_snapshot_xmin(%(snapshot)s::pg_snapshot)
+AND (
     movements.xid >= pg_snapshot_xmax(%(snapshot)s::pg_snapshot)
     OR movements.xid = ANY (ARRAY(SELECT pg_snapshot_xip(%(snapshot)s::pg_snapshot)))
 )"""

@@ -1,6 +1,11 @@
 -- The statements of ranks. `{ranked_entries}` are the entries of a ranking, `{keyed}` what its keys are made of, `{server}` and
 -- `{unseen}` stand in queries.py.
 
+-- walk_indexes: has PostgreSQL walk along indexes until the transaction ends, whatever it guesses of a table
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_sort = off;
+SET LOCAL max_parallel_workers_per_gather = 0;
+
 -- read_present: reads of which server and snapshot the transaction is, and below which xid rows of movements were removed
 -- Of another cluster, where a backup was made, the xids of movements say nothing here until somebody has removed them.
 SELECT
@@ -54,20 +59,30 @@ FROM (
     ORDER BY {ranking}
 ) AS numbered
 
--- scan: the first keys of parts of `size` entries that the next `limit` entries of a ranking make, how many these are, and
--- the key of the last one if there may be more
--- Behind a key: those of its score, then lower ones; each is walked along the index, however many have one score.
-SELECT
-    string_agg(ranking_key({keyed}), '') FILTER (WHERE mod(number, %(size)s) = 1),
-    count(*),
-    string_agg(ranking_key({keyed}), '') FILTER (WHERE number = %(limit)s)
+-- {walked}: the first keys of parts of `size` entries that the next `limit` entries of a ranking make, how many these
+-- are, and the key of the last one if there may be more
+string_agg(ranking_key({keyed}), '') FILTER (WHERE mod(number, %(size)s) = 1),
+count(*),
+string_agg(ranking_key({keyed}), '') FILTER (WHERE number = %(limit)s)
+
+-- walk_ties: walks along the entries behind a key that have its score
+SELECT {walked}
 FROM (
     SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS number
     FROM (
         SELECT {keyed}
         FROM {ranked_entries}
         AND score = %(score)s AND (updated_at, user_id) > (%(moment)s::timestamptz, %(user_id)s::uuid)
-        UNION ALL
+    ) AS ranked
+    ORDER BY {ranking}
+    LIMIT %(limit)s
+) AS numbered
+
+-- walk_on: walks along the entries that have lower scores than a key
+SELECT {walked}
+FROM (
+    SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS number
+    FROM (
         SELECT {keyed}
         FROM {ranked_entries}
         AND score < %(score)s
@@ -194,3 +209,19 @@ OR (
     pg_snapshot_xmin(fences.snapshot) <= pg_snapshot_xmin(EXCLUDED.snapshot)
     AND pg_snapshot_xmax(fences.snapshot) <= pg_snapshot_xmax(EXCLUDED.snapshot)
 )
+
+-- read_rankings: finds the rankings of a board of which something is kept, each with the number of its season
+SELECT fences.ranking_id, seasons.number
+FROM fences
+LEFT JOIN seasons ON seasons.season_id = fences.ranking_id
+WHERE CASE fences.ranking_id WHEN 0 THEN %(board_id)s = 'main' ELSE seasons.board_id = %(board_id)s END
+ORDER BY fences.ranking_id
+
+-- count_anew: says that the rankings of a board are not what they were, and forgets what was kept of them
+WITH rankings AS (
+    SELECT CASE board_id WHEN 'main' THEN 0 ELSE season_id END AS ranking_id
+    FROM seasons
+    WHERE board_id = %(board_id)s
+),
+forgotten AS (DELETE FROM fences USING rankings WHERE fences.ranking_id = rankings.ranking_id)
+INSERT INTO movements (ranking_id) SELECT ranking_id FROM rankings

@@ -27,6 +27,7 @@ from tests.guards.page_log_ins import PAGE_LOG_INS
 from tests.guards.places import OF_PLACES
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
+from tests.guards.ranks import RANKS
 from tests.guards.results import RESULTS
 from tests.guards.scoring import SCORING
 from tests.guards.seasons import SEASONS
@@ -37,6 +38,7 @@ from tests.guards.web import WEB
 GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SCORING,
     *RESULTS,
+    *RANKS,
     *SEASONS,
     *FINALS,
     *FALLING,
