@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from scoreboard.scoring import places as room
 from scoreboard.scoring.places import Places
 from tests.eventually import eventually
 from tests.places_world import Fixed, counted, fenced, one_snapshot, ranks_of, require_agreement
-from tests.ranks_world import add_scores, some_ranks
+from tests.ranks_world import a_process, add_scores
 from tests.world import add_board, add_users, sql
 
 BEGIN = datetime(2024, 12, 9, tzinfo=UTC)
@@ -101,13 +100,11 @@ async def test_what_ranks_hold_leads_to_the_places_of_a_full_count_turn_after_tu
     database_url: str, postgres: Postgres
 ) -> None:
     add_scores(database_url, 6000)
-    async with some_ranks(database_url) as ranks:
-        loading = asyncio.create_task(ranks._load())
-        assert await ranks.wait(MAIN_RANKING, 10) is not None
-        loading.cancel()
+    async with a_process(database_url) as process:
+        await process.load()
         with writers(database_url):
             for _ in range(5):
-                held = Fixed({MAIN_RANKING: ranks.held(MAIN_RANKING)})
+                held = Fixed({MAIN_RANKING: process.ranks.held(MAIN_RANKING)})
                 await others_have_written(database_url)
                 async with one_snapshot(postgres, held) as (places, inside):
                     truth = await counted(inside, MAIN_RANKING)
@@ -117,7 +114,7 @@ async def test_what_ranks_hold_leads_to_the_places_of_a_full_count_turn_after_tu
                     assert ranks_of(found.places.values()) == [
                         (user_id, *truth[user_id][1:3]) for user_id in some
                     ]
-                await ranks.turn()
+                await process.ranks.turn()
 
 
 async def test_who_moves_far_while_it_is_looked_at_is_counted_from_there(
