@@ -19,6 +19,7 @@ from scoreboard.api import (
     operations,
     own_data,
     pages,
+    places,
     players,
     results,
 )
@@ -71,6 +72,9 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/api/boards/{board}", boards.read_board, _PUBLIC)
     _add_read(app, "/api/boards/{board}/seasons", boards.list_seasons, _PUBLIC)
     _add_read(app, "/api/boards/{board}/leaderboard", boards.read_leaderboard, _BOARD)
+    _add_read(app, "/api/boards/{board}/entries", places.list_entries, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/users/{userId}", places.read_user, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/me", places.read_mine, _PUBLIC)
     if settings.serves_streams:
         add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scoreboard.scoring import standing
+from scoreboard.parts import PARTS
+from scoreboard.scoring import counting
 from scoreboard.timestamps import timestamp
 from tests.instances import Instance
 from tests.service.conftest import Start
@@ -60,41 +61,34 @@ async def test_ranks_are_those_of_the_ranking_rule_among_ties_too(
         assert (await me(instance, user))["rank"] == rank
 
 
-async def test_a_rank_past_the_bound_is_not_counted(
+async def test_a_rank_past_the_bound_is_not_counted_while_the_ranking_is_not_held(
     instance: Instance, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(standing, "RANKS_MAX", 3)
+    async def nothing(*_: Any) -> None:
+        """A ranking that is loaded takes its time."""
+
+    monkeypatch.setattr(counting, "RANKS_MAX", 3)
+    monkeypatch.setattr(instance.app[PARTS].ranks, "wait", nothing)
     users = add_users(database_url, 5)
     add_actions(database_url, {"run": 50})
     for user in users:
         await instance.submit(user, "run")
     found = [await me(instance, user) for user in users]
-    assert [(each["rank"], each["rankAbove"]) for each in found] == [
-        (1, None),
-        (2, None),
-        (3, None),
-        (None, 3),
-        (None, 3),
-    ]
+    assert [each["rank"] for each in found] == [1, 2, 3, None, None]
+    assert [each["rankAbove"] for each in found] == [None, None, None, 1000, 1000]
+    monkeypatch.undo()
+    assert [(await me(instance, user))["rank"] for user in users] == [1, 2, 3, 4, 5]
 
 
-async def test_a_rank_costs_a_bounded_part_of_the_index(database_url: str) -> None:
-    """A million users with one score would be the worst case for counting those ahead."""
-    sql(
-        database_url,
-        "INSERT INTO users (username, email, password_hash)"
-        " SELECT 'u' || n, 'u' || n || '@example.org', '-' FROM generate_series(1, 20000) AS n",
-    )
-    sql(database_url, "INSERT INTO scores SELECT user_id, 7, now() FROM users")
-    sql(database_url, "ANALYZE users, scores")
-    plan = sql(
-        database_url,
-        f"EXPLAIN (ANALYZE, TIMING OFF) {standing.SQL['read_standing']}",
-        {"user_id": str(uuid.uuid4()), "ranks": standing.RANKS_MAX, "no_password": "-"},
-    )
-    text = "\n".join(line for (line,) in plan)
-    assert "idx_scores_score_desc" in text, text
-    assert "Sort" not in text, text
+async def test_who_is_hidden_is_told_the_score_and_nothing_else(
+    instance: Instance, database_url: str
+) -> None:
+    [ada] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    await instance.submit(ada, "run")
+    sql(database_url, "UPDATE scores SET hidden = TRUE")
+    found = await me(instance, ada)
+    assert (found["score"], found["rank"], found["rankAbove"]) == (50, None, None)
 
 
 async def test_it_is_for_the_bearer_of_a_token_alone(start: Start, database_url: str) -> None:

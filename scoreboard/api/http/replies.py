@@ -107,11 +107,13 @@ def has_query(request: web.Request) -> bool:
     return bool(request.rel_url.raw_query_string)
 
 
-def read_query(request: web.Request, schema: Schema) -> dict[str, Any]:
+def read_query(
+    request: web.Request, schema: Schema, *, chars_max: int = QUERY_MAX_CHARS
+) -> dict[str, Any]:
     """Validate the query, and pass over what the schema does not know (docs/decisions/0031).
     Raises InvalidPayload, which names each parameter that is wrong.
     """
-    if len(request.rel_url.raw_query_string) > QUERY_MAX_CHARS:
+    if len(request.rel_url.raw_query_string) > chars_max:
         raise errors.InvalidPayload({"_schema": ["The query is too long."]}, QUERY_NOT_VALID)
     # By aiohttp, what is no UTF-8 would be U+FFFD, which an action id may hold.
     pairs = parse_qsl(
