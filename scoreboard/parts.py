@@ -15,6 +15,7 @@ from aiohttp import web
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.bans import read_bans
 from scoreboard.accounts.first_sight import FirstSight
+from scoreboard.accounts.follows import Follows
 from scoreboard.accounts.page_log_ins import PageLogIns
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
@@ -189,6 +190,7 @@ class Parts:
         self.access = AccessTokens(settings, metrics)
         self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
         self.personal = PersonalData(self.queries)
+        self.follows = Follows(self.queries)
         self.keyring = Keyring()
         keys = KeyReader(self.watch, self.keyring, Seal(settings.secrets), metrics)
         lists = {"bans": self._read_bans}  # guard: banned-instances-know

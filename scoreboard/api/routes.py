@@ -12,6 +12,7 @@ from scoreboard.api import (
     actions,
     board_changes,
     boards,
+    follows,
     grants,
     leaderboard,
     login,
@@ -50,6 +51,9 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         _add_read(app, "/api/me", leaderboard.read_me)
         add_route(app, "GET", "/api/me/export", own_data.export)
         add_route(app, "DELETE", "/api/me", own_data.delete)
+        _add_read(app, "/api/me/follows", follows.list_follows)
+        add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
+        add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)
         add_route(app, "POST", "/api/auth/register", accounts.register)
         add_route(app, "POST", "/api/auth/login", accounts.log_in)
         add_route(app, "POST", "/api/auth/refresh", accounts.refresh)

@@ -40,6 +40,7 @@ _WRITES: Final = {
     "board_actions": ("SELECT", "INSERT"),
     "boards": ("SELECT", "INSERT", "UPDATE"),
     "corrections": ("SELECT", "INSERT", "UPDATE"),
+    "follows": ("SELECT", "INSERT", "DELETE"),
     "former_action_ids": ("SELECT",),
     "held_lists": ("SELECT", "INSERT", "UPDATE"),
     "invitations": ("SELECT", "UPDATE"),

@@ -145,6 +145,14 @@ _PARAMETERS: Final = {
         "schema": {"type": "string", "minLength": 1, "maxLength": OWN_ID_CHARS_MAX},
         "example": "player-4711",
     },
+    "followedId": {
+        "name": "userId",
+        "in": "path",
+        "required": True,
+        "description": "The userId of another user, as boards show it.",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": "5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d",
+    },
 } | {
     name: {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
     for name, description in {
