@@ -60,6 +60,7 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.personal.export import PersonalData
+from scoreboard.personal_streams.room import PersonalStreams
 from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.following import Following
@@ -182,6 +183,17 @@ class Parts:
         self.lifetime.close(self.orders.close)
         self.catalogue = Catalogue(self.queries)
         self.standings = Standings(self.queries)
+        self.personal_streams = PersonalStreams(
+            self.queries,
+            self.places,
+            self.ranks,
+            self.boards.all,
+            metrics,
+            stuck_after_seconds=settings.stuck_after_seconds,
+        )
+        self.hub.attend(self.personal_streams)
+        self.lifetime.run("personal_streams", self.personal_streams.run)
+        self.lifetime.close(self.personal_streams.finish)
 
     def _make_accounts(self) -> None:
         settings, metrics = self.settings, self.metrics

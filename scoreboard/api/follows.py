@@ -44,6 +44,7 @@ async def follow(request: web.Request) -> web.Response:
     user, followed_id = _asked(request)
     parts = request.app[PARTS]
     await as_user(request, user, lambda: parts.follows.add(user.user_id, followed_id))
+    parts.personal_streams.follows_changed(user.user_id)
     return web.Response(status=204)
 
 
@@ -61,6 +62,7 @@ async def unfollow(request: web.Request) -> web.Response:
     user, followed_id = _asked(request)
     parts = request.app[PARTS]
     await as_user(request, user, lambda: parts.follows.remove(user.user_id, followed_id))
+    parts.personal_streams.follows_changed(user.user_id)
     return web.Response(status=204)
 
 

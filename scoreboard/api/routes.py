@@ -20,6 +20,7 @@ from scoreboard.api import (
     operations,
     own_data,
     pages,
+    personal,
     players,
     results,
 )
@@ -70,6 +71,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "GET", "/api/leaderboard/stream", leaderboard.stream, _STREAM)
         # The same under its older name (docs/decisions/0002).
         add_route(app, "GET", "/api/scoreboard/stream", leaderboard.stream, _STREAM)
+        add_route(app, "GET", "/api/me/stream", personal.stream, _STREAM)
 
     _add_read(app, "/api/boards", boards.list_boards, _PUBLIC)
     _add_read(app, "/api/boards/{board}", boards.read_board, _PUBLIC)

@@ -23,7 +23,9 @@ _SHOWS: Final = {
     "bans": ("SELECT",),
     "board_actions": ("SELECT",),
     "boards": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
+    "follows": ("SELECT",),
     "held_lists": ("SELECT",),
+    "ledger": ("SELECT",),
     "revocations": ("SELECT",),
     "scores": ("SELECT",),
     "season_entries": ("SELECT",),

@@ -19,6 +19,7 @@ from scoreboard.connections.session import Session, StatementRefused, Transactio
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
+from scoreboard.personal_streams import reading
 from scoreboard.scoring import catalogue, standing
 
 # What only commands of operators run, as the owner of the tables.
@@ -43,6 +44,8 @@ _OF_STREAMS: Final = frozenset(
     {
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
         *("read_bans", "read_definitions", "read_seasons", "read_season"),
+        *("read_followed", "read_new_grants", "read_names"),
+        *("read_hidden_on_main", "read_hidden"),
     }
 )
 # What executes what another statement prepares.
@@ -71,7 +74,7 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    rooms = (ledger, catalogue, standing, queries, keys, audit, export)
+    rooms = (ledger, catalogue, standing, queries, keys, audit, export, reading)
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS

@@ -97,7 +97,7 @@ class Crowd(Generic[SubscriberT]):
 
     async def beat(self) -> None:
         """Write a heartbeat to all; one that cannot take it is behind."""
-        async for subscriber in self._in_strides(self.subscribers):
+        async for subscriber in self.in_strides(self.subscribers):
             if subscriber.has_unsent_bytes:
                 self._fall_behind(subscriber)
             else:
@@ -108,13 +108,21 @@ class Crowd(Generic[SubscriberT]):
         is stuck. No event says that a transport has drained and costs nothing to keep.
         """
         stuck_since = asyncio.get_running_loop().time() - self._stuck_after_seconds
-        async for subscriber in self._in_strides(self.behind):
+        async for subscriber in self.in_strides(self.behind):
             if not subscriber.has_unsent_bytes:
                 subscriber.behind_since = None
                 del self.behind[subscriber]
                 self.deliver(subscriber)
             elif subscriber.behind_since is not None and subscriber.behind_since <= stuck_since:
                 self._cut_off(subscriber)
+
+    async def in_strides(self, subscribers: Collection[SubscriberT]) -> AsyncIterator[SubscriberT]:
+        """Walk these, those that have not left; after each stride requests get their turn."""
+        for number, subscriber in enumerate(list(subscribers), 1):
+            if subscriber in self.subscribers:  # it may have left meanwhile
+                yield subscriber
+            if number % STRIDE == 0:
+                await asyncio.sleep(0)
 
     def is_behind(self, subscriber: SubscriberT) -> bool:
         """Whether something is not to be written to a subscriber now, because earlier bytes are
@@ -125,13 +133,6 @@ class Crowd(Generic[SubscriberT]):
             self._fall_behind(subscriber)
             return True
         return False
-
-    async def _in_strides(self, subscribers: Collection[SubscriberT]) -> AsyncIterator[SubscriberT]:
-        for number, subscriber in enumerate(list(subscribers), 1):
-            if subscriber in self.subscribers:  # it may have left meanwhile
-                yield subscriber
-            if number % STRIDE == 0:
-                await asyncio.sleep(0)
 
     def _fall_behind(self, subscriber: SubscriberT) -> None:
         if subscriber.behind_since is None:

@@ -23,7 +23,7 @@ from scoreboard.errors import Overloaded
 from scoreboard.ledger.ledger import Versions
 from scoreboard.live.channel import Channel
 from scoreboard.live.crowd import STRIDE, Crowd
-from scoreboard.live.frames import Frame, closing, score_update, turn_of
+from scoreboard.live.frames import BOARD_IS_GONE, Frame, closing, score_update, turn_of
 from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Origin
 from scoreboard.operations.counted import BoardRefusal
 from scoreboard.operations.logs import Seldom
@@ -35,7 +35,6 @@ log = structlog.get_logger("scoreboard.hub")
 CHANNELS_MAX: Final = 1_000
 IDLE_SECONDS: Final = 60.0
 _TEND_SECONDS: Final = 0.1
-_IS_GONE: Final = Frame.of(closing("unknown_board", "There is no such board any more."))
 
 
 class Copies(Protocol):
@@ -144,7 +143,7 @@ class Hub:
     async def note(self, versions: Versions) -> None:
         """Hear what boards there are: streams of one that is gone end."""
         for board_id in self._channels.keys() - versions.boards.keys():
-            self._channels.pop(board_id).close(_IS_GONE)
+            self._channels.pop(board_id).close(BOARD_IS_GONE)
 
     async def held(self) -> Sequence[Board]:
         """The boards that subscribers may have seen."""

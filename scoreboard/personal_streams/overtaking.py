@@ -1,0 +1,108 @@
+"""Who has overtaken whom, of those who moved in a ranking.
+
+A user is overtaken by an entry that stood behind theirs, or was not there, and now stands before.
+Whoever falls by a correction is overtaken by nobody who stayed where they were.
+
+All who watch are looked at in one walk down the ranking, beside those who moved, so it costs about
+what sorting both does: 3 ms for the first 1,000 and 1,000 who moved.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scoreboard.personal_streams.telling import NAMED_MAX
+from scoreboard.ranks.keys import KEY_BYTES
+
+# Behind every key: where entries come from that were not there.
+_NOWHERE: Final = b"\xff" * (KEY_BYTES + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What moved in a ranking since the last turn: keys of users (by the 16 bytes of their ids)
+    before and after. Who was not there is not in `before`, who is no more not in `after`.
+    """
+
+    before: Mapping[bytes, bytes]
+    after: Mapping[bytes, bytes]
+
+    @classmethod
+    def of(cls, removed: set[bytes], added: set[bytes]) -> Moved:
+        """What statements removed and added, in whatever order they were heard of: what one added
+        and another removed was on the way.
+        """
+        return cls(
+            {key[16:]: key for key in removed - added}, {key[16:]: key for key in added - removed}
+        )
+
+    def users(self) -> set[bytes]:
+        """Who moved, came or went."""
+        return self.before.keys() | self.after.keys()
+
+    def watcher(self, user: bytes, now: bytes | None) -> Watcher | None:
+        """A user who has this key, unless the moves say more; None unless they had an entry before
+        and have one now.
+        """
+        was = now
+        if user in self.before or user in self.after:
+            was, now = self.before.get(user), self.after.get(user)
+        return None if was is None or now is None else Watcher(user, was, now)
+
+    def overtook(self, overtaker: bytes, watcher: Watcher) -> bool:
+        """Whether somebody who moved overtook this one."""
+        was, now = self.before.get(overtaker, _NOWHERE), self.after.get(overtaker, _NOWHERE)
+        return now < watcher.now and watcher.was < was
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """A user who wants to hear of it: the key before and now."""
+
+    user: bytes
+    was: bytes
+    now: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A user was overtaken by so many; `keys` are those of the best placed, as they are now."""
+
+    user: bytes
+    count: int
+    keys: tuple[bytes, ...]
+
+
+def passes(watchers: Iterable[Watcher], moved: Moved) -> Iterator[Pass]:
+    """Who of these was overtaken."""
+    down = sorted(watchers, key=lambda each: each.now)
+    if not down:
+        return
+    last = down[-1].now
+    risen = sorted(
+        (now, was)
+        for user, now in moved.after.items()
+        if now < last and now < (was := moved.before.get(user, _NOWHERE))
+    )
+    came_from: list[bytes] = []  # of those who now stand before the watcher, in order
+    next_one = 0
+    for watcher in down:
+        while next_one < len(risen) and risen[next_one][0] < watcher.now:
+            bisect.insort(came_from, risen[next_one][1])
+            next_one += 1
+        count = len(came_from) - bisect.bisect_right(came_from, watcher.was)
+        if count:
+            yield Pass(watcher.user, count, _best(risen, watcher, min(count, NAMED_MAX)))
+
+
+def _best(risen: list[tuple[bytes, bytes]], watcher: Watcher, most: int) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    for now, was in risen:
+        if was > watcher.was:
+            found.append(now)
+            if len(found) == most:
+                break
+    return tuple(found)
