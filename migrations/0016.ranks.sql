@@ -32,13 +32,18 @@ ALTER TABLE movements
     ALTER COLUMN added SET STORAGE EXTERNAL;
 CREATE INDEX idx_movements_xid ON movements (ranking_id, xid);
 
--- Below which xid rows of `movements` were removed: an instance whose snapshot is older has missed some.
+-- Below which xid rows of `movements` were removed: an instance whose snapshot is older has missed some. In another
+-- cluster, where a backup was made, xids say nothing: all rows are removed before anything is counted by them. One
+-- instance at a time does so, and keeps `fences`: its name, and when it was last seen.
 CREATE TABLE movements_removed (
     singleton BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (singleton),
-    below XID8 NOT NULL
+    below XID8 NOT NULL DEFAULT '0',
+    system_identifier BIGINT NOT NULL,
+    keeper VARCHAR(200) NOT NULL DEFAULT '',
+    kept_at TIMESTAMPTZ NOT NULL DEFAULT '-infinity'
 );
 
-INSERT INTO movements_removed (below) VALUES ('0');
+INSERT INTO movements_removed (system_identifier) SELECT system_identifier FROM pg_control_system();
 
 -- What an instance kept of a long ranking, as of a snapshot: the next one that begins need not count it. `keys` are the
 -- first keys of its parts but for the first part, `counts` how many entries each part has, in 4 bytes each. It is right together with the

@@ -61,6 +61,8 @@ from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.personal.export import PersonalData
 from scoreboard.personal_streams.room import PersonalStreams
+from scoreboard.ranks.keeping import Keeping
+from scoreboard.ranks.ranks import Ranks
 from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.following import Following
@@ -181,6 +183,11 @@ class Parts:
         self.moderation = Moderation(self.writers)
         self.orders = Orders(self.moderation, self.announcer)
         self.lifetime.close(self.orders.close)
+        self.ranks = Ranks(self.watch, metrics)
+        self.lifetime.run("ranks", self.ranks.run)
+        if settings.takes_submissions:  # a stream instance may write nothing
+            keeping = Keeping(self.watch, self.ranks, metrics, name=settings.instance)
+            self.lifetime.run("keeping", keeping.run)
         self.catalogue = Catalogue(self.queries)
         self.standings = Standings(self.queries)
         self.personal_streams = PersonalStreams(

@@ -23,12 +23,16 @@ SELECT
     current_setting('max_connections')::integer,
     (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend')
 
+-- {note_moves}: the triggers that write down what moves in a ranking, whatever a session is set to
+'scores_added', 'scores_changed', 'scores_emptied', 'scores_removed', 'season_entries_added', 'season_entries_changed',
+'season_entries_emptied', 'season_entries_removed'
+
 -- {our_triggers}: the triggers that migrations/ makes
 'audit_is_chained', 'audit_is_kept', 'bans_changed', 'refused_names_changed', 'server_keys_changed', 'users_banned',
-'users_deleted'
+'users_deleted', {note_moves}
 
--- read_triggers: reads which of our triggers on these tables are gone, and on which of these tables one of ours or of a
--- foreign key is switched off
+-- read_triggers: reads which of our triggers on these tables are gone, on which of these tables one of ours or of a
+-- foreign key is switched off, and what mends those that a session may switch off and must not
 SELECT
     (
         SELECT coalesce(array_agg(ours.name ORDER BY ours.name), '{}')
@@ -37,6 +41,14 @@ SELECT
                 ('audit', 'audit_is_chained'),
                 ('audit', 'audit_is_kept'),
                 ('bans', 'bans_changed'),
+                ('scores', 'scores_added'),
+                ('scores', 'scores_changed'),
+                ('scores', 'scores_emptied'),
+                ('scores', 'scores_removed'),
+                ('season_entries', 'season_entries_added'),
+                ('season_entries', 'season_entries_changed'),
+                ('season_entries', 'season_entries_emptied'),
+                ('season_entries', 'season_entries_removed'),
                 ('users', 'users_banned'),
                 ('users', 'users_deleted'),
                 ('refused_names', 'refused_names_changed'),
@@ -53,6 +65,18 @@ SELECT
         WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
             AND tgenabled IN ('D', 'R')
             AND (tgisinternal OR tgname IN ({our_triggers}))
+    ),
+    (
+        SELECT coalesce(
+            array_agg(
+                format('ALTER TABLE %%s ENABLE ALWAYS TRIGGER %%I;', tgrelid::regclass, tgname) ORDER BY tgname
+            ),
+            '{}'
+        )
+        FROM pg_catalog.pg_trigger
+        WHERE tgrelid IN (SELECT to_regclass(name) FROM unnest(%(relations)s::text[]) AS ours (name))
+            AND tgenabled = 'O'
+            AND tgname IN ({note_moves})
     )
 
 -- read_sequence: reads the last number that the ledger's sequence gave (none if it never gave one), and the highest
@@ -66,6 +90,9 @@ SELECT count(*) FROM boards WHERE board_id = 'main'
 
 -- count_revocation_clock: the same
 SELECT count(*) FROM revocation_clock
+
+-- count_movements_removed: the same
+SELECT count(*) FROM movements_removed
 
 -- read_turns: counts the boards that run, and reads when the next season is due, what time it is, and which boards have
 -- had one that is due for longer than `late`, the longest first

@@ -33,9 +33,16 @@ _ROWS: Final = {
     "revocation_clock": (
         "INSERT INTO revocation_clock (reading) VALUES (extract(epoch FROM now()) * 1000);"
     ),
+    # What instances have counted until now may lack what was removed.
+    "movements_removed": (
+        "INSERT INTO movements_removed (below, system_identifier) "
+        "SELECT pg_snapshot_xmax(pg_current_snapshot()), system_identifier "
+        "FROM pg_control_system();"
+    ),
 }
 
 # What happens without a trigger of ours.
+_MOVES: Final = "ranks are counted as if some entries had not moved"
 _WITHOUT: Final = {
     "users_deleted": "who is deleted keeps an access token that works",
     "users_banned": "who is banned goes on to be let in",
@@ -44,6 +51,11 @@ _WITHOUT: Final = {
     "audit_is_chained": "nothing is moderated",
     "audit_is_kept": "rows of the audit can be changed unseen",
     "server_keys_changed": "instances go on to take a server key that is revoked",
+    **{
+        f"{table}_{moved}": _MOVES
+        for table in ("scores", "season_entries")
+        for moved in ("added", "changed", "removed", "emptied")
+    },
 }
 
 
@@ -105,7 +117,7 @@ async def _sequence(postgres: Postgres, relations: Collection[str]) -> list[Find
 
 async def _triggers(postgres: Postgres, relations: Collection[str]) -> list[Finding]:
     parameters = {"relations": list(relations)}
-    [(gone, off)] = await postgres.read(SQL["read_triggers"], parameters)
+    [(gone, off, mends)] = await postgres.read(SQL["read_triggers"], parameters)
     found = []
     for trigger in gone:
         what = f"The trigger {trigger} is gone: {_WITHOUT[trigger]}."
@@ -114,6 +126,9 @@ async def _triggers(postgres: Postgres, relations: Collection[str]) -> list[Find
         what = f"Triggers of {table} are switched off that keep its rows true, as foreign keys do."
         to_do = f"ALTER TABLE {table} ENABLE TRIGGER ALL;"
         found.append(Finding(PART, "triggers", "wrong", what, to_do))
+    if mends:
+        what = f"A session may switch off triggers that note moves. Where one does, {_MOVES}."
+        found.append(Finding(PART, "triggers", "warning", what, " ".join(mends)))
     return found
 
 

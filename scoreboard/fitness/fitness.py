@@ -23,9 +23,12 @@ _SHOWS: Final = {
     "bans": ("SELECT",),
     "board_actions": ("SELECT",),
     "boards": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
+    "fences": ("SELECT",),
     "follows": ("SELECT",),
     "held_lists": ("SELECT",),
     "ledger": ("SELECT",),
+    "movements": ("SELECT",),
+    "movements_removed": ("SELECT",),
     "revocations": ("SELECT",),
     "scores": ("SELECT",),
     "season_entries": ("SELECT",),
@@ -42,6 +45,7 @@ _WRITES: Final = {
     "board_actions": ("SELECT", "INSERT"),
     "boards": ("SELECT", "INSERT", "UPDATE"),
     "corrections": ("SELECT", "INSERT", "UPDATE"),
+    "fences": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "follows": ("SELECT", "INSERT", "DELETE"),
     "former_action_ids": ("SELECT",),
     "held_lists": ("SELECT", "INSERT", "UPDATE"),
@@ -49,6 +53,8 @@ _WRITES: Final = {
     # Who is erased leaves rows of these to a nameless user; nothing else of them changes.
     "ledger": ("SELECT", "INSERT", "UPDATE"),
     SEQUENCE: ("USAGE",),
+    "movements": ("SELECT", "INSERT", "DELETE"),  # by triggers of scores and season_entries
+    "movements_removed": ("SELECT", "UPDATE"),
     "preparations": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_families": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "refresh_handles": ("SELECT", "INSERT"),

@@ -20,6 +20,7 @@ from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
 from scoreboard.personal_streams import reading
+from scoreboard.ranks import queries as ranks
 from scoreboard.scoring import catalogue, standing
 
 # What only commands of operators run, as the owner of the tables.
@@ -46,6 +47,8 @@ _OF_STREAMS: Final = frozenset(
         *("read_bans", "read_definitions", "read_seasons", "read_season"),
         *("read_followed", "read_new_grants", "read_names"),
         *("read_hidden_on_main", "read_hidden"),
+        *("read_present", "size_moves", "read_moves", "read_fences"),
+        *("count_part", "divide_part", "scan"),
     }
 )
 # What executes what another statement prepares.
@@ -74,7 +77,7 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    rooms = (ledger, catalogue, standing, queries, keys, audit, export, reading)
+    rooms = (ledger, catalogue, standing, queries, keys, audit, export, ranks, reading)
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS

@@ -12,6 +12,8 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.shown import board_of
 from scoreboard.model import Board, BoardId
 
+_BEGIN: Final = "BEGIN; "
+_BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 _RAISE: Final = (SQL["prepare_lock_boards"], SQL["prepare_raise_boards"])
 
 
@@ -22,9 +24,9 @@ class RolledBack(Exception):
 class Transaction:
     """Statements that are committed together. BEGIN goes with the first one: a round trip less."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, begin: str = _BEGIN) -> None:
         self._session = session
-        self._begin = "BEGIN; "
+        self._begin = begin
 
     async def run(
         self,
@@ -54,14 +56,23 @@ class Transaction:
         return raised, {board_id: board.version for board_id, board in boards.items()}
 
 
-@contextlib.asynccontextmanager
-async def transaction(session: Session) -> AsyncIterator[Transaction]:
+def transaction(session: Session) -> contextlib.AbstractAsyncContextManager[Transaction]:
     """Commit at the end, roll back on an error. Raises LedgerUnavailable."""
+    return _begun(session, _BEGIN)
+
+
+def snapshot(session: Session) -> contextlib.AbstractAsyncContextManager[Transaction]:
+    """The same for statements that change nothing, and all see what the first one saw."""
+    return _begun(session, _BEGIN_SNAPSHOT)
+
+
+@contextlib.asynccontextmanager
+async def _begun(session: Session, begin: str) -> AsyncIterator[Transaction]:
     if not session.is_open:  # it was lost, and this is the second attempt
         await session.connect()
     with session.pinned():
         try:
-            yield Transaction(session)
+            yield Transaction(session, begin)
         # guard: refusal-costs-no
         except (RolledBack, StatementRefused, TransactionAborted, PostgresRefused):
             await session.roll_back()

@@ -27,6 +27,11 @@ ProviderKeyFault = Literal["malformed", "name", "weak", "private", "shared"]
 PersonalEvent = Literal["place", "overtaken", "granted"]
 # How the relay got rid of a board that the ledger does not know.
 Mend = Literal["lifted", "renumbered"]
+# Why the fences of a ranking are forgotten: another server answers; what moved is partly removed, or
+# is too much; the entries were replaced; the counts are wrong.
+RankingLoss = Literal["server", "removed", "backlog", "reset", "wrong"]
+# What the fences of a ranking are loaded from: what an instance kept, or the entries.
+RankingSource = Literal["kept", "scan"]
 
 # From a reply out of the cache to the longest wait that we allow.
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -223,6 +228,37 @@ class Counted(Declares):
     season_turns_failed = counter(
         "season_turns_failed",
         "Turns of seasons that PostgreSQL did not answer, or that grants under way held up.",
+    )
+
+    # Where everybody stands: the fences of rankings.
+
+    rankings_held = gauge("rankings_held", "Rankings whose fences are held.", workers="livesum")
+    rank_entries_held = gauge(
+        "rank_entries_held", "Entries of the rankings that are held.", workers="livesum"
+    )
+    rank_bytes_held = gauge("rank_bytes_held", "Bytes of the fences held.", workers="livesum")
+    rank_turn_seconds = histogram(
+        "rank_turn_seconds", "Time in which fences follow what has moved.", _SECONDS
+    )
+    rank_turns_failed = counter(
+        "rank_turns_failed", "Turns of fences that failed; what was held is held on."
+    )
+    rank_moves = counter("rank_moves", "Keys that were added to fences or removed from them.")
+    rank_loads = counter(
+        "rank_loads", "Rankings loaded, by what from.", "source", known=get_args(RankingSource)
+    )
+    rank_loads_failed = counter("rank_loads_failed", "Loads of rankings that failed.")
+    rankings_lost = counter(
+        "rankings_lost",
+        "Rankings forgotten because their fences could not be followed, or were wrong.",
+        "why",
+        known=get_args(RankingLoss),
+    )
+    fence_rounds_failed = counter(
+        "fence_rounds_failed", "Rounds that failed, of keeping fences and removing movements."
+    )
+    movements_removed = counter(
+        "movements_removed", "Movements removed because every instance has had time to see them."
     )
 
     # How other instances hear of a board, and what they mend when they did not.

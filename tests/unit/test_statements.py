@@ -11,6 +11,7 @@ import scoreboard
 from scoreboard.accounts import queries as accounts
 from scoreboard.connections import session_settings, statements
 from scoreboard.ledger import queries as ledger
+from scoreboard.ranks import queries as ranks
 from scoreboard.scoring import catalogue, standing
 
 _VERB = re.compile(
@@ -76,7 +77,7 @@ def test_a_word_that_the_file_explains_may_stand_in_others(package: Path) -> Non
 
 
 SHIPPED = sorted(Path(scoreboard.__file__).parent.rglob("*.sql"))
-LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL, standing.SQL]
+LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL, standing.SQL, ranks.SQL]
 
 
 @pytest.mark.parametrize("found", LOADED, ids=lambda found: next(iter(found)))
