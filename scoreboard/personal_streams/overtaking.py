@@ -82,25 +82,23 @@ def passes(watchers: Iterable[Watcher], moved: Moved) -> Iterator[Pass]:
     if not down:
         return
     last = down[-1].now
-    risen = sorted(
-        (now, was)
-        for user, now in moved.after.items()
-        if now < last and now < (was := moved.before.get(user, _NOWHERE))
+    movers = sorted(
+        (now, moved.before.get(user, _NOWHERE)) for user, now in moved.after.items() if now < last
     )
     came_from: list[bytes] = []  # of those who now stand before the watcher, in order
     next_one = 0
     for watcher in down:
-        while next_one < len(risen) and risen[next_one][0] < watcher.now:
-            bisect.insort(came_from, risen[next_one][1])
+        while next_one < len(movers) and movers[next_one][0] < watcher.now:
+            bisect.insort(came_from, movers[next_one][1])
             next_one += 1
         count = len(came_from) - bisect.bisect_right(came_from, watcher.was)
         if count:
-            yield Pass(watcher.user, count, _best(risen, watcher, min(count, NAMED_MAX)))
+            yield Pass(watcher.user, count, _best(movers, watcher, min(count, NAMED_MAX)))
 
 
-def _best(risen: list[tuple[bytes, bytes]], watcher: Watcher, most: int) -> tuple[bytes, ...]:
+def _best(movers: list[tuple[bytes, bytes]], watcher: Watcher, most: int) -> tuple[bytes, ...]:
     found: list[bytes] = []
-    for now, was in risen:
+    for now, was in movers:
         if was > watcher.was:
             found.append(now)
             if len(found) == most:
