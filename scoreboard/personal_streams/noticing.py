@@ -116,8 +116,8 @@ class Noticing:
 
     def _note_passes(self, board: Watched, moved: Moved) -> None:
         """Note who was overtaken: inside the first ranks by anybody, else by whom they follow."""
-        near = (moved.watcher(key, slot.entry) for key, slot in board.near.items())
-        for found in passes((each for each in near if each is not None), moved):
+        near = [moved.watcher(key, slot.entry) for key, slot in board.near.items()]
+        for found in passes([each for each in near if each is not None], moved):
             slot = board.near[found.user]
             slot.passed = slot.passed or Passed()
             slot.passed.add(found)
