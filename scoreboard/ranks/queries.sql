@@ -46,7 +46,7 @@ SELECT count(*) FROM ({in_part}) AS ranked
 
 -- divide_part: the first keys of parts of `size` entries that the entries of a part make, and how many they are
 SELECT
-    string_agg(ranking_key({keyed}), '') FILTER (WHERE number %% %(size)s = 1),
+    string_agg(ranking_key({keyed}), '') FILTER (WHERE mod(number, %(size)s) = 1),
     count(*)
 FROM (
     SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS number
@@ -58,7 +58,7 @@ FROM (
 -- the key of the last one if there may be more
 -- Behind a key: those of its score, then lower ones; each is walked along the index, however many have one score.
 SELECT
-    string_agg(ranking_key({keyed}), '') FILTER (WHERE number %% %(size)s = 1),
+    string_agg(ranking_key({keyed}), '') FILTER (WHERE mod(number, %(size)s) = 1),
     count(*),
     string_agg(ranking_key({keyed}), '') FILTER (WHERE number = %(limit)s)
 FROM (

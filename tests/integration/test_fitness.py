@@ -22,6 +22,7 @@ from scoreboard.fitness import fitness, trials
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
+from scoreboard.ranks import queries as ranks
 from scoreboard.scoring import catalogue, standing
 from tests.roles import Role, a_role
 from tests.world import sql
@@ -100,7 +101,7 @@ async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
         postgres.close()
 
     known = {*ledger.SQL, *catalogue.SQL, *standing.SQL, *queries.SQL, *keys.SQL, *audit.SQL}
-    known |= export.SQL.keys()
+    known |= export.SQL.keys() | ranks.SQL.keys()
     assert known >= trials.OF_OPERATORS
     without_tables = {
         *("grant", "grant_main", "raise_boards", "record_results", "lock_seasons", "join_grants"),
@@ -184,6 +185,8 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "DROP TRIGGER refused_names_changed ON refused_names",
             "The trigger refused_names_changed is gone",
         ),
+        ("DROP TRIGGER scores_changed ON scores", "The trigger scores_changed is gone: ranks are"),
+        ("TRUNCATE movements_removed", "The row of movements_removed is gone. INSERT INTO"),
         (
             f"{GRANTED}; SELECT setval('ledger_ledger_id_seq', 1)",
             "ledger_ledger_id_seq is behind the ledger, which refuses submissions until it has "
@@ -195,6 +198,16 @@ async def test_what_was_broken_is_named(api: Role, broken: str, said: str) -> No
     sql(api.owner_url, broken.format(role=api.name))
 
     assert said.format(role=api.name) in await wrong(api.url)
+
+
+async def test_a_session_may_not_switch_off_what_notes_moves(api: Role) -> None:
+    sql(api.owner_url, "ALTER TABLE scores ENABLE TRIGGER ALL")
+
+    found = {each.name: each for each in await fitness.findings(api.url, "api", 7)}
+    assert found["triggers"].state == "warning"
+    sql(api.owner_url, found["triggers"].to_do)
+    found = {each.name: each for each in await fitness.findings(api.url, "api", 7)}
+    assert "triggers" not in found
 
 
 async def test_a_trigger_of_somebody_else_may_be_switched_off(api: Role) -> None:

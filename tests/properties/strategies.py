@@ -443,3 +443,24 @@ def requests() -> st.SearchStrategy[bytes]:
     return st.builds(
         lambda *parts: b"".join(parts), first, ends, st.just(b"Host: test\r\n"), head, ends, bodies
     )
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What moves in a ranking at once: so many entries come into one tenth of it, and a share of
+    all goes.
+    """
+
+    tenth: int
+    come: int
+    share_gone: float
+    seed: int
+
+
+def shifts() -> st.SearchStrategy[list[Shift]]:
+    """A ranking's life: now and then a crowd arrives in one place, or most leave."""
+    come = st.integers(0, 50) | st.integers(0, 6000)
+    gone = st.just(0.0) | st.floats(0, 0.2) | st.floats(0.8, 1)
+    return st.lists(
+        st.builds(Shift, st.integers(0, 9), come, gone, st.integers(0, 2**32)), max_size=12
+    )
