@@ -67,6 +67,7 @@ from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.following import Following
 from scoreboard.scoring.orders import Orders
+from scoreboard.scoring.places import Places
 from scoreboard.scoring.players import Players
 from scoreboard.scoring.results import ResultBatches
 from scoreboard.scoring.standing import Standings
@@ -189,7 +190,8 @@ class Parts:
             keeping = Keeping(self.watch, self.ranks, metrics, name=settings.instance)
             self.lifetime.run("keeping", keeping.run)
         self.catalogue = Catalogue(self.queries)
-        self.standings = Standings(self.queries)
+        self.places = Places(self.queries, self.ranks)
+        self.standings = Standings(self.queries, self.places)
         self.personal_streams = PersonalStreams(
             self.queries,
             self.places,

@@ -21,7 +21,7 @@ from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
 from scoreboard.personal_streams import reading
 from scoreboard.ranks import queries as ranks
-from scoreboard.scoring import catalogue, standing
+from scoreboard.scoring import catalogue, places, sought, standing
 
 # What only commands of operators run, as the owner of the tables.
 OF_OPERATORS: Final = frozenset(
@@ -38,7 +38,7 @@ OF_OPERATORS: Final = frozenset(
         *("present_ids", "find_decomposed"),
         *("last_season", "derive_final"),
         *("add_key", "list_keys", "rotate_key", "revoke_key", "read_sealed", "reseal_key"),
-        "read_withheld",
+        *("read_withheld", "seek_places", "seek_named_places"),
     }
 )
 _OF_STREAMS: Final = frozenset(
@@ -49,6 +49,8 @@ _OF_STREAMS: Final = frozenset(
         *("read_hidden_on_main", "read_hidden"),
         *("read_present", "size_moves", "read_moves", "read_fences"),
         *("count_part", "divide_part", "scan"),
+        *("find_ranking", "find_places"),
+        *("list_around_user", "list_around_key", "list_from_rank"),
     }
 )
 # What executes what another statement prepares.
@@ -77,7 +79,8 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    rooms = (ledger, catalogue, standing, queries, keys, audit, export, ranks, reading)
+    of_scoring = (catalogue, places, sought, standing)
+    rooms = (ledger, *of_scoring, queries, keys, audit, export, ranks, reading)
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS

@@ -65,7 +65,8 @@ class Noticing:
             board.ranking_id = found.ranking_id
             board.moved_in = turn + 1
             self._hear_of(board)
-        board.season, board.season_json = found.season, found.season and found.season.as_json()
+        board.season = found.season
+        board.season_json = None if found.season is None else found.season.as_json()
 
     def _look_at_boards(self, turn: int) -> None:
         """Note which boards show another season now, and of which rankings nobody would tell what

@@ -222,9 +222,9 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
         if event != slot.place:  # guard: personal-place-changed
             slot.place = event
         place = found.places.get(slot.user.user_id)
-        slot.rank = place and place.rank
-        slot.entry = None
+        slot.rank = slot.entry = None
         if place is not None:
+            slot.rank = place.rank
             kept = -place.score if found.is_low else place.score
             slot.entry = key_of(kept, place.reached_at, place.user_id)
         self._watching.place(slot, is_hidden=hidden_score is not None)
