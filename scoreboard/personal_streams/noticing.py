@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from scoreboard.ledger.definitions import Defined
+from scoreboard.live.frames import BOARD_IS_GONE
 from scoreboard.operations.metrics import Metrics
 from scoreboard.personal_streams.followers import Followers
 from scoreboard.personal_streams.grants import GrantsOfUsers
@@ -73,7 +74,9 @@ class Noticing:
         moves in them: there anything may have moved.
         """
         shown = {each.definition.board_id: each.season for each in self._boards()}
-        for board in self._watching.boards.values():
+        for board in list(self._watching.boards.values()):
+            if board.board_id not in shown:  # guard: personal-board-gone
+                board.dismiss(BOARD_IS_GONE)
             season = shown.get(board.board_id)
             is_next = season is not None and (
                 board.season is not None and season.number > board.season.number

@@ -21,7 +21,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import LedgerUnavailable, UnknownBoard
 from scoreboard.ledger.definitions import Defined
 from scoreboard.live.crowd import Crowd
-from scoreboard.live.frames import BOARD_IS_GONE, Frame
+from scoreboard.live.frames import Frame
 from scoreboard.model import BoardId
 from scoreboard.operations.logs import Seldom
 from scoreboard.operations.metrics import Metrics
@@ -205,10 +205,8 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
         try:
             found = await self._places.find(board.board_id, None, user_ids, with_next=True)
             hidden = await self._reader.hidden(found, user_ids)
-        except UnknownBoard:  # guard: personal-board-gone
-            for subscriber in {each for slot in slots for each in slot.streams}:
-                subscriber.dismiss(BOARD_IS_GONE)
-            return
+        except UnknownBoard:
+            return  # its streams end as soon as this instance has heard of that
         self._metrics.personal_places.inc(len(slots))
         self._noticing.turn_to(board, found, self._turn_number)
         rests_until = asyncio.get_running_loop().time() + TURN_SECONDS

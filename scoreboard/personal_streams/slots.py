@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from scoreboard.live.frames import Frame
 from scoreboard.live.subscriber import Subscriber
 from scoreboard.model import BoardId, Season
 from scoreboard.personal_streams.overtaking import Pass
@@ -127,6 +128,12 @@ class Watched:
     slots: OrderedDict[bytes, Slot] = field(default_factory=OrderedDict)
     near: dict[bytes, Slot] = field(default_factory=dict)  # those within the first NEAR_MAX
     moved_in: int = -1  # the turn in which its entries moved last, as far as is known
+
+    def dismiss(self, farewell: Frame) -> None:
+        """End the streams that watch it with these words."""
+        for subscriber in {each for slot in self.slots.values() for each in slot.streams}:
+            if not subscriber.is_dismissed:
+                subscriber.dismiss(farewell)
 
     def first_moved(self) -> Slot | None:
         """The slot that was read longest ago, if anything has moved since."""
