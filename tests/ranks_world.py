@@ -5,21 +5,53 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.operations.metrics import Metrics
 from scoreboard.ranks.anchors import Held
+from scoreboard.ranks.keeping import Keeping
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId
 from scoreboard.ranks.ranks import Ranks
+from tests.samples import counted
 from tests.world import sql
 
 
+@dataclass(frozen=True)
+class Process:
+    """Ranks of one process: nothing runs in the background, and each step is taken by hand."""
+
+    ranks: Ranks
+    keeping: Keeping
+    metrics: Metrics
+
+    async def load(self, ranking_id: RankingId = MAIN_RANKING) -> Held:
+        """Ask for a ranking, and load it if it is not held."""
+        if (held := self.ranks.held(ranking_id)) is None:
+            await self.ranks.load_next()
+            held = self.ranks.held(ranking_id)
+        assert held is not None
+        return held
+
+    def lost(self, why: str) -> float:
+        """How many rankings were forgotten for this."""
+        return counted(self.metrics, "rankings_lost_total", why=why)
+
+    def loads(self, source: str) -> float:
+        """How many rankings were loaded from this."""
+        return counted(self.metrics, "rank_loads_total", source=source)
+
+
 @asynccontextmanager
-async def some_ranks(database_url: str) -> AsyncIterator[Ranks]:
-    """Ranks of a process whose turns are taken by hand."""
-    postgres = Postgres(database_url, sessions=2, timeout_seconds=10, name="test.ranks")
+async def a_process(
+    database_url: str, name: str = "one", *, seen_seconds: float = 900.0, long: int = 1000
+) -> AsyncIterator[Process]:
+    postgres = Postgres(database_url, sessions=2, timeout_seconds=10, name=f"test.{name}")
+    metrics = Metrics()
+    ranks = Ranks(postgres, metrics)
+    keeping = Keeping(postgres, ranks, metrics, name=name, seen_seconds=seen_seconds, long=long)
     try:
-        yield Ranks(postgres, Metrics())
+        yield Process(ranks, keeping, metrics)
     finally:
         await postgres.finish()
 
@@ -59,6 +91,11 @@ def keys_of(database_url: str, ranking_id: RankingId = MAIN_RANKING) -> list[byt
         " ORDER BY score DESC, updated_at, user_id",
     )
     return [bytes(key) for (key,) in rows]
+
+
+def is_level(held: Held | None, database_url: str, ranking_id: RankingId = MAIN_RANKING) -> bool:
+    """Whether what is held says what PostgreSQL counts now."""
+    return held is not None and counts_right(held, keys_of(database_url, ranking_id))
 
 
 def counts_right(held: Held, keys: list[bytes]) -> bool:

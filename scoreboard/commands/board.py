@@ -50,8 +50,8 @@ def add_to(commands: Commands) -> None:
     verify = group.add(
         "verify",
         _verify,
-        "compare the scores of a board with the ledger and Redis with both; exit code 1 if they "
-        "differ",
+        "compare the scores of a board with the ledger, and Redis and what ranks are counted from "
+        "with both; exit code 1 if they differ",
         "scoreboard board verify                  the board main",
         "scoreboard board verify weekly",
         "scoreboard board verify --all || mail -s 'scoreboard differs' operators@example.org",
@@ -176,6 +176,7 @@ async def _verify(arguments: argparse.Namespace) -> Answer:
         with files.progress("Comparing", len(board_ids), " boards") as bar:
             for board_id in board_ids:
                 of_ledger[board_id] = await ledger_differences(boards.ledger, board_id)
+                of_ledger[board_id] += await boards.fences.differences(board_id)
                 bar.update()
         if not arguments.json:  # said before Redis is asked, which may be away
             _say(of_ledger, named=arguments.all_boards)

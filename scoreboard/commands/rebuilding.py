@@ -79,6 +79,7 @@ async def _renew(boards: OpenedBoards, board_id: BoardId, *, renumber: bool) -> 
     seen, before = await copy.read(), await boards.ledger.version(board_id)
     above = 0 if renumber else _believable(seen, before)
     corrected, board = await boards.ledger.rebuild(above, board_id=board_id, renumber=renumber)
+    await boards.fences.count_anew(board_id)  # guard: rebuild-counts-ranks
     if not await _replace(boards.ledger, copy, board.version):
         raise CommandFailed(
             f"{_corrected(corrected)} The scores are set, but Redis did not take the board. "

@@ -31,6 +31,7 @@ from scoreboard.ledger.definitions import Defined, Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.ledger.moderation import Moderation
 from scoreboard.model import MAIN, BoardId
+from scoreboard.ranks.verifying import KeptFences
 from scoreboard.unicode import escaped
 
 NAME: Final = "scoreboard.cli"
@@ -126,6 +127,7 @@ class OpenedBoards:
     ledger: Ledger
     definitions: Definitions
     moderation: Moderation
+    fences: KeptFences
     copies: Copies
 
     async def named(self, arguments: argparse.Namespace) -> list[BoardId]:
@@ -153,6 +155,7 @@ async def open_boards(settings: Settings) -> AsyncIterator[OpenedBoards]:
             Ledger(postgres, postgres),
             Definitions(postgres),
             Moderation(postgres),
+            KeptFences(postgres),
             Copies(redis, signatures),
         )
 

@@ -39,6 +39,7 @@ OF_OPERATORS: Final = frozenset(
         *("last_season", "derive_final"),
         *("add_key", "list_keys", "rotate_key", "revoke_key", "read_sealed", "reseal_key"),
         *("read_withheld", "seek_places", "seek_named_places"),
+        *("read_rankings", "count_anew"),
     }
 )
 _OF_STREAMS: Final = frozenset(

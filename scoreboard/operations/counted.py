@@ -27,8 +27,8 @@ ProviderKeyFault = Literal["malformed", "name", "weak", "private", "shared"]
 PersonalEvent = Literal["place", "overtaken", "granted"]
 # How the relay got rid of a board that the ledger does not know.
 Mend = Literal["lifted", "renumbered"]
-# Why the fences of a ranking are forgotten: another server answers; what moved is partly removed, or
-# is too much; the entries were replaced; the counts are wrong.
+# Why the fences of a ranking are forgotten: another server answers; what moved is partly removed,
+# or is too much; the entries were replaced; the counts are wrong.
 RankingLoss = Literal["server", "removed", "backlog", "reset", "wrong"]
 # What the fences of a ranking are loaded from: what an instance kept, or the entries.
 RankingSource = Literal["kept", "scan"]

@@ -4,7 +4,6 @@ or else by walking along its index, piece by piece.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from scoreboard.connections.session import Session
@@ -26,20 +25,18 @@ async def load(
     """Load a ranking as of one snapshot. Raises NotTold, LedgerUnavailable."""
     async with snapshot(session) as begun:
         present = await read_present(begun)
-        if may_be_kept and (kept := await _kept(begun, present, ranking_id)):
-            return kept, "kept"
+        if may_be_kept and (ranking := await kept(begun, present, ranking_id)):
+            return ranking, "kept"
         fences = await scan(begun, ranking_id)
         return HeldRanking(ranking_id, present.server, present.snapshot, fences), "scan"
 
 
-async def scan(
-    begun: Transaction, ranking_id: RankingId, *, at_once: int = _WALKED_AT_ONCE
-) -> Fences:
-    """Count all entries of a ranking, so many `at_once`. Raises LedgerUnavailable."""
+async def scan(begun: Transaction, ranking_id: RankingId) -> Fences:
+    """Count all entries of a ranking. Raises LedgerUnavailable."""
     keys: list[bytes] = []
     counts: list[int] = []
     statement, after = of_ranking(ranking_id)["scan"], BEGINNING
-    sizes = {"ranking_id": ranking_id, "size": PART, "limit": at_once}
+    sizes = {"ranking_id": ranking_id, "size": PART, "limit": _WALKED_AT_ONCE}
     while True:
         [(noted, count, last)] = await begun.run(statement, sizes | begin_at(after))
         found = list(keys_in(noted or b""))
@@ -51,14 +48,12 @@ async def scan(
             break
         after = bytes(last)
     # The first part begins before every key.
-    fences = Fences(keys[1:], counts or [0])
-    await asyncio.sleep(0)
-    return fences
+    return Fences(keys[1:], counts or [0])
 
 
-async def _kept(begun: Transaction, present: Present, ranking_id: RankingId) -> HeldRanking | None:
+async def kept(begun: Transaction, present: Present, ranking_id: RankingId) -> HeldRanking | None:
     """What was kept of a ranking, with what has moved since; None if nothing of use was. It goes
-    when rows of `movements` are removed that it needs.
+    when rows of `movements` are removed that it needs. Raises LedgerUnavailable.
     """
     rows = await begun.run(SQL["read_fences"], {"ranking_id": ranking_id})
     for as_of, keys, counts in rows:
@@ -67,7 +62,7 @@ async def _kept(begun: Transaction, present: Present, ranking_id: RankingId) -> 
         except ValueError:
             return None
         followed = Followed()
-        kept = HeldRanking(ranking_id, present.server, as_of, fences)
-        await follow(begun, present, [kept], followed)
+        ranking = HeldRanking(ranking_id, present.server, as_of, fences)
+        await follow(begun, present, [ranking], followed)
         return followed.held.get(ranking_id)
     return None

@@ -194,3 +194,19 @@ OR (
     pg_snapshot_xmin(fences.snapshot) <= pg_snapshot_xmin(EXCLUDED.snapshot)
     AND pg_snapshot_xmax(fences.snapshot) <= pg_snapshot_xmax(EXCLUDED.snapshot)
 )
+
+-- read_rankings: finds the rankings of a board of which something is kept, each with the number of its season
+SELECT fences.ranking_id, seasons.number
+FROM fences
+LEFT JOIN seasons ON seasons.season_id = fences.ranking_id
+WHERE CASE fences.ranking_id WHEN 0 THEN %(board_id)s = 'main' ELSE seasons.board_id = %(board_id)s END
+ORDER BY fences.ranking_id
+
+-- count_anew: says that the rankings of a board are not what they were, and forgets what was kept of them
+WITH rankings AS (
+    SELECT CASE board_id WHEN 'main' THEN 0 ELSE season_id END AS ranking_id
+    FROM seasons
+    WHERE board_id = %(board_id)s
+),
+forgotten AS (DELETE FROM fences USING rankings WHERE fences.ranking_id = rankings.ranking_id)
+INSERT INTO movements (ranking_id) SELECT ranking_id FROM rankings

@@ -33,7 +33,7 @@ from scoreboard.ranks.turn import Turns
 log = structlog.get_logger("scoreboard.ranks")
 
 # What nobody has asked for is forgotten.
-_ASKED_WITHIN_SECONDS: Final = 600.0
+ASKED_WITHIN_SECONDS: Final = 600.0
 # Rankings that are held, and parts of all of them: those of 500 million entries, 20 MB.
 _HELD_MAX: Final = 1_000
 _PARTS_MAX: Final = 500_000
@@ -49,7 +49,11 @@ class Ranks:
     """Holds rankings; `run` loads and follows them until it is cancelled."""
 
     def __init__(
-        self, postgres: Postgres, metrics: Metrics, *, interval_seconds: float = 1.0
+        self,
+        postgres: Postgres,
+        metrics: Metrics,
+        *,
+        interval_seconds: float = 1.0,
     ) -> None:
         self._postgres = postgres
         self._metrics = metrics
@@ -163,19 +167,18 @@ class Ranks:
         """
         while True:
             await self._wanted.wait()
-            ranking_id = self._next()
-            if ranking_id is None:
-                self._wanted.clear()
-                continue
             started = time.monotonic()
-            await self._load_one(ranking_id)
-            loaded, self._loaded = self._loaded, asyncio.Event()
-            loaded.set()
-            least = _REST_SECONDS if self._rests else 0.0
-            await asyncio.sleep(max(least, time.monotonic() - started))
-            self._rests = False
+            await self.load_next()
+            took = time.monotonic() - started
+            await asyncio.sleep(max(took, _REST_SECONDS) if self._rests else took)
 
-    async def _load_one(self, ranking_id: RankingId) -> None:
+    async def load_next(self) -> None:
+        """Load one of the rankings that are wanted, if there is one."""
+        ranking_id = self._next()
+        if ranking_id is None:
+            self._wanted.clear()
+            return
+        self._rests = False
         try:
             async with self._postgres.session() as session:
                 is_sound = ranking_id not in self._doubted
@@ -184,11 +187,13 @@ class Ranks:
             self._rests = True
             self._metrics.rank_loads_failed.inc()
             self._say("load_failed", error)
-            return
-        self._held[ranking_id] = ranking
-        self._doubted.discard(ranking_id)
-        self._metrics.rank_loads.labels(source).inc()
-        self._evict()
+        else:
+            self._held[ranking_id] = ranking
+            self._doubted.discard(ranking_id)
+            self._metrics.rank_loads.labels(source).inc()
+            self._evict()
+        loaded, self._loaded = self._loaded, asyncio.Event()
+        loaded.set()
 
     def _next(self) -> RankingId | None:
         """What to load: what was asked for latest, as nobody may wait for the others any more."""
@@ -199,7 +204,7 @@ class Ranks:
 
     def _evict(self) -> None:
         """Forget what nobody asked for of late, and beyond the bounds what was asked for first."""
-        asked_after = time.monotonic() - _ASKED_WITHIN_SECONDS
+        asked_after = time.monotonic() - ASKED_WITHIN_SECONDS
         while self._asked and next(iter(self._asked.values())) < asked_after:
             self._asked.popitem(last=False)
         for ranking_id in self._held.keys() - self._asked.keys():

@@ -72,7 +72,7 @@ class Grants:
         self._thread.join()
 
     def _run(self) -> None:
-        chance, due = random.Random(14), time.monotonic()
+        chance, due = random.Random(), time.monotonic()
         with closing(psycopg2.connect(self._url)) as connection:
             connection.autocommit = True
             while not self._ended.wait(max(0.0, due - time.monotonic())):

@@ -1,53 +1,351 @@
-"""Fences of rankings, kept level with a real PostgreSQL."""
+"""Fences of rankings are level with a real PostgreSQL, whatever order commits come in."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 
-from scoreboard.ranks.anchors import Held
+import psycopg2
+import pytest
+
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.ranks import load, moves
+from scoreboard.ranks.anchors import Moves
+from scoreboard.ranks.fences import PART
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId
-from scoreboard.ranks.ranks import Ranks
-from tests.ranks_world import add_scores, counts_right, keys_of, some_ranks
-from tests.world import sql
+from tests.eventually import eventually
+from tests.ranks_world import Process, a_process, add_scores, is_level, keys_of
+from tests.servers import PostgresServer
+from tests.world import holding, sql
+
+RAISE_ALL = "UPDATE scores SET score = score + 10"
 
 
-@asynccontextmanager
-async def loading(ranks: Ranks) -> AsyncIterator[None]:
-    """Within, rankings are loaded; turns are taken by hand."""
-    task = asyncio.create_task(ranks._load())
-    try:
-        yield
-    finally:
-        task.cancel()
+@pytest.fixture
+async def process(database_url: str) -> AsyncIterator[Process]:
+    async with a_process(database_url) as made:
+        yield made
 
 
-async def load(ranks: Ranks, ranking_id: RankingId = MAIN_RANKING) -> Held:
-    async with loading(ranks):
-        held = await ranks.wait(ranking_id, 10)
-    assert held is not None
-    return held
+@pytest.mark.parametrize("at_once", [PART, 4 * PART, 100 * PART])
+async def test_a_loaded_ranking_says_what_postgresql_counts(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Walked along in pieces, and a tenth of all has one score."""
+    monkeypatch.setattr(load, "_WALKED_AT_ONCE", at_once)
+    add_scores(database_url, 10 * PART)
+    sql(database_url, "DELETE FROM scores WHERE score = 10")
+    sql(database_url, "UPDATE scores SET score = 500 WHERE score BETWEEN 450 AND 550")
+
+    held = await process.load()
+
+    assert is_level(held, database_url)
+    assert process.loads("scan") == 1
 
 
-async def test_a_loaded_ranking_counts_as_postgresql_does(database_url: str) -> None:
-    add_scores(database_url, 150_000)
-    async with some_ranks(database_url) as ranks:
-        held = await load(ranks)
-        keys = keys_of(database_url)
-        assert counts_right(held, keys)
+async def test_a_ranking_without_entries_is_held_as_well(process: Process) -> None:
+    held = await process.load()
+
+    assert (held.total, held.at(1).before, held.at(1).until) == (0, 0, None)
 
 
-async def test_a_turn_follows_what_has_moved(database_url: str) -> None:
+async def test_a_turn_follows_what_has_moved(process: Process, database_url: str) -> None:
     add_scores(database_url, 5000)
-    async with some_ranks(database_url) as ranks:
-        await load(ranks)
-        add_scores(database_url, 5000)
-        sql(database_url, "UPDATE scores SET score = score + 5 WHERE random() < 0.1")
-        sql(database_url, "UPDATE scores SET hidden = TRUE WHERE random() < 0.1")
-        sql(database_url, "DELETE FROM scores WHERE random() < 0.1")
-        for _ in range(10):
-            await ranks.turn()
-            held = ranks.held(MAIN_RANKING)
-            assert held is not None
-            assert counts_right(held, keys_of(database_url))
+    before = await process.load()
+    keys = keys_of(database_url)
+    add_scores(database_url, 5000)
+    sql(database_url, "UPDATE scores SET score = score + 5 WHERE random() < 0.1")
+    sql(database_url, "UPDATE scores SET hidden = TRUE WHERE random() < 0.1")
+    sql(database_url, "DELETE FROM scores WHERE random() < 0.1")
+
+    for _ in range(10):  # each looks at another part
+        await process.ranks.turn()
+        assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+    assert process.loads("scan") == 1
+    # Who counts with what was held counts as of its snapshot.
+    assert (before.total, before.at(3000)) == (len(keys), before.before(keys[2999]))
+
+
+async def test_a_season_is_a_ranking_of_its_own(process: Process, database_url: str) -> None:
+    add_scores(database_url, 3000)
+    for season in (7, 8):
+        sql(
+            database_url,
+            "INSERT INTO season_entries (season_id, user_id, score, updated_at)"
+            " SELECT %s, user_id, -score, updated_at FROM scores LIMIT 1000 * (%s - 5)",
+            (season, season),
+        )
+    for season in (RankingId(7), RankingId(8)):
+        await process.load(season)
+    sql(
+        database_url,
+        "UPDATE season_entries SET season_id = 8 WHERE score = -300 AND season_id = 7"
+        " AND user_id NOT IN (SELECT user_id FROM season_entries WHERE season_id = 8)",
+    )
+    sql(database_url, "UPDATE season_entries SET score = score - 1 WHERE score < -500")
+
+    await process.ranks.turn()
+
+    for season in (RankingId(7), RankingId(8)):
+        assert is_level(process.ranks.held(season), database_url, season)
+
+
+async def test_what_began_earlier_and_is_committed_later_is_counted_once(
+    process: Process, database_url: str
+) -> None:
+    add_scores(database_url, 3000)
+    half = "UPDATE scores SET score = score + 10 WHERE user_id::text {} '8'"
+    with holding(database_url, half.format("<")) as earlier:
+        await process.load()
+        sql(database_url, half.format(">="))
+        await process.ranks.turn()
+        assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+        earlier.commit()
+    for _ in range(3):
+        await process.ranks.turn()
+        assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+
+
+async def test_an_open_transaction_holds_nothing_up(process: Process, database_url: str) -> None:
+    """Nor one that is rolled back."""
+    add_scores(database_url, 3000)
+    await process.load()
+    with holding(database_url, "SELECT pg_current_xact_id(); DELETE FROM scores WHERE score = 10"):
+        for _ in range(3):
+            sql(database_url, "UPDATE scores SET score = score + 10 WHERE score > 20")
+            await process.ranks.turn()
+            assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+    await process.ranks.turn()
+    assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+
+
+async def test_the_parts_of_a_transaction_that_were_rolled_back_count_nothing(
+    process: Process, database_url: str
+) -> None:
+    add_scores(database_url, 3000)
+    await process.load()
+    sql(
+        database_url,
+        "SAVEPOINT one; DELETE FROM scores WHERE score > 500; ROLLBACK TO one;"
+        "SAVEPOINT two; UPDATE scores SET score = score + 7 WHERE score < 300; RELEASE two",
+    )
+    await process.ranks.turn()
+    assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+
+
+async def test_two_processes_are_level_and_one_that_slept_catches_up(
+    process: Process, database_url: str
+) -> None:
+    add_scores(database_url, 3000)
+    await process.load()
+    async with a_process(database_url, "other") as other:
+        await other.load()
+        for _ in range(3):
+            sql(database_url, RAISE_ALL)
+            await process.ranks.turn()
+        await other.ranks.turn()
+        for each in (process, other):
+            assert is_level(each.ranks.held(MAIN_RANKING), database_url)
+
+
+async def test_while_postgresql_is_away_all_is_held_on(
+    process: Process, database_url: str, postgres_under_fault: PostgresServer
+) -> None:
+    add_scores(database_url, 3000)
+    held = await process.load()
+    postgres_under_fault.stop()
+
+    with pytest.raises(LedgerUnavailable):
+        await process.ranks.turn()
+    assert process.ranks.held(MAIN_RANKING) is held
+
+
+async def test_a_server_that_was_restarted_is_another_one(
+    process: Process, database_url: str, postgres_under_fault: PostgresServer
+) -> None:
+    add_scores(database_url, 3000)
+    await process.load()
+    postgres_under_fault.restart()
+
+    async def turned() -> bool:
+        try:
+            await process.ranks.turn()
+        except LedgerUnavailable:
+            return False
+        return True
+
+    await eventually(turned)
+    assert process.ranks.held(MAIN_RANKING) is None
+    assert process.lost("server") == 1
+    assert is_level(await process.load(), database_url)
+
+
+async def test_who_slept_until_movements_were_removed_counts_anew(
+    process: Process, database_url: str
+) -> None:
+    add_scores(database_url, 3000)
+    await process.load()
+    sql(database_url, RAISE_ALL)
+    async with a_process(database_url, "keeper", seen_seconds=0) as keeper:
+        await keeper.keeping.keep()
+    assert sql(database_url, "SELECT * FROM movements") == []
+
+    await process.ranks.turn()
+
+    assert process.lost("removed") == 1
+    assert is_level(await process.load(), database_url)
+
+
+async def test_emptied_tables_are_counted_anew(process: Process, database_url: str) -> None:
+    add_scores(database_url, 3000)
+    await process.load()
+    sql(database_url, "TRUNCATE scores")
+    add_scores(database_url, 10)
+
+    await process.ranks.turn()
+
+    assert process.lost("reset") == 1
+    assert is_level(await process.load(), database_url)
+
+
+async def test_more_than_can_be_followed_is_counted_anew(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "MOVES_MAX", 5999)
+    add_scores(database_url, 3000)
+    await process.load()
+    sql(database_url, RAISE_ALL)
+
+    await process.ranks.turn()
+
+    assert process.lost("backlog") == 1
+    assert is_level(await process.load(), database_url)
+
+
+@pytest.mark.parametrize("wrong", ["score = score + 1000", "hidden = TRUE"])
+async def test_entries_that_moved_unnoticed_are_found_and_counted_anew(
+    process: Process, database_url: str, wrong: str
+) -> None:
+    add_scores(database_url, 5000)
+    await process.load()
+    sql(
+        database_url,
+        "ALTER TABLE scores DISABLE TRIGGER scores_changed;"
+        f"UPDATE scores SET {wrong} WHERE score < 300;"
+        "ALTER TABLE scores ENABLE ALWAYS TRIGGER scores_changed",
+    )
+
+    for _ in range(5):  # parts
+        await process.ranks.turn()
+    assert process.lost("wrong") == 1
+    assert is_level(await process.load(), database_url)
+
+
+async def test_an_entry_that_goes_and_was_never_counted_is_found_at_once(
+    process: Process, database_url: str
+) -> None:
+    await process.load()
+    sql(database_url, "ALTER TABLE scores DISABLE TRIGGER scores_added")
+    add_scores(database_url, 10)
+    sql(database_url, "DELETE FROM scores")
+
+    await process.ranks.turn()
+
+    assert process.lost("wrong") == 1
+
+
+async def test_listeners_hear_of_all_moves_after_they_count(
+    process: Process, database_url: str
+) -> None:
+    add_scores(database_url, 3)
+    [first, *_] = keys_of(database_url)
+    await process.load()
+    heard: list[Moves] = []
+
+    def listen(told: Sequence[Moves]) -> None:
+        held = process.ranks.held(MAIN_RANKING)
+        assert held is not None
+        assert held.total == 2
+        heard.extend(told)
+
+    process.ranks.on_moves(listen)
+    await process.ranks.turn()
+    assert heard == []
+    sql(database_url, "DELETE FROM scores WHERE score = (SELECT max(score) FROM scores)")
+    await process.ranks.turn()
+    assert heard == [Moves(MAIN_RANKING, (first,), ())]
+
+
+async def test_who_waits_hears_as_soon_as_the_ranking_is_loaded(
+    process: Process, database_url: str
+) -> None:
+    add_scores(database_url, 10)
+    running = asyncio.create_task(process.ranks.run())
+    try:
+        held = await process.ranks.wait(MAIN_RANKING, 10)
+        assert held is not None
+        assert held.total == 10
+        assert await process.ranks.wait(MAIN_RANKING, 0) is not None
+        add_scores(database_url, 10)
+
+        async def followed() -> bool:
+            held = process.ranks.held(MAIN_RANKING)
+            return held is not None and held.total == 20
+
+        await eventually(followed)
+    finally:
+        running.cancel()
+
+
+async def test_who_does_not_want_to_wait_is_answered_at_once(process: Process) -> None:
+    assert await process.ranks.wait(MAIN_RANKING, 0) is None
+    assert await process.ranks.wait(MAIN_RANKING, 0.01) is None
+
+
+async def test_strangers_who_ask_for_many_rankings_do_not_keep_out_those_that_are_asked(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scoreboard.ranks.ranks._HELD_MAX", 3)
+    await process.load()
+    for number in range(1, 6):
+        process.ranks.held(MAIN_RANKING)
+        await process.load(RankingId(number))
+
+    held = [each.ranking_id for each in process.ranks.all_held()]
+    assert sorted(held) == [0, 4, 5]
+
+
+async def test_what_nobody_asks_for_is_forgotten(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await process.load()
+    await process.load(RankingId(7))
+    monkeypatch.setattr("scoreboard.ranks.ranks.ASKED_WITHIN_SECONDS", 0.0)
+    await process.ranks.turn()
+
+    assert process.ranks.all_held() == []
+
+
+async def test_movements_of_another_cluster_say_nothing(
+    process: Process, database_url: str
+) -> None:
+    """Where a backup was restored, until they are removed."""
+    await process.load()
+    sql(database_url, "UPDATE movements_removed SET system_identifier = 1")
+
+    with pytest.raises(LedgerUnavailable):
+        await process.ranks.turn()
+    process.ranks.held(RankingId(7))
+    await process.ranks.load_next()
+    assert len(process.ranks.all_held()) == 1
+
+
+def test_no_session_can_move_entries_unnoticed(database_url: str) -> None:
+    """Neither replication nor a restore that switches triggers off."""
+    add_scores(database_url, 10)
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica; DELETE FROM movements")
+        cursor.execute(RAISE_ALL)
+        cursor.execute("SELECT octet_length(removed), octet_length(added) FROM movements")
+        assert cursor.fetchall() == [(320, 320)]

@@ -238,6 +238,39 @@ async def test_verify_finds_what_differs_on_each_board_and_rebuild_mends_it(
     assert (await operator("board", "verify", "--all")).code == 0
 
 
+async def test_verify_finds_ranks_that_are_kept_wrong_and_rebuild_has_them_counted_anew(
+    operator: Operator, database_url: str
+) -> None:
+    add_actions(database_url, {"walk": 5})
+    for user in add_users(database_url, 3):
+        grant(database_url, user, "walk")
+    await operator("board", "rebuild")
+    sql(
+        database_url,
+        "INSERT INTO fences SELECT 0, system_identifier, pg_current_snapshot(), '', '\\x00000003'"
+        " FROM pg_control_system()",
+    )
+    assert (await operator("board", "verify")).code == 0
+    sql(database_url, "UPDATE fences SET counts = '\\x00000002'")
+    said = await operator("board", "verify")
+    assert said.code == 1
+    wrong = "1 of 1 parts that are kept differ, of which the first has 2 entries instead of 3"
+    assert f"ranks: {wrong}" in said.out
+
+    assert (await operator("board", "rebuild")).code == 0
+    assert sql(database_url, "SELECT * FROM fences") == []
+    reset = "SELECT ranking_id FROM movements WHERE removed IS NULL AND added IS NULL"
+    assert (0,) in sql(database_url, reset)
+    assert (await operator("board", "verify")).code == 0
+
+    sql(database_url, "ALTER TABLE scores ENABLE TRIGGER scores_changed")
+    said = await operator("board", "verify")
+    assert "ranks: what moves is not noted, because a session may switch" in said.out
+    sql(database_url, "DROP TRIGGER scores_changed ON scores")
+    said = await operator("board", "verify")
+    assert "ranks: what moves is not noted, because the trigger scores_changed is" in said.out
+
+
 async def test_a_copy_that_is_not_the_board_is_found_and_replaced(
     operator: Operator, database_url: str, stored: Any
 ) -> None:
