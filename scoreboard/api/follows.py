@@ -27,7 +27,7 @@ _BAD_ID: Final = errors.InvalidPayload(_NOT_AN_ID, PATH_NOT_VALID)
     "Follow a user",
     tag="Accounts",
     authorization="required",
-    parameters=("followedId",),
+    parameters=("userUuid",),
     answers={204: _DONE},
     errors=[
         _BAD_ID,
@@ -53,7 +53,7 @@ async def follow(request: web.Request) -> web.Response:
     "Follow a user no longer",
     tag="Accounts",
     authorization="required",
-    parameters=("followedId",),
+    parameters=("userUuid",),
     answers={204: _DONE},
     errors=[_BAD_ID, errors.UnknownUser, errors.LedgerUnavailable],
 )

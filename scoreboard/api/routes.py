@@ -21,6 +21,7 @@ from scoreboard.api import (
     own_data,
     pages,
     personal,
+    places,
     players,
     results,
 )
@@ -77,6 +78,9 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/api/boards/{board}", boards.read_board, _PUBLIC)
     _add_read(app, "/api/boards/{board}/seasons", boards.list_seasons, _PUBLIC)
     _add_read(app, "/api/boards/{board}/leaderboard", boards.read_leaderboard, _BOARD)
+    _add_read(app, "/api/boards/{board}/entries", places.list_entries, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/users/{userId}", places.read_user, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/me", places.read_mine, _PUBLIC)
     if settings.serves_streams:
         add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 

@@ -80,8 +80,8 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    of_scoring = (catalogue, places, sought, standing)
-    rooms = (ledger, *of_scoring, queries, keys, audit, export, ranks, reading)
+    of_places = (catalogue, ranks, places, sought, standing, reading)
+    rooms = (ledger, *of_places, queries, keys, audit, export)
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS

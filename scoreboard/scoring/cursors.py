@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from scoreboard.model import SEASON_NUMBER_MAX, BoardId
-from scoreboard.ranks.keys import KEY_BYTES
+from scoreboard.ranks.keys import KEY_BYTES, score_of
 
 # The form of what follows, the number of the season, the key, and a sum over these and the board.
 _PARTS: Final = struct.Struct(f">BI{KEY_BYTES}sI")
 _FORM: Final = 1
+# Beyond what any score can be, and within what PostgreSQL reads as a number with a sign.
+_SCORE_MAX: Final = 1 << 62
 CURSOR_CHARS: Final = -(-_PARTS.size * 8 // 6)
 _CURSOR: Final = re.compile(f"[A-Za-z0-9_-]{{{CURSOR_CHARS}}}", re.ASCII)
 
@@ -59,6 +61,8 @@ def read(text: str, board_id: BoardId) -> Cursor:
     if form != _FORM or season > SEASON_NUMBER_MAX or checksum != _sum(packed, board_id):
         raise BadCursor
     if written(cursor, board_id) != text:  # the last character has bits to spare
+        raise BadCursor
+    if abs(score_of(key)) > _SCORE_MAX:  # guard: cursor-of-a-score
         raise BadCursor
     return cursor
 

@@ -1,11 +1,11 @@
 -- The statements of places. Each is one snapshot: its version, total, ranks and lines belong together.
 --
--- `{entries}` is the table of a ranking, `{is_entry}` what is in it (places.py). Counting begins at fences (counting.py):
--- `keys`, ascending, the first of which is the beginning; `befores`, how many stood before each as of `snapshot`; and what
--- each key says. Where a ranking is not held, `snapshot` is null and the beginning is the only fence. No more than
--- `counted` entries are counted from one. In no order: who reads the lines has their keys.
+-- `{entries}` is the table of a ranking, `{is_entry}` what is in it (places.py). Counting begins at fences
+-- (counting.py): `keys`, ascending, the first of which is the beginning; `befores`, how many stood before each as of
+-- `snapshot`; and what each key says. Where a ranking is not held, `snapshot` is null and the beginning is the only
+-- fence. No more than `counted` entries are counted from one. Rows come in no order: lines have their keys.
 
--- find_ranking: finds a season of a board, the one that it shows if there is no number; and the entries of these users in it
+-- find_ranking: finds a season of a board, the one that it shows if there is no number; and these users' entries in it
 SELECT
     seasons.season_id,
     {is_kept} AS is_kept,
@@ -15,7 +15,10 @@ SELECT
 FROM boards
 LEFT JOIN seasons
     ON seasons.board_id = boards.board_id
-    AND CASE WHEN %(season)s::bigint IS NULL THEN seasons.season_id = boards.season_id ELSE seasons.number = %(season)s END
+    AND CASE
+        WHEN %(season)s::bigint IS NULL THEN seasons.season_id = boards.season_id
+        ELSE seasons.number = %(season)s
+    END
 LEFT JOIN {entries} AS ranked
     ON ranked.user_id = ANY (%(user_ids)s::uuid[])
     AND NOT ranked.hidden
@@ -60,8 +63,8 @@ fences AS MATERIALIZED (
             sum(moved.by) OVER (ORDER BY held.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
         )::bigint AS before
     FROM unnest(
-        %(befores)s::bigint[], %(scores)s::bigint[], %(moments)s::timestamptz[], %(users)s::uuid[]
-    ) WITH ORDINALITY AS held (stood, score, updated_at, user_id, place)
+        %(befores)s::bigint[], %(scores)s::bigint[], %(users)s::uuid[], %(moments)s::timestamptz[]
+    ) WITH ORDINALITY AS held (stood, score, user_id, updated_at, place)
     LEFT JOIN moved ON moved.place = held.place
 )
 
@@ -164,47 +167,53 @@ JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)s::bi
 
 -- {ahead_of_line}: the entries before `line`
 (
-    (
-        SELECT ranked.score, ranked.updated_at, ranked.user_id
-        FROM {entries} AS ranked
-        WHERE {is_entry}
-        AND ranked.score = line.score
-        AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
-        ORDER BY {turned_ranking}
-        LIMIT %(ahead)s
-    )
-    UNION ALL
-    (
-        SELECT ranked.score, ranked.updated_at, ranked.user_id
-        FROM {entries} AS ranked
-        WHERE {is_entry} AND ranked.score > line.score
-        ORDER BY {turned_ranking}
-        LIMIT %(ahead)s
-    )
-    ORDER BY score, updated_at DESC, user_id DESC
+    SELECT ranked.*
+    FROM (
+        (
+            SELECT ranked.score, ranked.updated_at, ranked.user_id
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            AND ranked.score = line.score
+            AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
+            ORDER BY {turned_ranking}
+            LIMIT %(ahead)s
+        )
+        UNION ALL
+        (
+            SELECT ranked.score, ranked.updated_at, ranked.user_id
+            FROM {entries} AS ranked
+            WHERE {is_entry} AND ranked.score > line.score
+            ORDER BY {turned_ranking}
+            LIMIT %(ahead)s
+        )
+    ) AS ranked
+    ORDER BY {turned_ranking}
     LIMIT %(ahead)s
 )
 
 -- {from_line}: the entries from `line` on
 (
-    (
-        SELECT ranked.score, ranked.updated_at, ranked.user_id
-        FROM {entries} AS ranked
-        WHERE {is_entry}
-        AND ranked.score = line.score
-        AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
-        ORDER BY {ranking}
-        LIMIT %(behind)s
-    )
-    UNION ALL
-    (
-        SELECT ranked.score, ranked.updated_at, ranked.user_id
-        FROM {entries} AS ranked
-        WHERE {is_entry} AND ranked.score < line.score
-        ORDER BY {ranking}
-        LIMIT %(behind)s
-    )
-    ORDER BY score DESC, updated_at, user_id
+    SELECT ranked.*
+    FROM (
+        (
+            SELECT ranked.score, ranked.updated_at, ranked.user_id
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            AND ranked.score = line.score
+            AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
+            ORDER BY {ranking}
+            LIMIT %(behind)s
+        )
+        UNION ALL
+        (
+            SELECT ranked.score, ranked.updated_at, ranked.user_id
+            FROM {entries} AS ranked
+            WHERE {is_entry} AND ranked.score < line.score
+            ORDER BY {ranking}
+            LIMIT %(behind)s
+        )
+    ) AS ranked
+    ORDER BY {ranking}
     LIMIT %(behind)s
 )
 
@@ -287,7 +296,7 @@ SELECT
     (SELECT {before_line} FROM line {with_fence}) AS before,
     (
         SELECT {better_than_line}
-        FROM (SELECT * FROM lines ORDER BY score DESC, updated_at, user_id LIMIT 1) AS line
+        FROM (SELECT ranked.* FROM lines AS ranked ORDER BY {ranking} LIMIT 1) AS line
         {with_tier}
     ) AS better,
     found.*
@@ -328,7 +337,13 @@ WITH {moved},
 {best},
 line AS MATERIALIZED (
     SELECT found.*
-    FROM (SELECT *, %(rank)s - 1 - before AS skipped FROM fences WHERE before < %(rank)s ORDER BY place DESC LIMIT 1) AS line
+    FROM (
+        SELECT *, %(rank)s - 1 - before AS skipped
+        FROM fences
+        WHERE before < %(rank)s
+        ORDER BY place DESC
+        LIMIT 1
+    ) AS line
     CROSS JOIN LATERAL (
         SELECT count(*) AS count
         FROM (
@@ -342,26 +357,29 @@ line AS MATERIALIZED (
         ) AS tied
     ) AS tied
     CROSS JOIN LATERAL (
-        (
-            SELECT ranked.score, ranked.updated_at, ranked.user_id
-            FROM {entries} AS ranked
-            WHERE {is_entry}
-            AND ranked.score = line.score
-            AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
-            ORDER BY {ranking}
-            OFFSET line.skipped
-            LIMIT 1
-        )
-        UNION ALL
-        (
-            SELECT ranked.score, ranked.updated_at, ranked.user_id
-            FROM {entries} AS ranked
-            WHERE {is_entry} AND ranked.score < line.score
-            ORDER BY {ranking}
-            OFFSET greatest(line.skipped - tied.count, 0)
-            LIMIT 1
-        )
-        ORDER BY score DESC, updated_at, user_id
+        SELECT ranked.*
+        FROM (
+            (
+                SELECT ranked.score, ranked.updated_at, ranked.user_id
+                FROM {entries} AS ranked
+                WHERE {is_entry}
+                AND ranked.score = line.score
+                AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
+                ORDER BY {ranking}
+                OFFSET line.skipped
+                LIMIT 1
+            )
+            UNION ALL
+            (
+                SELECT ranked.score, ranked.updated_at, ranked.user_id
+                FROM {entries} AS ranked
+                WHERE {is_entry} AND ranked.score < line.score
+                ORDER BY {ranking}
+                OFFSET greatest(line.skipped - tied.count, 0)
+                LIMIT 1
+            )
+        ) AS ranked
+        ORDER BY {ranking}
         LIMIT 1
     ) AS found
     WHERE line.skipped < %(counted)s

@@ -12,7 +12,7 @@ from scoreboard.accounts import queries as accounts
 from scoreboard.connections import session_settings, statements
 from scoreboard.ledger import queries as ledger
 from scoreboard.ranks import queries as ranks
-from scoreboard.scoring import catalogue, standing
+from scoreboard.scoring import catalogue, places, sought, standing
 
 _VERB = re.compile(
     r"(--[^\n]*\n)*"
@@ -77,7 +77,8 @@ def test_a_word_that_the_file_explains_may_stand_in_others(package: Path) -> Non
 
 
 SHIPPED = sorted(Path(scoreboard.__file__).parent.rglob("*.sql"))
-LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL, standing.SQL, ranks.SQL]
+LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL, ranks.SQL]
+LOADED += [places.SQL, sought.SQL, standing.SQL]
 
 
 @pytest.mark.parametrize("found", LOADED, ids=lambda found: next(iter(found)))

@@ -20,7 +20,7 @@ from scoreboard.api.docs.descriptions import Answer, Operation, example_of, oper
 from scoreboard.api.http.refusals import headers_of, refusal
 from scoreboard.api.http.replies import JSON
 from scoreboard.api.schemas.errors import ErrorSchema
-from scoreboard.api.schemas.members import OWN_ID_CHARS_MAX
+from scoreboard.api.schemas.members import EXAMPLE_USER_ID, OWN_ID_CHARS_MAX
 from scoreboard.errors import ScoreboardError
 from scoreboard.keys import heads
 from scoreboard.ledger.receipts import RECEIPT
@@ -145,13 +145,13 @@ _PARAMETERS: Final = {
         "schema": {"type": "string", "minLength": 1, "maxLength": OWN_ID_CHARS_MAX},
         "example": "player-4711",
     },
-    "followedId": {
+    "userUuid": {
         "name": "userId",
         "in": "path",
         "required": True,
-        "description": "The userId of another user, as boards show it.",
+        "description": "A user's id, a UUID.",
         "schema": {"type": "string", "format": "uuid"},
-        "example": "5f0c1f8e-6b0a-4c58-9d3e-0f7a3f1b2c4d",
+        "example": EXAMPLE_USER_ID,
     },
 } | {
     name: {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}

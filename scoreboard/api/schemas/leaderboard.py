@@ -88,13 +88,14 @@ class StandingSchema(Schema):
     score = member(fields.Integer, "Your score, 0 before the first grant.", 1510)
     rank = member(
         fields.Integer,
-        "Your place, 1 at the top, ties as on the board; null past the 1000th and without a score.",
+        "Your place, 1 at the top, ties as on the board; null without a score, while you are shown "
+        "nowhere, and as `rankAbove` says.",
         3,
         allow_none=True,
     )
     rank_above = member(
         fields.Integer,
-        "1000 when your rank is greater than that and not counted; else null.",
+        "1000 while your rank is greater than that and not counted yet; else null.",
         None,
         allow_none=True,
         data_key="rankAbove",

@@ -1,0 +1,254 @@
+"""Everybody's place on a board: your own with who is around, another user's, pages of the ranking.
+
+Each answer is of one moment. A ranking changes without the board that it begins with, so an ETag is
+of the answer, and not the version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from scoreboard import errors
+from scoreboard.accounts import ids
+from scoreboard.api.answers import for_a_moment
+from scoreboard.api.asked import board_asked_for, may_be_shared
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.http.files import File, send
+from scoreboard.api.http.identity import identity
+from scoreboard.api.http.replies import (
+    JSON,
+    PATH_NOT_VALID,
+    QUERY_NOT_VALID,
+    path_part,
+    read_query,
+    reply,
+)
+from scoreboard.api.schemas.places import (
+    AroundSchema,
+    EntriesPageSchema,
+    EntriesSchema,
+    MyPlaceSchema,
+    UserPlaceSchema,
+)
+from scoreboard.api.schemas.shown import SeasonAskedForSchema
+from scoreboard.ledger.definitions import Defined
+from scoreboard.model import MAIN, BoardId
+from scoreboard.parts import PARTS
+from scoreboard.scoring import cursors
+from scoreboard.scoring.cursors import BadCursor, Cursor
+from scoreboard.scoring.place import Ahead, Place, Ranking
+from scoreboard.timestamps import exact_timestamp
+
+_AROUND: Final = AroundSchema()
+_SEASON: Final = SeasonAskedForSchema()
+_PAGE: Final = EntriesPageSchema()
+_TAGGED: Final = ("ETag", "Cache-Control")
+_PERSONAL: Final = {"Cache-Control": "no-store"}
+_BEGINNINGS: Final = ("after", "before", "rank", "users")
+# Which member of an answer is the cursor for this.
+_FROM: Final = {"after": "next", "before": "previous"}
+_NOT_BEGUN: Final = "The ranks of this board are being counted. Try again shortly."
+_NOT_VALID: Final = errors.InvalidPayload(
+    {"rank": ["Must be greater than or equal to 1 and less than or equal to 2147483647."]},
+    QUERY_NOT_VALID,
+)
+_BAD_AROUND: Final = errors.InvalidPayload(
+    {"around": ["Must be greater than or equal to 0 and less than or equal to 50."]},
+    QUERY_NOT_VALID,
+)
+_NO_UUID: Final = errors.InvalidPayload({"userId": ["Must be a UUID."]}, PATH_NOT_VALID)
+_MISSING: Final = (
+    errors.UnknownBoard,
+    errors.UnknownSeason,
+    errors.EntriesNotKept,
+    errors.LedgerUnavailable,
+)
+
+
+@Operation(
+    "readMyPlace",
+    "Read your own place on a board",
+    tag="Boards",
+    authorization="required",
+    parameters=("board",),
+    query=_AROUND,
+    answers={200: Answer(MyPlaceSchema(), headers=("Cache-Control",))},
+    errors=[_BAD_AROUND, *_MISSING],
+)
+async def read_mine(request: web.Request) -> web.Response:
+    """Your ranks, who stands before you, and the lines around yours: of the season that the board
+    shows, or of the one that `?season=` numbers; as of now and from no cache.
+
+    `?around=` (0 to 50, default 5) lines are on each side of yours. At an edge of the ranking the
+    window shifts and keeps its size. Without an entry `place` is null and `entries` is empty.
+    """
+    query = read_query(request, _AROUND)
+    user = identity(request)
+    defined = await board_asked_for(request)
+    window = await request.app[PARTS].places.window(
+        defined.definition.board_id, query["season"], user.user_id, query["around"]
+    )
+    data = _of_user(window, window.place, window.rank_above)
+    data["entries"] = [_line(place) for place in window.entries]
+    return reply(_about(defined, window, data), headers=_PERSONAL)
+
+
+@Operation(
+    "readPlace",
+    "Read the place of a user on a board",
+    tag="Boards",
+    authorization="optional",
+    parameters=("board", "userUuid"),
+    query=_SEASON,
+    answers={200: Answer(UserPlaceSchema(), headers=("Cache-Control",))},
+    errors=[_NO_UUID, errors.NoEntry, *_MISSING],
+)
+async def read_user(request: web.Request) -> web.Response:
+    """The ranks of a user and who stands before, in the season that the board shows, or in the one
+    that `?season=` numbers; as of now and from no cache.
+    """
+    season = read_query(request, _SEASON)["season"]
+    defined = await board_asked_for(request)
+    user_id = ids.canonical(path_part(request, "userId"))
+    if user_id is None:
+        raise _NO_UUID
+    found = await request.app[PARTS].places.find(
+        defined.definition.board_id, season, [user_id], with_next=True
+    )
+    place = found.places.get(user_id)
+    if place is None:
+        raise errors.NoEntry
+    return reply(
+        _about(defined, found, _of_user(found, place, found.rank_above)), headers=_PERSONAL
+    )
+
+
+@Operation(
+    "listEntries",
+    "Read a page of a ranking",
+    tag="Boards",
+    authorization="optional",
+    parameters=("board", "If-None-Match"),
+    query=_PAGE,
+    answers={
+        200: Answer(EntriesSchema(), headers=_TAGGED, shared=True),
+        304: Answer(description="You have this already.", headers=_TAGGED, shared=True),
+    },
+    errors=[
+        _NOT_VALID,
+        errors.PreconditionFailed,
+        errors.Unavailable(_NOT_BEGUN),
+        *_MISSING,
+    ],
+)
+async def list_entries(request: web.Request) -> web.StreamResponse:
+    """Lines of the whole ranking, best first, with their ranks: of the season that the board shows,
+    or of the one that `?season=` numbers. `?limit=` (1 to 100, default 50) is the size of a page.
+
+    It begins at the top; or behind a cursor (`?after=`, the `next` of a page), before one
+    (`?before=`, the `previous` of a page), with a `?rank=`, or has the entries of these `?users=`
+    and nobody else. Send one of these. A cursor goes on in its season after that has ended, and
+    whatever moves meanwhile, no line that stayed is left out or comes twice.
+    """
+    query = read_query(request, _PAGE)
+    _require_one(query)
+    defined = await board_asked_for(request)
+    board_id, places = defined.definition.board_id, request.app[PARTS].places
+    season = query["season"]
+    if query["users"] is not None:
+        found = await places.find(board_id, season, query["users"])
+        document = _page(defined, found, list(found.places.values()), found.rank_above)
+        return await _send(request, defined, document | {"next": None, "previous": None})
+    after, before = _cursor(query, "after", board_id), _cursor(query, "before", board_id)
+    for cursor in filter(None, (after, before)):
+        season = cursor.season or season
+    page = await places.page(
+        board_id,
+        season,
+        after=after,
+        before=before,
+        rank=query["rank"] or 1,
+        limit=query["limit"],
+    )
+    document = _page(defined, page, page.entries, page.rank_above)
+    document["next"] = page.next and cursors.written(page.next, board_id)
+    document["previous"] = page.previous and cursors.written(page.previous, board_id)
+    return await _send(request, defined, document)
+
+
+def _require_one(query: dict[str, Any]) -> None:
+    """Refuse a query with two beginnings. Raises InvalidPayload."""
+    given = [name for name in _BEGINNINGS if query[name] is not None]
+    if len(given) > 1:  # guard: page-one-beginning
+        said = f"Send one of {', '.join(_BEGINNINGS[:-1])} and {_BEGINNINGS[-1]}."
+        raise errors.InvalidPayload({name: [said] for name in given}, QUERY_NOT_VALID)
+
+
+def _cursor(query: dict[str, Any], name: str, board_id: BoardId) -> Cursor | None:
+    """The cursor in the query, if there is one. Raises InvalidPayload."""
+    if query[name] is None:
+        return None
+    try:
+        cursor = cursors.read(query[name], board_id)
+    except BadCursor:
+        said = f"This is no cursor of this board. Send the `{_FROM[name]}` of an answer as it is."
+        raise errors.InvalidPayload({name: [said]}, QUERY_NOT_VALID) from None
+    if None not in (cursor.season, query["season"]) and cursor.season != query["season"]:
+        said = f"This cursor is of season {cursor.season}. Leave season out, or {name}."
+        raise errors.InvalidPayload({name: [said]}, QUERY_NOT_VALID)
+    return cursor
+
+
+def _page(
+    defined: Defined, ranking: Ranking, places: Iterable[Place], rank_above: int | None
+) -> dict[str, Any]:
+    return _about(defined, ranking, [_line(place) for place in places]) | {"rankAbove": rank_above}
+
+
+def _about(defined: Defined, ranking: Ranking, data: Any) -> dict[str, Any]:
+    """What every answer says. `main` names no season and has one all the same."""
+    season = ranking.season or (defined.season if ranking.board_id == MAIN else None)
+    return {
+        "success": True,
+        "data": data,
+        "boardId": ranking.board_id,
+        "direction": ranking.direction,
+        "season": season and season.as_json(),
+        "version": ranking.version,
+        "total": ranking.total,
+    }
+
+
+def _of_user(ranking: Ranking, place: Place | None, rank_above: int | None) -> dict[str, Any]:
+    if place is None:
+        return {"place": None, "next": None}
+    more = {"percentile": ranking.percentile(place), "rankAbove": rank_above}
+    return {"place": _line(place) | more, "next": place.next and _ahead(place.next)}
+
+
+def _line(place: Place) -> dict[str, Any]:
+    return {
+        "rank": place.rank,
+        "competitionRank": place.competition_rank,
+        "denseRank": place.dense_rank,
+        "userId": place.user_id,
+        "username": place.username,
+        "score": place.score,
+        "reachedAt": exact_timestamp(place.reached_at),
+    }
+
+
+def _ahead(ahead: Ahead) -> dict[str, Any]:
+    return {"userId": ahead.user_id, "username": ahead.username, "points": ahead.points}
+
+
+async def _send(
+    request: web.Request, defined: Defined, document: dict[str, Any]
+) -> web.StreamResponse:
+    settings = request.app[PARTS].settings
+    headers = for_a_moment(settings, shared=may_be_shared(settings, defined))
+    return await send(request, File.of(JSON, orjson.dumps(document)), headers)
