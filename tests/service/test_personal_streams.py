@@ -10,7 +10,11 @@ from typing import Any
 
 import jwt
 
-from scoreboard.api.schemas.personal import MyGrantedSchema, MyOvertakenSchema, MyPlaceSchema
+from scoreboard.api.schemas.personal import (
+    GrantedEventSchema,
+    OvertakenEventSchema,
+    PlaceEventSchema,
+)
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import SECRET, Event, Instance, Start, Stream
@@ -20,9 +24,9 @@ from tests.world import add_actions, add_users, sql
 
 PATH = "/api/me/stream"
 SCHEMAS = {
-    "me:place": MyPlaceSchema(),
-    "me:overtaken": MyOvertakenSchema(),
-    "me:granted": MyGrantedSchema(),
+    "me:place": PlaceEventSchema(),
+    "me:overtaken": OvertakenEventSchema(),
+    "me:granted": GrantedEventSchema(),
 }
 
 

@@ -14,9 +14,9 @@ from scoreboard.api.schemas.leaderboard import (
     ScoreUpdateSchema,
 )
 from scoreboard.api.schemas.personal import (
-    MyGrantedSchema,
-    MyOvertakenSchema,
-    MyPlaceSchema,
+    GrantedEventSchema,
+    OvertakenEventSchema,
+    PlaceEventSchema,
 )
 from scoreboard.api.schemas.shown import (
     BoardUpdateSchema,
@@ -67,20 +67,20 @@ PERSONAL_EVENTS: Final = (
     _CONNECTED,
     Event(
         "me:place",
-        MyPlaceSchema(),
+        PlaceEventSchema(),
         "Where you stand on a board: once at the beginning, then when it has changed. After your "
         "own entry moved within a second or two; when others moved, in turn with all who watch. "
         "Only the newest, and for each board once a second at most.",
     ),
     Event(
         "me:overtaken",
-        MyOvertakenSchema(),
+        OvertakenEventSchema(),
         "Others have overtaken you: anybody while you are among the first 1,000, and whom you "
         "follow wherever you stand. Once a second at most for each board, all of them together.",
     ),
     Event(
         "me:granted",
-        MyGrantedSchema(),
+        GrantedEventSchema(),
         "You were granted actions, by whatever way and instance; each is told once, all since the "
         "last time together.",
     ),

@@ -14,6 +14,7 @@ from scoreboard.api.schemas.members import (
     member,
     text,
 )
+from scoreboard.api.schemas.places import NextSchema
 from scoreboard.model import MAIN
 from scoreboard.personal_streams.telling import GRANTS_MAX, NAMED_MAX
 
@@ -39,15 +40,7 @@ def _number(description: str, example: int | None) -> Any:
     return member(fields.Integer, description, example, allow_none=True)
 
 
-class NextSchema(Schema):
-    """Who stands before you."""
-
-    user_id = member(fields.UUID, "The user.", EXAMPLE_USER_ID, data_key="userId")
-    username = member(fields.String, "The user's name.", "ada")
-    points = member(fields.Integer, "What you lack to stand before them, at least 1.", 12)
-
-
-class MyPlaceSchema(Schema):
+class PlaceEventSchema(Schema):
     """The data of a `me:place` event. Without an entry all but the board and its season is null."""
 
     board_id = board_id_member()
@@ -89,7 +82,7 @@ class OvertakerSchema(Schema):
     username = member(fields.String, "The user's name.", "grace")
 
 
-class MyOvertakenSchema(Schema):
+class OvertakenEventSchema(Schema):
     """The data of a `me:overtaken` event."""
 
     board_id = board_id_member()
@@ -104,7 +97,7 @@ class MyOvertakenSchema(Schema):
     rank = _number("Your rank now.", 4)
 
 
-class MyGrantSchema(Schema):
+class OwnGrantSchema(Schema):
     """An action that you were granted."""
 
     action_id = member(fields.String, "The action.", "daily-login", data_key="actionId")
@@ -112,13 +105,13 @@ class MyGrantSchema(Schema):
     granted_at = member(fields.DateTime, "When.", EXAMPLE_TIME, data_key="grantedAt")
 
 
-class MyGrantedSchema(Schema):
+class GrantedEventSchema(Schema):
     """The data of a `me:granted` event."""
 
     grants = member(
         fields.List,
         f"The newest of them, at most {GRANTS_MAX}, the latest last.",
-        cls_or_instance=fields.Nested(MyGrantSchema),
+        cls_or_instance=fields.Nested(OwnGrantSchema),
         validate=validate.Length(max=GRANTS_MAX),
     )
     count = member(fields.Integer, "How many there were.", 1)
