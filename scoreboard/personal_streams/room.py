@@ -137,7 +137,7 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
                     await self._serve(self._watching.take_new(self._turn_number))
                     continue
                 await self._turn()
-            except LedgerUnavailable as error:  # guard: personal-outlives-outage
+            except LedgerUnavailable as error:
                 self._metrics.personal_turns_failed.inc()
                 if self._seldom.due("failed"):
                     log.warning("scoreboard.personal_streams.failed", reason=str(error))
@@ -217,7 +217,7 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
 
     def _place(self, slot: Slot, found: Found, hidden_score: int | None) -> None:
         event = place_event(found, slot.user.user_id, hidden_score)
-        if event != slot.place:  # guard: personal-place-changed
+        if event != slot.place:
             slot.place = event
         place = found.places.get(slot.user.user_id)
         slot.rank = slot.entry = None

@@ -189,6 +189,7 @@ class Ranks:
             self._say("load_failed", error)
         else:
             self._held[ranking_id] = ranking
+            self._tell([Moves(ranking_id, (), ())])
             self._doubted.discard(ranking_id)
             self._metrics.rank_loads.labels(source).inc()
             self._evict()

@@ -24,6 +24,7 @@ from tests.guards.live import LIVE
 from tests.guards.moderation import MODERATION
 from tests.guards.own_data import OWN_DATA
 from tests.guards.page_log_ins import PAGE_LOG_INS
+from tests.guards.personal_streams import PERSONAL_STREAMS
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
 from tests.guards.results import RESULTS
@@ -40,6 +41,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *FINALS,
     *FALLING,
     *LIVE,
+    *PERSONAL_STREAMS,
     *BENEATH,
     *EDGE,
     *CACHES,
