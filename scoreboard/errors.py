@@ -377,6 +377,14 @@ class UnknownSeason(ScoreboardError):
     )
 
 
+class NobodyToFollow(ScoreboardError):
+    """No user has the id of whom somebody wants to follow."""
+
+    status = 404
+    code = "unknown_user"
+    message = "There is no user of this id to follow. Take the userId of a line on a board."
+
+
 class NoEntry(ScoreboardError):
     """The user has no entry in the ranking, or none that is shown."""
 
@@ -436,6 +444,14 @@ class BoardRefused(ScoreboardError):
     status = 409
     code = "board_refused"
     message = "The board cannot be so. Compare it with `GET /api/boards/{board}`."
+
+
+class FollowsFull(ScoreboardError):
+    """The user follows as many as anybody may."""
+
+    status = 409
+    code = "follows_full"
+    message = "You follow 1,000 users, as many as anybody may. Unfollow one of them first."
 
 
 class AlreadyRevoked(ScoreboardError):

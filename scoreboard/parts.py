@@ -15,6 +15,7 @@ from aiohttp import web
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.accounts.bans import read_bans
 from scoreboard.accounts.first_sight import FirstSight
+from scoreboard.accounts.follows import Follows
 from scoreboard.accounts.page_log_ins import PageLogIns
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.registry import Accounts
@@ -59,6 +60,7 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
 from scoreboard.personal.export import PersonalData
+from scoreboard.personal_streams.room import PersonalStreams
 from scoreboard.ranks.keeping import Keeping
 from scoreboard.ranks.ranks import Ranks
 from scoreboard.scoring.board_orders import BoardOrders
@@ -190,6 +192,17 @@ class Parts:
         self.catalogue = Catalogue(self.queries)
         self.places = Places(self.queries, self.ranks)
         self.standings = Standings(self.queries, self.places)
+        self.personal_streams = PersonalStreams(
+            self.queries,
+            self.places,
+            self.ranks,
+            self.boards.all,
+            metrics,
+            stuck_after_seconds=settings.stuck_after_seconds,
+        )
+        self.hub.attend(self.personal_streams)
+        self.lifetime.run("personal_streams", self.personal_streams.run)
+        self.lifetime.close(self.personal_streams.finish)
 
     def _make_accounts(self) -> None:
         settings, metrics = self.settings, self.metrics
@@ -198,6 +211,7 @@ class Parts:
         self.access = AccessTokens(settings, metrics)
         self.accounts = Accounts(settings, self.queries, self.access, self.passwords, metrics)
         self.personal = PersonalData(self.queries)
+        self.follows = Follows(self.queries)
         self.keyring = Keyring()
         keys = KeyReader(self.watch, self.keyring, Seal(settings.secrets), metrics)
         lists = {"bans": self._read_bans}  # guard: banned-instances-know

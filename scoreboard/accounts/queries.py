@@ -1,5 +1,5 @@
-"""The statements of accounts, by name (`queries.sql`, `registration.sql`), and what several of them
-say alike.
+"""The statements of accounts, by name (`queries.sql`, `registration.sql`, `follows.sql`), and what
+several of them say alike.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ SQL: Final = statements.load(
     "scoreboard.accounts",
     "queries.sql",
     "registration.sql",
+    "follows.sql",
     words={
         "begin_family": _BEGIN_FAMILY,
         "end_all_families": _END_ALL_FAMILIES,

@@ -202,7 +202,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
     if parts.hub.channel(board_id).board is None:  # guard: stream-begins-with-board
         reading = await (await parts.boards.of(board_id)).read()
         parts.hub.offer(reading.board)
-    return await open_stream(request, board_id, reader(request, defined))
+    user = reader(request, defined)
+    return await open_stream(request, lambda: parts.hub.channel(board_id), user)
 
 
 def _season_asked_for(request: web.Request) -> int | None:

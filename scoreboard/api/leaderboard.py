@@ -61,7 +61,8 @@ async def read(request: web.Request) -> web.StreamResponse:
 )
 async def stream(request: web.Request) -> web.StreamResponse:
     """`connected`, the board as it is, then each newer one."""
-    return await open_stream(request, MAIN, reader(request))
+    user, hub = reader(request), request.app[PARTS].hub
+    return await open_stream(request, lambda: hub.channel(MAIN), user)
 
 
 @Operation(

@@ -12,6 +12,7 @@ from scoreboard.api import (
     actions,
     board_changes,
     boards,
+    follows,
     grants,
     leaderboard,
     login,
@@ -19,6 +20,7 @@ from scoreboard.api import (
     operations,
     own_data,
     pages,
+    personal,
     places,
     players,
     results,
@@ -51,6 +53,9 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         _add_read(app, "/api/me", leaderboard.read_me)
         add_route(app, "GET", "/api/me/export", own_data.export)
         add_route(app, "DELETE", "/api/me", own_data.delete)
+        _add_read(app, "/api/me/follows", follows.list_follows)
+        add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
+        add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)
         add_route(app, "POST", "/api/auth/register", accounts.register)
         add_route(app, "POST", "/api/auth/login", accounts.log_in)
         add_route(app, "POST", "/api/auth/refresh", accounts.refresh)
@@ -67,6 +72,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "GET", "/api/leaderboard/stream", leaderboard.stream, _STREAM)
         # The same under its older name (docs/decisions/0002).
         add_route(app, "GET", "/api/scoreboard/stream", leaderboard.stream, _STREAM)
+        add_route(app, "GET", "/api/me/stream", personal.stream, _STREAM)
 
     _add_read(app, "/api/boards", boards.list_boards, _PUBLIC)
     _add_read(app, "/api/boards/{board}", boards.read_board, _PUBLIC)

@@ -1,9 +1,9 @@
-"""The streams of boards: who may open one, and how many."""
+"""Streams, of boards and personal ones: who may open one, and how many."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -12,16 +12,16 @@ from aiohttp import web
 from scoreboard import errors
 from scoreboard.accounts.access import Identity
 from scoreboard.api.http.addresses import client_networks
-from scoreboard.live.stream import Admission, End, follow
-from scoreboard.model import BoardId
+from scoreboard.live.crowd import SubscriberT
+from scoreboard.live.stream import Admission, End, Entrance, follow
 from scoreboard.parts import PARTS
 
 
 async def open_stream(
-    request: web.Request, board_id: BoardId, user: Identity | None
+    request: web.Request, find: Callable[[], Entrance[SubscriberT]], user: Identity | None
 ) -> web.StreamResponse:
-    """Serve a stream of a board, for this user if it needs a token. Raises Overloaded,
-    TooManyStreams.
+    """Serve a stream, for this user if it needs a token, by the entrance that is found once it may
+    be opened. Raises Overloaded, TooManyStreams, and what `find` does.
     """
     parts = request.app[PARTS]
     if len(parts.streams) >= parts.settings.subscribers_max:  # guard: stream-counts-against
@@ -33,13 +33,15 @@ async def open_stream(
     await parts.streams.enter(networks)
     try:
         if user is None:
-            return await _open(request, board_id)
-        return await _open_for(user, request, board_id)
+            return await _open(request, find)
+        return await _open_for(user, request, find)
     finally:
         parts.streams.leave(networks)
 
 
-async def _open_for(user: Identity, request: web.Request, board_id: BoardId) -> web.StreamResponse:
+async def _open_for(
+    user: Identity, request: web.Request, find: Callable[[], Entrance[SubscriberT]]
+) -> web.StreamResponse:
     """Open a stream that needs a token: it counts as the user's, from any address, and ends with
     the token, or when that is revoked.
     """
@@ -55,19 +57,21 @@ async def _open_for(user: Identity, request: web.Request, board_id: BoardId) -> 
     await parts.user_streams.enter(holders)  # guard: streams-user-counted
     try:
         lasts_seconds = max(0.0, user.expires_at - time.time())
-        return await _open(request, board_id, Admission(lasts_seconds, watch))
+        return await _open(request, find, Admission(lasts_seconds, watch))
     finally:
         parts.user_streams.leave(holders)
 
 
 def _open(
-    request: web.Request, board_id: BoardId, admission: Admission | None = None
+    request: web.Request,
+    find: Callable[[], Entrance[SubscriberT]],
+    admission: Admission | None = None,
 ) -> Coroutine[Any, Any, web.StreamResponse]:
     parts = request.app[PARTS]
     settings = parts.settings
     return follow(
         request,
-        parts.hub.channel(board_id),
+        find(),
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
         stuck_after_seconds=settings.stuck_after_seconds,
         admission=admission,

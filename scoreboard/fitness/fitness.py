@@ -24,7 +24,9 @@ _SHOWS: Final = {
     "board_actions": ("SELECT",),
     "boards": ("SELECT", "UPDATE"),  # to get beyond a version that was shown and is not known
     "fences": ("SELECT",),
+    "follows": ("SELECT",),
     "held_lists": ("SELECT",),
+    "ledger": ("SELECT",),
     "movements": ("SELECT",),
     "movements_removed": ("SELECT",),
     "revocations": ("SELECT",),
@@ -44,6 +46,7 @@ _WRITES: Final = {
     "boards": ("SELECT", "INSERT", "UPDATE"),
     "corrections": ("SELECT", "INSERT", "UPDATE"),
     "fences": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "follows": ("SELECT", "INSERT", "DELETE"),
     "former_action_ids": ("SELECT",),
     "held_lists": ("SELECT", "INSERT", "UPDATE"),
     "invitations": ("SELECT", "UPDATE"),

@@ -19,6 +19,7 @@ from scoreboard.connections.session import Session, StatementRefused, Transactio
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
+from scoreboard.personal_streams import reading
 from scoreboard.ranks import queries as ranks
 from scoreboard.scoring import catalogue, places, sought, standing
 
@@ -45,6 +46,8 @@ _OF_STREAMS: Final = frozenset(
     {
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
         *("read_bans", "read_definitions", "read_seasons", "read_season"),
+        *("read_followed", "read_new_grants", "read_names"),
+        *("read_hidden_on_main", "read_hidden"),
         *("read_present", "size_moves", "read_moves", "read_fences"),
         *("walk_indexes", "count_part", "divide_part", "walk_ties", "walk_on"),
         *("find_ranking", "find_places"),
@@ -77,7 +80,7 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    of_places = (catalogue, ranks, places, sought, standing)
+    of_places = (catalogue, ranks, places, sought, standing, reading)
     rooms = (ledger, *of_places, queries, keys, audit, export)
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:

@@ -1,9 +1,7 @@
 """One board on this instance: the newest version that came, and its subscribers.
 
-A subscriber has one slot, not a queue: it has the newest board or it is behind. One whose transport
-still holds unsent bytes is skipped, and gets the newest board when it has drained; one that stays
-stuck is cut off. So a slow client costs one board of memory and delays nobody.
-(docs/decisions/0005, with the measurements.)
+A subscriber has one slot, not a queue: it has the newest board or it is behind. So a slow client
+costs one board of memory and delays nobody (`crowd`; docs/decisions/0005, with the measurements).
 
 When the board goes over to another season, the events that say so go out in front of the first
 board that a subscriber gets after that: in one frame, once, in their order. Of the turns that a
@@ -14,23 +12,17 @@ shows.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-import structlog
-
-from scoreboard.live.frames import HEARTBEAT, RENUMBERED, Frame, closing
+from scoreboard.live.crowd import STRIDE, Crowd
+from scoreboard.live.frames import RENUMBERED, Frame, closing
 from scoreboard.live.subscriber import Subscriber
 from scoreboard.model import LEAP_MAX, Board, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import UNRECORDED, Span, Tracing
 
-log = structlog.get_logger("scoreboard.hub")
-
-# A write takes about 12 µs: after this many, requests get their turn.
-STRIDE: Final = 256
 # Of the boards that one push brings, this many are timed.
 _TIMED_MAX: Final = 64
 _TURNS_KEPT: Final = 2
@@ -42,28 +34,22 @@ _BEGINS_ANEW: Final = Frame.of(
 )
 
 
-class Channel:
+class Channel(Crowd[Subscriber]):
     """Writes `board`, the newest that came, to each subscriber that has an older one. `has_news`
     says that it was not pushed yet.
     """
 
     def __init__(self, metrics: Metrics, tracing: Tracing, *, stuck_after_seconds: float) -> None:
+        super().__init__(metrics, stuck_after_seconds=stuck_after_seconds)
         self.board: Board | None = None
         self.has_news = False
-        self.subscribers: dict[Subscriber, None] = {}  # keeps the order of arrival
-        self.behind: dict[Subscriber, None] = {}
-        self._metrics = metrics
         self._tracing = tracing
-        self._stuck_after_seconds = stuck_after_seconds
         self._frame: Frame | None = None  # the board as a `score:update`
         # The turns of its seasons: the version that came with each, and the frame for those who
         # have an older one, which ends with the board.
         self._turns: list[tuple[int, bytes]] = []
         self._turned: list[tuple[int, Frame]] = []
-        self._openings = 0
-        self._left_at = time.monotonic()
         self.rests_until = 0.0  # when the next push may be, by the loop's clock
-        self._farewell: Frame | None = None
         self._on_their_way: list[tuple[Origin, Span]] = []  # the boards since the last push
 
     @property
@@ -76,25 +62,11 @@ class Channel:
         """The newest board as an event, b"" before the first."""
         return b"" if self._frame is None else self._frame.plain
 
-    @property
-    def idle_seconds(self) -> float:
-        """For how long nobody has followed it, or was about to; 0.0 if somebody does."""
-        is_used = self.subscribers or self._openings
-        return 0.0 if is_used else time.monotonic() - self._left_at
-
-    @contextlib.contextmanager
-    def opening(self) -> Iterator[None]:
-        """Somebody is about to join, and does so or not within this."""
-        self._openings += 1
-        try:
-            yield
-        finally:
-            self._openings -= 1
-            self.touch()
-
-    def touch(self) -> None:
-        """Somebody asked for it just now."""
-        self._left_at = time.monotonic()
+    def subscriber(
+        self, transport: asyncio.Transport, *, chunked: bool, end: Callable[[], None]
+    ) -> Subscriber:
+        """A subscriber that is told `newest` as it is now, before it joins."""
+        return Subscriber(transport, chunked=chunked, version=self.version, end=end)
 
     def show(self, board: Board, event: bytes, turn: bytes, origin: Origin | None) -> None:
         """Let this board, encoded, be the one to push, after the events of its `turn`, if its
@@ -118,35 +90,15 @@ class Channel:
         """Forget the board, and tell subscribers to forget it too: their streams end."""
         self.board, self._frame, self.has_news = None, None, False
         self._turns, self._turned = [], []
-        self._dismiss_all(_BEGINS_ANEW)
+        self.dismiss_all(_BEGINS_ANEW)
 
     def join(self, subscriber: Subscriber) -> None:
         """Add a subscriber, and write the newest board to it unless it has that."""
-        self.subscribers[subscriber] = None
-        self._metrics.subscribers.inc()
-        self._deliver(subscriber)
+        super().join(subscriber)
         # It may have been on its way in when the others were told.
-        if self._farewell is not None:  # guard: streams-join-after
-            subscriber.dismiss(self._farewell)
-        elif subscriber.version - self.version > LEAP_MAX:  # guard: stream-way-when
+        is_ahead = subscriber.version - self.version > LEAP_MAX
+        if is_ahead and not subscriber.is_dismissed:  # guard: stream-way-when
             subscriber.dismiss(_BEGINS_ANEW)
-
-    def leave(self, subscriber: Subscriber, *, vanished: bool = False) -> None:
-        """Forget a subscriber; one that has left already is none. One that `vanished` acknowledged
-        nothing until the kernel gave it up.
-        """
-        if vanished:
-            self._metrics.subscribers_vanished.inc()
-        if subscriber in self.subscribers:
-            del self.subscribers[subscriber]
-            self.touch()
-            self.behind.pop(subscriber, None)
-            self._metrics.subscribers.dec()
-
-    def close(self, farewell: Frame) -> None:
-        """End every stream with these words, also those that are on their way in."""
-        self._farewell = farewell
-        self._dismiss_all(farewell)
 
     def push(self) -> Iterator[int]:
         """Write the newest board to all, and time that. A board that was conflated arrives with the
@@ -172,27 +124,6 @@ class Channel:
             if self.subscribers:  # else there was no event that a submission could have led to
                 self._metrics.time_way(origin.via, ended - origin.began)
 
-    async def beat(self) -> None:
-        """Write a heartbeat to all; one that cannot take it is behind."""
-        async for subscriber in self._in_strides(self.subscribers):
-            if subscriber.has_unsent_bytes:
-                self._fall_behind(subscriber)
-            else:
-                subscriber.write(HEARTBEAT)
-
-    async def tend(self) -> None:
-        """Look after those that are behind: write the newest board to who has drained, and cut off
-        who is stuck. No event says that a transport has drained and costs nothing to keep.
-        """
-        stuck_since = asyncio.get_running_loop().time() - self._stuck_after_seconds
-        async for subscriber in self._in_strides(self.behind):
-            if not subscriber.has_unsent_bytes:
-                subscriber.behind_since = None
-                del self.behind[subscriber]
-                self._deliver(subscriber)
-            elif subscriber.behind_since is not None and subscriber.behind_since <= stuck_since:
-                self._cut_off(subscriber)
-
     def _span(self, board: Board, origin: Origin) -> Span:
         """From the arrival here until it was written to every subscriber."""
         if not self._tracing.on:
@@ -204,12 +135,8 @@ class Channel:
             attributes={"scoreboard.board": board.board_id, "scoreboard.version": board.version},
         )
 
-    def _dismiss_all(self, farewell: Frame) -> None:
-        for subscriber in list(self.subscribers):  # they may leave meanwhile
-            subscriber.dismiss(farewell)
-
     def _push_to(self, subscribers: Sequence[Subscriber]) -> None:
-        """Do what `_deliver` does, for many: in one loop, and counted once, a delivery costs 2 µs
+        """Do what `deliver` does, for many: in one loop, and counted once, a delivery costs 2 µs
         less of Python.
         """
         if self._frame is None or self.board is None:
@@ -221,7 +148,7 @@ class Channel:
             if subscriber.version >= version or subscriber not in present:
                 continue
             if subscriber.transport.get_write_buffer_size():
-                self._deliver(subscriber)  # says what becomes of it
+                self.deliver(subscriber)  # says what becomes of it
                 continue
             is_told = subscriber.version >= turned_at  # guard: season-events-told
             subscriber.write(frame if is_told else self._after_turns(subscriber, frame))
@@ -229,13 +156,11 @@ class Channel:
             delivered += 1
         self._metrics.count_deliveries(self.board.board_id, delivered)
 
-    def _deliver(self, subscriber: Subscriber) -> None:
+    def deliver(self, subscriber: Subscriber) -> None:
         """Write the newest board to a subscriber that has an older one, if it can take it."""
         if self._frame is None or self.board is None or subscriber.version >= self.version:
             return
-        if subscriber.has_unsent_bytes:  # guard: subscriber-unsent-bytes
-            self._metrics.deliveries_skipped.inc()
-            self._fall_behind(subscriber)
+        if self.is_behind(subscriber):
             return
         subscriber.write(self._after_turns(subscriber, self._frame))
         subscriber.version = self.version
@@ -249,22 +174,3 @@ class Channel:
             if 0 <= subscriber.version < version:  # guard: season-events-newcomers
                 return turned
         return frame
-
-    async def _in_strides(self, subscribers: Collection[Subscriber]) -> AsyncIterator[Subscriber]:
-        for number, subscriber in enumerate(list(subscribers), 1):
-            if subscriber in self.subscribers:  # it may have left meanwhile
-                yield subscriber
-            if number % STRIDE == 0:
-                await asyncio.sleep(0)
-
-    def _fall_behind(self, subscriber: Subscriber) -> None:
-        if subscriber.behind_since is None:
-            subscriber.behind_since = asyncio.get_running_loop().time()
-            self.behind[subscriber] = None
-
-    def _cut_off(self, subscriber: Subscriber) -> None:
-        self._metrics.subscribers_cut_off.inc()
-        log.info("scoreboard.hub.cut_off", version=subscriber.version)
-        self.leave(subscriber)
-        subscriber.transport.abort()  # guard: stuck-subscriber-cut
-        subscriber.end()

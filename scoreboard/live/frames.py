@@ -92,6 +92,7 @@ def closing(code: str, message: str) -> bytes:
     return event("closing", {"code": code, "message": message})
 
 
+BOARD_IS_GONE: Final = Frame.of(closing("unknown_board", "There is no such board any more."))
 # Code of the `closing` event after which clients forget the highest version that they have seen.
 RENUMBERED: Final = "renumbered"
 # An empty line would end an event, and some clients make an event without data of that.

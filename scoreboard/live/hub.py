@@ -1,8 +1,8 @@
 """The hub hands each new board to every subscriber of this instance without waking anybody.
 
-It keeps one channel for each board that somebody here follows, and walks them by its own timers: no
-task and no queue belongs to a subscriber. A channel that nobody has followed for `IDLE_SECONDS` is
-dropped; a board without a channel is only told to its copy.
+It keeps one channel for each board that somebody here follows, and walks them, and other crowds, by
+its own timers: no task and no queue belongs to a subscriber. A channel that nobody has followed for
+`IDLE_SECONDS` is dropped; a board without a channel is only told to its copy.
 
 Bursts are conflated: the first change of a board goes out at once, later ones at most every
 `push_interval_seconds`, and the last one always. Each board keeps this rhythm by itself.
@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
 from scoreboard.errors import Overloaded
 from scoreboard.ledger.ledger import Versions
-from scoreboard.live.channel import STRIDE, Channel
-from scoreboard.live.frames import Frame, closing, score_update, turn_of
+from scoreboard.live.channel import Channel
+from scoreboard.live.crowd import STRIDE, Crowd
+from scoreboard.live.frames import BOARD_IS_GONE, Frame, closing, score_update, turn_of
 from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Origin
 from scoreboard.operations.counted import BoardRefusal
 from scoreboard.operations.logs import Seldom
@@ -34,7 +35,6 @@ log = structlog.get_logger("scoreboard.hub")
 CHANNELS_MAX: Final = 1_000
 IDLE_SECONDS: Final = 60.0
 _TEND_SECONDS: Final = 0.1
-_IS_GONE: Final = Frame.of(closing("unknown_board", "There is no such board any more."))
 
 
 class Copies(Protocol):
@@ -73,11 +73,18 @@ class Hub:
         self._news: dict[Channel, None] = {}  # the channels with a board that is to be pushed
         self._changed = asyncio.Event()
         self._channels: dict[BoardId, Channel] = {}
+        self._others: list[Crowd[Any]] = []
         self.channel(MAIN)
 
     def __len__(self) -> int:
-        """How many subscribers there are, of all boards."""
-        return sum(len(channel.subscribers) for channel in self._channels.values())
+        """How many subscribers there are."""
+        return sum(len(crowd.subscribers) for crowd in self._crowds())
+
+    def attend(self, crowd: Crowd[Any]) -> None:
+        """Send heartbeats to another crowd as well, tend it, and end its streams with the others:
+        one whose streams follow no board.
+        """
+        self._others.append(crowd)
 
     def channel(self, board_id: BoardId) -> Channel:
         """The channel of a board that somebody is about to follow, made if it is new; without a
@@ -136,7 +143,7 @@ class Hub:
     async def note(self, versions: Versions) -> None:
         """Hear what boards there are: streams of one that is gone end."""
         for board_id in self._channels.keys() - versions.boards.keys():
-            self._channels.pop(board_id).close(_IS_GONE)
+            self._channels.pop(board_id).close(BOARD_IS_GONE)
 
     async def held(self) -> Sequence[Board]:
         """The boards that subscribers may have seen."""
@@ -186,8 +193,11 @@ class Hub:
     def close(self, code: str, message: str) -> None:
         """Tell every subscriber that this is the end, and end its stream."""
         self._farewell = Frame.of(closing(code, message))
-        for channel in self._channels.values():
-            channel.close(self._farewell)
+        for crowd in self._crowds():
+            crowd.close(self._farewell)
+
+    def _crowds(self) -> list[Crowd[Any]]:
+        return [*self._channels.values(), *self._others]
 
     def _take(self, board: Board, origin: Origin | None = None) -> bool:
         """Take a newer board, encoded first: one that cannot be sent never becomes the one to send.
@@ -256,12 +266,12 @@ class Hub:
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
             self._drop_idle(IDLE_SECONDS)
-            for channel in list(self._channels.values()):
-                await channel.beat()
+            for crowd in self._crowds():
+                await crowd.beat()
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(_TEND_SECONDS)
-            for channel in list(self._channels.values()):
-                if channel.behind:
-                    await channel.tend()
+            for crowd in self._crowds():
+                if crowd.behind:
+                    await crowd.tend()

@@ -1,7 +1,7 @@
-"""One open stream: aiohttp-sse opens it, keeps it and closes it; its channel writes to it.
+"""One open stream: aiohttp-sse opens it, keeps it and closes it; its crowd writes to it.
 
 The handler only waits. It is cancelled when the client leaves (the server runs with
-`handler_cancellation`), and returns when the channel ends the stream.
+`handler_cancellation`), and returns when the crowd ends the stream.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from aiohttp import HttpVersion11, web
 from aiohttp_sse import EventSourceResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from scoreboard.live.channel import Channel
+from scoreboard.live.crowd import SubscriberT
 from scoreboard.live.frames import Frame, closing, opening
 from scoreboard.live.subscriber import Subscriber
 
@@ -56,38 +56,59 @@ class Admission:
     watch: Callable[[End], AbstractContextManager[None]]
 
 
+class Entrance(Protocol[SubscriberT]):
+    """The way into a crowd: that of a board, which is its channel, or a user's own."""
+
+    @property
+    def newest(self) -> bytes:
+        """What is written behind `connected`, as events."""
+
+    def subscriber(
+        self, transport: asyncio.Transport, *, chunked: bool, end: Callable[[], None]
+    ) -> SubscriberT:
+        """Make a subscriber that is told `newest` as it is now; `end` makes its handler return."""
+
+    def opening(self) -> AbstractContextManager[None]:
+        """Somebody is about to join, and does so or not within this."""
+
+    def join(self, subscriber: SubscriberT) -> None:
+        """Write to it from now on."""
+
+    def leave(self, subscriber: SubscriberT, *, vanished: bool = False) -> None:
+        """Forget it. One that `vanished` acknowledged nothing until the kernel gave it up."""
+
+
 async def follow(
     request: web.Request,
-    channel: Channel,
+    entrance: Entrance[SubscriberT],
     *,
     retry_seconds: tuple[float, float],
     stuck_after_seconds: float,
     admission: Admission | None,
 ) -> web.StreamResponse:
-    """Serve a stream of a board until the client leaves, the channel ends it, or what admitted it
-    does (None when no token was needed). Raises ConnectionResetError when the client has left
-    before.
+    """Serve a stream until the client leaves, its crowd ends it, or what admitted it does (None
+    when no token was needed). Raises ConnectionResetError when the client has left before.
     """
     # The kernel's own limit (TCP_USER_TIMEOUT) finds a client that vanished without a word while
-    # too little was sent for the channel to notice.
+    # too little was sent for the crowd to notice.
     response = EventSourceResponse(send_timeout=stuck_after_seconds * 2)
     # no-transform: a proxy that compresses also buffers.
     response.headers["Cache-Control"] = "no-cache, no-transform"
     await response.prepare(request)
     _send_no_pings(response)
-    subscriber = _subscriber(request, response, channel)
+    subscriber = _subscriber(request, response, entrance)
     _bound_kernel_buffer(subscriber.transport)  # guard: slow-subscribers-kernel
     end = _release_opening(request, response)
     async with response:
-        with channel.opening():
-            await response.write(opening(retry_seconds) + channel.newest)
+        with entrance.opening():
+            await response.write(opening(retry_seconds) + entrance.newest)
         try:
-            channel.join(subscriber)
+            entrance.join(subscriber)
             with nullcontext() if admission is None else _admitted(admission, subscriber):
                 await response.wait()
         finally:
             # guard: slow-subscribers-one
-            channel.leave(subscriber, vanished=isinstance(end.error, TimeoutError))
+            entrance.leave(subscriber, vanished=isinstance(end.error, TimeoutError))
     return response
 
 
@@ -102,14 +123,13 @@ def _send_no_pings(response: EventSourceResponse) -> None:
 
 
 def _subscriber(
-    request: web.Request, response: EventSourceResponse, channel: Channel
-) -> Subscriber:
+    request: web.Request, response: EventSourceResponse, entrance: Entrance[SubscriberT]
+) -> SubscriberT:
     if request.transport is None:
         raise ConnectionResetError("the client left before its stream began")
-    return Subscriber(
+    return entrance.subscriber(
         request.transport,
         chunked=request.version >= HttpVersion11,
-        version=channel.version,
         end=response.stop_streaming,
     )
 

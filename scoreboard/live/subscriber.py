@@ -1,4 +1,4 @@
-"""One open stream, as its channel sees it: where to write, and what was written last."""
+"""One open stream, as its crowd sees it: where to write, and what was written last."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ class Subscriber:
         self.behind_since: float | None = None
         self.end = end
         self._chunked = chunked
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether it was told that this is the end."""
+        return self.version == sys.maxsize
 
     @property
     def has_unsent_bytes(self) -> bool:

@@ -23,6 +23,8 @@ BoardRefusal = Literal["leap", "unencodable"]
 # Why a key that an identity provider publishes may not sign: it is not in its form, its name is no
 # name or is taken, it is too short, its private half is beside it, another issuer has it.
 ProviderKeyFault = Literal["malformed", "name", "weak", "private", "shared"]
+# What a personal stream is told.
+PersonalEvent = Literal["place", "overtaken", "granted"]
 # How the relay got rid of a board that the ledger does not know.
 Mend = Literal["lifted", "renumbered"]
 # Why the fences of a ranking are forgotten: another server answers; what moved is partly removed,
@@ -347,6 +349,36 @@ class Counted(Declares):
     deliveries_skipped = counter(
         "deliveries_skipped",
         "Boards not written to a subscriber because earlier bytes were still unsent.",
+    )
+    personal_streams = gauge(
+        "personal_streams", "Open personal streams; subscribers count them too."
+    )
+    personal_events = counter(
+        "personal_events",
+        "Frames written to personal streams that tell something of this kind.",
+        "kind",
+        known=get_args(PersonalEvent),
+    )
+    personal_places = counter("personal_places", "Places read for personal streams.")
+    personal_places_waiting = gauge(
+        "personal_places_waiting",
+        "Places whose users moved or were overtaken, and that no turn had room for yet.",
+    )
+    personal_turn_seconds = histogram(
+        "personal_turn_seconds",
+        "Time to tell personal streams what is new, once a second.",
+        _SECONDS,
+    )
+    personal_turns_failed = counter(
+        "personal_turns_failed", "Turns of personal streams that PostgreSQL did not answer."
+    )
+    personal_moves_left_out = counter(
+        "personal_moves_left_out",
+        "Moves in a ranking of which nobody was told who overtook whom: too many at once.",
+    )
+    personal_follows_left_out = counter(
+        "personal_follows_left_out",
+        "Users who are followed, and not known as such here because there were too many.",
     )
     subscribers_cut_off = counter(
         "subscribers_cut_off", "Subscribers cut off because they took nothing for too long."

@@ -43,6 +43,7 @@ class Section:
     first: str | int = 0
 
 
+_FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 SECTIONS: Final = (
     Section("grants", "read_kept_grants", ("actionId", "points", "grantedAt"), first=""),
     Section(
@@ -77,9 +78,15 @@ SECTIONS: Final = (
         "logIns",
         "read_kept_log_ins",
         ("startedAt", "expiresAt"),
-        first="00000000-0000-0000-0000-000000000000",
+        first=_FIRST_ID,
     ),
     Section("invitations", "read_kept_invitations", ("note", "createdAt", "usedAt")),
+    Section(
+        "follows",
+        "read_kept_follows",
+        ("userId", "followedAt"),
+        first=_FIRST_ID,
+    ),
 )
 
 

@@ -133,3 +133,10 @@ FROM invitations
 WHERE user_id = %(user_id)s::uuid AND invitation_id > %(after)s::bigint
 ORDER BY invitation_id
 LIMIT %(limit)s
+
+-- read_kept_follows: reads whom a user follows, without their names, which are theirs
+SELECT followed_id::text, followed_id::text, followed_at
+FROM follows
+WHERE user_id = %(user_id)s::uuid AND followed_id > %(after)s::uuid
+ORDER BY followed_id
+LIMIT %(limit)s

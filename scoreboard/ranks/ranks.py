@@ -98,7 +98,9 @@ class Ranks:
         return list(self._held.values())
 
     def on_moves(self, listener: Listener) -> None:
-        """Tell this one, once a turn, what has moved in the rankings that are held."""
+        """Tell this one, once a turn, what has moved in the rankings that are held. Moves without
+        keys are of a ranking that was loaded: what moved before that nobody has told.
+        """
         self._listeners.append(listener)
 
     async def run(self) -> None:
@@ -145,8 +147,11 @@ class Ranks:
             sum(len(each.removed) + len(each.added) for each in followed.moves)
         )
         if followed.moves:
-            for listener in self._listeners:
-                listener(followed.moves)
+            self._tell(followed.moves)
+
+    def _tell(self, moves: Sequence[Moves]) -> None:
+        for listener in self._listeners:
+            listener(moves)
 
     def _forget(self, ranking_id: RankingId, why: RankingLoss) -> None:
         """It is loaded anew, if somebody has asked for it of late."""
@@ -188,6 +193,7 @@ class Ranks:
                 log.warning("scoreboard.ranks.load_failed", reason=reason)
         else:
             self._held[ranking_id] = ranking
+            self._tell([Moves(ranking_id, (), ())])
             self._doubted.discard(ranking_id)
             self._metrics.rank_loads.labels(source).inc()
             self._evict()

@@ -22,6 +22,7 @@ from scoreboard.fitness import fitness, trials
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
+from scoreboard.personal_streams import reading
 from scoreboard.ranks import queries as ranks
 from scoreboard.scoring import catalogue, places, sought, standing
 from tests.roles import Role, a_role
@@ -102,7 +103,7 @@ async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
 
     known = {*ledger.SQL, *catalogue.SQL, *queries.SQL, *keys.SQL, *audit.SQL}
     known |= {*places.SQL, *sought.SQL, *standing.SQL}
-    known |= export.SQL.keys() | ranks.SQL.keys()
+    known |= export.SQL.keys() | ranks.SQL.keys() | reading.SQL.keys()
     assert known >= trials.OF_OPERATORS
     without_tables = {
         *("grant", "grant_main", "raise_boards", "record_results", "lock_seasons", "join_grants"),

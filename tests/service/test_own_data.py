@@ -40,6 +40,9 @@ INSERT INTO corrections (user_id, season_id, points, made_at, audit_id)
     SELECT user_id, 1, -3, now(), audit_id FROM audit;
 INSERT INTO invitations (code_hash, note, expires_at, user_id)
     SELECT username::bytea, 'for ' || username, now(), user_id FROM users;
+INSERT INTO follows (user_id, followed_id)
+    SELECT one.user_id, other.user_id FROM users AS one CROSS JOIN users AS other
+    WHERE one.username <> other.username AND other.username <> 'bob0';
 UPDATE seasons SET final = (
     SELECT jsonb_agg(jsonb_build_object(
         'userId', user_id, 'username', username, 'score', 7, 'reachedAt', '2024-12-09T14:30:45Z'
@@ -77,7 +80,7 @@ async def test_an_export_has_all_that_is_kept_of_one_and_nothing_of_another(
     instance = await start()
     ada = await enter(instance, "register")
     add_actions(database_url, {"run": 5, "swim": 7, "walk": 1})
-    [bob] = add_users(database_url, 1, "bob")
+    [bob], [cleo] = add_users(database_url, 1, "bob"), add_users(database_url, 1, "cleo")
     sql(database_url, KEPT)
     status, text = await exported(instance, ada.bearer)
     document = json.loads(text)
@@ -94,7 +97,8 @@ async def test_an_export_has_all_that_is_kept_of_one_and_nothing_of_another(
     assert (act["nameBefore"], act["nameAfter"]) == ("was-ada", "ada")
     assert len(data["logIns"]) == 1
     assert [each["note"] for each in data["invitations"]] == ["for ada"]
-    for another in (bob, "bob", "grace", ada.refresh_token, "argon2"):
+    assert [each["userId"] for each in data["follows"]] == [cleo]
+    for another in (bob, "bob", "cleo0", "grace", ada.refresh_token, "argon2"):
         assert another not in text
 
 

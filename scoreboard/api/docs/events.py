@@ -13,12 +13,17 @@ from scoreboard.api.schemas.leaderboard import (
     EntrySchema,
     ScoreUpdateSchema,
 )
+from scoreboard.api.schemas.personal import (
+    GrantedEventSchema,
+    OvertakenEventSchema,
+    PlaceEventSchema,
+)
 from scoreboard.api.schemas.shown import (
     BoardUpdateSchema,
     SeasonEndedSchema,
     SeasonStartedSchema,
 )
-from scoreboard.live.frames import HEARTBEAT, closing, opening, score_update, turn_of
+from scoreboard.live.frames import HEARTBEAT, closing, event, opening, score_update, turn_of
 from scoreboard.model import MAIN, Board, BoardId, Ended, Entry, Season
 
 _CONNECTED: Final = Event("connected", ConnectedSchema(), "The stream is open.")
@@ -58,6 +63,30 @@ BOARD_EVENTS: Final = (
     _CLOSING,
 )
 
+PERSONAL_EVENTS: Final = (
+    _CONNECTED,
+    Event(
+        "me:place",
+        PlaceEventSchema(),
+        "Where you stand on a board: once at the beginning, then when it has changed. After your "
+        "own entry moved within a second or two; when others moved, in turn with all who watch. "
+        "Only the newest, and for each board once a second at most.",
+    ),
+    Event(
+        "me:overtaken",
+        OvertakenEventSchema(),
+        "Others have overtaken you: anybody while you are among the first 1,000, and whom you "
+        "follow wherever you stand. Once a second at most for each board, all of them together.",
+    ),
+    Event(
+        "me:granted",
+        GrantedEventSchema(),
+        "You were granted actions, by whatever way and instance; each is told once, all since the "
+        "last time together.",
+    ),
+    _CLOSING,
+)
+
 _NOTES: Final = """\
 Server-sent events (WHATWG HTML, 9.2), each with one line of JSON as its data:
 
@@ -66,7 +95,7 @@ Server-sent events (WHATWG HTML, 9.2), each with one line of JSON as its data:
 - `retry:` comes first: the milliseconds after which to reconnect, different for each client so that
   they do not all return at once.
 - A comment line, `: heartbeat`, comes every few seconds, without an empty line behind it.
-- Nothing is replayed and `Last-Event-ID` is not read: the board after `connected` is the newest.
+- Nothing is replayed and `Last-Event-ID` is not read: what comes after `connected` is the newest.
 
 The answer never ends by itself, so *Try it out* on this page cannot show it. Use `curl -N`, or
 `new EventSource(url)` in a browser. Where streams do not get through, poll `GET {poll}`.
@@ -74,15 +103,20 @@ The answer never ends by itself, so *Try it out* on this page cannot show it. Us
 
 
 def stream_answer(events: tuple[Event, ...]) -> Answer:
-    """The open stream: that of the top 10 (`EVENTS`), or of any board (`BOARD_EVENTS`)."""
-    is_main = events is EVENTS
+    """The open stream: that of the top 10 (`EVENTS`), of any board (`BOARD_EVENTS`), or of what
+    concerns a user (`PERSONAL_EVENTS`).
+    """
+    poll, frames = {
+        EVENTS: ("/api/leaderboard", [score_update(_board(MAIN, None))]),
+        BOARD_EVENTS: ("/api/boards/{board}/leaderboard", _turn()),
+        PERSONAL_EVENTS: ("/api/me", _of_one_user()),
+    }[events]
     listed = "\n".join(f"- `{each.name}` ({each.component}): {each.description}" for each in events)
-    poll = "/api/leaderboard" if is_main else "/api/boards/{board}/leaderboard"
     return Answer(
         description=_NOTES.format(events=listed, poll=poll),
         headers=("Cache-Control",),
         media_type="text/event-stream",
-        example=_transcript([score_update(_board(MAIN, None))] if is_main else _turn()),
+        example=_transcript(frames),
     )
 
 
@@ -107,6 +141,12 @@ def _turn() -> list[bytes]:
         before=Ended(replace(running, state="final"), shown.entries),
     )
     return [score_update(shown), turn_of(shown, board), score_update(board)]
+
+
+def _of_one_user() -> list[bytes]:
+    """How a user hears of a grant, and of somebody who was granted more."""
+    events = PERSONAL_EVENTS[1:-1]
+    return [event(each.name, example_of(each.data)) for each in events]
 
 
 def _board(board_id: BoardId, season: Season | None) -> Board:

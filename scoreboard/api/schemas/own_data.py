@@ -133,6 +133,13 @@ class KeptInvitationSchema(Schema):
     used_at = _when("When you registered with it.", "usedAt", allow_none=True)
 
 
+class KeptFollowSchema(Schema):
+    """Somebody whom you follow."""
+
+    user_id = member(fields.UUID, "The user.", EXAMPLE_USER_ID, data_key="userId")
+    followed_at = _when("Since when.", "followedAt")
+
+
 def _section(description: str, kept: type[Schema], **kwargs: Any) -> Any:
     nested = fields.Nested(kept)
     return member(fields.List, description, cls_or_instance=nested, **kwargs)
@@ -151,6 +158,7 @@ class KeptSchema(Schema):
     moderation = _section("What was done to you, without by whom.", KeptActSchema)
     log_ins = _section("Log-ins, without their tokens.", KeptLogInSchema, data_key="logIns")
     invitations = _section("Invitations.", KeptInvitationSchema)
+    follows = _section("Whom you follow, without their names.", KeptFollowSchema)
 
 
 class ExportSchema(Success):

@@ -1,0 +1,100 @@
+"""/api/me/follows: whom the bearer of the token follows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from scoreboard import errors
+from scoreboard.accounts import ids
+from scoreboard.accounts.access import Identity
+from scoreboard.api.docs.descriptions import Answer, Operation
+from scoreboard.api.first_sight import as_user
+from scoreboard.api.http.identity import identity
+from scoreboard.api.http.replies import PATH_NOT_VALID, path_part, reply
+from scoreboard.api.schemas.follows import FollowsSchema
+from scoreboard.parts import PARTS
+from scoreboard.timestamps import timestamp
+
+_NOT_AN_ID: Final = {"userId": ["Must be the userId of another user, a UUID as boards show it."]}
+_DONE: Final = Answer(description="It is so now, and was perhaps before.")
+_BAD_ID: Final = errors.InvalidPayload(_NOT_AN_ID, PATH_NOT_VALID)
+
+
+@Operation(
+    "follow",
+    "Follow a user",
+    tag="Accounts",
+    authorization="required",
+    parameters=("userUuid",),
+    answers={204: _DONE},
+    errors=[
+        _BAD_ID,
+        errors.NobodyToFollow,
+        errors.FollowsFull,
+        errors.UnknownUser,
+        errors.LedgerUnavailable,
+    ],
+)
+async def follow(request: web.Request) -> web.Response:
+    """Follow another user: your personal stream tells you when they overtake you, wherever you
+    stand. You can follow 1,000. Doing it again changes nothing. Nobody else sees whom you follow.
+    """
+    user, followed_id = _asked(request)
+    parts = request.app[PARTS]
+    await as_user(request, user, lambda: parts.follows.add(user.user_id, followed_id))
+    parts.personal_streams.follows_changed(user.user_id)
+    return web.Response(status=204)
+
+
+@Operation(
+    "unfollow",
+    "Follow a user no longer",
+    tag="Accounts",
+    authorization="required",
+    parameters=("userUuid",),
+    answers={204: _DONE},
+    errors=[_BAD_ID, errors.UnknownUser, errors.LedgerUnavailable],
+)
+async def unfollow(request: web.Request) -> web.Response:
+    """Follow a user no longer. Whom you do not follow you may unfollow as well."""
+    user, followed_id = _asked(request)
+    parts = request.app[PARTS]
+    await as_user(request, user, lambda: parts.follows.remove(user.user_id, followed_id))
+    parts.personal_streams.follows_changed(user.user_id)
+    return web.Response(status=204)
+
+
+@Operation(
+    "listFollows",
+    "List whom you follow",
+    tag="Accounts",
+    authorization="required",
+    answers={200: Answer(FollowsSchema(), headers=("Cache-Control",))},
+    errors=[errors.UnknownUser, errors.LedgerUnavailable],
+)
+async def list_follows(request: web.Request) -> web.Response:
+    """All whom you follow, by name. Who is hidden from boards is not among them, and comes back
+    when shown again.
+    """
+    user, follows = identity(request), request.app[PARTS].follows
+    found = await as_user(request, user, lambda: follows.of(user.user_id))
+    data = [
+        {
+            "userId": each.user_id,
+            "username": each.username,
+            "followedAt": timestamp(each.followed_at),
+        }
+        for each in found
+    ]
+    return reply({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
+
+
+def _asked(request: web.Request) -> tuple[Identity, str]:
+    """Who asks, and whom it is about. Raises as `identity`; InvalidPayload."""
+    user = identity(request)
+    followed_id = ids.canonical(path_part(request, "userId"))
+    if followed_id is None or followed_id == user.user_id:
+        raise errors.InvalidPayload(_NOT_AN_ID, PATH_NOT_VALID)
+    return user, followed_id
