@@ -377,6 +377,14 @@ class UnknownSeason(ScoreboardError):
     )
 
 
+class NoEntry(ScoreboardError):
+    """The user has no entry in the ranking, or none that is shown."""
+
+    status = 404
+    code = "no_entry"
+    message = "That user has no entry on this board, in this season."
+
+
 class NotGranted(ScoreboardError):
     """The user was never granted that action."""
 
@@ -470,6 +478,17 @@ class BoardClosed(ScoreboardError):
     status = 409
     code = "board_closed"
     message = "This board is closed, so it counts nothing any more. Send the result to another one."
+
+
+class EntriesNotKept(ScoreboardError):
+    """The season is final, and only its last board is kept."""
+
+    status = 410
+    code = "entries_not_kept"
+    message = (
+        "The entries of this season are not kept any more, but for the first ones: "
+        "GET /api/boards/{board}/leaderboard?season=N shows these."
+    )
 
 
 class PreconditionFailed(ScoreboardError):

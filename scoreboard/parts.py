@@ -64,6 +64,7 @@ from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.following import Following
 from scoreboard.scoring.orders import Orders
+from scoreboard.scoring.places import Places
 from scoreboard.scoring.players import Players
 from scoreboard.scoring.results import ResultBatches
 from scoreboard.scoring.standing import Standings
@@ -183,7 +184,8 @@ class Parts:
         self.ranks = Ranks(self.watch, metrics)
         self.lifetime.run("ranks", self.ranks.run)
         self.catalogue = Catalogue(self.queries)
-        self.standings = Standings(self.queries)
+        self.places = Places(self.queries, self.ranks)
+        self.standings = Standings(self.queries, self.places)
 
     def _make_accounts(self) -> None:
         settings, metrics = self.settings, self.metrics

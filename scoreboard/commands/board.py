@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from scoreboard.accounts.names import username_key
 from scoreboard.commands import board_words, rebuilding
 from scoreboard.commands.verification import copy_differences, ledger_differences
 from scoreboard.configuration import sources as configuration
+from scoreboard.connections.postgres import Postgres
 from scoreboard.console import files
 from scoreboard.console.arguments import (
     NAME_HELP,
@@ -23,15 +26,21 @@ from scoreboard.console.arguments import (
 from scoreboard.console.reports import Answer, Report
 from scoreboard.console.servers import no_board, open_boards, open_postgres
 from scoreboard.console.terminal import counted, say
-from scoreboard.errors import UnknownBoard
-from scoreboard.model import BOARD_SIZE, MAIN, BoardId, direction_of
-from scoreboard.scoring import places
-from scoreboard.scoring.places import Place, Places
+from scoreboard.errors import Unavailable, UnknownBoard
+from scoreboard.model import BOARD_SIZE, MAIN, BoardId
+from scoreboard.operations.metrics import Metrics
+from scoreboard.ranks.ranks import Ranks
+from scoreboard.scoring.counting import RANKS_MAX
+from scoreboard.scoring.place import Page, Place
+from scoreboard.scoring.places import Places
+from scoreboard.scoring.sought import seek
 from scoreboard.timestamps import timestamp
 from scoreboard.unicode import escaped
 
 # Read at once, so that all ranks are of one moment.
 _PLACES_MAX: Final = 10_000
+# Who runs the command can end it. A ranking of 100 million entries takes a minute.
+_LOADED_WITHIN_SECONDS: Final = 600.0
 
 
 def add_to(commands: Commands) -> None:
@@ -85,31 +94,52 @@ async def _show(arguments: argparse.Namespace) -> Answer:
     board_id: BoardId = arguments.board_id
     async with open_postgres(configuration.load()) as postgres:
         try:
-            found = await places.read(
-                postgres,
-                board_id,
-                after=arguments.after,
-                limit=arguments.limit,
-                part=username_key(arguments.name),
-                since=arguments.since,
-            )
+            found = await _page(postgres, arguments)
         except UnknownBoard as error:
             raise no_board(board_id) from error
     return Answer(_document(board_id, found), _table(board_id, found))
 
 
-def _document(board_id: BoardId, found: Places) -> dict[str, Any]:
+async def _page(postgres: Postgres, arguments: argparse.Namespace) -> Page:
+    """Read what is asked for. Raises UnknownBoard, LedgerUnavailable."""
+    board_id, after, limit = arguments.board_id, arguments.after, arguments.limit
+    part, since = username_key(arguments.name), arguments.since
+    if not part and since is None:
+        async with _places(postgres, is_deep=after >= RANKS_MAX) as places:
+            with contextlib.suppress(Unavailable):  # PostgreSQL may not let anybody follow it
+                return await places.page(board_id, None, rank=after + 1, limit=limit)
+    return await seek(postgres, board_id, after=after, limit=limit, part=part, since=since)
+
+
+@contextlib.asynccontextmanager
+async def _places(postgres: Postgres, *, is_deep: bool) -> AsyncIterator[Places]:
+    """Places, with the ranking loaded if they lie deep in it: from what an instance has kept of it,
+    or else by a walk along all of it.
+    """
+    ranks = Ranks(postgres, Metrics())
+    if not is_deep:
+        yield Places(postgres, ranks, wait_seconds=0)
+        return
+    loading = asyncio.create_task(ranks.run())
+    try:
+        yield Places(postgres, ranks, wait_seconds=_LOADED_WITHIN_SECONDS)
+    finally:
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+
+
+def _document(board_id: BoardId, found: Page) -> dict[str, Any]:
     """Write places as the API writes a board."""
     document: dict[str, Any] = {
         "version": found.version,
         "timestamp": timestamp(found.changed_at),
-        "topUsers": [_place(place) for place in found.places],
+        "topUsers": [_place(place) for place in found.entries],
     }
     if board_id == MAIN:
         return document
     return document | {
         "boardId": board_id,
-        "direction": direction_of(is_low=found.is_low),
+        "direction": found.direction,
         "season": found.season and found.season.as_json(),
     }
 
@@ -124,10 +154,10 @@ def _place(place: Place) -> dict[str, Any]:
     }
 
 
-def _table(board_id: BoardId, found: Places) -> str:
+def _table(board_id: BoardId, found: Page) -> str:
     """Write places for people."""
     rows = [
-        f"{place.rank:>4}  {place.score:>13,}  {escaped(place.username)}" for place in found.places
+        f"{place.rank:>4}  {place.score:>13,}  {escaped(place.username)}" for place in found.entries
     ]
     head = f"rank  {'score':>13}  name"
     which = "the board" if board_id == MAIN else f"the board {escaped(board_id)}"

@@ -19,7 +19,7 @@ from scoreboard.connections.session import Session, StatementRefused, Transactio
 from scoreboard.keys import queries as keys
 from scoreboard.ledger import queries as ledger
 from scoreboard.personal import export
-from scoreboard.scoring import catalogue, standing
+from scoreboard.scoring import catalogue, places, sought, standing
 
 # What only commands of operators run, as the owner of the tables.
 OF_OPERATORS: Final = frozenset(
@@ -36,13 +36,15 @@ OF_OPERATORS: Final = frozenset(
         *("present_ids", "find_decomposed"),
         *("last_season", "derive_final"),
         *("add_key", "list_keys", "rotate_key", "revoke_key", "read_sealed", "reseal_key"),
-        "read_withheld",
+        *("read_withheld", "seek_places", "seek_named_places"),
     }
 )
 _OF_STREAMS: Final = frozenset(
     {
         *("read_boards", "read_version", "read_versions", "lift_board", "read_revocations"),
         *("read_bans", "read_definitions", "read_seasons", "read_season"),
+        *("find_ranking", "find_places"),
+        *("list_around_user", "list_around_key", "list_from_rank"),
     }
 )
 # What executes what another statement prepares.
@@ -71,7 +73,7 @@ async def refused(postgres: Postgres, role: str) -> dict[str, PostgresRefused]:
 
 
 def _statements(role: str) -> Iterator[tuple[str, str]]:
-    rooms = (ledger, catalogue, standing, queries, keys, audit, export)
+    rooms = (ledger, catalogue, places, sought, standing, queries, keys, audit, export)
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS

@@ -89,15 +89,6 @@ LEFT JOIN seasons
     AND CASE WHEN %(season)s::bigint IS NULL THEN seasons.season_id = boards.season_id ELSE seasons.number = %(season)s END
 WHERE boards.board_id = %(board_id)s
 
--- {is_kept}: whether the row of `seasons`, which is of the row of `boards`, has its entries
-NOT seasons.is_purged
-AND coalesce(
-    seasons.state <> 'final'
-    OR seasons.season_id = boards.season_id
-    OR seasons.closes_at + make_interval(secs => boards.keep_full_seconds) > clock_timestamp(),
-    TRUE
-)
-
 -- find_grant: finds what was granted, under whatever id the action had, and whether it was revoked
 SELECT
     actions.action_id,

@@ -14,6 +14,14 @@ from scoreboard.model import BOARD_SIZE, FINAL_SIZE, SIZE_MAX
 
 # The highest score first, then who reached it first, then by user id.
 RANKING: Final = "ranked.score DESC, ranked.updated_at, ranked.user_id"
+# Whether the row of `seasons`, which is of the row of `boards`, has its entries.
+IS_KEPT: Final = """NOT seasons.is_purged
+AND coalesce(
+    seasons.state <> 'final'
+    OR seasons.season_id = boards.season_id
+    OR seasons.closes_at + make_interval(secs => boards.keep_full_seconds) > clock_timestamp(),
+    TRUE
+)"""
 # Any number will do, as long as nothing else in the database takes the same one.
 SEASONS_LOCK: Final = 0x5C0_4EB0A5EA
 FALLS_LOCK: Final = 0x5C0_4EB0A5EB
@@ -31,6 +39,7 @@ SQL: Final = statements.load(
     "definitions.sql",
     words={
         "ranking": RANKING,
+        "is_kept": IS_KEPT,
         "size": str(BOARD_SIZE),
         "size_max": str(SIZE_MAX),
         "final_size": str(FINAL_SIZE),

@@ -1,78 +1,244 @@
-"""Places: pages of the whole ranking of a board, which begins with the board's entries."""
+"""Places: where anybody stands in the whole ranking of a board, who is around, and its pages.
+
+Each answer is of one snapshot of PostgreSQL: version, season, total, ranks and lines belong
+together. Ranks are counted from fences that are held here, which tell of a moment ago, and the same
+statement counts what has moved since. So they are exact as of the snapshot, which is of now.
+
+`season` numbers a season of the board; None is the one that it shows. Everything here raises
+UnknownBoard, UnknownSeason, EntriesNotKept, LedgerUnavailable.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from typing import Any, Final, Protocol, TypeVar
 
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
-from scoreboard.errors import UnknownBoard
-from scoreboard.ledger.queries import RANKING
-from scoreboard.ledger.shown import season_of
-from scoreboard.model import MAIN, BoardId, Season
+from scoreboard.connections.session import Row
+from scoreboard.errors import EntriesNotKept, Unavailable, UnknownBoard, UnknownSeason
+from scoreboard.ledger.queries import IS_KEPT, RANKING
+from scoreboard.model import MAIN, BoardId
+from scoreboard.ranks.anchors import Anchor, Held
+from scoreboard.ranks.keys import BEGINNING, MAIN_RANKING, RankingId, first_of, key_of, score_of
+from scoreboard.ranks.queries import WORDS, begin_at
+from scoreboard.scoring import counting
+from scoreboard.scoring.cursors import Cursor
+from scoreboard.scoring.place import Found, Page, Window
+from scoreboard.scoring.reading import Answer, Lines, Users, answer_of
 
-# Each is walked along an index of its own, which has nobody who is hidden.
-_ENTRIES_OF_MAIN: Final = "(SELECT * FROM scores WHERE NOT scores.hidden)"
-_ENTRIES_OF_OTHERS: Final = (
-    "(SELECT * FROM season_entries WHERE season_entries.season_id = boards.season_id"
-    " AND NOT season_entries.hidden)"
-)
+Read = TypeVar("Read", Users, Lines)
+
+# From the nearest line on, as an index is walked backwards.
+_TURNED_RANKING: Final = "ranked.score, ranked.updated_at DESC, ranked.user_id DESC"
 
 
-def _statements(ranked_entries: str) -> dict[str, str]:
-    words = {"ranking": RANKING, "ranked_entries": ranked_entries}
+def _statements(entries: str, is_entry: str, is_of_season: str) -> dict[str, str]:
+    words = {
+        **WORDS,
+        "ranking": RANKING,
+        "turned_ranking": _TURNED_RANKING,
+        "is_kept": IS_KEPT,
+        "entries": entries,
+        "is_entry": is_entry,
+        "is_of_season": is_of_season,
+    }
     return statements.load("scoreboard.scoring", "places.sql", words=words)
 
 
-SQL: Final = _statements(_ENTRIES_OF_MAIN)
-_SQL_OF_OTHERS: Final = _statements(_ENTRIES_OF_OTHERS)
+# Each is read along an index of its own, which has nobody who is hidden.
+SQL: Final = _statements("scores", "NOT ranked.hidden", "TRUE")
+_SQL_OF_OTHERS: Final = _statements(
+    "season_entries",
+    "ranked.season_id = %(season_id)s AND NOT ranked.hidden",
+    "ranked.season_id = seasons.season_id",
+)
+
+# For so long a ranking is waited for that somebody is the first to ask about: one of a hundred
+# thousand entries is there by then.
+_WAIT_SECONDS: Final = 0.25
+# Before what moves on and on is answered as it was read.
+_ATTEMPTS_MAX: Final = 4
+_NOT_COUNTED: Final = (
+    "The ranks of this board are being counted, and lines can be asked for by the first 1,000 "
+    "alone. Try again shortly."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An entry of the whole ranking."""
+class _Asked:
+    """What a statement is to read of a ranking, and near which keys, users or rank it counts."""
 
-    rank: int
-    user_id: str
-    username: str
-    score: int
-    reached_at: datetime
+    statement: str
+    board_id: BoardId
+    season: int | None
+    parameters: dict[str, Any]
+    user_ids: Sequence[str] = ()
+    keys: Sequence[bytes] = ()
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class _Ranking:
+    """A ranking that was asked for; a board before its first season has none. `keys` are near
+    those that are counted.
+    """
+
+    ranking_id: RankingId | None
+    season_id: int | None
+    keys: Sequence[bytes]
+
+
+class Rankings(Protocol):
+    """What holds rankings: `ranks.ranks.Ranks`."""
+
+    async def wait(self, ranking_id: RankingId, seconds: float, /) -> Held | None:
+        """Answer what is held of a ranking, and wait up to so long for one that is to be loaded."""
+
+
 class Places:
-    """Places as of one version of a board, in the order of ranks, of the season that it shows;
-    `main` names none.
-    """
+    """Reads places from the ledger's tables, counted from what `ranks` holds."""
 
-    version: int
-    changed_at: datetime
-    is_low: bool
-    season: Season | None
-    places: tuple[Place, ...]
+    def __init__(
+        self, postgres: Postgres, ranks: Rankings, *, wait_seconds: float = _WAIT_SECONDS
+    ) -> None:
+        self._postgres = postgres
+        self._ranks = ranks
+        self._wait_seconds = wait_seconds
+
+    async def find(
+        self,
+        board_id: BoardId,
+        season: int | None,
+        user_ids: Collection[str],
+        *,
+        with_next: bool = False,
+    ) -> Found:
+        """Where these users stand; 1,000 at once take some 0.3 s. `with_next` looks for who stands
+        before each, too.
+        """
+        users = list(user_ids)
+        most = {"user_ids": users, "ahead": int(with_next)}
+        asked = _Asked("find_places", board_id, season, most, user_ids=users)
+        return (await self._read(asked, Users)).found()
+
+    async def window(
+        self, board_id: BoardId, season: int | None, user_id: str, around: int
+    ) -> Window:
+        """Where a user stands, with so many lines on both sides. At an edge the window shifts: it
+        has `2 * around + 1` lines if there are as many. Without an entry it has none.
+        """
+        most = {
+            "user_ids": [user_id],
+            "ahead": max(2 * around, 1),  # who stands before the user, at least
+            "behind": 2 * around + 1,
+        }
+        asked = _Asked("list_around_user", board_id, season, most, user_ids=[user_id])
+        return (await self._read(asked, Lines)).window(around)
+
+    async def page(
+        self,
+        board_id: BoardId,
+        season: int | None,
+        *,
+        after: Cursor | None = None,
+        before: Cursor | None = None,
+        rank: int = 1,
+        limit: int,
+    ) -> Page:
+        """So many lines behind a cursor, or before one, or else from a rank on. A cursor is of the
+        season. Raises Unavailable for a deep rank while the ranking is being counted.
+        """
+        if before is not None:
+            asked = _around(board_id, season, before.key, ahead=limit + 1, behind=1)
+        elif after is not None:
+            key = counting.behind(after.key)
+            asked = _around(board_id, season, key, ahead=1, behind=limit + 1)
+        elif rank == 1:
+            asked = _around(board_id, season, BEGINNING, ahead=0, behind=limit + 1)
+        else:
+            most = {"rank": rank, "ahead": 1, "behind": limit + 1}
+            asked = _Asked("list_from_rank", board_id, season, most, rank=rank)
+        lines = await self._read(asked, Lines)
+        if lines.are_missing(asked.rank):
+            raise Unavailable(_NOT_COUNTED)
+        return lines.page(limit, is_ahead=before is not None)
+
+    async def _read(self, asked: _Asked, read: Callable[[Answer], Read]) -> Read:
+        """Read until the ranks are counted: what is counted may move meanwhile, and the board may
+        show another season.
+        """
+        ranking = await self._look(asked)
+        held = await self._hold(ranking)
+        for attempt in range(1, _ATTEMPTS_MAX + 1):
+            answer = await self._answer(asked, ranking, held)
+            if asked.season is None and answer.shown_id != ranking.season_id:
+                ranking = await self._look(asked)  # guard: place-season-turned
+                held = await self._hold(ranking)
+                continue
+            if not answer.is_kept:
+                raise EntriesNotKept
+            if held is not None and not answer.is_sound:  # guard: place-unsound
+                held = None
+                continue
+            found = read(answer)
+            if held is None or found.is_counted(asked.rank) or attempt == _ATTEMPTS_MAX:
+                return found
+            ranking = _Ranking(ranking.ranking_id, ranking.season_id, found.keys)
+            held = await self._hold(ranking)
+        raise Unavailable  # seasons turn as fast as they are read
+
+    async def _look(self, asked: _Asked) -> _Ranking:
+        """Find the ranking, and the keys of who is asked for."""
+        wanted = {
+            "board_id": asked.board_id,
+            "season": asked.season,
+            "user_ids": list(asked.user_ids),
+        }
+        rows = await self._postgres.read(_sql(asked.board_id)["find_ranking"], wanted)
+        if not rows and asked.board_id == MAIN:
+            raise self._postgres.lacks("boards")
+        if not rows:
+            raise UnknownBoard
+        season_id, is_kept = rows[0][:2]
+        if season_id is None and asked.season is not None:
+            raise UnknownSeason
+        if is_kept is False:
+            raise EntriesNotKept
+        ranking_id = MAIN_RANKING if asked.board_id == MAIN else season_id
+        keys = [*asked.keys]
+        for score, reached_at, user_id in (row[2:] for row in rows if row[4] is not None):
+            keys += key_of(score, reached_at, user_id), first_of(score)
+        return _Ranking(ranking_id, season_id, keys)
+
+    async def _hold(self, ranking: _Ranking) -> Held | None:
+        if ranking.ranking_id is None:
+            return None
+        return await self._ranks.wait(ranking.ranking_id, self._wait_seconds)
+
+    async def _answer(self, asked: _Asked, ranking: _Ranking, held: Held | None) -> Answer:
+        anchors: list[Anchor] = counting.near(held, ranking.keys)
+        if asked.rank is not None:
+            anchors += counting.near_rank(held, asked.rank)
+        said = {"board_id": asked.board_id, "season_id": ranking.season_id}
+        rows: list[Row] = await self._postgres.read(
+            _sql(asked.board_id)[asked.statement],
+            said | asked.parameters | counting.basis(ranking.ranking_id, held, anchors),
+        )
+        if not rows:
+            raise UnknownBoard
+        return answer_of(rows, asked.board_id, ranking.ranking_id)
 
 
-async def read(
-    postgres: Postgres,
-    board_id: BoardId,
-    *,
-    after: int,
-    limit: int,
-    part: str = "",
-    since: datetime | None = None,
-) -> Places:
-    """Read places of a board behind a rank: those with `part` in the key of the name, and whose
-    score was reached `since`. Raises UnknownBoard, LedgerUnavailable.
-    """
-    wanted = {"board_id": board_id, "after": after, "limit": limit, "part": part, "since": since}
-    texts = SQL if board_id == MAIN else _SQL_OF_OTHERS
-    rows = await postgres.read(texts["find_places" if part else "read_places"], wanted)
-    if not rows and board_id == MAIN:
-        raise postgres.lacks("boards")
-    if not rows:
-        raise UnknownBoard
-    version, changed_at, is_low, *season = rows[0][:7]
-    found = tuple(Place(*row[7:]) for row in rows if row[7] is not None)
-    return Places(version, changed_at, is_low, season_of(season), found)
+def _around(
+    board_id: BoardId, season: int | None, key: bytes, *, ahead: int, behind: int
+) -> _Asked:
+    """The lines on both sides of a key."""
+    parameters = {**begin_at(key), "ahead": ahead, "behind": behind}
+    keys = (key, first_of(score_of(key)))
+    return _Asked("list_around_key", board_id, season, parameters, keys=keys)
+
+
+def _sql(board_id: BoardId) -> dict[str, str]:
+    return SQL if board_id == MAIN else _SQL_OF_OTHERS

@@ -1,6 +1,214 @@
--- The statements of places: parts of the whole ranking of a board. `{ranked_entries}` are its entries: see places.py.
+-- The statements of places. Each is one snapshot: its version, total, ranks and lines belong together.
+--
+-- `{entries}` is the table of a ranking, `{is_entry}` what is in it (places.py). Counting begins at fences (counting.py):
+-- `keys`, ascending, the first of which is the beginning; `befores`, how many stood before each as of `snapshot`; and what
+-- each key says. Where a ranking is not held, `snapshot` is null and the beginning is the only fence. No more than
+-- `counted` entries are counted from one. In no order: who reads the lines has their keys.
 
--- {with_board}: how a board is and which season it shows, beside each place of it that was `found`
+-- find_ranking: finds a season of a board, the one that it shows if there is no number; and the entries of these users in it
+SELECT
+    seasons.season_id,
+    {is_kept} AS is_kept,
+    ranked.score::bigint,
+    ranked.updated_at,
+    ranked.user_id::text
+FROM boards
+LEFT JOIN seasons
+    ON seasons.board_id = boards.board_id
+    AND CASE WHEN %(season)s::bigint IS NULL THEN seasons.season_id = boards.season_id ELSE seasons.number = %(season)s END
+LEFT JOIN {entries} AS ranked
+    ON ranked.user_id = ANY (%(user_ids)s::uuid[])
+    AND NOT ranked.hidden
+    AND {is_of_season}
+WHERE boards.board_id = %(board_id)s
+
+-- {is_sound}: whether what is held may be counted from: it is of this server, and all that has moved since is there
+-- Null where nothing is held.
+(
+    {server} = %(server)s
+    AND (SELECT below FROM movements_removed) <= pg_snapshot_xmin(%(snapshot)s::pg_snapshot)
+    AND NOT EXISTS (
+        SELECT FROM movements WHERE ranking_id = %(ranking_id)s AND removed IS NULL AND added IS NULL AND {unseen}
+    )
+)
+
+-- {moved}: by how much the number of entries between two fences has changed since; `place` counts the fences from 1
+-- `|| ''` reads what is kept apart once, and not anew for each of its keys.
+moved AS MATERIALIZED (
+    SELECT width_bucket(move.key, %(keys)s::bytea[]) AS place, sum(move.by) AS by
+    FROM (
+        SELECT removed || '' AS removed, added || '' AS added
+        FROM movements
+        WHERE ranking_id = %(ranking_id)s AND {unseen}
+        OFFSET 0
+    ) AS unseen
+    CROSS JOIN LATERAL (
+        SELECT substring(unseen.removed FROM at FOR 32) AS key, -1 AS by
+        FROM generate_series(1, length(unseen.removed), 32) AS at
+        UNION ALL
+        SELECT substring(unseen.added FROM at FOR 32), 1
+        FROM generate_series(1, length(unseen.added), 32) AS at
+    ) AS move
+    GROUP BY place
+)
+
+-- {fences}: where counting may begin, and how many stand before as of now
+fences AS MATERIALIZED (
+    SELECT
+        held.*,
+        held.stood + coalesce(
+            sum(moved.by) OVER (ORDER BY held.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
+        )::bigint AS before
+    FROM unnest(
+        %(befores)s::bigint[], %(scores)s::bigint[], %(moments)s::timestamptz[], %(users)s::uuid[]
+    ) WITH ORDINALITY AS held (stood, score, updated_at, user_id, place)
+    LEFT JOIN moved ON moved.place = held.place
+)
+
+-- {best}: the best scores, each once, with their ranks; so many steps along the index
+best AS MATERIALIZED (
+    WITH RECURSIVE best (score, rank) AS (
+        (
+            SELECT ranked.score, 1
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            ORDER BY {ranking}
+            LIMIT 1
+        )
+        UNION ALL
+        SELECT
+            (
+                SELECT ranked.score
+                FROM {entries} AS ranked
+                WHERE {is_entry} AND ranked.score < best.score
+                ORDER BY {ranking}
+                LIMIT 1
+            ),
+            best.rank + 1
+        FROM best
+        WHERE best.score IS NOT NULL AND best.rank < %(dense_ranks)s
+    )
+    SELECT score, rank FROM best WHERE score IS NOT NULL
+)
+
+-- {before_line}: how many stand before `line`, counted from `fence`; null if that is too many to count
+-- The order is mixed, so it is three ranges: the fence's score from it on, all scores between, and the line's score.
+(
+    SELECT CASE WHEN count(*) < %(counted)s THEN fence.before + count(*) END
+    FROM (
+        (
+            SELECT
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            AND ranked.score = fence.score
+            AND (ranked.updated_at, ranked.user_id) >= (fence.updated_at, fence.user_id)
+            AND (ranked.updated_at, ranked.user_id) < (
+                CASE WHEN fence.score = line.score THEN line.updated_at ELSE 'infinity' END,
+                CASE WHEN fence.score = line.score THEN line.user_id ELSE 'ffffffff-ffff-ffff-ffff-ffffffffffff' END
+            )
+            ORDER BY {ranking}
+            LIMIT %(counted)s
+        )
+        UNION ALL
+        (
+            SELECT
+            FROM {entries} AS ranked
+            WHERE {is_entry} AND ranked.score < fence.score AND ranked.score > line.score
+            ORDER BY {ranking}
+            LIMIT %(counted)s
+        )
+        UNION ALL
+        (
+            SELECT
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            AND fence.score > line.score
+            AND ranked.score = line.score
+            AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
+            ORDER BY {ranking}
+            LIMIT %(counted)s
+        )
+    ) AS counted
+)
+
+-- {better_than_line}: how many have a better score than `line`, counted from `tier`, a fence with a better one; or null
+(
+    SELECT CASE WHEN count(*) < %(counted)s THEN tier.before + count(*) END
+    FROM (
+        (
+            SELECT
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            AND ranked.score = tier.score
+            AND (ranked.updated_at, ranked.user_id) >= (tier.updated_at, tier.user_id)
+            ORDER BY {ranking}
+            LIMIT %(counted)s
+        )
+        UNION ALL
+        (
+            SELECT
+            FROM {entries} AS ranked
+            WHERE {is_entry} AND ranked.score < tier.score AND ranked.score > line.score
+            ORDER BY {ranking}
+            LIMIT %(counted)s
+        )
+    ) AS counted
+)
+
+-- {with_fence}: the last fence that is not behind `line`
+JOIN fences AS fence
+    ON fence.place = width_bucket(ranking_key(line.score, line.updated_at, line.user_id), %(keys)s::bytea[])
+
+-- {with_tier}: the last fence with a better score than `line`
+JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)s::bigint[])
+
+-- {ahead_of_line}: the entries before `line`
+(
+    (
+        SELECT ranked.score, ranked.updated_at, ranked.user_id
+        FROM {entries} AS ranked
+        WHERE {is_entry}
+        AND ranked.score = line.score
+        AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
+        ORDER BY {turned_ranking}
+        LIMIT %(ahead)s
+    )
+    UNION ALL
+    (
+        SELECT ranked.score, ranked.updated_at, ranked.user_id
+        FROM {entries} AS ranked
+        WHERE {is_entry} AND ranked.score > line.score
+        ORDER BY {turned_ranking}
+        LIMIT %(ahead)s
+    )
+    ORDER BY score, updated_at DESC, user_id DESC
+    LIMIT %(ahead)s
+)
+
+-- {from_line}: the entries from `line` on
+(
+    (
+        SELECT ranked.score, ranked.updated_at, ranked.user_id
+        FROM {entries} AS ranked
+        WHERE {is_entry}
+        AND ranked.score = line.score
+        AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
+        ORDER BY {ranking}
+        LIMIT %(behind)s
+    )
+    UNION ALL
+    (
+        SELECT ranked.score, ranked.updated_at, ranked.user_id
+        FROM {entries} AS ranked
+        WHERE {is_entry} AND ranked.score < line.score
+        ORDER BY {ranking}
+        LIMIT %(behind)s
+    )
+    ORDER BY score DESC, updated_at, user_id
+    LIMIT %(behind)s
+)
+
+-- {ranking_as_of_now}: how the board is, its season, and how many entries there are
 boards.version,
 boards.changed_at,
 boards.direction = 'low' AS is_low,
@@ -8,47 +216,154 @@ seasons.number,
 seasons.starts_at,
 seasons.ends_at,
 seasons.state,
-found.rank,
-found.user_id::text,
-found.username,
-CASE boards.direction WHEN 'low' THEN -found.score ELSE found.score END AS score,
-found.updated_at
+boards.season_id AS shown_id,
+{is_kept} AS is_kept,
+{is_sound} AS is_sound,
+CASE
+    WHEN %(held_total)s::bigint IS NOT NULL THEN %(held_total)s::bigint + (SELECT coalesce(sum(moved.by), 0) FROM moved)
+    ELSE (
+        SELECT CASE WHEN count(*) <= %(counted)s THEN count(*) END
+        FROM (SELECT FROM {entries} AS ranked WHERE {is_entry} ORDER BY {ranking} LIMIT 1 + %(counted)s) AS counted
+    )
+END::bigint AS total
+
+-- {of_ranking}: the row of a board and of the season that is asked for
 FROM boards
-LEFT JOIN seasons ON seasons.season_id = boards.season_id AND boards.board_id <> 'main'
+LEFT JOIN seasons ON seasons.season_id = %(season_id)s::integer
 
--- {places_of_users}: the places of `users` behind a rank, reached since
-SELECT ranked.rank, ranked.user_id, users.username, ranked.score, ranked.updated_at
-FROM (
-    SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS rank
-    FROM {ranked_entries} AS ranked
-) AS ranked
-JOIN users ON users.user_id = ranked.user_id
-WHERE ranked.rank > %(after)s
-AND coalesce(ranked.updated_at >= %(since)s::timestamptz, TRUE)
-
--- read_places: reads places behind a rank, reached since; and the version
--- Ranks are counted along the index of the ranking as far as the page goes. One row at least, for the version.
-SELECT {with_board}
+-- find_places: reads where these users stand, and how the ranking is; one row at least
+WITH {moved},
+{fences},
+{best}
+SELECT
+    {ranking_as_of_now},
+    found.*
+{of_ranking}
 LEFT JOIN LATERAL (
-    {places_of_users}
-    ORDER BY {ranking}
-    LIMIT %(limit)s
+    SELECT
+        line.score::bigint AS kept,
+        line.updated_at,
+        line.user_id::text,
+        users.username,
+        {before_line} + 1 AS rank,
+        {better_than_line} + 1 AS competition_rank,
+        best.rank AS dense_rank,
+        next.user_id::text AS next_id,
+        next.username AS next_name,
+        next.score - line.score + 1 AS points
+    FROM {entries_of_users} AS line
+    JOIN users ON users.user_id = line.user_id
+    {with_fence}
+    {with_tier}
+    LEFT JOIN best ON best.score = line.score
+    LEFT JOIN LATERAL (
+        SELECT ahead.score, users.user_id, users.username
+        FROM {ahead_of_line} AS ahead
+        JOIN users ON users.user_id = ahead.user_id
+    ) AS next ON TRUE
 ) AS found ON TRUE
 WHERE boards.board_id = %(board_id)s
-ORDER BY found.rank
 
--- find_places: reads the same of those with a part in the key of the name
--- They are looked for first, because a walk along the ranking would look up every user. After that they are `users`.
-WITH users AS MATERIALIZED (
-    SELECT user_id, username
-    FROM users
-    WHERE position(%(part)s IN coalesce(username_key, lower(username))) > 0
+-- {entries_of_users}: the entries of these users
+(
+    SELECT ranked.score::bigint AS score, ranked.updated_at, ranked.user_id
+    FROM {entries} AS ranked
+    WHERE {is_entry} AND ranked.user_id = ANY (%(user_ids)s::uuid[])
 )
-SELECT {with_board}
+
+-- {listed}: the lines before and from a `line` on, best first, and how the ranking is; one row at least
+-- It says how many stand before the line, and how many have a better score than the first of the lines that are read.
+lines AS MATERIALIZED (
+    SELECT ahead.*, TRUE AS is_ahead
+    FROM line
+    CROSS JOIN LATERAL {ahead_of_line} AS ahead
+    UNION ALL
+    SELECT behind.*, FALSE
+    FROM line
+    CROSS JOIN LATERAL {from_line} AS behind
+)
+SELECT
+    {ranking_as_of_now},
+    (SELECT {before_line} FROM line {with_fence}) AS before,
+    (
+        SELECT {better_than_line}
+        FROM (SELECT * FROM lines ORDER BY score DESC, updated_at, user_id LIMIT 1) AS line
+        {with_tier}
+    ) AS better,
+    found.*
+{of_ranking}
 LEFT JOIN LATERAL (
-    {places_of_users}
-    ORDER BY ranked.rank
-    LIMIT %(limit)s
+    SELECT
+        lines.score AS kept,
+        lines.updated_at,
+        lines.user_id::text,
+        users.username,
+        lines.is_ahead,
+        best.rank AS dense_rank
+    FROM lines
+    JOIN users ON users.user_id = lines.user_id
+    LEFT JOIN best ON best.score = lines.score
 ) AS found ON TRUE
 WHERE boards.board_id = %(board_id)s
-ORDER BY found.rank
+
+-- list_around_user: reads the lines around a user's
+WITH {moved},
+{fences},
+{best},
+line AS MATERIALIZED {entries_of_users},
+{listed}
+
+-- list_around_key: reads the lines before and behind a place, whether somebody stands there or not
+WITH {moved},
+{fences},
+{best},
+line AS MATERIALIZED (
+    SELECT %(score)s::bigint AS score, %(moment)s::timestamptz AS updated_at, %(user_id)s::uuid AS user_id
+),
+{listed}
+
+-- list_from_rank: reads the lines from a rank on; none where fences are too far away, or the ranking ends before
+WITH {moved},
+{fences},
+{best},
+line AS MATERIALIZED (
+    SELECT found.*
+    FROM (SELECT *, %(rank)s - 1 - before AS skipped FROM fences WHERE before < %(rank)s ORDER BY place DESC LIMIT 1) AS line
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS count
+        FROM (
+            SELECT
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            AND ranked.score = line.score
+            AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
+            ORDER BY {ranking}
+            LIMIT 1 + line.skipped
+        ) AS tied
+    ) AS tied
+    CROSS JOIN LATERAL (
+        (
+            SELECT ranked.score, ranked.updated_at, ranked.user_id
+            FROM {entries} AS ranked
+            WHERE {is_entry}
+            AND ranked.score = line.score
+            AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
+            ORDER BY {ranking}
+            OFFSET line.skipped
+            LIMIT 1
+        )
+        UNION ALL
+        (
+            SELECT ranked.score, ranked.updated_at, ranked.user_id
+            FROM {entries} AS ranked
+            WHERE {is_entry} AND ranked.score < line.score
+            ORDER BY {ranking}
+            OFFSET greatest(line.skipped - tied.count, 0)
+            LIMIT 1
+        )
+        ORDER BY score DESC, updated_at, user_id
+        LIMIT 1
+    ) AS found
+    WHERE line.skipped < %(counted)s
+),
+{listed}

@@ -1,4 +1,4 @@
-"""Standings: where a user stands on `main`, with score and rank."""
+"""Standings: where a user stands on `main`, with score and rank, and what kind of account it is."""
 
 from __future__ import annotations
 
@@ -10,50 +10,48 @@ from scoreboard.accounts.users import NO_PASSWORD
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import UnknownUser
-from scoreboard.ledger.queries import RANKING
+from scoreboard.model import MAIN
+from scoreboard.scoring.places import Places
 
-SQL: Final = statements.load("scoreboard.scoring", "standing.sql", words={"ranking": RANKING})
-
-# A rank is counted from the top, so a bound on it bounds the cost: at most 1000 index entries,
-# among ten million users as among a hundred thousand.
-RANKS_MAX: Final = 1000
+SQL: Final = statements.load("scoreboard.scoring", "standing.sql")
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A user's score and rank. `rank` is None past RANKS_MAX (`is_ranked` is True then), and for a
-    user without a score. `created_at` is when the user was made.
-    Who comes from an identity provider has no password.
+    """A user's score and rank. `rank` is None without a score and for who is hidden; and while it
+    lies deep in a ranking that is not counted yet, which `rank_above` says. `created_at` is when
+    the user was made. Who comes from an identity provider has no password.
     """
 
     user_id: str
     username: str
     score: int
     rank: int | None
-    is_ranked: bool
+    rank_above: int | None
     created_at: datetime
     has_password: bool
-
-    @property
-    def rank_above(self) -> int | None:
-        """The rank that the user's is greater than, where it is not counted."""
-        return RANKS_MAX if self.is_ranked and self.rank is None else None
 
 
 class Standings:
     """Reads standings from the ledger's tables, because no copy holds more than the top 10."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, places: Places) -> None:
         self._postgres = postgres
+        self._places = places
 
     async def of(self, user_id: str) -> Standing:
         """Read a user's standing. Raises UnknownUser, LedgerUnavailable."""
+        found = await self._places.find(MAIN, None, [user_id])
+        # After that, so that a score is never older than the rank.
         rows = await self._postgres.read(
-            SQL["read_standing"],
-            {"user_id": user_id, "ranks": RANKS_MAX, "no_password": NO_PASSWORD},
+            SQL["read_account"], {"user_id": user_id, "no_password": NO_PASSWORD}
         )
         if not rows:
             raise UnknownUser
-        [(found, username, score, rank, *account)] = rows
-        is_ranked = score is not None
-        return Standing(found, username, score or 0, rank, is_ranked, *account)
+        [(read_id, username, score, created_at, has_password)] = rows
+        place = found.places.get(read_id)
+        if place is None:
+            return Standing(read_id, username, score, None, None, created_at, has_password)
+        # Score and rank are of one snapshot.
+        ranks = (place.score, place.rank, found.rank_above)
+        return Standing(read_id, username, *ranks, created_at, has_password)

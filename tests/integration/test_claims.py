@@ -14,10 +14,11 @@ from scoreboard.errors import AlreadyGranted, Banned, NotClaimable
 from scoreboard.ledger.definitions import Definitions
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import MAIN, BoardId, Grant, Submission
-from scoreboard.scoring import places
+from scoreboard.scoring.places import Places
 from scoreboard.scoring.standing import Standings
 from tests.eventually import eventually
 from tests.integration.ledger_world import LEAST, a_ledger
+from tests.places_world import Fixed
 from tests.world import add_actions, add_users, sql, waits_for_lock
 
 GRANTED = "SELECT user_id::text, action_id FROM ledger ORDER BY 1, 2"
@@ -101,13 +102,14 @@ async def test_whoever_is_hidden_meanwhile_is_granted_all_and_shown_nowhere(
     await ledger.grant([Submission(eve, "run"), by_server(eve, "gold")])
     again = await ledger.grant([by_server(ada, "gold")])
     assert again.boards == {}  # as high as anybody is, and not on the board
+    places = Places(postgres, Fixed())
     shown = [MAIN, LEAST.board_id] if with_another_board else [MAIN]
     for board in await ledger.boards(shown):
         assert [entry.user_id for entry in board.entries] == [eve]
-        read = await places.read(postgres, BoardId(board.board_id), after=0, limit=10)
-        assert [(place.rank, place.user_id) for place in read.places] == [(1, eve)]
+        read = await places.page(BoardId(board.board_id), None, limit=10)
+        assert [(place.rank, place.user_id) for place in read.entries] == [(1, eve)]
     # They are told their score, and nothing else.
-    standings = Standings(postgres)
+    standings = Standings(postgres, places)
     hidden, seen = await standings.of(ada), await standings.of(eve)
-    assert (hidden.score, hidden.rank, hidden.is_ranked) == (350, None, True)
+    assert (hidden.score, hidden.rank, hidden.rank_above) == (350, None, None)
     assert (seen.score, seen.rank) == (350, 1)
