@@ -231,20 +231,16 @@ class _Inside:
 
     def start(self) -> None:
         self._thread.start()
-        self._runs = [
-            asyncio.run_coroutine_threadsafe(ranks.run(), self._loop)
-            for ranks in (self._ranks, self._lasting)
-        ]
+        self._wait(self._run())
         for ranks in (self._ranks, self._lasting):
             if self._wait(ranks.wait(MAIN_RANKING, _PATIENCE_SECONDS)) is None:
                 raise RuntimeError("the ranking is not counted after ten minutes")
 
     def stop(self) -> None:
-        for run in self._runs:
-            run.cancel()
-        self._loop.call_soon_threadsafe(self._postgres.close)
+        self._wait(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def rank(self, user: str) -> float:
         """Find a place."""
@@ -272,6 +268,15 @@ class _Inside:
     def compare(self, users: list[str], first: int, last: int) -> None:
         """Find the places of these users and from this rank to that one."""
         self._wait(self._compare(users, first, last))
+
+    async def _run(self) -> None:
+        self._tasks = [asyncio.create_task(ranks.run()) for ranks in (self._ranks, self._lasting)]
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._postgres.finish()
 
     async def _compare(self, users: list[str], first: int, last: int) -> None:
         async with self._postgres.session() as session, snapshot(session) as begun:
