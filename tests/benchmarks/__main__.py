@@ -27,6 +27,8 @@ from tests.benchmarks import (
     grants,
     growth,
     latency,
+    noted,
+    ranks,
     reads,
     report,
     scaling,
@@ -43,7 +45,7 @@ from tests.servers.installation import POSTGRES, RABBITMQ, REDIS, provide
 
 FIGURES = (
     *("grants", "reads", "streams", "latency", "arrival"),
-    *("seasons", "followed", "turn", "growth"),
+    *("seasons", "followed", "turn", "noted", "ranks", "growth"),
 )
 
 
@@ -58,6 +60,7 @@ class Extent:
     subscribers: tuple[int, ...]
     arriving: int
     sizes: tuple[int, ...]
+    ranked: int
 
 
 FULL = Extent(
@@ -68,6 +71,7 @@ FULL = Extent(
     subscribers=(100, 1_000, 2_000, 5_000),
     arriving=arrival.SUBSCRIBERS,
     sizes=(10_000, 100_000, 1_000_000, 10_000_000),
+    ranked=10_000_000,
 )
 QUICK = Extent(
     rounds=1,
@@ -77,6 +81,7 @@ QUICK = Extent(
     subscribers=(1_000,),
     arriving=2_000,
     sizes=(10_000, 100_000),
+    ranked=100_000,
 )
 
 
@@ -119,6 +124,8 @@ def main() -> int:
     extent = QUICK if arguments.quick else FULL
     if arguments.rounds:
         extent = dataclasses.replace(extent, rounds=arguments.rounds)
+    if arguments.ranked:
+        extent = dataclasses.replace(extent, ranked=arguments.ranked)
     with _bench(extent) as bench:
         facts = report.facts(bench.stage, " ".join(sys.argv[1:]))
         for figure in arguments.only or FIGURES:
@@ -140,6 +147,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under two minutes")
     parser.add_argument("--rounds", type=int, help="how often each comparison is repeated")
+    parser.add_argument("--ranked", type=int, help="how many entries ranks are measured among")
     parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone")
     return parser.parse_args()
 
@@ -302,6 +310,36 @@ def _turn(bench: Bench) -> None:
         bench.note("turn", seasons.turn(bench.stage, users, tokens, bench.directory))
 
 
+def _noted(bench: Bench) -> None:
+    stage, users, some = bench.stage, bench.extent.users, seasons.running()
+    stages = {
+        "main": (("alone", ()), ("bare", ())),
+        "main, daily, weekly, monthly": (("seasons", some), ("bare_seasons", some)),
+    }
+    with ExitStack() as stack:
+        urls = {
+            boards: [
+                stack.enter_context(seasons.a_stage(stage, name, users, there)).database_url
+                for name, there in pair
+            ]
+            for boards, pair in stages.items()
+        }
+        bench.note("noted", *noted.measure(urls, users, bench.extent.rounds))
+
+
+def _ranks(bench: Bench) -> None:
+    extent = bench.extent
+    submitting = Submitting(
+        bench.tokens(measured_users(5_000, min(extent.users, extent.ranked))), bench.directory
+    )
+    with ranks.a_long_ranking(bench.stage, extent.ranked) as stage:
+        for found in ranks.fresh(stage, extent.ranked):
+            bench.note("fences", found)
+        seconds = SECONDS_OF_RANKS * extent.seconds
+        for lookup in ranks.lookups(stage, extent.ranked, seconds, submitting, extent.rounds):
+            bench.note("ranks", lookup)
+
+
 def _growth(bench: Bench) -> None:
     with ExitStack() as stack:
         urls = {
@@ -311,6 +349,8 @@ def _growth(bench: Bench) -> None:
         bench.note("growth", *growth.measure(urls, bench.extent.rounds))
 
 
+# Some thirty questions of each kind a second, of which one in a hundred is told.
+SECONDS_OF_RANKS = 6
 # The first action of the latency's players: the grants of the same run have used those before it.
 ACTIONS_OF_LATENCY = 5_000
 

@@ -42,7 +42,10 @@ _CONNECTIONS = 16
 _BEFORE_TURN_SECONDS = 40.0  # until boards are added, all is started, warm and under load
 _LOAD_SECONDS = 5  # before the turn, and after it
 _DATABASES_OF_REDIS = {
-    name: n for n, name in enumerate(("alone", "seasons", "followed", "turn"), 1)
+    name: n
+    for n, name in enumerate(
+        ("alone", "seasons", "followed", "turn", "bare", "bare_seasons", "ranks"), 1
+    )
 }
 
 
