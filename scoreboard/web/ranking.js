@@ -8,7 +8,7 @@ const RETRY_MS = 3_000;
 
 /** Event `change`: other lines, or another total, are known. */
 export class Ranking extends EventTarget {
-  season = null; // once a page of it was read
+  season = null; // once a page of it was read, unless it has no end
   /** Whether ranks past `rankAbove` are still being loaded: then a page is found from its neighbour only. */
   rankAbove = null;
   refused = null; // why the last page was not to be had
@@ -115,11 +115,11 @@ export class Ranking extends EventTarget {
   }
 
   #take(page, { season, total, next, rankAbove, entries }) {
-    if (season && !this.season) {
+    if (season?.endsAt && !this.season) {
       // The next season has other places: this list stays with the one in which it began.
+      this.season = season;
       this.#places = new Places({ ...this.#choice, season: season.number });
     }
-    this.season = season ?? this.season;
     [this.#total, this.rankAbove] = [total, rankAbove];
     if (!this.isCounted) this.#isEnd = next === null;
     if (next) this.#after.set(page + 1, next);
