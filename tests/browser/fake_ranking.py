@@ -78,7 +78,7 @@ class FakeRanking(FakeServer):
             return None
         ahead = self.line(self.my_rank - 1)
         points = ahead["score"] - self.line(self.my_rank)["score"]
-        return {"userId": ahead["userId"], "username": ahead["username"], "points": points or 1}
+        return {"userId": ahead["userId"], "username": ahead["username"], "points": points + 1}
 
     def about(self, board: str) -> dict[str, Any]:
         """What every answer says of its ranking."""
