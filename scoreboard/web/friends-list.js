@@ -41,7 +41,8 @@ export class FriendsList {
 
   #draw({ entries, rankAbove }, users, userId) {
     const placed = new Set(entries.map((entry) => entry.userId));
-    const without = users.filter((user) => !placed.has(user.userId)).map((user) => ({ ...user, rank: null, score: null }));
+    const others = users.filter((user) => !placed.has(user.userId));
+    const without = others.map((user) => ({ ...user, rank: null, score: null }));
     this.#lines = [...entries, ...without].map((place) => {
       const line = this.#makeLine();
       line.show(place, { userId, rankAbove: place.score === null ? null : rankAbove });

@@ -1,8 +1,9 @@
 /** One's own place below the board: its rank in words, who stands around, and who has just gone past. */
 
-import { ordinal, points, pointsInWords } from "./board-view.js";
+import { points } from "./board-view.js";
 import { setText } from "./elements.js";
-import { PlaceLine, create, fitRanks, isTied, rankInFigures, rankInWords, styled } from "./place-line.js";
+import { PlaceLine, create, fitRanks, rankInFigures, rankInWords } from "./place-line.js";
+import { describe, describeNext, describeOvertaken } from "./place-words.js";
 import { Places } from "./scoreboard-client.js";
 
 const AROUND = 3;
@@ -21,7 +22,9 @@ export class MyPlace {
   #friends = null;
   #places;
   #place = null;
+  #around = null; // the newest answer of who stands there
   #lines = [];
+  #areFollowable = false; // whether the lines were made with stars
   #heard = 0; // places of the stream
   #asking = null; // the question that is under way
   #askTimer;
@@ -32,7 +35,7 @@ export class MyPlace {
   constructor(section, getToken, onOpen) {
     [this.#section, this.#getToken] = [section, getToken];
     this.#parts = sectionOf(section);
-    this.#parts.jump.addEventListener("click", () => onOpen(this.#place?.rank ?? 1));
+    this.#parts.jump.addEventListener("click", () => onOpen(this.#place.rank));
     document.addEventListener("visibilitychange", () => document.hidden || this.#askSoon());
   }
 
@@ -40,23 +43,26 @@ export class MyPlace {
   async begin(about, userId, friends) {
     [this.#userId, this.#friends, this.#about] = [userId, null, null];
     this.#notice("");
-    await styled;
+    setText(this.#parts.state, "");
     this.see(about);
     const read = await friends;
     if (userId !== this.#userId) return;
     this.#friends = read;
-    read.addEventListener("change", () => this.#lines.forEach((line) => line.showStar()));
+    read.addEventListener("change", this.#onFriends);
     await read.read().catch(() => {}); // the stars are empty until somebody asks again
     if (userId === this.#userId) this.#drawAround(this.#around);
   }
 
+  #onFriends = () => this.#lines.forEach((line) => line.showStar());
+
   /** Show it on another board or season. */
   see(about) {
     const isOther = !(this.#about?.boardId === about.boardId && this.#about.season === about.season);
-    const hasTurned = this.#about && this.#about.live !== about.live;
+    const hasTurned = Boolean(this.#about?.live) && this.#about.live !== about.live;
     this.#about = about;
     if (!isOther && !hasTurned) return this.#drawAround(this.#around);
-    this.#places = new Places({ url: "api/leaderboard", board: about.boardId, season: about.season, getToken: this.#getToken });
+    const { boardId: board, season } = about;
+    this.#places = new Places({ url: "api/leaderboard", board, season, getToken: this.#getToken });
     this.#place = this.#asking = null;
     this.#around = null;
     this.#draw();
@@ -79,19 +85,14 @@ export class MyPlace {
     this.#askSoon();
   }
 
-  tellOvertaken({ by, count, rank }) {
-    const others = count - by.length;
-    const names = [...by.map(({ username }) => username), ...(others > 0 ? [`${points(others)} more`] : [])];
-    const list = new Intl.ListFormat("en").format(names);
-    this.#notice(`${list} overtook you. You are ${ordinal(rank)} now.`);
+  tellOvertaken(overtaken) {
+    this.#notice(describeOvertaken(overtaken));
   }
 
   showState({ status, reason }) {
     const isAway = status === "offline";
     setText(this.#parts.state, isAway ? (reason === "forbidden" ? DENIED : AWAY) : "");
   }
-
-  #around = null; // the newest answer
 
   #askSoon() {
     clearTimeout(this.#askTimer);
@@ -114,7 +115,7 @@ export class MyPlace {
       this.#drawAround(answer);
     } catch (refused) {
       if (asking !== this.#asking) return;
-      if (!this.#place) setText(this.#parts.detail, refused.status === 410 ? refused.message : AWAY);
+      if (!this.#place) setText(this.#parts.detail, refused.status ? refused.message : AWAY);
     }
     this.#asking = null;
     clearTimeout(this.#askTimer);
@@ -122,14 +123,15 @@ export class MyPlace {
   }
 
   #draw() {
-    const { title, rank, of, detail, next } = this.#parts;
+    const { title, jump, rank, of, detail, next } = this.#parts;
     const place = this.#place;
     const { season, direction } = this.#about;
     setText(title, season === null ? "My place" : `My place in season ${season}`);
     setText(rank, place ? rankInWords(place) : "");
     setText(of, place?.rank && place.total ? `of ${points(place.total)}` : "");
-    setText(detail, place ? describe(place, season) : "Your place is being looked up.");
+    setText(detail, place ? describe(place, season !== null) : "Your place is being looked up.");
     setText(next, place?.next && season === null ? describeNext(place.next, direction) : "");
+    jump.hidden = !place?.rank;
     this.#section.classList.toggle("placeless", !place || rankInWords(place) === "–");
   }
 
@@ -140,46 +142,33 @@ export class MyPlace {
     const isShown = entries.every(({ rank }) => rank && rank <= (this.#about?.rows ?? 0));
     const { list } = this.#parts;
     list.hidden = isShown;
-    if (isShown) return list.replaceChildren();
-    const focused = list.contains(document.activeElement) && this.#lines.find(({ element }) => element.contains(document.activeElement));
-    const make = () => new PlaceLine("li", { friends: this.#friends, onRefused: ({ message }) => this.#notice(message) });
-    const before = new Map(this.#friends === this.#drawnFriends ? this.#lines.map((line) => [line.place.userId, line]) : []);
-    this.#drawnFriends = this.#friends;
-    const { rankAbove } = answer.place;
-    this.#lines = entries.map((place) => {
-      const line = before.get(place.userId) ?? make();
+    const at = this.#lines.find(({ element }) => element.contains(document.activeElement));
+    this.#lines = isShown ? [] : this.#linesOf(answer);
+    const elements = this.#lines.map(({ element }) => element);
+    const isSame = (each, index) => each === list.children[index];
+    if (elements.length === list.children.length && elements.every(isSame)) return; // nobody loses the focus
+    list.replaceChildren(...elements);
+    if (at) (at.element.isConnected ? at.element.querySelector("button") : list).focus({ preventScroll: true });
+  }
+
+  #linesOf({ entries, place: { rankAbove } }) {
+    const isKept = this.#areFollowable === Boolean(this.#friends);
+    const before = new Map(isKept ? this.#lines.map((line) => [line.place.userId, line]) : []);
+    this.#areFollowable = Boolean(this.#friends);
+    fitRanks(this.#parts.list, rankInFigures({ ...entries.at(-1), rankAbove }));
+    const onRefused = ({ message }) => this.#notice(message);
+    return entries.map((place) => {
+      const line = before.get(place.userId) ?? new PlaceLine("li", { friends: this.#friends, onRefused });
       line.show(place, { userId: this.#userId, rankAbove });
       return line;
     });
-    fitRanks(list, rankInFigures({ ...entries.at(-1), rankAbove }));
-    list.replaceChildren(...this.#lines.map(({ element }) => element));
-    if (focused) (focused.element.isConnected ? focused.element.querySelector("button") : this.#parts.jump).focus({ preventScroll: true });
   }
-
-  #drawnFriends = null;
 
   #notice(text) {
     clearTimeout(this.#noticeTimer);
     setText(this.#parts.notice, text);
     if (text) this.#noticeTimer = setTimeout(() => setText(this.#parts.notice, ""), NOTICE_MS);
   }
-}
-
-/** What a place means, in words. */
-function describe(place, season) {
-  const { score, rank, rankAbove, total, percentile, competitionRank } = place;
-  if (score === null) return season === null ? "You have no place here yet: nothing that you did counts on this board." : "You had no place in this season.";
-  if (!rank && rankAbove) return `Ranks beyond ${ordinal(rankAbove)} are being counted. Yours will stand here shortly.`;
-  if (!rank) return "You are not shown on this board.";
-  if (total === 1) return "Nobody else is here yet.";
-  const shares = isTied(place) ? ` With the same score others are ${ordinal(competitionRank)}, because they had it earlier.` : "";
-  if (rank === 1) return "Nobody is ahead of you.";
-  return `${percentile > 0 ? `You are ahead of ${percentile} % of all.` : "Everybody else is ahead of you so far."}${shares}`;
-}
-
-function describeNext({ username, points: missing }, direction) {
-  const how = direction === "low" ? `${pointsInWords(missing)} less` : `${points(missing)} more ${missing === 1 ? "point" : "points"}`;
-  return `${how} and you are ahead of ${username}.`;
 }
 
 function sectionOf(section) {
@@ -192,7 +181,7 @@ function sectionOf(section) {
     next: create("p", { className: "place-next" }),
     state: create("p", { className: "hint", role: "status" }),
     notice: create("p", { className: "place-notice", role: "status" }),
-    list: create("ol", { className: "place-lines", role: "list", hidden: true }),
+    list: create("ol", { className: "place-lines", role: "list", tabIndex: -1, hidden: true }),
   };
   parts.list.ariaLabel = "Those around you";
   section.replaceChildren(

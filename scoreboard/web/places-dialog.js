@@ -8,7 +8,9 @@ import { Ranking } from "./ranking.js";
 import { Places } from "./scoreboard-client.js";
 import { VirtualList } from "./virtual-list.js";
 
+const MORE = 20; // lines that are read beside those in sight
 const RENEW_MS = 5_000;
+const NOBODY = "Nobody has a place here yet.";
 const KEYS = "Arrow keys, Page Up, Page Down, Home and End move through the list.";
 const FOLLOW_KEY = " Enter follows the user of a line, or no more.";
 
@@ -58,7 +60,7 @@ export class PlacesDialog extends EventTarget {
     this.#begin(this.#about.season);
     this.#renewTimer = setInterval(() => document.hidden || this.#ranking.renew(), RENEW_MS);
     this.#friends?.read().catch((refused) => this.#say(refused.message));
-    await this.#goTo(rank);
+    this.#goTo(rank);
   }
 
   close() {
@@ -95,7 +97,7 @@ export class PlacesDialog extends EventTarget {
     this.#begin(null);
     this.#parts.turn.hidden = true;
     setText(this.#parts.notice, "");
-    return this.#goTo(1);
+    this.#goTo(1);
   }
 
   #makeLine(tag, role) {
@@ -109,8 +111,9 @@ export class PlacesDialog extends EventTarget {
     line.show(place, { userId: this.#userId, unknown, rankAbove });
   }
 
+  /** Until a row that somebody went to is read, it is what is wanted. */
   #see(first, last) {
-    this.#ranking.want(first - 20, last + 20);
+    if (this.#target === null) this.#ranking.want(first - MORE, last + MORE);
     this.#showWhere();
   }
 
@@ -122,7 +125,9 @@ export class PlacesDialog extends EventTarget {
     fitRanks(this.#parts.grid, points(isCounted ? count : 1_000));
     this.#list.setCount(count, isCounted);
     if (to !== null && to !== before.index) this.#list.follow(before.index, to);
+    const wasUnread = before && !before.row.place;
     this.#list.draw();
+    if (wasUnread) setText(this.#parts.spoken, before.row.text); // nobody hears what appears at the focus
     this.#focusTarget();
     if (!refused) this.#say("");
     else this.#say(refused.status === 410 ? "The places of this season are not kept any more." : refused.message);
@@ -135,28 +140,36 @@ export class PlacesDialog extends EventTarget {
     const { first, last } = this.#list.seen;
     const { count, isCounted } = this.#ranking;
     this.#parts.rank.max = isCounted ? Math.max(1, count) : "";
-    if (count === 0) return setText(this.#parts.where, "Nobody has a place here yet.");
+    if (count === 0) {
+      setText(this.#parts.spoken, NOBODY);
+      return setText(this.#parts.where, NOBODY);
+    }
     const of = isCounted ? ` of ${points(count)}` : ". Ranks further down are being counted";
     setText(this.#parts.where, `${points(first + 1)} to ${points(last + 1)}${of}`);
   }
 
   /** Go to that rank, or to the last one. */
-  async #goTo(rank) {
+  #goTo(rank) {
     this.#choose(false);
-    const index = Math.max(1, Math.floor(rank) || 1) - 1;
-    this.#target = index;
-    await this.#ranking.want(index - 20, index + 20);
-    if (this.#target === index && this.#ranking.isCounted && index >= this.#ranking.count) {
-      this.#target = this.#ranking.count - 1; // there is no such rank
-      await this.#ranking.want(this.#target - 20, this.#target);
-    }
+    this.#target = Math.max(1, Math.floor(rank) || 1) - 1;
     this.#focusTarget();
   }
 
   #focusTarget() {
-    if (this.#target === null || this.#target >= this.#ranking.count || !this.#ranking.line(this.#target)) return;
-    this.#list.focus(this.#target, "center");
+    if (this.#target === null) return;
+    const { count, isCounted, refused } = this.#ranking;
+    if (isCounted) this.#target = Math.min(this.#target, count - 1); // there may be no such rank
+    const isHopeless = refused && refused.status !== 0 && refused.status !== 429;
+    const index = this.#target;
+    const isThere = index >= 0 && !isHopeless;
+    if (isThere && !this.#ranking.line(index)) {
+      this.#ranking.want(index - MORE, index + MORE);
+      return;
+    }
     this.#target = null;
+    if (isThere) return this.#list.focus(index, "center");
+    const { first, last } = this.#list.seen;
+    this.#see(first, last);
   }
 
   async #jump() {
@@ -165,7 +178,7 @@ export class PlacesDialog extends EventTarget {
     const places = new Places({ url: "api/leaderboard", board: boardId, season: number, getToken: this.#token });
     try {
       const { place } = await places.me({ around: 0 });
-      if (place.rank) return await this.#goTo(place.rank);
+      if (place.rank) return this.#goTo(place.rank);
       this.#say(place.rankAbove ? "Ranks are being counted. Try again shortly." : "You have no place here.");
     } catch (refused) {
       this.#say(refused.message);
@@ -202,35 +215,40 @@ export class PlacesDialog extends EventTarget {
 }
 
 function dialogOf({ title, season }, isUser) {
-  const quiet = (textContent, more = {}) => create("button", { className: "quiet", type: "button", textContent, ...more });
+  const button = (textContent, more) => create("button", { type: "button", textContent, ...more });
+  const quiet = (textContent, more = {}) => button(textContent, { className: "quiet", ...more });
   const seasonText = create("span", { textContent: season === null ? "" : `, season ${season}` });
   const parts = {
     season: seasonText,
     close: quiet("Close"),
     turn: quiet("", { hidden: true }),
     jump: quiet("Jump to me", { hidden: !isUser }),
-    everybody: create("button", { type: "button", textContent: "Everybody", ariaPressed: "true" }),
-    friendly: create("button", { type: "button", textContent: "Friends", ariaPressed: "false" }),
+    everybody: button("Everybody", { ariaPressed: "true" }),
+    friendly: button("Friends", { ariaPressed: "false" }),
     notice: create("p", { role: "status" }),
     answer: create("p", { className: "answer bad", role: "status" }),
-    where: create("p", { className: "place-where", role: "status" }),
-    rank: create("input", { id: "go-to-rank", type: "number", min: 1, step: 1, required: true, inputMode: "numeric", placeholder: "Rank" }),
+    where: create("p", { className: "place-where" }),
+    spoken: create("p", { className: "hidden", role: "status" }),
+    rank: create("input", { id: "go-to-rank", type: "number", min: 1, required: true, placeholder: "Rank" }),
     grid: create("div", { className: "place-grid", role: "grid" }),
     friends: create("div", { className: "place-friends", hidden: true }),
   };
   const heading = create("h2", { id: "places-title", textContent: `All places: ${title}` }, seasonText);
   const keys = create("p", { className: "hidden", id: "places-keys", textContent: KEYS + (isUser ? FOLLOW_KEY : "") });
   const label = create("label", { htmlFor: parts.rank.id, textContent: "Rank" });
-  const choice = create("div", { className: "switch", role: "group", hidden: !isUser }, parts.everybody, parts.friendly);
+  const choice = create("div", { className: "switch", role: "group", hidden: !isUser });
+  choice.append(parts.everybody, parts.friendly);
   choice.ariaLabel = "Whose places";
   const whole = create("div", { className: "place-whole" });
-  parts.form = create("form", { className: "place-go", method: "post" }, label, parts.rank, quiet("Go", { type: "submit" }), parts.jump);
-  whole.append(parts.form, parts.grid, parts.where, keys);
+  const goes = quiet("Go", { type: "submit" });
+  parts.form = create("form", { className: "place-go", method: "post" }, label, parts.rank, goes, parts.jump);
+  whole.append(parts.form, parts.grid, parts.where, parts.spoken, keys);
   parts.grid.setAttribute("aria-labelledby", heading.id);
   parts.grid.setAttribute("aria-describedby", keys.id);
   const turned = create("div", { className: "place-turn" }, parts.notice, parts.turn);
   const head = create("div", { className: "place-head" }, heading, parts.close);
-  const dialog = create("dialog", { className: "profile places" }, head, turned, choice, parts.answer, whole, parts.friends);
+  const dialog = create("dialog", { className: "profile places" });
+  dialog.append(head, turned, choice, parts.answer, whole, parts.friends);
   dialog.setAttribute("aria-labelledby", heading.id);
   return { ...parts, whole, dialog };
 }

@@ -1,7 +1,7 @@
 /** Where the user stands on the board that is shown, live; and the way to all places. What only some need (who
  *  is logged in, who opens the list) is loaded when they do. */
 
-import { $ } from "./elements.js";
+import { $, setText } from "./elements.js";
 import { PersonalClient } from "./scoreboard-client.js";
 
 export class PlacesView {
@@ -36,13 +36,12 @@ export class PlacesView {
     if (about.boardId !== before?.boardId) {
       this.#dialog?.close();
       this.#follow();
-    } else this.#mine?.then((mine) => mine.see(about));
+    } else this.#whenThere((mine) => mine.see(about));
     this.#dialog?.see(about);
   }
 
-  /** Ask now. */
-  refresh() {
-    this.#client?.refresh();
+  #whenThere(act) {
+    this.#mine?.then(act, () => {});
   }
 
   #follow() {
@@ -52,30 +51,35 @@ export class PlacesView {
     this.#userId = this.#session.user?.userId ?? null;
     this.#account.place(null);
     if (!this.#userId || !this.#about) {
-      this.#mine?.then((mine) => mine.hide());
+      this.#whenThere((mine) => mine.hide());
       return;
     }
     const { boardId } = this.#about;
     this.#following = new AbortController();
     const { signal } = this.#following;
-    this.#client = new PersonalClient({ url: "api/leaderboard", boards: [boardId], userId: this.#userId, getToken: this.#token });
+    const whose = { boards: [boardId], userId: this.#userId, getToken: this.#token };
+    this.#client = new PersonalClient({ url: "api/leaderboard", ...whose });
     const on = (type, act) => this.#client.addEventListener(type, ({ detail }) => act(detail), { signal });
     this.#mine ??= this.#load();
-    const tell = (what) => (detail) => this.#mine?.then((mine) => signal.aborted || mine[what](detail));
+    const tell = (what) => (detail) => this.#whenThere((mine) => signal.aborted || mine[what](detail));
     on("place", (place) => this.#account.place(place));
     on("place", tell("take"));
     on("overtaken", tell("tellOvertaken"));
     on("state", tell("showState"));
     on("granted", (granted) => this.#account.granted(granted));
-    this.#mine.then((mine) => signal.aborted || mine.begin(this.#about, this.#userId, this.#friendsOf()));
+    const begin = (mine) => signal.aborted || mine.begin(this.#about, this.#userId, this.#friendsOf());
+    this.#mine.then(begin).catch(() => {}); // the card beside the board says the rank all the same
     this.#client.start();
   }
 
   /** A section that cannot be loaded (the line is cut) is tried again at the next log-in or board. */
   #load() {
-    const loaded = import("./my-place.js").then(({ MyPlace }) => {
+    const load = async () => {
+      const [{ MyPlace }, { styled }] = await Promise.all([import("./my-place.js"), import("./place-line.js")]);
+      await styled;
       return new MyPlace($("place"), this.#token, (rank) => this.#open(rank));
-    });
+    };
+    const loaded = load();
     loaded.catch(() => (this.#mine = null));
     return loaded;
   }
@@ -89,8 +93,9 @@ export class PlacesView {
       this.#dialog = new PlacesDialog(this.#about, { token: this.#token, userId, friends });
       this.#dialog.addEventListener("close", () => (this.#dialog = null));
       this.#dialog.show(rank);
+      setText($("everybody"), "All places");
     } catch {
-      $("everybody").textContent = "All places cannot be loaded just now. Try again.";
+      setText($("everybody"), "All places cannot be loaded just now. Try again.");
     }
   }
 

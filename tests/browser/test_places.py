@@ -113,7 +113,9 @@ async def test_a_tie_is_marked_and_explained(
 ) -> None:
     ranking.my_rank = 40
     page = await open_ranking()
-    await expect(section(page)).to_contain_text("With the same score others are 39th")
+    await expect(section(page)).to_contain_text(
+        "Your score is that of the 39th, who had it earlier."
+    )
     mine = section(page).locator(".mine .place-rank")
     await expect(mine).to_have_text("40 tied")
     await expect(mine).to_have_class("place-rank tied")
@@ -203,7 +205,7 @@ async def test_while_ranks_are_counted_a_deep_one_is_beyond_the_thousandth(
 ) -> None:
     ranking.counted = False
     page = await open_ranking()
-    await expect(section(page).locator(".place-rank-words")).to_have_text("> 1,000 ")
+    await expect(section(page).locator(".place-rank-words")).to_have_text("> 1,000")
     await expect(section(page)).to_contain_text("Yours will stand here shortly.")
     await page.get_by_role("button", name="All places").click()
     await expect(row(page, 1)).to_be_focused()

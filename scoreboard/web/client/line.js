@@ -15,14 +15,18 @@ export class Line {
   #tabs;
   #endWatch;
 
-  /** Tabs with clients of one `name` share a feed. `owner` has onState(state), news(), which returns what to
+  /** Tabs with clients of one `name` share a feed; with `isShared` there is no stream where tabs do not hear
+   *  each other: a browser opens six connections to a host, and each tab has a board already. `owner` has onState(state), news(), which returns what to
    *  tell other tabs, onNews(news) and isEmpty(). */
-  constructor(name, options, server, source, owner) {
+  constructor(name, options, server, source, owner, isShared = false) {
     this.#server = server;
     this.#owner = owner;
     const room = `scoreboard-streams:${new URL(options.url).host}`;
     this.#feed = new Feed(options, server, source, {
-      takeRoom: () => takeRoom(room, options.streamsMax, this.#tabs.share),
+      takeRoom: () => {
+        const { share } = this.#tabs;
+        return isShared && options.shareTabs && !share ? null : takeRoom(room, options.streamsMax, share);
+      },
       onConfirmed: (status) => this.#confirm(status),
       onStatus: (status, reason) => this.#settle(status, reason),
     });

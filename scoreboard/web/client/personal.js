@@ -27,12 +27,13 @@ export class PersonalClient extends EventTarget {
       onHappened: (type, detail) => this.#happen(type, detail),
     });
     const name = `scoreboard-me:${chosen.url}#${userId}#${boards}`;
-    this.#line = new Line(name, chosen, new Server(chosen), source, {
+    const owner = {
       onState: (state) => this.#emit("state", state),
       news: () => ({ places: [...this.#places.values()] }),
       onNews: (news) => this.#hear(news),
       isEmpty: () => this.#places.size === 0,
-    });
+    };
+    this.#line = new Line(name, chosen, new Server(chosen), source, owner, true);
   }
 
   get state() {
