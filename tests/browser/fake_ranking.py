@@ -1,4 +1,4 @@
-"""A server with a ranking of any length, which nobody has to play: a line is worked out from its rank."""
+"""A server with a ranking of any length: a line is worked out from its rank."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PLACE_MEMBERS = ("score", "rank", "competitionRank", "denseRank", "total", "perc
 
 
 class FakeRanking(FakeServer):
-    """Everybody is `player{n}`, in the order of `n`, two of each score; `ada`, who is logged in, stands at
-    `my_rank` between them.
+    """Everybody is `player{n}`, in the order of `n`, two of each score; `ada`, who is logged in,
+    stands at `my_rank` between them.
     """
 
     def __init__(self, total: int = 2_000_000, my_rank: int | None = 48_213) -> None:

@@ -18,6 +18,7 @@ from tests.browser.test_page import until_live, violations
 from tests.eventually import eventually
 
 KEPT = f"localStorage.setItem('scoreboard.session', {json.dumps(json.dumps(SESSION))})"
+NO_RANK = "\u2013"
 OpenRanking = Callable[..., Awaitable[Page]]
 
 
@@ -193,7 +194,7 @@ async def test_who_has_no_place_or_is_hidden_is_told_so(
     page = await open_ranking()
     await expect(section(page)).to_contain_text("You have no place here yet")
     await expect(section(page).get_by_role("listitem")).to_have_count(0)
-    await expect(page.locator("#my-rank")).to_have_text("–")
+    await expect(page.locator("#my-rank")).to_have_text(NO_RANK)
     await ranking.push_personal("me:place", ranking.place_event("main") | {"score": 30})
     await expect(section(page)).to_contain_text("You are not shown on this board.")
     await ranking.push_place(12)
@@ -370,7 +371,7 @@ async def test_a_user_is_followed_by_a_key_and_seen_among_ones_friends(
     names = friends.locator(".place-name")
     await expect(names).to_have_text(["player7", "ada", "player48213", "player5000000"])
     ranks = friends.locator(".place-rank")
-    await expect(ranks).to_have_text(["7", "48,213", "48,214 tied", "–"])
+    await expect(ranks).to_have_text(["7", "48,213", "48,214 tied", NO_RANK])
     await expect(dialog(page)).to_contain_text("Friends without a rank have no place here yet.")
     await friends.nth(0).get_by_role("button").focus()
     await page.keyboard.press("Space")
