@@ -4,7 +4,6 @@ import { ordinal, points, pointsInWords } from "./board-view.js";
 import { $ } from "./elements.js";
 import { MAIN } from "./scoreboard-client.js";
 
-const ASK_MS = 15_000;
 // The members of each form's body, and the fields that hold them.
 const ENTER = { username: "username", email: "email", password: "password", invitation: "invitation" };
 const CHANGE = { currentPassword: "current", newPassword: "new" };
@@ -28,8 +27,7 @@ export class AccountView {
   #mode = "register";
   #needsInvitation = false; // nobody knows before a link has one, or the server asks for one
   #catalogue = new Catalogue((action, button) => this.#submit(action, button));
-  #askedAt = 0;
-  #askTimer;
+  #place = null; // of this user on this board; null while it is not known
   #hasChange = !$("change").hidden; // no: nobody has a password here
 
   constructor(session) {
@@ -55,15 +53,28 @@ export class AccountView {
     this.#comeBack();
   }
 
-  /** Take what the board shows, of so many places. A user who is not there learns the standing on `main` by
-   *  asking (`GET /api/me`); on other boards nobody knows it. */
+  /** Take what the board shows, of so many places. */
   see(boardId, entries, size) {
-    const isOther = boardId !== this.#boardId;
-    if (!isOther && entries === this.#entries && size === this.#size) return;
+    if (boardId === this.#boardId && entries === this.#entries && size === this.#size) return;
     [this.#boardId, this.#entries, this.#size] = [boardId, entries, size];
-    if (!this.#session.user || this.#showStandingOnBoard()) return;
-    if (isOther) this.#ask();
-    else this.#askSoon();
+    this.#showStanding();
+  }
+
+  /** Take the user's place on the board that is shown, wherever it is; null while nobody knows it. */
+  place(place) {
+    this.#place = place;
+    this.#showStanding();
+  }
+
+  /** What was granted elsewhere. Of what was submitted here the answer has said it. */
+  granted({ grants, count, points: sum }) {
+    const others = grants.filter(({ actionId }) => !this.#catalogue.isDone(actionId));
+    for (const { actionId } of others) this.#catalogue.done(actionId);
+    if (others.length === 0) return;
+    const isAll = others.length === grants.length && count > 1;
+    const [{ actionId, points: one }] = others;
+    if (isAll) say(`+${pointsInWords(sum)} for ${points(count)} actions.`, "good");
+    else say(`+${pointsInWords(one)} for ${actionId}.`, "good");
   }
 
   #draw(changed) {
@@ -87,8 +98,7 @@ export class AccountView {
     $("me").textContent = $("whose").value = user.username;
     $("my-score").textContent = $("my-rank").textContent = "–";
     this.#catalogue.load().catch(complain);
-    this.#showStandingOnBoard();
-    this.#ask();
+    this.#showStanding();
   }
 
   /** Switch by a click: the answer to what was tried in the other mode goes away. */
@@ -197,7 +207,6 @@ export class AccountView {
       this.#catalogue.done(actionId);
       if (this.#boardId === MAIN) $("my-score").textContent = points(data.score);
       say(`+${pointsInWords(data.points)} for ${actionId}.`, "good");
-      this.#ask();
     } catch (refusal) {
       button.disabled = false;
       if (refusal.code === "already_granted") {
@@ -213,44 +222,19 @@ export class AccountView {
     if (this.#session.user) complain(refusal);
   }
 
-  #showStandingOnBoard() {
-    const index = this.#entries.findIndex(({ userId }) => userId === this.#session.user?.userId);
-    if (index >= 0) this.#showStanding(this.#entries[index].score, ordinal(index + 1));
-    else if (this.#boardId !== MAIN) {
-      const isFull = this.#entries.length >= this.#size;
-      $("my-score").textContent = "–";
-      $("my-rank").textContent = isFull ? `> ${points(this.#size)}` : "–";
-    }
-    return index >= 0;
+  /** The board is never behind the user's place, which comes at most once a second. */
+  #showStanding() {
+    if (!this.#session.user) return;
+    const index = this.#entries.findIndex(({ userId }) => userId === this.#session.user.userId);
+    if (index >= 0) return this.#write(this.#entries[index].score, ordinal(index + 1));
+    const { score = null, rank, rankAbove } = this.#place ?? {};
+    if (score !== null) return this.#write(score, rank ? ordinal(rank) : rankAbove ? `> ${points(rankAbove)}` : "–");
+    this.#write(this.#place && this.#boardId === MAIN ? 0 : null, "–");
   }
 
-  #showStanding(score, rank) {
-    $("my-score").textContent = points(score);
+  #write(score, rank) {
+    $("my-score").textContent = score === null ? "–" : points(score);
     $("my-rank").textContent = rank;
-  }
-
-  /** Changes of other users may have moved this one: ask, though not for each change. */
-  #askSoon() {
-    const left = this.#askedAt + ASK_MS - Date.now();
-    this.#askTimer ??= setTimeout(() => this.#ask(), Math.max(0, left));
-  }
-
-  async #ask() {
-    clearTimeout(this.#askTimer);
-    this.#askTimer = null;
-    if (this.#boardId !== MAIN) return;
-    this.#askedAt = Date.now();
-    try {
-      const { data } = await this.#session.call("api/me");
-      // The answer may be older than the board that is drawn by now.
-      const isAsked = data.userId === this.#session.user?.userId && this.#boardId === MAIN;
-      if (isAsked && !this.#showStandingOnBoard()) {
-        const beyond = data.rankAbove ? `> ${points(data.rankAbove)}` : "–";
-        this.#showStanding(data.score, data.rank ? ordinal(data.rank) : beyond);
-      }
-    } catch {
-      this.#askSoon(); // the board's state says already what is wrong
-    }
   }
 }
 
@@ -284,6 +268,10 @@ class Catalogue {
     this.#next = next ?? "";
     $("more").hidden = !next;
     this.#filter();
+  }
+
+  isDone(actionId) {
+    return this.#done.has(actionId);
   }
 
   done(actionId) {

@@ -4,6 +4,7 @@ import { AccountView } from "./account-view.js";
 import { BoardView } from "./board-view.js";
 import { BoardsView } from "./boards-view.js";
 import { $, setText } from "./elements.js";
+import { PlacesView } from "./places-view.js";
 import { FINAL_SIZE, MAIN, ScoreboardClient } from "./scoreboard-client.js";
 import { SeasonList } from "./season-list.js";
 import { SeasonView } from "./season-view.js";
@@ -30,6 +31,7 @@ const HOLD_SECONDS = 30; // how long the final board of a season stays in sight
 const session = new Session();
 const view = new BoardView($("rows"), $("spoken"));
 const account = new AccountView(session);
+const places = new PlacesView(session, account);
 const boards = new BoardsView($("boards"), (boardId) => go({ boardId, number: null }));
 const seasons = new SeasonList($("seasons"), (number) => go({ boardId: current, number }));
 const seasonView = new SeasonView(() => go({ boardId: current, number: null }));
@@ -165,6 +167,7 @@ function draw() {
   else if (board && !final) view.show(board, { of: `${current} ${board.season?.number}`, size, invites });
   else view.wait(size);
   account.see(current, board?.entries ?? [], size);
+  showPlaces(size);
   showTime();
 }
 
@@ -175,6 +178,19 @@ function showTitle(size) {
   document.title = several ? `${title} · Scoreboard` : "Scoreboard";
   const season = client.board?.season;
   setText($("standing-of"), several ? `${title}${season?.endsAt ? `, season ${season.number}` : ""}` : "");
+}
+
+/** Places of the season that is shown; of a final board that goes by itself, the live one's go on. */
+function showPlaces(size) {
+  const isChosen = Boolean(final) && heldSeconds === Infinity;
+  places.see({
+    boardId: current,
+    title: definition()?.title ?? (current === MAIN ? "All time" : current),
+    direction: client.board?.direction ?? "high",
+    season: isChosen ? final.season.number : null,
+    live: client.board?.season?.number ?? null,
+    rows: final ? 0 : Math.min(size, client.board?.entries.length ?? 0),
+  });
 }
 
 /** What changes with the time. */

@@ -4,6 +4,7 @@
  */
 
 const KEPT_KEY = "scoreboard.session";
+const LOST_MS = 1_000; // between an answer that was lost and the next question for tokens
 const TURN_KEY = "scoreboard.turn"; // which tab may renew, where there are no locks
 // The codes that refuse an access token which was good once: a new one is asked for, once.
 const TOKEN_REFUSED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
@@ -28,6 +29,7 @@ export class Session extends EventTarget {
   #hasStorage = true; // until it is denied
   #hasLocks = true; // until they are denied
   #renewing = null;
+  #lost = null; // `{refusal, until}` of the last renewal that failed
 
   /** A token is renewed `spareSeconds` before its end. `answerSeconds` are well within the server's
    *  grace for an answer that was lost; `lockSeconds` are more than an answer takes. */
@@ -76,7 +78,9 @@ export class Session extends EventTarget {
     const { token, expiresAt } = this.#access ?? {};
     const usableUntil = expiresAt - this.#seconds.spareSeconds * 1000;
     if (token && token !== rejected && Date.now() < usableUntil) return token;
-    this.#renewing ??= this.#renew().finally(() => (this.#renewing = null));
+    // Several ask for it, and the server ends the log-in at the third question with one token.
+    if (Date.now() < this.#lost?.until) throw this.#lost.refusal;
+    this.#renewing ??= this.#renew().catch((refusal) => this.#lose(refusal)).finally(() => (this.#renewing = null));
     await this.#renewing;
     return this.#access?.token ?? null;
   }
@@ -101,6 +105,11 @@ export class Session extends EventTarget {
     if (this.#kept?.userId === caller?.userId) return;
     const message = `This was for ${caller?.username ?? "nobody"}, who is not logged in here any more.`;
     throw new Refusal(401, { code: "left", message }, null);
+  }
+
+  #lose(refusal) {
+    this.#lost = { refusal, until: Date.now() + LOST_MS };
+    throw refusal;
   }
 
   /** Get the next tokens, one tab at a time; the tab behind finds the newer token in the storage. */

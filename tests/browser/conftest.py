@@ -27,7 +27,10 @@ from playwright.async_api import (
 from tests.browser.chromium import ARGUMENTS, ChromiumMissingError, provide_chromium
 from tests.browser.fake_server import FakeServer
 from tests.instances import PATIENCE, Instance, Start, starting_instances
+from tests.operator import operator
 from tests.world import add_actions
+
+__all__ = ["operator"]
 
 OpenPage = Callable[..., Awaitable[Page]]
 

@@ -114,6 +114,7 @@ class FakeServer:
         app.router.add_get("/api/leaderboard/stream", self._stream)
         app.router.add_get("/api/boards/{board}/leaderboard", self._board)
         app.router.add_get("/api/boards/{board}/stream", self._stream)
+        self.add_routes(app.router)
         app.router.add_get("/api/{rest:.*}", self._list)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
         await self._runner.setup()
@@ -126,6 +127,9 @@ class FakeServer:
         self._hung.set()
         self.cut()
         await self._runner.cleanup()
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Routes of servers that can do more."""
 
     async def push(self, data: bytes) -> None:
         """Send bytes on every open stream."""

@@ -90,7 +90,8 @@ async def test_with_cookies_blocked_people_log_in_submit_and_see_the_board_live(
         await expect(tab.locator(".row:nth-child(2) .name")).to_have_text("bob0")
         assert await names(tab) == ["ada", "bob0"]
         assert await tab.evaluate("scoreboard.state.status") == "live"
-    assert await page.evaluate("asked") == ["scoreboard", "scoreboard.refresh"]
+    asked = ["scoreboard", "scoreboard-me", "scoreboard.refresh"]
+    assert await page.evaluate("asked") == asked
     assert await other.evaluate("asked") == ["scoreboard"]
     assert len(grants(database_url)) == 3
     [(renewed,)] = sql(database_url, "SELECT count(*) > 1 FROM refresh_tokens")

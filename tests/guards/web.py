@@ -139,9 +139,9 @@ WEB: Final = (
     ),
     Guard(
         "a board that was not asked for is not shown",
-        "scoreboard/web/client/feed.js",
-        "const asked = board?.boardId === this.#options.board;",
-        "const asked = Boolean(board);",
+        "scoreboard/web/client/board-source.js",
+        "const isAsked = board?.boardId === this.#boardId;",
+        "const isAsked = Boolean(board);",
         "tests/browser/test_client.py"
         "::test_a_board_that_is_named_is_asked_for_by_name_and_no_other_is_shown",
     ),

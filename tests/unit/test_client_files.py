@@ -8,6 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scoreboard.api import assets
 from scoreboard.model import BOARD_SIZE, FINAL_SIZE, MAIN
 
@@ -20,6 +22,7 @@ MODULES = [
     for path in (resources.files("scoreboard") / "web" / "client").iterdir()
     if path.name.endswith(".js")
 ]
+CLIENTS = ("ScoreboardClient", "PersonalClient")
 # Of a name that all of a module knows.
 DECLARATION = r"^(?:export )?(?:async )?(?:class|function|const|let) (\$|\w+)"
 MANUAL = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
@@ -52,25 +55,39 @@ def test_the_options_are_those_of_the_code_in_types_and_manual() -> None:
     assert dict(manual) | {"getToken": "null", "board": "MAIN"} == defaults
 
 
-def test_the_members_are_those_of_the_code() -> None:
-    client = block(CODE, "export class ScoreboardClient extends EventTarget {")
+@pytest.mark.parametrize("name", CLIENTS)
+def test_the_members_are_those_of_the_code(name: str) -> None:
+    client = block(CODE, f"class {name} extends EventTarget {{")
     getters = set(found(r"^  get (\w+)\(", client))
     methods = set(found(r"^  (\w+)\(.*\) \{$", client)) - {"constructor"}
-    typed = block(TYPES, "export class ScoreboardClient extends EventTarget {")
+    typed = block(TYPES, f"export class {name} extends EventTarget {{")
     assert getters
     assert getters == set(found(r"^  readonly (\w+):", typed))
     listening = {"addEventListener", "removeEventListener"}
     assert methods | listening | {"constructor"} == set(found(r"^  (\w+)[(<]", typed))
     # TypeScript refuses a class whose methods take less than those of its base.
-    for name in listening:
-        assert f"  {name}(\n    type: string,\n" in typed
+    for method in listening:
+        assert f"  {method}(\n    type: string,\n" in typed
+    documented = MANUAL.partition(f"`{name}`")[2]
+    assert [each for each in methods if f"`{each}(" not in documented] == []
+
+
+def test_what_is_asked_for_is_what_the_types_and_the_manual_say() -> None:
+    code = block(CODE, "class Places {")
+    typed = block(TYPES, "export class Places {")
+    methods = found(r"^  (?:async )?(\w+)\(.*\) \{$", code)
+    assert methods == found(r"^  (\w+)\(", typed)
+    assert [each for each in methods[1:] if f"`{each}(" not in MANUAL] == []
 
 
 def test_the_events_states_and_reasons_are_those_of_the_code() -> None:
-    events = set(re.findall(r'#emit\("([\w:]+)"', CODE))
-    typed = found(r'^  "?([\w:]+?)"?: ', block(TYPES, "interface ScoreboardClientEventMap {"))
-    assert events == set(typed)
-    assert events == set(found(r"^\| event `([\w:]+)`", MANUAL))
+    documented = set(found(r"^\| event `([\w:]+)`", MANUAL))
+    for name in CLIENTS:
+        client = block(CODE, f"class {name} extends EventTarget {{")
+        events = set(re.findall(r'#emit\("([\w:]+)"', client))
+        typed = found(r'^  "?([\w:]+?)"?: ', block(TYPES, f"interface {name}EventMap {{"))
+        assert events == set(typed)
+        assert events <= documented
     settled = set(re.findall(r'#settle\("(\w+)"', CODE))
     returned = block(CODE, "  #status() {").partition("#settle")[0]
     assert settled | set(re.findall(r'"(\w+)"', returned)) == union("Status")
@@ -97,7 +114,7 @@ def test_all_modules_of_the_client_are_served_as_one() -> None:
     declared = [name for module in MODULES for name in found(DECLARATION, module)]
     assert len(declared) == len(set(declared)) > 20
     assert sorted(found(DECLARATION, CODE)) == sorted(declared)
-    assert found(r"^export \{ (.+) \};", CODE) == ["MAIN, isOver"]
+    assert found(r"^export \{ (.+) \};", CODE) == ["MAIN, PersonalClient, Places, Refused, isOver"]
     assert found(r"^(?:import|export) .*?(\w+)(?= =| extends)", CODE) == [
         "VERSION",
         "FINAL_SIZE",
@@ -110,4 +127,5 @@ def test_what_page_and_client_need_both_has_one_owner() -> None:
     declared = Counter(name for module in page for name in found(DECLARATION, module))
     assert [name for name, count in declared.items() if count > 1] == []
     exported = set(found(r"^export (?:const|function|class) (\w+)", TYPES))
-    assert exported == {"VERSION", "MAIN", "FINAL_SIZE", "isOver", "ScoreboardClient"}
+    classes = {"ScoreboardClient", "PersonalClient", "Places", "Refused"}
+    assert exported == {"VERSION", "MAIN", "FINAL_SIZE", "isOver"} | classes

@@ -44,7 +44,7 @@ export function hasStarted(before, now) {
   return !before || now.number > before.number || before.state === "upcoming";
 }
 
-function makeSeason(season) {
+export function makeSeason(season) {
   if (!Number.isSafeInteger(season?.number)) return null;
   const { number, startsAt, endsAt = null, state } = season;
   return Object.freeze({ number, startsAt, endsAt, state });

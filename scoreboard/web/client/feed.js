@@ -1,6 +1,5 @@
-/** How one tab gets the board: by a stream, and by polls while there is none. */
+/** How one tab gets what it follows: by a stream, and by polls while there is none. */
 
-import { makeBoard, makeEnded } from "./board.js";
 import { EventParser, Heartbeats, SILENCE_CEILING_MS, isEventStream } from "./event-stream.js";
 import { isForbidden } from "./server.js";
 import { Attempt, LONGEST_MS, Pause } from "./timers.js";
@@ -13,6 +12,7 @@ export class Feed {
   silenceMs;
   #options;
   #server;
+  #source;
   #listener;
   #running = null; // aborted by `stop`
   #live = false;
@@ -25,11 +25,13 @@ export class Feed {
   #streamPause = new Pause();
   #pollPause = new Pause();
 
-  /** `listener` has currentBoard(), takeRoom(), onBoard(board), onEnded(ended), onConfirmed(status) and
-   *  onStatus(status, reason). */
-  constructor(options, server, listener) {
+  /** `source` has `stream`, the address; hear(name, document, id), which takes an event; and ask(get), which
+   *  polls by `get(address, headers)`. Both return whether it was what was asked for, `hear` undefined for an
+   *  event that does not tell. `listener` has takeRoom(), onConfirmed(status) and onStatus(status, reason). */
+  constructor(options, server, source, listener) {
     this.#options = options;
     this.#server = server;
+    this.#source = source;
     this.#listener = listener;
     this.silenceMs = options.silenceSeconds * 1000;
     this.#retryMs = options.retrySeconds * 1000;
@@ -95,7 +97,7 @@ export class Feed {
     let reader;
     try {
       const headers = { Accept: "text/event-stream" };
-      const response = await this.#server.get(this.#server.addresses.stream, headers, attempt.signal);
+      const response = await this.#server.get(this.#source.stream, headers, attempt.signal);
       end.retryAfterMs = this.#judge(response);
       if (!response.ok || !isEventStream(response)) return end;
       reader = response.body.getReader();
@@ -137,17 +139,13 @@ export class Feed {
       end.closing = true;
       end.tokenEnded = TOKEN_ENDED.includes(document?.code);
       if (end.tokenEnded) this.#server.rejectToken();
-    } else if (name === "connected") this.#live = true;
-    else if (name === "score:update") {
-      const board = makeBoard({ ...document, version: id, entries: document?.topUsers });
-      if (!board) return;
-      this.#live = this.#isAsked(board);
-      if (!this.#live) throw new TypeError("another board");
-      this.#listener.onBoard(board);
-    } else if (name === "season:ended") {
-      const ended = makeEnded({ ...document, entries: document?.topUsers });
-      if (ended?.boardId === this.#options.board) this.#listener.onEnded(ended);
+      return;
     }
+    if (name === "connected") this.#live = true;
+    const isAsked = this.#source.hear(name, document, id);
+    if (isAsked === undefined) return;
+    this.#live = this.#isAsked(isAsked);
+    if (!this.#live) throw new TypeError("not what was asked for");
   }
 
   async #keepPolling(signal) {
@@ -165,22 +163,19 @@ export class Feed {
     }
   }
 
-  /** Ask once for a board newer than the one at hand. Returns `{ok, retryAfterMs}`; never throws. */
+  /** Ask once for something newer. Returns `{ok, retryAfterMs}`; never throws. */
   async pollOnce(signal) {
     const attempt = new Attempt(signal, this.#options.requestSeconds * 1000);
-    const headers = { Accept: "application/json" };
-    const board = this.#listener.currentBoard();
-    if (board) headers["If-None-Match"] = `"${board.version}"`;
-    let answer;
-    try {
-      const response = await this.#server.get(this.#server.addresses.board, headers, attempt.signal);
+    let answer = { ok: false };
+    const get = async (address, headers) => {
+      const accepted = { Accept: "application/json", ...headers };
+      const response = await this.#server.get(address, accepted, attempt.signal);
       answer = { ok: response.ok || response.status === 304, retryAfterMs: this.#judge(response) };
-      if (response.ok) {
-        const document = await response.json();
-        const board = makeBoard({ ...document, entries: document.data });
-        answer.ok = this.#isAsked(board);
-        if (answer.ok) this.#listener.onBoard(board);
-      }
+      return response;
+    };
+    try {
+      const isAsked = await this.#source.ask(get);
+      answer.ok &&= this.#isAsked(isAsked);
     } catch {
       answer = { ok: false };
       this.#reason = "unreachable";
@@ -197,11 +192,9 @@ export class Feed {
     return answer;
   }
 
-  /** Returns whether the board is the one that was asked for. */
-  #isAsked(board) {
-    const asked = board?.boardId === this.#options.board;
-    if (!asked) this.#reason = "unavailable";
-    return asked;
+  #isAsked(isAsked) {
+    if (!isAsked) this.#reason = "unavailable";
+    return isAsked;
   }
 
   /** Note why a response is a refusal. Returns the ms that it asks to wait. */

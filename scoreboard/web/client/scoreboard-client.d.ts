@@ -124,6 +124,188 @@ export interface Options {
   streamsMax?: number;
 }
 
+/** The options that are not about one board's stream. */
+type CommonOptions = Omit<Options, "board">;
+
+export interface PersonalOptions extends CommonOptions {
+  /** The ids of the boards on which the user's places are wanted: 20 at most. Default `["main"]`. */
+  boards?: readonly string[];
+  /** Whose places they are. Tabs of one user share a stream, those of others keep apart. */
+  userId: string;
+  /** Answers an access token of that user. */
+  getToken: NonNullable<Options["getToken"]>;
+}
+
+export interface PlacesOptions extends Pick<Options, "url" | "board" | "getToken" | "requestSeconds"> {
+  /** The number of a season of that board. Null, the default, is the live one. */
+  season?: number | null;
+}
+
+/** Where an entry stands. Ranks are null where they are not known: see `rankAbove`. */
+export interface Ranks {
+  /** 1, 2, 3, 4: everybody has one of their own. */
+  readonly rank: number | null;
+  /** 1, 2, 2, 4: equal scores share it. */
+  readonly competitionRank: number | null;
+  /** 1, 2, 2, 3: of the different scores. */
+  readonly denseRank: number | null;
+}
+
+/** A line of a ranking. Frozen. */
+export interface Place extends Ranks {
+  readonly userId: string;
+  /** Text that strangers chose: show it with `textContent`, never as HTML. */
+  readonly username: string;
+  readonly score: number;
+  readonly reachedAt: string;
+}
+
+/** Who stands next before one. */
+export interface Ahead {
+  readonly userId: string;
+  readonly username: string;
+  /** What is missing to stand before them. Positive, also where the lowest score is the best. */
+  readonly points: number;
+}
+
+/** Somebody's place on one board, with what it means. Frozen. */
+export interface OwnPlace extends Ranks {
+  readonly boardId: string;
+  readonly season: Season | null;
+  /** Null for who has no entry there. */
+  readonly score: number | null;
+  /** How many entries there are. Null while ranks are being loaded. */
+  readonly total: number | null;
+  /** How many of a hundred stand behind, rounded down to two decimals. */
+  readonly percentile: number | null;
+  /** While ranks are being loaded, all that is known of a `rank` that is null: it is beyond this one. */
+  readonly rankAbove: number | null;
+  readonly next: Ahead | null;
+}
+
+interface About {
+  readonly boardId: string;
+  readonly direction: "high" | "low";
+  readonly season: Season | null;
+  readonly version: number;
+  readonly total: number | null;
+}
+
+/** A place and the entries around it, as of one version. Frozen. */
+export interface Surroundings extends About {
+  readonly place: OwnPlace;
+  readonly entries: readonly Place[];
+}
+
+/** A page of a ranking, as of one version. Frozen. */
+export interface Page extends About {
+  readonly entries: readonly Place[];
+  /** Cursors. They go on after the season has ended. */
+  readonly next: string | null;
+  readonly previous: string | null;
+  /** While ranks are being loaded, those beyond this one are null. */
+  readonly rankAbove: number | null;
+}
+
+export interface Followed {
+  readonly userId: string;
+  readonly username: string;
+  readonly followedAt: string;
+}
+
+/** Who overtook the user: of the first thousand, and whom the user follows. */
+export interface Overtaken {
+  readonly boardId: string;
+  readonly season: Season | null;
+  /** The best placed: three at most. */
+  readonly by: readonly { readonly userId: string; readonly username: string }[];
+  readonly count: number;
+  readonly rank: number;
+}
+
+export interface Granted {
+  /** The newest ten. */
+  readonly grants: readonly { readonly actionId: string; readonly points: number; readonly grantedAt: string }[];
+  readonly count: number;
+  /** Of all of them. */
+  readonly points: number;
+  readonly score: number;
+}
+
+/** The server said no to what was asked for. `status` is 0 if it said nothing. */
+export class Refused extends Error {
+  readonly status: number;
+  /** The API's code, or `unreachable`. */
+  readonly code: string;
+  readonly retryAfterSeconds: number | null;
+}
+
+/** Asks for places. All methods raise Refused. */
+export class Places {
+  constructor(options?: PlacesOptions);
+  /** The user's own place, and so many entries on either side of it (0 to 50, 5 if not said). */
+  me(options?: { around?: number }): Promise<Surroundings>;
+  /** Somebody else's place. */
+  user(userId: string): Promise<Surroundings>;
+  /**
+   * A page of the ranking: from the top, from a rank, behind or before a cursor, or the entries of up to a
+   * hundred users. `limit` is 1 to 100.
+   */
+  entries(options?: {
+    after?: string;
+    before?: string;
+    rank?: number;
+    users?: readonly string[];
+    limit?: number;
+  }): Promise<Page>;
+  /** Whom the user follows, by name. */
+  follows(): Promise<readonly Followed[]>;
+  follow(userId: string): Promise<null>;
+  unfollow(userId: string): Promise<null>;
+}
+
+export interface PersonalClientEventMap {
+  /** One's place on one of the boards has changed, or is known for the first time. */
+  place: CustomEvent<OwnPlace>;
+  overtaken: CustomEvent<Overtaken>;
+  granted: CustomEvent<Granted>;
+  state: CustomEvent<State>;
+}
+
+/** Follows what concerns one user: `new PersonalClient({ userId, getToken }).start()`. */
+export class PersonalClient extends EventTarget {
+  constructor(options: PersonalOptions);
+  readonly state: State;
+  /** The newest place on that board, `main` if none is named; null before the first. */
+  place(boardId?: string): OwnPlace | null;
+  /** Follow the places until `stop`. */
+  start(): this;
+  /** Close every connection and timer. */
+  stop(): void;
+  /** Ask now. */
+  refresh(): void;
+  addEventListener<K extends keyof PersonalClientEventMap>(
+    type: K,
+    listener: (event: PersonalClientEventMap[K]) => unknown,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<K extends keyof PersonalClientEventMap>(
+    type: K,
+    listener: (event: PersonalClientEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
 export interface ScoreboardClientEventMap {
   board: CustomEvent<Board>;
   state: CustomEvent<State>;

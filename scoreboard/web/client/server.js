@@ -15,26 +15,29 @@ export class Server {
 
   constructor(options) {
     const { url, board } = options;
-    // Boards stand beside the one that has a route of its own.
-    const beside = new URL(`boards/${encodeURIComponent(board)}/`, url).href;
     this.#options = options;
-    this.#seasonsAddress = `${beside}leaderboard?season=`;
+    this.#seasonsAddress = boardAddress(url, board, "leaderboard?season=");
     this.addresses =
       board === MAIN
         ? { board: url, stream: `${url}/stream` }
-        : { board: `${beside}leaderboard`, stream: `${beside}stream` };
+        : { board: boardAddress(url, board, "leaderboard"), stream: boardAddress(url, board, "stream") };
   }
 
   /** GET with the caller's token. One that was rejected is shown to `getToken`, to be renewed. */
-  async get(address, headers, signal, cache = "no-store") {
+  async get(address, headers, signal, cache = "no-store", method = "GET") {
     this.#token = (await this.#options.getToken?.(this.#rejectedToken)) ?? null;
     const token = this.#token;
     if (token) headers.Authorization = `Bearer ${token}`;
     const askedAt = Date.now();
-    const response = await fetch(address, { headers, signal, cache });
+    const response = await fetch(address, { method, headers, signal, cache });
     if (cache === "no-store") this.clock.note(response, askedAt);
     this.#rejectedToken = isForbidden(response) ? token : null;
     return response;
+  }
+
+  /** A request that is for this user alone. */
+  send(method, address, signal) {
+    return this.get(address, { Accept: "application/json" }, signal, "no-store", method);
   }
 
   /** The token of the newest request has ended. */
@@ -59,6 +62,11 @@ export class Server {
       attempt.abort();
     }
   }
+}
+
+/** Boards stand beside the one that has a route of its own. */
+export function boardAddress(url, board, path) {
+  return new URL(`boards/${encodeURIComponent(board)}/${path}`, url).href;
 }
 
 export function isForbidden({ status }) {

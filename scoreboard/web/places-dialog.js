@@ -1,0 +1,254 @@
+/** All places of a board or of one of its seasons, and those of one's friends. */
+
+import { points } from "./board-view.js";
+import { setText } from "./elements.js";
+import { FriendsList } from "./friends-list.js";
+import { PlaceLine, create, fitRanks, styled } from "./place-line.js";
+import { Ranking } from "./ranking.js";
+import { Places } from "./scoreboard-client.js";
+import { VirtualList } from "./virtual-list.js";
+
+const MORE = 20; // lines that are read beside those in sight
+const RENEW_MS = 5_000;
+const NOBODY = "Nobody has a place here yet.";
+const KEYS = "Arrow keys, Page Up, Page Down, Home and End move through the list.";
+const FOLLOW_KEY = " Enter follows the user of a line, or no more.";
+
+/** Event `close`: it is closed. */
+export class PlacesDialog extends EventTarget {
+  #about;
+  #token;
+  #userId;
+  #friends;
+  #parts;
+  #ranking = null;
+  #list;
+  #friendsList = null;
+  #renewTimer;
+  #target = null; // the index of a row that gets the focus once it is read
+
+  /** `friends` is null, and `userId`, for who is not logged in. */
+  constructor(about, { token, userId, friends }) {
+    super();
+    [this.#about, this.#token, this.#userId, this.#friends] = [about, token, userId, friends];
+    this.#parts = dialogOf(about, Boolean(userId));
+    const { dialog, close, jump, form, everybody, friendly, turn, grid } = this.#parts;
+    this.#list = new VirtualList(grid, {
+      makeRow: () => this.#makeLine("div", "gridcell"),
+      draw: (line, index) => this.#drawLine(line, index),
+      onSeen: (first, last) => this.#see(first, last),
+      onKey: (event, line) => this.#onKey(event, line),
+    });
+    dialog.addEventListener("close", () => this.#end());
+    close.addEventListener("click", () => this.close());
+    jump.addEventListener("click", () => this.#jump());
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#goTo(Number(this.#parts.rank.value));
+    });
+    everybody.addEventListener("click", () => this.#choose(false));
+    friendly.addEventListener("click", () => this.#choose(true));
+    turn.addEventListener("click", () => this.#turn());
+    friends?.addEventListener("change", this.#onFriends);
+  }
+
+  /** Open it at that rank. */
+  async show(rank) {
+    await styled;
+    document.body.append(this.#parts.dialog);
+    this.#parts.dialog.showModal();
+    this.#begin(this.#about.season);
+    this.#renewTimer = setInterval(() => document.hidden || this.#ranking.renew(), RENEW_MS);
+    this.#friends?.read().catch((refused) => this.#say(refused.message));
+    this.#goTo(rank);
+  }
+
+  close() {
+    this.#parts.dialog.close();
+  }
+
+  /** The page shows something else by now: another season may have begun. */
+  see(about) {
+    const { turn, notice } = this.#parts;
+    const shown = this.#ranking?.season?.number;
+    const hasTurned = about.season === null && Boolean(shown) && about.live > shown;
+    turn.hidden = !hasTurned;
+    setText(turn, hasTurned ? `Show season ${about.live}` : "");
+    setText(notice, hasTurned ? `Season ${about.live} has begun. These are the places of season ${shown}.` : "");
+  }
+
+  #end() {
+    clearInterval(this.#renewTimer);
+    this.#ranking?.end();
+    this.#list.end();
+    this.#friends?.removeEventListener("change", this.#onFriends);
+    this.#parts.dialog.remove();
+    this.dispatchEvent(new Event("close"));
+  }
+
+  #begin(season) {
+    this.#ranking?.end();
+    this.#ranking = new Ranking({ boardId: this.#about.boardId, season, getToken: this.#token });
+    this.#ranking.addEventListener("change", () => this.#draw());
+    this.#list.setCount(1, false); // room for a first line
+  }
+
+  #turn() {
+    this.#begin(null);
+    this.#parts.turn.hidden = true;
+    setText(this.#parts.notice, "");
+    this.#goTo(1);
+  }
+
+  #makeLine(tag, role) {
+    return new PlaceLine(tag, { role, friends: this.#friends, onRefused: ({ message }) => this.#say(message) });
+  }
+
+  #drawLine(line, index) {
+    const { rankAbove } = this.#ranking;
+    const place = this.#ranking.line(index);
+    const unknown = this.#ranking.isCounted ? points(index + 1) : "…";
+    line.show(place, { userId: this.#userId, unknown, rankAbove });
+  }
+
+  /** Until a row that somebody went to is read, it is what is wanted. */
+  #see(first, last) {
+    if (this.#target === null) this.#ranking.want(first - MORE, last + MORE);
+    this.#showWhere();
+  }
+
+  /** Other lines are known. Whoever is at one goes along with it if it has moved. */
+  #draw() {
+    const { count, isCounted, refused, season } = this.#ranking;
+    const before = this.#list.focused;
+    const to = before && this.#ranking.indexOf(before.row.place?.userId);
+    fitRanks(this.#parts.grid, points(isCounted ? count : 1_000));
+    this.#list.setCount(count, isCounted);
+    if (to !== null && to !== before.index) this.#list.follow(before.index, to);
+    const wasUnread = before && !before.row.place;
+    this.#list.draw();
+    if (wasUnread) setText(this.#parts.spoken, before.row.text); // nobody hears what appears at the focus
+    this.#focusTarget();
+    if (!refused) this.#say("");
+    else this.#say(refused.status === 410 ? "The places of this season are not kept any more." : refused.message);
+    if (season) setText(this.#parts.season, `, season ${season.number}`);
+    this.#parts.grid.classList.toggle("nobody", count === 0);
+    this.#showWhere();
+  }
+
+  #showWhere() {
+    const { first, last } = this.#list.seen;
+    const { count, isCounted } = this.#ranking;
+    this.#parts.rank.max = isCounted ? Math.max(1, count) : "";
+    if (count === 0) {
+      setText(this.#parts.spoken, NOBODY);
+      return setText(this.#parts.where, NOBODY);
+    }
+    const of = isCounted ? ` of ${points(count)}` : ". Ranks further down are being counted";
+    setText(this.#parts.where, `${points(first + 1)} to ${points(last + 1)}${of}`);
+  }
+
+  /** Go to that rank, or to the last one. */
+  #goTo(rank) {
+    this.#choose(false);
+    this.#target = Math.max(1, Math.floor(rank) || 1) - 1;
+    this.#focusTarget();
+  }
+
+  #focusTarget() {
+    if (this.#target === null) return;
+    const { count, isCounted, refused } = this.#ranking;
+    if (isCounted) this.#target = Math.min(this.#target, count - 1); // there may be no such rank
+    const isHopeless = refused && refused.status !== 0 && refused.status !== 429;
+    const index = this.#target;
+    const isThere = index >= 0 && !isHopeless;
+    if (isThere && !this.#ranking.line(index)) {
+      this.#ranking.want(index - MORE, index + MORE);
+      return;
+    }
+    this.#target = null;
+    if (isThere) return this.#list.focus(index, "center");
+    const { first, last } = this.#list.seen;
+    this.#see(first, last);
+  }
+
+  async #jump() {
+    const { boardId, season } = this.#about;
+    const number = this.#ranking.season?.number ?? season;
+    const places = new Places({ url: "api/leaderboard", board: boardId, season: number, getToken: this.#token });
+    try {
+      const { place } = await places.me({ around: 0 });
+      if (place.rank) return this.#goTo(place.rank);
+      this.#say(place.rankAbove ? "Ranks are being counted. Try again shortly." : "You have no place here.");
+    } catch (refused) {
+      this.#say(refused.message);
+    }
+  }
+
+  #onKey(event, line) {
+    if (event.key !== "Enter" || event.target !== line?.element) return;
+    event.preventDefault();
+    line.follow();
+  }
+
+  #onFriends = () => {
+    this.#list.draw();
+    this.#friendsList?.showStars();
+  };
+
+  #choose(isFriends) {
+    const { everybody, friendly, whole, friends } = this.#parts;
+    everybody.ariaPressed = String(!isFriends);
+    friendly.ariaPressed = String(isFriends);
+    whole.hidden = isFriends;
+    friends.hidden = !isFriends;
+    if (!isFriends) return;
+    this.#friendsList ??= new FriendsList(friends, () => this.#makeLine("li"));
+    const { boardId } = this.#about;
+    const season = this.#ranking.season?.number ?? this.#about.season;
+    this.#friendsList.show({ boardId, season, userId: this.#userId, getToken: this.#token, friends: this.#friends });
+  }
+
+  #say(text) {
+    setText(this.#parts.answer, text);
+  }
+}
+
+function dialogOf({ title, season }, isUser) {
+  const button = (textContent, more) => create("button", { type: "button", textContent, ...more });
+  const quiet = (textContent, more = {}) => button(textContent, { className: "quiet", ...more });
+  const seasonText = create("span", { textContent: season === null ? "" : `, season ${season}` });
+  const parts = {
+    season: seasonText,
+    close: quiet("Close"),
+    turn: quiet("", { hidden: true }),
+    jump: quiet("Jump to me", { hidden: !isUser }),
+    everybody: button("Everybody", { ariaPressed: "true" }),
+    friendly: button("Friends", { ariaPressed: "false" }),
+    notice: create("p", { role: "status" }),
+    answer: create("p", { className: "answer bad", role: "status" }),
+    where: create("p", { className: "place-where" }),
+    spoken: create("p", { className: "hidden", role: "status" }),
+    rank: create("input", { id: "go-to-rank", type: "number", min: 1, required: true, placeholder: "Rank" }),
+    grid: create("div", { className: "place-grid", role: "grid" }),
+    friends: create("div", { className: "place-friends", hidden: true }),
+  };
+  const heading = create("h2", { id: "places-title", textContent: `All places: ${title}` }, seasonText);
+  const keys = create("p", { className: "hidden", id: "places-keys", textContent: KEYS + (isUser ? FOLLOW_KEY : "") });
+  const label = create("label", { htmlFor: parts.rank.id, textContent: "Rank" });
+  const choice = create("div", { className: "switch", role: "group", hidden: !isUser });
+  choice.append(parts.everybody, parts.friendly);
+  choice.ariaLabel = "Whose places";
+  const whole = create("div", { className: "place-whole" });
+  const goes = quiet("Go", { type: "submit" });
+  parts.form = create("form", { className: "place-go", method: "post" }, label, parts.rank, goes, parts.jump);
+  whole.append(parts.form, parts.grid, parts.where, parts.spoken, keys);
+  parts.grid.setAttribute("aria-labelledby", heading.id);
+  parts.grid.setAttribute("aria-describedby", keys.id);
+  const turned = create("div", { className: "place-turn" }, parts.notice, parts.turn);
+  const head = create("div", { className: "place-head" }, heading, parts.close);
+  const dialog = create("dialog", { className: "profile places" });
+  dialog.append(head, turned, choice, parts.answer, whole, parts.friends);
+  dialog.setAttribute("aria-labelledby", heading.id);
+  return { ...parts, whole, dialog };
+}
