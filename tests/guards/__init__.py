@@ -24,8 +24,8 @@ from tests.guards.live import LIVE
 from tests.guards.moderation import MODERATION
 from tests.guards.own_data import OWN_DATA
 from tests.guards.page_log_ins import PAGE_LOG_INS
-from tests.guards.places import OF_PLACES
 from tests.guards.personal_streams import PERSONAL_STREAMS
+from tests.guards.places import OF_PLACES
 from tests.guards.process import PROCESS
 from tests.guards.providers import PROVIDERS
 from tests.guards.ranks import RANKS
