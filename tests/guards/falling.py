@@ -109,7 +109,7 @@ FALLING: Final = (
     ),
     Guard(
         "a final board is derived once entries of it are gone, whatever is kept since",
-        "scoreboard/ledger/moderation.sql",
+        "scoreboard/ledger/queries.py",
         "NOT seasons.is_purged\n",
         "TRUE\n",
         f"{BESIDE}::test_a_final_board_whose_entries_are_gone_stays_when_others_are_kept_longer",

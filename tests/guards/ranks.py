@@ -45,6 +45,13 @@ RANKS: Final = (
         Never(),
         f"{TURNS}::test_a_server_that_was_restarted_is_another_one",
     ),
+    Guard(
+        "ranks: a server that recovered by itself gives ids out again",
+        "scoreboard/ranks/queries.py",
+        "    || '/' || extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())::text\n",
+        "",
+        f"{TURNS}::test_a_server_that_recovered_from_a_killed_process_gives_ids_out_again",
+    ),
     Marked(
         "ranks: who slept until movements were removed counts anew",
         "movements-removed",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -19,9 +21,19 @@ from tests.eventually import eventually
 from tests.ranks_world import Process, a_process, add_scores, is_level, keys_of
 from tests.samples import counted
 from tests.servers import PostgresServer
+from tests.servers.postgres_replica import command
 from tests.world import holding, sql
 
 RAISE_ALL = "UPDATE scores SET score = score + 10"
+
+
+async def taken_anew(process: Process) -> bool:
+    """Whether a turn was taken: the server is there again, if it was away."""
+    try:
+        await process.ranks.turn()
+    except LedgerUnavailable:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -241,17 +253,44 @@ async def test_a_server_that_was_restarted_is_another_one(
     await process.load()
     postgres_under_fault.restart()
 
-    async def turned() -> bool:
-        try:
-            await process.ranks.turn()
-        except LedgerUnavailable:
-            return False
-        return True
-
-    await eventually(turned)
+    await eventually(lambda: taken_anew(process))
     assert process.ranks.held(MAIN_RANKING) is None
     assert process.lost("server") == 1
     assert is_level(await process.load(), database_url)
+
+
+async def test_a_server_that_recovered_from_a_killed_process_gives_ids_out_again(
+    process: Process, database_url: str, postgres_under_fault: PostgresServer
+) -> None:
+    """It never stopped, and knows nothing of ids that were rolled back and not yet on disk."""
+    add_scores(database_url, 3000)
+    with slow_to_disk(postgres_under_fault), closing(psycopg2.connect(database_url)) as session:
+        with session.cursor() as cursor:
+            for _ in range(1000):
+                cursor.execute("SELECT pg_current_xact_id()")
+                session.rollback()
+            held = await process.load()
+        os.kill(session.get_backend_pid(), signal.SIGKILL)
+        await eventually(lambda: taken_anew(process))
+        add_scores(database_url, 100)
+    seen = "SELECT count(*) FROM movements WHERE pg_visible_in_snapshot(xid, %s::pg_snapshot)"
+    assert sql(database_url, seen, (held.snapshot,)) == [(2,)]  # as if what was held had counted it
+
+    await process.ranks.turn()
+    assert process.lost("server") == 1
+    assert is_level(await process.load(), database_url)
+
+
+@contextmanager
+def slow_to_disk(server: PostgresServer) -> Iterator[None]:
+    """What nobody waits for is written to disk some seconds later."""
+    command(server, "ALTER SYSTEM SET wal_writer_delay = '10s'")
+    command(server, "SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        command(server, "ALTER SYSTEM RESET wal_writer_delay")
+        command(server, "SELECT pg_reload_conf()")
 
 
 async def test_who_slept_until_movements_were_removed_counts_anew(
