@@ -145,6 +145,10 @@ class Load:
             for reply in self.replies
         )
 
+    def told(self, user: str) -> int:
+        """The highest score on `main` that this user was told of so far; 0 before the first."""
+        return self._told.get(user, 0)
+
     @property
     def refusals(self) -> list[Reply]:
         """The replies, or broken connections, after which somebody had to submit again."""

@@ -33,6 +33,7 @@ from tests.five_boards import seasons_ended
 from tests.instances import Instance, test_settings
 from tests.lines import a_line
 from tests.load import Load
+from tests.places_load import PlacesLoad, a_places_load
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, a_game, reckon
 from tests.servers import PostgresServer, RabbitServer, RedisServer, settle
 from tests.servers.scoreboard import ScoreboardServer
@@ -53,6 +54,8 @@ _USERS = 40
 # A season of one of the five boards ends every few seconds; in a long soak so many of them do.
 _SEASON_SECONDS = 3.0
 _SEASONS = 150
+# For each board at each door: everybody is asked about, one after the other.
+_PLACES_SECONDS = 10.0
 _OURS = str(Path(__file__).parent)
 
 
@@ -66,6 +69,15 @@ class Servers:
     database_url: str
     redis_url: str
     amqp_url: str
+
+
+@dataclass(frozen=True)
+class Players:
+    """Those who play, servers that send what they know, and those who ask where they stand."""
+
+    load: Load
+    trust: TrustLoad
+    places: PlacesLoad
 
 
 @dataclass
@@ -84,6 +96,7 @@ class Report:
     streams: int
     reads: int
     reads_in_doubt: int
+    places: int
     seasons: int
     memory_bytes: int
 
@@ -97,7 +110,7 @@ class Report:
             f"{self.results} results ({self.sent_again} sent again), {self.acts} acts of "
             f"moderation, "
             f"{self.events} events over {self.streams} streams; {self.reads} reads, "
-            f"{self.reads_in_doubt} of them in doubt; {self.seasons} seasons ended; lost: nothing; "
+            f"{self.reads_in_doubt} of them in doubt; {self.places} places; {self.seasons} seasons ended; lost: nothing; "
             f"memory {self.memory_bytes / 2**20:+.1f} MiB"
         )
 
@@ -119,15 +132,18 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
             async with (
                 Load(stage.doors, pairs, pause_seconds=0.04, stay_seconds=20.0) as load,
                 a_trust_load(load, servers.database_url) as trust,
+                a_places_load(load, servers.database_url) as places,
             ):
                 await load.flows(within_seconds=60.0)
                 await asyncio.sleep(_WARM_SECONDS)
                 memory = stage.steady.itself.memory_info().rss
                 began = time.monotonic()
                 dice = random.Random(seed)
-                faults = await _break_everything(stage, load, trust, dice, began + seconds, word)
+                players = Players(load, trust, places)
+                faults = await _break_everything(stage, players, dice, began + seconds, word)
                 await load.flows(within_seconds=60.0)
                 await reckon(load, servers.database_url, servers.redis_url, trust=trust)
+                await places.agree(stage.doors(), within_seconds=_PLACES_SECONDS)
                 assert load.violations == [], load.violations[:9]
             await eventually(lambda: not _tasks() - tasks, within_seconds=30.0, message="tasks")
             await eventually(
@@ -149,6 +165,7 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
                 sum(subscriber.streams for subscriber in followers),
                 load.reads.total(),
                 load.reads_in_doubt,
+                places.answers,
                 seasons_ended(servers.database_url),
                 grown,
             )
@@ -159,17 +176,12 @@ async def soak(servers: Servers, seconds: float, seed: int, word: str = "") -> R
 
 
 async def _break_everything(
-    stage: Stage,
-    load: Load,
-    trust: TrustLoad,
-    dice: random.Random,
-    until: float,
-    word: str,
+    stage: Stage, players: Players, dice: random.Random, until: float, word: str
 ) -> Counter[str]:
-    """One fault or two at a time, then grants and boards through every door, and what servers
-    send. Only the dice decide
-    what comes next, so the same seed gives the same order.
+    """One fault or two at a time, then grants and boards through every door, what servers send,
+    and places. Only the dice decide what comes next, so the same seed gives the same order.
     """
+    load, trust, places = players.load, players.trust, players.places
     done: Counter[str] = Counter()
     while time.monotonic() < until:
         chosen = draw(dice, word)
@@ -179,8 +191,9 @@ async def _break_everything(
         await load.flows(within_seconds=60.0)
         await eventually(lambda: _all_is_up(stage), within_seconds=60.0, message="/readyz")
         await trust.flows(within_seconds=60.0)
+        await places.flows(within_seconds=60.0)
         await trust.nobody_hidden_is_shown(load, within_seconds=PROMISED_SECONDS + MARGIN_SECONDS)
-        violations = [*load.violations, *trust.violations]
+        violations = [*load.violations, *trust.violations, *places.violations]
         assert violations == [], violations[:9]
         done.update(chosen)
     return done

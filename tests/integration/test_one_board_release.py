@@ -13,7 +13,9 @@ import pytest
 
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Board, BoardId, Submission
+from scoreboard.ranks.keys import MAIN_RANKING
 from tests.integration.one_board_release import OneBoardRelease, a_one_board_release
+from tests.ranks_world import a_process, is_level
 from tests.world import (
     add_actions,
     add_board,
@@ -118,3 +120,22 @@ async def test_the_earlier_release_never_touches_another_board(
     await earlier.renew()
     assert sql(database_url, others) == before
     assert await earlier.board() == (board_version(database_url), [(user, 5)])
+
+
+async def test_what_the_earlier_release_moves_is_noted(
+    earlier: OneBoardRelease, database_url: str
+) -> None:
+    """Whoever counts ranks beside it misses nothing, and counts no part anew."""
+    users = add_users(database_url, 5)
+    add_actions(database_url, {"run": 5, "swim": 7})
+    async with a_process(database_url) as process:
+        await process.load()
+        for user in users:
+            await earlier.grant(user, "run")
+        await earlier.grant(users[4], "swim")
+        await earlier.renew()
+        await process.ranks.turn()
+
+        assert process.lost("wrong") == process.lost("reset") == 0
+        assert is_level(process.ranks.held(MAIN_RANKING), database_url)
+        assert process.loads("scan") == 1
