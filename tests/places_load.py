@@ -8,6 +8,7 @@ Whatever contradicts itself in one answer, or another answer of the same version
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -36,6 +37,8 @@ _LASTING: Final = (MAIN, DAILY, LISTED, LEAST)
 _ALL: Final = 100
 # The lines that every board shows. `least` shows no more.
 _SHOWN: Final = 3
+# Somebody who plays no longer, or does not yet.
+_NO_PLACE: Final = {"no_entry", "banned"}
 _MAY_RETRY: Final = {"ledger_unavailable", "overloaded", "shutting_down"}
 
 Document = dict[str, Any]
@@ -97,9 +100,7 @@ class PlacesLoad:
         told = {}
         for user in self._users:
             answer = await self._ask(door, f"/api/boards/{board_id}/me?around=0", user)
-            if answer is None:
-                return {}
-            if (place := answer["data"]["place"]) is not None:
+            if answer is not None and (place := answer["data"]["place"]) is not None:
                 told[user] = (place["rank"], place["competitionRank"], place["denseRank"])
         return told
 
@@ -158,7 +159,7 @@ class PlacesLoad:
     def _require_ranking(self, answer: Document, lines: Sequence[Document]) -> None:
         """Lines follow one another in the order of the ranking, with the ranks that they say."""
         better = 1 if answer["direction"] == "low" else -1
-        for before, line in zip(lines, lines[1:], strict=False):
+        for before, line in itertools.pairwise(lines):
             step = better * (line["score"] - before["score"])
             tied = step == 0
             is_right = (
@@ -227,7 +228,7 @@ class PlacesLoad:
         is_away = (
             response.status == 503 and code in _MAY_RETRY and "Retry-After" in response.headers
         )
-        if not is_away and code != "no_entry":
+        if not is_away and code not in _NO_PLACE:
             self.violations.append(f"{door}{path}: {response.status} {document}")
         return None
 
@@ -243,7 +244,8 @@ def counted(database_url: str, board_id: str) -> dict[str, tuple[int, int, int]]
     rows = sql(
         database_url,
         "SELECT user_id::text, row_number() OVER (ORDER BY score DESC, updated_at, user_id),"
-        f" rank() OVER (ORDER BY score DESC), dense_rank() OVER (ORDER BY score DESC) FROM {entries}",
+        " rank() OVER (ORDER BY score DESC), dense_rank() OVER (ORDER BY score DESC)"
+        f" FROM {entries}",
     )
     return {user: (rank, tier, dense) for user, rank, tier, dense in rows}
 

@@ -110,8 +110,9 @@ class Report:
             f"{self.results} results ({self.sent_again} sent again), {self.acts} acts of "
             f"moderation, "
             f"{self.events} events over {self.streams} streams; {self.reads} reads, "
-            f"{self.reads_in_doubt} of them in doubt; {self.places} places; {self.seasons} seasons ended; lost: nothing; "
-            f"memory {self.memory_bytes / 2**20:+.1f} MiB"
+            f"{self.reads_in_doubt} of them in doubt; {self.places} places; "
+            f"{self.seasons} seasons ended; lost: nothing; memory "
+            f"{self.memory_bytes / 2**20:+.1f} MiB"
         )
 
 

@@ -11,9 +11,10 @@ from scoreboard.ledger.queries import RANKING
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId, moment_of, score_of, user_of
 
 # Which server answers: another one, or the same after its restart, may have committed something
-# else under the same transaction id. So may a database that was restored in its place, and a server
-# that recovered by itself after one of its processes was killed: it gives ids out again that were
-# rolled back, and its statistics begin anew. A standby has none, because its snapshots do not say what is under way.
+# else under the same transaction id. So may a database that was restored in its place; and a server
+# that recovered by itself after one of its processes was killed, whose statistics begin anew: it
+# gives ids out again that were rolled back. A standby has none, because its snapshots do not say
+# what is under way.
 SERVER: Final = """CASE WHEN NOT pg_is_in_recovery() THEN
     (SELECT system_identifier FROM pg_control_system())::text
     || '/' || extract(epoch FROM pg_postmaster_start_time())::text

@@ -14,7 +14,6 @@ import psycopg2
 import pytest
 
 from scoreboard.ranks import fences, load, parts, turn
-from tests.eventually import eventually
 from tests.faults.test_under_load import cut, paused, swallowed
 from tests.instances import Start
 from tests.lines import Line

@@ -11,15 +11,18 @@ from collections.abc import Iterator
 import pytest
 
 from scoreboard.database.migrations import migrate
+from scoreboard.errors import LedgerUnavailable
+from scoreboard.ranks.keys import MAIN_RANKING
 from tests.commands import command as run
 from tests.eventually import eventually
 from tests.five_boards import end_season
 from tests.instances import Instance, Start, Stream
 from tests.load import a_load
+from tests.ranks_world import Process, a_process, add_scores, is_level
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, a_game, everybody_turns, reckon
 from tests.servers.installation import POSTGRES, provide
 from tests.servers.postgres_replica import PostgresPair, command
-from tests.world import add_actions, add_users, board_version, grants, ranking
+from tests.world import add_actions, add_users, board_version, grants, ranking, sql
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -130,6 +133,45 @@ async def test_what_an_asynchronous_promotion_lost_is_overtaken_by_the_ledger(
     environment = {"SCOREBOARD_DATABASE_URL": pair.url_of(NAME), "SCOREBOARD_REDIS_URL": redis_url}
     code, said = await run(environment, "board", "verify")
     assert (code, f"version {board_version(truth)}." in said) == (0, True), said
+
+
+@pytest.mark.parametrize("pair", [False], indirect=True, ids=["asynchronous"])
+async def test_ranks_that_were_counted_from_what_a_promotion_lost_are_counted_anew(
+    pair: PostgresPair, database_url: str
+) -> None:
+    """The new primary gives the ids of what was lost to others."""
+    old, truth = pair.primary.url_of(NAME), pair.replica.url_of(NAME)
+    add_scores(old, 3000)
+    await eventually(lambda: sql(truth, "SELECT count(*) FROM scores") == [(3000,)])
+    async with a_process(truth, "standby") as standby, a_process(database_url) as process:
+        await process.load()
+        assert standby.ranks.held(MAIN_RANKING) is None
+        await standby.ranks.load_next()
+        assert standby.ranks.held(MAIN_RANKING) is None
+        pair.part()
+        for _ in range(20):
+            sql(old, "UPDATE scores SET score = score + 10 WHERE random() < 0.5")
+        await process.ranks.turn()
+        held = await process.load()
+        pair.primary.kill()
+        pair.promote()
+        sql(truth, "UPDATE scores SET score = score + 10 WHERE random() < 0.5")
+        seen = "SELECT bool_and(pg_visible_in_snapshot(xid, %s::pg_snapshot)) FROM movements"
+        assert sql(truth, seen, (held.snapshot,)) == [(True,)]
+
+        await eventually(lambda: taken(process))
+        assert process.lost("server") == 1
+        assert is_level(await process.load(), truth)
+        assert is_level(await standby.load(), truth)
+
+
+async def taken(process: Process) -> bool:
+    """Whether a turn was taken."""
+    try:
+        await process.ranks.turn()
+    except LedgerUnavailable:
+        return False
+    return True
 
 
 def shown_on(stream: Stream) -> list[tuple[str, int]]:

@@ -24,7 +24,6 @@ from tests.five_boards import end_season
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.load import Load, a_load
-from tests.places_load import PlacesLoad, a_places_load
 from tests.reckoning import (
     MARGIN_SECONDS,
     PROMISED_SECONDS,

@@ -4,10 +4,13 @@ of others.
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import psycopg2
 import pytest
 
 from scoreboard.connections.postgres import Postgres
@@ -44,12 +47,23 @@ class Watched:
     async def look(self) -> None:
         """That all are what PostgreSQL counts, and something has moved, by the moves alone."""
         before = [each.fences for each in self._process.ranks.all_held()]
+        await self.follow()
+        assert [each.fences for each in self._process.ranks.all_held()] != before
+
+    async def follow(self) -> None:
+        """That all are what PostgreSQL counts, by the moves alone."""
+        before = len(self._process.ranks.all_held())
         await self._process.ranks.turn()
         held = self._process.ranks.all_held()
-        assert [each.fences for each in held] != before
         for each in held:
             assert is_level(each, self._database_url, each.ranking_id), each.ranking_id
-        assert len(held) == len(before)
+        assert len(held) == before
+
+    async def forgets(self) -> bool:
+        """Whether all are forgotten, because their entries were replaced."""
+        before = len(self._process.ranks.all_held())
+        await self._process.ranks.turn()
+        return self._process.ranks.all_held() == [] and self._process.lost("reset") == before
 
     def _rankings(self) -> list[RankingId]:
         rows = sql(self._database_url, "SELECT season_id FROM seasons WHERE board_id <> 'main'")
@@ -155,3 +169,113 @@ async def test_a_statement_that_moves_very_many_says_so_without_their_keys(
     noted = sql(database_url, "SELECT ranking_id, removed, added FROM movements")
     assert all(row[1:] == (None, None) for row in noted)
     assert 0 < len(noted) < 10
+
+
+# Of whoever has the password of a database: what PostgreSQL can do to entries in one statement.
+STATEMENTS: Final = {
+    "an entry is there already": """
+        INSERT INTO scores (user_id, score, updated_at)
+        SELECT user_id, 9, now() FROM users
+        ON CONFLICT DO NOTHING
+    """,
+    "an entry takes the place of another": """
+        INSERT INTO scores (user_id, score, updated_at)
+        SELECT user_id, 9, now() FROM users
+        ON CONFLICT (user_id) DO UPDATE SET score = scores.score + 7
+    """,
+    "a merge": """
+        MERGE INTO scores
+        USING (SELECT user_id, row_number() OVER (ORDER BY username) AS number FROM users) AS users
+        ON scores.user_id = users.user_id
+        WHEN MATCHED AND number <= 2 THEN DELETE
+        WHEN MATCHED THEN UPDATE SET score = scores.score + number
+        WHEN NOT MATCHED THEN INSERT (user_id, score, updated_at) VALUES (users.user_id, 4, now())
+    """,
+    "two changes in one statement": """
+        WITH gone AS (
+            DELETE FROM scores
+            WHERE user_id IN (SELECT user_id FROM scores ORDER BY user_id LIMIT 2)
+            RETURNING user_id
+        ),
+        others AS (
+            UPDATE scores SET score = 70
+            WHERE user_id = (SELECT max(user_id::text)::uuid FROM scores)
+        )
+        UPDATE season_entries SET score = 8 FROM gone WHERE season_entries.user_id = gone.user_id
+    """,
+    "a savepoint is rolled back": """
+        DO $$
+        BEGIN
+            UPDATE scores SET score = 3;
+            BEGIN
+                UPDATE scores SET score = 1;
+                DELETE FROM season_entries;
+                RAISE EXCEPTION 'taken back';
+            EXCEPTION WHEN raise_exception THEN
+                UPDATE scores SET score = score + 1 WHERE user_id < gen_random_uuid();
+            END;
+        END
+        $$
+    """,
+    "an entry becomes that of another user": """
+        UPDATE scores SET user_id = (SELECT user_id FROM users WHERE username = 'late')
+        WHERE user_id = (SELECT min(user_id::text)::uuid FROM scores)
+    """,
+    "entries go to another season": """
+        DELETE FROM season_entries
+        WHERE season_id = (SELECT season_id FROM seasons WHERE board_id = 'low');
+        UPDATE season_entries
+        SET season_id = (SELECT season_id FROM seasons WHERE board_id = 'low'), score = -score
+        WHERE season_id = (SELECT min(season_id) FROM season_entries)
+    """,
+    "an entry changes twice": """
+        UPDATE scores SET score = score + 1; UPDATE scores SET score = score - 1
+    """,
+    "moments are for ever": """
+        UPDATE scores
+        SET updated_at = CASE WHEN random() < 0.5 THEN 'infinity' ELSE '-infinity' END::timestamptz
+    """,
+    "scores are at the ends": """
+        UPDATE scores SET score = CASE WHEN random() < 0.5 THEN 2147483647 ELSE -2147483648 END;
+        UPDATE season_entries
+        SET score = CASE WHEN random() < 0.5 THEN 9223372036854775807 ELSE -9223372036854775808 END
+    """,
+    "users go with all that is theirs": "DELETE FROM users WHERE username <> 'late'",
+}
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+async def test_whatever_one_statement_does_to_entries_is_noted(
+    watched: Watched, users: list[str], ledger: Ledger, database_url: str, what: str
+) -> None:
+    add_users(database_url, 1, prefix="late")
+    sql(database_url, "UPDATE users SET username = 'late' WHERE username LIKE 'late%'")
+    await ledger.grant([Submission(user, "run") for user in users[1:]])
+    await watched.hold()
+
+    sql(database_url, STATEMENTS[what])
+
+    await watched.follow()
+
+
+async def test_entries_that_are_copied_in_are_noted(
+    watched: Watched, users: list[str], database_url: str
+) -> None:
+    await watched.hold()
+    lines = "".join(f"{user}\t{n}\t2026-01-01\n" for n, user in enumerate(users))
+    sql(database_url, "DELETE FROM scores")
+    with closing(psycopg2.connect(database_url)) as session, session, session.cursor() as cursor:
+        cursor.copy_from(io.StringIO(lines), "scores", columns=("user_id", "score", "updated_at"))
+
+    await watched.look()
+
+
+async def test_tables_that_are_emptied_along_with_users_are_counted_anew(
+    watched: Watched, users: list[str], database_url: str
+) -> None:
+    assert users
+    await watched.hold()
+
+    sql(database_url, "TRUNCATE users CASCADE")
+
+    assert await watched.forgets()

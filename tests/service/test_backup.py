@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scoreboard.ranks.keys import MAIN_RANKING
 from tests.commands import command
+from tests.conftest import a_database
 from tests.instances import Instance, test_settings
+from tests.ranks_world import a_process, add_scores, is_level
 from tests.servers import PostgresServer
 from tests.servers.installation import INITDB
 from tests.world import (
@@ -21,6 +26,7 @@ from tests.world import (
     ledger_sums,
     ranking,
     scores,
+    sql,
 )
 
 
@@ -99,3 +105,52 @@ async def test_a_backup_taken_under_load_is_restored_and_the_board_follows(
         assert (await instance.submit(*kept[0]))[1]["code"] == "already_granted"
         shown = [(entry["userId"], entry["score"]) for entry in (await instance.board())["data"]]
         assert shown == ranking(database_url)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[PostgresServer]:
+    """Another cluster, where nothing has happened yet."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("where", ["elsewhere", "beside"])
+async def test_ranks_are_right_where_a_backup_is_restored(
+    database_url: str, tools: Path, tmp_path: Path, elsewhere: PostgresServer, where: str
+) -> None:
+    """What was noted and kept is in the backup. In another cluster its ids are others', so nobody
+    counts by it, and it is removed; in the same one all of it holds.
+    """
+    add_scores(database_url, 3000)
+    async with a_process(database_url) as process:
+        await process.load()
+        await process.keeping.keep()
+    sql(database_url, "UPDATE scores SET score = score + 10 WHERE random() < 0.5")
+    add_scores(database_url, 500)
+    dump = tmp_path / "scoreboard.dump"
+    await asyncio.to_thread(
+        run, tools / "pg_dump", "--format=custom", f"--file={dump}", database_url
+    )
+    server_url = elsewhere.url if where == "elsewhere" else database_url
+    with a_database(server_url, f"restored_{secrets.token_hex(4)}", template="template1") as url:
+        await asyncio.to_thread(run, tools / "pg_restore", f"--dbname={url}", dump)
+        noted = sql(url, "SELECT count(*) FROM movements, fences")
+        assert noted != [(0,)]
+        async with a_process(url) as process:
+            if where == "elsewhere":
+                sql(url, "UPDATE scores SET score = score + 10 WHERE random() < 0.5")
+                await process.ranks.load_next()
+                assert process.ranks.held(MAIN_RANKING) is None
+                await process.ranks.load_next()
+                assert process.ranks.held(MAIN_RANKING) is None
+                sql(url, "UPDATE movements_removed SET kept_at = '-infinity'")
+                await process.keeping.keep()
+                assert sql(
+                    url, "SELECT (SELECT count(*) FROM movements) + count(*) FROM fences"
+                ) == [(0,)]
+            assert is_level(await process.load(), url)
+            assert process.loads("kept") == (where == "beside")
+            sql(url, "UPDATE scores SET score = score + 10 WHERE random() < 0.5")
+            await process.ranks.turn()
+            assert is_level(process.ranks.held(MAIN_RANKING), url)
+            assert process.lost("wrong") == 0
