@@ -25,7 +25,7 @@ from scoreboard.bus.bus import Bus
 from scoreboard.bus.messages import PURPOSE as BUS_PURPOSE
 from scoreboard.bus.messages import Messages
 from scoreboard.bus.rabbit import RabbitBus
-from scoreboard.configuration.settings import WATCH_CONNECTIONS, Settings
+from scoreboard.configuration.settings import RANK_CONNECTIONS, WATCH_CONNECTIONS, Settings
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Postgres
@@ -104,6 +104,8 @@ class Parts:
         # A crowd of clients, and what holds it up, keeps nobody waiting here: promise 5, readiness
         # and the end of access tokens do not depend on how many ask for their standing.
         self.watch = self._postgres(hosts, WATCH_CONNECTIONS, "watch")
+        # A long ranking takes seconds to count, and those do not wait for it either.
+        self.counters = self._postgres(hosts, RANK_CONNECTIONS, "ranks")
         self.redis = Redis(
             settings.redis_url,
             timeout_seconds=settings.redis_timeout_seconds,
@@ -184,10 +186,10 @@ class Parts:
         self.moderation = Moderation(self.writers)
         self.orders = Orders(self.moderation, self.announcer)
         self.lifetime.close(self.orders.close)
-        self.ranks = Ranks(self.watch, metrics)
+        self.ranks = Ranks(self.counters, metrics)  # guard: ranks-keep-neither
         self.lifetime.run("ranks", self.ranks.run)
         if settings.takes_submissions:  # a stream instance may write nothing
-            keeping = Keeping(self.watch, self.ranks, metrics, name=settings.instance)
+            keeping = Keeping(self.counters, self.ranks, metrics, name=settings.instance)
             self.lifetime.run("keeping", keeping.run)
         self.catalogue = Catalogue(self.queries)
         self.places = Places(self.queries, self.ranks)
@@ -266,7 +268,12 @@ class Parts:
             metrics,
             instance=name,
             role=role,
-            postgres={"ledger": self.writers, "queries": self.queries, "watch": self.watch},
+            postgres={
+                "ledger": self.writers,
+                "queries": self.queries,
+                "watch": self.watch,
+                "ranks": self.counters,
+            },
             redis=self.redis.pool,
         )
         self.lifetime.run("vitals", self.vitals.run)

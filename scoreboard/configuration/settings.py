@@ -38,6 +38,8 @@ from scoreboard.configuration.providers import Provider, providers
 # Sessions of PostgreSQL for what an instance itself has to know: the board, whether PostgreSQL is
 # up, whose tokens have ended. One of two may wait for a lock.
 WATCH_CONNECTIONS: Final = 2
+# For its ranks: one ranking may be counted for seconds while the others are followed.
+RANK_CONNECTIONS: Final = 2
 
 
 class SettingsError(Exception):
@@ -259,7 +261,8 @@ class Settings:
     @property
     def postgres_sessions(self) -> int:
         """How many sessions of PostgreSQL this process holds."""
-        return self.ledger_connections + self.query_connections + WATCH_CONNECTIONS
+        of_clients = self.ledger_connections + self.query_connections
+        return of_clients + WATCH_CONNECTIONS + RANK_CONNECTIONS
 
 
 DECLARED: Final[Mapping[str, Declaration]] = {

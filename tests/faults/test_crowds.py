@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,15 @@ from scoreboard.model import MAIN
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.instances import Instance, Start
-from tests.world import add_actions, add_users, board_version, holding, sql, waiting_for_locks
+from tests.world import (
+    add_actions,
+    add_board,
+    add_users,
+    board_version,
+    holding,
+    sql,
+    waiting_for_locks,
+)
 
 
 def sessions(database_url: str, pool: str) -> set[tuple[Any, ...]]:
@@ -74,6 +83,38 @@ async def ask(instance: Instance, path: str, method: str, **request: Any) -> Non
             await response.read()
 
 
+async def test_rankings_that_are_counted_keep_nobody_else_waiting(
+    start: Start, database_url: str
+) -> None:
+    """While one is followed and another one loaded, both slowly, boards arrive and access ends."""
+    one = await start(database_timeout_seconds=60.0)
+    [user, other] = add_users(database_url, 2)
+    now = datetime.now(UTC)
+    add_board(database_url, "daily", (now, now + timedelta(days=1)))
+    await place(one, "main", user)
+    await eventually(lambda: one.metric("rankings_held") == 1)
+    with holding(database_url, "LOCK TABLE movements_removed IN ACCESS EXCLUSIVE MODE"):
+        asking = asyncio.create_task(place(one, "daily", user))
+        await eventually(lambda: waiting_for_locks(database_url) >= 2)
+        sql(database_url, "UPDATE board SET version = version + 1, changed_at = now()")
+        sql(database_url, f"DELETE FROM users WHERE user_id = '{other}'")
+
+        await eventually(lambda: one.app[PARTS].hub.version(MAIN) == board_version(database_url))
+        await eventually(lambda: is_refused(one, other))
+        asking.cancel()
+
+
+async def place(instance: Instance, board_id: str, user: str) -> None:
+    path = f"/api/boards/{board_id}/me"
+    async with instance.client.get(path, headers=instance.bearer(user)) as response:
+        await response.read()
+
+
+async def is_refused(instance: Instance, user: str) -> bool:
+    async with instance.client.get("/api/me", headers=instance.bearer(user)) as response:
+        return response.status == 403
+
+
 async def test_a_crowd_that_holds_every_reader_keeps_nobody_else_waiting(
     start: Start, database_url: str
 ) -> None:
@@ -99,12 +140,7 @@ async def test_a_crowd_that_holds_every_reader_keeps_nobody_else_waiting(
         await eventually(lambda: postgresql.up)
         async with one.client.get("/readyz") as response:
             assert response.status == 200
-
-        async def is_refused() -> bool:
-            async with one.client.get("/api/me", headers=one.bearer(other)) as response:
-                return response.status == 403
-
-        await eventually(is_refused)
+        await eventually(lambda: is_refused(one, other))
         assert (await one.board())["data"][0]["userId"] == user
         for each in crowd:
             each.cancel()

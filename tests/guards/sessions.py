@@ -100,6 +100,12 @@ $it"""),
         f"{CROWDS}::test_a_crowd_that_holds_every_reader_keeps_nobody_else_waiting",
     ),
     Marked(
+        "rankings that are counted keep neither the relay nor access tokens waiting",
+        "ranks-keep-neither",
+        Instead("self.counters", "self.watch"),
+        f"{CROWDS}::test_rankings_that_are_counted_keep_nobody_else_waiting",
+    ),
+    Marked(
         "a crowd does not keep access tokens alive",
         "crowd-not-keep",
         Instead("self.watch", "self.queries"),
