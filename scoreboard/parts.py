@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable
 from typing import Any, Final, get_args
 
@@ -189,7 +190,9 @@ class Parts:
         self.ranks = Ranks(self.counters, metrics)  # guard: ranks-keep-neither
         self.lifetime.run("ranks", self.ranks.run)
         if settings.takes_submissions:  # a stream instance may write nothing
-            keeping = Keeping(self.counters, self.ranks, metrics, name=settings.instance)
+            # Others may have the same name, and would take themselves for the one that keeps.
+            name = f"{settings.instance[:150]}/{secrets.token_hex(4)}"
+            keeping = Keeping(self.counters, self.ranks, metrics, name=name)
             self.lifetime.run("keeping", keeping.run)
         self.catalogue = Catalogue(self.queries)
         self.places = Places(self.queries, self.ranks)
