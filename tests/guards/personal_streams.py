@@ -8,7 +8,10 @@ from tests.guards.change import Instead, Never, Removed
 from tests.guards.guard import AnyGuard, Guard, Marked
 
 STREAMS: Final = "tests/service/test_personal_streams.py"
+ENDS: Final = "tests/service/test_personal_stream_ends.py"
 UNIT: Final = "tests/unit/test_personal_streams.py"
+TURNS: Final = "tests/unit/test_personal_turns.py"
+FAULTS: Final = "tests/faults/test_personal_streams.py"
 
 PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
     Guard(
@@ -59,6 +62,30 @@ PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
         "personal streams: they end with the board that they watch",
         "personal-board-gone",
         Never(),
-        f"{STREAMS}::test_a_board_that_is_gone_ends_the_streams_that_watch_it",
+        f"{ENDS}::test_a_board_that_is_gone_ends_the_streams_that_watch_it",
+    ),
+    Marked(
+        "personal streams: reading places takes a share of time, whatever one costs",
+        "places-take-a-share-of-time",
+        Never(),
+        f"{TURNS}::test_places_take_the_same_time_whatever_one_costs",
+    ),
+    Marked(
+        "personal streams: some of those who did not move are read in every turn",
+        "others-have-a-share",
+        Instead("max(int(most * OTHERS_SHARE), most - len(taken))", "most - len(taken)"),
+        f"{TURNS}::test_nobody_waits_for_ever_however_many_move",
+    ),
+    Marked(
+        "personal streams: grants that were found before an outage are told after it",
+        "found-before-outage",
+        Removed(),
+        f"{UNIT}::test_grants_that_were_found_before_an_outage_are_told_after_it",
+    ),
+    Marked(
+        "personal streams: a place that an outage kept from being read is read after it",
+        "not-read-is-read-next",
+        Removed(),
+        f"{FAULTS}::test_after_an_outage_of_postgresql_streams_tell_once_what_came_meanwhile[cut]",
     ),
 )
