@@ -60,7 +60,7 @@ class Serving:
         for board, of_board in by_board.items():
             await self._read_places(board, of_board, turn)
         self._pace.note(len(slots), asyncio.get_running_loop().time() - began)
-        names = await self._reader.names(_passing(slots))
+        names = await self._reader.names(passing(slots))
         told: dict[PersonalSubscriber, None] = {}
         for slot in slots:
             self._tell_passes(slot, names)
@@ -121,7 +121,7 @@ def _followed(slot: Slot, passed: Passed) -> list[bytes]:
     return [key for user, key in passed.followed.items() if user in follows]  # guard: unfollowed
 
 
-def _passing(slots: Sequence[Slot]) -> list[str]:
+def passing(slots: Sequence[Slot]) -> list[str]:
     """The users who are to be named."""
     keys = {
         key

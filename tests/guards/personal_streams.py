@@ -11,7 +11,6 @@ STREAMS: Final = "tests/service/test_personal_streams.py"
 ENDS: Final = "tests/service/test_personal_stream_ends.py"
 UNIT: Final = "tests/unit/test_personal_streams.py"
 TURNS: Final = "tests/unit/test_personal_turns.py"
-FAULTS: Final = "tests/faults/test_personal_streams.py"
 
 PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
     Guard(
@@ -44,19 +43,13 @@ PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
         "personal streams: nobody hears of whom they follow no longer",
         "unfollowed",
         Instead("user in follows", "True"),
-        f"{STREAMS}::test_further_down_only_those_are_told_of_whom_a_user_follows",
+        f"{UNIT}::test_who_was_unfollowed_since_they_overtook_is_not_told_of",
     ),
     Marked(
         "personal streams: hidden users hear what they are granted",
         "hidden-hear-of-grants",
         Removed(),
         f"{STREAMS}::test_hidden_users_hear_their_score_and_no_rank",
-    ),
-    Marked(
-        "personal streams: they go over to the next season",
-        "personal-season-turns",
-        Never(),
-        f"{STREAMS}::test_when_a_season_turns_a_stream_goes_over_to_the_next_one",
     ),
     Marked(
         "personal streams: they end with the board that they watch",
@@ -86,6 +79,6 @@ PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
         "personal streams: a place that an outage kept from being read is read after it",
         "not-read-is-read-next",
         Removed(),
-        f"{FAULTS}::test_after_an_outage_of_postgresql_streams_tell_once_what_came_meanwhile[cut]",
+        f"{UNIT}::test_a_place_that_could_not_be_read_is_read_next",
     ),
 )

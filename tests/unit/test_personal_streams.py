@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from scoreboard.connections.session import Row
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.operations.metrics import Metrics
 from scoreboard.personal_streams import followers as followers_module
@@ -18,6 +20,8 @@ from scoreboard.personal_streams.grants import WINDOW_SECONDS, GrantsOfUsers
 from scoreboard.personal_streams.heard import Heard
 from scoreboard.personal_streams.overtaking import Pass
 from scoreboard.personal_streams.reading import NewGrants
+from scoreboard.personal_streams.room import PersonalStreams
+from scoreboard.personal_streams.serving import passing
 from scoreboard.personal_streams.slots import Passed, User
 from scoreboard.personal_streams.telling import (
     GRANTS_MAX,
@@ -26,8 +30,10 @@ from scoreboard.personal_streams.telling import (
     Overtaken,
     Overtaker,
 )
+from scoreboard.personal_streams.watching import Watching
 from scoreboard.ranks.anchors import Moves
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId, key_of
+from scoreboard.scoring.places import Places
 from tests.unit.test_personal_turns import stream, user_id
 
 NOW = datetime(2024, 12, 9, tzinfo=UTC)
@@ -184,3 +190,41 @@ async def test_grants_that_were_found_before_an_outage_are_told_after_it() -> No
     told = [user for user, _ in await grants.read()]
     assert (len(told), set(told)) == (1_500, set(users))
     assert await grants.read() == []
+
+
+class Away:
+    """PostgreSQL, which does not answer, and ranks, which hold nothing."""
+
+    async def read(self, *_: object, **__: object) -> list[Row]:
+        raise LedgerUnavailable
+
+    def held(self, _: RankingId) -> None:
+        return None
+
+    def on_moves(self, _: object) -> None:
+        """Nothing moves."""
+
+
+async def test_a_place_that_could_not_be_read_is_read_next() -> None:
+    away: Any = Away()
+    room = PersonalStreams(
+        away, Places(away, away), away, lambda: (), Metrics(), stuck_after_seconds=1.0
+    )
+    room.join(stream(1, "main", "weekly"))
+    slots = room._watching.take_new(1, 10)
+    assert len(slots) == 2
+    with pytest.raises(LedgerUnavailable):
+        await room._serve(slots)
+    assert room._watching.take(2, now=0.0, most=10) == slots
+
+
+def test_who_was_unfollowed_since_they_overtook_is_not_told_of() -> None:
+    made = Watching()
+    made.join(one := stream(1))
+    [slot] = one.slots
+    key = key_of(5, NOW, user_id(2))
+    slot.passed = Passed(followed={key[16:]: key})
+    slot.user.follows = frozenset([key[16:]])
+    assert passing([slot]) == [user_id(2)]
+    slot.user.follows = frozenset()
+    assert passing([slot]) == []
