@@ -56,8 +56,14 @@ class Inside:
     def __init__(self, begun: Transaction) -> None:
         self.begun = begun
 
-    async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        return await self.begun.run(statement, parameters)
+    async def read(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        prepared: tuple[str, ...] = (),
+    ) -> list[Row]:
+        return await self.begun.run(statement, parameters, prepared=prepared)
 
 
 def entries_of(ranking_id: RankingId) -> str:

@@ -75,7 +75,8 @@ def _classes(tree: ast.AST) -> list[ast.ClassDef]:
 
 def _own_members(own: ast.ClassDef, members: dict[str, set[str]]) -> frozenset[str]:
     """What a class defines, and its bases of ours."""
-    bases = [base.id for base in own.bases if isinstance(base, ast.Name)]
+    named = [base.value if isinstance(base, ast.Subscript) else base for base in own.bases]
+    bases = [base.id for base in named if isinstance(base, ast.Name)]
     return _defined_by(own).union(*(members.get(base, set()) for base in bases))
 
 

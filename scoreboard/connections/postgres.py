@@ -88,16 +88,24 @@ class Postgres:
         # guard: resets-may-changed
         return await self._ask(lambda session: session.run(statement, parameters))
 
-    async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one statement that changes nothing. When the connection is lost before the answer, it
-        is asked once more, by a new one. Raises LedgerUnavailable.
+    async def read(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        prepared: tuple[str, ...] = (),
+    ) -> list[Row]:
+        """Run one statement that changes nothing; `prepared` is as in `Session.run`. When the
+        connection is lost before the answer, it is asked once more, by a new one. Raises
+        LedgerUnavailable.
         """
 
         async def run(session: Session) -> list[Row]:
             try:
-                return await session.run(statement, parameters)
+                return await session.run(statement, parameters, prepared=prepared)
             except ConnectionLost:
-                return await session.run(statement, parameters)  # guard: resets-read-asked
+                # guard: resets-read-asked
+                return await session.run(statement, parameters, prepared=prepared)
 
         return await self._ask(run)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
 from typing import Final
@@ -23,6 +24,17 @@ from typing import Final
 # After an empty line only: a comment inside a statement may read `-- reused: …` as well.
 _HEADER: Final = re.compile(r"(?:\A|(?<=\n\n))-- (?P<name>[a-z_]+|\{[a-z_]+\}): .+$", re.MULTILINE)
 _WORD: Final = re.compile(r"\{\w+\}")
+_PARAMETER: Final = re.compile(r"%\((?P<name>\w+)\)s")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement that a connection plans once: `prepare` is what it runs before, and `execute`
+    takes the same parameters as the statement.
+    """
+
+    prepare: str
+    execute: str
 
 
 def load(
@@ -47,3 +59,15 @@ def load(
         return _WORD.sub(lambda word: said.get(word[0]) or written(found[word[0]]), text)
 
     return {name: written(text) for name, text in found.items() if name[0] != "{"}
+
+
+def prepared(name: str, text: str, types: Mapping[str, str]) -> Prepared:
+    """Have a statement planned once a connection, under a name that nothing else has there. `types`
+    are those of its parameters, and may be of more. Raises KeyError on a parameter without one.
+    """
+    parameters = list(dict.fromkeys(found["name"] for found in _PARAMETER.finditer(text)))
+    numbered = {parameter: f"${number}" for number, parameter in enumerate(parameters, 1)}
+    text = _PARAMETER.sub(lambda found: numbered[found["name"]], text)
+    values = ", ".join(f"%({parameter})s::{types[parameter]}" for parameter in parameters)
+    kinds = ", ".join(types[parameter] for parameter in parameters)
+    return Prepared(f"PREPARE {name} ({kinds}) AS\n{text}", f"EXECUTE {name} ({values})")

@@ -49,7 +49,7 @@ _OF_STREAMS: Final = frozenset(
         *("read_followed", "read_new_grants", "read_names"),
         *("read_hidden_on_main", "read_hidden"),
         *("read_present", "size_moves", "read_moves", "read_fences"),
-        *("walk_indexes", "count_part", "divide_part", "walk_ties", "walk_on"),
+        *("walk_indexes", "count_part", "divide_part", "walk"),
         *("find_ranking", "find_places"),
         *("list_around_user", "list_around_key", "list_from_rank"),
     }

@@ -26,6 +26,7 @@ class GrantsOfUsers:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._due: set[User] = set()
+        self._found: list[tuple[User, NewGrants]] = []  # and told by nobody yet
         self._users = 0
         self._level_at = time.monotonic()  # all before was answered, but for the window
 
@@ -54,20 +55,20 @@ class GrantsOfUsers:
 
     async def read(self) -> list[tuple[User, NewGrants]]:
         """What is new, by user. It asks each time, if only whether anybody answers. Raises
-        LedgerUnavailable: then it is asked for again.
+        LedgerUnavailable: then the next one answers what this one found, and asks for the others.
         """
         asked_at, seconds = time.monotonic(), self.reach_seconds
         due = list(self._due)
-        found: list[tuple[User, NewGrants]] = []
         for users in _chunks(due):
             of_users = {user.user_id: user for user in users}
             for user_id, all_of_late in (await self._reader.new_grants(of_users, seconds)).items():
                 user = of_users[user_id]
                 new = self._unknown(user, all_of_late, seconds)
                 if new.grants:
-                    found.append((user, new))
+                    self._found.append((user, new))  # guard: found-before-outage
             self._due.difference_update(users)
         self._level_at = asked_at
+        found, self._found = self._found, []
         return found
 
     def _unknown(self, user: User, all_of_late: NewGrants, seconds: float) -> NewGrants:

@@ -81,7 +81,7 @@ class Noticing:
             is_next = season is not None and (
                 board.season is not None and season.number > board.season.number
             )
-            if is_next:  # guard: personal-season-turns
+            if is_next:  # all are read soon, not in turn
                 for slot in board.slots.values():
                     self._watching.hurry(slot)
             if board.ranking_id is None or self._ranks.held(board.ranking_id) is None:

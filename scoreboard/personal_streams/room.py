@@ -2,23 +2,25 @@
 
 Once a second: what moved in the rankings that somebody watches (`ranks` tells it) ─▶ whose own
 entry it was, and who was overtaken ─▶ their places are read, and those of others whose rank may be
-another one, as many as there is room for ─▶ what has changed is written. Whoever has just come is
+another one, as many as there is time for ─▶ what has changed is written. Whoever has just come is
 read at once.
 
-Bounds: places a turn (`watching`), moves (`heard`), follows (`followers`); one question at a time.
+Bounds: time to read places (`pace`), moves (`heard`), follows (`followers`); one question at a
+time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import structlog
 
 from scoreboard.connections.postgres import Postgres
-from scoreboard.errors import LedgerUnavailable, UnknownBoard
+from scoreboard.errors import Unavailable
 from scoreboard.ledger.definitions import Defined
 from scoreboard.live.crowd import Crowd
 from scoreboard.live.frames import Frame
@@ -29,27 +31,24 @@ from scoreboard.personal_streams.entrance import Arrivals, PersonalEntrance
 from scoreboard.personal_streams.followers import Followers
 from scoreboard.personal_streams.grants import GrantsOfUsers
 from scoreboard.personal_streams.noticing import Noticing
+from scoreboard.personal_streams.pace import Pace
 from scoreboard.personal_streams.reading import Reader
-from scoreboard.personal_streams.slots import Passed, PersonalSubscriber, Slot, User, Watched
-from scoreboard.personal_streams.telling import (
-    NAMED_MAX,
-    Granted,
-    Overtaken,
-    Overtaker,
-    place_event,
-)
+from scoreboard.personal_streams.serving import Serving
+from scoreboard.personal_streams.slots import PersonalSubscriber, Slot, User
+from scoreboard.personal_streams.telling import Granted
 from scoreboard.personal_streams.watching import Watching
-from scoreboard.ranks.keys import key_of, user_of
 from scoreboard.ranks.ranks import Ranks
-from scoreboard.scoring.place import Found
 from scoreboard.scoring.places import Places
 
 log = structlog.get_logger("scoreboard.personal_streams")
 
 # From the end of a turn to the next one: so nobody is told the same kind more often.
 TURN_SECONDS: Final = 1.0
-# Users whose follows are read anew in a turn: of 15,000 users all within five minutes.
+# Users whose follows are read anew in a turn: of 15,000 users all within six minutes.
 _REREAD_MAX: Final = 50
+# After the places of those who came, for as many times as long as they took: so those who come do
+# not have PostgreSQL count without a pause.
+_REST_AFTER_NEW: Final = 2.0
 
 
 class PersonalStreams(Crowd[PersonalSubscriber]):
@@ -68,16 +67,18 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
         stuck_after_seconds: float,
     ) -> None:
         super().__init__(metrics, stuck_after_seconds=stuck_after_seconds)
-        self._reader = Reader(postgres)
-        self._places = places
+        reader = Reader(postgres)
+        self._pace = Pace()
         self._watching = Watching()
-        self._followers = Followers(metrics)
-        self._grants = GrantsOfUsers(self._reader)
+        self._followers = Followers(reader, metrics)
+        self._grants = GrantsOfUsers(reader)
         self._noticing = Noticing(
             self._watching, self._followers, self._grants, ranks, boards, metrics
         )
-        self._arrivals = Arrivals(self._reader, self._grants, metrics)
-        self._reread: dict[User, None] = {}
+        self._serving = Serving(
+            reader, places, self._watching, self._noticing, self._grants, self._pace, metrics
+        )
+        self._arrivals = Arrivals(reader, self._grants, metrics)
         self._came = asyncio.Event()
         self._turn_number = 0
         self._seldom = Seldom()
@@ -89,7 +90,7 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
     def follows_changed(self, user_id: str) -> None:
         """A user follows others now: read them anew in the next turn."""
         if (user := self._watching.user(user_id)) is not None:
-            self._reread[user] = None
+            self._followers.be_due(user)
 
     async def finish(self) -> None:
         """Finish what is under way, for who is on the way in."""
@@ -110,9 +111,8 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
         if subscriber in self.subscribers:
             self._metrics.personal_streams.dec()
             if (gone := self._watching.leave(subscriber)) is not None:
-                self._followers.set(gone, frozenset())
+                self._followers.forget(gone)
                 self._grants.forget(gone)
-                self._reread.pop(gone, None)
         super().leave(subscriber, vanished=vanished)
 
     def deliver(self, subscriber: PersonalSubscriber) -> None:
@@ -134,10 +134,10 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
             await self._pause(due)
             try:
                 if loop.time() < due:
-                    await self._serve(self._watching.take_new(self._turn_number))
+                    await self._serve_new(due)
                     continue
                 await self._turn()
-            except LedgerUnavailable as error:
+            except Unavailable as error:
                 self._metrics.personal_turns_failed.inc()
                 if self._seldom.due("failed"):
                     log.warning("scoreboard.personal_streams.failed", reason=str(error))
@@ -145,107 +145,47 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
 
     async def _pause(self, due: float) -> None:
         """Wait until the next turn is due, or somebody comes."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(due):
                 await self._came.wait()
-        except TimeoutError:
-            return
-        self._came.clear()
+            self._came.clear()
+
+    async def _serve_new(self, due: float) -> None:
+        """Read the places of some who have just come, and rest, until the next turn at most."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await self._serve(self._watching.take_new(self._turn_number, self._pace.places))
+        if self._watching.new:
+            self._came.set()
+        now = loop.time()
+        await asyncio.sleep(min(_REST_AFTER_NEW * (now - began), due - now))
 
     async def _turn(self) -> None:
         """Tell what is new since the last turn."""
         started = time.perf_counter()
         self._turn_number += 1
         self._noticing.notice(self._turn_number)
-        slots = self._watching.take(self._turn_number, asyncio.get_running_loop().time())
-        await self._read_follows(slots)
-        await self._serve(slots)
+        now = asyncio.get_running_loop().time()
+        slots = self._watching.take(self._turn_number, now, self._pace.places)
+        await self._serve(slots, self._watching.next_users(_REREAD_MAX))
         await self._tell_grants()
         self._metrics.personal_places_waiting.set(len(self._watching.urgent))
         self._metrics.personal_turn_seconds.observe(time.perf_counter() - started)
 
-    # What is read, and told
-
-    async def _read_follows(self, slots: Sequence[Slot]) -> None:
-        """Read anew whom users follow: of those who are about to hear of somebody whom they follow,
-        of those who changed it here, and of a few others in turn, who may have changed it on
-        another instance.
+    async def _serve(self, slots: Sequence[Slot], others: Collection[User] = ()) -> None:
+        """Read the places of these slots, and tell what has changed. Whom users follow is read anew
+        before they hear of somebody whom they follow; and of a few `others`, who may have changed
+        it on another instance.
         """
-        users = {slot.user: None for slot in slots if slot.passed and slot.passed.followed}
-        users |= self._reread | dict.fromkeys(self._watching.next_users(_REREAD_MAX))
-        for some in _chunks(list(users), _REREAD_MAX):
-            found = await self._reader.followed([user.user_id for user in some])
-            for user in some:
-                self._reread.pop(user, None)
-                if user.streams:
-                    self._followers.set(user, found[user.user_id])
-
-    async def _serve(self, slots: Sequence[Slot]) -> None:
-        """Read the places of these slots, and tell what has changed."""
-        by_board: dict[Watched, list[Slot]] = {}
-        for slot in slots:
-            by_board.setdefault(slot.board, []).append(slot)
-        served = list(slots)
+        hearing = [slot.user for slot in slots if slot.passed and slot.passed.followed]
         try:
-            for board, of_board in by_board.items():
-                await self._read_places(board, of_board)
-            names = await self._reader.names(_passing(served))
-        except LedgerUnavailable:
-            for slot in served:
-                self._watching.hurry(slot)
+            await self._followers.renew([*hearing, *others])
+            told = await self._serving.serve(slots, self._turn_number)
+        except Unavailable:
+            for slot in slots:
+                self._watching.hurry(slot)  # guard: not-read-is-read-next
             raise
-        told: dict[PersonalSubscriber, None] = {}
-        for slot in served:
-            self._tell_passes(slot, names)
-            told |= dict.fromkeys(slot.streams)
         await self._deliver_to(told)
-
-    async def _read_places(self, board: Watched, slots: Sequence[Slot]) -> None:
-        user_ids = [slot.user.user_id for slot in slots]
-        try:
-            found = await self._places.find(board.board_id, None, user_ids, with_next=True)
-            hidden = await self._reader.hidden(found, user_ids)
-        except UnknownBoard:
-            return  # its streams end as soon as this instance has heard of that
-        self._metrics.personal_places.inc(len(slots))
-        self._noticing.turn_to(board, found, self._turn_number)
-        rests_until = asyncio.get_running_loop().time() + TURN_SECONDS
-        for slot in slots:
-            if self._watching.watches(slot):
-                slot.rests_until = rests_until
-                self._place(slot, found, hidden.get(slot.user.user_id))
-
-    def _place(self, slot: Slot, found: Found, hidden_score: int | None) -> None:
-        event = place_event(found, slot.user.user_id, hidden_score)
-        if event != slot.place:
-            slot.place = event
-        place = found.places.get(slot.user.user_id)
-        slot.rank = slot.entry = None
-        if place is not None:
-            slot.rank = place.rank
-            kept = -place.score if found.is_low else place.score
-            slot.entry = key_of(kept, place.reached_at, place.user_id)
-        self._watching.place(slot, is_hidden=hidden_score is not None)
-        if hidden_score is not None:
-            self._grants.be_due([slot.user])  # guard: hidden-hear-of-grants
-
-    def _tell_passes(self, slot: Slot, names: dict[str, str]) -> None:
-        passed, slot.passed = slot.passed, None
-        if passed is None:
-            return
-        followed = _followed(slot, passed)
-        keys = sorted({*passed.keys, *followed})[:NAMED_MAX]
-        by = [
-            Overtaker(key, user_id, names[user_id])
-            for key in keys
-            if (user_id := user_of(key)) in names
-        ]
-        count = passed.count + len(followed)
-        if not count:
-            return
-        for subscriber in slot.streams:
-            news = subscriber.overtaken.setdefault(slot, Overtaken(0, [], None))
-            news.add(Overtaken(count, by, slot.rank))
 
     async def _tell_grants(self) -> None:
         told: dict[PersonalSubscriber, None] = {}
@@ -259,25 +199,3 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
     async def _deliver_to(self, subscribers: Collection[PersonalSubscriber]) -> None:
         async for subscriber in self.in_strides(subscribers):
             self.deliver(subscriber)
-
-
-def _followed(slot: Slot, passed: Passed) -> list[bytes]:
-    """The keys of those who overtook, and whom the user follows still."""
-    follows = slot.user.follows
-    return [key for user, key in passed.followed.items() if user in follows]  # guard: unfollowed
-
-
-def _passing(slots: Sequence[Slot]) -> list[str]:
-    """The users who are to be named."""
-    keys = {
-        key
-        for slot in slots
-        if slot.passed is not None
-        for key in sorted({*slot.passed.keys, *_followed(slot, slot.passed)})[:NAMED_MAX]
-    }
-    return [user_of(key) for key in keys]
-
-
-def _chunks(users: list[User], most: int) -> Iterator[list[User]]:
-    for begin in range(0, len(users), most):
-        yield users[begin : begin + most]

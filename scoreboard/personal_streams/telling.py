@@ -96,11 +96,8 @@ def place_event(found: Found, user_id: str, hidden_score: int | None = None) -> 
     nothing of one without an entry.
     """
     place = found.places.get(user_id)
-    document: dict[str, Any] = {
-        "boardId": found.board_id,
-        "season": found.season and found.season.as_json(),
-        **dict.fromkeys(_OF_PLACES),
-    }
+    season = None if found.season is None else found.season.as_json()
+    document = {"boardId": found.board_id, "season": season, **dict.fromkeys(_OF_PLACES)}
     if place is None:
         return event("me:place", document | {"score": hidden_score})
     ahead = place.next

@@ -3,7 +3,8 @@ are read next.
 
 A slot has the newest place of its user, never more. Those whose user has just come, moved or was
 overtaken are read first. When others moved, everybody's rank may have changed: then slots are read
-in turn, the one that was read longest ago first, as many as there is room for.
+in turn, the one that was read longest ago first, as many as there is room for. How many are read in
+all says the `pace`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,9 @@ from uuid import UUID
 from scoreboard.model import BoardId
 from scoreboard.personal_streams.slots import PersonalSubscriber, Slot, User, Watched
 
-# Places that are read in a turn: of those who moved, and of all others, who get the second number
-# at least. A place costs 30 µs of this process, so all of them a twentieth of a core.
-URGENT_MAX: Final = 1_000
-OTHERS_MAX: Final = 500
-OTHERS_MIN: Final = 100
+# Of all that are read in a turn, so many more are of those who did not move, however many moved:
+# nobody waits for ever.
+OTHERS_SHARE: Final = 0.2
 # Of one board, so that a turn asks few questions however many boards are watched.
 _SHARE_MIN: Final = 25
 _HIDDEN_MAX: Final = 25
@@ -102,20 +101,22 @@ class Watching:
         else:
             slot.board.near.pop(slot.user.key, None)
 
-    def take_new(self, turn: int) -> list[Slot]:
+    def take_new(self, turn: int, most: int) -> list[Slot]:
         """The next slots that nobody has read yet."""
-        taken = list(islice(self.new, URGENT_MAX))
+        taken = list(islice(self.new, most))
         for slot in taken:
             del self.new[slot]
             self.note_read(slot, turn)
         return taken
 
-    def take(self, turn: int, now: float) -> list[Slot]:
-        """The slots to read in this turn, at this time of the loop's clock."""
-        taken = dict.fromkeys(self.take_new(turn))
+    def take(self, turn: int, now: float, most: int) -> list[Slot]:
+        """The slots to read in this turn, at this time of the loop's clock: so many, and a share
+        more where that many have just come or moved.
+        """
+        taken = dict.fromkeys(self.take_new(turn, most))
         ready = (slot for slot in self.urgent if slot.rests_until <= now)
-        taken |= dict.fromkeys(islice(ready, URGENT_MAX - len(taken)))
-        room = max(OTHERS_MIN, OTHERS_MAX - len(taken))
+        taken |= dict.fromkeys(islice(ready, most - len(taken)))
+        room = max(int(most * OTHERS_SHARE), most - len(taken))  # guard: others-have-a-share
         for slot in self._others(turn, room):
             if slot.rests_until <= now:
                 taken.setdefault(slot)

@@ -1,9 +1,9 @@
 """Fences: how many entries of a ranking lie in each of its parts, so that those before any key are
 counted in some microseconds.
 
-A part begins with a key, its fence, and has about a thousand entries; the first part begins before
-every key. Parts stand in blocks, so that a change touches one block, and a count adds up the blocks
-before it and the parts in its own. A million entries cost some 40 KB.
+A part begins with a key, its fence, and has some 512 entries; the first part begins before every
+key. Parts stand in blocks, so that a change touches one block, and a count adds up the blocks
+before it and the parts in its own. A million entries cost some 72 KB.
 
 What readers hold never changes: changes are made to a copy (`copied`), which shares with the first
 one every block that it does not touch.
@@ -23,7 +23,7 @@ from scoreboard.ranks.anchors import Anchor
 from scoreboard.ranks.keys import BEGINNING, KEY_BYTES
 
 # Entries of a part as it is made, and from where on it gets a fence in its middle.
-PART: Final = 1024
+PART: Final = 512
 PART_MAX: Final = 2 * PART
 # A part that has fewer is added to its neighbour, if both have no more than PART together.
 _PART_MIN: Final = PART // 4

@@ -15,8 +15,8 @@ from scoreboard.ranks.keys import BEGINNING, RankingId, keys_in
 from scoreboard.ranks.moves import Followed, follow
 from scoreboard.ranks.queries import SQL, begin_at, of_ranking
 
-# Entries that one statement walks along: 10 ms of a clean index, some 0.1 s after many updates.
-_WALKED_AT_ONCE: Final = 64 * PART
+# Parts that one statement walks along: 10 ms of a clean index, some 0.1 s after many updates.
+_STEPS: Final = 128
 
 
 async def load(
@@ -34,28 +34,14 @@ async def load(
 async def scan(begun: Transaction, ranking_id: RankingId) -> Fences:
     """Count all entries of a ranking. Raises LedgerUnavailable."""
     keys: list[bytes] = []
-    counts: list[int] = []
-    statements, after = of_ranking(ranking_id), BEGINNING
-    sizes = {"ranking_id": ranking_id, "size": PART, "limit": _WALKED_AT_ONCE}
-    walks_ties = False
-    while True:
-        # Behind a key: those of its score, then lower ones. Each is a walk along the index, however
-        # many have one score.
-        statement = statements["walk_ties" if walks_ties else "walk_on"]
-        [(noted, count, last)] = await begun.run(statement, sizes | begin_at(after))
-        found = list(keys_in(noted or b""))
-        keys += found
-        counts += [PART] * len(found)
-        if count % PART:
-            counts[-1] = count % PART
-        if last is not None:
-            walks_ties, after = True, bytes(last)
-        elif walks_ties:
-            walks_ties = False
-        else:
-            break
-    # The first part begins before every key.
-    return Fences(keys[1:], counts or [0])
+    after, rest = BEGINNING, None
+    sizes = {"ranking_id": ranking_id, "size": PART, "steps": _STEPS}
+    while rest is None:
+        statement = of_ranking(ranking_id)["walk"]
+        [(noted, rest)] = await begun.run(statement, sizes | begin_at(after))
+        keys += keys_in(noted or b"")
+        after = keys[-1] if keys else after
+    return Fences(keys, [*[PART] * len(keys), rest])
 
 
 async def kept(begun: Transaction, present: Present, ranking_id: RankingId) -> HeldRanking | None:

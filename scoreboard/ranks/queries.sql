@@ -59,37 +59,59 @@ FROM (
     ORDER BY {ranking}
 ) AS numbered
 
--- {walked}: the first keys of parts of `size` entries that the next `limit` entries of a ranking make, how many these
--- are, and the key of the last one if there may be more
-string_agg(ranking_key({keyed}), '') FILTER (WHERE mod(number, %(size)s) = 1),
-count(*),
-string_agg(ranking_key({keyed}), '') FILTER (WHERE number = %(limit)s)
+-- walk: walks along a ranking from a key on, `size` entries a step, `steps` at most: the keys that it comes to, and where
+-- the ranking ended before, how many entries there are from the last one on
+-- Nothing is numbered: an entry costs its step along the index. Those of one score are one walk, and lower ones another.
+WITH RECURSIVE walked AS (
+    SELECT
+        %(score)s::bigint AS score,
+        %(moment)s::timestamptz AS updated_at,
+        %(user_id)s::uuid AS user_id,
+        0 AS number
+    UNION ALL
+    SELECT next.score, next.updated_at, next.user_id, walked.number + 1
+    FROM walked
+    CROSS JOIN LATERAL (
+        (
+            SELECT ranked.score::bigint AS score, ranked.updated_at, ranked.user_id
+            FROM ({tied}) AS ranked
+            ORDER BY {ranking}
+            OFFSET %(size)s
+            LIMIT 1
+        )
+        UNION ALL
+        (
+            SELECT lower.*
+            FROM (SELECT count(*) AS count FROM ({tied} LIMIT %(size)s + 1) AS counted) AS tied
+            CROSS JOIN LATERAL (
+                SELECT ranked.score::bigint AS score, ranked.updated_at, ranked.user_id
+                FROM ({lower}) AS ranked
+                ORDER BY {ranking}
+                OFFSET %(size)s - tied.count
+                LIMIT 1
+            ) AS lower
+            WHERE tied.count <= %(size)s
+        )
+    ) AS next
+    WHERE walked.number < %(steps)s
+)
+SELECT
+    (SELECT string_agg(ranking_key({keyed}), '' ORDER BY number) FROM walked WHERE number > 0),
+    CASE WHEN walked.number < %(steps)s THEN
+        (SELECT count(*) FROM ({tied}) AS counted) + (SELECT count(*) FROM ({lower}) AS counted)
+    END
+FROM (SELECT * FROM walked ORDER BY number DESC LIMIT 1) AS walked
 
--- walk_ties: walks along the entries behind a key that have its score
-SELECT {walked}
-FROM (
-    SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS number
-    FROM (
-        SELECT {keyed}
-        FROM {ranked_entries}
-        AND score = %(score)s AND (updated_at, user_id) > (%(moment)s::timestamptz, %(user_id)s::uuid)
-    ) AS ranked
-    ORDER BY {ranking}
-    LIMIT %(limit)s
-) AS numbered
+-- {tied}: the entries from where was `walked` to on that have the same score
+SELECT {keyed}
+FROM {ranked_entries}
+AND score = walked.score
+AND (updated_at, user_id) >= (walked.updated_at, walked.user_id)
 
--- walk_on: walks along the entries that have lower scores than a key
-SELECT {walked}
-FROM (
-    SELECT ranked.*, row_number() OVER (ORDER BY {ranking}) AS number
-    FROM (
-        SELECT {keyed}
-        FROM {ranked_entries}
-        AND score < %(score)s
-    ) AS ranked
-    ORDER BY {ranking}
-    LIMIT %(limit)s
-) AS numbered
+-- {lower}: the entries with lower scores
+SELECT {keyed}
+FROM {ranked_entries}
+AND score < walked.score
 
 -- read_fences: reads what was kept of a ranking, of this cluster and as of a snapshot whose movements are all there
 SELECT snapshot::text, keys, counts

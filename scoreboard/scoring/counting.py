@@ -12,7 +12,7 @@ from scoreboard.ranks.queries import begin_at
 # Where a ranking is not held, ranks are counted from the top: so far, among ten million entries as
 # among a hundred thousand.
 RANKS_MAX: Final = 1000
-# A part of a ranking that is held has some 1,024 entries. If it has more than so many, because they
+# A part of a ranking that is held has some 512 entries. If it has more than so many, because they
 # came to it since the last turn, they are not counted before the next one has divided it.
 PART_MAX: Final = 10_240
 # So many of the best scores have a dense rank. Each is a step along the index, of some 5 µs.

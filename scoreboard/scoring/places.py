@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
+from scoreboard.connections.statements import Prepared
 from scoreboard.errors import EntriesNotKept, Unavailable, UnknownBoard, UnknownSeason
 from scoreboard.ledger.queries import IS_KEPT, RANKING
 from scoreboard.model import MAIN, BoardId
@@ -30,6 +31,10 @@ from scoreboard.scoring.reading import Answer, Lines, Users, answer_of
 
 Read = TypeVar("Read", Users, Lines)
 
+# So many lines are read on each side of a place, at most.
+LINES_MAX: Final = 101
+# The best scores are mostly among so many first entries.
+_READ_TOGETHER: Final = 128
 # From the nearest line on, as an index is walked backwards.
 _TURNED_RANKING: Final = "ranked.score, ranked.updated_at DESC, ranked.user_id DESC"
 
@@ -43,6 +48,8 @@ def _statements(entries: str, is_entry: str, is_of_season: str) -> dict[str, str
         "entries": entries,
         "is_entry": is_entry,
         "is_of_season": is_of_season,
+        "lines_max": str(LINES_MAX),
+        "read_together": str(_READ_TOGETHER),
     }
     return statements.load("scoreboard.scoring", "places.sql", words=words)
 
@@ -54,6 +61,43 @@ _SQL_OF_OTHERS: Final = _statements(
     "ranked.season_id = %(season_id)s AND NOT ranked.hidden",
     "ranked.season_id = seasons.season_id",
 )
+
+# Of what their parameters are.
+_TYPES: Final = {
+    "board_id": "text",
+    "season": "bigint",
+    "season_id": "integer",
+    "user_ids": "uuid[]",
+    "ranking_id": "integer",
+    "snapshot": "pg_snapshot",
+    "server": "text",
+    "held_total": "bigint",
+    "keys": "bytea[]",
+    "befores": "bigint[]",
+    "scores": "bigint[]",
+    "turned": "bigint[]",
+    "moments": "timestamptz[]",
+    "users": "uuid[]",
+    "counted": "bigint",
+    "dense_ranks": "bigint",
+    "ahead": "bigint",
+    "behind": "bigint",
+    "score": "bigint",
+    "moment": "timestamptz",
+    "user_id": "uuid",
+    "rank": "bigint",
+}
+
+
+def _prepared(kind: str, sql: dict[str, str]) -> dict[str, Prepared]:
+    return {name: statements.prepared(f"{name}_{kind}", text, _TYPES) for name, text in sql.items()}
+
+
+# Planning them takes longer than running them.
+OF_MAIN: Final = _prepared("of_main", SQL)
+OF_OTHERS: Final = _prepared("of_others", _SQL_OF_OTHERS)
+# They may be planned while a table is empty that has a million rows a day later.
+ALONG_INDEXES: Final = "SET LOCAL enable_seqscan = off;\n"
 
 # For so long a ranking is waited for that somebody is the first to ask about: one of a hundred
 # thousand entries is there by then.
@@ -115,8 +159,8 @@ class Places:
         *,
         with_next: bool = False,
     ) -> Found:
-        """Where these users stand; 1,000 at once take some 0.3 s. `with_next` looks for who stands
-        before each, too.
+        """Where these users stand; 1,000 at once take PostgreSQL some 0.1 s. `with_next` looks for
+        who stands before each, too.
         """
         users = list(user_ids)
         most = {"user_ids": users, "ahead": int(with_next)}
@@ -127,8 +171,10 @@ class Places:
         self, board_id: BoardId, season: int | None, user_id: str, around: int
     ) -> Window:
         """Where a user stands, with so many lines on both sides. At an edge the window shifts: it
-        has `2 * around + 1` lines if there are as many. Without an entry it has none.
+        has `2 * around + 1` lines if there are as many. Without an entry it has none. Raises
+        ValueError where that is more than LINES_MAX.
         """
+        _require_few(2 * around + 1)
         most = {
             "user_ids": [user_id],
             "ahead": max(2 * around, 1),  # who stands before the user, at least
@@ -148,8 +194,10 @@ class Places:
         limit: int,
     ) -> Page:
         """So many lines behind a cursor, or before one, or else from a rank on. A cursor is of the
-        season. Raises Unavailable for a deep rank while the ranking is being counted.
+        season. Raises Unavailable for a deep rank while the ranking is being counted, ValueError
+        where one line more would be more than LINES_MAX.
         """
+        _require_few(limit + 1)
         if before is not None:
             asked = _around(board_id, season, before.key, ahead=limit + 1, behind=1)
         elif after is not None:
@@ -197,7 +245,7 @@ class Places:
             "season": asked.season,
             "user_ids": list(asked.user_ids),
         }
-        rows = await self._postgres.read(_sql(asked.board_id)["find_ranking"], wanted)
+        rows = await self._run(asked.board_id, "find_ranking", wanted)
         if not rows and asked.board_id == MAIN:
             raise self._postgres.lacks("boards")
         if not rows:
@@ -223,13 +271,22 @@ class Places:
         if asked.rank is not None:
             anchors += counting.near_rank(held, asked.rank)
         said = {"board_id": asked.board_id, "season_id": ranking.season_id}
-        rows: list[Row] = await self._postgres.read(
-            _sql(asked.board_id)[asked.statement],
-            said | asked.parameters | counting.basis(ranking.ranking_id, held, anchors),
-        )
+        basis = counting.basis(ranking.ranking_id, held, anchors)
+        rows = await self._run(asked.board_id, asked.statement, said | asked.parameters | basis)
         if not rows:
             raise UnknownBoard
         return answer_of(rows, asked.board_id, ranking.ranking_id)
+
+    async def _run(self, board_id: BoardId, name: str, parameters: dict[str, Any]) -> list[Row]:
+        planned = (OF_MAIN if board_id == MAIN else OF_OTHERS)[name]
+        return await self._postgres.read(
+            ALONG_INDEXES + planned.execute, parameters, prepared=(planned.prepare,)
+        )
+
+
+def _require_few(lines: int) -> None:
+    if lines > LINES_MAX:
+        raise ValueError(f"{lines} lines are more than {LINES_MAX}")
 
 
 def _around(
@@ -239,7 +296,3 @@ def _around(
     parameters = {**begin_at(key), "ahead": ahead, "behind": behind}
     keys = (key, first_of(score_of(key)))
     return _Asked("list_around_key", board_id, season, parameters, keys=keys)
-
-
-def _sql(board_id: BoardId) -> dict[str, str]:
-    return SQL if board_id == MAIN else _SQL_OF_OTHERS

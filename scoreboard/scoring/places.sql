@@ -55,29 +55,40 @@ moved AS MATERIALIZED (
     GROUP BY place
 )
 
--- {fences}: where counting may begin, and how many stand before as of now
+-- {fences}: how many stand before each fence as of now, in an array: where a line belongs is looked up once, and no join
+-- has to be planned by how many fences there are
 fences AS MATERIALIZED (
-    SELECT
-        held.*,
-        held.stood + coalesce(
-            sum(moved.by) OVER (ORDER BY held.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
-        )::bigint AS before
-    FROM unnest(
-        %(befores)s::bigint[], %(scores)s::bigint[], %(users)s::uuid[], %(moments)s::timestamptz[]
-    ) WITH ORDINALITY AS held (stood, score, user_id, updated_at, place)
-    LEFT JOIN moved ON moved.place = held.place
+    SELECT array_agg(held.before ORDER BY held.place) AS befores
+    FROM (
+        SELECT
+            held.place,
+            held.stood + coalesce(
+                sum(moved.by) OVER (ORDER BY held.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
+            )::bigint AS before
+        FROM unnest(%(befores)s::bigint[]) WITH ORDINALITY AS held (stood, place)
+        LEFT JOIN moved ON moved.place = held.place
+    ) AS held
 )
 
--- {best}: the best scores, each once, with their ranks; so many steps along the index
+-- {best}: the best scores, each once, with their ranks: those of the first entries, which are read together, and so many
+-- steps along the index as are left. Mostly there are none, as few of the best have the same score.
 best AS MATERIALIZED (
-    WITH RECURSIVE best (score, rank) AS (
-        (
-            SELECT ranked.score, 1
-            FROM {entries} AS ranked
-            WHERE {is_entry}
-            ORDER BY {ranking}
-            LIMIT 1
-        )
+    WITH RECURSIVE first AS MATERIALIZED (
+        SELECT ranked.score, row_number() OVER (ORDER BY ~ranked.score) AS rank
+        FROM (
+            SELECT ranked.score
+            FROM (
+                SELECT ranked.score
+                FROM {entries} AS ranked
+                WHERE {is_entry}
+                ORDER BY {ranking}
+                LIMIT {read_together}
+            ) AS ranked
+            GROUP BY ranked.score
+        ) AS ranked
+    ),
+    best (score, rank) AS (
+        (SELECT score, rank FROM first ORDER BY rank DESC LIMIT 1)
         UNION ALL
         SELECT
             (
@@ -91,14 +102,17 @@ best AS MATERIALIZED (
         FROM best
         WHERE best.score IS NOT NULL AND best.rank < %(dense_ranks)s
     )
-    SELECT score, rank FROM best WHERE score IS NOT NULL
+    SELECT score, rank FROM first WHERE rank <= %(dense_ranks)s
+    UNION
+    SELECT score, rank FROM best WHERE score IS NOT NULL AND rank <= %(dense_ranks)s
 )
 
 -- {better}: how many have a better score than `line`, counted from `tier`; null if those are too many to count
 (
-    SELECT CASE WHEN count(*) < %(counted)s THEN tier.before + count(*) END AS count
+    SELECT CASE WHEN tied.count + lower.count < %(counted)s THEN tier.before + tied.count + lower.count END AS count
     FROM (
-        (
+        SELECT count(*) AS count
+        FROM (
             SELECT
             FROM {entries} AS ranked
             WHERE {is_entry}
@@ -106,16 +120,18 @@ best AS MATERIALIZED (
             AND (ranked.updated_at, ranked.user_id) >= (tier.updated_at, tier.user_id)
             ORDER BY {ranking}
             LIMIT %(counted)s
-        )
-        UNION ALL
-        (
+        ) AS counted
+    ) AS tied
+    CROSS JOIN (
+        SELECT count(*) AS count
+        FROM (
             SELECT
             FROM {entries} AS ranked
             WHERE {is_entry} AND ranked.score < tier.score AND ranked.score > line.score
             ORDER BY {ranking}
             LIMIT %(counted)s
-        )
-    ) AS counted
+        ) AS counted
+    ) AS lower
 )
 
 -- {before_line}: how many stand before `line`: those with a better score, or those before the `fence`; and those behind it
@@ -141,23 +157,48 @@ best AS MATERIALIZED (
 )
 
 -- {with_fence}: the last fence that is not behind `line`
-JOIN fences AS fence
-    ON fence.place = width_bucket(ranking_key(line.score, line.updated_at, line.user_id), %(keys)s::bytea[])
+-- `OFFSET 0` has each looked up once, and not for each of its columns.
+CROSS JOIN fences
+CROSS JOIN LATERAL (
+    SELECT {of_fence}
+    FROM (
+        SELECT width_bucket(ranking_key(line.score, line.updated_at, line.user_id), %(keys)s::bytea[]) AS place
+        OFFSET 0
+    ) AS found
+    OFFSET 0
+) AS fence
 
 -- {with_tier}: the last fence with a better score than `line`
-LEFT JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)s::bigint[])
+CROSS JOIN LATERAL (
+    SELECT {of_fence}
+    FROM (SELECT width_bucket(-1 - line.score, %(turned)s::bigint[]) AS place OFFSET 0) AS found
+    OFFSET 0
+) AS tier
+
+-- {of_fence}: the fence that is at a `place`
+fences.befores[found.place] AS before,
+(%(scores)s::bigint[])[found.place] AS score,
+(%(moments)s::timestamptz[])[found.place] AS updated_at,
+(%(users)s::uuid[])[found.place] AS user_id
 
 -- {ahead_of_line}: the entries before `line`
+-- Statements are planned before anybody knows how many lines they are to read; if PostgreSQL could not see that these
+-- are few, it would sort all entries. So the most is a number, and `ahead` and `behind` stand around it. For the same
+-- reason names are looked up one by one: joined, all users might be read for them.
 (
     SELECT ranked.*
     FROM (
         (
-            SELECT ranked.score, ranked.updated_at, ranked.user_id
-            FROM {entries} AS ranked
-            WHERE {is_entry}
-            AND ranked.score = line.score
-            AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
-            ORDER BY {turned_ranking}
+            SELECT tied.*
+            FROM (
+                SELECT ranked.score, ranked.updated_at, ranked.user_id
+                FROM {entries} AS ranked
+                WHERE {is_entry}
+                AND ranked.score = line.score
+                AND (ranked.updated_at, ranked.user_id) < (line.updated_at, line.user_id)
+                ORDER BY {turned_ranking}
+                LIMIT {lines_max}
+            ) AS tied
             LIMIT %(ahead)s
         )
         UNION ALL
@@ -166,7 +207,7 @@ LEFT JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)
             FROM {entries} AS ranked
             WHERE {is_entry} AND ranked.score > line.score
             ORDER BY {turned_ranking}
-            LIMIT %(ahead)s
+            LIMIT {lines_max}
         )
     ) AS ranked
     ORDER BY {turned_ranking}
@@ -178,12 +219,16 @@ LEFT JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)
     SELECT ranked.*
     FROM (
         (
-            SELECT ranked.score, ranked.updated_at, ranked.user_id
-            FROM {entries} AS ranked
-            WHERE {is_entry}
-            AND ranked.score = line.score
-            AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
-            ORDER BY {ranking}
+            SELECT tied.*
+            FROM (
+                SELECT ranked.score, ranked.updated_at, ranked.user_id
+                FROM {entries} AS ranked
+                WHERE {is_entry}
+                AND ranked.score = line.score
+                AND (ranked.updated_at, ranked.user_id) >= (line.updated_at, line.user_id)
+                ORDER BY {ranking}
+                LIMIT {lines_max}
+            ) AS tied
             LIMIT %(behind)s
         )
         UNION ALL
@@ -192,7 +237,7 @@ LEFT JOIN fences AS tier ON tier.place = width_bucket(-1 - line.score, %(turned)
             FROM {entries} AS ranked
             WHERE {is_entry} AND ranked.score < line.score
             ORDER BY {ranking}
-            LIMIT %(behind)s
+            LIMIT {lines_max}
         )
     ) AS ranked
     ORDER BY {ranking}
@@ -235,7 +280,7 @@ LEFT JOIN LATERAL (
         line.score::bigint AS kept,
         line.updated_at,
         line.user_id::text,
-        users.username,
+        (SELECT users.username FROM users WHERE users.user_id = line.user_id) AS username,
         {before_line} + 1 AS rank,
         better.count + 1 AS competition_rank,
         best.rank AS dense_rank,
@@ -243,15 +288,16 @@ LEFT JOIN LATERAL (
         next.username AS next_name,
         next.score - line.score + 1 AS points
     FROM {entries_of_users} AS line
-    JOIN users ON users.user_id = line.user_id
     {with_fence}
     {with_tier}
     CROSS JOIN LATERAL {better} AS better
     LEFT JOIN best ON best.score = line.score
     LEFT JOIN LATERAL (
-        SELECT ahead.score, users.user_id, users.username
+        SELECT
+            ahead.score,
+            ahead.user_id,
+            (SELECT users.username FROM users WHERE users.user_id = ahead.user_id) AS username
         FROM {ahead_of_line} AS ahead
-        JOIN users ON users.user_id = ahead.user_id
     ) AS next ON TRUE
 ) AS found ON TRUE
 WHERE boards.board_id = %(board_id)s
@@ -286,6 +332,7 @@ SELECT
     (
         SELECT better.count
         FROM (SELECT ranked.* FROM lines AS ranked ORDER BY {ranking} LIMIT 1) AS line
+        CROSS JOIN fences
         {with_tier}
         CROSS JOIN LATERAL {better} AS better
     ) AS better,
@@ -296,11 +343,10 @@ LEFT JOIN LATERAL (
         lines.score AS kept,
         lines.updated_at,
         lines.user_id::text,
-        users.username,
+        (SELECT users.username FROM users WHERE users.user_id = lines.user_id) AS username,
         lines.is_ahead,
         best.rank AS dense_rank
     FROM lines
-    JOIN users ON users.user_id = lines.user_id
     LEFT JOIN best ON best.score = lines.score
 ) AS found ON TRUE
 WHERE boards.board_id = %(board_id)s
@@ -328,11 +374,10 @@ WITH {moved},
 line AS MATERIALIZED (
     SELECT found.*
     FROM (
-        SELECT *, %(rank)s - 1 - before AS skipped
+        SELECT {of_fence}, %(rank)s - 1 - fences.befores[found.place] AS skipped
         FROM fences
-        WHERE before < %(rank)s
-        ORDER BY place DESC
-        LIMIT 1
+        CROSS JOIN LATERAL (SELECT width_bucket(%(rank)s - 1, fences.befores) AS place OFFSET 0) AS found
+        OFFSET 0
     ) AS line
     CROSS JOIN LATERAL (
         SELECT count(*) AS count

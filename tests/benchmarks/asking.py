@@ -304,6 +304,10 @@ class _Snapshot:
         self._begun = begun
 
     async def read(
-        self, statement: str, parameters: Mapping[str, Any] | None = None
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        prepared: tuple[str, ...] = (),
     ) -> list[tuple[Any, ...]]:
-        return await self._begun.run(statement, parameters)
+        return await self._begun.run(statement, parameters, prepared=prepared)

@@ -5,8 +5,9 @@ grants, with streams and without.
 
 Grants are written straight into PostgreSQL, a batch of them in a transaction as the service does
 it, so the instance under measurement serves streams and nothing else. Whoever has a stream is
-granted as often as every other player. It prints processor time, in hundredths of a core, and what
-came on the streams.
+granted as often as every other player. It prints the processor time of the instance, and that of
+the PostgreSQL sessions that it has, as parts of a core; what came on the streams; and how many
+places wait, so for how long.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
+import psutil
 import psycopg2
 
 from scoreboard.accounts.access import AccessTokens
@@ -41,6 +44,8 @@ _OF_A_PROCESS: Final = 8_000
 _BATCHES_PER_SECOND: Final = 20
 _ACTIONS: Final = 2_000
 _AT_ONCE: Final = 50
+_PLACES: Final = "personal_places_total"
+_TURNS: Final = "personal_turn_seconds_count"
 _EVENT: Final = re.compile(rb"event: ([a-z:]+)\n")
 
 _GRANT: Final = """
@@ -185,6 +190,19 @@ def came(crowd: list[subprocess.Popen[str]]) -> Counter[str]:
     return events
 
 
+def postgres_seconds(url: str) -> dict[int, float]:
+    """The processor time of each PostgreSQL session that the instance has."""
+    rows = sql(url, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'scoreboard%%'")
+    return {pid: sum(psutil.Process(pid).cpu_times()[:2]) for (pid,) in rows}
+
+
+def metric(port: int, name: str) -> float:
+    """A metric of the instance."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        found = re.search(rf"^scoreboard_{name} (\S+)$", answer.read().decode(), re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
 def measure(
     service: Service, url: str, streams: int, players: int, rate: int, seconds: float
 ) -> dict[str, Any]:
@@ -193,10 +211,17 @@ def measure(
         time.sleep(5.0)
         grants = Grants(url, players, rate) if rate else None
         time.sleep(5.0)  # the ranking is held by now, and every turn has its work
-        before, cpu, began = came(crowd), service.cpu_seconds(), time.monotonic()
+        before, of_postgres = came(crowd), postgres_seconds(url)
+        places, turns = (metric(service.port, name) for name in (_PLACES, _TURNS))
+        cpu, began = service.cpu_seconds(), time.monotonic()
         time.sleep(seconds)
         cpu, took = service.cpu_seconds() - cpu, time.monotonic() - began
+        postgres = sum(
+            now - of_postgres.get(pid, 0.0) for pid, now in postgres_seconds(url).items()
+        )
         events = came(crowd) - before
+        places, turns = metric(service.port, _PLACES) - places, metric(service.port, _TURNS) - turns
+        waiting = metric(service.port, "personal_places_waiting")
         made = 0 if grants is None else grants.made
         if grants is not None:
             grants.close()
@@ -205,6 +230,10 @@ def measure(
         "grants/s": rate,
         "made": made,
         "core": round(cpu / took, 4),
+        "core of PostgreSQL": round(postgres / took, 4),
+        "turns/s": round(turns / took, 2),
+        "places/s": round(places / took, 1),
+        "places waiting": round(waiting),
         "MB": round(service.rss_bytes() / 1e6),
         "events/s": {name: round(number / took, 1) for name, number in events.items()},
     }

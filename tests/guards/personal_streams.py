@@ -8,7 +8,9 @@ from tests.guards.change import Instead, Never, Removed
 from tests.guards.guard import AnyGuard, Guard, Marked
 
 STREAMS: Final = "tests/service/test_personal_streams.py"
+ENDS: Final = "tests/service/test_personal_stream_ends.py"
 UNIT: Final = "tests/unit/test_personal_streams.py"
+TURNS: Final = "tests/unit/test_personal_turns.py"
 
 PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
     Guard(
@@ -41,7 +43,7 @@ PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
         "personal streams: nobody hears of whom they follow no longer",
         "unfollowed",
         Instead("user in follows", "True"),
-        f"{STREAMS}::test_further_down_only_those_are_told_of_whom_a_user_follows",
+        f"{UNIT}::test_who_was_unfollowed_since_they_overtook_is_not_told_of",
     ),
     Marked(
         "personal streams: hidden users hear what they are granted",
@@ -50,15 +52,33 @@ PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
         f"{STREAMS}::test_hidden_users_hear_their_score_and_no_rank",
     ),
     Marked(
-        "personal streams: they go over to the next season",
-        "personal-season-turns",
-        Never(),
-        f"{STREAMS}::test_when_a_season_turns_a_stream_goes_over_to_the_next_one",
-    ),
-    Marked(
         "personal streams: they end with the board that they watch",
         "personal-board-gone",
         Never(),
-        f"{STREAMS}::test_a_board_that_is_gone_ends_the_streams_that_watch_it",
+        f"{ENDS}::test_a_board_that_is_gone_ends_the_streams_that_watch_it",
+    ),
+    Marked(
+        "personal streams: reading places takes a share of time, whatever one costs",
+        "places-take-a-share-of-time",
+        Never(),
+        f"{TURNS}::test_places_take_the_same_time_whatever_one_costs",
+    ),
+    Marked(
+        "personal streams: some of those who did not move are read in every turn",
+        "others-have-a-share",
+        Instead("max(int(most * OTHERS_SHARE), most - len(taken))", "most - len(taken)"),
+        f"{TURNS}::test_nobody_waits_for_ever_however_many_move",
+    ),
+    Marked(
+        "personal streams: grants that were found before an outage are told after it",
+        "found-before-outage",
+        Removed(),
+        f"{UNIT}::test_grants_that_were_found_before_an_outage_are_told_after_it",
+    ),
+    Marked(
+        "personal streams: a place that an outage kept from being read is read after it",
+        "not-read-is-read-next",
+        Removed(),
+        f"{UNIT}::test_a_place_that_could_not_be_read_is_read_next",
     ),
 )

@@ -278,10 +278,10 @@ async def test_what_was_kept_wrong_is_found_and_not_loaded_again(
     add_scores(database_url, 3000)
     await keeper.load()
     await keeper.keeping.keep()
-    sql(database_url, "UPDATE fences SET counts = '\\x000000010000000100000001'")
+    sql(database_url, f"UPDATE fences SET counts = '\\x{'00000001' * 6}'")
 
     async with a_process(database_url) as process:
-        assert (await process.load()).total == 3
+        assert (await process.load()).total == 6
         await process.ranks.turn()
         assert process.lost("wrong") == 1
         assert is_level(await process.load(), database_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ import psycopg2
 import pytest
 
 from scoreboard.connections.postgres import Postgres
+from scoreboard.connections.statements import Prepared
 from scoreboard.errors import Unavailable
 from scoreboard.model import MAIN, BoardId
 from scoreboard.ranks.anchors import Held
@@ -287,3 +289,37 @@ async def test_a_place_deep_in_a_tie_costs_a_part_of_the_index(
     assert max(read) < 2 * 1024, plan
     assert "Seq Scan on scores" not in plan, plan
     assert "Seq Scan on season_entries" not in plan, plan
+
+
+@pytest.mark.parametrize("is_filled", [False, True])
+@pytest.mark.parametrize(
+    "each",
+    [*room.OF_MAIN.values(), *room.OF_OTHERS.values()],
+    ids=lambda each: each.execute.split()[1],
+)
+async def test_no_plan_reads_a_whole_table_whatever_it_is_executed_with(
+    database_url: str, postgres: Postgres, each: Prepared, is_filled: bool
+) -> None:
+    """A plan is kept: one that is made while a table is empty has to do for a million rows, and
+    none knows how many lines it will be asked for.
+    """
+    if is_filled:
+        add_scores(database_url, 3000)
+        sql(database_url, "ANALYZE")
+    nothing = dict.fromkeys(re.findall(r"%\((\w+)\)s", each.execute))
+
+    explained = each.execute.replace("EXECUTE", "EXPLAIN EXECUTE", 1)
+    async with postgres.session() as session:
+        rows = await session.run(room.ALONG_INDEXES + explained, nothing, prepared=(each.prepare,))
+
+    plan = "\n".join(line for (line,) in rows)
+    assert not re.search(r"Seq Scan on (users|scores|season_entries|movements)\b", plan), plan
+    assert not re.search(r"Hash.*\n[^(]*Scan (on|using \w+ on) users", plan), plan
+
+
+async def test_no_more_lines_are_asked_for_than_are_read(postgres: Postgres) -> None:
+    places = Places(postgres, Fixed())
+    with pytest.raises(ValueError, match="103 lines"):
+        await places.window(MAIN, None, "00000000-0000-0000-0000-000000000000", 51)
+    with pytest.raises(ValueError, match="102 lines"):
+        await places.page(MAIN, None, limit=101)

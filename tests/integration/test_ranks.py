@@ -42,12 +42,12 @@ async def process(database_url: str) -> AsyncIterator[Process]:
         yield made
 
 
-@pytest.mark.parametrize("at_once", [PART, 4 * PART, 100 * PART])
+@pytest.mark.parametrize("steps", [1, 4, 100])
 async def test_a_loaded_ranking_says_what_postgresql_counts(
-    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch, at_once: int
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     """Walked along in pieces, and a tenth of all has one score."""
-    monkeypatch.setattr(load, "_WALKED_AT_ONCE", at_once)
+    monkeypatch.setattr(load, "_STEPS", steps)
     add_scores(database_url, 10 * PART)
     sql(database_url, "DELETE FROM scores WHERE score = 10")
     sql(database_url, "UPDATE scores SET score = 500 WHERE score BETWEEN 450 AND 550")
@@ -56,6 +56,19 @@ async def test_a_loaded_ranking_says_what_postgresql_counts(
 
     assert is_level(held, database_url)
     assert process.loads("scan") == 1
+
+
+@pytest.mark.parametrize("count", [PART - 1, PART, PART + 1, 4 * PART - 1, 4 * PART, 4 * PART + 1])
+async def test_a_ranking_that_ends_where_a_part_or_a_piece_does_is_counted_to_its_end(
+    process: Process, database_url: str, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(load, "_STEPS", 2)
+    add_scores(database_url, count)
+    sql(database_url, "UPDATE scores SET score = 1 WHERE score < 500")
+
+    held = await process.load()
+
+    assert is_level(held, database_url)
 
 
 async def test_a_ranking_without_entries_is_held_as_well(process: Process) -> None:
@@ -348,7 +361,7 @@ async def test_entries_that_moved_unnoticed_are_found_and_counted_anew(
         "ALTER TABLE scores ENABLE ALWAYS TRIGGER scores_changed",
     )
 
-    for _ in range(5):  # parts
+    for _ in range(10):  # parts
         await process.ranks.turn()
     assert process.lost("wrong") == 1
     assert is_level(await process.load(), database_url)
@@ -387,6 +400,17 @@ async def test_listeners_hear_of_all_moves_after_they_count(
     sql(database_url, "DELETE FROM scores WHERE score = (SELECT max(score) FROM scores)")
     await process.ranks.turn()
     assert heard == [Moves(MAIN_RANKING, (first,), ())]
+
+
+async def test_turns_follow_sooner_while_much_moves(process: Process, database_url: str) -> None:
+    """Each rank that is asked for adds up all that has moved since the last one."""
+    await process.load()
+    seldom = process.ranks.pause_seconds
+    add_scores(database_url, 600)
+    await process.ranks.turn()
+    assert process.ranks.pause_seconds < seldom
+    await process.ranks.turn()
+    assert process.ranks.pause_seconds == seldom
 
 
 async def test_who_waits_hears_as_soon_as_the_ranking_is_loaded(

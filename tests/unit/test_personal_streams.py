@@ -1,16 +1,17 @@
-"""Personal streams without servers: who is read next, what adds up, and what is bounded."""
+"""Personal streams without servers: what adds up, what is bounded, and what an outage leaves."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from scoreboard.connections.session import Row
 from scoreboard.errors import LedgerUnavailable
-from scoreboard.model import BoardId
 from scoreboard.operations.metrics import Metrics
 from scoreboard.personal_streams import followers as followers_module
 from scoreboard.personal_streams import heard as heard_module
@@ -19,7 +20,9 @@ from scoreboard.personal_streams.grants import WINDOW_SECONDS, GrantsOfUsers
 from scoreboard.personal_streams.heard import Heard
 from scoreboard.personal_streams.overtaking import Pass
 from scoreboard.personal_streams.reading import NewGrants
-from scoreboard.personal_streams.slots import Asked, Passed, PersonalSubscriber, User
+from scoreboard.personal_streams.room import PersonalStreams
+from scoreboard.personal_streams.serving import passing
+from scoreboard.personal_streams.slots import Passed, User
 from scoreboard.personal_streams.telling import (
     GRANTS_MAX,
     Grant,
@@ -27,137 +30,13 @@ from scoreboard.personal_streams.telling import (
     Overtaken,
     Overtaker,
 )
-from scoreboard.personal_streams.watching import (
-    NEAR_MAX,
-    OTHERS_MAX,
-    OTHERS_MIN,
-    URGENT_MAX,
-    Watching,
-)
+from scoreboard.personal_streams.watching import Watching
 from scoreboard.ranks.anchors import Moves
 from scoreboard.ranks.keys import MAIN_RANKING, RankingId, key_of
-from tests.unit.test_hub import FakeTransport
+from scoreboard.scoring.places import Places
+from tests.unit.test_personal_turns import stream, user_id
 
 NOW = datetime(2024, 12, 9, tzinfo=UTC)
-BOARD = BoardId("weekly")
-
-
-def user_id(number: int) -> str:
-    return str(UUID(int=number))
-
-
-def stream(number: int, *boards: str) -> PersonalSubscriber:
-    board_ids = tuple(BoardId(each) for each in boards or ("main",))
-    return PersonalSubscriber(
-        FakeTransport(),
-        chunked=False,
-        end=lambda: None,
-        asked=Asked(user_id(number), board_ids, frozenset(), frozenset()),
-    )
-
-
-def watching(streams: Collection[PersonalSubscriber]) -> Watching:
-    made = Watching()
-    for each in streams:
-        made.join(each)
-    while made.new:
-        made.take_new(0)
-    return made
-
-
-def moved(made: Watching, turn: int) -> None:
-    for board in made.boards.values():
-        board.moved_in = turn
-
-
-def test_who_comes_is_read_first_then_who_moved_then_others_in_turn() -> None:
-    streams = [stream(number) for number in range(2_000)]
-    made = watching(streams)
-    late = stream(5_000)
-    made.join(late)
-    mover = next(iter(streams[1_999].slots))
-    made.hurry(mover)
-    moved(made, 1)
-    taken = made.take(1, now=0.0)
-    assert taken[:2] == [*late.slots, mover]
-    assert len(taken) == OTHERS_MAX
-
-
-def test_nobody_waits_for_ever_however_many_move() -> None:
-    """Those who move have the first word; a hundred others are read all the same."""
-    streams = [stream(number) for number in range(3_000)]
-    made = watching(streams)
-    movers = [next(iter(each.slots)) for each in streams[:2_000]]
-    read: set[str] = set()
-    for turn in range(1, 1_000 // OTHERS_MIN + 3):
-        for slot in movers:
-            made.hurry(slot)
-        moved(made, turn)
-        taken = made.take(turn, now=0.0)
-        assert len(taken) == len(set(taken)) <= URGENT_MAX + OTHERS_MIN
-        read |= {slot.user.user_id for slot in taken}
-        movers = movers[1_000:] + movers[:1_000]
-    assert len(read) >= 2_900
-
-
-def test_many_boards_take_turns_and_a_turn_asks_about_few() -> None:
-    streams = [stream(number, f"board-{number % 300}") for number in range(3_000)]
-    made = watching(streams)
-    seen: set[str] = set()
-    for turn in range(1, 20):
-        moved(made, turn)
-        boards = {slot.board.board_id for slot in made.take(turn, now=0.0)}
-        assert len(boards) <= 50
-        seen |= boards
-    assert len(seen) == 300
-
-
-def test_where_nothing_moved_nobody_is_read() -> None:
-    streams = [stream(number, "main", "weekly") for number in range(100)]
-    made = watching(streams)
-    made.boards[BOARD].moved_in = 1
-    taken = made.take(1, now=0.0)
-    assert {slot.board.board_id for slot in taken} == {BOARD}
-    assert len(taken) == 100
-    assert made.take(2, now=0.0) == []
-
-
-def test_a_slot_that_was_read_a_moment_ago_waits_for_the_next_turn() -> None:
-    """So nobody is told twice within a second, and nothing is forgotten."""
-    made = watching([stream(1)])
-    [slot] = made.users[UUID(int=1).bytes].slots.values()
-    slot.rests_until = 10.0
-    moved(made, 1)
-    made.hurry(slot)
-    assert made.take(1, now=9.5) == []
-    assert made.take(2, now=10.0) == [slot]
-
-
-def test_hidden_users_are_read_in_turn_though_no_move_tells_of_them() -> None:
-    made = watching([stream(number) for number in range(100)])
-    slots = [slot for user in made.users.values() for slot in user.slots.values()]
-    for slot in slots:
-        made.place(slot, is_hidden=True)
-    read = {slot for turn in range(1, 5) for slot in made.take(turn, now=0.0)}
-    assert len(read) == 100
-    made.place(slots[0], is_hidden=False)
-    assert slots[0] not in {slot for turn in range(5, 10) for slot in made.take(turn, now=0.0)}
-
-
-def test_who_leaves_is_forgotten_with_all_that_nobody_else_watches() -> None:
-    one, other = stream(1, "main", "weekly"), stream(1, "weekly")
-    made = watching([one, other])
-    [slot] = other.slots
-    slot.rank, slot.entry = NEAR_MAX, key_of(1, NOW, user_id(1))
-    made.place(slot, is_hidden=False)
-    made.hurry(slot)
-    assert made.leave(one) is None
-    assert (list(made.boards), list(made.boards[BOARD].near.values())) == ([BOARD], [slot])
-    assert (gone := made.leave(other)) is not None
-    assert gone.user_id == user_id(1)
-    assert (made.boards, made.urgent, made.new, made.users) == ({}, {}, {}, {})
-    made.hurry(slot)
-    assert made.urgent == {}
 
 
 def test_overtakings_add_up_and_the_best_placed_are_named() -> None:
@@ -200,10 +79,36 @@ def test_what_moves_at_once_is_bounded_and_then_nothing_is_known_of_it(
     assert heard.take() == {}
 
 
+class SomeFollows:
+    """What a ledger answers: whom users follow by now."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, frozenset[bytes]] = {}
+        self.is_away = False
+
+    async def followed(self, user_ids: Collection[str]) -> dict[str, frozenset[bytes]]:
+        if self.is_away:
+            raise LedgerUnavailable
+        return {each: self.of.get(each, frozenset()) for each in user_ids}
+
+
+async def test_follows_that_could_not_be_read_anew_are_read_later() -> None:
+    ledger, friend = SomeFollows(), UUID(int=100).bytes
+    known = Followers(ledger, Metrics())  # type: ignore[arg-type]
+    ada = User(user_id(1), UUID(int=1).bytes, streams={stream(1)})
+    ledger.of, ledger.is_away = {ada.user_id: frozenset([friend])}, True
+    known.be_due(ada)
+    with pytest.raises(LedgerUnavailable):
+        await known.renew(())
+    ledger.is_away = False
+    await known.renew(())
+    assert list(known.followed({friend: 1}.keys())) == [(friend, ada)]
+
+
 def test_follows_that_are_held_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(followers_module, "FOLLOWS_HELD_MAX", 10)
     metrics = Metrics()
-    known = Followers(metrics)
+    known = Followers(SomeFollows(), metrics)  # type: ignore[arg-type]
     ada, bob = User(user_id(1), UUID(int=1).bytes), User(user_id(2), UUID(int=2).bytes)
     friends = [UUID(int=number).bytes for number in range(100, 120)]
     known.set(ada, frozenset(friends[:8]))
@@ -225,11 +130,12 @@ class SomeGrants:
     def __init__(self) -> None:
         self.of_late: dict[str, list[Grant]] = {}
         self.asked: list[tuple[Collection[str], float]] = []
-        self.is_away = False
+        self.answers = 100
 
     async def new_grants(self, user_ids: Collection[str], seconds: float) -> dict[str, NewGrants]:
-        if self.is_away:
+        if not self.answers:
             raise LedgerUnavailable
+        self.answers -= 1
         self.asked.append((list(user_ids), seconds))
         return {each: NewGrants(self.of_late[each], 7) for each in user_ids if each in self.of_late}
 
@@ -254,12 +160,12 @@ async def test_each_grant_is_told_once_however_late_its_commit_is_seen(
     assert await grants.read() == [(ada, NewGrants([early], 7))]
     grants.be_due([ada])
     assert await grants.read() == []
-    ledger.is_away = True
+    ledger.answers = 0
     now[0] += 100.0
     grants.be_due([ada])
     with pytest.raises(LedgerUnavailable):
         await grants.read()
-    ledger.is_away = False
+    ledger.answers = 100
     assert await grants.read() == []
     [(asked, seconds)] = ledger.asked[-1:]
     assert (list(asked), round(seconds - WINDOW_SECONDS)) == ([ada.user_id], 100)
@@ -268,3 +174,57 @@ async def test_each_grant_is_told_once_however_late_its_commit_is_seen(
     grants.be_due([ada])
     assert [each.grants for _, each in await grants.read()] == [[Grant("new", 5, NOW)]]
     assert list(ada.granted) == ["new"]  # what cannot come back is forgotten
+
+
+async def test_grants_that_were_found_before_an_outage_are_told_after_it() -> None:
+    """More users are due than one question asks for, and the second one is not answered."""
+    ledger = SomeGrants()
+    grants = GrantsOfUsers(ledger)  # type: ignore[arg-type]
+    users = [User(user_id(number), UUID(int=number).bytes) for number in range(1_500)]
+    ledger.of_late = {user.user_id: [Grant("a", 5, NOW)] for user in users}
+    ledger.answers = 1
+    grants.be_due(users)
+    with pytest.raises(LedgerUnavailable):
+        await grants.read()
+    ledger.answers = 100
+    told = [user for user, _ in await grants.read()]
+    assert (len(told), set(told)) == (1_500, set(users))
+    assert await grants.read() == []
+
+
+class Away:
+    """PostgreSQL, which does not answer, and ranks, which hold nothing."""
+
+    async def read(self, *_: object, **__: object) -> list[Row]:
+        raise LedgerUnavailable
+
+    def held(self, _: RankingId) -> None:
+        return None
+
+    def on_moves(self, _: object) -> None:
+        """Nothing moves."""
+
+
+async def test_a_place_that_could_not_be_read_is_read_next() -> None:
+    away: Any = Away()
+    room = PersonalStreams(
+        away, Places(away, away), away, lambda: (), Metrics(), stuck_after_seconds=1.0
+    )
+    room.join(stream(1, "main", "weekly"))
+    slots = room._watching.take_new(1, 10)
+    assert len(slots) == 2
+    with pytest.raises(LedgerUnavailable):
+        await room._serve(slots)
+    assert room._watching.take(2, now=0.0, most=10) == slots
+
+
+def test_who_was_unfollowed_since_they_overtook_is_not_told_of() -> None:
+    made = Watching()
+    made.join(one := stream(1))
+    [slot] = one.slots
+    key = key_of(5, NOW, user_id(2))
+    slot.passed = Passed(followed={key[16:]: key})
+    slot.user.follows = frozenset([key[16:]])
+    assert passing([slot]) == [user_id(2)]
+    slot.user.follows = frozenset()
+    assert passing([slot]) == []

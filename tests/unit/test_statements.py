@@ -76,6 +76,17 @@ def test_a_word_that_the_file_explains_may_stand_in_others(package: Path) -> Non
     assert found == {"top": "SELECT a LIMIT 1"}
 
 
+def test_a_statement_is_prepared_with_its_parameters_by_number() -> None:
+    text = "SELECT %(one)s + %(two)s + %(one)s, '%'"
+
+    found = statements.prepared("add", text, {"two": "bigint", "one": "integer", "three": "text"})
+
+    assert found.prepare == "PREPARE add (integer, bigint) AS\nSELECT $1 + $2 + $1, '%'"
+    assert found.execute == "EXECUTE add (%(one)s::integer, %(two)s::bigint)"
+    with pytest.raises(KeyError, match="two"):
+        statements.prepared("add", text, {"one": "integer"})
+
+
 SHIPPED = sorted(Path(scoreboard.__file__).parent.rglob("*.sql"))
 LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL, ranks.SQL]
 LOADED += [places.SQL, sought.SQL, standing.SQL]
