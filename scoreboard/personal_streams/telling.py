@@ -91,14 +91,16 @@ _OF_PLACES: Final = (
 )
 
 
-def place_event(found: Found, user_id: str, hidden_score: int | None = None) -> bytes:
+def place_event(
+    found: Found, season: dict[str, Any] | None, user_id: str, hidden_score: int | None = None
+) -> bytes:
     """Encode where a user stands on a board. Of one who is hidden only the score is told, and
     nothing of one without an entry.
     """
     place = found.places.get(user_id)
     document: dict[str, Any] = {
         "boardId": found.board_id,
-        "season": found.season and found.season.as_json(),
+        "season": season,
         **dict.fromkeys(_OF_PLACES),
     }
     if place is None:
