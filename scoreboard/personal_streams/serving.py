@@ -83,7 +83,7 @@ class Serving:
                 self._place(slot, found, hidden.get(slot.user.user_id))
 
     def _place(self, slot: Slot, found: Found, hidden_score: int | None) -> None:
-        event = place_event(found, slot.user.user_id, hidden_score)
+        event = place_event(found, slot.board.season_json, slot.user.user_id, hidden_score)
         if event != slot.place:
             slot.place = event
         place = found.places.get(slot.user.user_id)

@@ -91,13 +91,18 @@ _OF_PLACES: Final = (
 )
 
 
-def place_event(found: Found, user_id: str, hidden_score: int | None = None) -> bytes:
+def place_event(
+    found: Found, season: dict[str, Any] | None, user_id: str, hidden_score: int | None = None
+) -> bytes:
     """Encode where a user stands on a board. Of one who is hidden only the score is told, and
     nothing of one without an entry.
     """
     place = found.places.get(user_id)
-    season = None if found.season is None else found.season.as_json()
-    document = {"boardId": found.board_id, "season": season, **dict.fromkeys(_OF_PLACES)}
+    document: dict[str, Any] = {
+        "boardId": found.board_id,
+        "season": season,
+        **dict.fromkeys(_OF_PLACES),
+    }
     if place is None:
         return event("me:place", document | {"score": hidden_score})
     ahead = place.next

@@ -1,6 +1,7 @@
 /** The card beside the board: register, log in, submit an action, score and rank, change the password. */
 
-import { ordinal, points, pointsInWords } from "./board-view.js";
+import { ordinal, points, pointsInWords, rankInWords } from "./board-view.js";
+import { Catalogue } from "./catalogue.js";
 import { $ } from "./elements.js";
 import { MAIN } from "./scoreboard-client.js";
 
@@ -26,7 +27,7 @@ export class AccountView {
   #size = 0;
   #mode = "register";
   #needsInvitation = false; // nobody knows before a link has one, or the server asks for one
-  #catalogue = new Catalogue((action, button) => this.#submit(action, button));
+  #catalogue = new Catalogue((action, button) => this.#submit(action, button), complain);
   #place = null; // of this user on this board; null while it is not known
   #hasChange = !$("change").hidden; // no: nobody has a password here
 
@@ -227,87 +228,14 @@ export class AccountView {
     if (!this.#session.user) return;
     const index = this.#entries.findIndex(({ userId }) => userId === this.#session.user.userId);
     if (index >= 0) return this.#write(this.#entries[index].score, ordinal(index + 1));
-    const { score = null, rank, rankAbove } = this.#place ?? {};
-    if (score !== null) return this.#write(score, rank ? ordinal(rank) : rankAbove ? `> ${points(rankAbove)}` : "–");
-    this.#write(this.#place && this.#boardId === MAIN ? 0 : null, "–");
+    const { score = null, ...place } = this.#place ?? {};
+    const isNone = score === null && this.#place && this.#boardId === MAIN;
+    this.#write(isNone ? 0 : score, rankInWords(place));
   }
 
   #write(score, rank) {
     $("my-score").textContent = score === null ? "–" : points(score);
     $("my-rank").textContent = rank;
-  }
-}
-
-/** The list of actions, loaded page by page. */
-class Catalogue {
-  #onChosen;
-  #next = "";
-  #done = new Set();
-  #buttons = new Map();
-
-  constructor(onChosen) {
-    this.#onChosen = onChosen;
-    $("filter").addEventListener("input", () => this.#filter());
-    $("more").addEventListener("click", () => this.load().catch(complain));
-  }
-
-  reset() {
-    this.#next = "";
-    this.#done.clear();
-    this.#buttons.clear();
-    $("actions").replaceChildren();
-    $("filter").value = "";
-  }
-
-  async load() {
-    const after = encodeURIComponent(this.#next);
-    const response = await fetch(`api/actions?limit=200&after=${after}`).catch(() => null);
-    if (!response?.ok) throw new Error("The actions cannot be read just now. Try again shortly.");
-    const { data, next } = await response.json();
-    for (const action of data) this.#add(action);
-    this.#next = next ?? "";
-    $("more").hidden = !next;
-    this.#filter();
-  }
-
-  isDone(actionId) {
-    return this.#done.has(actionId);
-  }
-
-  done(actionId) {
-    this.#done.add(actionId);
-    const button = this.#buttons.get(actionId);
-    if (!button) return;
-    const hadFocus = button === document.activeElement || document.activeElement === document.body;
-    button.disabled = true;
-    button.lastChild.textContent = "✓ done";
-    if (hadFocus) $("actions").focus({ preventScroll: true });
-  }
-
-  #add(action) {
-    if (this.#buttons.has(action.actionId)) return;
-    const button = Object.assign(document.createElement("button"), { className: "action", type: "button" });
-    const worth = document.createElement("b");
-    worth.textContent = `+${points(action.points)}`;
-    button.append(action.actionId, " ");
-    if (action.claim === "server") {
-      button.disabled = true;
-      button.append(Object.assign(document.createElement("small"), { textContent: "granted by the game" }), " ");
-    }
-    button.append(worth);
-    button.addEventListener("click", () => this.#onChosen(action, button));
-    this.#buttons.set(action.actionId, button);
-    const item = document.createElement("li");
-    item.append(button);
-    $("actions").append(item);
-    if (this.#done.has(action.actionId)) this.done(action.actionId);
-  }
-
-  #filter() {
-    const wanted = $("filter").value.trim().toLowerCase();
-    for (const [actionId, button] of this.#buttons) {
-      button.parentElement.hidden = !actionId.toLowerCase().includes(wanted);
-    }
   }
 }
 

@@ -14,6 +14,12 @@ export const points = (score) => numbers.format(score);
 const unit = (score) => (score === 1 ? "point" : "points");
 export const pointsInWords = (score) => `${points(score)} ${unit(score)}`;
 
+/** What a rank is called: `48,213th`, or how far beyond it is while ranks are being loaded. */
+export function rankInWords({ rank, rankAbove }) {
+  if (rank) return ordinal(rank);
+  return rankAbove ? `> ${points(rankAbove)}` : "–";
+}
+
 /** A list of rows: as many as the board has places. */
 export class BoardView {
   #list;

@@ -1,7 +1,7 @@
 /** The places of those whom the user follows, and the user's own among them. */
 
-import { setText } from "./elements.js";
-import { create, fitRanks, rankInFigures } from "./place-line.js";
+import { create, setText } from "./elements.js";
+import { fitRanks, rankInFigures } from "./place-line.js";
 import { Places } from "./scoreboard-client.js";
 
 const USERS = 100; // of one question

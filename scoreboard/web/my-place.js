@@ -1,8 +1,8 @@
 /** One's own place below the board: its rank in words, who stands around, and who has just gone past. */
 
-import { points } from "./board-view.js";
-import { setText } from "./elements.js";
-import { PlaceLine, create, fitRanks, rankInFigures, rankInWords } from "./place-line.js";
+import { points, rankInWords } from "./board-view.js";
+import { create, setText } from "./elements.js";
+import { PlaceLine, fitRanks, rankInFigures } from "./place-line.js";
 import { describe, describeNext, describeOvertaken } from "./place-words.js";
 import { Places } from "./scoreboard-client.js";
 
@@ -61,6 +61,7 @@ export class MyPlace {
     const hasTurned = Boolean(this.#about?.live) && this.#about.live !== about.live;
     this.#about = about;
     if (!isOther && !hasTurned) return this.#drawAround(this.#around);
+    this.#notice(""); // who went past did so elsewhere
     const { boardId: board, season } = about;
     this.#places = new Places({ url: "api/leaderboard", board, season, getToken: this.#getToken });
     this.#place = this.#asking = null;
@@ -86,7 +87,8 @@ export class MyPlace {
   }
 
   tellOvertaken(overtaken) {
-    this.#notice(describeOvertaken(overtaken));
+    const { text, rank } = describeOvertaken(overtaken);
+    this.#notice(text, rank);
   }
 
   showState({ status, reason }) {
@@ -110,7 +112,9 @@ export class MyPlace {
     try {
       const answer = await this.#places.me({ around: AROUND });
       if (asking !== this.#asking) return;
-      if (heard === this.#heard) this.#place = answer.place;
+      // Nor does an answer tell of a score that is shown to nobody.
+      const isTold = this.#place && answer.place.score === null;
+      if (heard === this.#heard && !isTold) this.#place = answer.place;
       this.#draw();
       this.#drawAround(answer);
     } catch (refused) {
@@ -119,6 +123,7 @@ export class MyPlace {
     }
     this.#asking = null;
     clearTimeout(this.#askTimer);
+    if (heard !== this.#heard) return this.#askSoon(); // others stand around by now
     if (this.#about.season === null) this.#askTimer = setTimeout(() => this.#ask(), AROUND_MS);
   }
 
@@ -164,10 +169,13 @@ export class MyPlace {
     });
   }
 
-  #notice(text) {
+  /** Say it for a while. `spoken` is for those who hear it: it is soon not true any more. */
+  #notice(text, spoken = "") {
     clearTimeout(this.#noticeTimer);
-    setText(this.#parts.notice, text);
-    if (text) this.#noticeTimer = setTimeout(() => setText(this.#parts.notice, ""), NOTICE_MS);
+    const { notice } = this.#parts;
+    setText(notice, text);
+    if (spoken) notice.append(create("span", { className: "hidden", textContent: ` ${spoken}` }));
+    if (text) this.#noticeTimer = setTimeout(() => setText(notice, ""), NOTICE_MS);
   }
 }
 

@@ -1,6 +1,7 @@
 /** A line of a ranking: rank, name, score, and a star that follows the user. Lists of lines share its style sheet. */
 
-import { ordinal, points, pointsInWords } from "./board-view.js";
+import { ordinal, points, pointsInWords, rankInWords } from "./board-view.js";
+import { create } from "./elements.js";
 
 /** Resolves once lists can be drawn. Without its styles a list still works, and is plain. */
 export const styled = new Promise((resolve) => {
@@ -10,13 +11,7 @@ export const styled = new Promise((resolve) => {
   document.head.append(link);
 });
 
-/** What a rank is called: `48,213th`, or how far beyond it is while ranks are being loaded. */
-export function rankInWords({ rank, rankAbove }) {
-  if (rank) return ordinal(rank);
-  return rankAbove ? `> ${points(rankAbove)}` : "–";
-}
-
-/** The same in a column: `48,213`. */
+/** What a rank is called in a column: `48,213`. */
 export const rankInFigures = ({ rank, rankAbove }) => (rank ? points(rank) : rankInWords({ rankAbove }));
 
 /** Give the column of ranks of a list its width: that of the longest one. */
@@ -96,10 +91,4 @@ export class PlaceLine {
     const { place } = this;
     return place ? `${rankInWords(place)}, ${place.username}, ${pointsInWords(place.score)}` : "";
   }
-}
-
-export function create(tag, properties = {}, ...children) {
-  const created = Object.assign(document.createElement(tag), properties);
-  created.append(...children);
-  return created;
 }

@@ -25,9 +25,11 @@ export function describeNext({ username, points: missing }, direction) {
   return `${direction === "low" ? `${pointsInWords(missing)} less` : more} and you are ahead of ${username}.`;
 }
 
+/** `{text, rank}`, of which the page shows the rank anyway. */
 export function describeOvertaken({ by, count, rank }) {
   const others = count - by.length;
   const names = by.map(({ username }) => username);
   if (others > 0) names.push(names.length ? `${points(others)} more` : "Others");
-  return `${new Intl.ListFormat("en").format(names)} overtook you. You are ${ordinal(rank)} now.`;
+  const text = `${new Intl.ListFormat("en").format(names)} overtook you.`;
+  return { text, rank: rank ? `You are ${ordinal(rank)} now.` : "" };
 }

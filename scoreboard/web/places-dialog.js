@@ -1,10 +1,10 @@
 /** All places of a board or of one of its seasons, and those of one's friends. */
 
-import { points } from "./board-view.js";
-import { setText } from "./elements.js";
+import { ordinal, points } from "./board-view.js";
+import { create, setText } from "./elements.js";
 import { FriendsList } from "./friends-list.js";
-import { PlaceLine, create, fitRanks, styled } from "./place-line.js";
-import { Ranking } from "./ranking.js";
+import { PlaceLine, fitRanks, styled } from "./place-line.js";
+import { Ranking, isPassing } from "./ranking.js";
 import { Places } from "./scoreboard-client.js";
 import { VirtualList } from "./virtual-list.js";
 
@@ -50,6 +50,8 @@ export class PlacesDialog extends EventTarget {
     friendly.addEventListener("click", () => this.#choose(true));
     turn.addEventListener("click", () => this.#turn());
     friends?.addEventListener("change", this.#onFriends);
+    const leave = () => this.#leaveTarget();
+    for (const type of ["keydown", "wheel", "pointerdown"]) grid.addEventListener(type, leave, { passive: true });
   }
 
   /** Open it at that rank. */
@@ -129,8 +131,7 @@ export class PlacesDialog extends EventTarget {
     this.#list.draw();
     if (wasUnread) setText(this.#parts.spoken, before.row.text); // nobody hears what appears at the focus
     this.#focusTarget();
-    if (!refused) this.#say("");
-    else this.#say(refused.status === 410 ? "The places of this season are not kept any more." : refused.message);
+    this.#say(refused ? this.#describe(refused) : "");
     if (season) setText(this.#parts.season, `, season ${season.number}`);
     this.#parts.grid.classList.toggle("nobody", count === 0);
     this.#showWhere();
@@ -159,7 +160,7 @@ export class PlacesDialog extends EventTarget {
     if (this.#target === null) return;
     const { count, isCounted, refused } = this.#ranking;
     if (isCounted) this.#target = Math.min(this.#target, count - 1); // there may be no such rank
-    const isHopeless = refused && refused.status !== 0 && refused.status !== 429;
+    const isHopeless = refused && !isPassing(refused); // else it is asked for again
     const index = this.#target;
     const isThere = index >= 0 && !isHopeless;
     if (isThere && !this.#ranking.line(index)) {
@@ -170,6 +171,19 @@ export class PlacesDialog extends EventTarget {
     if (isThere) return this.#list.focus(index, "center");
     const { first, last } = this.#list.seen;
     this.#see(first, last);
+  }
+
+  /** Whoever moves on in the list does not wait for a rank any more. */
+  #leaveTarget() {
+    if (this.#target === null) return;
+    this.#target = null;
+    this.#say("");
+  }
+
+  #describe({ status, message }) {
+    if (status === 410) return "The places of this season are not kept any more.";
+    if (status !== 503 || this.#target === null || this.#ranking.isCounted) return message;
+    return `Ranks are being counted. The ${ordinal(this.#target + 1)} is shown as soon as it is known.`;
   }
 
   async #jump() {
@@ -235,7 +249,7 @@ function dialogOf({ title, season }, isUser) {
   };
   const heading = create("h2", { id: "places-title", textContent: `All places: ${title}` }, seasonText);
   const keys = create("p", { className: "hidden", id: "places-keys", textContent: KEYS + (isUser ? FOLLOW_KEY : "") });
-  const label = create("label", { htmlFor: parts.rank.id, textContent: "Rank" });
+  const label = create("label", { htmlFor: parts.rank.id, textContent: "Go to rank" });
   const choice = create("div", { className: "switch", role: "group", hidden: !isUser });
   choice.append(parts.everybody, parts.friendly);
   choice.ariaLabel = "Whose places";

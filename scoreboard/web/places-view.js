@@ -91,12 +91,18 @@ export class PlacesView {
       if (this.#dialog) return;
       const userId = this.#session.user?.userId ?? null;
       this.#dialog = new PlacesDialog(this.#about, { token: this.#token, userId, friends });
-      this.#dialog.addEventListener("close", () => (this.#dialog = null));
+      this.#dialog.addEventListener("close", () => this.#onClosed());
       this.#dialog.show(rank);
       setText($("everybody"), "All places");
     } catch {
       setText($("everybody"), "All places cannot be loaded just now. Try again.");
     }
+  }
+
+  /** What opened it has the focus again, unless that has gone meanwhile. */
+  #onClosed() {
+    this.#dialog = null;
+    if (document.activeElement === document.body) $("everybody").focus({ preventScroll: true });
   }
 
   /** Whom the user follows, for lists of places; null for who is not logged in. */

@@ -1,6 +1,6 @@
 /** The dialog of one's own account: since when it is, all that is kept of it, and its end. */
 
-import { $ } from "./elements.js";
+import { $, create } from "./elements.js";
 
 const LOG_IN_AGAIN = "For this, show once more who you are:";
 
@@ -21,7 +21,7 @@ class Profile {
     [this.#session, this.#onDeleted, this.#keepPlace] = [session, onDeleted, keepPlace];
     this.#parts = partsOf(user);
     const { title, since, download, remove, form, cancel, close, answer } = this.#parts;
-    this.#dialog = make("dialog", { className: "profile" }, title, since, answer, download, remove, form, close);
+    this.#dialog = create("dialog", { className: "profile" }, title, since, answer, download, remove, form, close);
     this.#dialog.setAttribute("aria-labelledby", title.id);
     this.#dialog.addEventListener("close", () => this.#dialog.remove());
     download.addEventListener("click", () => this.#busy(download, () => this.#download()));
@@ -50,7 +50,7 @@ class Profile {
   async #download() {
     const { data } = await this.#session.call("api/me/export");
     const file = new Blob([JSON.stringify(data, null, 2)], { type: "application/json" });
-    const link = make("a", { href: URL.createObjectURL(file), download: "scoreboard-my-data.json" });
+    const link = create("a", { href: URL.createObjectURL(file), download: "scoreboard-my-data.json" });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     this.#say("Your data are in your downloads.", "good");
@@ -102,7 +102,7 @@ class Profile {
       return copy;
     });
     const text = links.length ? LOG_IN_AGAIN : "For this, log out, and log in again first.";
-    again.replaceChildren(make("p", { textContent: text, tabIndex: -1 }), ...links);
+    again.replaceChildren(create("p", { textContent: text, tabIndex: -1 }), ...links);
     [again.hidden, erase.hidden] = [false, true];
     again.firstChild.focus();
   }
@@ -117,8 +117,8 @@ class Profile {
 /** All elements of the dialog. A user's name is text, and never HTML. */
 function partsOf({ username, createdAt }) {
   const since = new Date(createdAt).toLocaleDateString("en", { dateStyle: "long" });
-  const error = make("p", { className: "error", id: "confirm-error" });
-  const password = make("input", {
+  const error = create("p", { className: "error", id: "confirm-error" });
+  const password = create("input", {
     id: "confirm",
     type: "password",
     autocomplete: "current-password",
@@ -127,27 +127,27 @@ function partsOf({ username, createdAt }) {
     maxLength: 200,
   });
   password.setAttribute("aria-describedby", error.id);
-  const label = make("label", { htmlFor: password.id, textContent: "Your password" });
-  const field = make("div", { hidden: true }, label, password, error);
-  const again = make("div", { hidden: true });
-  const erase = make("button", { className: "primary", textContent: "Delete it for good" });
+  const label = create("label", { htmlFor: password.id, textContent: "Your password" });
+  const field = create("div", { hidden: true }, label, password, error);
+  const again = create("div", { hidden: true });
+  const erase = create("button", { className: "primary", textContent: "Delete it for good" });
   const cancel = quiet("Keep it");
   const warning =
     "Your name, your address and your points go for good. Boards of seasons that are over keep your " +
     "lines, under a name that says nothing of you.";
-  const form = make(
+  const form = create(
     "form",
     { hidden: true, method: "post" },
-    make("p", { textContent: warning, tabIndex: -1 }),
+    create("p", { textContent: warning, tabIndex: -1 }),
     field,
     again,
     erase,
     cancel,
   );
   return {
-    title: make("h2", { id: "profile-title", textContent: username }),
-    since: make("p", { className: "hint", textContent: `Here since ${since}.` }),
-    answer: Object.assign(make("p", { className: "answer" }), { role: "status" }),
+    title: create("h2", { id: "profile-title", textContent: username }),
+    since: create("p", { className: "hint", textContent: `Here since ${since}.` }),
+    answer: create("p", { className: "answer", role: "status" }),
     download: quiet("Download my data"),
     remove: quiet("Delete my account"),
     close: quiet("Close"),
@@ -155,10 +155,4 @@ function partsOf({ username, createdAt }) {
   };
 }
 
-const quiet = (text) => make("button", { className: "quiet wide", type: "button", textContent: text });
-
-function make(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
+const quiet = (text) => create("button", { className: "quiet wide", type: "button", textContent: text });

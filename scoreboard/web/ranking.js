@@ -6,6 +6,9 @@ const PAGE = 100;
 const PAGES_KEPT = 30;
 const RETRY_MS = 3_000;
 
+/** Whether the same question may be answered later. */
+export const isPassing = ({ status }) => status === 0 || status === 429 || status >= 500;
+
 /** Event `change`: other lines, or another total, are known. */
 export class Ranking extends EventTarget {
   season = null; // once a page of it was read, unless it has no end
@@ -91,9 +94,8 @@ export class Ranking extends EventTarget {
     this.refused = refused;
     if (this.#isEnded) return;
     this.dispatchEvent(new Event("change"));
-    const isPassing = refused.status === 0 || refused.status === 429 || refused.status >= 500;
     const waitMs = Math.max(RETRY_MS, 1000 * (refused.retryAfterSeconds ?? 0));
-    if (isPassing) this.#timer = setTimeout(() => this.#read(), waitMs);
+    if (isPassing(refused)) this.#timer = setTimeout(() => this.#read(), waitMs);
   }
 
   #missing() {

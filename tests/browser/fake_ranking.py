@@ -34,6 +34,9 @@ class FakeRanking(FakeServer):
         self.asked: list[str] = []  # of entries
         self.personal: list[web.StreamResponse] = []
         self.refuse_personal = False
+        self.personal_asked = 0  # how often somebody wanted a personal stream
+        self.me_asked = 0  # how often somebody wanted those around
+        self.answers_of_me: asyncio.Semaphore | None = None  # how many of these may leave
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_post("/api/auth/refresh", self._refresh)
@@ -118,6 +121,10 @@ class FakeRanking(FakeServer):
             first = max(1, min(self.my_rank - around, self.total - size + 1))
             entries = [self.line(rank) for rank in range(first, first + size)]
         data = {"place": place, "next": self.next(), "entries": entries}
+        if around:
+            self.me_asked += 1
+            if self.answers_of_me is not None:
+                await self.answers_of_me.acquire()
         return web.json_response(self.about(request.match_info["board"]) | {"data": data})
 
     async def _entries(self, request: web.Request) -> web.Response:
@@ -130,6 +137,8 @@ class FakeRanking(FakeServer):
             )
         query = request.query
         limit = int(query.get("limit", 50))
+        if not self.counted and int(query.get("rank", 1)) > 1000:
+            return web.json_response({"code": "unavailable", "message": "Counting."}, status=503)
         if users := query.get("users"):
             ranks = sorted(filter(None, map(self._rank_of, users.split(","))))
         else:
@@ -168,6 +177,7 @@ class FakeRanking(FakeServer):
         return web.Response(status=204)
 
     async def _personal(self, request: web.Request) -> web.StreamResponse:
+        self.personal_asked += 1
         if self.refuse_personal or "Authorization" not in request.headers:
             return web.Response(status=503 if self.refuse_personal else 401)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

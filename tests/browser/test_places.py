@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -19,6 +20,7 @@ from tests.eventually import eventually
 
 KEPT = f"localStorage.setItem('scoreboard.session', {json.dumps(json.dumps(SESSION))})"
 NO_RANK = "\u2013"
+LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
 OpenRanking = Callable[..., Awaitable[Page]]
 
 
@@ -125,8 +127,8 @@ async def test_a_tie_is_marked_and_explained(
 @pytest.mark.parametrize(
     ("count", "text"),
     [
-        (2, "grace and bob overtook you. You are 7th now."),
-        (5, "grace, bob, and 3 more overtook you. You are 7th now."),
+        (2, "grace and bob overtook you."),
+        (5, "grace, bob, and 3 more overtook you."),
     ],
 )
 async def test_who_is_overtaken_is_told_quietly(
@@ -139,8 +141,13 @@ async def test_who_is_overtaken_is_told_quietly(
     overtaken = {"boardId": "main", "season": None, "by": by, "count": count, "rank": 7}
     await ranking.push_personal("me:overtaken", overtaken)
     notice = section(page).get_by_role("status").filter(has_text="overtook")
-    await expect(notice).to_have_text(text)
+    await expect(notice).to_have_text(f"{text} You are 7th now.")
+    # The rank is for those who hear it: others see it below, where it goes on.
+    assert await notice.evaluate("(notice) => notice.firstChild.textContent") == text
+    await expect(notice.locator(".hidden")).to_have_text("You are 7th now.")
     assert await page.evaluate("document.getAnimations().length") == 0
+    await page.get_by_role("link", name="This week").click()
+    await expect(section(page).get_by_text("overtook you")).to_have_count(0)
 
 
 async def test_what_was_granted_elsewhere_appears_without_a_reload(
@@ -197,8 +204,47 @@ async def test_who_has_no_place_or_is_hidden_is_told_so(
     await expect(page.locator("#my-rank")).to_have_text(NO_RANK)
     await ranking.push_personal("me:place", ranking.place_event("main") | {"score": 30})
     await expect(section(page)).to_contain_text("You are not shown on this board.")
+    asked = ranking.me_asked
+    await page.evaluate(LOOK_AGAIN)
+    await eventually(lambda: ranking.me_asked > asked)  # whose answer tells nobody of who is hidden
+    await page.evaluate(LOOK_AGAIN)
+    await eventually(lambda: ranking.me_asked > asked + 1)
+    await expect(section(page)).to_contain_text("You are not shown on this board.")
     await ranking.push_place(12)
     await expect(section(page)).to_contain_text("12th of 2,000,000")
+
+
+async def test_what_the_stream_says_is_newer_than_an_answer_that_was_under_way(
+    ranking: FakeRanking, open_ranking: OpenRanking
+) -> None:
+    page = await open_ranking()
+    place = section(page)
+    await expect(place.get_by_role("listitem").nth(3)).to_contain_text("48,213")
+    await eventually(lambda: len(ranking.personal) == 1)
+    ranking.my_rank = 60_000
+    ranking.answers_of_me = asyncio.Semaphore(0)
+    asked = ranking.me_asked
+    await page.evaluate(LOOK_AGAIN)
+    await eventually(lambda: ranking.me_asked == asked + 1)
+    await ranking.push_place(77)
+    await expect(place.locator(".place-rank-words")).to_have_text("77th of 2,000,000")
+    ranking.answers_of_me.release()
+    await expect(place.get_by_role("listitem").nth(3)).to_contain_text("60,000")
+    await expect(place.locator(".place-rank-words")).to_have_text("77th of 2,000,000")
+    ranking.answers_of_me.release()  # and those around are asked for again
+    await expect(place.get_by_role("listitem").nth(3)).to_contain_text("77")
+
+
+async def test_without_tabs_that_hear_each_other_there_is_no_second_stream_and_the_place_is_polled(
+    ranking: FakeRanking, open_ranking: OpenRanking, context: BrowserContext
+) -> None:
+    await context.add_init_script("Object.defineProperty(navigator, 'locks', {value: undefined})")
+    page = await open_ranking()
+    await expect(page.locator("#my-rank")).to_have_text("48,213th")
+    ranking.my_rank = 5
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(page.locator("#my-rank")).to_have_text("5th")
+    assert ranking.personal_asked == 0
 
 
 async def test_while_ranks_are_counted_a_deep_one_is_beyond_the_thousandth(
@@ -219,6 +265,30 @@ async def test_while_ranks_are_counted_a_deep_one_is_beyond_the_thousandth(
     await expect(dialog(page).locator(".place-rank", has_text="> 1,000").first).to_be_visible()
     await dialog(page).get_by_role("button", name="Jump to me").click()
     await expect(dialog(page)).to_contain_text("Ranks are being counted. Try again shortly.")
+
+
+async def test_a_rank_that_is_not_counted_yet_is_waited_for_until_somebody_moves_on(
+    ranking: FakeRanking, open_ranking: OpenRanking, console: Console
+) -> None:
+    console.expects_network_errors = True
+    ranking.counted = False
+    page = await open_ranking()
+    await page.get_by_role("button", name="All places").click()
+    await expect(row(page, 1)).to_be_focused()
+    rank = dialog(page).get_by_label("Go to rank")
+    said = dialog(page).locator(".answer")
+    await rank.fill("50000")
+    await page.keyboard.press("Enter")
+    waits = "Ranks are being counted. The 50,000th is shown as soon as it is known."
+    await expect(said).to_have_text(waits)
+    await row(page, 2).click()
+    await expect(said).to_be_empty()
+    await rank.fill("60000")
+    await page.keyboard.press("Enter")
+    await expect(said).to_have_text(waits.replace("50,", "60,"))
+    ranking.counted = True
+    await expect(row(page, 60_000)).to_be_focused()
+    await expect(said).to_be_empty()
 
 
 async def _focused_is_read(page: Page) -> bool:
@@ -397,6 +467,17 @@ async def test_who_is_not_logged_in_sees_all_places_and_loads_no_more_than_that(
     assert await violations(page) == []
 
 
+async def test_the_focus_is_not_lost_when_what_opened_the_list_has_gone(
+    ranking: FakeRanking, open_ranking: OpenRanking
+) -> None:
+    page = await open_ranking()
+    await open_list(page)
+    await ranking.push_place(None)
+    await expect(section(page)).to_contain_text("You have no place here yet")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("button", name="All places")).to_be_focused()
+
+
 async def test_a_log_out_ends_the_stream_the_section_and_the_list(
     ranking: FakeRanking, open_ranking: OpenRanking
 ) -> None:
@@ -439,7 +520,9 @@ async def test_a_season_that_ends_stays_in_the_list_until_somebody_goes_on(
     await page.evaluate("scoreboard.refresh()")
     notice = dialog(page).get_by_role("status").filter(has_text="has begun")
     await expect(notice).to_have_text("Season 5 has begun. These are the places of season 4.")
-    assert "season=4" in ranking.asked[-1] or ranking.asked[-1].startswith("rank=1&")
+    await page.keyboard.press("End")
+    await expect(row(page, 2_000_000)).to_contain_text("player1999999")
+    assert "season=4" in ranking.asked[-1]
     ranking.ranking_season = season(5)
     await dialog(page).get_by_role("button", name="Show season 5").click()
     await expect(dialog(page).get_by_role("heading")).to_contain_text("season 5")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.test_page import grant, register, until_live
 from tests.browser.test_places import dialog, is_in_sight, open_list, row, section
+from tests.five_boards import end_season
 from tests.instances import Instance, Start
 from tests.operator import Operator
-from tests.world import add_actions, add_users, sql
+from tests.world import add_actions, add_board, add_users, sql
 
 CROWD = 2_500
+HOUR = timedelta(hours=1)
 
 
 def add_crowd(database_url: str, count: int) -> list[str]:
@@ -113,6 +117,44 @@ async def test_who_is_overtaken_by_a_friend_is_told(
     await grant(instance, grace, "leap")
     notice = section(page).get_by_role("status").filter(has_text="overtook")
     await expect(notice).to_have_text("grace0 overtook you. You are 2nd now.")
+
+
+async def test_the_list_of_a_season_that_ends_stays_until_somebody_goes_on_to_the_next(
+    start: Start, open_page: OpenPage, database_url: str
+) -> None:
+    now = datetime.now(UTC)
+    seasons = ((now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR))
+    add_board(database_url, "cup", *seasons, period="dates")
+    instance = await start()
+    users = add_users(database_url, 120, "crowd")
+    add_actions(database_url, {"run": 50, "jump": 70})
+    for user in users:
+        await grant(instance, user, "run")
+    page = await open_page(f"{instance.url}/?board=cup")
+    await until_live(page)
+    await register(page, "ada")
+    await page.get_by_role("button", name="run").click()
+    await expect(section(page)).to_contain_text("121st of 121")
+    await open_list(page)
+    await end_season(database_url, "cup")
+    notice = dialog(page).get_by_role("status").filter(has_text="has begun")
+    await expect(notice).to_have_text("Season 2 has begun. These are the places of season 1.")
+    await expect(row(page, 121)).to_be_focused()
+    await grant(instance, users[0], "jump")  # which counts in the next one alone
+    await page.keyboard.press("Home")
+    await expect(row(page, 1)).to_contain_text("crowd0")
+    await expect(row(page, 1).locator(".place-score")).to_have_text("50")
+    await dialog(page).get_by_role("button", name="Jump to me").click()
+    await expect(row(page, 121)).to_be_focused()
+
+    await dialog(page).get_by_role("button", name="Show season 2").click()
+    await expect(dialog(page).get_by_role("heading")).to_have_text("All places: Cup, season 2")
+    await expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "1")
+    await expect(row(page, 1).locator(".place-score")).to_have_text("70")
+    await page.keyboard.press("Escape")
+    await expect(section(page)).to_contain_text("You have no place here yet")
+    await page.get_by_role("button", name="jump").click()
+    await expect(section(page)).to_contain_text("2nd of 2")
 
 
 async def test_who_is_hidden_is_told_so_and_comes_back(

@@ -145,4 +145,35 @@ WEB: Final = (
         "tests/browser/test_client.py"
         "::test_a_board_that_is_named_is_asked_for_by_name_and_no_other_is_shown",
     ),
+    Guard(
+        "what the stream said of a place is newer than an answer that was under way",
+        "scoreboard/web/my-place.js",
+        "if (heard === this.#heard && !isTold)",
+        "if (!isTold)",
+        "tests/browser/test_places.py"
+        "::test_what_the_stream_says_is_newer_than_an_answer_that_was_under_way",
+    ),
+    Guard(
+        "who is hidden is told so whatever answers leave out",
+        "scoreboard/web/client/personal.js",
+        "isHiddenIn(place, this.#places.get(place.boardId)) || ",
+        "",
+        "tests/browser/test_places.py::test_who_has_no_place_or_is_hidden_is_told_so",
+    ),
+    Guard(
+        "a list of places stays with its season",
+        "scoreboard/web/ranking.js",
+        "      this.#places = new Places({ ...this.#choice, season: season.number });\n",
+        "",
+        "tests/browser/test_places_live.py"
+        "::test_the_list_of_a_season_that_ends_stays_until_somebody_goes_on_to_the_next",
+    ),
+    Guard(
+        "where tabs do not hear each other there is no personal stream",
+        "scoreboard/web/client/line.js",
+        "return isShared && options.shareTabs && !share ? null : ",
+        "return ",
+        "tests/browser/test_places.py::"
+        "test_without_tabs_that_hear_each_other_there_is_no_second_stream_and_the_place_is_polled",
+    ),
 )

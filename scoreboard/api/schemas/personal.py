@@ -44,7 +44,7 @@ class PlaceEventSchema(Schema):
     """The data of a `me:place` event. Without an entry all but the board and its season is null."""
 
     board_id = board_id_member()
-    season = season_member("The season; null on `main`, and before the first.", allow_none=True)
+    season = season_member("The season; null before the first.", allow_none=True)
     score = _number("Your score.", 1510)
     rank = _number("Your rank, 1 at the top; null while you are hidden.", 48_213)
     competition_rank = member(
@@ -86,7 +86,7 @@ class OvertakenEventSchema(Schema):
     """The data of a `me:overtaken` event."""
 
     board_id = board_id_member()
-    season = season_member("The season; null on `main`.", allow_none=True)
+    season = season_member("The season.", allow_none=True)
     by = member(
         fields.List,
         f"The best placed of them, at most {NAMED_MAX}; nobody who is hidden since.",

@@ -8,7 +8,7 @@
 import { MAIN } from "./board.js";
 import { Line } from "./line.js";
 import { choose } from "./options.js";
-import { makeOwnPlace } from "./place.js";
+import { isHiddenIn, makeOwnPlace } from "./place.js";
 import { Server, boardAddress } from "./server.js";
 
 const POLL_SECONDS = 15; // each poll is one for this user alone, and no cache answers it
@@ -24,6 +24,7 @@ export class PersonalClient extends EventTarget {
     const chosen = choose({ pollSeconds: POLL_SECONDS, ...options });
     const source = new PersonalSource(chosen.url, boards, {
       onPlace: (place) => this.#take(place),
+      onAnswer: (place) => isHiddenIn(place, this.#places.get(place.boardId)) || this.#take(place),
       onHappened: (type, detail) => this.#happen(type, detail),
     });
     const name = `scoreboard-me:${chosen.url}#${userId}#${boards}`;
@@ -97,7 +98,7 @@ class PersonalSource {
     if (!document) return undefined;
     if (name === "me:place") {
       this.#heard += 1;
-      this.#takePlace(document);
+      this.#takePlace("onPlace", document);
     } else if (name === "me:overtaken") this.#listener.onHappened("overtaken", Object.freeze(document));
     else if (name === "me:granted") this.#listener.onHappened("granted", Object.freeze(document));
     return undefined; // the stream lives from its first event on
@@ -110,13 +111,13 @@ class PersonalSource {
       if (!response.ok) break;
       const { data, ...more } = await response.json();
       // What the stream told meanwhile is newer.
-      if (heard === this.#heard) this.#takePlace({ ...more, ...data.place, next: data.next });
+      if (heard === this.#heard) this.#takePlace("onAnswer", { ...more, ...data.place, next: data.next });
     }
     return true;
   }
 
-  #takePlace(document) {
+  #takePlace(how, document) {
     const place = makeOwnPlace(document);
-    if (this.#boards.includes(place.boardId)) this.#listener.onPlace(place);
+    if (this.#boards.includes(place.boardId)) this.#listener[how](place);
   }
 }

@@ -10,6 +10,12 @@ export function makeOwnPlace({ boardId = MAIN, season, score = null, rank = null
   return Object.freeze({ boardId, season: makeSeason(season), score, ...ranks, next: makeAhead(next) });
 }
 
+/** Whether `told`, by a stream, is a score that is shown to nobody, of which an answer of `/me` says nothing. */
+export function isHiddenIn(answer, told) {
+  const isSame = told?.season?.number === answer.season?.number;
+  return answer.score === null && isSame && (told?.score ?? null) !== null && !told.rank && !told.rankAbove;
+}
+
 /** Who stands next before one, and how many points are missing. */
 export function makeAhead(next) {
   return next && Object.freeze({ userId: next.userId, username: next.username, points: next.points });
