@@ -38,6 +38,7 @@ _MAIN: Final = Needs(other_sites=True, also=lambda _: _VERSION_OF_MAIN)
 _BOARD: Final = Needs(other_sites=True, also=version_beside)
 # A stream's span would end when its client leaves.
 _STREAM: Final = Needs(other_sites=True, traced=False)
+_OWN_STREAM: Final = Needs(traced=False)
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead. Their spans would fill the store.
 _PROBE: Final = Needs(limit="operations", traced=False)
@@ -72,7 +73,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "GET", "/api/leaderboard/stream", leaderboard.stream, _STREAM)
         # The same under its older name (docs/decisions/0002).
         add_route(app, "GET", "/api/scoreboard/stream", leaderboard.stream, _STREAM)
-        add_route(app, "GET", "/api/me/stream", personal.stream, _STREAM)
+        add_route(app, "GET", "/api/me/stream", personal.stream, _OWN_STREAM)
 
     _add_read(app, "/api/boards", boards.list_boards, _PUBLIC)
     _add_read(app, "/api/boards/{board}", boards.read_board, _PUBLIC)
@@ -80,7 +81,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/api/boards/{board}/leaderboard", boards.read_leaderboard, _BOARD)
     _add_read(app, "/api/boards/{board}/entries", places.list_entries, _PUBLIC)
     _add_read(app, "/api/boards/{board}/users/{userId}", places.read_user, _PUBLIC)
-    _add_read(app, "/api/boards/{board}/me", places.read_mine, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/me", places.read_mine)
     if settings.serves_streams:
         add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 

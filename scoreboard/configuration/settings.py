@@ -178,7 +178,7 @@ class Settings:
         "Peers whose X-Forwarded-For is believed: addresses or networks.", entry=network
     )
     allowed_origins: tuple[str, ...] = listed(
-        "Other sites whose pages may read the board, its stream and the catalogue: "
+        "Other sites whose pages may read boards, rankings, streams of boards and the catalogue: "
         "`https://example.org`; `*` for all.",
         entry=origin,
     )
