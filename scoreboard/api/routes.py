@@ -51,12 +51,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     if settings.takes_submissions:
         _add_read(app, "/api/actions", actions.catalogue, _PUBLIC)
         add_route(app, "POST", "/api/actions", actions.submit)
-        _add_read(app, "/api/me", leaderboard.read_me)
-        add_route(app, "GET", "/api/me/export", own_data.export)
-        add_route(app, "DELETE", "/api/me", own_data.delete)
-        _add_read(app, "/api/me/follows", follows.list_follows)
-        add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
-        add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)
+        _add_own(app)
         add_route(app, "POST", "/api/auth/register", accounts.register)
         add_route(app, "POST", "/api/auth/login", accounts.log_in)
         add_route(app, "POST", "/api/auth/refresh", accounts.refresh)
@@ -90,6 +85,16 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/healthz", operations.healthz, _PROBE)
     _add_read(app, "/readyz", operations.readyz, _PROBE)
     _add_read(app, "/metrics", operations.metrics, _PROBE)
+
+
+def _add_own(app: web.Application) -> None:
+    """Add the routes of what is about the user alone."""
+    _add_read(app, "/api/me", leaderboard.read_me)
+    add_route(app, "GET", "/api/me/export", own_data.export)
+    add_route(app, "DELETE", "/api/me", own_data.delete)
+    _add_read(app, "/api/me/follows", follows.list_follows)
+    add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
+    add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)
 
 
 def _add_signed(app: web.Application) -> None:

@@ -1,9 +1,8 @@
 """Ranks: the rankings that are held here, because somebody asked for places that lie deep in them.
 
-Who asks never waits for a ranking, unless they want to: it is loaded in the background, the one
-that most ask for first, and followed from then on by a turn once a second. While PostgreSQL is
-away, all stays as it is: whoever counts with it does so by a statement, which sees whether it still
-may.
+Who asks never waits for a ranking, unless they want to: it is loaded in the background, one after
+the other, and followed from then on by a turn once a second. While PostgreSQL is away, all stays as
+it is: whoever counts with it does so by a statement, which sees whether it still may.
 """
 
 from __future__ import annotations
