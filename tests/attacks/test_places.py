@@ -142,8 +142,9 @@ async def test_follows_beyond_what_an_instance_holds_cost_it_nothing(
     streams = [await _opened(instance, user) for user in (ada, ada, bob)]
     room = instance.app[PARTS].personal_streams
     await eventually(lambda: len(room.subscribers) == len(streams))
-    held = [*(each.asked for each in room.subscribers), *room._watching.users.values()]
-    assert sum(len(each.follows) for each in held) == 10
+    of_streams = [each.asked.follows for each in room.subscribers]
+    of_users = [each.follows for each in room._watching.users.values()]
+    assert sum(map(len, [*of_streams, *of_users])) == 10
 
 
 async def test_who_is_hidden_is_told_of_to_nobody(instance: Instance, database_url: str) -> None:
@@ -158,15 +159,16 @@ async def test_who_is_hidden_is_told_of_to_nobody(instance: Instance, database_u
         sql(database_url, "UPDATE scores SET hidden = TRUE WHERE user_id = %s", (user,))
     nobody = str(uuid.uuid4())
     asked = ",".join([*hidden, nobody, ada])
-    for path, user in (
+    asked_by: tuple[tuple[str, str | None], ...] = (
         ("/api/boards/main/me?around=50", ada),
         (f"/api/boards/main/users/{bob}", None),
         (ENTRIES, None),
         (f"{ENTRIES}?users={asked}", None),
         (f"{ENTRIES}?rank=1&limit=100", None),
         ("/api/me/follows", ada),
-    ):
-        status, document = await answer(instance, path, user)
+    )
+    for path, reader in asked_by:
+        status, document = await answer(instance, path, reader)
         assert status == 200
         assert not [each for each in hidden if each in str(document)], path
     _, first = await answer(instance, f"/api/boards/main/users/{bob}")
