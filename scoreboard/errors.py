@@ -378,7 +378,7 @@ class UnknownSeason(ScoreboardError):
 
 
 class NobodyToFollow(ScoreboardError):
-    """No user has the id of whom somebody wants to follow."""
+    """No user who is shown has the id of whom somebody wants to follow."""
 
     status = 404
     code = "unknown_user"

@@ -2,6 +2,7 @@
 
 -- follow: lets a user follow another, up to so many; says whether each of the two is here, and whether it is so now
 -- Requests of one user take turns by the lock, and the count comes after it: what others have added by then is seen.
+-- Who is hidden is not here: an answer of their own would tell that they are hidden.
 SELECT user_id FROM users WHERE user_id = %(user_id)s::uuid FOR NO KEY UPDATE;
 WITH present AS MATERIALIZED (
     SELECT count(*) AS follows, count(*) FILTER (WHERE followed_id = %(followed_id)s::uuid) > 0 AS is_followed
@@ -9,7 +10,10 @@ WITH present AS MATERIALIZED (
     WHERE user_id = %(user_id)s::uuid
 ),
 followed AS MATERIALIZED (
-    SELECT user_id FROM users WHERE user_id = %(followed_id)s::uuid AND erased_at IS NULL FOR KEY SHARE
+    SELECT user_id
+    FROM users
+    WHERE user_id = %(followed_id)s::uuid AND coalesce(hidden_at, banned_at, erased_at) IS NULL
+    FOR KEY SHARE
 ),
 added AS (
     INSERT INTO follows (user_id, followed_id)
@@ -34,7 +38,7 @@ WITH ended AS (
 SELECT user_id FROM users WHERE user_id = %(user_id)s::uuid
 
 -- list_follows: reads whom a user follows, by name; a row without them for a user who follows nobody, none for no user
--- Who is hidden is in no list; they are followed all the same.
+-- Who is hidden is in no list; who followed them before goes on to.
 SELECT shown.user_id::text, shown.username, shown.followed_at
 FROM users
 LEFT JOIN (

@@ -38,6 +38,7 @@ _MAIN: Final = Needs(other_sites=True, also=lambda _: _VERSION_OF_MAIN)
 _BOARD: Final = Needs(other_sites=True, also=version_beside)
 # A stream's span would end when its client leaves.
 _STREAM: Final = Needs(other_sites=True, traced=False)
+_OWN_STREAM: Final = Needs(traced=False)
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead. Their spans would fill the store.
 _PROBE: Final = Needs(limit="operations", traced=False)
@@ -50,12 +51,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     if settings.takes_submissions:
         _add_read(app, "/api/actions", actions.catalogue, _PUBLIC)
         add_route(app, "POST", "/api/actions", actions.submit)
-        _add_read(app, "/api/me", leaderboard.read_me)
-        add_route(app, "GET", "/api/me/export", own_data.export)
-        add_route(app, "DELETE", "/api/me", own_data.delete)
-        _add_read(app, "/api/me/follows", follows.list_follows)
-        add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
-        add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)
+        _add_own(app)
         add_route(app, "POST", "/api/auth/register", accounts.register)
         add_route(app, "POST", "/api/auth/login", accounts.log_in)
         add_route(app, "POST", "/api/auth/refresh", accounts.refresh)
@@ -72,7 +68,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "GET", "/api/leaderboard/stream", leaderboard.stream, _STREAM)
         # The same under its older name (docs/decisions/0002).
         add_route(app, "GET", "/api/scoreboard/stream", leaderboard.stream, _STREAM)
-        add_route(app, "GET", "/api/me/stream", personal.stream, _STREAM)
+        add_route(app, "GET", "/api/me/stream", personal.stream, _OWN_STREAM)
 
     _add_read(app, "/api/boards", boards.list_boards, _PUBLIC)
     _add_read(app, "/api/boards/{board}", boards.read_board, _PUBLIC)
@@ -80,7 +76,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/api/boards/{board}/leaderboard", boards.read_leaderboard, _BOARD)
     _add_read(app, "/api/boards/{board}/entries", places.list_entries, _PUBLIC)
     _add_read(app, "/api/boards/{board}/users/{userId}", places.read_user, _PUBLIC)
-    _add_read(app, "/api/boards/{board}/me", places.read_mine, _PUBLIC)
+    _add_read(app, "/api/boards/{board}/me", places.read_mine)
     if settings.serves_streams:
         add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 
@@ -89,6 +85,16 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/healthz", operations.healthz, _PROBE)
     _add_read(app, "/readyz", operations.readyz, _PROBE)
     _add_read(app, "/metrics", operations.metrics, _PROBE)
+
+
+def _add_own(app: web.Application) -> None:
+    """Add the routes of what is about the user alone."""
+    _add_read(app, "/api/me", leaderboard.read_me)
+    add_route(app, "GET", "/api/me/export", own_data.export)
+    add_route(app, "DELETE", "/api/me", own_data.delete)
+    _add_read(app, "/api/me/follows", follows.list_follows)
+    add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
+    add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)
 
 
 def _add_signed(app: web.Application) -> None:

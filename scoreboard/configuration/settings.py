@@ -174,13 +174,13 @@ class Settings:
     )
     streams_per_ip: int = whole(50, "Open streams per address, over all instances.")
     streams_per_user: int = whole(
-        10, "Open streams per user, over all instances, where reading needs a token."
+        10, "Open streams of a user that need a token, over all instances."
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = listed(
         "Peers whose X-Forwarded-For is believed: addresses or networks.", entry=network
     )
     allowed_origins: tuple[str, ...] = listed(
-        "Other sites whose pages may read the board, its stream and the catalogue: "
+        "Other sites whose pages may read boards, rankings, streams of boards and the catalogue: "
         "`https://example.org`; `*` for all.",
         entry=origin,
     )

@@ -102,6 +102,7 @@ class PersonalStreams(Crowd[PersonalSubscriber]):
         if len(user.streams) == 1:
             self._grants.begin(user, subscriber.asked.granted)
         self._followers.set(user, subscriber.asked.follows)
+        subscriber.asked.forget_known()  # guard: stream-forgets-follows
         self._metrics.personal_streams.inc()
         super().join(subscriber)
         self._came.set()

@@ -21,16 +21,20 @@ from scoreboard.personal_streams.telling import NAMED_MAX, Granted, Overtaken
 from scoreboard.ranks.keys import RankingId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
-    """What a personal stream is asked for, and what the user was before it began: whom they
-    `follow`, and which actions they had been `granted` of late.
+    """What a personal stream is asked for, and what is known of the user until it has joined: whom
+    they follow, and which actions they had been `granted` of late.
     """
 
     user_id: str
     board_ids: tuple[BoardId, ...]
     follows: frozenset[bytes]
     granted: frozenset[str]
+
+    def forget_known(self) -> None:
+        """Keep what was asked for alone: 1,000 follows are 80 KB, beyond any bound."""
+        self.follows, self.granted = frozenset(), frozenset()
 
 
 class PersonalSubscriber(Subscriber):

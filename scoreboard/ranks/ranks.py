@@ -66,6 +66,8 @@ class Ranks:
         self._held: dict[RankingId, HeldRanking] = {}
         # When each was asked for, the latest last.
         self._asked: OrderedDict[RankingId, float] = OrderedDict()
+        # How often each of these was asked for in vain since it was loaded, or that was tried.
+        self._missed: dict[RankingId, int] = {}
         # What was kept of these may be as wrong as what was held.
         self._doubted: set[RankingId] = set()
         self._wanted = asyncio.Event()
@@ -83,9 +85,10 @@ class Ranks:
         self._asked[ranking_id] = time.monotonic()
         self._asked.move_to_end(ranking_id)
         if len(self._asked) > _ASKED_MAX:
-            self._asked.popitem(last=False)
+            self._forget_asked(next(iter(self._asked)))
         held = self._held.get(ranking_id)
         if held is None:
+            self._missed[ranking_id] = self._missed.get(ranking_id, 0) + 1
             self._wanted.set()
         return held
 
@@ -191,6 +194,7 @@ class Ranks:
             self._wanted.clear()
             return
         self._rests = False
+        self._missed.pop(ranking_id, None)
         try:
             async with self._postgres.session() as session:
                 is_sound = ranking_id not in self._doubted
@@ -211,17 +215,22 @@ class Ranks:
         loaded.set()
 
     def _next(self) -> RankingId | None:
-        """What to load: what was asked for latest, as nobody may wait for the others any more."""
-        for ranking_id in reversed(self._asked):
-            if ranking_id not in self._held:
-                return ranking_id
-        return None
+        """What to load: what was asked for most often, so that a stranger who asks for one season
+        after the other keeps nobody waiting; of several, what was asked for latest.
+        """
+        missing = (each for each in reversed(self._asked) if each not in self._held)
+        # guard: most-wanted-first
+        return max(missing, key=lambda each: self._missed.get(each, 0), default=None)
+
+    def _forget_asked(self, ranking_id: RankingId) -> None:
+        del self._asked[ranking_id]
+        self._missed.pop(ranking_id, None)
 
     def _evict(self) -> None:
         """Forget what nobody asked for of late, and beyond the bounds what was asked for first."""
         asked_after = time.monotonic() - ASKED_WITHIN_SECONDS
         while self._asked and next(iter(self._asked.values())) < asked_after:
-            self._asked.popitem(last=False)
+            self._forget_asked(next(iter(self._asked)))
         for ranking_id in self._held.keys() - self._asked.keys():
             del self._held[ranking_id]
         parts = sum(ranking.fences.parts for ranking in self._held.values())
@@ -230,7 +239,7 @@ class Ranks:
                 break
             if (evicted := self._held.pop(ranking_id, None)) is not None:
                 parts -= evicted.fences.parts
-                del self._asked[ranking_id]
+                self._forget_asked(ranking_id)
         self._show()
 
     def _show(self) -> None:

@@ -20,6 +20,7 @@ from tests.attacks.conftest import Start
 from tests.instances import Instance
 from tests.world import add_board, add_users
 
+NOBODY = "00000000-0000-4000-8000-000000000000"
 NOW, DAY = datetime.now(UTC), timedelta(days=1)
 STRANGE = (
     "",
@@ -104,7 +105,7 @@ async def test_what_is_no_id_of_a_board_is_refused_without_a_look(
 
     monkeypatch.setattr(instance.app[PARTS].boards, "find", no_look)
     ids = ("%D0%B0", "M", "a_b", "a.b", "..%2F", "%00", "a" * 51, "a" * 7000, "%C3%28", "a%0Ab")
-    for below in ("", "/seasons", "/leaderboard", "/stream"):
+    for below in ("", "/seasons", "/leaderboard", "/stream", "/entries", f"/users/{NOBODY}"):
         assert await statuses(instance, [f"/api/boards/{each}{below}" for each in ids]) == {404}
 
 
@@ -116,7 +117,19 @@ async def test_what_is_no_number_of_a_season_is_refused_without_a_question(
 
     monkeypatch.setattr(instance.app[PARTS].definitions, "season", no_question)
     monkeypatch.setattr(instance.app[PARTS].definitions, "seasons", no_question)
-    for path, name in (("leaderboard", "season"), ("seasons", "after")):
+    for name in ("find", "window", "page"):
+        monkeypatch.setattr(instance.app[PARTS].places, name, no_question)
+    for path, name in (
+        ("leaderboard", "season"),
+        ("seasons", "after"),
+        ("entries", "season"),
+        ("entries", "limit"),
+        ("entries", "rank"),
+        ("entries", "users"),
+        ("entries", "after"),
+        ("entries", "before"),
+        (f"users/{NOBODY}", "season"),
+    ):
         paths = [f"/api/boards/main/{path}?{name}={each}" for each in STRANGE]
         assert await statuses(instance, paths) == {400}
 
@@ -130,7 +143,7 @@ async def test_a_board_for_members_tells_strangers_nothing_but_that_it_is_there(
     instance = await start()
     await instance.app[PARTS].ledger.turn()
     [user] = add_users(database_url, 1)
-    for below in ("", "/leaderboard", "/leaderboard?season=1", "/seasons"):
+    for below in ("", "/leaderboard", "/leaderboard?season=1", "/seasons", "/entries"):
         path = f"/api/boards/members{below}"
         async with instance.client.get(path, headers=instance.bearer(user)) as response:
             assert response.status == 200

@@ -23,7 +23,15 @@ PUBLIC = (
     "/api/boards/main",
     "/api/boards/main/seasons",
     "/api/boards/main/leaderboard",
+    "/api/boards/main/entries",
+    "/api/boards/main/users/00000000-0000-4000-8000-000000000000",
     "/api/boards/main/stream",
+)
+OWN = (
+    "/api/me",
+    "/api/me/follows",
+    "/api/me/stream",
+    "/api/boards/main/me",
 )
 PASSWORD = "a password for this test"
 
@@ -108,7 +116,7 @@ async def test_what_a_form_can_send_is_refused(instance: Instance, database_url:
 
 
 async def test_by_default_no_page_of_another_site_reads_anything(instance: Instance) -> None:
-    for path in (*PUBLIC[:2], "/api/me", "/docs/openapi.json", "/metrics", "/nothing"):
+    for path in (*PUBLIC[:2], *OWN, "/docs/openapi.json", "/metrics", "/nothing"):
         assert not reads(await headers_of(instance, path)), path
         assert not reads(await headers_of(instance, path, method="OPTIONS")), path
 
@@ -123,7 +131,7 @@ async def test_pages_of_an_allowed_origin_read_what_is_public_and_nothing_else(
         assert reads(found), path
         assert found["Access-Control-Expose-Headers"] == "Age, Date, ETag, Retry-After"
         assert reads(await headers_of(instance, path, method="OPTIONS")), path
-    private = ("/api/me", "/api/auth/login", "/metrics", "/readyz", "/docs/openapi.json", "/")
+    private = (*OWN, "/api/auth/login", "/metrics", "/readyz", "/docs/openapi.json", "/")
     for path in private:
         assert not reads(await headers_of(instance, path, headers=instance.bearer(user))), path
         assert not reads(await headers_of(instance, path, method="OPTIONS")), path

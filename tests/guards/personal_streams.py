@@ -28,6 +28,20 @@ PERSONAL_STREAMS: Final[tuple[AnyGuard, ...]] = (
         f"{UNIT}::test_follows_that_are_held_are_bounded_and_given_back",
     ),
     Marked(
+        "personal streams: beyond that bound no stream holds follows",
+        "stream-forgets-follows",
+        Removed(),
+        "tests/attacks/test_places.py::test_follows_beyond_what_an_instance_holds_cost_it_nothing",
+    ),
+    Guard(
+        "follows: who is hidden cannot be told from nobody",
+        "scoreboard/accounts/follows.sql",
+        "AND coalesce(hidden_at, banned_at, erased_at) IS NULL\n    FOR KEY SHARE",
+        "AND erased_at IS NULL\n    FOR KEY SHARE",
+        "tests/service/test_follows.py"
+        "::test_who_is_hidden_is_nobody_here_and_comes_back_to_their_followers",
+    ),
+    Marked(
         "personal streams: the moves between two turns are bounded",
         "moves-bounded",
         Never(),

@@ -59,6 +59,16 @@ RANKS: Final = (
         f"{TURNS}::test_who_slept_until_movements_were_removed_counts_anew",
     ),
     Marked(
+        "ranks: who asks for one season after the other keeps nobody waiting",
+        "most-wanted-first",
+        Instead(
+            "max(missing, key=lambda each: self._missed.get(each, 0), default=None)",
+            "next(missing, None)",
+        ),
+        "tests/attacks/test_places.py"
+        "::test_who_asks_for_one_season_after_the_other_keeps_nobody_waiting",
+    ),
+    Marked(
         "ranks: entries that were replaced are counted anew",
         "replaced-entries-counted",
         Removed(),

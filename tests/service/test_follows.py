@@ -60,17 +60,19 @@ async def test_what_cannot_be_followed_is_refused_with_what_to_do(
         assert await asked(instance, method, stranger, ada) == (403, "unknown_user")
 
 
-async def test_hidden_users_are_followed_and_not_listed_and_nameless_ones_are_nobody(
+async def test_who_is_hidden_is_nobody_here_and_comes_back_to_their_followers(
     instance: Instance, database_url: str
 ) -> None:
-    ada, bob, gone = (add_users(database_url, 1, name)[0] for name in ("ada", "bob", "gone"))
-    sql(database_url, f"UPDATE users SET hidden_at = now() WHERE user_id = '{bob}'")
-    sql(
-        database_url,
-        f"UPDATE users SET hidden_at = now(), erased_at = now() WHERE user_id = '{gone}'",
-    )
+    """Whatever is asked, the answer is that of an id that nobody has."""
+    ada, bob, *others = (add_users(database_url, 1, name)[0] for name in ("ada", "bob", "c", "d"))
     assert await asked(instance, "PUT", ada, bob) == (204, "")
-    assert await asked(instance, "PUT", ada, gone) == (404, "unknown_user")
+    why = ("hidden_at = now()", "banned_at = now()", "hidden_at = now(), erased_at = now()")
+    for user, hidden in zip((bob, *others), why, strict=True):
+        sql(database_url, f"UPDATE users SET {hidden} WHERE user_id = '{user}'")
+    for user in (bob, *others, str(uuid4())):
+        assert await asked(instance, "PUT", ada, user) == (404, "unknown_user")
+    for user in (*others, str(uuid4())):
+        assert await asked(instance, "DELETE", ada, user) == (204, "")
     assert await followed_by(instance, ada) == []
     sql(database_url, f"UPDATE users SET hidden_at = NULL WHERE user_id = '{bob}'")
     assert await followed_by(instance, ada) == ["bob0"]

@@ -1,8 +1,9 @@
 """Which other sites' pages may read what is public (CORS).
 
-None, unless `allowed_origins` names them. They may read the board, its stream and the catalogue,
-and nothing that writes. A browser never sends a token on its own, so there are no credentials to
-allow, and no page can act for a visitor who did not give it a token.
+None, unless `allowed_origins` names them. They may read boards, rankings, streams of boards and the
+catalogue; not what is about the user alone, and nothing that writes. A browser never sends a token
+on its own, so there are no credentials to allow, and no page can act for a visitor who did not give
+it a token.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol
 """
