@@ -7,8 +7,10 @@ import { describe, describeNext, describeOvertaken } from "./place-words.js";
 import { Places } from "./scoreboard-client.js";
 
 const AROUND = 3;
-const ASK_MS = 1_500; // between two questions for those around, while one's place changes all the time
-const AROUND_MS = 15_000; // those around change without one's own place
+// Between two questions for those around: while one's place changes all the time, and while it does not. A page that is
+// open in a whole school asks no more than that, and not all at once.
+const ASK_MS = 5_000;
+const AROUND_MS = 60_000;
 const NOTICE_MS = 30_000;
 const DENIED = "Log in again to see your place.";
 const AWAY = "Your place cannot be renewed just now; trying again.";
@@ -124,7 +126,7 @@ export class MyPlace {
     this.#asking = null;
     clearTimeout(this.#askTimer);
     if (heard !== this.#heard) return this.#askSoon(); // others stand around by now
-    if (this.#about.season === null) this.#askTimer = setTimeout(() => this.#ask(), AROUND_MS);
+    if (this.#about.season === null) this.#askTimer = setTimeout(() => this.#ask(), AROUND_MS * (0.8 + 0.4 * Math.random()));
   }
 
   #draw() {
