@@ -92,6 +92,7 @@ WITH RECURSIVE walked AS (
             ) AS lower
             WHERE tied.count <= %(size)s
         )
+        LIMIT 1  -- there is no other, so the second way is not gone where the first one led somewhere
     ) AS next
     WHERE walked.number < %(steps)s
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from scoreboard.ranks.anchors import START, Anchor, Held
-from scoreboard.ranks.keys import BEGINNING, KEY_BYTES, RankingId
+from scoreboard.ranks.keys import BEGINNING, KEY_BYTES, RankingId, first_of, score_of
 from scoreboard.ranks.queries import begin_at
 
 # Where a ranking is not held, ranks are counted from the top: so far, among ten million entries as
@@ -57,12 +57,16 @@ def near(held: Held | None, keys: Iterable[bytes]) -> list[Anchor]:
 
 
 def near_rank(held: Held | None, rank: int) -> list[Anchor]:
-    """The fence before a rank, and two ahead of it, because those before may have become more."""
+    """The fence before a rank, and two ahead of it, because those before may have become more; and
+    those before all who have such a score, of whom there may be millions.
+    """
     if held is None:
         return []
     first = held.at(rank)
     second = _ahead_of(held, first)
-    return [first, second, _ahead_of(held, second)]
+    around = [second.key, first.key, first.until or first.key]
+    tiers = near(held, [first_of(score_of(key)) for key in around])
+    return [first, second, _ahead_of(held, second), *tiers]
 
 
 def behind(key: bytes) -> bytes:
