@@ -126,7 +126,8 @@ export class MyPlace {
     this.#asking = null;
     clearTimeout(this.#askTimer);
     if (heard !== this.#heard) return this.#askSoon(); // others stand around by now
-    if (this.#about.season === null) this.#askTimer = setTimeout(() => this.#ask(), AROUND_MS * (0.8 + 0.4 * Math.random()));
+    if (this.#about.season !== null) return;
+    this.#askTimer = setTimeout(() => this.#ask(), AROUND_MS * (0.8 + 0.4 * Math.random()));
   }
 
   #draw() {
