@@ -5,6 +5,7 @@
 
 const KEPT_KEY = "scoreboard.session";
 const LOST_MS = 1_000; // between an answer that was lost and the next question for tokens
+const ON_ITS_WAY_MS = 1_000; // a new password ends the tokens, also in this browser, a moment before the next ones come
 const TURN_KEY = "scoreboard.turn"; // which tab may renew, where there are no locks
 // The codes that refuse an access token which was good once: a new one is asked for, once.
 const TOKEN_REFUSED = ["expired_token", "invalid_token", "revoked_token", "unknown_user"];
@@ -122,6 +123,7 @@ export class Session extends EventTarget {
       const access = this.#access?.token;
       const { answerSeconds } = this.#seconds;
       const answer = await send("api/auth/refresh", body, access, { answerSeconds }).catch((refusal) => refusal);
+      if (answer.status === 401) await new Promise((resume) => setTimeout(resume, ON_ITS_WAY_MS));
       // Who logged out meanwhile stays logged out. (A tab without locks was given the same successor.)
       const newest = this.#newest()?.refreshToken;
       if (newest !== kept.refreshToken && newest !== answer.refreshToken) return this.#sync();

@@ -61,6 +61,43 @@ async def test_a_password_is_changed_here_and_ends_the_log_ins_elsewhere(
     await log_in(elsewhere, "ada", OTHER_PASSWORD)
 
 
+async def test_a_log_in_goes_on_though_its_tokens_end_before_the_next_ones_come(
+    start: Start, open_page: OpenPage, database_url: str, console: Console
+) -> None:
+    """The personal stream ends with the old password, and both tabs ask for tokens at once."""
+    console.expects_network_errors = True  # 401
+    instance = await start()
+    add_actions(database_url, {"run": 50})
+    page = await open_page(instance.url)
+    await register(page, "ada")
+    second = await open_page(instance.url)
+    await expect(second.locator("#me")).to_have_text("ada")
+    refused = asyncio.Event()
+
+    def look(response: Response) -> None:
+        if response.url.endswith("/api/auth/refresh") and response.status == 401:
+            refused.set()
+
+    async def hold_back(route: Route) -> None:
+        answer = await route.fetch()
+        await refused.wait()
+        await route.fulfill(response=answer)
+
+    for each in (page, second):
+        each.on("response", look)
+        await each.evaluate("seen = []")
+        await each.evaluate(
+            "new MutationObserver(() => seen.push(document.querySelector('#me').textContent))"
+            ".observe(document.querySelector('#me'), {childList: true, characterData: true, subtree: true})"
+        )
+    await page.route("**/api/auth/password", hold_back)
+    await change_password(page, PASSWORD, OTHER_PASSWORD)
+    await expect(page.locator("#answer")).to_contain_text("The password is changed.")
+    await second.get_by_role("button", name="run").click()
+    await expect(second.locator("#my-score")).to_have_text("50")
+    assert [await each.evaluate("seen") for each in (page, second)] == [[], []]
+
+
 @pytest.mark.parametrize("what", ["a submission", "a change of password", "a log-out everywhere"])
 async def test_what_one_user_asked_for_is_never_done_as_the_next_one(
     start: Start, open_page: OpenPage, database_url: str, console: Console, what: str
