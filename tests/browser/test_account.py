@@ -88,7 +88,8 @@ async def test_a_log_in_goes_on_though_its_tokens_end_before_the_next_ones_come(
         await each.evaluate("seen = []")
         await each.evaluate(
             "new MutationObserver(() => seen.push(document.querySelector('#me').textContent))"
-            ".observe(document.querySelector('#me'), {childList: true, characterData: true, subtree: true})"
+            ".observe(document.querySelector('#me'),"
+            " {childList: true, characterData: true, subtree: true})"
         )
     await page.route("**/api/auth/password", hold_back)
     await change_password(page, PASSWORD, OTHER_PASSWORD)
