@@ -381,7 +381,7 @@ class NobodyToFollow(ScoreboardError):
     """No user who is shown has the id of whom somebody wants to follow."""
 
     status = 404
-    code = "unknown_user"
+    code = "nobody_to_follow"
     message = "There is no user of this id to follow. Take the userId of a line on a board."
 
 

@@ -53,7 +53,7 @@ async def test_what_cannot_be_followed_is_refused_with_what_to_do(
     for written in ("ada", "%00", "%ff", "x" * 400):
         assert await asked(instance, "PUT", ada, written) == (400, "invalid_payload")
         assert await asked(instance, "DELETE", ada, written) == (400, "invalid_payload")
-    assert await asked(instance, "PUT", ada, str(uuid4())) == (404, "unknown_user")
+    assert await asked(instance, "PUT", ada, str(uuid4())) == (404, "nobody_to_follow")
     assert await asked(instance, "DELETE", ada, str(uuid4())) == (204, "")
     stranger = str(uuid4())
     for method in ("PUT", "DELETE"):
@@ -70,7 +70,7 @@ async def test_who_is_hidden_is_nobody_here_and_comes_back_to_their_followers(
     for user, hidden in zip((bob, *others), why, strict=True):
         sql(database_url, f"UPDATE users SET {hidden} WHERE user_id = '{user}'")
     for user in (bob, *others, str(uuid4())):
-        assert await asked(instance, "PUT", ada, user) == (404, "unknown_user")
+        assert await asked(instance, "PUT", ada, user) == (404, "nobody_to_follow")
     for user in (*others, str(uuid4())):
         assert await asked(instance, "DELETE", ada, user) == (204, "")
     assert await followed_by(instance, ada) == []
