@@ -60,6 +60,8 @@ async def test_whoever_hangs_up_costs_no_connection_to_postgresql(
             await eventually(lambda: is_waiting(database_url))
             asking.cancel()
             await eventually(partial(has_abandoned, one, number))
+        # What was abandoned ends, or the next one would wait for its session.
+        await eventually(lambda: one.app[PARTS].queries.idle == 1)
     async with one.client.get("/api/actions") as response:
         assert response.status == 200
     assert sessions(database_url, "queries") == before

@@ -19,7 +19,10 @@ PLAIN = {"Accept-Encoding": "identity"}
 PACKED = {"Accept-Encoding": "br, gzip;q=0.8"}
 
 # Modules that others load when somebody needs them.
-ON_DEMAND = {"log-in.js", "profile.js"}
+ON_DEMAND = {"log-in.js", "profile.js"} | {
+    *("friends.js", "friends-list.js", "my-place.js", "place-line.js", "place-words.js"),
+    *("places-dialog.js", "ranking.js", "scroll-map.js", "virtual-list.js"),
+}
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ SIGNED = "/api/audit"
 # What says when it was asked, or how often.
 EACH_TIME_ANOTHER = ("/metrics", "/api/me/export")
 CHANGES = ("alive", "since")
+NOBODY = "5d2d8a52-8a5f-4f4c-9b5c-0d9c0d7a1e11"
 
 
 def known_parameters() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -55,7 +56,10 @@ def known_parameters() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def filled(path: str) -> str:
     """The path with what may stand in its places."""
-    return path.replace("{name}", "scoreboard-client.js").replace("{board}", "main")
+    in_place = {"{name}": "scoreboard-client.js", "{board}": "main", "{userId}": NOBODY}
+    for place, said in in_place.items():
+        path = path.replace(place, said)
+    return path
 
 
 KNOWN = list(known_parameters())
@@ -66,14 +70,24 @@ def test_the_document_names_what_is_known() -> None:
     assert [(path, name) for path, name, _ in KNOWN] == [
         ("/api/actions", "after"),
         ("/api/actions", "limit"),
+        ("/api/me/stream", "boards"),
         ("/api/boards", "after"),
         ("/api/boards", "limit"),
         ("/api/boards/main/seasons", "after"),
         ("/api/boards/main/seasons", "limit"),
         ("/api/boards/main/leaderboard", "season"),
+        ("/api/boards/main/entries", "season"),
+        ("/api/boards/main/entries", "limit"),
+        ("/api/boards/main/entries", "after"),
+        ("/api/boards/main/entries", "before"),
+        ("/api/boards/main/entries", "rank"),
+        ("/api/boards/main/entries", "users"),
+        (f"/api/boards/main/users/{NOBODY}", "season"),
+        ("/api/boards/main/me", "season"),
+        ("/api/boards/main/me", "around"),
     ]
-    optional = [name for _, name, schema in KNOWN if schema.get("default") is None]
-    assert optional == ["season"]
+    optional = {name for _, name, schema in KNOWN if schema.get("default") is None}
+    assert optional == {"season", "after", "before", "rank", "users"}
 
 
 async def test_on_every_route_an_unknown_parameter_changes_nothing(
@@ -87,7 +101,9 @@ async def test_on_every_route_an_unknown_parameter_changes_nothing(
         path = filled(route.resource.canonical)
         seen.add((route.method, path))
         if path.endswith(ENDLESS):
-            async with instance.client.get(as_typed(instance, f"{path}?{UNKNOWN}")) as response:
+            async with instance.client.get(
+                as_typed(instance, f"{path}?{UNKNOWN}"), headers=instance.bearer(user)
+            ) as response:
                 assert (response.status, response.content_type) == (200, "text/event-stream")
             continue
         queries = ["", "?", f"?{UNKNOWN}"]
@@ -116,8 +132,8 @@ async def test_a_number_is_digits_and_nothing_that_only_reads_like_some(
     instance: Instance, path: str, name: str
 ) -> None:
     for written in NUMBERS:
-        query = f"{path}?{name}={written}"
-        async with instance.client.get(as_typed(instance, query)) as response:
+        query = as_typed(instance, f"{path}?{name}={written}")
+        async with instance.client.get(query, headers=instance.bearer(NOBODY)) as response:
             document = await response.json()
             assert (response.status, document["code"]) == (400, "invalid_payload"), written
             assert list(document["errors"]) == [name]
@@ -127,7 +143,9 @@ async def test_a_number_is_digits_and_nothing_that_only_reads_like_some(
 async def test_a_parameter_is_given_once(instance: Instance, path: str, name: str) -> None:
     """Or a proxy on the way reads the first of two, and the service the last."""
     for query in (f"{name}=5&{name}=6", f"{name}=5&x=1&{name}=5", f"{name}=5&{name}"):
-        async with instance.client.get(as_typed(instance, f"{path}?{query}")) as response:
+        async with instance.client.get(
+            as_typed(instance, f"{path}?{query}"), headers=instance.bearer(NOBODY)
+        ) as response:
             document = await response.json()
             assert (response.status, document["errors"]) == (400, {name: ["Give it once."]})
             assert document["message"] == "The query is not valid; see errors."
