@@ -18,10 +18,10 @@ CLIENT = "scoreboard-client.js"
 PLAIN = {"Accept-Encoding": "identity"}
 PACKED = {"Accept-Encoding": "br, gzip;q=0.8"}
 
-# Modules that others load when somebody needs them.
+# Files that modules load when somebody needs them.
 ON_DEMAND = {"log-in.js", "profile.js"} | {
     *("friends.js", "friends-list.js", "my-place.js", "place-line.js", "place-words.js"),
-    *("places-dialog.js", "ranking.js", "scroll-map.js", "virtual-list.js"),
+    *("places-dialog.js", "ranking.js", "scroll-map.js", "virtual-list.js", "places.css"),
 }
 
 
