@@ -40,7 +40,7 @@ from scoreboard.model import MAIN, BoardId
 from scoreboard.parts import PARTS
 from scoreboard.scoring import cursors
 from scoreboard.scoring.cursors import BadCursor, Cursor
-from scoreboard.scoring.place import Ahead, Place, Ranking
+from scoreboard.scoring.place import Place, Ranking
 from scoreboard.timestamps import exact_timestamp
 
 _AROUND: Final = AroundSchema()
@@ -229,7 +229,7 @@ def _of_user(ranking: Ranking, place: Place | None, rank_above: int | None) -> d
     if place is None:
         return {"place": None, "next": None}
     more = {"percentile": ranking.percentile(place), "rankAbove": rank_above}
-    return {"place": _line(place) | more, "next": place.next and _ahead(place.next)}
+    return {"place": _line(place) | more, "next": place.next and place.next.as_json()}
 
 
 def _line(place: Place) -> dict[str, Any]:
@@ -242,10 +242,6 @@ def _line(place: Place) -> dict[str, Any]:
         "score": place.score,
         "reachedAt": exact_timestamp(place.reached_at),
     }
-
-
-def _ahead(ahead: Ahead) -> dict[str, Any]:
-    return {"userId": ahead.user_id, "username": ahead.username, "points": ahead.points}
 
 
 async def _send(

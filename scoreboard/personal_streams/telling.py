@@ -105,7 +105,6 @@ def place_event(
     }
     if place is None:
         return event("me:place", document | {"score": hidden_score})
-    ahead = place.next
     return event(
         "me:place",
         document
@@ -117,7 +116,6 @@ def place_event(
             "total": found.total,
             "percentile": found.percentile(place),
             "rankAbove": rank_above([place]),
-            "next": ahead
-            and {"userId": ahead.user_id, "username": ahead.username, "points": ahead.points},
+            "next": place.next and place.next.as_json(),
         },
     )

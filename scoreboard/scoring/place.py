@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from scoreboard.model import BoardId, Direction, Season, direction_of
 from scoreboard.ranks.keys import RankingId
@@ -19,6 +20,10 @@ class Ahead:
     user_id: str
     username: str
     points: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As clients see it."""
+        return {"userId": self.user_id, "username": self.username, "points": self.points}
 
 
 @dataclass(frozen=True, slots=True)
