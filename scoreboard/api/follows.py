@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
 from scoreboard import errors
 from scoreboard.accounts import ids
-from scoreboard.accounts.access import Identity
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.first_sight import as_user
 from scoreboard.api.http.identity import identity
@@ -41,11 +41,7 @@ async def follow(request: web.Request) -> web.Response:
     """Follow another user: your personal stream tells you when they overtake you, wherever you
     stand. You can follow 1,000. Doing it again changes nothing. Nobody else sees whom you follow.
     """
-    user, followed_id = _asked(request)
-    parts = request.app[PARTS]
-    await as_user(request, user, lambda: parts.follows.add(user.user_id, followed_id))
-    parts.personal_streams.follows_changed(user.user_id)
-    return web.Response(status=204)
+    return await _change(request, request.app[PARTS].follows.add)
 
 
 @Operation(
@@ -59,11 +55,7 @@ async def follow(request: web.Request) -> web.Response:
 )
 async def unfollow(request: web.Request) -> web.Response:
     """Follow a user no longer. Whom you do not follow you may unfollow as well."""
-    user, followed_id = _asked(request)
-    parts = request.app[PARTS]
-    await as_user(request, user, lambda: parts.follows.remove(user.user_id, followed_id))
-    parts.personal_streams.follows_changed(user.user_id)
-    return web.Response(status=204)
+    return await _change(request, request.app[PARTS].follows.remove)
 
 
 @Operation(
@@ -91,10 +83,16 @@ async def list_follows(request: web.Request) -> web.Response:
     return reply({"success": True, "data": data}, headers={"Cache-Control": "no-store"})
 
 
-def _asked(request: web.Request) -> tuple[Identity, str]:
-    """Who asks, and whom it is about. Raises as `identity`; InvalidPayload."""
+async def _change(
+    request: web.Request, change: Callable[[str, str], Awaitable[None]]
+) -> web.Response:
+    """Change whether who asks follows whom it is about, and let open streams know. Raises as
+    `identity`; InvalidPayload, and what `change` does.
+    """
     user = identity(request)
     followed_id = ids.canonical(path_part(request, "userId"))
     if followed_id is None or followed_id == user.user_id:
         raise errors.InvalidPayload(_NOT_AN_ID, PATH_NOT_VALID)
-    return user, followed_id
+    await as_user(request, user, lambda: change(user.user_id, followed_id))
+    request.app[PARTS].personal_streams.follows_changed(user.user_id)
+    return web.Response(status=204)
