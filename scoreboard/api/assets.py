@@ -5,7 +5,8 @@ the references carry that name, so a hash changes with whatever lies beneath it 
 a file for good. No build step, and nothing is read or compressed while requests are served.
 
 The modules of `web/client/` are served as one: other people's pages get the client by one request
-under an address that stays, and never modules of two releases.
+under an address that stays, and never modules of two releases. So are their types. What `web/` holds
+for the npm package alone is not served.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 _CLIENT: Final = "scoreboard-client.js"
+_CLIENT_TYPES: Final = "scoreboard-client.d.ts"
 _PAGE: Final = "index.html"
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -30,6 +32,8 @@ _TYPES: Final = {
 }
 _REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|svg))"')
 _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w-]+\.js)";\n', re.MULTILINE)
+_TYPES_IMPORT: Final = re.compile(r"^import type \{[^}]*\} from [^\n]*;\n", re.MULTILINE)
+_TYPES_OF: Final = re.compile(r'^export \* from "\./(?P<name>[\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
@@ -73,16 +77,22 @@ def load(words: Mapping[str, str]) -> Assets:
     """Read the package's files; `words` are put into the page, each in the place of `{{name}}`."""
     folder = resources.files("scoreboard").joinpath("web")
     client = _read(folder / "client")
-    types = {name: text for name, text in client.items() if name.endswith(".ts")}
-    joined = {_CLIENT: join(client, _CLIENT)}
-    sources = _read(folder) | types | joined
+    joined = {
+        _CLIENT: join(client, _CLIENT),
+        _CLIENT_TYPES: join_types(client, _CLIENT_TYPES),
+    }
+    sources = _read(folder) | joined
     for name, word in words.items():
         sources[_PAGE] = sources[_PAGE].replace(f"{{{{{name}}}}}", word)
     return build(sources)
 
 
 def _read(folder: Traversable) -> dict[str, str]:
-    return {path.name: path.read_text("utf-8") for path in folder.iterdir() if path.is_file()}
+    return {
+        path.name: path.read_text("utf-8")
+        for path in folder.iterdir()
+        if path.is_file() and path.name.rpartition(".")[2] in _TYPES
+    }
 
 
 def join(modules: Mapping[str, str], entry: str) -> str:
@@ -101,6 +111,15 @@ def join(modules: Mapping[str, str], entry: str) -> str:
 
     add(entry)
     return "\n".join(joined.values())
+
+
+def join_types(files: Mapping[str, str], entry: str) -> str:
+    """Make one file of `entry` and of all whose types it exports, as `export * from "./name.js";`
+    says. Raises KeyError when one is not there.
+    """
+    exported = [files[f"{found['name']}.d.ts"] for found in _TYPES_OF.finditer(files[entry])]
+    texts = [*exported, _TYPES_OF.sub("", files[entry])]
+    return "\n".join(_TYPES_IMPORT.sub("", text).strip() + "\n" for text in texts)
 
 
 def build(sources: Mapping[str, str]) -> Assets:

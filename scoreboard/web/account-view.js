@@ -277,7 +277,7 @@ function keepPlace() {
 }
 
 function complain(refusal) {
-  const wait = refusal.retryAfter ? ` (${refusal.retryAfter} s)` : "";
+  const wait = refusal.retryAfterSeconds ? ` (${refusal.retryAfterSeconds} s)` : "";
   say(refusal.code === "invalid_payload" ? "" : `${refusal.message}${wait}`, "bad");
 }
 

@@ -5,10 +5,9 @@ import { BoardView } from "./board-view.js";
 import { BoardsView } from "./boards-view.js";
 import { $, setText } from "./elements.js";
 import { PlacesView } from "./places-view.js";
-import { FINAL_SIZE, MAIN, ScoreboardClient } from "./scoreboard-client.js";
+import { FINAL_SIZE, MAIN, ScoreboardClient, Session } from "./scoreboard-client.js";
 import { SeasonList } from "./season-list.js";
 import { SeasonView } from "./season-view.js";
-import { Session } from "./session.js";
 import "./wall.js";
 
 const STATES = { connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline" };

@@ -83,7 +83,7 @@ class Profile {
     const isWrong = refusal.code === "bad_credentials" || Boolean(refusal.errors?.password);
     if (refusal.code === "not_fresh") return this.#logInAgain();
     if (!isWrong) {
-      const wait = refusal.retryAfter ? ` (${refusal.retryAfter} s)` : "";
+      const wait = refusal.retryAfterSeconds ? ` (${refusal.retryAfterSeconds} s)` : "";
       return this.#say(`${refusal.message}${wait}`, "bad");
     }
     field.hidden = false;
