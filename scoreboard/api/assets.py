@@ -6,18 +6,27 @@ a file for good. No build step, and nothing is read or compressed while requests
 
 The modules of `web/client/` are served as one: other people's pages get the client by one request
 under an address that stays, and never modules of two releases.
+
+A document, such as the page, has an address that stays, and is made once for each language. In the
+place of `{{name}}` it gets what the settings say, in that of `{{words.key}}` a text of the
+language, whose catalogue is served as the module `words-en.js`.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import html
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
+
+from scoreboard.branding import catalogues
+from scoreboard.branding.catalogues import Catalogue
 
 _CLIENT: Final = "scoreboard-client.js"
 _PAGE: Final = "index.html"
@@ -33,6 +42,7 @@ _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w-]+\.js)";\
 _EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
+_PLACE: Final = re.compile(r"\{\{(?P<name>[\w.-]+)\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +67,18 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The page, the files under their hashed names, and all of them under their own."""
+    """The page of each language, the files under their hashed names, and all of them under their
+    own.
+    """
 
-    page: Asset
+    pages: Mapping[str, Asset]
     hashed: Mapping[str, Asset]
     plain: Mapping[str, Asset]
+
+    @property
+    def page(self) -> Asset:
+        """The page of the first language, which is the default."""
+        return next(iter(self.pages.values()))
 
     def of_another_version(self, name: str) -> Asset | None:
         """Our version of a file whose hash we do not know: an older or newer instance's."""
@@ -69,20 +86,48 @@ class Assets:
         return self.plain.get(f"{found['stem']}.{found['extension']}") if found else None
 
 
-def load(words: Mapping[str, str]) -> Assets:
-    """Read the package's files; `words` are put into the page, each in the place of `{{name}}`."""
+def load(values: Mapping[str, str], languages: Sequence[str] = ("en",)) -> Assets:
+    """Read the package's files, for these languages. `values` are put into the page as they are,
+    each in the place of `{{name}}`. Raises as `build` and `filled` do.
+    """
     folder = resources.files("scoreboard").joinpath("web")
     client = _read(folder / "client")
     types = {name: text for name, text in client.items() if name.endswith(".ts")}
     joined = {_CLIENT: join(client, _CLIENT)}
-    sources = _read(folder) | types | joined
-    for name, word in words.items():
-        sources[_PAGE] = sources[_PAGE].replace(f"{{{{{name}}}}}", word)
-    return build(sources)
+    words = catalogues.of_the_page()
+    modules = {f"words-{language}.js": _module(words[language]) for language in words}
+    sources = _read(folder) | types | joined | modules
+    template = sources.pop(_PAGE)
+    pages = {
+        language: filled(template, {**values, "lang": language}, words[language])
+        for language in languages
+    }
+    return build(sources, pages)
 
 
 def _read(folder: Traversable) -> dict[str, str]:
     return {path.name: path.read_text("utf-8") for path in folder.iterdir() if path.is_file()}
+
+
+def _module(words: Catalogue) -> str:
+    return f"export default {json.dumps(words, ensure_ascii=False, separators=(',', ':'))};\n"
+
+
+def filled(template: str, values: Mapping[str, str], words: Catalogue) -> str:
+    """Put values as they are, and words as text, into the places of a document; a place that has no
+    value stays. Raises KeyError where there is no such word, ValueError where it needs a number.
+    """
+
+    def value(place: re.Match[str]) -> str:
+        kind, _, key = place["name"].partition(".")
+        if kind != "words":
+            return values.get(place["name"], place[0])
+        text = words[key]
+        if not isinstance(text, str):
+            raise ValueError(f"{key} depends on a count, which a document does not know")
+        return html.escape(text)
+
+    return _PLACE.sub(value, template)
 
 
 def join(modules: Mapping[str, str], entry: str) -> str:
@@ -103,7 +148,7 @@ def join(modules: Mapping[str, str], entry: str) -> str:
     return "\n".join(joined.values())
 
 
-def build(sources: Mapping[str, str]) -> Assets:
+def build(sources: Mapping[str, str], pages: Mapping[str, str]) -> Assets:
     """Hash files after those that they refer to. Raises KeyError when one refers to no file, and
     RecursionError when files refer to each other in a circle.
     """
@@ -113,14 +158,18 @@ def build(sources: Mapping[str, str]) -> Assets:
         stem, _, extension = name.rpartition(".")
         return f"{stem}.{make(name).digest}.{extension}"
 
-    def make(name: str, folder: str = "./") -> Asset:
+    def referring(text: str, folder: str) -> bytes:
+        return _REFERENCE.sub(
+            lambda reference: f'"{folder}{hashed_name(reference["name"])}"', text
+        ).encode()
+
+    def make(name: str) -> Asset:
         if name not in made:
-            text = _REFERENCE.sub(
-                lambda reference: f'"{folder}{hashed_name(reference["name"])}"', sources[name]
-            )
-            made[name] = Asset.of(name, text.encode())
+            made[name] = Asset.of(name, referring(sources[name], "./"))
         return made[name]
 
-    page = make(_PAGE, "./assets/")
-    plain = {name: make(name) for name in sources if name != _PAGE}
-    return Assets(page, {hashed_name(name): asset for name, asset in plain.items()}, plain)
+    documents = {
+        language: Asset.of(_PAGE, referring(text, "./assets/")) for language, text in pages.items()
+    }
+    plain = {name: make(name) for name in sources}
+    return Assets(documents, {hashed_name(name): asset for name, asset in plain.items()}, plain)

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
-from aiohttp.hdrs import ACCEPT_ENCODING
+from aiohttp.hdrs import ACCEPT_ENCODING, ACCEPT_LANGUAGE
 
+from scoreboard import languages
 from scoreboard.api import assets
 from scoreboard.api.assets import Asset
 from scoreboard.api.http.files import File, policy_of_page, send
+from scoreboard.api.http.replies import query_pairs
 from scoreboard.configuration.settings import Settings
 from scoreboard.errors import NotFound
 
@@ -48,7 +50,7 @@ _CLIENT_FILES: Final = frozenset({"scoreboard-client.js", "scoreboard-client.d.t
 
 def add_pages(router: web.UrlDispatcher, settings: Settings) -> None:
     """Add the page and its files."""
-    pages = _Pages(log_ins(settings))
+    pages = _Pages(settings)
     router.add_get("/", pages.page)
     router.add_get("/assets/{name}", pages.asset)
     router.add_get("/client/v1/{name}", pages.client)
@@ -70,12 +72,12 @@ def log_ins(settings: Settings) -> dict[str, str]:
 class _Pages:
     """The handlers, with the files in memory."""
 
-    def __init__(self, words: Mapping[str, str]) -> None:
-        self._assets = assets.load(words)
+    def __init__(self, settings: Settings) -> None:
+        self._assets = assets.load(log_ins(settings), settings.page_languages)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """The live board."""
-        return await _answer(request, self._assets.page, _PAGE_HEADERS)
+        """The live board, in the language that the address (`?lang=`) or the client asks for."""
+        return await _translated(request, self._assets.pages, _PAGE_HEADERS)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """A file of the page, under the name that carries its hash."""
@@ -94,8 +96,20 @@ class _Pages:
         return await _answer(request, self._assets.plain[name], _CLIENT_HEADERS, in_parts=True)
 
 
+async def _translated(
+    request: web.Request, documents: Mapping[str, Asset], headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer with the document of one language. A cache keeps one of each, and each has a tag."""
+    accepted = ",".join(request.headers.getall(ACCEPT_LANGUAGE, ()))
+    asked = dict(query_pairs(request)).get("lang")
+    language = languages.chosen(asked, accepted, tuple(documents))
+    vary = "Accept-Encoding, Accept-Language"  # guard: languages-kept-apart
+    headers = {**headers, "Content-Language": language, "Vary": vary}
+    return await _answer(request, documents[language], headers)
+
+
 async def _answer(
-    request: web.Request, asset: Asset, headers: dict[str, str], *, in_parts: bool = False
+    request: web.Request, asset: Asset, headers: Mapping[str, str], *, in_parts: bool = False
 ) -> web.StreamResponse:
     """Answer with the encoding that the client takes, or that it has this already.
 
