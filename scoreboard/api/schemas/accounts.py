@@ -96,14 +96,16 @@ class EmailChangeSchema(Request):
     email = _email()
 
 
-class _EmailSchema(Schema):
+class AddressSchema(Schema):
+    """An e-mail address."""
+
     email = member(fields.String, "The address, as it is kept now.", "ada@example.org")
 
 
 class EmailSchema(Success):
     """The address was changed."""
 
-    data = member(fields.Nested, "What holds now.", nested=_EmailSchema)
+    data = member(fields.Nested, "What holds now.", nested=AddressSchema)
 
 
 class DeletionSchema(Request):
