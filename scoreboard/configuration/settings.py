@@ -184,6 +184,10 @@ class Settings:
         "`https://example.org`; `*` for all.",
         entry=origin,
     )
+    frame_ancestors: tuple[str, ...] = listed(
+        "Other sites whose pages may show `/embed` in a frame: `https://example.org`; `*` for all.",
+        entry=origin,
+    )
 
     ledger_connections: int = whole(3, "PostgreSQL connections that write.")
     query_connections: int = whole(

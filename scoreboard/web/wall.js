@@ -9,6 +9,7 @@ let revealTimer;
 
 function setWall(on) {
   root.classList.toggle("wall", on);
+  $("board")?.toggleAttribute("fill", on);
   $("screen-label").textContent = on ? "Leave full screen" : "Full screen";
   if (on) keepAwake();
   else wakeLock?.release();
