@@ -91,6 +91,7 @@ class FakeServer:
         self.archives: dict[tuple[str, int], dict[str, Any]] = {}  # by board and number of a season
         self.lists: dict[str, Any] = {}  # what other addresses answer
         self.page = PAGE
+        self.page_headers: dict[str, str] = {}
         self.has_our_page = False
         self.polls: list[Asked] = []
         self.streams: list[Asked] = []
@@ -109,6 +110,7 @@ class FakeServer:
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/client.js", self._script)
+        app.router.add_get("/client/v1/{name}", self._public)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/api/leaderboard", self._board)
         app.router.add_get("/api/leaderboard/stream", self._stream)
@@ -153,11 +155,15 @@ class FakeServer:
 
     async def _page(self, _: web.Request) -> web.Response:
         text = self._assets.page.body.decode() if self.has_our_page else self.page
-        return web.Response(text=text, content_type="text/html")
+        return web.Response(text=text, content_type="text/html", headers=self.page_headers)
 
     async def _script(self, _: web.Request) -> web.Response:
         client = self._assets.plain["scoreboard-client.js"]
         return web.Response(body=client.body, content_type="text/javascript")
+
+    async def _public(self, request: web.Request) -> web.Response:
+        asset = self._assets.public[request.match_info["name"]]
+        return web.Response(body=asset.body, headers={"Content-Type": asset.content_type})
 
     async def _asset(self, request: web.Request) -> web.Response:
         asset = self._assets.hashed[request.match_info["name"]]
