@@ -9,6 +9,7 @@ import { FINAL_SIZE, MAIN, ScoreboardClient } from "./scoreboard-client.js";
 import { SeasonList } from "./season-list.js";
 import { SeasonView } from "./season-view.js";
 import { Session } from "./session.js";
+import "./bar.js";
 import "./wall.js";
 
 const STATES = { connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline" };
