@@ -10,6 +10,7 @@ let revealTimer;
 
 function setWall(on) {
   root.classList.toggle("wall", on);
+  $("board")?.toggleAttribute("fill", on);
   $("screen-label").textContent = words.text(on ? "screen.leave" : "screen.full");
   if (on) showCode();
   if (on) keepAwake();

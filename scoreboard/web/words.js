@@ -1,19 +1,15 @@
 /** The texts of the page, in the language in which the server has written it. */
 
+import { $ } from "./elements.js";
 import { Words } from "./live-scoreboard.js";
 
-// A browser loads one of them.
-const LANGUAGES = {
-  en: () => import("./words-en.js"),
-  de: () => import("./words-de.js"),
-  ar: () => import("./words-ar.js"),
-};
-const { lang } = document.documentElement;
+const RENEW_MS = 5_000;
 
-/** The texts by their keys, those that the operator has replaced among them. */
-export const { default: catalogue } = await (LANGUAGES[lang] ?? LANGUAGES.en)();
+/** The texts by their keys, those that the operator has replaced among them. They lie in the page, because its modules
+ *  need them as they begin. */
+export const catalogue = $("words") ? JSON.parse($("words").textContent) : renew();
 
-export const words = new Words(lang || "en", catalogue);
+export const words = new Words(document.documentElement.lang, catalogue);
 
 export const hasWord = (key) => key in catalogue;
 
@@ -21,4 +17,10 @@ export const hasWord = (key) => key in catalogue;
 export function rankInWords({ rank, rankAbove }) {
   if (rank) return words.ordinal(rank);
   return rankAbove ? `> ${words.number(rankAbove)}` : "–";
+}
+
+/** HTML of an earlier release has no words, and may meet scripts of this one while instances are replaced. */
+function renew() {
+  setTimeout(() => location.reload(), RENEW_MS);
+  throw new Error("This page and its scripts are of different releases; it will be loaded anew.");
 }
