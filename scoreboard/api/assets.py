@@ -7,19 +7,29 @@ a file for good. No build step, and nothing is read or compressed while requests
 The modules of `web/client/` are served as one, and so are those of `web/element/` with the
 client's: other people's pages get them by one request under an address that stays, and never
 modules of two releases. The page loads the element without the client, which it has already.
+
+A document, such as the page, has an address that stays, and is made once for each language. In the
+place of `{{name}}` it gets what the settings say, in that of `{{words.key}}` a text of the
+language. The catalogue of the language lies in the page as well, as data: its modules have it as
+they begin, without another question.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import html
+import json
 import posixpath
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
+
+from scoreboard.branding import catalogues
+from scoreboard.branding.catalogues import Catalogue
 
 _CLIENT: Final = "client/scoreboard-client.js"
 _ELEMENT: Final = "element/live-scoreboard.js"
@@ -42,6 +52,7 @@ _EXPORTS: Final = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)
 _DEFAULT: Final = "export default "
 _COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
+_PLACE: Final = re.compile(r"\{\{(?P<name>[\w.-]+)\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +77,20 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The pages, the files under their hashed names, all of them under their own, and what other
-    people's pages may have.
+    """The page of each language, the files under their hashed names, all of them under their own,
+    and what other people's pages may have.
     """
 
-    page: Asset
-    embed: Asset
+    pages: Mapping[str, Asset]
+    embed: Asset | None
     hashed: Mapping[str, Asset]
     plain: Mapping[str, Asset]
     public: Mapping[str, Asset]
+
+    @property
+    def page(self) -> Asset:
+        """The page of the first language, which is the default."""
+        return next(iter(self.pages.values()))
 
     def of_another_version(self, name: str) -> Asset | None:
         """Our version of a file whose hash we do not know: an older or newer instance's."""
@@ -82,8 +98,10 @@ class Assets:
         return self.plain.get(f"{found['stem']}.{found['extension']}") if found else None
 
 
-def load(words: Mapping[str, str]) -> Assets:
-    """Read the package's files; `words` are put into the page, each in the place of `{{name}}`."""
+def load(values: Mapping[str, str], languages: Sequence[str] = ("en",)) -> Assets:
+    """Read the package's files, for these languages. `values` are put into the page as they are,
+    each in the place of `{{name}}`. Raises as `build` and `filled` do.
+    """
     folder = resources.files("scoreboard").joinpath("web")
     modules = {
         f"{part}/{name}": text
@@ -95,24 +113,51 @@ def load(words: Mapping[str, str]) -> Assets:
         for path, text in modules.items()
         if path.endswith(".d.ts")
     }
+    words = catalogues.of_the_page()
     sources = _read(folder) | {
         _name(_CLIENT): join(modules, _CLIENT),
         _name(_ELEMENT): join(modules, _ELEMENT, external={_CLIENT}),
     }
-    for name, word in words.items():
-        sources[_PAGE] = sources[_PAGE].replace(f"{{{{{name}}}}}", word)
-    return build(
-        sources,
-        public=types
-        | {
-            _name(_CLIENT): join(modules, _CLIENT),
-            _name(_ELEMENT): join(modules, _ELEMENT),
-        },
-    )
+    template = sources.pop(_PAGE)
+    pages = {
+        language: filled(
+            template,
+            {**values, "lang": language, "catalogue": _data(words[language])},
+            words[language],
+        )
+        for language in languages
+    }
+    public = {
+        _name(_CLIENT): join(modules, _CLIENT),
+        _name(_ELEMENT): join(modules, _ELEMENT),
+    }
+    return build(sources, pages, types | public)
 
 
 def _read(folder: Traversable) -> dict[str, str]:
     return {path.name: path.read_text("utf-8") for path in folder.iterdir() if path.is_file()}
+
+
+def _data(words: Catalogue) -> str:
+    """Write JSON as it may stand between tags of HTML."""
+    return json.dumps(words, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def filled(template: str, values: Mapping[str, str], words: Catalogue) -> str:
+    """Put values as they are, and words as text, into the places of a document; a place that has no
+    value stays. Raises KeyError where there is no such word, ValueError where it needs a number.
+    """
+
+    def value(place: re.Match[str]) -> str:
+        kind, _, key = place["name"].partition(".")
+        if kind != "words":
+            return values.get(place["name"], place[0])
+        text = words[key]
+        if not isinstance(text, str):
+            raise ValueError(f"{key} depends on a count, which a document does not know")
+        return html.escape(text)
+
+    return _PLACE.sub(value, template)
 
 
 def _name(path: str) -> str:
@@ -152,7 +197,9 @@ def join(modules: Mapping[str, str], entry: str, external: Collection[str] = ())
     return "\n".join([*heads, *joined.values()])
 
 
-def build(sources: Mapping[str, str], public: Mapping[str, str] | None = None) -> Assets:
+def build(
+    sources: Mapping[str, str], pages: Mapping[str, str], public: Mapping[str, str] | None = None
+) -> Assets:
     """Hash files after those that they refer to; `public` ones refer to none. Raises KeyError when
     one refers to no file, and RecursionError when files refer to each other in a circle.
     """
@@ -162,17 +209,25 @@ def build(sources: Mapping[str, str], public: Mapping[str, str] | None = None) -
         stem, _, extension = name.rpartition(".")
         return f"{stem}.{make(name).digest}.{extension}"
 
-    def make(name: str, folder: str = "./") -> Asset:
+    def referring(text: str, folder: str) -> bytes:
+        return _REFERENCE.sub(
+            lambda reference: f'"{folder}{hashed_name(reference["name"])}"', text
+        ).encode()
+
+    def make(name: str) -> Asset:
         if name not in made:
-            text = _REFERENCE.sub(
-                lambda reference: f'"{folder}{hashed_name(reference["name"])}"', sources[name]
-            )
-            made[name] = Asset.of(name, text.encode())
+            made[name] = Asset.of(name, referring(sources[name], "./"))
         return made[name]
 
-    page = make(_PAGE, "./assets/")
-    embed = make(_EMBED, "./assets/")
+    documents = {
+        language: Asset.of(_PAGE, referring(text, "./assets/")) for language, text in pages.items()
+    }
+    embed = sources.get(_EMBED)
     plain = {name: make(name) for name in sources if not name.endswith(".html")}
-    hashed = {hashed_name(name): asset for name, asset in plain.items()}
-    given = {name: Asset.of(name, text.encode()) for name, text in (public or {}).items()}
-    return Assets(page, embed, hashed, plain, given)
+    return Assets(
+        pages=documents,
+        embed=None if embed is None else Asset.of(_EMBED, referring(embed, "./assets/")),
+        hashed={hashed_name(name): asset for name, asset in plain.items()},
+        plain=plain,
+        public={name: Asset.of(name, text.encode()) for name, text in (public or {}).items()},
+    )

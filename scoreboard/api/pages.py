@@ -9,15 +9,17 @@ once, also while the board cannot be read; and nobody's name is ever written int
 from __future__ import annotations
 
 import html
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
-from aiohttp.hdrs import ACCEPT_ENCODING
+from aiohttp.hdrs import ACCEPT_ENCODING, ACCEPT_LANGUAGE
 
+from scoreboard import languages
 from scoreboard.api import assets
 from scoreboard.api.assets import Asset
 from scoreboard.api.http.files import File, policy_of_page, send
+from scoreboard.api.http.replies import query_pairs
 from scoreboard.configuration.settings import Settings
 from scoreboard.errors import NotFound
 
@@ -48,7 +50,7 @@ _CLIENT_HEADERS: Final = {
 
 def add_pages(router: web.UrlDispatcher, settings: Settings) -> None:
     """Add the page and its files."""
-    pages = _Pages(log_ins(settings), settings.frame_ancestors)
+    pages = _Pages(settings)
     router.add_get("/", pages.page)
     router.add_get("/embed", pages.embed)
     router.add_get("/assets/{name}", pages.asset)
@@ -71,22 +73,25 @@ def log_ins(settings: Settings) -> dict[str, str]:
 class _Pages:
     """The handlers, with the files in memory."""
 
-    def __init__(self, words: Mapping[str, str], frame_ancestors: Collection[str]) -> None:
-        self._assets = assets.load(words)
+    def __init__(self, settings: Settings) -> None:
+        self._assets = assets.load(log_ins(settings), settings.page_languages)
+        ancestors = " ".join(settings.frame_ancestors)
         self._embed_headers = {
             "Cache-Control": _PAGE_HEADERS["Cache-Control"],
             "Content-Security-Policy": policy_of_page(
-                scripts="'self'", forms="'none'", ancestors=" ".join(frame_ancestors) or "'none'"
+                scripts="'self'", forms="'none'", ancestors=ancestors or "'none'"
             ),
             "Referrer-Policy": "no-referrer",
         }
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """The live board."""
-        return await _answer(request, self._assets.page, _PAGE_HEADERS)
+        """The live board, in the language that the address (`?lang=`) or the client asks for."""
+        return await _translated(request, self._assets.pages, _PAGE_HEADERS)
 
     async def embed(self, request: web.Request) -> web.StreamResponse:
         """The board alone, which sites may frame that `frame_ancestors` names."""
+        if self._assets.embed is None:
+            raise NotFound
         return await _answer(request, self._assets.embed, self._embed_headers)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
@@ -106,8 +111,20 @@ class _Pages:
         return await _answer(request, asset, _CLIENT_HEADERS, in_parts=True)
 
 
+async def _translated(
+    request: web.Request, documents: Mapping[str, Asset], headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer with the document of one language. A cache keeps one of each, and each has a tag."""
+    accepted = ",".join(request.headers.getall(ACCEPT_LANGUAGE, ()))
+    asked = dict(query_pairs(request)).get("lang")
+    language = languages.chosen(asked, accepted, tuple(documents))
+    vary = "Accept-Encoding, Accept-Language"  # guard: languages-kept-apart
+    headers = {**headers, "Content-Language": language, "Vary": vary}
+    return await _answer(request, documents[language], headers)
+
+
 async def _answer(
-    request: web.Request, asset: Asset, headers: dict[str, str], *, in_parts: bool = False
+    request: web.Request, asset: Asset, headers: Mapping[str, str], *, in_parts: bool = False
 ) -> web.StreamResponse:
     """Answer with the encoding that the client takes, or that it has this already.
 

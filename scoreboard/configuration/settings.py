@@ -33,6 +33,7 @@ from scoreboard.configuration.kinds import (
     text,
     whole,
 )
+from scoreboard.configuration.page import languages
 from scoreboard.configuration.providers import Provider, providers
 
 # Sessions of PostgreSQL for what an instance itself has to know: the board, whether PostgreSQL is
@@ -187,6 +188,11 @@ class Settings:
     frame_ancestors: tuple[str, ...] = listed(
         "Other sites whose pages may show `/embed` in a frame: `https://example.org`; `*` for all.",
         entry=origin,
+    )
+
+    page_languages: tuple[str, ...] = languages(
+        "Languages of the page: of them a visitor gets the one that the browser asks for, or else "
+        "the first."
     )
 
     ledger_connections: int = whole(3, "PostgreSQL connections that write.")

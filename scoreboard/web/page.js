@@ -7,12 +7,15 @@ import "./live-scoreboard.js";
 import { PlacesView } from "./places-view.js";
 import { MAIN } from "./scoreboard-client.js";
 import { Session } from "./session.js";
+import { catalogue, words } from "./words.js";
+import "./bar.js";
 import "./wall.js";
 
 const BOARD_ID = /^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
 const REFRESH_MS = 60_000; // of the list of boards
 const SPREAD_MS = 5_000;
 const BOARDS_KEY = "scoreboard.boards";
+const PAGE_TITLE = document.title;
 
 const session = new Session();
 const board = $("board") ?? putBoard();
@@ -101,7 +104,7 @@ function describe() {
   const several = hasSeveral();
   board.heading = several ? (definition()?.title ?? board.board) : null;
   boards.show(defined, board.board, several);
-  document.title = several ? `${board.heading} · Scoreboard` : "Scoreboard";
+  document.title = several ? `${board.heading} · ${PAGE_TITLE}` : PAGE_TITLE;
 }
 
 /** Draw what stands around the board. */
@@ -109,11 +112,11 @@ function draw() {
   const { boardId, season, live, size, rows } = board.shown;
   const several = hasSeveral();
   const now = board.client?.board;
-  setText($("standing-of"), several ? `${board.heading}${now?.season?.endsAt ? `, season ${live}` : ""}` : "");
+  setText($("standing-of"), several ? `${board.heading}${now?.season?.endsAt ? words.text("places.ofSeason", { number: live }) : ""}` : "");
   account.see(boardId, now?.entries ?? [], definition()?.size ?? size);
   places.see({
     boardId,
-    title: definition()?.title ?? (boardId === MAIN ? "All time" : boardId),
+    title: definition()?.title ?? (boardId === MAIN ? words.text("board.main") : boardId),
     direction: now?.direction ?? "high",
     season,
     live,
@@ -135,6 +138,7 @@ session.addEventListener("change", () => {
 // No token while it cannot be renewed: a board that is open to all needs none.
 board.getToken = (rejected) => session.token(rejected).catch(() => null);
 board.userId = session.user?.userId;
+board.words = catalogue; // an operator may have replaced some
 for (const type of ["board", "shown"]) board.addEventListener(type, draw);
 board.addEventListener("state", showState);
 board.addEventListener("season:chosen", ({ detail }) => go(detail));

@@ -10,6 +10,7 @@ from typing import Final
 from tests.guards.accounts import ACCOUNTS
 from tests.guards.beneath import BENEATH
 from tests.guards.boards import BOARDS
+from tests.guards.branding import BRANDING
 from tests.guards.caches import CACHES
 from tests.guards.commands import COMMANDS
 from tests.guards.connections import CONNECTIONS
@@ -50,6 +51,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *EDGE,
     *CACHES,
     *BOARDS,
+    *BRANDING,
     *ACCOUNTS,
     *OWN_DATA,
     *KEYS,
