@@ -4,12 +4,14 @@ A file refers to another as `"./name"`. The name that is served carries the hash
 the references carry that name, so a hash changes with whatever lies beneath it and a cache may keep
 a file for good. No build step, and nothing is read or compressed while requests are served.
 
-The modules of `web/client/` are served as one: other people's pages get the client by one request
-under an address that stays, and never modules of two releases.
+The modules of `web/client/` are served as one, and so are those of `web/element/` with the
+client's: other people's pages get them by one request under an address that stays, and never
+modules of two releases. The page loads the element without the client, which it has already.
 
 A document, such as the page, has an address that stays, and is made once for each language. In the
 place of `{{name}}` it gets what the settings say, in that of `{{words.key}}` a text of the
-language, whose catalogue is served as the module `words-en.js`.
+language. The catalogue of the language lies in the page as well, as data: its modules have it as
+they begin, without another question.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ import gzip
 import hashlib
 import html
 import json
+import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -28,8 +31,10 @@ from typing import Final
 from scoreboard.branding import catalogues
 from scoreboard.branding.catalogues import Catalogue
 
-_CLIENT: Final = "scoreboard-client.js"
+_CLIENT: Final = "client/scoreboard-client.js"
+_ELEMENT: Final = "element/live-scoreboard.js"
 _PAGE: Final = "index.html"
+_EMBED: Final = "embed.html"
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -38,8 +43,13 @@ _TYPES: Final = {
     "ts": "text/plain; charset=utf-8",  # browsers show it; compilers do not care
 }
 _REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|svg))"')
-_IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./(?P<name>[\w-]+\.js)";\n', re.MULTILINE)
+_IMPORT: Final = re.compile(
+    r'^import (?:\{(?P<names>[^}]*)\}|(?P<default>\w+)) from "(?P<path>\.[\w./-]+\.js)";\n',
+    re.MULTILINE,
+)
 _EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
+_EXPORTS: Final = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)
+_DEFAULT: Final = "export default "
 _COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
 _PLACE: Final = re.compile(r"\{\{(?P<name>[\w.-]+)\}\}")
@@ -67,13 +77,15 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The page of each language, the files under their hashed names, and all of them under their
-    own.
+    """The page of each language, the files under their hashed names, all of them under their own,
+    and what other people's pages may have.
     """
 
     pages: Mapping[str, Asset]
+    embed: Asset | None
     hashed: Mapping[str, Asset]
     plain: Mapping[str, Asset]
+    public: Mapping[str, Asset]
 
     @property
     def page(self) -> Asset:
@@ -91,26 +103,44 @@ def load(values: Mapping[str, str], languages: Sequence[str] = ("en",)) -> Asset
     each in the place of `{{name}}`. Raises as `build` and `filled` do.
     """
     folder = resources.files("scoreboard").joinpath("web")
-    client = _read(folder / "client")
-    types = {name: text for name, text in client.items() if name.endswith(".ts")}
-    joined = {_CLIENT: join(client, _CLIENT)}
+    modules = {
+        f"{part}/{name}": text
+        for part in ("client", "element", "element/words")
+        for name, text in _read(folder / part).items()
+    }
+    types = {
+        _name(path): text.replace('"../client/', '"./')  # served beside each other
+        for path, text in modules.items()
+        if path.endswith(".d.ts")
+    }
     words = catalogues.of_the_page()
-    modules = {f"words-{language}.js": _module(words[language]) for language in words}
-    sources = _read(folder) | types | joined | modules
+    sources = _read(folder) | {
+        _name(_CLIENT): join(modules, _CLIENT),
+        _name(_ELEMENT): join(modules, _ELEMENT, external={_CLIENT}),
+    }
     template = sources.pop(_PAGE)
     pages = {
-        language: filled(template, {**values, "lang": language}, words[language])
+        language: filled(
+            template,
+            {**values, "lang": language, "catalogue": _data(words[language])},
+            words[language],
+        )
         for language in languages
     }
-    return build(sources, pages)
+    public = {
+        _name(_CLIENT): join(modules, _CLIENT),
+        _name(_ELEMENT): join(modules, _ELEMENT),
+    }
+    return build(sources, pages, types | public)
 
 
 def _read(folder: Traversable) -> dict[str, str]:
     return {path.name: path.read_text("utf-8") for path in folder.iterdir() if path.is_file()}
 
 
-def _module(words: Catalogue) -> str:
-    return f"export default {json.dumps(words, ensure_ascii=False, separators=(',', ':'))};\n"
+def _data(words: Catalogue) -> str:
+    """Write JSON as it may stand between tags of HTML."""
+    return json.dumps(words, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def filled(template: str, values: Mapping[str, str], words: Catalogue) -> str:
@@ -130,27 +160,48 @@ def filled(template: str, values: Mapping[str, str], words: Catalogue) -> str:
     return _PLACE.sub(value, template)
 
 
-def join(modules: Mapping[str, str], entry: str) -> str:
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def join(modules: Mapping[str, str], entry: str, external: Collection[str] = ()) -> str:
     """Make one module of `entry` and all that it imports, with the exports and the comments of
-    `entry` alone. A name is declared in one module only, or browsers refuse the result. Raises as
-    `build` does.
+    `entry` alone. Modules are named by their paths. Those that are `external` stay modules of their
+    own, which are imported as `"./name"`. A name is declared in one module only, or browsers refuse
+    the result. Raises as `build` does.
     """
     joined: dict[str, str] = {}
+    imported: dict[str, set[str]] = {}  # from those that are external
 
-    def add(name: str) -> None:
-        for imported in _IMPORT.finditer(modules[name]):
-            if imported["name"] not in joined:
-                add(imported["name"])
-        text = _IMPORT.sub("", modules[name])
-        joined[name] = text if name == entry else _COMMENT.sub("", _EXPORT.sub("", text))
+    def add(path: str, default: str | None = None) -> None:
+        text = modules[path]
+        for found in _IMPORT.finditer(text):
+            other = posixpath.normpath(posixpath.join(posixpath.dirname(path), found["path"]))
+            if other in external:
+                names = {name.strip() for name in found["names"].split(",")}
+                imported[other] = imported.get(other, set()) | (names - {""})
+            elif other not in joined:
+                add(other, found["default"])
+        text = _IMPORT.sub("", text)
+        if default is not None:
+            text = text.replace(_DEFAULT, f"const {default} = ", 1)
+        if path != entry:
+            text = _COMMENT.sub("", _EXPORT.sub("", _EXPORTS.sub("", text)))
+        joined[path] = text
 
     add(entry)
-    return "\n".join(joined.values())
+    heads = [
+        f'import {{ {", ".join(sorted(names))} }} from "./{_name(path)}";\n'
+        for path, names in sorted(imported.items())
+    ]
+    return "\n".join([*heads, *joined.values()])
 
 
-def build(sources: Mapping[str, str], pages: Mapping[str, str]) -> Assets:
-    """Hash files after those that they refer to. Raises KeyError when one refers to no file, and
-    RecursionError when files refer to each other in a circle.
+def build(
+    sources: Mapping[str, str], pages: Mapping[str, str], public: Mapping[str, str] | None = None
+) -> Assets:
+    """Hash files after those that they refer to; `public` ones refer to none. Raises KeyError when
+    one refers to no file, and RecursionError when files refer to each other in a circle.
     """
     made: dict[str, Asset] = {}
 
@@ -171,5 +222,12 @@ def build(sources: Mapping[str, str], pages: Mapping[str, str]) -> Assets:
     documents = {
         language: Asset.of(_PAGE, referring(text, "./assets/")) for language, text in pages.items()
     }
-    plain = {name: make(name) for name in sources}
-    return Assets(documents, {hashed_name(name): asset for name, asset in plain.items()}, plain)
+    embed = sources.get(_EMBED)
+    plain = {name: make(name) for name in sources if not name.endswith(".html")}
+    return Assets(
+        pages=documents,
+        embed=None if embed is None else Asset.of(_EMBED, referring(embed, "./assets/")),
+        hashed={hashed_name(name): asset for name, asset in plain.items()},
+        plain=plain,
+        public={name: Asset.of(name, text.encode()) for name, text in (public or {}).items()},
+    )

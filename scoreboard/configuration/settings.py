@@ -185,6 +185,10 @@ class Settings:
         "`https://example.org`; `*` for all.",
         entry=origin,
     )
+    frame_ancestors: tuple[str, ...] = listed(
+        "Other sites whose pages may show `/embed` in a frame: `https://example.org`; `*` for all.",
+        entry=origin,
+    )
 
     page_languages: tuple[str, ...] = languages(
         "Languages of the page: of them a visitor gets the one that the browser asks for, or else "

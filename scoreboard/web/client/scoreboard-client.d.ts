@@ -232,6 +232,29 @@ export interface Granted {
   readonly score: number;
 }
 
+/** A board as an operator defined it. The API may say more. */
+export interface Definition {
+  readonly boardId: string;
+  readonly title: string;
+  readonly direction: "high" | "low";
+  readonly counts: "every" | "listed" | "results";
+  /** How many places it shows. */
+  readonly size: number;
+  readonly period: string;
+  /** The time zone of its seasons, as IANA names it. */
+  readonly zone: string;
+  readonly graceSeconds: number;
+  readonly closedAt: string | null;
+  /** The season that it shows; null before the first. */
+  readonly season: Season | null;
+}
+
+/** A page of the seasons of a board, newest first; `next` is the number behind which the next page begins. */
+export interface Seasons {
+  readonly seasons: readonly Season[];
+  readonly next: number | null;
+}
+
 /** The server said no to what was asked for. `status` is 0 if it said nothing. */
 export class Refused extends Error {
   readonly status: number;
@@ -318,6 +341,8 @@ export interface ScoreboardClientEventMap {
 /** Follows the board: `new ScoreboardClient().start()`, and listen to `board` and `state`. */
 export class ScoreboardClient extends EventTarget {
   constructor(options?: Options);
+  /** Which board is followed. */
+  readonly boardId: string;
   /** The newest board, or null before the first. */
   readonly board: Board | null;
   /** The last season that was seen to end, or null. */
@@ -329,6 +354,10 @@ export class ScoreboardClient extends EventTarget {
   readonly serverTimeMs: number;
   /** Ask for a season of this board that has ended, as it was kept. Null if it is not to be had. */
   readSeason(number: number): Promise<Ended | null>;
+  /** Ask how the board is defined. Null if that is not to be had. */
+  readDefinition(): Promise<Definition | null>;
+  /** Ask for the newest seasons, or for those before a number. Null if they are not to be had. */
+  readSeasons(after?: number | null): Promise<Seasons | null>;
   /** Follow the board until `stop`. */
   start(): this;
   /** Close every connection and timer. */

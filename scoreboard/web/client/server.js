@@ -1,8 +1,10 @@
 /** Requests about one board, with the caller's token. */
 
-import { MAIN, isOver, makeEnded } from "./board.js";
+import { MAIN, isOver, makeEnded, makeSeason } from "./board.js";
 import { Clock } from "./clock.js";
 import { Attempt } from "./timers.js";
+
+const SEASONS_PAGE = 50;
 
 export class Server {
   clock = new Clock();
@@ -10,6 +12,7 @@ export class Server {
   addresses;
   #options;
   #seasonsAddress;
+  #definitionAddress;
   #token = null;
   #rejectedToken = null;
 
@@ -17,6 +20,7 @@ export class Server {
     const { url, board } = options;
     this.#options = options;
     this.#seasonsAddress = boardAddress(url, board, "leaderboard?season=");
+    this.#definitionAddress = boardAddress(url, board).replace(/\/$/, "");
     this.addresses =
       board === MAIN
         ? { board: url, stream: `${url}/stream` }
@@ -47,15 +51,32 @@ export class Server {
 
   /** Ask for the final board of a season that has ended. Returns null if that is not to be had; never throws. */
   async season(number) {
-    const { board, requestSeconds } = this.#options;
-    const attempt = new Attempt(null, requestSeconds * 1000);
+    const document = await this.#document(this.#seasonsAddress + number);
+    const ended = document && makeEnded({ ...document, entries: document.data });
+    // An instance that has not heard of the end answers with the board as it was.
+    return ended?.boardId === this.#options.board && ended.entries && isOver(ended.season) ? ended : null;
+  }
+
+  /** Ask how the board is defined. Returns null if that is not to be had; never throws. */
+  async definition() {
+    const { data } = (await this.#document(this.#definitionAddress)) ?? {};
+    return data?.boardId === this.#options.board ? data : null;
+  }
+
+  /** Ask for a page of the board's seasons, `{seasons, next}`. Returns null if that is not to be had; never throws. */
+  async seasons(after) {
+    const query = after === null ? "" : `&after=${after}`;
+    const document = await this.#document(`${this.#definitionAddress}/seasons?limit=${SEASONS_PAGE}${query}`);
+    if (!Array.isArray(document?.data)) return null;
+    return { seasons: document.data.map(makeSeason).filter(Boolean), next: document.next ?? null };
+  }
+
+  /** What is there, or null; never throws. */
+  async #document(address) {
+    const attempt = new Attempt(null, this.#options.requestSeconds * 1000);
     try {
-      const headers = { Accept: "application/json" };
-      const response = await this.get(this.#seasonsAddress + number, headers, attempt.signal, "no-cache");
-      const document = response.ok ? await response.json() : {};
-      const ended = makeEnded({ ...document, entries: document.data });
-      // An instance that has not heard of the end answers with the board as it was.
-      return ended?.boardId === board && ended.entries && isOver(ended.season) ? ended : null;
+      const response = await this.get(address, { Accept: "application/json" }, attempt.signal, "no-cache");
+      return response.ok ? await response.json() : null;
     } catch {
       return null;
     } finally {
@@ -65,7 +86,7 @@ export class Server {
 }
 
 /** Boards stand beside the one that has a route of its own. */
-export function boardAddress(url, board, path) {
+export function boardAddress(url, board, path = "") {
   return new URL(`boards/${encodeURIComponent(board)}/${path}`, url).href;
 }
 
