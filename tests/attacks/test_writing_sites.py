@@ -114,7 +114,7 @@ async def test_a_named_site_is_told_exactly_what_it_may_do(start: Start) -> None
                 "Access-Control-Allow-Origin": APP,
                 "Access-Control-Allow-Methods": methods,
                 "Access-Control-Allow-Headers": (
-                    "Authorization, Content-Type, If-None-Match, traceparent, Last-Event-ID, "
+                    "Content-Type, Authorization, If-None-Match, traceparent, Last-Event-ID, "
                     "Cache-Control"
                 ),
                 "Access-Control-Max-Age": "7200",
@@ -165,10 +165,13 @@ async def test_whoever_may_only_read_may_do_no_more_beside_those_who_write(start
     for readers in ([GUEST], ["*"]):
         instance = await start(allowed_origins=readers, allowed_write_origins=[APP])
         for path, methods in READS.items():
-            assert await preflight(instance, path, "GET", GUEST)
-            assert await preflight(instance, path, "GET", APP), methods
-        found = await preflight(instance, "/api/actions", "GET", GUEST)
+            found = await preflight(instance, path, "GET", GUEST, "authorization")
+            assert found["Access-Control-Allow-Methods"] == methods
+            assert await preflight(instance, path, "GET", GUEST, "content-type") == {}
+            assert await preflight(instance, path, "GET", APP)
+        found = await preflight(instance, "/api/actions", "GET", GUEST, "authorization")
         assert found["Access-Control-Allow-Methods"] == "GET, HEAD"
+        assert "Content-Type" not in found["Access-Control-Allow-Headers"]
         found = await preflight(instance, "/api/actions", "POST", APP)
         assert found["Access-Control-Allow-Origin"] == APP
         for path in WRITES:

@@ -27,14 +27,15 @@ from scoreboard.parts import PARTS
 
 _ANY: Final = "*"
 _ALLOW_ORIGIN: Final = "Access-Control-Allow-Origin"
-# What the JavaScript client sends and reads beyond what every page may; and what other clients
-# send: many say the type of a body that they do not send, and those of streams the last two, which
-# nobody here reads. A browser that hears no to one of them sends nothing at all, and the client
-# that has seen an event would never come back.
+# What the JavaScript client sends and reads beyond what every page may; and what other clients of
+# streams send: the last two, which nobody here reads. A browser that hears no to one of them sends
+# nothing at all, and the client that has seen an event would never come back.
 _FIELDS: Final = (  # guard: clients-streams-come
-    "Authorization, Content-Type, If-None-Match, traceparent, Last-Event-ID, Cache-Control"
+    "Authorization, If-None-Match, traceparent, Last-Event-ID, Cache-Control"
 )
-_FIELD_NAMES: Final = frozenset(_FIELDS.lower().split(", "))
+# Whoever may write says that a body is JSON, and often says so without one. Others may not: a
+# browser that may send a field to an address sends it with POST too, whatever methods we named.
+_FIELDS_OF_WRITERS: Final = f"Content-Type, {_FIELDS}"
 _READ: Final = "Age, Date, ETag, Retry-After"
 _ASKED_AGAIN_SECONDS: Final = "7200"  # Chromium asks no less often
 # What the answer to a preflight depends on, for whoever keeps it in spite of RFC 9110.
@@ -62,6 +63,11 @@ class _Sites:
                 return self.writers  # guard: readers-never-write
         return frozenset()
 
+    def fields_for(self, origin: str) -> str:
+        """The header fields that pages of this origin may send."""
+        # guard: readers-send-no-json
+        return _FIELDS_OF_WRITERS if origin in self.writers else _FIELDS
+
 
 def allow_origins(app: web.Application) -> None:
     """Let the origins of the settings in; without any, nothing is added to any request."""
@@ -71,7 +77,7 @@ def allow_origins(app: web.Application) -> None:
     for path, uses in uses_by_path(app).items():
         users = {method: sites.may_use(needs) for method, needs in uses.items()}
         if any(users.values()):
-            add_route(app, "OPTIONS", path, _preflight_of(users))
+            add_route(app, "OPTIONS", path, _preflight_of(sites, users))
 
     async def write(request: web.Request, response: web.StreamResponse) -> None:
         _write(sites.may_use(needs_of(request)), request, response)
@@ -79,7 +85,7 @@ def allow_origins(app: web.Application) -> None:
     app.on_response_prepare.append(write)
 
 
-def _preflight_of(users: Mapping[str, frozenset[str]]) -> Handler:
+def _preflight_of(sites: _Sites, users: Mapping[str, frozenset[str]]) -> Handler:
     """What a browser asks before it sends more than a plain request. `users` are the origins that
     may use each method of the path.
     """
@@ -91,12 +97,13 @@ def _preflight_of(users: Mapping[str, frozenset[str]]) -> Handler:
         # guard: preflight-of-one-method
         allowed = _allowed(origin, users.get(method, frozenset()))
         # Whoever asks for anything that is not allowed is told nothing of what is.
-        if allowed is not None and _are_known_fields(request):
+        fields = sites.fields_for(origin)
+        if allowed is not None and _asks_for_no_more(request, fields):
             methods = sorted(method for method in users if _allowed(origin, users[method]))
             headers |= {
                 _ALLOW_ORIGIN: allowed,
                 "Access-Control-Allow-Methods": ", ".join(methods),
-                "Access-Control-Allow-Headers": _FIELDS,
+                "Access-Control-Allow-Headers": fields,
                 "Access-Control-Max-Age": _ASKED_AGAIN_SECONDS,
             }
         return web.Response(status=204, headers=headers)
@@ -104,11 +111,11 @@ def _preflight_of(users: Mapping[str, frozenset[str]]) -> Handler:
     return preflight
 
 
-def _are_known_fields(request: web.Request) -> bool:
-    """Whether the page wants to send no field but those that we know."""
+def _asks_for_no_more(request: web.Request, fields: str) -> bool:
+    """Whether the page wants to send no field but these."""
     given = ",".join(request.headers.getall("Access-Control-Request-Headers", ()))
     names = {name.strip().lower() for name in given.split(",")} - {""}
-    return names <= _FIELD_NAMES  # guard: fields-are-known
+    return names <= set(fields.lower().split(", "))  # guard: fields-are-known
 
 
 def _allowed(origin: str, origins: frozenset[str]) -> str | None:
