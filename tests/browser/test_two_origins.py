@@ -135,7 +135,7 @@ async def test_an_app_of_a_named_origin_does_what_our_own_page_does(
     reason="the client has no Session yet",
 )
 async def test_the_app_of_the_manual_works(
-    start: Start, fake: FakeServer, open_page: OpenPage, database_url: str
+    start: Start, fake: FakeServer, open_page: OpenPage, console: Console, database_url: str
 ) -> None:
     # The tokens end so soon that the session has to renew them on the way.
     instance = await start(allowed_write_origins=[origin_of(fake)], access_token_seconds=12)
@@ -162,6 +162,7 @@ async def test_the_app_of_the_manual_works(
     await expect(said).to_have_text("You follow player0")
     assert sql(database_url, "SELECT count(*) FROM follows") == [(1,)]
 
+    console.expects_network_errors = True  # the refusal of what counts once
     await page.reload()  # the log-in is kept; a new access token is asked for
     await expect(page.locator("#place")).to_have_text("You are 2 of 2")
     await page.get_by_role("button", name="Complete").click()
