@@ -29,8 +29,8 @@ class ManualProxy(NginxProxy):
         r"location / .*?\n    }}",
         "include {directory}/location.conf;",
         NginxProxy.configuration,
-        1,
-        re.S,
+        count=1,
+        flags=re.S,
     )
     before = location = ""
 
