@@ -118,11 +118,6 @@ def _add_signed(app: web.Application) -> None:
 
 def _add_read(app: web.Application, path: str, handler: Handler, needs: Needs = USUAL) -> None:
     """Add what may be asked for with HEAD as well, as monitors, caches and `curl -I` do."""
-
-    async def head(request: web.Request) -> web.StreamResponse:
-        return await handler(request)
-
     add_route(app, "GET", path, handler, needs)
-    # By a function of its own, because the OpenAPI document says of each handler what GET does. It
-    # has the same needs: a cache renews by HEAD what it holds, also the origin that may read it.
-    add_route(app, "HEAD", path, head, needs)  # guard: answer-one-site
+    # It has the same needs: a cache renews by HEAD what it holds, also the origin that may read it.
+    add_route(app, "HEAD", path, handler, needs)  # guard: answer-one-site
