@@ -48,3 +48,26 @@ export interface Board {
   /** When it changed, as `2024-12-09T14:30:45Z`. */
   readonly timestamp: string;
 }
+
+/** A board as an operator defined it. The API may say more. */
+export interface Definition {
+  readonly boardId: string;
+  readonly title: string;
+  readonly direction: "high" | "low";
+  readonly counts: "every" | "listed" | "results";
+  /** How many places it shows. */
+  readonly size: number;
+  readonly period: string;
+  /** The time zone of its seasons, as IANA names it. */
+  readonly zone: string;
+  readonly graceSeconds: number;
+  readonly closedAt: string | null;
+  /** The season that it shows; null before the first. */
+  readonly season: Season | null;
+}
+
+/** A page of the seasons of a board, newest first; `next` is the number behind which the next page begins. */
+export interface Seasons {
+  readonly seasons: readonly Season[];
+  readonly next: number | null;
+}

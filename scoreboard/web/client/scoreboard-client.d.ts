@@ -1,4 +1,4 @@
-import type { Board, Ended, Season } from "./board.js";
+import type { Board, Definition, Ended, Season, Seasons } from "./board.js";
 import type { Options, State } from "./options.js";
 
 export * from "./actions.js";
@@ -28,6 +28,8 @@ export interface ScoreboardClientEventMap {
 /** Follows the board: `new ScoreboardClient().start()`, and listen to `board` and `state`. */
 export class ScoreboardClient extends EventTarget {
   constructor(options?: Options);
+  /** Which board is followed. */
+  readonly boardId: string;
   /** The newest board, or null before the first. */
   readonly board: Board | null;
   /** The last season that was seen to end, or null. */
@@ -39,6 +41,10 @@ export class ScoreboardClient extends EventTarget {
   readonly serverTimeMs: number;
   /** Ask for a season of this board that has ended, as it was kept. Null if it is not to be had. */
   readSeason(number: number): Promise<Ended | null>;
+  /** Ask how the board is defined. Null if that is not to be had. */
+  readDefinition(): Promise<Definition | null>;
+  /** Ask for the newest seasons, or for those before a number. Null if they are not to be had. */
+  readSeasons(after?: number | null): Promise<Seasons | null>;
   /** Follow the board until `stop`. */
   start(): this;
   /** Close every connection and timer. */

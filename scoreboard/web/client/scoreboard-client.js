@@ -29,6 +29,7 @@ export { Actions, MAIN, PersonalClient, Places, Refused, Session, isOver };
  * `season:ended`, whose `detail` is `ended`; `season:started` with `{boardId, season}`.
  */
 export class ScoreboardClient extends EventTarget {
+  #boardId;
   #board = null;
   #ended = null;
   #server;
@@ -38,6 +39,7 @@ export class ScoreboardClient extends EventTarget {
     super();
     const chosen = choose(options);
     const { url, board } = chosen;
+    this.#boardId = board;
     this.#server = new Server(chosen);
     const source = new BoardSource(board, this.#server, {
       currentBoard: () => this.#board,
@@ -52,6 +54,11 @@ export class ScoreboardClient extends EventTarget {
       onNews: (news) => this.#hear(news),
       isEmpty: () => !this.#board,
     });
+  }
+
+  /** Which board is followed. */
+  get boardId() {
+    return this.#boardId;
   }
 
   /**
@@ -85,6 +92,16 @@ export class ScoreboardClient extends EventTarget {
   /** Ask for a season that has ended, as it was kept, like `ended`. Answers null if it is not to be had. */
   readSeason(number) {
     return this.#server.season(number);
+  }
+
+  /** Ask how the board is defined: `{boardId, title, direction, size, period, zone, …}`, or null. */
+  readDefinition() {
+    return this.#server.definition();
+  }
+
+  /** Ask for the newest seasons, `{seasons, next}`, or for those before number `after`; null if not to be had. */
+  readSeasons(after = null) {
+    return this.#server.seasons(after);
   }
 
   /** Follow the board until `stop`. */
