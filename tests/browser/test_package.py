@@ -87,6 +87,28 @@ async def test_other_options_are_another_client_and_what_is_closed_holds_no_stre
     await expect(page.get_by_role("status")).to_have_text("live")
 
 
+async def test_an_app_has_the_element_as_any_other_one(
+    start: Start, app: AppServer, open_page: OpenPage, console: Console, database_url: str
+) -> None:
+    """Without a wrapper; its attributes follow the state of the app."""
+    console.expects_network_errors = True  # there is no such board as `weekly`
+    instance = await start(allowed_origins=[app.url.rstrip("/")])
+    ada, bob = add_users(database_url, 2, "ada")
+    add_actions(database_url, {"run": 50, "jump": 70})
+    await grant(instance, ada, "run")
+    page = await open_page(f"{app.url}app/?url={instance.url}")
+    await page.get_by_role("button", name="Element").click()
+    element = page.locator("live-scoreboard")
+    await expect(element.get_by_text("ada0")).to_be_visible()
+    await grant(instance, bob, "jump")
+    await expect(element.get_by_text("ada1")).to_be_visible()
+    await expect(element.get_by_text("ada0")).to_be_hidden()  # one row was wanted
+    await expect(element.get_by_text("70 Punkte")).to_be_attached()
+    await page.get_by_role("button", name="Weekly").click()
+    await eventually(lambda: element.evaluate("(element) => element.board === 'weekly'"))
+    await expect(element.get_by_text("ada1")).to_be_hidden()
+
+
 FRAME = """(address) => {
     const frame = document.createElement("iframe");
     frame.sandbox = "allow-scripts";
