@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -216,14 +216,16 @@ async def test_tabs_and_their_shared_worker_have_one_stream(
     assert len(works.streams) == 1
 
 
-DENY = """
-for (const [where, name] of [[window, "localStorage"], [Navigator.prototype, "locks"]]) {
-    Object.defineProperty(where, name, { get() { throw new DOMException("", "SecurityError"); } });
-}
-for (const name of ["BroadcastChannel", "Worker", "SharedWorker"]) {
-    window[name] = function () { throw new DOMException("", "SecurityError"); };
-}
-"""
+DENY = """(names) => {
+    const places = { locks: Navigator.prototype };
+    for (const name of names) {
+        const refuse = () => { throw new DOMException(name, "SecurityError"); };
+        const isValue = name === "localStorage" || name === "locks";
+        const how = isValue ? { get: refuse } : { value: function () { refuse(); } };
+        Object.defineProperty(places[name] ?? window, name, how);
+    }
+}"""
+DENIED = ("localStorage", "locks", "BroadcastChannel", "Worker", "SharedWorker")
 LOG_IN = """async () => {
     const { Actions, Session, ScoreboardClient } = await import("/client/v1/scoreboard-client.js");
     window.session = new Session({ url: "/" });
@@ -251,9 +253,12 @@ async def own_page(
     return await open_page(f"{instance.url}/own.html")
 
 
-async def test_where_all_is_denied_people_log_in_submit_and_see_the_board(own_page: Page) -> None:
+@pytest.mark.parametrize("denied", [*([name] for name in DENIED), DENIED], ids="+".join)
+async def test_what_is_denied_keeps_nobody_from_the_board_or_from_submitting(
+    own_page: Page, denied: Sequence[str]
+) -> None:
     page = own_page
-    await page.evaluate(f"() => {{ {DENY} }}")
+    await page.evaluate(DENY, list(denied))
     assert await page.evaluate(LOG_IN) == [50, True]
     await eventually(lambda: page.evaluate("client.state.status === 'live'"))
     await eventually(lambda: page.evaluate("client.board?.entries[0]?.username === 'ada'"))
