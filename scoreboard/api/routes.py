@@ -19,6 +19,7 @@ from scoreboard.api import (
     moderation,
     operations,
     own_data,
+    own_grants,
     pages,
     personal,
     places,
@@ -62,6 +63,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout", accounts.log_out, _USER)
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere, _USER)
         add_route(app, "POST", "/api/auth/password", accounts.change_password, _USER)
+        add_route(app, "POST", "/api/auth/email", accounts.change_email, _USER)
         add_route(app, "POST", "/api/login", login.take)
         add_route(app, "GET", "/api/login/{provider}", login.begin)
         add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
@@ -96,6 +98,7 @@ def _add_own(app: web.Application) -> None:
     _add_read(app, "/api/me", leaderboard.read_me, _USER)
     add_route(app, "GET", "/api/me/export", own_data.export, _USER)
     add_route(app, "DELETE", "/api/me", own_data.delete, _USER)
+    _add_read(app, "/api/me/grants", own_grants.list_grants, _USER)
     _add_read(app, "/api/me/follows", follows.list_follows, _USER)
     add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow, _USER)
     add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow, _USER)
@@ -115,11 +118,6 @@ def _add_signed(app: web.Application) -> None:
 
 def _add_read(app: web.Application, path: str, handler: Handler, needs: Needs = USUAL) -> None:
     """Add what may be asked for with HEAD as well, as monitors, caches and `curl -I` do."""
-
-    async def head(request: web.Request) -> web.StreamResponse:
-        return await handler(request)
-
     add_route(app, "GET", path, handler, needs)
-    # By a function of its own, because the OpenAPI document says of each handler what GET does. It
-    # has the same needs: a cache renews by HEAD what it holds, also the origin that may read it.
-    add_route(app, "HEAD", path, head, needs)  # guard: answer-one-site
+    # It has the same needs: a cache renews by HEAD what it holds, also the origin that may read it.
+    add_route(app, "HEAD", path, handler, needs)  # guard: answer-one-site

@@ -34,6 +34,7 @@ from scoreboard.configuration.kinds import (
     text,
     whole,
 )
+from scoreboard.configuration.page import languages
 from scoreboard.configuration.providers import Provider, providers
 
 # Sessions of PostgreSQL for what an instance itself has to know: the board, whether PostgreSQL is
@@ -189,6 +190,15 @@ class Settings:
         "Other sites whose pages may read all that, and act for users who log in there: submit, "
         "register, log in, follow. Each by its name: `https://app.example.org`, never `*`.",
         entry=known_origin,
+    )
+    frame_ancestors: tuple[str, ...] = listed(
+        "Other sites whose pages may show `/embed` in a frame: `https://example.org`; `*` for all.",
+        entry=origin,
+    )
+
+    page_languages: tuple[str, ...] = languages(
+        "Languages of the page: of them a visitor gets the one that the browser asks for, or else "
+        "the first."
     )
 
     ledger_connections: int = whole(3, "PostgreSQL connections that write.")
