@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Error as PageError
 
 from tests.browser.chromium import ARGUMENTS, ChromiumMissingError, provide_chromium
 from tests.clients.client import HERE, SILENCE_SECONDS, Client, Heard, NotHereError, Told
@@ -57,7 +58,10 @@ class BrowserClient(Client):
             headers = {"Authorization": f"Bearer {told.token}"} if told.token else {}
             values: dict[str, Any] = {"url": told.url, "headers": headers, "names": _NAMES}
             values["silenceMs"] = int(1000 * SILENCE_SECONDS)
-            await page.evaluate(_FOLLOW, [f"/browser/{self.module}.js", values])
+            try:
+                await page.evaluate(_FOLLOW, [f"/browser/{self.module}.js", values])
+            except PageError as failure:
+                heard.take(f"failed {failure}")
             yield heard
 
 
