@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from scoreboard.database.migrations import migrate
@@ -30,15 +30,21 @@ def main(arguments: Sequence[str]) -> int:
         if not asked.words or any(word in client.name for word in asked.words)
     ]
     logs.configure("error", "console", "clients")
-    rows = asyncio.run(_try(chosen))
-    if not asked.dry:
-        page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(written(page, CLIENTS, rows), encoding="utf-8")
+    asyncio.run(_try(chosen, _leave if asked.dry else _write))
     return 0
 
 
-async def _try(clients: Sequence[Client]) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+def _leave(_: Mapping[str, Row]) -> None:
+    """Leave the page as it is."""
+
+
+def _write(rows: Mapping[str, Row]) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(written(page, CLIENTS, rows), encoding="utf-8")
+
+
+async def _try(clients: Sequence[Client], keep: Callable[[Mapping[str, Row]], None]) -> None:
+    """Try one after the other; what is found is kept at once, because all take a while."""
     with ExitStack() as stack:
         postgres = stack.enter_context(PostgresServer())
         redis = stack.enter_context(RedisServer())
@@ -52,13 +58,14 @@ async def _try(clients: Sequence[Client]) -> dict[str, Row]:
         ) as world:
             for client in clients:
                 try:
-                    rows[client.name] = await tried(client, world)
-                    said = str(rows[client.name])
+                    row = await tried(client, world)
+                    said = str(row)
+                    keep({client.name: row})
                 except NotHereError as missing:
                     said = f"not tried here: {missing}"
+                    keep({})
                 sys.stdout.write(f"{client.place} {client.name}: {said}\n")
                 sys.stdout.flush()
-    return rows
 
 
 if __name__ == "__main__":
