@@ -99,6 +99,7 @@ class FakeServer:
         }
         self.language = "en"  # of our page
         self.page = PAGE
+        self.page_headers: dict[str, str] = {}
         self.has_our_page = False
         self.polls: list[Asked] = []
         self.streams: list[Asked] = []
@@ -117,6 +118,7 @@ class FakeServer:
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/client.js", self._script)
+        app.router.add_get("/client/v1/{name}", self._public)
         app.router.add_get("/join.svg", self._code)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/api/leaderboard", self._board)
@@ -164,11 +166,15 @@ class FakeServer:
         text = self.page
         if self.has_our_page:
             text = self._assets.pages[self.language].body.decode()
-        return web.Response(text=text, content_type="text/html")
+        return web.Response(text=text, content_type="text/html", headers=self.page_headers)
 
     async def _script(self, _: web.Request) -> web.Response:
         client = self._assets.plain["scoreboard-client.js"]
         return web.Response(body=client.body, content_type="text/javascript")
+
+    async def _public(self, request: web.Request) -> web.Response:
+        asset = self._assets.public[request.match_info["name"]]
+        return web.Response(body=asset.body, headers={"Content-Type": asset.content_type})
 
     async def _code(self, _: web.Request) -> web.Response:
         return web.Response(text=CODE, content_type="image/svg+xml")

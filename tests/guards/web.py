@@ -131,8 +131,8 @@ WEB: Final = (
     ),
     Guard(
         "winners are seen though the next season has begun",
-        "scoreboard/web/page.js",
-        "  final = ended;\n  heldSeconds = HOLD_SECONDS;\n",
+        "scoreboard/web/element/sight.js",
+        "    this.final = ended;\n    this.heldSeconds = HOLD_SECONDS;\n",
         "",
         "tests/browser/test_boards.py"
         "::test_a_seasons_end_is_seen_and_the_winners_stay_until_somebody_goes_on",
