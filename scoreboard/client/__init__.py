@@ -28,6 +28,7 @@ from .client import AsyncClient, Client
 from .errors import ClientError, Refused, Unavailable
 from .feed import State, Timing
 from .flows import Pause
+from .following import GetToken
 from .live import AsyncLiveBoard, AsyncPersonalStream, BoardEvent, PersonalEvent
 from .live_sync import LiveBoard, PersonalStream
 from .model import (
@@ -65,6 +66,7 @@ __all__ = [
     "ClientError",
     "Entry",
     "Followed",
+    "GetToken",
     "Grant",
     "GrantVerdict",
     "Granted",

@@ -10,22 +10,20 @@ are those of the JavaScript client (docs/client.md).
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
 import httpx
+
+from .flows import LONGEST_SECONDS, retry_after_seconds
 
 Status = Literal["idle", "connecting", "live", "polling", "offline"]
 Reason = Literal["", "unreachable", "unavailable", "limited", "forbidden", "unknown"]
 
 _SILENCE_FLOOR_SECONDS: Final = 2.0
 _SILENCE_CEILING_SECONDS: Final = 300.0
-_LONGEST_SECONDS: Final = 86_400.0
 # The codes of `closing` after which another stream can be opened at once, with another token.
 _TOKEN_ENDED: Final = ("expired_token", "revoked_token")
 _REASONS: Final[dict[int, Reason]] = {
@@ -36,7 +34,6 @@ _REASONS: Final[dict[int, Reason]] = {
 }
 _REFUSED: Final = 400
 _NOT_MODIFIED: Final = 304
-_SECONDS: Final = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +146,7 @@ class Feed:
 
     def retry(self, milliseconds: int) -> None:
         """The service says when to come back."""
-        self._retry_seconds = min(max(milliseconds, 0) / 1000, _LONGEST_SECONDS)
+        self._retry_seconds = min(max(milliseconds, 0) / 1000, LONGEST_SECONDS)
 
     @property
     def token_ended(self) -> bool:
@@ -251,18 +248,3 @@ class _Stream:
             return None
         learned = max(2.5 * self._longest_seconds, _SILENCE_FLOOR_SECONDS)
         return min(learned, _SILENCE_CEILING_SECONDS)
-
-
-def retry_after_seconds(value: str) -> float:
-    """Read Retry-After (RFC 9110, 10.2.3): seconds, or a date. 0 if it is neither."""
-    text = value.strip()
-    if _SECONDS.fullmatch(text):
-        return min(float(text), _LONGEST_SECONDS)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    if moment.tzinfo is None:  # "-0000", which says of no zone
-        moment = moment.replace(tzinfo=UTC)
-    seconds = (moment - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_SECONDS)

@@ -14,9 +14,12 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -31,6 +34,9 @@ BATCH_MAX: Final = 200
 LATER: Final = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _PAUSE_SECONDS_MAX: Final = 10.0
+# No wait is longer, whoever asks for it.
+LONGEST_SECONDS: Final = 86_400.0
+_SECONDS: Final = re.compile("[0-9]{1,9}")
 # What a proxy says that may have passed the request on.
 _FROM_A_PROXY: Final = frozenset({502, 504})
 
@@ -187,8 +193,24 @@ def read_with(read: Callable[[Mapping[str, Any]], Answer], document: Mapping[str
 
 def asked_to_wait(came: Came) -> float:
     """For how many seconds an answer asks to wait; 0 if it does not."""
-    after = came.headers.get("Retry-After", "") if isinstance(came, httpx.Response) else ""
-    return float(after[:9]) if after.isdecimal() and after.isascii() else 0.0
+    if not isinstance(came, httpx.Response):
+        return 0.0
+    return retry_after_seconds(came.headers.get("Retry-After", ""))
+
+
+def retry_after_seconds(value: str) -> float:
+    """Read Retry-After (RFC 9110, 10.2.3): seconds, or a date. 0 if it is neither."""
+    text = value.strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:  # "-0000", which says of no zone
+        moment = moment.replace(tzinfo=UTC)
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_SECONDS)
 
 
 def pauses() -> Iterator[float]:

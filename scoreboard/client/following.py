@@ -15,7 +15,7 @@ from httpx_sse import EventSource, ServerSentEvent
 
 from .errors import ClientError, Refused
 from .feed import Feed, Timing, Wait
-from .flows import Call
+from .flows import LONGEST_SECONDS, Call
 from .listening import Bytes, EventTooLong
 from .sending import send_async
 from .signing import new_nonce
@@ -24,7 +24,6 @@ from .sources import Poll, Question, Source, parsed
 # Answers an access token that is good now, and another one than the service has just rejected.
 GetToken = Callable[[str | None], Awaitable[str | None]]
 
-_FOR_EVER_SECONDS: Final = 86_400.0
 _UNAUTHORIZED: Final = (401, 403)
 
 
@@ -127,7 +126,7 @@ class Follower:
     async def _keep_polling(self) -> None:
         while True:
             if self._feed.is_live:
-                await self._poll_pause.sleep(Wait(_FOR_EVER_SECONDS))
+                await self._poll_pause.sleep(Wait(LONGEST_SECONDS))
                 continue
             wait = await self._poll_once()
             if not self._feed.is_live:
