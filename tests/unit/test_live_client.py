@@ -215,7 +215,8 @@ def test_a_board_that_was_numbered_anew_is_taken() -> None:
 def test_another_board_is_not_shown_and_what_is_none_is_refused() -> None:
     told = Told("daily")
     assert told.hears(3, 1) is False
-    for data in ({}, {"topUsers": 3}, [], None, shown(1, timestamp="yesterday")):
+    broken: list[Any] = [{}, {"topUsers": 3}, [], None, shown(1, timestamp="yesterday")]
+    for data in broken:
         with pytest.raises(ValueError, match=r".+"):
             told.source.hear("score:update", data, "4")
     for event_id in ("", "-1", "x", "٣"):
@@ -279,7 +280,7 @@ def test_where_a_stream_told_a_place_an_older_answer_changes_nothing() -> None:
     poll = source.poll()
     next(poll)
     source.hear("me:place", {"boardId": "main", "season": None, "score": 7, "rank": 2}, "")
-    late = {"boardId": "main", "season": None, "data": {"place": None, "entries": []}}
+    late: Any = {"boardId": "main", "season": None, "data": {"place": None, "entries": []}}
     with pytest.raises(StopIteration):
         poll.send(httpx.Response(200, json=late))
     assert [place.score for place in told] == [7]
