@@ -11,6 +11,7 @@ from tests.guards.accounts import ACCOUNTS
 from tests.guards.beneath import BENEATH
 from tests.guards.boards import BOARDS
 from tests.guards.caches import CACHES
+from tests.guards.client import CLIENT
 from tests.guards.commands import COMMANDS
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
@@ -61,6 +62,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SESSIONS,
     *PROCESS,
     *COMMANDS,
+    *CLIENT,
     *WEB,
     *DEPLOYMENT,
     *ENVIRONMENT,
