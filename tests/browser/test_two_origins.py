@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from scoreboard.api import assets
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_server import FakeServer
 from tests.eventually import eventually
@@ -130,10 +129,6 @@ async def test_an_app_of_a_named_origin_does_what_our_own_page_does(
     assert await page.evaluate(WITHOUT_A_CLIENT, [instance.url, other]) == DONE
 
 
-@pytest.mark.skipif(
-    b"Session" not in assets.load({}).plain["scoreboard-client.js"].body,
-    reason="the client has no Session yet",
-)
 async def test_the_app_of_the_manual_works(
     start: Start, fake: FakeServer, open_page: OpenPage, console: Console, database_url: str
 ) -> None:
