@@ -15,7 +15,7 @@ from scoreboard.model import BOARD_SIZE, FINAL_SIZE, MAIN
 
 ASSETS = assets.load({})
 CODE = ASSETS.plain["scoreboard-client.js"].body.decode()
-TYPES = ASSETS.plain["scoreboard-client.d.ts"].body.decode()
+TYPES = ASSETS.public["scoreboard-client.d.ts"].body.decode()
 PAGE = ASSETS.page.body.decode()
 MODULES = [
     path.read_text("utf-8")
