@@ -193,5 +193,5 @@ async def test_an_instance_with_a_logo_that_is_none_does_not_start(
     start: Start, tmp_path: Any
 ) -> None:
     (tmp_path / "logo").write_text("no picture", "utf-8")
-    with pytest.raises(Exception, match="page_logo names .*, which cannot be used"):
+    with pytest.raises(Exception, match=r"page_logo names .*, which cannot be used"):
         await start(page_logo=str(tmp_path / "logo"))
