@@ -6,7 +6,8 @@ a file for good. No build step, and nothing is read or compressed while requests
 
 The modules of `web/client/` are served as one, and so are those of `web/element/` with the
 client's: other people's pages get them by one request under an address that stays, and never
-modules of two releases. The page loads the element without the client, which it has already.
+modules of two releases. So are their types. The page loads the element without the client, which it
+has already. What `web/` holds for the npm package alone is not served.
 
 A document, such as the page, has an address that stays, and is made once for each language
 (`documents`).
@@ -29,7 +30,9 @@ from scoreboard.branding import branding
 from scoreboard.branding.branding import Branding
 
 _CLIENT: Final = "client/scoreboard-client.js"
+_CLIENT_TYPES: Final = "scoreboard-client.d.ts"
 _ELEMENT: Final = "element/live-scoreboard.js"
+_ELEMENT_TYPES: Final = "live-scoreboard.d.ts"
 _PAGE: Final = "index.html"
 _EMBED: Final = "embed.html"
 MANIFEST: Final = "manifest.webmanifest"
@@ -47,6 +50,7 @@ _TYPES: Final = {
     "png": "image/png",
     "webp": "image/webp",
 }
+_TEXTS: Final = ("html", "css", "js", "svg", "ts")
 _PACKED: Final = ("ico", "png", "webp")  # by themselves: gzip adds to them
 _PICTURES: Final = ("icon.svg", FAVICON)
 _STYLES: Final = ("style.css", "embed.css")
@@ -55,6 +59,8 @@ _IMPORT: Final = re.compile(
     r'^import (?:\{(?P<names>[^}]*)\}|(?P<default>\w+)) from "(?P<path>\.[\w./-]+\.js)";\n',
     re.MULTILINE,
 )
+_TYPES_IMPORT: Final = re.compile(r"^import type \{[^}]*\} from [^\n]*;\n", re.MULTILINE)
+_TYPES_OF: Final = re.compile(r'^export \* from "\./(?P<name>[\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
 _EXPORTS: Final = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)
 _DEFAULT: Final = "export default "
@@ -119,10 +125,11 @@ def load(values: Mapping[str, str], brand: Branding | None = None) -> Assets:
         for part in ("client", "element", "element/words")
         for name, text in _read(folder / part).items()
     }
+    client = _read(folder / "client")
+    element_types = modules[f"element/{_ELEMENT_TYPES}"]
     types = {
-        _name(path): text.replace('"../client/', '"./')  # served beside each other
-        for path, text in modules.items()
-        if path.endswith(".d.ts")
+        _CLIENT_TYPES: join_types(client, _CLIENT_TYPES),
+        _ELEMENT_TYPES: element_types.replace('"../client/', '"./'),  # served beside each other
     }
     sources = _read(folder) | {
         _name(_CLIENT): join(modules, _CLIENT),
@@ -154,7 +161,7 @@ def _read(folder: Traversable) -> dict[str, str]:
     return {
         path.name: path.read_text("utf-8")
         for path in folder.iterdir()
-        if path.is_file() and path.name not in _PICTURES
+        if path.is_file() and path.name not in _PICTURES and path.name.rpartition(".")[2] in _TEXTS
     }
 
 
@@ -201,6 +208,15 @@ def join(modules: Mapping[str, str], entry: str, external: Collection[str] = ())
         for path, names in sorted(imported.items())
     ]
     return "\n".join([*heads, *joined.values()])
+
+
+def join_types(files: Mapping[str, str], entry: str) -> str:
+    """Make one file of `entry` and of all whose types it exports, as `export * from "./name.js";`
+    says. Raises KeyError when one is not there.
+    """
+    exported = [files[f"{found['name']}.d.ts"] for found in _TYPES_OF.finditer(files[entry])]
+    texts = [*exported, _TYPES_OF.sub("", files[entry])]
+    return "\n".join(_TYPES_IMPORT.sub("", text).strip() + "\n" for text in texts)
 
 
 def build(
