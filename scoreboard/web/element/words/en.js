@@ -38,6 +38,7 @@ export default {
   "row.says": "{name} is {rank} with {points}.",
 
   "season": "Season {season}",
+  "season.dated": "{number}, {days}",
   "season.endsIn": "{name}, ends\u00a0in",
   "season.ended": "{name} has ended.",
   "season.someEnded": "The season has ended.",
