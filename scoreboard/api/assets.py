@@ -28,7 +28,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from scoreboard.api.bundles import COMMENT, in_one, join, join_types
+from scoreboard.api.bundles import bare, in_one, join, join_types
 from scoreboard.branding import catalogues
 from scoreboard.branding.catalogues import Catalogue
 
@@ -176,7 +176,7 @@ def build(
     embeds: Mapping[str, str] | None = None,
     public: Mapping[str, str] | None = None,
 ) -> Assets:
-    """Hash files, without their comments, after those that they refer to; `public` ones refer to
+    """Hash files, bare of comments, after those that they refer to; `public` ones refer to
     none. Raises KeyError when one refers to no file, and RecursionError when files refer to each
     other in a circle.
     """
@@ -193,7 +193,7 @@ def build(
 
     def make(name: str) -> Asset:
         if name not in made:
-            made[name] = Asset.of(name, referring(COMMENT.sub("", sources[name]), "./"))
+            made[name] = Asset.of(name, referring(bare(sources[name]), "./"))
         return made[name]
 
     def made_of(documents: Mapping[str, str]) -> dict[str, Asset]:

@@ -26,9 +26,9 @@ export default {
   "fresh.asOf": "Stand {ago}",
   "fresh.nobody": "noch hat niemand Punkte",
   "ago.now": "gerade eben",
-  "ago.seconds": "vor {count} s",
-  "ago.minutes": "vor {count} min",
-  "ago.hours": "vor {count} h",
+  "ago.seconds": { "one": "vor {count} s", "other": "vor {count} s" },
+  "ago.minutes": { "one": "vor {count} min", "other": "vor {count} min" },
+  "ago.hours": { "one": "vor {count} h", "other": "vor {count} h" },
   "ago.days": { "one": "vor {count} Tag", "other": "vor {count} Tagen" },
 
   "row.first": "Sei der oder die Erste.",
