@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import posixpath
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
 from scoreboard.api import documents
-from scoreboard.branding import branding
+from scoreboard.api.bundles import bare, in_one, join, join_types
+from scoreboard.branding import branding, catalogues
 from scoreboard.branding.branding import Branding
 
 _CLIENT: Final = "client/scoreboard-client.js"
@@ -34,6 +34,7 @@ _CLIENT_TYPES: Final = "scoreboard-client.d.ts"
 _ELEMENT: Final = "element/live-scoreboard.js"
 _ELEMENT_TYPES: Final = "live-scoreboard.d.ts"
 _PAGE: Final = "index.html"
+_PAGE_SCRIPT: Final = "page.js"
 _EMBED: Final = "embed.html"
 MANIFEST: Final = "manifest.webmanifest"
 FAVICON: Final = "favicon.ico"
@@ -55,16 +56,7 @@ _PACKED: Final = ("ico", "png", "webp")  # by themselves: gzip adds to them
 _PICTURES: Final = ("icon.svg", FAVICON)
 _STYLES: Final = ("style.css", "embed.css")
 _REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|svg|png|webp))"')
-_IMPORT: Final = re.compile(
-    r'^import (?:\{(?P<names>[^}]*)\}|(?P<default>\w+)) from "(?P<path>\.[\w./-]+\.js)";\n',
-    re.MULTILINE,
-)
-_TYPES_IMPORT: Final = re.compile(r"^import type \{[^}]*\} from [^\n]*;\n", re.MULTILINE)
-_TYPES_OF: Final = re.compile(r'^export \* from "\./(?P<name>[\w-]+)\.js";\n', re.MULTILINE)
-_EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
-_EXPORTS: Final = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)
-_DEFAULT: Final = "export default "
-_COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
+_SILENT: Final = "export default {};\n"  # a catalogue without words
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
 
 
@@ -91,13 +83,13 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The page and its manifest in each language, the board alone, the files under their hashed
-    names, all of them under their own, and what other people's pages may have.
+    """The page, the board alone and the page's manifest in each language; the files under their
+    hashed names, all of them under their own, and what other people's pages may have.
     """
 
     pages: Mapping[str, Asset]
+    embeds: Mapping[str, Asset]
     manifests: Mapping[str, Asset]
-    embed: Asset | None
     hashed: Mapping[str, Asset]
     plain: Mapping[str, Asset]
     public: Mapping[str, Asset]
@@ -125,30 +117,39 @@ def load(values: Mapping[str, str], brand: Branding | None = None) -> Assets:
         for part in ("client", "element", "element/words")
         for name, text in _read(folder / part).items()
     }
-    client = _read(folder / "client")
     element_types = modules[f"element/{_ELEMENT_TYPES}"]
     types = {
-        _CLIENT_TYPES: join_types(client, _CLIENT_TYPES),
+        _CLIENT_TYPES: join_types(_read(folder / "client"), _CLIENT_TYPES),
         _ELEMENT_TYPES: element_types.replace('"../client/', '"./'),  # served beside each other
     }
+    # A page brings the words of its language along, also those of the element.
+    silent = modules | {path: _SILENT for path in modules if path.startswith("element/words/")}
     sources = _read(folder) | {
         _name(_CLIENT): join(modules, _CLIENT),
-        _name(_ELEMENT): join(modules, _ELEMENT, external={_CLIENT}),
+        _name(_ELEMENT): join(silent, _ELEMENT, external={_CLIENT}),
     }
+    sources = in_one(sources, _PAGE_SCRIPT)
     for name in _STYLES:
         sources[name] += branding.style(brand.colors)
-    template = sources.pop(_PAGE)
-    sources[_EMBED] = documents.page(sources[_EMBED], values, brand, next(iter(brand.words)))
-    pages, manifests = {}, {}
+    page, embed = sources.pop(_PAGE), sources.pop(_EMBED)
+    of_element = catalogues.of_the_element()
+    pages, embeds, manifests = {}, {}, {}
     for language in brand.words:
-        pages[language] = documents.page(template, values, brand, language)
+        pages[language] = documents.page(page, values, brand, language)
+        embeds[language] = documents.page(embed, values, brand, language, of_element[language])
         manifests[language] = documents.manifest(brand, language)
     public = {
         _name(_CLIENT): join(modules, _CLIENT),
         _name(_ELEMENT): join(modules, _ELEMENT),
     }
-    pictures = _pictures(folder, brand)
-    return build(sources, pages, types | public, manifests=manifests, pictures=pictures)
+    return build(
+        sources,
+        pages,
+        types | public,
+        embeds=embeds,
+        manifests=manifests,
+        pictures=_pictures(folder, brand),
+    )
 
 
 def favicon_of(made: Assets, brand: Branding) -> Asset:
@@ -177,59 +178,18 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def join(modules: Mapping[str, str], entry: str, external: Collection[str] = ()) -> str:
-    """Make one module of `entry` and all that it imports, with the exports and the comments of
-    `entry` alone. Modules are named by their paths. Those that are `external` stay modules of their
-    own, which are imported as `"./name"`. A name is declared in one module only, or browsers refuse
-    the result. Raises as `build` does.
-    """
-    joined: dict[str, str] = {}
-    imported: dict[str, set[str]] = {}  # from those that are external
-
-    def add(path: str, default: str | None = None) -> None:
-        text = modules[path]
-        for found in _IMPORT.finditer(text):
-            other = posixpath.normpath(posixpath.join(posixpath.dirname(path), found["path"]))
-            if other in external:
-                names = {name.strip() for name in found["names"].split(",")}
-                imported[other] = imported.get(other, set()) | (names - {""})
-            elif other not in joined:
-                add(other, found["default"])
-        text = _IMPORT.sub("", text)
-        if default is not None:
-            text = text.replace(_DEFAULT, f"const {default} = ", 1)
-        if path != entry:
-            text = _COMMENT.sub("", _EXPORT.sub("", _EXPORTS.sub("", text)))
-        joined[path] = text
-
-    add(entry)
-    heads = [
-        f'import {{ {", ".join(sorted(names))} }} from "./{_name(path)}";\n'
-        for path, names in sorted(imported.items())
-    ]
-    return "\n".join([*heads, *joined.values()])
-
-
-def join_types(files: Mapping[str, str], entry: str) -> str:
-    """Make one file of `entry` and of all whose types it exports, as `export * from "./name.js";`
-    says. Raises KeyError when one is not there.
-    """
-    exported = [files[f"{found['name']}.d.ts"] for found in _TYPES_OF.finditer(files[entry])]
-    texts = [*exported, _TYPES_OF.sub("", files[entry])]
-    return "\n".join(_TYPES_IMPORT.sub("", text).strip() + "\n" for text in texts)
-
-
 def build(
     sources: Mapping[str, str],
     pages: Mapping[str, str],
     public: Mapping[str, str] = _NONE,
     *,
+    embeds: Mapping[str, str] = _NONE,
     manifests: Mapping[str, str] = _NONE,
     pictures: Mapping[str, bytes] = _NO_PICTURES,
 ) -> Assets:
-    """Hash files after those that they refer to; `public` ones and pictures refer to none. Raises
-    KeyError when one refers to no file, and RecursionError when files refer to each other in a
-    circle.
+    """Hash files, bare of comments, after those that they refer to; `public` ones and pictures
+    refer to none. Raises KeyError when one refers to no file, and RecursionError when files refer
+    to each other in a circle.
     """
     made = {name: Asset.of(name, body) for name, body in pictures.items()}
 
@@ -244,7 +204,7 @@ def build(
 
     def make(name: str) -> Asset:
         if name not in made:
-            made[name] = Asset.of(name, referring(sources[name], "./"))
+            made[name] = Asset.of(name, referring(bare(sources[name]), "./"))
         return made[name]
 
     def translated(name: str, texts: Mapping[str, str]) -> dict[str, Asset]:
@@ -253,12 +213,11 @@ def build(
             for language, text in texts.items()
         }
 
-    embed = sources.get(_EMBED)
-    plain = {name: make(name) for name in sources if not name.endswith(".html")} | made
+    plain = {name: make(name) for name in sources} | made
     return Assets(
         pages=translated(_PAGE, pages),
+        embeds=translated(_EMBED, embeds),
         manifests=translated(MANIFEST, manifests),
-        embed=None if embed is None else Asset.of(_EMBED, referring(embed, "./assets/")),
         hashed={hashed_name(name): asset for name, asset in plain.items()},
         plain=plain,
         public={name: Asset.of(name, text.encode()) for name, text in public.items()},

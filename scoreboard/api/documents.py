@@ -11,7 +11,7 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from scoreboard.branding.branding import Branding
@@ -39,13 +39,21 @@ def filled(template: str, values: Mapping[str, str], words: Catalogue) -> str:
     return _PLACE.sub(value, template)
 
 
-def page(template: str, values: Mapping[str, str], branding: Branding, language: str) -> str:
-    """The text of the page, or of another document of its kind. Raises as `filled` does."""
+def page(
+    template: str,
+    values: Mapping[str, str],
+    branding: Branding,
+    language: str,
+    needed: Collection[str] | None = None,
+) -> str:
+    """The text of the page, or of another document of its kind; its modules have the words that are
+    `needed`, by their keys, or all of them. Raises as `filled` does.
+    """
     words = branding.words[language]
     light, dark = branding.grounds
     known = {
         "lang": language,
-        "catalogue": _data(words),
+        "catalogue": _data({key: words[key] for key in needed or words}),
         "title": html.escape(branding.title),
         "logo": _icon(branding)["src"],
         "logo_type": _icon(branding)["type"],

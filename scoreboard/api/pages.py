@@ -103,9 +103,7 @@ class _Pages:
 
     async def embed(self, request: web.Request) -> web.StreamResponse:
         """The board alone, which sites may frame that `frame_ancestors` names."""
-        if self._assets.embed is None:
-            raise NotFound
-        return await _answer(request, self._assets.embed, self._embed_headers)
+        return await _translated(request, self._assets.embeds, self._embed_headers)
 
     async def manifest(self, request: web.Request) -> web.StreamResponse:
         """How the page stands on a home screen, in a language as the page is."""

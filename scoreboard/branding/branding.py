@@ -20,7 +20,8 @@ _OF_ELEMENT: Final = "live-scoreboard"
 @dataclass(frozen=True, slots=True)
 class Branding:
     """What the page says and how it looks. `logo` is None for ours; `words` are those of the page
-    by language, in the order of the languages that are offered, with the operator's.
+    and of the element in it, by language, in the order of the languages that are offered, with the
+    operator's.
     """
 
     title: str
@@ -38,7 +39,7 @@ class Branding:
 
 def ours() -> Branding:
     """What holds where nothing is set."""
-    return Branding("Scoreboard", "", None, (), catalogues.of_the_page())
+    return Branding("Scoreboard", "", None, (), catalogues.of_both())
 
 
 def load(settings: Settings) -> Branding:
@@ -49,7 +50,7 @@ def load(settings: Settings) -> Branding:
     if mistakes:
         lines = ["The configuration cannot be used:", *(f"  - {each}" for each in mistakes)]
         raise SettingsError("\n".join(lines))
-    own = catalogues.of_the_page()
+    own = catalogues.of_both()
     return Branding(
         settings.page_title,
         settings.public_url.rstrip("/"),
@@ -77,9 +78,8 @@ def _words(path: str, mistakes: list[str]) -> Mapping[str, Any]:
     except Unreadable as error:
         mistakes.append(f"page_words names {path}, which cannot be used: {error}")
         return {}
-    page, element = catalogues.of_the_page(), catalogues.of_the_element()
-    every = {language: {**element.get(language, {}), **page[language]} for language in page}
-    mistakes += [f"page_words, in {path}: {each}" for each in words.problems(given, every)]
+    problems = words.problems(given, catalogues.of_both())
+    mistakes += [f"page_words, in {path}: {each}" for each in problems]
     return given
 
 

@@ -142,8 +142,11 @@ def test_all_modules_of_the_client_are_served_as_one() -> None:
 
 
 def test_what_page_and_client_need_both_has_one_owner() -> None:
-    page = [asset.body.decode() for name, asset in ASSETS.plain.items() if name.endswith(".js")]
-    declared = Counter(name for module in page for name in found(DECLARATION, module))
+    """And no two modules that may be joined declare the same name."""
+    folders = (WEB, WEB / "client", WEB / "element")
+    modules = [path for folder in folders for path in folder.iterdir() if path.name.endswith(".js")]
+    texts = [path.read_text("utf-8") for path in modules]
+    declared = Counter(name for text in texts for name in found(DECLARATION, text))
     assert [name for name, count in declared.items() if count > 1] == []
     exported = set(found(r"^export (?:const|function|class) (\w+)", TYPES))
     classes = {*CLIENTS, *ASKING, "Refused"}
