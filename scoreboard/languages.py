@@ -21,7 +21,7 @@ def chosen(asked: str | None, accepted: str, offered: Sequence[str]) -> str:
     the one that the address asks for, else what the client accepts best (RFC 9110, 12.5.4). A range
     such as `de-AT` is met by `de`; what cannot be read counts for nothing.
     """
-    if asked in offered:
+    if asked is not None and asked in offered:
         return asked
     best, most = offered[0], 0.0
     fields = accepted[:_ACCEPTED_CHARS_MAX].lower().split(",", _RANGES_MAX)[:_RANGES_MAX]

@@ -19,6 +19,7 @@ from scoreboard.api import (
     moderation,
     operations,
     own_data,
+    own_grants,
     pages,
     personal,
     places,
@@ -58,6 +59,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
         add_route(app, "POST", "/api/auth/logout", accounts.log_out)
         add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
         add_route(app, "POST", "/api/auth/password", accounts.change_password)
+        add_route(app, "POST", "/api/auth/email", accounts.change_email)
         add_route(app, "POST", "/api/login", login.take)
         add_route(app, "GET", "/api/login/{provider}", login.begin)
         add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
@@ -92,6 +94,7 @@ def _add_own(app: web.Application) -> None:
     _add_read(app, "/api/me", leaderboard.read_me)
     add_route(app, "GET", "/api/me/export", own_data.export)
     add_route(app, "DELETE", "/api/me", own_data.delete)
+    _add_read(app, "/api/me/grants", own_grants.list_grants)
     _add_read(app, "/api/me/follows", follows.list_follows)
     add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
     add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)

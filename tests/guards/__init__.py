@@ -16,6 +16,7 @@ from tests.guards.commands import COMMANDS
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
+from tests.guards.emails import EMAILS
 from tests.guards.environment import ENVIRONMENT
 from tests.guards.falling import FALLING
 from tests.guards.finals import FINALS
@@ -53,6 +54,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *BOARDS,
     *BRANDING,
     *ACCOUNTS,
+    *EMAILS,
     *OWN_DATA,
     *KEYS,
     *SIGNED_ROUTES,
