@@ -20,20 +20,21 @@ import gzip
 import hashlib
 import html
 import json
-import posixpath
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from scoreboard.api.bundles import COMMENT, in_one, join
 from scoreboard.branding import catalogues
 from scoreboard.branding.catalogues import Catalogue
 
 _CLIENT: Final = "client/scoreboard-client.js"
 _ELEMENT: Final = "element/live-scoreboard.js"
 _PAGE: Final = "index.html"
+_PAGE_SCRIPT: Final = "page.js"
 _EMBED: Final = "embed.html"
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
@@ -43,14 +44,7 @@ _TYPES: Final = {
     "ts": "text/plain; charset=utf-8",  # browsers show it; compilers do not care
 }
 _REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|svg))"')
-_IMPORT: Final = re.compile(
-    r'^import (?:\{(?P<names>[^}]*)\}|(?P<default>\w+)) from "(?P<path>\.[\w./-]+\.js)";\n',
-    re.MULTILINE,
-)
-_EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
-_EXPORTS: Final = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)
-_DEFAULT: Final = "export default "
-_COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
+_SILENT: Final = "export default {};\n"  # a catalogue without words
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
 _PLACE: Final = re.compile(r"\{\{(?P<name>[\w.-]+)\}\}")
 
@@ -77,12 +71,12 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The page of each language, the files under their hashed names, all of them under their own,
-    and what other people's pages may have.
+    """The page of each language, and that of the board alone; the files under their hashed names,
+    all of them under their own, and what other people's pages may have.
     """
 
     pages: Mapping[str, Asset]
-    embed: Asset | None
+    embeds: Mapping[str, Asset]
     hashed: Mapping[str, Asset]
     plain: Mapping[str, Asset]
     public: Mapping[str, Asset]
@@ -113,25 +107,30 @@ def load(values: Mapping[str, str], languages: Sequence[str] = ("en",)) -> Asset
         for path, text in modules.items()
         if path.endswith(".d.ts")
     }
-    words = catalogues.of_the_page()
+    # A page brings the words of its language along, also those of the element.
+    silent = modules | {path: _SILENT for path in modules if path.startswith("element/words/")}
     sources = _read(folder) | {
         _name(_CLIENT): join(modules, _CLIENT),
-        _name(_ELEMENT): join(modules, _ELEMENT, external={_CLIENT}),
+        _name(_ELEMENT): join(silent, _ELEMENT, external={_CLIENT}),
     }
-    template = sources.pop(_PAGE)
-    pages = {
-        language: filled(
-            template,
-            {**values, "lang": language, "catalogue": _data(words[language])},
-            words[language],
-        )
-        for language in languages
-    }
+    sources = in_one(sources, _PAGE_SCRIPT)
+    of_pages, of_elements = catalogues.of_the_page(), catalogues.of_the_element()
+    documents: dict[str, dict[str, str]] = {}
+    for document in (_PAGE, _EMBED):
+        template = sources.pop(document)
+        documents[document] = {}
+        for language in languages:
+            words = {**of_elements[language], **of_pages[language]}
+            told = (
+                words if document == _PAGE else {key: words[key] for key in of_elements[language]}
+            )
+            places = {**values, "lang": language, "catalogue": _data(told)}
+            documents[document][language] = filled(template, places, words)
     public = {
         _name(_CLIENT): join(modules, _CLIENT),
         _name(_ELEMENT): join(modules, _ELEMENT),
     }
-    return build(sources, pages, types | public)
+    return build(sources, documents[_PAGE], documents[_EMBED], types | public)
 
 
 def _read(folder: Traversable) -> dict[str, str]:
@@ -164,44 +163,15 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def join(modules: Mapping[str, str], entry: str, external: Collection[str] = ()) -> str:
-    """Make one module of `entry` and all that it imports, with the exports and the comments of
-    `entry` alone. Modules are named by their paths. Those that are `external` stay modules of their
-    own, which are imported as `"./name"`. A name is declared in one module only, or browsers refuse
-    the result. Raises as `build` does.
-    """
-    joined: dict[str, str] = {}
-    imported: dict[str, set[str]] = {}  # from those that are external
-
-    def add(path: str, default: str | None = None) -> None:
-        text = modules[path]
-        for found in _IMPORT.finditer(text):
-            other = posixpath.normpath(posixpath.join(posixpath.dirname(path), found["path"]))
-            if other in external:
-                names = {name.strip() for name in found["names"].split(",")}
-                imported[other] = imported.get(other, set()) | (names - {""})
-            elif other not in joined:
-                add(other, found["default"])
-        text = _IMPORT.sub("", text)
-        if default is not None:
-            text = text.replace(_DEFAULT, f"const {default} = ", 1)
-        if path != entry:
-            text = _COMMENT.sub("", _EXPORT.sub("", _EXPORTS.sub("", text)))
-        joined[path] = text
-
-    add(entry)
-    heads = [
-        f'import {{ {", ".join(sorted(names))} }} from "./{_name(path)}";\n'
-        for path, names in sorted(imported.items())
-    ]
-    return "\n".join([*heads, *joined.values()])
-
-
 def build(
-    sources: Mapping[str, str], pages: Mapping[str, str], public: Mapping[str, str] | None = None
+    sources: Mapping[str, str],
+    pages: Mapping[str, str],
+    embeds: Mapping[str, str] | None = None,
+    public: Mapping[str, str] | None = None,
 ) -> Assets:
-    """Hash files after those that they refer to; `public` ones refer to none. Raises KeyError when
-    one refers to no file, and RecursionError when files refer to each other in a circle.
+    """Hash files, without their comments, after those that they refer to; `public` ones refer to
+    none. Raises KeyError when one refers to no file, and RecursionError when files refer to each
+    other in a circle.
     """
     made: dict[str, Asset] = {}
 
@@ -216,17 +186,19 @@ def build(
 
     def make(name: str) -> Asset:
         if name not in made:
-            made[name] = Asset.of(name, referring(sources[name], "./"))
+            made[name] = Asset.of(name, referring(COMMENT.sub("", sources[name]), "./"))
         return made[name]
 
-    documents = {
-        language: Asset.of(_PAGE, referring(text, "./assets/")) for language, text in pages.items()
-    }
-    embed = sources.get(_EMBED)
-    plain = {name: make(name) for name in sources if not name.endswith(".html")}
+    def made_of(documents: Mapping[str, str]) -> dict[str, Asset]:
+        return {
+            language: Asset.of(_PAGE, referring(text, "./assets/"))
+            for language, text in documents.items()
+        }
+
+    plain = {name: make(name) for name in sources}
     return Assets(
-        pages=documents,
-        embed=None if embed is None else Asset.of(_EMBED, referring(embed, "./assets/")),
+        pages=made_of(pages),
+        embeds=made_of(embeds or {}),
         hashed={hashed_name(name): asset for name, asset in plain.items()},
         plain=plain,
         public={name: Asset.of(name, text.encode()) for name, text in (public or {}).items()},

@@ -90,9 +90,7 @@ class _Pages:
 
     async def embed(self, request: web.Request) -> web.StreamResponse:
         """The board alone, which sites may frame that `frame_ancestors` names."""
-        if self._assets.embed is None:
-            raise NotFound
-        return await _answer(request, self._assets.embed, self._embed_headers)
+        return await _translated(request, self._assets.embeds, self._embed_headers)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """A file of the page, under the name that carries its hash."""

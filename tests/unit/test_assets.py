@@ -6,7 +6,8 @@ import gzip
 
 import pytest
 
-from scoreboard.api.assets import Assets, build, join
+from scoreboard.api.assets import Assets, build
+from scoreboard.api.bundles import join
 
 PAGES = {"en": '<script src="./page.js"></script><link href="./style.css"><a href="./docs">'}
 SOURCES = {
