@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -50,7 +51,7 @@ class Asset:
         return cls(
             content_type=_TYPES[name.rpartition(".")[2]],
             body=body,
-            gzipped=gzip.compress(body, 9, mtime=0),
+            gzipped=_compressed(body),
             digest=hashlib.sha256(body).hexdigest()[:10],
         )
 
@@ -67,6 +68,11 @@ class Assets:
         """Our version of a file whose hash we do not know: an older or newer instance's."""
         found = _HASHED.fullmatch(name)
         return self.plain.get(f"{found['stem']}.{found['extension']}") if found else None
+
+
+@lru_cache(maxsize=256)  # what is compressed once is not compressed for the next application
+def _compressed(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
 
 
 def load(words: Mapping[str, str]) -> Assets:
