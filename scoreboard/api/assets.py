@@ -20,6 +20,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -76,7 +77,7 @@ class Asset:
         return cls(
             content_type=_TYPES[extension],
             body=body,
-            gzipped=None if extension in _PACKED else gzip.compress(body, 9, mtime=0),
+            gzipped=None if extension in _PACKED else _compressed(body),
             digest=hashlib.sha256(body).hexdigest()[:10],
         )
 
@@ -103,6 +104,11 @@ class Assets:
         """Our version of a file whose hash we do not know: an older or newer instance's."""
         found = _HASHED.fullmatch(name)
         return self.plain.get(f"{found['stem']}.{found['extension']}") if found else None
+
+
+@lru_cache(maxsize=256)  # what is compressed once is not compressed for the next application
+def _compressed(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
 
 
 def load(values: Mapping[str, str], brand: Branding | None = None) -> Assets:
