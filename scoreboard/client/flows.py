@@ -233,7 +233,7 @@ def _no_scoreboard(response: httpx.Response) -> Refused:
 
 def _why(came: Came) -> str:
     if not isinstance(came, httpx.Response):
-        return repr(came)
+        return f"no answer ({str(came) or type(came).__name__})"
     try:
         return f"{came.status_code} {document_of(came)}"
     except Refused as refused:

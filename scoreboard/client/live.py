@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import weakref
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
@@ -67,8 +66,7 @@ class Live:
         task, self._task, self._follower = self._task, None, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
+            await asyncio.wait([task])
         self._feed.stop()
         self._end_iterations(None)
         if self._own is not None:

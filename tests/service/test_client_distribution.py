@@ -94,6 +94,8 @@ def program(python: str) -> str:
     return found or pytest.skip(f"python{python} is not installed")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("python", PYTHONS)
 async def test_a_program_without_the_service_follows_and_plays(
     instance: Instance, database_url: str, built: Path, tmp_path: Path, python: str
