@@ -84,7 +84,7 @@ function passwordForm(username) {
 function emailForm(username) {
   const made = form("change-email", username, ["email.change", "email.save"], [
     ["new-email", "email.new", { type: "email", autocomplete: "email", maxLength: 255 }],
-    ["email-password", "password.current", { ...SECRET, autocomplete: "current-password" }],
+    ["email-password", "profile.password", { ...SECRET, autocomplete: "current-password" }],
   ]);
   made.querySelector("legend").after(create("p", { className: "hint", id: "email-now" }));
   return made;

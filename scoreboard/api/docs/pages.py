@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -19,8 +19,10 @@ from typing import Any, Final
 import aiohttp_apigami
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from scoreboard.api.docs import openapi
+from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.http.files import File, policy_of_page, send
 from scoreboard.api.http.replies import JSON
 from scoreboard.errors import NotFound
@@ -49,13 +51,30 @@ _KEEP_FOR_A_YEAR: Final = {"Cache-Control": "public, max-age=31536000, immutable
 
 def add_docs(app: web.Application) -> None:
     """Describe the routes that the application has now, and serve the description."""
-    app[DOCUMENT] = openapi.build(app)
+    app[DOCUMENT] = _document(
+        tuple(
+            (route.method, route.resource.canonical, route.handler)
+            for route in app.router.routes()
+            if route.resource is not None and operation_of(route.handler) is not None
+        )
+    )
     pages = _Pages(app[DOCUMENT])
     app.router.add_get(_PAGE_PATH, pages.page)
     app.router.add_get(f"{_PAGE_PATH}/", pages.page)
     app.router.add_get(_DOCUMENT_PATH, pages.document)
     app.router.add_get(f"{pages.swagger_ui_path}/{{name}}", pages.asset)
     app.router.add_get(f"{pages.own_path}/{{name}}", pages.asset)
+
+
+@lru_cache(maxsize=8)  # a process has one role, and tests have all of them
+def _document(routes: tuple[tuple[str, str, Handler], ...]) -> Mapping[str, Any]:
+    """Describe these routes, once in a process: it takes most of what an application takes to be
+    made.
+    """
+    described = web.Application()
+    for method, path, handler in routes:
+        described.router.add_route(method, path, handler)
+    return openapi.build(described)
 
 
 class _Pages:
