@@ -185,7 +185,7 @@ async def test_the_board_alone_says_who_may_frame_it(
     assert response.status == 200
     assert response.headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+        "img-src 'self' data:; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
         f"frame-ancestors {policy or ' '.join(allowed)}"
     )
     assert "X-Frame-Options" not in response.headers

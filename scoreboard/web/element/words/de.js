@@ -35,7 +35,7 @@ export default {
   "row.new": "NEU",
   "row.up": "gestiegen um",
   "row.down": "gefallen um",
-  "row.says": "{name} liegt auf Platz {place}: {points}.",
+  "row.says": "{name} liegt an {rank} Stelle: {points}.",
 
   "season": "Saison {season}",
   "season.dated": "{number}, {days}",
@@ -64,7 +64,7 @@ export default {
   "end.first": "{name} liegt vorn: {points}.",
   "end.youWin": "Du gewinnst: {points}.",
   "end.youFirst": "Du liegst vorn: {points}.",
-  "end.you": "Du bist auf Platz {place}.",
+  "end.you": "Du liegst an {rank} Stelle.",
   "end.loading": "Saison {season} wird geladen.",
   "end.missing": "Saison {season} ist gerade nicht zu lesen, oder es gibt sie nicht.",
   "end.open": "Diese Saison ist zu Ende. Was vorher erreicht wurde, kann noch eingetragen werden.",
