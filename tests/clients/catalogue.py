@@ -35,8 +35,8 @@ CLIENTS: tuple[Client, ...] = (
     BrowserClient(
         "eventsource-polyfill",
         "itself",
-        "only for browsers without `EventSource`",
-        sends_token=False,
+        "only where there is no `EventSource`; `xhrHeaders` with the token and without its "
+        "`X-Requested-With`, which other origins may not send; `silentTimeout: 37500`",
         package="eventsource-polyfill",
         module="eventsource-polyfill",
     ),
@@ -101,7 +101,12 @@ CLIENTS: tuple[Client, ...] = (
         program="HttpClientFollower",
     ),
     JavaProgram(
-        "OkHttp", "loop", "`readTimeout`", program="OkHttpFollower", archives=("okhttp", "okio")
+        "OkHttp",
+        "loop",
+        "`readTimeout`",
+        program="OkHttpFollower",
+        archives=("okhttp", "okio"),
+        package="libokhttp-java",
     ),
     JavaProgram(
         "Jersey client",
@@ -109,6 +114,7 @@ CLIENTS: tuple[Client, ...] = (
         "`setReadTimeout`",
         program="JerseyFollower",
         archives=("jersey1-client", "jersey1-core", "jsr311-api"),
+        package="libjersey1-client-java",
     ),
     GoProgram(
         "net/http",
@@ -119,7 +125,7 @@ CLIENTS: tuple[Client, ...] = (
     GoProgram(
         "donovanhide/eventsource",
         "itself",
-        "a watch of your own for silence; it starts at the first answer alone",
+        "a watch of your own for silence; without a first answer it gives up",
         program="donovanhide",
         package="golang-github-donovanhide-eventsource-dev",
     ),
