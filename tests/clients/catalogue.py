@@ -62,7 +62,12 @@ CLIENTS: tuple[Client, ...] = (
         package="extended-eventsource",
         module="extended-eventsource",
     ),
-    NodeProgram("eventsource", "itself", "a `fetch` that adds the token"),
+    NodeProgram(
+        "eventsource",
+        "itself",
+        "a `fetch` that adds the token; a timer of your own, because its own keeps no program alive "
+        "that waits to come back",
+    ),
     NodeProgram(
         "eventsource-client", "itself", "`headers`; `onComment` winds a watch of your own up"
     ),
@@ -141,12 +146,10 @@ CLIENTS: tuple[Client, ...] = (
     ),
     Command(
         "wget",
-        "itself",
-        "`-O -`, `--tries=0`, `--retry-connrefused`, `--read-timeout=38`",
-        arguments=(
-            *("-q", "-O", "-", "--tries=0", "--retry-connrefused", "--waitretry=1"),
-            "--read-timeout=2",
-        ),
+        "loop",
+        "`-O -`, `--read-timeout=38`, and `--tries=1` in a loop: by itself it comes back and then "
+        "leaves out as many bytes as it had",
+        arguments=("-q", "-O", "-", "--tries=1", "--read-timeout=2"),
     ),
     NGINX,
     HAPROXY,

@@ -38,8 +38,11 @@ class Command(Client):
     @asynccontextmanager
     async def following(self, told: Told) -> AsyncIterator[Heard]:
         token = ("--header", f"Authorization: Bearer {told.token}") if told.token else ()
-        async with a_process((self.name, *self.arguments, *token, told.url), {}, RawHeard()) as one:
-            yield one
+        command = (self.name, *self.arguments, *token, told.url)
+        if self.comes_back == "loop":
+            command = ("sh", "-c", 'while :; do "$@"; sleep 1; done', "sh", *command)
+        async with a_process(command, {}, RawHeard()) as heard:
+            yield heard
 
 
 @dataclass(frozen=True, slots=True)
