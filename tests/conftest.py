@@ -248,20 +248,28 @@ def _a_numbered_database(server_url: str, template: str) -> AbstractContextManag
 @contextmanager
 def a_database(server_url: str, name: str, *, template: str) -> Iterator[str]:
     database = sql.Identifier(name)
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-    _administer(server_url, create.format(database, sql.Identifier(template)))
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} {}")
+    with _administering(server_url) as connection:
+        # As files: through the log, as PostgreSQL 15 would, it takes half as long again.
+        copied = "STRATEGY FILE_COPY" if connection.server_version >= 150_000 else ""
+        connection.cursor().execute(
+            create.format(database, sql.Identifier(template), sql.SQL(copied))
+        )
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
         # FORCE, because a test about lost connections may leave some behind.
-        _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database)
+        with _administering(server_url) as connection:
+            connection.cursor().execute(drop)
 
 
-def _administer(server_url: str, statement: sql.Composable) -> None:
+@contextmanager
+def _administering(server_url: str) -> Iterator[psycopg2.extensions.connection]:
     with closing(psycopg2.connect(server_url)) as connection:
         # CREATE DATABASE refuses to run in a transaction.
         connection.autocommit = True
-        connection.cursor().execute(statement)
+        yield connection
 
 
 # Redis: a numbered database per test.

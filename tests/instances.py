@@ -24,6 +24,7 @@ from scoreboard.live.relay import Relay
 from scoreboard.model import MAIN
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
+from tests.trials import not_repeated
 
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
 UNLIMITED = "1000000/second"
@@ -216,7 +217,8 @@ async def starting_instances(
 
         async def start_one(**settings: Any) -> Instance:
             named = {"instance": f"test-{next(numbers)}"} | urls | common | settings
-            instance = await Instance.start(test_settings(**named))
+            with not_repeated():
+                instance = await Instance.start(test_settings(**named))
             return await stack.enter_async_context(instance)
 
         yield start_one

@@ -46,6 +46,12 @@ def of_the_element() -> dict[str, Catalogue]:
     }
 
 
+def of_both() -> dict[str, Catalogue]:
+    """The words of the page and of the element in it, by language."""
+    element = of_the_element()
+    return {language: {**element[language], **page} for language, page in of_the_page().items()}
+
+
 def parsed(module: str) -> Catalogue:
     """Read a module that exports one object of texts: JSON, but for names without quotes, comments
     and a comma behind the last member. Raises ValueError.

@@ -18,6 +18,7 @@ from marshmallow import Schema, ValidationError
 from marshmallow.fields import Boolean, Float
 from marshmallow.validate import Range
 
+from scoreboard.configuration.colors import Color, colors
 from scoreboard.configuration.kinds import (
     Declaration,
     Rate,
@@ -196,6 +197,26 @@ class Settings:
         entry=origin,
     )
 
+    page_title: str = text(
+        "Scoreboard",
+        "What the page is called, in its head and in the browser's: 60 characters at most.",
+        pattern=r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}\Z",
+        problem="must be one line of 1 to 60 characters",
+    )
+    page_logo: str = text(
+        "",
+        "A file of the logo, SVG, PNG or WebP of 100 KB at most, also for the tab and the home "
+        "screen; empty: ours.",
+    )
+    page_colors: tuple[Color, ...] = colors(
+        "Colours of the page, as accent=#0b5fff for both themes, light.accent=#0b5fff for one "
+        "(docs/branding.md)."
+    )
+    page_words: str = text(
+        "",
+        "A JSON file of texts that replace those of the page, by language and key "
+        "(docs/branding.md).",
+    )
     page_languages: tuple[str, ...] = languages(
         "Languages of the page: of them a visitor gets the one that the browser asks for, or else "
         "the first."

@@ -46,7 +46,7 @@ export class AccountView {
     if (others.length === 0) return;
     const isAll = others.length === grants.length && count > 1;
     const [{ actionId, points }] = others;
-    if (isAll) say(words.text("granted.several", { points: inWords(sum), count }), "good");
+    if (isAll) say(words.text("granted.several", { points: pointsInWords(sum), count }), "good");
     else sayGranted(points, actionId);
   }
 
@@ -134,10 +134,10 @@ export class AccountView {
   }
 }
 
-const inWords = (count) => words.text("points", { count });
+const pointsInWords = (count) => words.text("points", { count });
 
 function sayGranted(points, action) {
-  say(words.text("granted", { points: inWords(points), action }), "good");
+  say(words.text("granted", { points: pointsInWords(points), action }), "good");
 }
 
 /** A log-in at an identity provider leads away from here; it is to lead back to the same board. */

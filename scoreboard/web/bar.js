@@ -15,10 +15,10 @@ bar.addEventListener("click", (event) => {
 });
 
 // Which one the middle of the window shows.
-const observer = new IntersectionObserver(([{ isIntersecting }]) => mark(isIntersecting), { rootMargin: "-50% 0px" });
+const observer = new IntersectionObserver(([{ isIntersecting }]) => markTab(isIntersecting), { rootMargin: "-50% 0px" });
 observer.observe($("you"));
 
-function mark(isYou) {
+function markTab(isYou) {
   $("to-you").ariaCurrent = isYou ? "true" : null;
   $("to-board").ariaCurrent = isYou ? null : "true";
 }

@@ -32,7 +32,7 @@ export class BoardsView {
       if (focused !== false) this.#nav.querySelector(`[data-board="${focused}"], select`)?.focus();
     }
     if (isList) this.#nav.querySelector("select").value = isKnown ? current : "";
-    for (const link of this.#nav.querySelectorAll("a")) mark(link, link.dataset.board === current);
+    for (const link of this.#nav.querySelectorAll("a")) markLink(link, link.dataset.board === current);
   }
 
   #links(boards) {
@@ -65,7 +65,7 @@ export class BoardsView {
   }
 }
 
-function mark(link, isCurrent) {
+function markLink(link, isCurrent) {
   if (isCurrent === (link.ariaCurrent === "page")) return;
   link.ariaCurrent = isCurrent ? "page" : null;
   const list = link.closest("ul");

@@ -84,7 +84,7 @@ function passwordForm(username) {
 function emailForm(username) {
   const made = form("change-email", username, ["email.change", "email.save"], [
     ["new-email", "email.new", { type: "email", autocomplete: "email", maxLength: 255 }],
-    ["email-password", "password.current", { ...SECRET, autocomplete: "current-password" }],
+    ["email-password", "profile.password", { ...SECRET, autocomplete: "current-password" }],
   ]);
   made.querySelector("legend").after(create("p", { className: "hint", id: "email-now" }));
   return made;
@@ -97,12 +97,12 @@ const SECRET = { type: "password", maxLength: 200 };
 function form(id, username, [title, button], fields) {
   const whose = create("input", { name: "username", autocomplete: "username", value: username, hidden: true });
   const set = create("fieldset", {}, create("legend", { textContent: words.text(title) }), whose);
-  for (const [field, label, properties, hint] of fields) set.append(...partsOf(field, label, properties, hint));
+  for (const [field, label, properties, hint] of fields) set.append(...fieldsOf(field, label, properties, hint));
   set.append(create("button", { className: "primary", textContent: words.text(button) }));
   return create("form", { id, method: "post" }, set);
 }
 
-function partsOf(id, label, properties, hint) {
+function fieldsOf(id, label, properties, hint) {
   const input = create("input", { id, name: id, required: true, ...properties });
   const parts = [create("label", { htmlFor: id, textContent: words.text(label) }), input];
   if (hint) parts.push(create("p", { className: "hint", id: `${id}-hint`, textContent: words.text(hint) }));

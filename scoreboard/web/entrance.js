@@ -7,7 +7,7 @@ import { words } from "./words.js";
 
 // The members of the body, and the fields that hold them.
 const FIELDS = { username: "username", email: "email", password: "password", invitation: "invitation" };
-// What is marked as a whole, because nobody is told which part of it is wrong.
+// What is marked as a whole, because nobody is told which part of it is wrong. The first is the likeliest.
 const REFUSED_TOGETHER = { account_taken: ["username", "email"], bad_credentials: ["password", "username"] };
 const INVITATION_WANTED = ["invitation_required", "invitation_not_valid"]; // codes of refusals
 const INVITATION_LINK = /^#invitation=([A-Za-z2-7]{26})$/;
@@ -76,7 +76,10 @@ export class Entrance {
     const { code } = refusal;
     if (INVITATION_WANTED.includes(code)) return this.#askForInvitation(refusal);
     const together = REFUSED_TOGETHER[code];
-    if (together) this.#form.show(Object.fromEntries(together.map((member) => [member, ""])));
+    if (together) {
+      this.#form.show(Object.fromEntries(together.map((member) => [member, ""])));
+      $(FIELDS[together[0]]).focus();
+    }
     if (code === "name_refused") return; // it is said at the field
     complain(refusal, this.#form);
     $("log-in-instead").hidden = code !== "account_taken";

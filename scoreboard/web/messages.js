@@ -51,7 +51,7 @@ function fade() {
 }
 
 function leave() {
-  const height = $("answer").offsetHeight;
+  const { height } = $("answer").getBoundingClientRect();
   say("");
   $("answer").style.minHeight = `${height}px`;
 }

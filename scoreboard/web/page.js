@@ -11,8 +11,8 @@ import "./bar.js";
 import "./wall.js";
 
 const BOARD_ID = /^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
-const REFRESH_MS = 60_000; // of the list of boards
-const SPREAD_MS = 5_000;
+const LIST_REFRESH_MS = 60_000; // of the list of boards
+const LIST_SPREAD_MS = 5_000;
 const BOARDS_KEY = "scoreboard.boards";
 const PAGE_TITLE = document.title;
 
@@ -39,7 +39,7 @@ function putBoard() {
 /** Show what the address asks for: a board, or with `number` one of its seasons. */
 function show({ boardId, number }) {
   [board.board, board.season] = [boardId, number];
-  describe();
+  tellBoard();
   loadBoards();
 }
 
@@ -65,7 +65,7 @@ async function loadBoards() {
   const list = await session.call("api/boards?limit=1000").catch(() => null);
   if (!list) return;
   keep((defined = list.data));
-  describe();
+  tellBoard();
 }
 
 /** After a season's end, at which the pages of all visitors would ask at one moment. */
@@ -73,7 +73,7 @@ function loadBoardsSoon() {
   listTimer ??= setTimeout(() => {
     listTimer = null;
     loadBoards();
-  }, SPREAD_MS * Math.random());
+  }, LIST_SPREAD_MS * Math.random());
 }
 
 /** A reload of this tab begins with the boards that were there, so that nothing moves. */
@@ -98,7 +98,7 @@ const hasSeveral = () => defined.length > 1 || board.board !== home;
 const definition = () => defined.find(({ boardId }) => boardId === board.board) ?? null;
 
 /** Tell the element what its board is like, and its title where there are several. */
-function describe() {
+function tellBoard() {
   board.definition = definition();
   const several = hasSeveral();
   board.heading = several ? (definition()?.title ?? board.board) : null;
@@ -144,4 +144,4 @@ board.addEventListener("season:chosen", ({ detail }) => go(detail));
 for (const type of ["season:started", "season:ended"]) board.addEventListener(type, loadBoardsSoon);
 addEventListener("popstate", () => show(asked()));
 show(asked());
-setInterval(() => document.hidden || loadBoards(), REFRESH_MS);
+setInterval(() => document.hidden || loadBoards(), LIST_REFRESH_MS);

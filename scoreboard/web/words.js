@@ -3,7 +3,7 @@
 import { $ } from "./elements.js";
 import { Words } from "./live-scoreboard.js";
 
-const RENEW_MS = 5_000;
+const RELOAD_MS = 5_000;
 
 /** The texts by their keys, those that the operator has replaced among them. They lie in the page, because its modules
  *  need them as they begin. */
@@ -21,6 +21,6 @@ export function rankInWords({ rank, rankAbove }) {
 
 /** HTML of an earlier release has no words, and may meet scripts of this one while instances are replaced. */
 function renew() {
-  setTimeout(() => location.reload(), RENEW_MS);
+  setTimeout(() => location.reload(), RELOAD_MS);
   throw new Error("This page and its scripts are of different releases; it will be loaded anew.");
 }

@@ -94,7 +94,7 @@ class FakeServer:
         self.board_id: str | None = None  # what an answer names, if not the board it was asked for
         self.season: dict[str, Any] | None = None  # of boards other than main
         self.archives: dict[tuple[str, int], dict[str, Any]] = {}  # by board and number of a season
-        self.lists: dict[str, Any] = {  # what other addresses answer
+        self.lists: dict[str, Any] = {  # what other addresses answer, or a handler that does
             "/api/me/grants": {"success": True, "data": [], "next": None},
         }
         self.language = "en"  # of our page
@@ -111,7 +111,7 @@ class FakeServer:
         self.open: list[web.StreamResponse] = []
         self.url = ""
         self._hung = asyncio.Event()
-        self._assets = assets.load({}, ("en", "de", "ar"))
+        self._assets = assets.load({"providers": "", "if_no_passwords": ""})
         self._runner: web.AppRunner
 
     async def __aenter__(self) -> Self:
@@ -185,6 +185,9 @@ class FakeServer:
 
     async def _list(self, request: web.Request) -> web.Response:
         answer = self.lists.get(request.path)
+        if callable(answer):
+            answered: web.Response = await answer(request)
+            return answered
         return web.Response(status=404) if answer is None else web.json_response(answer)
 
     async def _archive(self, request: web.Request) -> web.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,28 @@ async def test_other_options_are_another_client_and_what_is_closed_holds_no_stre
     await app.until_open(1)
     await app.push_board(7, "ada")
     await expect(page.get_by_role("status")).to_have_text("live")
+
+
+async def test_an_app_has_the_element_as_any_other_one(
+    start: Start, app: AppServer, open_page: OpenPage, console: Console, database_url: str
+) -> None:
+    """Without a wrapper; its attributes follow the state of the app."""
+    console.expects_network_errors = True  # there is no such board as `weekly`
+    instance = await start(allowed_origins=[app.url.rstrip("/")])
+    ada, bob = add_users(database_url, 2, "ada")
+    add_actions(database_url, {"run": 50, "jump": 70})
+    await grant(instance, ada, "run")
+    page = await open_page(f"{app.url}app/?url={instance.url}")
+    await page.get_by_role("button", name="Element").click()
+    element = page.locator("live-scoreboard")
+    await expect(element.get_by_text("ada0")).to_be_visible()
+    await grant(instance, bob, "jump")
+    await expect(element.get_by_text("ada1")).to_be_visible()
+    await expect(element.get_by_text("ada0")).to_be_hidden()  # one row was wanted
+    await expect(element.get_by_text("70 Punkte")).to_be_attached()
+    await page.get_by_role("button", name="Weekly").click()
+    await eventually(lambda: element.evaluate("(element) => element.board === 'weekly'"))
+    await expect(element.get_by_text("ada1")).to_be_hidden()
 
 
 FRAME = """(address) => {
@@ -194,14 +216,16 @@ async def test_tabs_and_their_shared_worker_have_one_stream(
     assert len(works.streams) == 1
 
 
-DENY = """
-for (const [where, name] of [[window, "localStorage"], [Navigator.prototype, "locks"]]) {
-    Object.defineProperty(where, name, { get() { throw new DOMException("", "SecurityError"); } });
-}
-for (const name of ["BroadcastChannel", "Worker", "SharedWorker"]) {
-    window[name] = function () { throw new DOMException("", "SecurityError"); };
-}
-"""
+DENY = """(names) => {
+    const places = { locks: Navigator.prototype };
+    for (const name of names) {
+        const refuse = () => { throw new DOMException(name, "SecurityError"); };
+        const isValue = name === "localStorage" || name === "locks";
+        const how = isValue ? { get: refuse } : { value: function () { refuse(); } };
+        Object.defineProperty(places[name] ?? window, name, how);
+    }
+}"""
+DENIED = ("localStorage", "locks", "BroadcastChannel", "Worker", "SharedWorker")
 LOG_IN = """async () => {
     const { Actions, Session, ScoreboardClient } = await import("/client/v1/scoreboard-client.js");
     window.session = new Session({ url: "/" });
@@ -229,9 +253,12 @@ async def own_page(
     return await open_page(f"{instance.url}/own.html")
 
 
-async def test_where_all_is_denied_people_log_in_submit_and_see_the_board(own_page: Page) -> None:
+@pytest.mark.parametrize("denied", [*([name] for name in DENIED), DENIED], ids="+".join)
+async def test_what_is_denied_keeps_nobody_from_the_board_or_from_submitting(
+    own_page: Page, denied: Sequence[str]
+) -> None:
     page = own_page
-    await page.evaluate(f"() => {{ {DENY} }}")
+    await page.evaluate(DENY, list(denied))
     assert await page.evaluate(LOG_IN) == [50, True]
     await eventually(lambda: page.evaluate("client.state.status === 'live'"))
     await eventually(lambda: page.evaluate("client.board?.entries[0]?.username === 'ada'"))

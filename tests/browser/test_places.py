@@ -93,7 +93,7 @@ async def test_ones_place_is_said_in_words_and_follows_the_stream(
     place = section(page)
     await expect(place.locator(".place-rank-words")).to_have_text("48,213th of 2,000,000")
     await expect(place).to_contain_text("You are ahead of 97.58 % of all.")
-    await expect(place).to_contain_text("11 more points and you are ahead of player48212.")
+    await expect(place).to_contain_text("11 points more and you are ahead of player48212.")
     lines = place.get_by_role("listitem")
     await expect(lines).to_have_count(7)
     await expect(lines.nth(3)).to_have_class("place-line mine")

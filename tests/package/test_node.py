@@ -39,6 +39,7 @@ class Program:
         self.versions: list[int] = []
         self.states: list[str] = []
         self.users: list[str | None] = []
+        self.granted: list[int] = []
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._reading = asyncio.create_task(self._read())
 
@@ -81,6 +82,7 @@ class Program:
             said = json.loads(line)
             self.versions += [said["version"]] if "version" in said else []
             self.states += [said["status"]] if "status" in said else []
+            self.granted += [said["granted"]] if "granted" in said else []
             self.users += [said["user"]] if "user" in said else []
             if {"answer", "failure"} & said.keys():
                 self._answers.put_nowait(said)
@@ -199,6 +201,21 @@ async def test_a_submission_waits_for_a_server_that_is_away_until_nobody_wants_i
     await line.heal()
     assert (await program.answer())["score"] == 50
     assert len(grants(database_url)) == 1
+
+
+async def test_a_program_hears_at_once_what_concerns_its_user(
+    program: Program, line: TcpProxy, instance: Instance
+) -> None:
+    """By a stream, as each of its boards has one: no browser counts its connections."""
+    await program.ask("enter", "register", ADA)
+    await program.ask("follow")
+    await eventually(lambda: program.states[-1:] == ["live"])
+    token = await program.ask("token")
+    async with instance.client.post(
+        "/api/actions", json={"actionId": "run"}, headers={"Authorization": f"Bearer {token}"}
+    ) as response:
+        assert response.status == 200
+    await eventually(lambda: program.granted == [50])
 
 
 async def test_log_ins_at_several_services_keep_apart_in_one_storage(program: Program) -> None:

@@ -50,7 +50,6 @@ async def test_the_package_says_what_it_is(packed: Packed) -> None:
 async def test_every_export_leads_to_a_file_with_types(packed: Packed) -> None:
     exports = json.loads((WEB / "package.json").read_text("utf-8"))["exports"]
     assert exports.pop("./package.json") == "./package.json"
-    exports.pop("./element")
     packed_names = names_in(packed)
     for name, export in exports.items():
         assert list(export) == ["types", "default"], name  # the first that fits is taken
@@ -77,10 +76,13 @@ async def test_a_bundle_has_what_is_imported_and_nothing_else(packed: Packed) ->
         for name, text in texts.items()
     }
     public = {"ScoreboardClient", "PersonalClient", "Places", "Session", "Actions"}
-    assert classes.pop("board") & public == {"ScoreboardClient"}
+    assert not classes.pop("board")  # the whole client is what it shares
     assert classes.pop("session") & public == {"Session"}
+    assert classes.pop("element") & {"LiveScoreboard", *public} == {"LiveScoreboard"}
+    assert "customElements.define(" in texts["element"]  # importing it has an effect
     assert texts["nothing"] == ""
-    assert not set().union(*classes.values()) & public  # what both share
+    shared = set().union(*classes.values())
+    assert shared & public == {"ScoreboardClient"}  # which the element follows its board by
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ async def test_typescript_takes_every_use_of_it(
 async def test_what_instances_serve_has_types_of_its_own(packed: Packed) -> None:
     """One file without imports; and a wrong use of it is found, as it would be of the package."""
     place = packed.install("types")
-    served = assets.load({}).plain["scoreboard-client.d.ts"]
+    served = assets.load({}).public["scoreboard-client.d.ts"]
     (place / "served.d.ts").write_bytes(served.body)
     use = 'import { VERSION } from "./served.js";\nexport const wrong: number = VERSION;\n'
     (place / "wrong.ts").write_text(use)

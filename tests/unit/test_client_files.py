@@ -16,8 +16,9 @@ from scoreboard.api import assets
 from scoreboard.model import BOARD_SIZE, FINAL_SIZE, MAIN
 
 ASSETS = assets.load({})
-CODE = ASSETS.plain["scoreboard-client.js"].body.decode()
-TYPES = ASSETS.plain["scoreboard-client.d.ts"].body.decode()
+CODE = ASSETS.public["scoreboard-client.js"].body.decode()
+TYPES = ASSETS.public["scoreboard-client.d.ts"].body.decode()
+ELEMENT = ASSETS.public["live-scoreboard.js"].body.decode()
 PAGE = ASSETS.page.body.decode()
 WEB = resources.files("scoreboard") / "web"
 MODULES = [
@@ -120,10 +121,8 @@ def test_its_types_are_served_as_one_file() -> None:
 def test_the_client_and_the_page_know_the_servers_board_and_its_size() -> None:
     assert found(r'^const MAIN = "(.+)";$', CODE) == [MAIN]
     assert found(r"^export const FINAL_SIZE = (\d+);", CODE) == [str(FINAL_SIZE)]
-    assert found(r'data-board="(.+?)"', PAGE) == [MAIN]
-    assert found(r'<li class="row .*class="rank">(\d+)<', PAGE) == [
-        str(rank) for rank in range(1, BOARD_SIZE + 1)
-    ]
+    assert found(r'<live-scoreboard id="board" board="(.+?)"', PAGE) == [MAIN]
+    assert found(r"^const SIZE = (\d+);", ELEMENT) == [str(BOARD_SIZE)]
     assert f">Top {BOARD_SIZE}</h1>" in PAGE
 
 
@@ -143,8 +142,11 @@ def test_all_modules_of_the_client_are_served_as_one() -> None:
 
 
 def test_what_page_and_client_need_both_has_one_owner() -> None:
-    page = [asset.body.decode() for name, asset in ASSETS.plain.items() if name.endswith(".js")]
-    declared = Counter(name for module in page for name in found(DECLARATION, module))
+    """And no two modules that may be joined declare the same name."""
+    folders = (WEB, WEB / "client", WEB / "element")
+    modules = [path for folder in folders for path in folder.iterdir() if path.name.endswith(".js")]
+    texts = [path.read_text("utf-8") for path in modules]
+    declared = Counter(name for text in texts for name in found(DECLARATION, text))
     assert [name for name, count in declared.items() if count > 1] == []
     exported = set(found(r"^export (?:const|function|class) (\w+)", TYPES))
     classes = {*CLIENTS, *ASKING, "Refused"}

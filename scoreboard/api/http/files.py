@@ -77,7 +77,8 @@ def policy_of_page(*, scripts: str, forms: str, ancestors: str = "'none'") -> st
     """
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; connect-src 'self'; "
-        f"img-src 'self' data:; base-uri 'none'; form-action {forms}; frame-ancestors {ancestors}"
+        f"img-src 'self' data:; manifest-src 'self'; base-uri 'none'; "
+        f"form-action {forms}; frame-ancestors {ancestors}"
     )
 
 

@@ -36,6 +36,11 @@ export function serviceAddress(url) {
   return `${origin}${pathname.replace(/(?:\/api\/leaderboard)?\/*$/, "")}/`;
 }
 
+/** Whether a browser runs this, which opens six connections to a host and no more, for all of its pages and workers. */
+export function isInBrowser() {
+  return Boolean(globalThis.document ?? globalThis.WorkerGlobalScope);
+}
+
 /** Whether nobody can see this page. What has no page is never hidden. */
 export function isHidden() {
   return globalThis.document?.visibilityState === "hidden";

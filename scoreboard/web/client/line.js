@@ -1,6 +1,6 @@
 /** What keeps a client current: of all tabs one leads, and has a feed; it tells the others what it knows. */
 
-import { leaderboardAddress } from "./environment.js";
+import { isInBrowser, leaderboardAddress } from "./environment.js";
 import { Feed } from "./feed.js";
 import { takeRoom } from "./stream-room.js";
 import { Tabs } from "./tabs.js";
@@ -18,14 +18,14 @@ export class Line {
   #endWatch;
 
   /** Tabs with clients of one `name()` share a feed, which is asked for at the start. With `isShared` there is no
-   *  stream where tabs do not hear each other: a browser opens six connections to a host, and each tab has a board
-   *  already. `owner` has onState(state), news(), which returns what to tell other tabs, onNews(news) and isEmpty(). */
+   *  stream where tabs do not hear each other, because each has one of a board already. `owner` has onState(state), news(), which returns what to tell other tabs, onNews(news) and isEmpty(). */
   constructor(name, options, server, source, owner, isShared = false) {
     this.#name = name;
     this.#server = server;
     this.#owner = owner;
     this.#feed = new Feed(options, server, source, {
       takeRoom: () => {
+        if (!isInBrowser()) return () => {};
         const { share } = this.#tabs;
         const room = `scoreboard-streams:${new URL(leaderboardAddress(options.url)).host}`;
         return isShared && options.shareTabs && !share ? null : takeRoom(room, options.streamsMax, share);

@@ -64,6 +64,7 @@ export interface Options {
   answerSeconds?: number;
   /** How long a tab on its own keeps its connection while nobody sees it. Default 3. */
   hiddenSeconds?: number;
-  /** How many streams a browser opens to a server, of all boards and tabs. Further boards are polled. Default 4. */
+  /** How many streams a browser opens to a server, of all boards and tabs. Further boards are polled. Node opens as many as
+   *  there are boards. Default 4. */
   streamsMax?: number;
 }

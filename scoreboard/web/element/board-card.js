@@ -1,7 +1,7 @@
 /** What an element shows, in its shadow tree: title, freshness, lamp, season, rows. */
 
 import { MAIN } from "../client/scoreboard-client.js";
-import { NOTHING_YET, make, write } from "./nodes.js";
+import { NOTHING_YET, make, put } from "./nodes.js";
 import { RowList } from "./row-list.js";
 import { SeasonLine } from "./season-line.js";
 import { SeasonList } from "./season-list.js";
@@ -69,7 +69,7 @@ export class BoardCard {
     if (final) this.#line.showFinal({ ...about, final, heldSeconds, userId });
     else this.#line.showLive({ ...about, upcoming: this.seasons.upcoming(season), nowMs: client.serverTimeMs });
     this.seasons.show(season, final?.season ?? null, definition?.zone, mayChoose);
-    write(this.#parts.fresh, final ? "" : this.#freshness(client));
+    put(this.#parts.fresh, final ? "" : this.#freshness(client));
     this.#showState(shown);
   }
 
@@ -77,13 +77,13 @@ export class BoardCard {
     const { status, statusText } = this.#parts;
     status.hidden = !lamp;
     status.dataset.status = client.state.status;
-    write(statusText, lamp ? this.describe(client.state) : "");
+    put(statusText, lamp ? this.describe(client.state) : "");
   }
 
   /** Nothing can be shown: the address is none. */
   refuse(size) {
     this.#rows.wait(size);
-    write(this.#parts.fresh, this.#words.text("none.address"));
+    put(this.#parts.fresh, this.#words.text("none.address"));
   }
 
   stop() {
@@ -94,7 +94,7 @@ export class BoardCard {
     const { board, title } = this.#parts;
     const own = boardId === MAIN ? this.#words.text("top", { count: size }) : (definition?.title ?? boardId);
     const text = heading ?? own;
-    write(title, text);
+    put(title, text);
     title.ariaLevel = level;
     title.hidden = !text;
     board.ariaLabel = text ? null : own;

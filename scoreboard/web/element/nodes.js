@@ -14,7 +14,7 @@ export function make(tag, properties = {}, ...children) {
 }
 
 /** Write only what is new: a text that is written again is said again. */
-export function write(element, text) {
+export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 

@@ -102,6 +102,7 @@ export class RowList {
   #row({ userId, username, score }, index, share) {
     const row = this.#rows.get(userId) ?? newRow();
     row.style.setProperty("--share", share);
+    row.style.setProperty("--chars", username.length); // for who wants to fit the size of names
     const [rank, name, , value] = row.children;
     // Strangers chose the names: textContent, here and everywhere.
     rank.textContent = this.#words.number(index + 1);

@@ -1,6 +1,6 @@
 /** Which season is shown: how long it still lasts, or that it has ended and who won. */
 
-import { NOTHING_YET, plainName, write } from "./nodes.js";
+import { NOTHING_YET, plainName, put } from "./nodes.js";
 import { seasonName } from "./season-list.js";
 
 const UNITS = [["days", 86_400], ["hours", 3_600], ["minutes", 60], ["seconds", 1]];
@@ -27,7 +27,7 @@ export class SeasonLine {
     // The button goes away: whoever had come to it is not sent to the top of the page.
     if (end.contains(end.getRootNode().activeElement)) title.focus({ preventScroll: true });
     end.hidden = true;
-    write(endText, "");
+    put(endText, "");
   }
 
   /** Above a final board, `{season, entries}`, whose entries are null until they are there, and for good with
@@ -37,23 +37,23 @@ export class SeasonLine {
     const isHeld = Number.isFinite(heldSeconds);
     const name = final.season.startsAt ? seasonName(this.#words, final.season, definition?.zone) : NOTHING_YET;
     this.#showLine(definition, name);
-    write(endText, isHeld ? this.#announcement(final, definition, userId) : this.#description(final));
+    put(endText, isHeld ? this.#announcement(final, definition, userId) : this.#description(final));
     const isNew = isHeld && season?.number > final.season.number;
     const back = season && season.state !== "running" ? "end.back" : "end.live";
-    write(endGo, this.#words.text(isNew ? "end.next" : back, { season: season?.number ?? 0 }));
-    write(endLeft, isHeld ? this.#words.text("end.left", { count: heldSeconds }) : "");
+    put(endGo, this.#words.text(isNew ? "end.next" : back, { season: season?.number ?? 0 }));
+    put(endLeft, isHeld ? this.#words.text("end.left", { count: heldSeconds }) : "");
     end.hidden = false;
   }
 
   #showLine(definition, text, until, nowMs) {
     const { left, rule } = this.#parts;
-    write(this.#parts.text, text);
-    write(left, until ? this.#duration(Math.ceil((Date.parse(until) - nowMs) / 1000)) : "");
+    put(this.#parts.text, text);
+    put(left, until ? this.#duration(Math.ceil((Date.parse(until) - nowMs) / 1000)) : "");
     left.dateTime = until ?? "";
     left.title = until ? this.#local(until) : "";
     const { direction, counts } = definition ?? {};
     const rules = [direction === "low" && "low", ["listed", "results"].includes(counts) && counts].filter(Boolean);
-    write(rule, rules.map((each) => this.#words.text(`rule.${each}`)).join(" "));
+    put(rule, rules.map((each) => this.#words.text(`rule.${each}`)).join(" "));
     rule.hidden = !rules.length;
   }
 
@@ -112,8 +112,8 @@ export class SeasonLine {
     const first = parts.findIndex(([whole]) => whole > 0);
     const shown = parts.slice(first < 0 ? -1 : first);
     const padded = (whole) => `${whole < 10 ? this.#words.number(0) : ""}${this.#words.number(whole)}`;
-    const write = ([whole, unit], index) =>
+    const inUnits = ([whole, unit], index) =>
       this.#words.text(`unit.${unit}`, { number: index ? padded(whole) : this.#words.number(whole) });
-    return shown.map(write).join(" ");
+    return shown.map(inUnits).join(" ");
   }
 }

@@ -1,4 +1,6 @@
+import type { DetailedHTMLProps, HTMLAttributes } from "react";
 import type { Options } from "../client/scoreboard-client.js";
+import type { LiveScoreboard } from "../element/live-scoreboard.js";
 import type { Snapshot } from "./snapshots.js";
 
 export type { Snapshot };
@@ -8,3 +10,14 @@ export type { Snapshot };
  * Other options lead to another client; another `getToken` alone does not. After a log-in call `client.refresh()`.
  */
 export function useScoreboard(options?: Options): Snapshot;
+
+type Choices = Pick<LiveScoreboard, "board" | "url" | "size" | "season" | "theme" | "heading" | "level" | "lamp" | "seasons" | "fill" | "userId" | "words">;
+
+declare module "react" {
+  namespace JSX {
+    interface IntrinsicElements {
+      /** What `scoreboard-client/element` registers. React 18 sets attributes alone. */
+      "live-scoreboard": DetailedHTMLProps<HTMLAttributes<LiveScoreboard>, LiveScoreboard> & Partial<Choices>;
+    }
+  }
+}

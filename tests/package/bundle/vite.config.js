@@ -2,7 +2,7 @@
 
 import { defineConfig } from "vite";
 
-const entry = Object.fromEntries(["board", "session", "nothing"].map((name) => [name, `./${name}.js`]));
+const entry = Object.fromEntries(["board", "session", "nothing", "element"].map((name) => [name, `./${name}.js`]));
 
 export default defineConfig({
   clearScreen: false,

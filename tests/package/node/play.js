@@ -2,7 +2,7 @@
  *  answers each by one, and says what it hears of the board. */
 
 import { createInterface } from "node:readline";
-import { Actions, ScoreboardClient, Session } from "scoreboard-client";
+import { Actions, PersonalClient, ScoreboardClient, Session } from "scoreboard-client";
 
 const say = (line) => console.log(JSON.stringify(line));
 const url = process.env.SERVICE;
@@ -34,6 +34,13 @@ const questions = {
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error("no longer wanted")), 50);
     return actions.submit(actionId, controller);
+  },
+  follow: async () => {
+    const getToken = (rejected) => session.token(rejected);
+    const mine = new PersonalClient({ url, userId: session.user.userId, getToken });
+    mine.addEventListener("granted", ({ detail }) => say({ granted: detail.points }));
+    mine.addEventListener("state", ({ detail }) => say({ status: detail.status }));
+    mine.start();
   },
   list: () => actions.list({ limit: 1 }),
   keep: async (fields) => {

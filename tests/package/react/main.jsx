@@ -3,6 +3,7 @@
 import { StrictMode, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { useScoreboard } from "scoreboard-client/react";
+import "scoreboard-client/element";
 
 const url = new URLSearchParams(location.search).get("url") ?? "/api/leaderboard";
 
@@ -28,11 +29,14 @@ function App() {
   const [board, choose] = useState("main");
   const [isOpen, open] = useState(true);
   const [renders, render] = useState(0);
+  const [hasElement, show] = useState(false);
   return (
     <main>
       <button onClick={() => choose("weekly")}>Weekly</button>
       <button onClick={() => open(!isOpen)}>Open or close</button>
       <button onClick={() => render(renders + 1)}>Render {renders}</button>
+      <button onClick={() => show(!hasElement)}>Element</button>
+      {hasElement && <live-scoreboard url={url} board={board} size={1} lang="de" />}
       {isOpen && <Board board={board} />}
     </main>
   );
