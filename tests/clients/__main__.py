@@ -24,14 +24,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("words", nargs="*", help="words in the names; none means all")
     parser.add_argument("--dry", action="store_true", help="leave docs/clients.md as it is")
     asked = parser.parse_args(arguments)
-    chosen = [
-        client
-        for client in CLIENTS
-        if not asked.words or any(word in client.name for word in asked.words)
-    ]
+    chosen = [client for client in CLIENTS if not asked.words or _is_meant(client, asked.words)]
     logs.configure("error", "console", "clients")
     asyncio.run(_try(chosen, _leave if asked.dry else _write))
     return 0
+
+
+def _is_meant(client: Client, words: Sequence[str]) -> bool:
+    """Whether one of these words is its name, or is in it and is no other client's name."""
+    names = {one.name for one in CLIENTS}
+    return any(word == client.name or (word in client.name and word not in names) for word in words)
 
 
 def _leave(_: Mapping[str, Row]) -> None:

@@ -35,8 +35,8 @@ CLIENTS: tuple[Client, ...] = (
     BrowserClient(
         "eventsource-polyfill",
         "itself",
-        "only for browsers without `EventSource`",
-        sends_token=False,
+        "only where there is no `EventSource`; `xhrHeaders` with the token and without its "
+        "`X-Requested-With`, which other origins may not send; `silentTimeout: 37500`",
         package="eventsource-polyfill",
         module="eventsource-polyfill",
     ),
@@ -62,7 +62,12 @@ CLIENTS: tuple[Client, ...] = (
         package="extended-eventsource",
         module="extended-eventsource",
     ),
-    NodeProgram("eventsource", "itself", "a `fetch` that adds the token"),
+    NodeProgram(
+        "eventsource",
+        "itself",
+        "a `fetch` that adds the token; a timer of your own, because its own keeps no program alive "
+        "that waits to come back",
+    ),
     NodeProgram(
         "eventsource-client", "itself", "`headers`; `onComment` winds a watch of your own up"
     ),
@@ -101,7 +106,12 @@ CLIENTS: tuple[Client, ...] = (
         program="HttpClientFollower",
     ),
     JavaProgram(
-        "OkHttp", "loop", "`readTimeout`", program="OkHttpFollower", archives=("okhttp", "okio")
+        "OkHttp",
+        "loop",
+        "`readTimeout`",
+        program="OkHttpFollower",
+        archives=("okhttp", "okio"),
+        package="libokhttp-java",
     ),
     JavaProgram(
         "Jersey client",
@@ -109,6 +119,7 @@ CLIENTS: tuple[Client, ...] = (
         "`setReadTimeout`",
         program="JerseyFollower",
         archives=("jersey1-client", "jersey1-core", "jsr311-api"),
+        package="libjersey1-client-java",
     ),
     GoProgram(
         "net/http",
@@ -119,7 +130,7 @@ CLIENTS: tuple[Client, ...] = (
     GoProgram(
         "donovanhide/eventsource",
         "itself",
-        "a watch of your own for silence; it starts at the first answer alone",
+        "a watch of your own for silence; without a first answer it gives up",
         program="donovanhide",
         package="golang-github-donovanhide-eventsource-dev",
     ),
@@ -135,12 +146,10 @@ CLIENTS: tuple[Client, ...] = (
     ),
     Command(
         "wget",
-        "itself",
-        "`-O -`, `--tries=0`, `--retry-connrefused`, `--read-timeout=38`",
-        arguments=(
-            *("-q", "-O", "-", "--tries=0", "--retry-connrefused", "--waitretry=1"),
-            "--read-timeout=2",
-        ),
+        "loop",
+        "`-O -`, `--read-timeout=38`, and `--tries=1` in a loop: by itself it comes back and then "
+        "leaves out as many bytes as it had",
+        arguments=("-q", "-O", "-", "--tries=1", "--read-timeout=2"),
     ),
     NGINX,
     HAPROXY,

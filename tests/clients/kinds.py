@@ -38,8 +38,11 @@ class Command(Client):
     @asynccontextmanager
     async def following(self, told: Told) -> AsyncIterator[Heard]:
         token = ("--header", f"Authorization: Bearer {told.token}") if told.token else ()
-        async with a_process((self.name, *self.arguments, *token, told.url), {}, RawHeard()) as one:
-            yield one
+        command = (self.name, *self.arguments, *token, told.url)
+        if self.comes_back == "loop":
+            command = ("sh", "-c", 'while :; do "$@"; sleep 1; done', "sh", *command)
+        async with a_process(command, {}, RawHeard()) as heard:
+            yield heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,16 @@ class JavaProgram(Client):
 
     program: str = ""
     archives: tuple[str, ...] = ()
+    package: str = ""  # of Debian
 
     @property
     def place(self) -> str:
         return "Java"
 
     async def version(self) -> str:
-        if not self.archives:
-            return number_in(await said_by("javac", "-version"))
-        return number_in(self._paths()[0].resolve().name)
+        number = number_in(await said_by("javac", "-version"))
+        self._paths()
+        return await debian_version(self.package) if self.package else number
 
     @asynccontextmanager
     async def following(self, told: Told) -> AsyncIterator[Heard]:
@@ -141,7 +145,7 @@ class GoProgram(Client):
     async def version(self) -> str:
         if not self.package:
             return number_in(await said_by("go", "version"))
-        return number_in(await said_by("dpkg-query", "-W", "-f", "${Version}", self.package))
+        return await debian_version(self.package)
 
     @asynccontextmanager
     async def following(self, told: Told) -> AsyncIterator[Heard]:
@@ -166,6 +170,12 @@ async def npm_version(package: str) -> str:
     """Which version of a package is installed. Raises NotHereError."""
     text = (await modules() / package / "package.json").read_text(encoding="utf-8")
     return number_in(re.sub(r'(?s).*"version": *"', "", text))
+
+
+async def debian_version(package: str) -> str:
+    """Which version of the author's Debian has. Raises NotHereError."""
+    version = await said_by("dpkg-query", "-W", "-f", "${Version}", package)
+    return version.rpartition(":")[2].rpartition("-")[0]
 
 
 def number_in(text: str) -> str:

@@ -17,6 +17,7 @@ from tests.proxy import TcpProxy
 from tests.world import add_actions, add_users
 
 YES, NO = "yes", "no"
+_CHANGES_MAX: Final = 1000
 # A browser, or a Java program that is compiled first.
 _BEGIN_SECONDS: Final = 30.0
 _CHANGE_SECONDS: Final = 5.0
@@ -54,13 +55,20 @@ class World:
     def __init__(self, database_url: str, redis_url: str, amqp_url: str, instance: Instance):
         self.urls = (database_url, redis_url, amqp_url)
         self.instance = instance
-        self._users = iter(add_users(database_url, 1000))
+        self._users = iter(add_users(database_url, _CHANGES_MAX))
+        self._changes = 0
 
     async def change(self) -> int:
-        """Change the board; answers its version then."""
-        status, answer = await self.instance.submit(self.a_user(), "run")
+        """Change the board; answers its version then. Each time somebody comes out first: a score
+        below the ten would change nothing.
+        """
+        before = (await self.instance.board())["version"]
+        self._changes += 1
+        status, answer = await self.instance.submit(self.a_user(), f"run-{self._changes}")
         assert status == 200, answer
-        return int((await self.instance.board())["version"])
+        after = int((await self.instance.board())["version"])
+        assert after > before
+        return after
 
     def a_user(self) -> str:
         return next(self._users)
@@ -69,7 +77,7 @@ class World:
 @asynccontextmanager
 async def a_world(database_url: str, redis_url: str, amqp_url: str) -> AsyncIterator[World]:
     """On these servers, with a migrated database that nobody else uses."""
-    add_actions(database_url, {"run": 1})
+    add_actions(database_url, {f"run-{points}": points for points in range(1, _CHANGES_MAX)})
     async with starting_instances(database_url, redis_url, amqp_url, **SETTINGS) as start:
         yield World(database_url, redis_url, amqp_url, await start())
 
