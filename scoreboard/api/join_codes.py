@@ -20,10 +20,14 @@ from scoreboard.model import BOARD_ID, MAIN
 
 _TYPE: Final = "image/svg+xml; charset=utf-8"
 # A name or an address, and a port, as browsers send them (RFC 9110, 7.2).
-_HOST: Final = re.compile(r"(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.I)
+# Longer ones would be codes that no phone reads across a hall.
+_HOST: Final = re.compile(r"(?:[a-z0-9._-]{1,100}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.I)
 _SCHEMES: Final = ("http", "https")
-# Drawing one takes some milliseconds. There are as many as boards that are on walls just now.
+# As many as there are boards on walls just now. Any other is drawn when it is asked for.
 _KEPT_MAX: Final = 64
+# One of eight patterns that all readers know. To find the one that suits best takes four times as
+# long as all the rest, and strangers choose how many addresses are drawn.
+_MASK: Final = 3
 _QUIET_MODULES: Final = 4  # around a code, or readers do not find it (ISO/IEC 18004)
 _POLICY: Final = {"Content-Security-Policy": "default-src 'none'"}
 _NOT_AN_ID: Final = {"board": ["Must be the id of a board."]}
@@ -75,7 +79,7 @@ def _query(request: web.Request) -> str:
 def drawn(address: str) -> File:
     """Draw an address: dark on light in every theme, as readers expect it."""
     drawing = io.BytesIO()
-    segno.make_qr(address, error="m").save(
+    segno.make_qr(address, error="m", mask=_MASK).save(
         drawing,
         kind="svg",
         border=_QUIET_MODULES,

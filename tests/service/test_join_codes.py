@@ -78,7 +78,7 @@ async def test_a_trusted_proxy_says_by_which_scheme_it_was_asked(start: Start) -
 
 
 @pytest.mark.parametrize(
-    "host", ["a b", "a/b", "user@cup.example", "cup.example?x", "x" * 300, "[::1", "a:b", "é"]
+    "host", ["a b", "a/b", "user@cup.example", "cup.example?x", "x" * 101, "[::1", "a:b", "é"]
 )
 async def test_a_host_that_is_none_is_refused(shared_instance: Instance, host: str) -> None:
     status, _, body = await get(shared_instance, "/join.svg", Host=host)
