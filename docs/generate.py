@@ -18,8 +18,8 @@ from typing import Any, Final
 from prometheus_client.metrics import MetricWrapperBase
 
 from scoreboard import cli
+from scoreboard.api.docs.about import error_kinds
 from scoreboard.api.docs.descriptions import operation_of
-from scoreboard.api.docs.openapi import error_kinds
 from scoreboard.app import create_app
 from scoreboard.configuration.settings import DECLARED
 from scoreboard.configuration.sources import PREFIX, load

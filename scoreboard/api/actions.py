@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-import orjson
 from aiohttp import web
 
 from scoreboard import errors
+from scoreboard.api.answers import send_json
+from scoreboard.api.asked import query_of
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.first_sight import as_user
-from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, read_json, read_query, reply
+from scoreboard.api.http.replies import QUERY_NOT_VALID, read_json, reply
 from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas.actions import (
     ActionsSchema,
@@ -21,13 +21,13 @@ from scoreboard.api.schemas.actions import (
     PageSchema,
     SubmissionSchema,
 )
+from scoreboard.api.schemas.parameters import TRACEPARENT
 from scoreboard.model import Submission
 from scoreboard.parts import PARTS
 from scoreboard.scoring.catalogue import Sought
 from scoreboard.timestamps import timestamp
 
 _SCHEMA: Final = SubmissionSchema()
-_PAGE: Final = PageSchema()
 # Operators change the catalogue now and then; nobody minds seeing that a minute later.
 _SHARED: Final = {"Cache-Control": "public, max-age=60"}
 
@@ -36,7 +36,7 @@ _SHARED: Final = {"Cache-Control": "public, max-age=60"}
     "listActions",
     "List the actions",
     tag="Actions",
-    query=_PAGE,
+    query=PageSchema(),
     answers={
         200: Answer(ActionsSchema(), headers=("Cache-Control",), shared=True),
         304: Answer(
@@ -59,7 +59,7 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
     which the page begins: the `next` of the page before. Public, and cacheable for a minute. Each
     of the two is given once; parameters of other names are passed over.
     """
-    query = read_query(request, _PAGE)
+    query = query_of(request)
     limit = query["limit"]
     # One more than asked for tells whether there is a next page.
     catalogue = request.app[PARTS].catalogue
@@ -73,7 +73,7 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
         ],
         "next": page[-1].action_id if len(found) > limit else None,
     }
-    return await send(request, File.of(JSON, orjson.dumps(document)), _SHARED)
+    return await send_json(request, document, _SHARED)
 
 
 @Operation(
@@ -81,7 +81,7 @@ async def catalogue(request: web.Request) -> web.StreamResponse:
     "Submit the completion of an action",
     tag="Actions",
     authorization="required",
-    parameters=("traceparent",),
+    parameters=(TRACEPARENT,),
     body=_SCHEMA,
     answers={200: Answer(GrantedSchema())},
     errors=[

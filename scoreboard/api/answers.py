@@ -10,12 +10,15 @@ from aiohttp import web
 
 from scoreboard.api.asked import may_be_shared
 from scoreboard.api.http.etags import is_known
+from scoreboard.api.http.files import File, send
 from scoreboard.api.http.limits import seen_beside
 from scoreboard.api.http.prepared import Prepared
+from scoreboard.api.http.replies import JSON
 from scoreboard.configuration.settings import Settings
 from scoreboard.copies.board import CachedBoard
 from scoreboard.ledger.definitions import Defined
 from scoreboard.model import Board, BoardId
+from scoreboard.parts import PARTS
 
 # Boards beyond these are encoded whenever they are asked for.
 _KEPT_MAX: Final = 256
@@ -104,6 +107,21 @@ def for_a_moment(settings: Settings, *, shared: bool) -> dict[str, str]:
         return {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
     seconds = settings.board_max_age_seconds
     return {"Cache-Control": f"public, max-age=0, s-maxage={seconds}, must-revalidate"}
+
+
+def moment_of(request: web.Request, defined: Defined) -> dict[str, str]:
+    """The same of an answer about this board."""
+    settings = request.app[PARTS].settings
+    return for_a_moment(settings, shared=may_be_shared(settings, defined))
+
+
+async def send_json(
+    request: web.Request, document: Mapping[str, Any], headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer with JSON that has a tag of its own, or 304 to a client that has it. Raises
+    PreconditionFailed.
+    """
+    return await send(request, File.of(JSON, orjson.dumps(document)), headers)
 
 
 def about(defined: Defined, board: Board) -> dict[str, Any]:

@@ -6,7 +6,8 @@ a file for good. No build step, and nothing is read or compressed while requests
 
 The modules of `web/client/` are served as one, and so are those of `web/element/` with the
 client's: other people's pages get them by one request under an address that stays, and never
-modules of two releases. The page loads the element without the client, which it has already.
+modules of two releases. So are their types. The page loads the element without the client, which it
+has already. What `web/` holds for the npm package alone is not served.
 
 A document, such as the page, has an address that stays, and is made once for each language. In the
 place of `{{name}}` it gets what the settings say, in that of `{{words.key}}` a text of the
@@ -27,12 +28,14 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from scoreboard.api.bundles import COMMENT, in_one, join
+from scoreboard.api.bundles import bare, in_one, join, join_types
 from scoreboard.branding import catalogues
 from scoreboard.branding.catalogues import Catalogue
 
 _CLIENT: Final = "client/scoreboard-client.js"
+_CLIENT_TYPES: Final = "scoreboard-client.d.ts"
 _ELEMENT: Final = "element/live-scoreboard.js"
+_ELEMENT_TYPES: Final = "live-scoreboard.d.ts"
 _PAGE: Final = "index.html"
 _PAGE_SCRIPT: Final = "page.js"
 _EMBED: Final = "embed.html"
@@ -102,10 +105,10 @@ def load(values: Mapping[str, str], languages: Sequence[str] = ("en",)) -> Asset
         for part in ("client", "element", "element/words")
         for name, text in _read(folder / part).items()
     }
+    element_types = modules[f"element/{_ELEMENT_TYPES}"]
     types = {
-        _name(path): text.replace('"../client/', '"./')  # served beside each other
-        for path, text in modules.items()
-        if path.endswith(".d.ts")
+        _CLIENT_TYPES: join_types(_read(folder / "client"), _CLIENT_TYPES),
+        _ELEMENT_TYPES: element_types.replace('"../client/', '"./'),  # served beside each other
     }
     # A page brings the words of its language along, also those of the element.
     silent = modules | {path: _SILENT for path in modules if path.startswith("element/words/")}
@@ -134,7 +137,11 @@ def load(values: Mapping[str, str], languages: Sequence[str] = ("en",)) -> Asset
 
 
 def _read(folder: Traversable) -> dict[str, str]:
-    return {path.name: path.read_text("utf-8") for path in folder.iterdir() if path.is_file()}
+    return {
+        path.name: path.read_text("utf-8")
+        for path in folder.iterdir()
+        if path.is_file() and path.name.rpartition(".")[2] in _TYPES
+    }
 
 
 def _data(words: Catalogue) -> str:
@@ -169,7 +176,7 @@ def build(
     embeds: Mapping[str, str] | None = None,
     public: Mapping[str, str] | None = None,
 ) -> Assets:
-    """Hash files, without their comments, after those that they refer to; `public` ones refer to
+    """Hash files, bare of comments, after those that they refer to; `public` ones refer to
     none. Raises KeyError when one refers to no file, and RecursionError when files refer to each
     other in a circle.
     """
@@ -186,7 +193,7 @@ def build(
 
     def make(name: str) -> Asset:
         if name not in made:
-            made[name] = Asset.of(name, referring(COMMENT.sub("", sources[name]), "./"))
+            made[name] = Asset.of(name, referring(bare(sources[name]), "./"))
         return made[name]
 
     def made_of(documents: Mapping[str, str]) -> dict[str, Asset]:

@@ -10,12 +10,14 @@ from typing import Any, Final
 from aiohttp import web
 
 from scoreboard import errors
+from scoreboard.api.asked import path_parameter_or_none, written
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import Signed, signed
 from scoreboard.api.schemas.boards import BoardSchema, PutBoardSchema
+from scoreboard.api.schemas.parameters import BOARD
 from scoreboard.ledger.definitions import Defined
-from scoreboard.model import BOARD_ID, BoardId
+from scoreboard.model import BoardId
 from scoreboard.parts import PARTS
 from scoreboard.seasons.definition import Definition, NotDefined, define
 
@@ -32,7 +34,7 @@ _MEMBER: Final = re.compile(rf"\b({'|'.join(_NAMES)})\b")
     "Add or change a board",
     tag="Servers",
     authorization="signed",
-    parameters=("board",),
+    parameters=(BOARD,),
     body=_SCHEMA,
     answers={200: Answer(BoardSchema())},
     errors=[
@@ -61,7 +63,7 @@ async def put_board(request: web.Request) -> web.Response:
     "Close a board",
     tag="Servers",
     authorization="signed",
-    parameters=("board",),
+    parameters=(BOARD,),
     answers={200: Answer(BoardSchema())},
     errors=[
         errors.KeyLacksBoard,
@@ -81,11 +83,11 @@ async def close_board(request: web.Request) -> web.Response:
 
 def _board_id(request: web.Request, sent: Signed) -> BoardId:
     """The board in the path, which the key may touch. Raises KeyLacksBoard, UnknownBoard."""
-    written = request.match_info["board"]
-    sent.key.require_boards([written])  # guard: boards-of-key
-    if not BOARD_ID.fullmatch(written):
+    sent.key.require_boards([written(request, BOARD)])  # guard: boards-of-key
+    board_id = path_parameter_or_none(request, BOARD)
+    if board_id is None:
         raise errors.UnknownBoard("No board has such an id: lower-case letters, digits, hyphens.")
-    return BoardId(written)
+    return board_id
 
 
 def _definition(board_id: BoardId, body: Mapping[str, Any]) -> Definition:

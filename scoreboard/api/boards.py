@@ -5,18 +5,16 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from scoreboard import errors
 from scoreboard.accounts.access import Identity
-from scoreboard.api.answers import ANSWERS, current, for_a_moment
-from scoreboard.api.asked import board_asked_for, may_be_shared, reader
+from scoreboard.api.answers import ANSWERS, current, for_a_moment, moment_of, send_json
+from scoreboard.api.asked import board_asked_for, query_of, reader
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.docs.events import BOARD_EVENTS, stream_answer
-from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity_or_none
-from scoreboard.api.http.replies import JSON, QUERY_NOT_VALID, has_query, read_query
+from scoreboard.api.http.replies import QUERY_NOT_VALID, has_query
 from scoreboard.api.schemas.boards import (
     BoardSchema,
     BoardsPageSchema,
@@ -24,15 +22,13 @@ from scoreboard.api.schemas.boards import (
     SeasonsPageSchema,
     SeasonsSchema,
 )
+from scoreboard.api.schemas.parameters import BOARD
 from scoreboard.api.schemas.shown import BoardLeaderboardSchema, SeasonAskedForSchema
 from scoreboard.api.streams import open_stream
 from scoreboard.ledger.definitions import Defined, Kept
 from scoreboard.model import MAIN
 from scoreboard.parts import PARTS
 
-_BOARDS_PAGE: Final = BoardsPageSchema()
-_SEASONS_PAGE: Final = SeasonsPageSchema()
-_SEASON: Final = SeasonAskedForSchema()
 _TAGGED: Final = ("ETag", "Cache-Control")
 _NOT_MODIFIED: Final = Answer(description="You have this already.", headers=_TAGGED, shared=True)
 _BAD_LIMIT: Final = errors.InvalidPayload(
@@ -53,7 +49,7 @@ _NOT_HEARD_OF: Final = (
     "List the boards",
     tag="Boards",
     authorization="optional",
-    query=_BOARDS_PAGE,
+    query=BoardsPageSchema(),
     answers={200: Answer(BoardsSchema(), headers=_TAGGED, shared=True), 304: _NOT_MODIFIED},
     errors=[_BAD_LIMIT, errors.PreconditionFailed, errors.LedgerUnavailable],
 )
@@ -64,7 +60,7 @@ async def list_boards(request: web.Request) -> web.StreamResponse:
     `?limit=` (1 to 1000, default 100) is the size of a page; `?after=` is the id behind which the
     page begins: the `next` of the page before.
     """
-    query = read_query(request, _BOARDS_PAGE)
+    query = query_of(request)
     user = reader(request) or identity_or_none(request)
     boards, behind, limit = request.app[PARTS].boards, _place(query["after"]), query["limit"]
     await boards.find(MAIN)  # so that an instance that has just begun looks what there is
@@ -82,7 +78,8 @@ async def list_boards(request: web.Request) -> web.StreamResponse:
     }
     headers = for_a_moment(request.app[PARTS].settings, shared=user is None)
     # A token may show more than what a cache has for those without one.
-    return await _send(request, document, headers | {"Vary": "Authorization"})  # guard: list-varies
+    headers |= {"Vary": "Authorization"}  # guard: list-varies
+    return await send_json(request, document, headers)
 
 
 @Operation(
@@ -90,7 +87,7 @@ async def list_boards(request: web.Request) -> web.StreamResponse:
     "Read how a board is defined",
     tag="Boards",
     authorization="optional",
-    parameters=("board",),
+    parameters=(BOARD,),
     answers={200: Answer(BoardSchema(), headers=_TAGGED, shared=True), 304: _NOT_MODIFIED},
     errors=[errors.UnknownBoard, errors.PreconditionFailed, errors.LedgerUnavailable],
 )
@@ -98,7 +95,7 @@ async def read_board(request: web.Request) -> web.StreamResponse:
     """What an operator says of a board: what counts, for how long, and who may read it."""
     defined = await board_asked_for(request)
     data = _summary(request, defined) | {"actions": defined.definition.actions}
-    return await _send(request, {"success": True, "data": data}, _moment(request, defined))
+    return await send_json(request, {"success": True, "data": data}, moment_of(request, defined))
 
 
 @Operation(
@@ -106,8 +103,8 @@ async def read_board(request: web.Request) -> web.StreamResponse:
     "List the seasons of a board",
     tag="Boards",
     authorization="optional",
-    parameters=("board",),
-    query=_SEASONS_PAGE,
+    parameters=(BOARD,),
+    query=SeasonsPageSchema(),
     answers={200: Answer(SeasonsSchema(), headers=_TAGGED, shared=True), 304: _NOT_MODIFIED},
     errors=[
         _BAD_LIMIT,
@@ -124,7 +121,7 @@ async def list_seasons(request: web.Request) -> web.StreamResponse:
     `?limit=` (1 to 1000, default 100) is the size of a page; `?after=` is the number behind which
     the page begins: the `next` of the page before.
     """
-    query = read_query(request, _SEASONS_PAGE)
+    query = query_of(request)
     defined = await board_asked_for(request)
     limit = query["limit"]
     found = await request.app[PARTS].definitions.seasons(
@@ -136,7 +133,7 @@ async def list_seasons(request: web.Request) -> web.StreamResponse:
         "data": [season.as_json() for season in page],
         "next": page[-1].number if len(found) > limit else None,
     }
-    return await _send(request, document, _moment(request, defined))
+    return await send_json(request, document, moment_of(request, defined))
 
 
 @Operation(
@@ -144,8 +141,8 @@ async def list_seasons(request: web.Request) -> web.StreamResponse:
     "Read what a board shows",
     tag="Boards",
     authorization="optional",
-    parameters=("board", "If-None-Match"),
-    query=_SEASON,
+    parameters=(BOARD,),
+    query=SeasonAskedForSchema(),
     answers={
         200: Answer(BoardLeaderboardSchema(), headers=_TAGGED, shared=True),
         304: _NOT_MODIFIED,
@@ -182,7 +179,7 @@ async def read_leaderboard(request: web.Request) -> web.StreamResponse:
     if kept.season.state == "running":  # guard: season-not-heard
         raise errors.Unavailable(_NOT_HEARD_OF)
     # guard: archive-for-a-moment
-    return await _send(request, _archive(defined, kept), _moment(request, defined))
+    return await send_json(request, _archive(defined, kept), moment_of(request, defined))
 
 
 @Operation(
@@ -190,7 +187,7 @@ async def read_leaderboard(request: web.Request) -> web.StreamResponse:
     "Follow a board",
     tag="Boards",
     authorization="optional",
-    parameters=("board",),
+    parameters=(BOARD,),
     answers={200: stream_answer(BOARD_EVENTS)},
     errors=[errors.TooManyStreams, errors.UnknownBoard, errors.LedgerUnavailable],
     events=BOARD_EVENTS,
@@ -210,7 +207,7 @@ def _season_asked_for(request: web.Request) -> int | None:
     """The number of a season, if the query has one. Raises InvalidPayload."""
     if not has_query(request):
         return None  # as most ask
-    number: int | None = read_query(request, _SEASON)["season"]
+    number: int | None = query_of(request)["season"]
     return number
 
 
@@ -237,14 +234,3 @@ def _archive(defined: Defined, kept: Kept) -> dict[str, Any]:
         "direction": defined.definition.direction,
         **kept.as_json(),
     }
-
-
-def _moment(request: web.Request, defined: Defined) -> dict[str, str]:
-    settings = request.app[PARTS].settings
-    return for_a_moment(settings, shared=may_be_shared(settings, defined))
-
-
-async def _send(
-    request: web.Request, document: dict[str, Any], headers: dict[str, str]
-) -> web.StreamResponse:
-    return await send(request, File.of(JSON, orjson.dumps(document)), headers)

@@ -17,8 +17,16 @@ _IMPORT: Final = re.compile(
 )
 _EXPORT: Final = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
 _EXPORTS: Final = re.compile(r"^export \{[^}]*\};\n", re.MULTILINE)
+_TYPES_IMPORT: Final = re.compile(r"^import type \{[^}]*\} from [^\n]*;\n", re.MULTILINE)
+_TYPES_OF: Final = re.compile(r'^export \* from "\./(?P<name>[\w-]+)\.js";\n', re.MULTILINE)
 _DEFAULT: Final = "export default "
-COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
+_COMMENT: Final = re.compile(r"^ *(?://[^\n]*|/\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
+_INDENTATION: Final = re.compile(r"^ +", re.MULTILINE)
+
+
+def bare(text: str) -> str:
+    """A module or style sheet without what browsers do not read: a tenth, compressed."""
+    return _INDENTATION.sub("", _COMMENT.sub("", text))
 
 
 def in_one(sources: Mapping[str, str], entry: str) -> dict[str, str]:
@@ -71,7 +79,7 @@ def join(modules: Mapping[str, str], entry: str, external: Collection[str] = ())
         if default is not None:
             text = text.replace(_DEFAULT, f"const {default} = ", 1)
         if path != entry:
-            text = COMMENT.sub("", _EXPORT.sub("", _EXPORTS.sub("", text)))
+            text = _COMMENT.sub("", _EXPORT.sub("", _EXPORTS.sub("", text)))
         joined[path] = text
 
     add(entry)
@@ -82,3 +90,12 @@ def join(modules: Mapping[str, str], entry: str, external: Collection[str] = ())
 def _import(path: str, names: Collection[str]) -> str:
     clause = f"{{ {', '.join(sorted(names))} }} from " if names else ""
     return f'import {clause}"./{posixpath.basename(path)}";\n'
+
+
+def join_types(files: Mapping[str, str], entry: str) -> str:
+    """Make one file of `entry` and of all whose types it exports, as `export * from "./name.js";`
+    says. Raises KeyError when one is not there.
+    """
+    exported = [files[f"{found['name']}.d.ts"] for found in _TYPES_OF.finditer(files[entry])]
+    texts = [*exported, _TYPES_OF.sub("", files[entry])]
+    return "\n".join(_TYPES_IMPORT.sub("", text).strip() + "\n" for text in texts)

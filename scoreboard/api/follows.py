@@ -8,18 +8,20 @@ from typing import Final
 from aiohttp import web
 
 from scoreboard import errors
-from scoreboard.accounts import ids
+from scoreboard.api.asked import path_parameter
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.first_sight import as_user
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.replies import PATH_NOT_VALID, path_part, reply
+from scoreboard.api.http.replies import PATH_NOT_VALID, reply
 from scoreboard.api.schemas.follows import FollowsSchema
+from scoreboard.api.schemas.parameters import USER_ID
 from scoreboard.parts import PARTS
 from scoreboard.timestamps import timestamp
 
-_NOT_AN_ID: Final = {"userId": ["Must be the userId of another user, a UUID as boards show it."]}
 _DONE: Final = Answer(description="It is so now, and was perhaps before.")
-_BAD_ID: Final = errors.InvalidPayload(_NOT_AN_ID, PATH_NOT_VALID)
+_NOT_ANOTHER: Final = errors.InvalidPayload(
+    {"userId": ["Must be the userId of another user."]}, PATH_NOT_VALID
+)
 
 
 @Operation(
@@ -27,10 +29,10 @@ _BAD_ID: Final = errors.InvalidPayload(_NOT_AN_ID, PATH_NOT_VALID)
     "Follow a user",
     tag="Accounts",
     authorization="required",
-    parameters=("userUuid",),
+    parameters=(USER_ID,),
     answers={204: _DONE},
     errors=[
-        _BAD_ID,
+        _NOT_ANOTHER,
         errors.NobodyToFollow,
         errors.FollowsFull,
         errors.UnknownUser,
@@ -49,9 +51,9 @@ async def follow(request: web.Request) -> web.Response:
     "Follow a user no longer",
     tag="Accounts",
     authorization="required",
-    parameters=("userUuid",),
+    parameters=(USER_ID,),
     answers={204: _DONE},
-    errors=[_BAD_ID, errors.UnknownUser, errors.LedgerUnavailable],
+    errors=[_NOT_ANOTHER, errors.UnknownUser, errors.LedgerUnavailable],
 )
 async def unfollow(request: web.Request) -> web.Response:
     """Follow a user no longer. Whom you do not follow you may unfollow as well."""
@@ -90,9 +92,9 @@ async def _change(
     `identity`; InvalidPayload, and what `change` does.
     """
     user = identity(request)
-    followed_id = ids.canonical(path_part(request, "userId"))
-    if followed_id is None or followed_id == user.user_id:
-        raise errors.InvalidPayload(_NOT_AN_ID, PATH_NOT_VALID)
+    followed_id = path_parameter(request, USER_ID)
+    if followed_id == user.user_id:
+        raise _NOT_ANOTHER
     await as_user(request, user, lambda: change(user.user_id, followed_id))
     request.app[PARTS].personal_streams.follows_changed(user.user_id)
     return web.Response(status=204)

@@ -12,6 +12,7 @@ from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas.grants import GrantsSchema, GrantVerdictsSchema
+from scoreboard.api.schemas.parameters import TRACEPARENT
 from scoreboard.model import Submission
 from scoreboard.parts import PARTS
 from scoreboard.scoring.granting import grant_all
@@ -24,7 +25,7 @@ _SCHEMA: Final = GrantsSchema()
     "Grant actions to users",
     tag="Servers",
     authorization="signed",
-    parameters=("traceparent",),
+    parameters=(TRACEPARENT,),
     body=_SCHEMA,
     answers={200: Answer(GrantVerdictsSchema())},
     errors=[errors.KeyLacksBoard, errors.LedgerUnavailable],

@@ -29,7 +29,6 @@ _ME: Final = MeSchema()
     "Read the top 10",
     tag="Leaderboard",
     authorization="optional",
-    parameters=("If-None-Match",),
     answers={
         200: Answer(LeaderboardSchema(), headers=("ETag", "Cache-Control"), shared=True),
         304: Answer(

@@ -16,11 +16,13 @@ from aiohttp import web
 
 from scoreboard import errors
 from scoreboard.api.accounts import tokens_reply
+from scoreboard.api.asked import pairs_of, written
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http import limits
-from scoreboard.api.http.replies import query_pairs, read_json
-from scoreboard.api.schemas.accounts import TokensSchema
+from scoreboard.api.http.replies import read_json
+from scoreboard.api.schemas.accounts import AgainSchema, ComingBackSchema, TokensSchema
 from scoreboard.api.schemas.members import Request
+from scoreboard.api.schemas.parameters import PROVIDER
 from scoreboard.configuration.settings import Settings
 from scoreboard.errors import ScoreboardError
 from scoreboard.keys.sealing import Seal, Unreadable
@@ -56,17 +58,18 @@ _OUTCOMES: Final[tuple[tuple[type[ScoreboardError], Outcome], ...]] = (
     tag="Accounts",
     answers={303: _OF_BROWSERS},
     errors=[errors.UnknownProvider],
-    parameters=("provider",),
+    parameters=(PROVIDER,),
+    query=AgainSchema(),
 )
 async def begin(request: web.Request) -> web.Response:
     """Where the page's log-in buttons lead: the browser goes on to the provider. With `?again`
     the provider asks who it is even if it knows.
     """
     flow = _flow(request)
-    begun = Begun.at(request.match_info["provider"])
+    begun = Begun.at(written(request, PROVIDER))
     try:
         await limits.count_registration(request)
-        address = await flow.address(begun, again=("again", "") in query_pairs(request))
+        address = await flow.address(begun, again=("again", "") in pairs_of(request))
     except (LogInRefused, ScoreboardError) as error:
         return _back(request, _outcome(error))
     cookie = _Cookie(request)
@@ -82,7 +85,8 @@ async def begin(request: web.Request) -> web.Response:
     tag="Accounts",
     answers={303: _OF_BROWSERS},
     errors=[errors.UnknownProvider],
-    parameters=("provider",),
+    parameters=(PROVIDER,),
+    query=ComingBackSchema(),
 )
 async def come_back(request: web.Request) -> web.Response:
     """Where the provider sends the browser back to, with a code or an error. The browser goes on to
@@ -134,7 +138,7 @@ async def take(request: web.Request) -> web.Response:
 
 
 def _flow(request: web.Request) -> CodeFlow:
-    flow = request.app[PARTS].page_log_ins.flows.get(request.match_info["provider"])
+    flow = request.app[PARTS].page_log_ins.flows.get(written(request, PROVIDER))
     if flow is None:
         raise errors.UnknownProvider
     return flow
@@ -144,14 +148,14 @@ def _begun(request: web.Request, cookie: _Cookie) -> Begun:
     """What this browser began. Raises LogInRefused."""
     kept = cookie.read(BEGUN_SECONDS)
     # guard: log-in-own-provider
-    if kept.get("name") != request.match_info["provider"]:
+    if kept.get("name") != written(request, PROVIDER):
         raise LogInRefused("expired", "no cookie, or another provider's")
     return Begun(**kept)
 
 
 def _query(request: web.Request) -> Mapping[str, str]:
     """Each parameter once: of two, somebody else may have written one. Raises LogInRefused."""
-    pairs = query_pairs(request)
+    pairs = pairs_of(request)
     found = dict(pairs)
     if len(found) < len(pairs):  # guard: log-in-query-once
         raise LogInRefused("refused", "a parameter is there twice")

@@ -13,8 +13,9 @@ from scoreboard import errors
 from scoreboard.accounts.names import username_key
 from scoreboard.accounts.refused_names import RefusedNames
 from scoreboard.accounts.users import good_username, refusing_taken
+from scoreboard.api.asked import query_of
 from scoreboard.api.docs.descriptions import Answer, Operation
-from scoreboard.api.http.replies import QUERY_NOT_VALID, read_query, reply
+from scoreboard.api.http.replies import QUERY_NOT_VALID, reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.schemas.moderation import (
     AuditPageSchema,
@@ -29,7 +30,6 @@ from scoreboard.ledger.moderation import Done, Moderation, Order
 from scoreboard.parts import PARTS, Parts
 
 _SCHEMA: Final = ModerationSchema()
-_PAGE: Final = AuditPageSchema()
 _NOBODY: Final = "Nobody has this userId."
 # What needs nothing but a user.
 _SIMPLE: Final[Mapping[str, Callable[[Moderation, str, Order], Coroutine[Any, Any, Done]]]] = {
@@ -89,7 +89,7 @@ async def moderate(request: web.Request) -> web.Response:
     "Read what was moderated",
     tag="Servers",
     authorization="signed",
-    query=_PAGE,
+    query=AuditPageSchema(),
     answers={200: Answer(AuditSchema())},
     errors=[
         errors.InvalidPayload(
@@ -107,7 +107,7 @@ async def read_audit(request: web.Request) -> web.Response:
     limited to boards is shown what concerns one of these, and no more.
     """
     key = (await signed(request, "moderation", None)).key
-    query = read_query(request, _PAGE)
+    query = query_of(request)
     limit = query["limit"]
     sought = Sought(board_ids=key.board_ids)  # guard: audit-of-boards
     found = await rows.page(request.app[PARTS].queries, sought, query["after"], limit + 1)

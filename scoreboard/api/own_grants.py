@@ -7,10 +7,11 @@ from typing import Final
 from aiohttp import web
 
 from scoreboard import errors
+from scoreboard.api.asked import query_of
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.first_sight import as_user
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.replies import QUERY_NOT_VALID, read_query, reply
+from scoreboard.api.http.replies import QUERY_NOT_VALID, reply
 from scoreboard.api.schemas.actions import OwnGrantsSchema, OwnPageSchema
 from scoreboard.parts import PARTS
 from scoreboard.timestamps import timestamp
@@ -40,7 +41,7 @@ async def list_grants(request: web.Request) -> web.Response:
     that were revoked: neither is granted to you once more.
     """
     user, own_grants = identity(request), request.app[PARTS].own_grants
-    query = read_query(request, _PAGE)
+    query = query_of(request)
     limit = query["limit"]
     # One more than asked for tells whether there is a next page.
     found = await as_user(

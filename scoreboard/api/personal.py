@@ -7,16 +7,16 @@ from typing import Final
 from aiohttp import web
 
 from scoreboard import errors
+from scoreboard.api.asked import query_of
 from scoreboard.api.docs.descriptions import Operation
 from scoreboard.api.docs.events import PERSONAL_EVENTS, stream_answer
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.replies import QUERY_NOT_VALID, read_query
+from scoreboard.api.http.replies import QUERY_NOT_VALID
 from scoreboard.api.schemas.personal import BOARDS_MAX, BoardsAskedForSchema
 from scoreboard.api.streams import open_stream
 from scoreboard.model import BoardId
 from scoreboard.parts import PARTS
 
-_QUERY: Final = BoardsAskedForSchema()
 _TOO_MANY: Final = errors.InvalidPayload(
     {"boards": [f"Name 1 to {BOARDS_MAX} boards, with commas between them."]}, QUERY_NOT_VALID
 )
@@ -27,7 +27,7 @@ _TOO_MANY: Final = errors.InvalidPayload(
     "Follow what concerns you",
     tag="Leaderboard",
     authorization="required",
-    query=_QUERY,
+    query=BoardsAskedForSchema(),
     answers={200: stream_answer(PERSONAL_EVENTS)},
     errors=[
         _TOO_MANY,
@@ -54,7 +54,7 @@ async def _boards_asked_for(request: web.Request) -> list[BoardId]:
     """The boards that the query names, each once. Raises InvalidPayload, UnknownBoard,
     LedgerUnavailable.
     """
-    asked = dict.fromkeys(read_query(request, _QUERY)["boards"].split(","))
+    asked = dict.fromkeys(query_of(request)["boards"].split(","))
     if len(asked) > BOARDS_MAX:
         raise _TOO_MANY
     boards = request.app[PARTS].boards

@@ -9,24 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from scoreboard import errors
-from scoreboard.accounts import ids
-from scoreboard.api.answers import for_a_moment
-from scoreboard.api.asked import board_asked_for, may_be_shared
+from scoreboard.api.answers import moment_of, send_json
+from scoreboard.api.asked import board_asked_for, path_parameter, query_of
 from scoreboard.api.docs.descriptions import Answer, Operation
-from scoreboard.api.http.files import File, send
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import (
-    JSON,
     PATH_NOT_VALID,
     QUERY_NOT_VALID,
-    path_part,
-    read_query,
     reply,
 )
+from scoreboard.api.schemas.parameters import BOARD, USER_ID
 from scoreboard.api.schemas.places import (
     AroundSchema,
     EntriesPageSchema,
@@ -43,9 +38,6 @@ from scoreboard.scoring.cursors import BadCursor, Cursor
 from scoreboard.scoring.place import Place, Ranking
 from scoreboard.timestamps import exact_timestamp
 
-_AROUND: Final = AroundSchema()
-_SEASON: Final = SeasonAskedForSchema()
-_PAGE: Final = EntriesPageSchema()
 # 100 ids with commas between them, which some clients write in three characters, take 3,900.
 _PAGE_QUERY_MAX_CHARS: Final = 4096
 _TAGGED: Final = ("ETag", "Cache-Control")
@@ -76,8 +68,8 @@ _MISSING: Final = (
     "Read your own place on a board",
     tag="Boards",
     authorization="required",
-    parameters=("board",),
-    query=_AROUND,
+    parameters=(BOARD,),
+    query=AroundSchema(),
     answers={200: Answer(MyPlaceSchema(), headers=("Cache-Control",))},
     errors=[_BAD_AROUND, *_MISSING],
 )
@@ -88,7 +80,7 @@ async def read_mine(request: web.Request) -> web.Response:
     `?around=` (0 to 50, default 5) lines are on each side of yours. At an edge of the ranking the
     window shifts and keeps its size. Without an entry `place` is null and `entries` is empty.
     """
-    query = read_query(request, _AROUND)
+    query = query_of(request)
     user = identity(request)
     defined = await board_asked_for(request)
     window = await request.app[PARTS].places.window(
@@ -104,8 +96,8 @@ async def read_mine(request: web.Request) -> web.Response:
     "Read the place of a user on a board",
     tag="Boards",
     authorization="optional",
-    parameters=("board", "userUuid"),
-    query=_SEASON,
+    parameters=(BOARD, USER_ID),
+    query=SeasonAskedForSchema(),
     answers={200: Answer(UserPlaceSchema(), headers=("Cache-Control",))},
     errors=[_NO_UUID, errors.NoEntry, *_MISSING],
 )
@@ -113,11 +105,9 @@ async def read_user(request: web.Request) -> web.Response:
     """The ranks of a user and who stands before, in the season that the board shows, or in the one
     that `?season=` numbers; as of now and from no cache.
     """
-    season = read_query(request, _SEASON)["season"]
+    season = query_of(request)["season"]
     defined = await board_asked_for(request)
-    user_id = ids.canonical(path_part(request, "userId"))
-    if user_id is None:
-        raise _NO_UUID
+    user_id = path_parameter(request, USER_ID)
     found = await request.app[PARTS].places.find(
         defined.definition.board_id, season, [user_id], with_next=True
     )
@@ -134,8 +124,8 @@ async def read_user(request: web.Request) -> web.Response:
     "Read a page of a ranking",
     tag="Boards",
     authorization="optional",
-    parameters=("board", "If-None-Match"),
-    query=_PAGE,
+    parameters=(BOARD,),
+    query=EntriesPageSchema(),
     answers={
         200: Answer(EntriesSchema(), headers=_TAGGED, shared=True),
         304: Answer(description="You have this already.", headers=_TAGGED, shared=True),
@@ -156,7 +146,7 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
     and nobody else. Send one of these. A cursor goes on in its season after that has ended, and
     whatever moves meanwhile, no line that stayed is left out or comes twice.
     """
-    query = read_query(request, _PAGE, chars_max=_PAGE_QUERY_MAX_CHARS)
+    query = query_of(request, chars_max=_PAGE_QUERY_MAX_CHARS)
     _require_one(query)
     defined = await board_asked_for(request)
     board_id, places = defined.definition.board_id, request.app[PARTS].places
@@ -164,7 +154,8 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
     if query["users"] is not None:
         found = await places.find(board_id, season, query["users"])
         document = _page(defined, found, list(found.places.values()), found.rank_above)
-        return await _send(request, defined, document | {"next": None, "previous": None})
+        document |= {"next": None, "previous": None}
+        return await send_json(request, document, moment_of(request, defined))
     after, before = _cursor(query, "after", board_id), _cursor(query, "before", board_id)
     for cursor in filter(None, (after, before)):
         season = cursor.season or season
@@ -179,7 +170,7 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
     document = _page(defined, page, page.entries, page.rank_above)
     document["next"] = page.next and cursors.written(page.next, board_id)
     document["previous"] = page.previous and cursors.written(page.previous, board_id)
-    return await _send(request, defined, document)
+    return await send_json(request, document, moment_of(request, defined))
 
 
 def _require_one(query: dict[str, Any]) -> None:
@@ -242,11 +233,3 @@ def _line(place: Place) -> dict[str, Any]:
         "score": place.score,
         "reachedAt": exact_timestamp(place.reached_at),
     }
-
-
-async def _send(
-    request: web.Request, defined: Defined, document: dict[str, Any]
-) -> web.StreamResponse:
-    settings = request.app[PARTS].settings
-    headers = for_a_moment(settings, shared=may_be_shared(settings, defined))
-    return await send(request, File.of(JSON, orjson.dumps(document)), headers)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
-from marshmallow import ValidationError
 
 from scoreboard import errors
 from scoreboard.accounts import ids
+from scoreboard.api.asked import path_parameter
 from scoreboard.api.docs.descriptions import Answer, Operation
-from scoreboard.api.http.replies import PATH_NOT_VALID, path_part, reply
+from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import signed, user_id_of
-from scoreboard.api.schemas.members import user_id_member
+from scoreboard.api.schemas.parameters import PLAYER_ID
 from scoreboard.api.schemas.players import PlayerPutSchema, PutPlayerSchema
 from scoreboard.parts import PARTS
 
 _SCHEMA: Final = PutPlayerSchema()
-_USER_ID: Final = user_id_member()
 
 
 @Operation(
@@ -25,7 +24,7 @@ _USER_ID: Final = user_id_member()
     "Bring or name a player",
     tag="Servers",
     authorization="signed",
-    parameters=("userId",),
+    parameters=(PLAYER_ID,),
     body=_SCHEMA,
     answers={200: Answer(PlayerPutSchema())},
     errors=[
@@ -50,7 +49,7 @@ async def put_player(request: web.Request) -> web.Response:
     nothing any more, and is answered how the player is called now.
     """
     sent = await signed(request, "users", _SCHEMA)
-    written, body = _written(request), sent.body
+    written, body = path_parameter(request, PLAYER_ID), sent.body
     player = await request.app[PARTS].players.put(
         user_id_of(sent.key, written),
         body["username"],
@@ -60,12 +59,3 @@ async def put_player(request: web.Request) -> web.Response:
     )
     data = {"userId": player.user_id, "username": player.username, "isNew": player.is_new}
     return reply({"success": True, "data": data})
-
-
-def _written(request: web.Request) -> str:
-    """The id in the path. Raises InvalidPayload."""
-    try:
-        written: str = _USER_ID.deserialize(path_part(request, "userId"))
-    except ValidationError as error:
-        raise errors.InvalidPayload({"userId": error.messages}, PATH_NOT_VALID) from error
-    return written

@@ -7,13 +7,15 @@ from typing import Any, Final
 from aiohttp import web
 
 from scoreboard import errors
+from scoreboard.api.asked import path_parameter_or_none
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http.replies import reply
 from scoreboard.api.http.signed import signed, user_id_of
 from scoreboard.api.http.tracing import traceparent
+from scoreboard.api.schemas.parameters import RECEIPT_ID, TRACEPARENT
 from scoreboard.api.schemas.results import ReceiptSchema, ResultsSchema, ResultVerdictsSchema
 from scoreboard.keys.server_key import ServerKey
-from scoreboard.ledger.receipts import RECEIPT, Recorded, Result
+from scoreboard.ledger.receipts import Recorded, Result
 from scoreboard.ledger.results import Verdict
 from scoreboard.parts import PARTS
 from scoreboard.timestamps import exact_timestamp
@@ -26,7 +28,7 @@ _SCHEMA: Final = ResultsSchema()
     "Record results",
     tag="Servers",
     authorization="signed",
-    parameters=("traceparent",),
+    parameters=(TRACEPARENT,),
     body=_SCHEMA,
     answers={200: Answer(ResultVerdictsSchema())},
     errors=[errors.KeyLacksBoard, errors.LedgerUnavailable],
@@ -69,15 +71,15 @@ async def record(request: web.Request) -> web.Response:
     "Read what is recorded under a receipt",
     tag="Servers",
     authorization="signed",
-    parameters=("receipt",),
+    parameters=(RECEIPT_ID,),
     answers={200: Answer(ReceiptSchema())},
     errors=[errors.KeyLacksBoard, errors.UnknownReceipt, errors.LedgerUnavailable],
 )
 async def read(request: web.Request) -> web.Response:
     """What was recorded under a receipt of your key's source, and whether it was revoked since."""
     key = (await signed(request, "results", None)).key
-    receipt = request.match_info["receipt"]
-    if not RECEIPT.fullmatch(receipt):  # guard: receipt-in-path
+    receipt = path_parameter_or_none(request, RECEIPT_ID)
+    if receipt is None:
         raise errors.UnknownReceipt
     found = await request.app[PARTS].results.find(key.source, receipt)
     key.require_boards([found.board_id])  # guard: receipt-of-boards

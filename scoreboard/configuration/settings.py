@@ -24,6 +24,7 @@ from scoreboard.configuration.kinds import (
     address,
     declare,
     issuers,
+    known_origin,
     listed,
     network,
     one_of,
@@ -184,6 +185,11 @@ class Settings:
         "Other sites whose pages may read boards, rankings, streams of boards and the catalogue: "
         "`https://example.org`; `*` for all.",
         entry=origin,
+    )
+    allowed_write_origins: tuple[str, ...] = listed(
+        "Other sites whose pages may read all that, and act for users who log in there: submit, "
+        "register, log in, follow. Each by its name: `https://app.example.org`, never `*`.",
+        entry=known_origin,
     )
     frame_ancestors: tuple[str, ...] = listed(
         "Other sites whose pages may show `/embed` in a frame: `https://example.org`; `*` for all.",

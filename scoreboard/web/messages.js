@@ -35,14 +35,14 @@ export function settle(cause) {
 export function complain(refusal, cause = null) {
   if (refusal.code === "invalid_payload") return say(""); // it is said at the fields
   say(inWords(refusal), "bad", refusal.code === "unreachable" ? LINE : cause);
-  if (refusal.retryAfter) timer = setTimeout(fade, 1000 * refusal.retryAfter); // by then it is not true any more
+  if (refusal.retryAfterSeconds) timer = setTimeout(fade, 1000 * refusal.retryAfterSeconds); // by then it is not true any more
 }
 
 /** What was refused, in the language of the page if it has a word for that. */
-export function inWords({ code, message, retryAfter }) {
+export function inWords({ code, message, retryAfterSeconds }) {
   const key = `refused.${code}`;
   const text = hasWord(key) ? words.text(key) : message;
-  return retryAfter ? words.text("retryAfter", { text, count: Number(retryAfter) }) : text;
+  return retryAfterSeconds ? words.text("retryAfter", { text, count: retryAfterSeconds }) : text;
 }
 
 function fade() {

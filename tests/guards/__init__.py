@@ -12,6 +12,7 @@ from tests.guards.beneath import BENEATH
 from tests.guards.boards import BOARDS
 from tests.guards.branding import BRANDING
 from tests.guards.caches import CACHES
+from tests.guards.client import CLIENT
 from tests.guards.commands import COMMANDS
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
@@ -65,6 +66,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SESSIONS,
     *PROCESS,
     *COMMANDS,
+    *CLIENT,
     *WEB,
     *DEPLOYMENT,
     *ENVIRONMENT,

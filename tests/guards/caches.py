@@ -70,7 +70,8 @@ CACHES: Final = (
         "an answer for one site says so to HEAD as well",
         "answer-one-site",
         Instead(
-            "add_route($app, 'HEAD', $path, head, $needs)", "add_route($app, 'HEAD', $path, head)"
+            "add_route($app, 'HEAD', $path, $handler, $needs)",
+            "add_route($app, 'HEAD', $path, $handler)",
         ),
         f"{_CONDITIONS}::test_an_answer_for_one_site_says_so_however_it_is_asked_for",
     ),

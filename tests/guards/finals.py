@@ -110,7 +110,8 @@ FINALS: Final = (
         "caches keep an archive for a moment, because it may be corrected",
         "archive-for-a-moment",
         Instead(
-            "_moment(request, defined)", "{'Cache-Control': 'public, max-age=31536000, immutable'}"
+            "moment_of(request, defined)",
+            "{'Cache-Control': 'public, max-age=31536000, immutable'}",
         ),
         "tests/service/test_caching_proxy.py"
         "::test_a_final_season_is_kept_for_a_moment_and_what_is_for_members_for_nobody",

@@ -19,9 +19,14 @@ PLAIN = {"Accept-Encoding": "identity"}
 PACKED = {"Accept-Encoding": "br, gzip;q=0.8"}
 
 # Files that modules load when somebody needs them.
-ON_DEMAND = {"log-in.js", "profile.js"} | {
+ON_DEMAND = {"log-in.js", "profile.js", "credentials.js", "embed.js", "embed.css"} | {
     *("friends.js", "friends-list.js", "my-place.js", "place-line.js", "place-words.js"),
     *("places-dialog.js", "ranking.js", "scroll-map.js", "virtual-list.js", "places.css"),
+}
+# What is imported by page.js alone is served in it.
+IN_THE_PAGE = {
+    *("account-view.js", "bar.js", "boards-view.js", "catalogue.js", "entrance.js"),
+    *("places-view.js", "standing.js", "wall.js"),
 }
 
 
@@ -72,8 +77,9 @@ async def test_the_page_is_asked_for_again_and_costs_nothing_while_it_is_the_sam
 async def test_files_are_kept_for_good_under_names_that_carry_a_hash(instance: Instance) -> None:
     paths = await asset_paths(instance)
     named = {re.sub(r"assets/(.+)\.\w+\.", r"\1.", path) for path in paths}
-    every = {file.name for file in WEB.glob("*.*")} - {"index.html"} | {CLIENT}
-    assert named == every - ON_DEMAND
+    every = {file.name for file in WEB.glob("*.*") if file.suffix in (".js", ".css", ".svg")}
+    every |= {CLIENT, "live-scoreboard.js"}
+    assert named == every - ON_DEMAND - IN_THE_PAGE
     for path in paths:
         assert re.fullmatch(r"assets/[\w-]+\.[0-9a-f]{10}\.(css|js|svg)", path)
         plain, body = await get(instance, f"/{path}", PLAIN)
@@ -95,7 +101,7 @@ async def test_modules_import_each_other_by_those_names_and_all_are_there(
     paths = await asset_paths(instance)
     for path in paths:
         _, body = await get(instance, f"/{path}", PLAIN)
-        imported |= set(re.findall(rb'from "\./([^"]+)"', body))
+        imported |= set(re.findall(rb'(?:from|import) "\./([^"]+)"', body))
     # Everything imported is preloaded, or the second round trip of each would wait for the first.
     assert {f"assets/{name.decode()}" for name in imported} <= set(paths)
 
@@ -148,3 +154,38 @@ async def test_who_does_not_take_gzip_gets_none(instance: Instance, coding: str)
 async def test_every_role_serves_the_page(start: Start, role: str) -> None:
     response, _ = await get(await start(role=role), "/", PLAIN)
     assert response.status == 200
+
+
+@pytest.mark.parametrize("folder", ["client", "client/v1"])
+async def test_the_element_is_there_for_other_peoples_pages_with_its_client(
+    instance: Instance, folder: str
+) -> None:
+    response, body = await get(instance, f"/{folder}/live-scoreboard.js", PLAIN)
+    assert response.content_type == "text/javascript"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert not re.search(rb"^import ", body, re.MULTILINE)
+    assert b"class ScoreboardClient" in body
+    assert "نقطة".encode() in body
+    _, types = await get(instance, f"/{folder}/live-scoreboard.d.ts", PLAIN)
+    assert b'from "./scoreboard-client.js"' in types
+
+
+@pytest.mark.parametrize(
+    ("allowed", "policy"),
+    [([], "'none'"), (["*"], "*"), (["https://a.example", "http://b.example:81"], None)],
+)
+async def test_the_board_alone_says_who_may_frame_it(
+    start: Start, allowed: list[str], policy: str | None
+) -> None:
+    instance = await start(frame_ancestors=allowed)
+    response, body = await get(instance, "/embed?lang=ar", PLAIN)
+    assert response.status == 200
+    assert response.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors {policy or ' '.join(allowed)}"
+    )
+    assert "X-Frame-Options" not in response.headers
+    assert b'<html lang="ar" dir="rtl">' in body
+    response, _ = await get(instance, "/", PLAIN)
+    assert response.headers["Content-Security-Policy"].endswith("frame-ancestors 'none'")

@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from scoreboard.api.assets import Assets, build
-from scoreboard.api.bundles import join
+from scoreboard.api.bundles import bare, in_one, join
 
 PAGES = {"en": '<script src="./page.js"></script><link href="./style.css"><a href="./docs">'}
 SOURCES = {
@@ -85,3 +85,45 @@ def test_modules_are_joined_with_the_exports_and_comments_of_one_alone() -> None
 def test_an_import_of_a_module_that_is_not_there_is_found_at_the_start() -> None:
     with pytest.raises(KeyError, match=r"b\.js"):
         join({name: text for name, text in MODULES.items() if name != "b.js"}, "entry.js")
+
+
+def test_a_module_that_is_external_is_imported_once_by_all_who_need_it() -> None:
+    modules = {
+        "web/entry.js": 'import "../out/side.js";\nimport { a } from "./a.js";\n'
+        'import { x, z } from "../out/x.js";\n',
+        "web/a.js": 'import { y, x } from "../out/x.js";\nimport words from "./words/en.js";\n'
+        "export const a = [x, y, words];\n",
+        "web/words/en.js": '/** Words. */\n\nexport default { "a": "b" };\n',
+        "out/x.js": "export const x = 1, y = 2, z = 3;\n",
+        "out/side.js": "x;\n",
+    }
+    joined = join(modules, "web/entry.js", external={"out/x.js", "out/side.js"})
+    assert [line for line in joined.splitlines() if line] == [
+        'import "./side.js";',
+        'import { x, y, z } from "./x.js";',
+        'const words = { "a": "b" };',
+        "const a = [x, y, words];",
+    ]
+
+
+def test_what_the_page_alone_imports_becomes_one_with_it() -> None:
+    sources = {
+        "page.js": 'import { a } from "./a.js";\nimport { b } from "./b.js";\n',
+        "a.js": 'import { c } from "./c.js";\nexport const a = () => import("./later.js");\n',
+        "b.js": "export const b = 1;\n",
+        "c.js": "export const c = 1;\n",
+        "later.js": 'import { b } from "./b.js";\n',
+        "style.css": "",
+    }
+    made = in_one(sources, "page.js")
+    assert set(made) == {"page.js", "b.js", "later.js", "style.css"}
+    assert [line for line in made["page.js"].splitlines() if line] == [
+        'import { b } from "./b.js";',
+        "const c = 1;",
+        'const a = () => import("./later.js");',
+    ]
+
+
+def test_comments_and_indentation_are_for_those_who_read_the_source() -> None:
+    text = "/* One\n * two. */\na {\n  // three\n  b: c; /* four */\n}\n"
+    assert bare(text) == "a {\nb: c; /* four */\n}\n"

@@ -13,6 +13,7 @@ from aiohttp import web
 from marshmallow import Schema, fields
 
 from scoreboard import errors
+from scoreboard.api.schemas.parameters import IF_MATCH, IF_NONE_MATCH, Parameter
 from scoreboard.errors import ScoreboardError
 
 HandlerT = TypeVar("HandlerT", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
@@ -108,13 +109,19 @@ class Operation:
     body: Schema | None = None
     query: Schema | None = None  # the parameters that the route knows; it ignores all others
     authorization: Authorization = "none"
-    parameters: tuple[str, ...] = ()  # of the path and the head, by the names that `openapi` has
+    # Of the path and the head. Those of conditions need no word: a 304 brings them along.
+    parameters: tuple[Parameter[Any], ...] = ()
     events: tuple[Event, ...] = ()
 
     def __call__(self, handler: HandlerT) -> HandlerT:
         """Stay with the handler."""
         setattr(handler, _ATTRIBUTE, self)
         return handler
+
+    def heeded(self) -> tuple[Parameter[Any], ...]:
+        """Its parameters of the path and the head, with those that a tagged answer heeds."""
+        conditions = (IF_NONE_MATCH, IF_MATCH) if 304 in self.answers else ()
+        return (*self.parameters, *conditions)
 
     def refusals(self) -> dict[int, dict[str, ScoreboardError]]:
         """Every error that this route answers with: by status, then by code."""

@@ -4,201 +4,75 @@ schemas.
 
 from __future__ import annotations
 
-import html
 import inspect
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
+from aiohttp.hdrs import METH_HEAD
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import Schema
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import Schema, fields
 
-from scoreboard import __version__, errors
-from scoreboard.api.docs.descriptions import Answer, Operation, example_of, operation_of
-from scoreboard.api.http.refusals import headers_of, refusal
-from scoreboard.api.http.replies import JSON
-from scoreboard.api.schemas.errors import ErrorSchema
-from scoreboard.api.schemas.members import EXAMPLE_USER_ID, OWN_ID_CHARS_MAX
-from scoreboard.errors import ScoreboardError
-from scoreboard.keys import heads
-from scoreboard.ledger.receipts import RECEIPT
-from scoreboard.model import BOARD_ID, MAIN
-
-_VERSION: Final = "3.0.3"
-_TAGS: Final = {
-    "Actions": "Complete actions; each counts once per user.",
-    "Leaderboard": "The top 10, to read or to follow.",
-    "Boards": "All boards, the top 10 among them as `main`, and their seasons.",
-    "Accounts": "Register, log in, stay logged in, log out.",
-    "Servers": "For game servers and back offices, which sign each request with a server key.",
-    "Operations": "For probes and monitoring.",
-}
-_TOKEN_SCHEME: Final = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "JWT",
-    "description": "The `accessToken` that `POST /api/auth/login` answers with.",
-}
-# A signed request has all four (docs/server-keys.md).
-_SIGNATURE_SCHEMES: Final = {
-    name: {"type": "apiKey", "in": "header", "name": name, "description": description}
-    for name, description in {
-        heads.KEY: "The id of the server key, `key_` and 20 hexadecimal digits.",
-        heads.ID: (
-            "`METHOD:TARGET:NONCE`: path and query as they are sent, with each dot as `%2E`, and "
-            "16 to 64 letters, digits, `-` or `_` that are new for each request, and the same when "
-            "it is sent again."
-        ),
-        heads.TIMESTAMP: "Now, in whole seconds since 1970; at most 300 s from our clock.",
-        heads.SIGNATURE: (
-            "`v1,` and the base64 of HMAC-SHA256 over `ID.TIMESTAMP.BODY` by the key's secret, as "
-            "Standard Webhooks have it. A program makes it: it cannot be written here by hand."
-        ),
-    }.items()
-}
-_SECURITY: Final[Mapping[str, list[dict[str, list[str]]]]] = {
-    "none": [],
-    "optional": [{}, {"bearerAuth": []}],
-    "required": [{"bearerAuth": []}],
-    "signed": [{name: [] for name in _SIGNATURE_SCHEMES}],
-}
-_INTRODUCTION: Final = """\
-Grants each action to each user once, and shows everybody the top 10 as it changes.
-
-Register or log in, take the `accessToken`, press *Authorize*, and submit an action. Follow the
-board with `GET /api/leaderboard/stream`, or poll `GET /api/leaderboard`.
-
-**Errors** all have one form, `{"success": false, "message": …, "code": …}`. `message` is for people
-and may change; `code` is for programs and never does.
-
-**Parameters** behind the `?` that an operation does not name are passed over; those that it names
-are given once.
-
-<details><summary>All codes</summary>
-
-| code | status | message |
-|---|---|---|
-"""
-
-
-def _header(description: str, example: str | int) -> dict[str, Any]:
-    json_type = "integer" if isinstance(example, int) else "string"
-    return {"description": description, "schema": {"type": json_type}, "example": example}
-
-
-_HEADERS: Final = {
-    "X-Request-ID": _header("The request's id in our log; yours, if you sent one.", "8f14e45f"),
-    "RateLimit-Limit": _header("Requests per period, of the tightest limit that holds.", 600),
-    "RateLimit-Remaining": _header("How many of them may follow at once.", 599),
-    "RateLimit-Reset": _header("Seconds until all of them may.", 1),
-    "RateLimit-Policy": _header("The limit and its period in seconds.", "600;w=60"),
-    "Retry-After": _header("Seconds after which to try again.", 1),
-    "WWW-Authenticate": _header("How to authenticate.", 'Bearer realm="scoreboard"'),
-    "Accept": _header("What a body may be.", "application/json"),
-    "Accept-Encoding": _header("How a body may be packed.", "gzip, deflate"),
-    "ETag": _header("The board's version, or a tag of the answer.", '"42"'),
-    "Location": _header("Where to go on.", "https://scores.example.org/#login=done"),
-    "Cache-Control": _header("Who may keep the answer, and how long.", "no-store"),
-}
-# Of all answers that are for one client alone.
-_HEADERS_OF_ALL: Final = (
-    "X-Request-ID",
-    "RateLimit-Limit",
-    "RateLimit-Remaining",
-    "RateLimit-Reset",
-    "RateLimit-Policy",
+from scoreboard import __version__
+from scoreboard.api.docs import about
+from scoreboard.api.docs.answers import (
+    FAILURE,
+    json_of,
+    responses_of,
+    shared_examples,
+    shared_responses,
 )
-# Fields of the head are without examples, which Swagger UI would send: a 304, or everybody in one
-# trace.
-_PARAMETERS: Final = {
-    "board": {
-        "name": "board",
-        "in": "path",
-        "required": True,
-        "description": "The id of a board: lower-case letters, digits and hyphens.",
-        "schema": {"type": "string", "pattern": f"^{BOARD_ID.pattern}$"},
-        "example": MAIN,
-    },
-    "receipt": {
-        "name": "receipt",
-        "in": "path",
-        "required": True,
-        "description": "The receipt of a result.",
-        "schema": {"type": "string", "pattern": f"^{RECEIPT.pattern}$"},
-        "example": "match-4711",
-    },
-    "provider": {
-        "name": "provider",
-        "in": "path",
-        "required": True,
-        "description": "The name of an identity provider, as the settings have it.",
-        "schema": {"type": "string"},
-        "example": "id.example.org",
-    },
-    "userId": {
-        "name": "userId",
-        "in": "path",
-        "required": True,
-        "description": "A UUID, or your game's own id of somebody, of 1 to 100 characters.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": OWN_ID_CHARS_MAX},
-        "example": "player-4711",
-    },
-    "userUuid": {
-        "name": "userId",
-        "in": "path",
-        "required": True,
-        "description": "A user's id, a UUID.",
-        "schema": {"type": "string", "format": "uuid"},
-        "example": EXAMPLE_USER_ID,
-    },
-} | {
-    name: {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
-    for name, description in {
-        "If-None-Match": 'The ETag of the board that you have, as `"42"`.',
-        "traceparent": (
-            "The trace to carry on (W3C Trace Context); it goes with the event to every instance."
-        ),
-    }.items()
-}
+from scoreboard.api.docs.descriptions import Operation, operation_of
+from scoreboard.api.schemas.errors import FailureSchema
+
+_VERSION: Final = "3.1.0"
+_IN_PATH: Final = re.compile(r"\{(\w+)\}")
+# What a program in a language with small integers has to know.
+_INT32_MAX: Final = 2**31 - 1
 
 
 def build(app: web.Application) -> dict[str, Any]:
-    """Describe the routes that the application has now."""
+    """Describe the routes that the application has now. Raises LookupError where the parameters of
+    a path are not those that its operation declares.
+    """
+    # What HEAD does, GET says.
     routes = [
         (route.resource.canonical, route.method.lower(), route.handler, operation)
         for route in app.router.routes()
-        if route.resource is not None and (operation := operation_of(route.handler)) is not None
+        if route.resource is not None
+        and route.method != METH_HEAD
+        and (operation := operation_of(route.handler)) is not None
     ]
-    operations = [operation for *_, operation in routes]
-    spec = _without_paths(tags={operation.tag for operation in operations})
+    plugin = _Plugin()
+    spec = _without_paths(plugin, [operation for *_, operation in routes])
     first_paths: dict[str, str] = {}
     for path, method, handler, operation in routes:
-        described = _operation(operation, handler)
+        _require_declared(path, operation)
+        described = _operation(plugin, operation, handler)
         first = first_paths.setdefault(operation.operation_id, path)
         if first != path:
             described["operationId"] += "Alias"
             described |= {"summary": f"The same as {first}", "deprecated": True}
         spec.path(path, operations={method: described})
-    # No response refers to what only a stream carries.
-    events = {event.component: event for each in operations for event in each.events}
-    for event in events.values():
-        spec.components.schema(event.component, schema=event.data)
-    return spec.to_dict()
-
-
-def error_kinds() -> list[type[ScoreboardError]]:
-    """Every error that a client may meet, in the order of statuses and codes."""
-    classes = (each for each in vars(errors).values() if isinstance(each, type))
-    kinds = [each for each in classes if issubclass(each, ScoreboardError)]
-    return sorted(kinds, key=lambda kind: (kind.status, kind.code))
+    return _without_unused(spec.to_dict())
 
 
 class _Plugin(MarshmallowPlugin):
     """Gives each component its schema's docstring, and leaves it open, because answers may gain
-    members.
+    members. Members are said in the words of JSON Schema 2020-12.
     """
+
+    def init_spec(self, spec: APISpec) -> None:
+        super().init_spec(spec)
+        self._words().add_attribute_function(_in_words_of_2020)  # type: ignore[no-untyped-call]
+
+    def _words(self) -> OpenAPIConverter:
+        if self.converter is None:
+            raise LookupError("apispec makes the converter with the document.")
+        return self.converter
 
     def schema_helper(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         component: dict[str, Any]
@@ -206,44 +80,115 @@ class _Plugin(MarshmallowPlugin):
         component.pop("additionalProperties", None)
         return component | {"description": inspect.getdoc(kwargs["schema"])}
 
+    def query_parameters(self, schema: Schema) -> list[dict[str, Any]]:
+        """The parameter objects of a query."""
+        return [
+            _query_parameter(
+                field.data_key or name, field.required, self._words().field2property(field)
+            )
+            for name, field in schema.fields.items()
+        ]
 
-def _without_paths(tags: Collection[str]) -> APISpec:
-    table = "".join(
-        f"| `{kind.code}` | {kind.status} | {_text(kind.message)} |\n" for kind in error_kinds()
-    )
+
+def _query_parameter(name: str, required: bool, value: dict[str, Any]) -> dict[str, Any]:
+    """The parameter object of a member that apispec has described: absent, and never null. One with
+    `items` is a text of these with commas between them, which clients write of a list.
+    """
+    described: dict[str, Any] = {
+        "name": name,
+        "in": "query",
+        "description": value.pop("description"),
+        "required": required,
+    }
+    examples = value.pop("examples", [])
+    if isinstance(value["type"], list):
+        value["type"] = value["type"][0]
+    if value.get("default", ...) is None:
+        del value["default"]
+    if "items" in value:
+        default = {"default": value["default"].split(",")} if "default" in value else {}
+        counts = {name: value[name] for name in ("items", "minItems", "maxItems")}
+        value = {"type": "array", **counts, **default}
+        examples = [example.split(",") for example in examples]
+        described |= {"style": "form", "explode": False}
+    return described | {"schema": value} | ({"example": examples[0]} if examples else {})
+
+
+def _in_words_of_2020(_: Any, field: fields.Field, *, ret: dict[str, Any], **__: Any) -> Any:
+    """An attribute function of apispec, the last one: it mends what the others found."""
+    if "example" in ret:
+        ret["examples"] = [ret.pop("example")]
+    if isinstance(field, fields.Boolean) and "enum" in ret:
+        [ret["const"]] = ret.pop("enum")
+    if isinstance(field, fields.Integer) and "format" not in ret:
+        # Without one, generated clients take 32 bits, which scores and versions pass.
+        ret["format"] = "int32" if ret.get("maximum", _INT32_MAX + 1) <= _INT32_MAX else "int64"
+    return {}
+
+
+def _without_paths(plugin: _Plugin, operations: Sequence[Operation]) -> APISpec:
+    tags = {operation.tag for operation in operations}
+    parameters = {each.component: each for one in operations for each in one.heeded()}
     spec = APISpec(
         "Scoreboard",
         __version__,
         _VERSION,
-        plugins=[_Plugin()],
-        info={"description": f"{_INTRODUCTION}{table}\n</details>\n"},
-        servers=[{"url": "/"}],
-        tags=[{"name": name, "description": _TAGS[name]} for name in _TAGS if name in tags],
-        components={
-            "securitySchemes": {"bearerAuth": _TOKEN_SCHEME} | _SIGNATURE_SCHEMES,
-            "headers": _HEADERS,
-            "parameters": _PARAMETERS,
+        plugins=[plugin],
+        info={
+            "description": about.introduction(),
+            "license": about.LICENSE,
+            "contact": about.CONTACT,
         },
+        servers=[{"url": "/"}],
+        tags=[
+            {"name": name, "description": text} for name, text in about.TAGS.items() if name in tags
+        ],
     )
-    spec.components.schema("Error", schema=ErrorSchema())
+    components = spec.components
+    components.schema(FAILURE, schema=FailureSchema())
+    for name, scheme in about.SECURITY_SCHEMES.items():
+        components.security_scheme(name, scheme)
+    for name, header in about.HEADERS.items():
+        components.header(name, header)
+    for name, parameter in parameters.items():
+        components.parameter(name, parameter.where, parameter.described())
+    for name, example in shared_examples(operations).items():
+        components.example(name, example)
+    for name, response in shared_responses(operations).items():
+        components.response(name, response)
+    # No response refers to what only a stream carries.
+    events = {event.component: event for each in operations for event in each.events}
+    for event in events.values():
+        components.schema(event.component, schema=event.data)
     return spec
 
 
-def _operation(operation: Operation, handler: Callable[..., Any]) -> dict[str, Any]:
+def _require_declared(path: str, operation: Operation) -> None:
+    """Raises LookupError."""
+    declared = {each.name for each in operation.parameters if each.where == "path"}
+    if set(_IN_PATH.findall(path)) != declared:
+        raise LookupError(f"{path} has other parameters than {operation.operation_id} declares.")
+
+
+def _operation(
+    plugin: _Plugin, operation: Operation, handler: Callable[..., Any]
+) -> dict[str, Any]:
     """An operation object. apispec puts references in the place of schemas and of the names of
-    headers and parameters.
+    components.
     """
-    query = [] if operation.query is None else [{"in": "query", "schema": operation.query}]
-    described: dict[str, Any] = {"parameters": [*query, *operation.parameters]}
-    if operation.body is not None:
-        described["requestBody"] = {"content": _json(operation.body), "required": True}
-    described |= {
-        "responses": _responses(operation),
+    query = [] if operation.query is None else plugin.query_parameters(operation.query)
+    described: dict[str, Any] = {
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": inspect.getdoc(handler),
         "operationId": operation.operation_id,
-        "security": _SECURITY[operation.authorization],
+        "parameters": [*query, *(each.component for each in operation.heeded())],
+    }
+    if operation.body is not None:
+        described["requestBody"] = {"content": json_of(operation.body), "required": True}
+    described |= {
+        "responses": responses_of(operation),
+        "security": about.SECURITY[operation.authorization],
     }
     if operation.events:
         described["x-events"] = {
@@ -256,86 +201,29 @@ def _operation(operation: Operation, handler: Callable[..., Any]) -> dict[str, A
     return described
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
-    responses = {
-        status: _refusal(together.values()) for status, together in operation.refusals().items()
-    }
-    for status, answer in operation.answers.items():
-        refused = responses.get(status)
-        responses[status] = _answer(answer) if refused is None else _either(answer, refused)
-    return {str(status): responses[status] for status in sorted(responses)}
+def _without_unused(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the components that nothing refers to: a role has not all routes."""
+    components = document["components"]
+    while True:
+        used = {*_references(document)}
+        unused = [
+            (kind, name)
+            for kind, named in components.items()
+            if kind != "securitySchemes"
+            for name in named
+            if f"#/components/{kind}/{name}" not in used
+        ]
+        if not unused:
+            return document
+        for kind, name in unused:
+            del components[kind][name]
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "description": answer.explain(),
-        "headers": _named(*(() if answer.shared else _HEADERS_OF_ALL), *answer.headers),
-    }
-    if answer.schema is not None:
-        response["content"] = _json(answer.schema)
-    elif answer.media_type:
-        text = {"schema": {"type": "string"}, "example": answer.example}
-        response["content"] = {answer.media_type: text}
-    if answer.links:
-        response["links"] = {
-            operation_id: {
-                "operationId": operation_id,
-                "requestBody": {
-                    member: f"$response.body#/{source}" for member, source in members.items()
-                },
-            }
-            for operation_id, members in answer.links.items()
-        }
-    return response
-
-
-def _refusal(together: Collection[ScoreboardError]) -> dict[str, Any]:
-    """The errors that share a status: each with its code, and as its example the very answer that a
-    client gets.
-    """
-    codes = {"type": "string", "enum": [error.code for error in together]}
-    return {
-        "description": "\n".join(f"- `{error.code}`: {_text(error.message)}" for error in together),
-        "headers": _named(
-            *_HEADERS_OF_ALL, *(name for error in together for name in headers_of(error))
-        ),
-        "content": {
-            JSON: {
-                "schema": {"allOf": ["Error", {"properties": {"code": codes}}]},
-                "examples": {
-                    error.code: {"value": orjson.loads(refusal(error).text or "null")}
-                    for error in together
-                },
-            }
-        },
-    }
-
-
-def _either(answer: Answer, refused: Mapping[str, Any]) -> dict[str, Any]:
-    """A status that an answer and errors have in common, as 503 of the readiness probe."""
-    response = _answer(answer)
-    one, other = response["content"][JSON], refused["content"][JSON]
-    return {
-        "description": f"{response['description']}\n\nOr:\n\n{refused['description']}",
-        "headers": response["headers"] | refused["headers"],
-        "content": {
-            JSON: {
-                "schema": {"anyOf": [one["schema"], other["schema"]]},
-                "examples": {"answer": {"value": one["example"]}} | other["examples"],
-            }
-        },
-    }
-
-
-def _json(schema: Schema) -> dict[str, Any]:
-    return {JSON: {"schema": schema, "example": example_of(schema)}}
-
-
-def _text(message: str) -> str:
-    """Keep Markdown from taking `<token>` for HTML."""
-    return html.escape(message, quote=False)
-
-
-def _named(*names: str) -> dict[str, str]:
-    """Headers by name, which apispec makes references of."""
-    return dict(zip(names, names, strict=True))
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _references(each)

@@ -1,12 +1,12 @@
 """/docs: the OpenAPI document, and Swagger UI to browse it.
 
-Swagger UI comes out of the aiohttp-apigami package and nothing comes from elsewhere. Its page has
-one inline script; the page's Content-Security-Policy allows that one, by its hash, and no other.
+Swagger UI comes out of the aiohttp-apigami package and nothing comes from elsewhere. The page
+around it is ours (`page`): no script and no style is inline, so its Content-Security-Policy allows
+none.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Mapping
@@ -30,6 +30,8 @@ DOCUMENT: Final[web.AppKey[Mapping[str, Any]]] = web.AppKey("document")
 _PAGE_PATH: Final = "/docs"
 _DOCUMENT_PATH: Final = "/docs/openapi.json"
 _SWAGGER_UI: Final = Path(str(resources.files(aiohttp_apigami))) / "swagger_ui"
+_OWN: Final = Path(__file__).with_name("page")
+_OWN_FILES: Final = ("docs.css", "docs.js")
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -37,6 +39,10 @@ _TYPES: Final = {
     ".png": "image/png",
 }
 _NO_CONTENT_ALLOWED: Final = {"Content-Security-Policy": "default-src 'none'"}
+_PAGE_HEADERS: Final = {
+    "Content-Security-Policy": policy_of_page(scripts="'self'", forms="'none'"),
+    "Cache-Control": "public, no-cache",
+}
 _REVALIDATE: Final = {"Cache-Control": "public, no-cache"}
 _KEEP_FOR_A_YEAR: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -48,24 +54,31 @@ def add_docs(app: web.Application) -> None:
     app.router.add_get(_PAGE_PATH, pages.page)
     app.router.add_get(f"{_PAGE_PATH}/", pages.page)
     app.router.add_get(_DOCUMENT_PATH, pages.document)
-    app.router.add_get(f"{pages.assets_path}/{{name}}", pages.asset)
+    app.router.add_get(f"{pages.swagger_ui_path}/{{name}}", pages.asset)
+    app.router.add_get(f"{pages.own_path}/{{name}}", pages.asset)
 
 
 class _Pages:
-    """The handlers, with what they send in memory: the document, Swagger UI's page, and the files
-    that the page names.
+    """The handlers, with what they send in memory: the document, the page, and the files that the
+    page names.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = File.of(JSON, orjson.dumps(document))
         version = (_SWAGGER_UI / "VERSION").read_text(encoding="utf-8").strip()
-        # The version is in the path, so that caches may keep the files for good.
-        self.assets_path = f"{_PAGE_PATH}/swagger-ui-{version}"
-        html = _swagger_ui(self.assets_path)
+        # The version is in the path, so that caches may keep the files for good; of our files it is
+        # what is in them.
+        self.swagger_ui_path = f"{_PAGE_PATH}/swagger-ui-{version}"
+        self.own_path = f"{_PAGE_PATH}/page-{_digest_of_own()}"
+        html = Template((_OWN / "index.html").read_text(encoding="utf-8")).substitute(
+            document=_DOCUMENT_PATH, swagger_ui=self.swagger_ui_path, own=self.own_path
+        )
         self._page = File.of(_TYPES[".html"], html.encode())
-        self._policy = _policy(html)
-        names = re.findall(rf'"{re.escape(self.assets_path)}/([\w.-]+)"', html)
-        self._assets = {name: _shipped(_SWAGGER_UI / name) for name in names}
+        named = re.findall(rf'"({re.escape(self.swagger_ui_path)})/([\w.-]+)"', html)
+        self._assets = {
+            **{f"{path}/{name}": _shipped(_SWAGGER_UI / name) for path, name in named},
+            **{f"{self.own_path}/{name}": _shipped(_OWN / name) for name in _OWN_FILES},
+        }
 
     async def document(self, request: web.Request) -> web.StreamResponse:
         """The OpenAPI document of this process's role."""
@@ -73,38 +86,25 @@ class _Pages:
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """Swagger UI."""
-        headers = {"Content-Security-Policy": self._policy, **_REVALIDATE}
-        return await send(request, self._page, headers)
+        return await send(request, self._page, _PAGE_HEADERS)
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """A file that the page names. The package has others, which are not for the public. Raises
         NotFound.
         """
-        name = request.match_info["name"]
-        if name not in self._assets:
+        asset = self._assets.get(request.path)
+        if asset is None:
             raise NotFound
         headers = {**_KEEP_FOR_A_YEAR, **_NO_CONTENT_ALLOWED}
-        return await send(request, self._assets[name], headers, in_parts=True)
-
-
-def _swagger_ui(assets_path: str) -> str:
-    html = Template((_SWAGGER_UI / "index.html").read_text(encoding="utf-8")).substitute(
-        path=_DOCUMENT_PATH,
-        static=assets_path,
-        layout="BaseLayout",  # without the field that loads any other document
-    )
-    return html.replace("<title>Swagger UI</title>", "<title>Scoreboard API</title>")
+        return await send(request, asset, headers, in_parts=True)
 
 
 @cache
 def _shipped(path: Path) -> File:
-    """A file of the package, read and tagged once in a process: the largest has 1.5 MB."""
+    """A file, read and tagged once in a process: the largest has 1.5 MB."""
     return File.of(_TYPES[path.suffix], path.read_bytes())
 
 
-def _policy(html: str) -> str:
-    """Allow the inline scripts of this page by their hashes."""
-    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
-    hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    inline = "".join(f" 'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
-    return policy_of_page(scripts=f"'self'{inline}", forms="'none'")
+def _digest_of_own() -> str:
+    together = b"".join((_OWN / name).read_bytes() for name in _OWN_FILES)
+    return hashlib.sha256(together).hexdigest()[:16]

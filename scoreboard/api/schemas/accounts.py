@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validate
 
 from scoreboard.accounts import names
 from scoreboard.accounts.blocklist import CHARS_MIN
@@ -120,6 +120,29 @@ class RefreshSchema(Request):
     refresh_token = text(
         1, 512, "The refresh token of the latest answer.", "Zm9v…", data_key="refreshToken"
     )
+
+
+class AgainSchema(Request):
+    """The query of the way to an identity provider."""
+
+    again = member(
+        fields.String,
+        "Without a value: the provider asks who it is even if it knows.",
+        "",
+        required=False,
+        validate=validate.OneOf([""]),
+    )
+
+
+class ComingBackSchema(Request):
+    """The query with which an identity provider sends a browser back (OpenID Connect Core, 3.1.2.5;
+    RFC 9207).
+    """
+
+    code = member(fields.String, "What the tokens are asked for with.", required=False)
+    state = member(fields.String, "What the browser was sent away with.", required=False)
+    iss = member(fields.String, "The issuer.", required=False)
+    error = member(fields.String, "Why nobody was logged in.", required=False)
 
 
 class TokensSchema(Success):

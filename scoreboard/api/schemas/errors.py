@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from scoreboard.api.schemas.actions import GrantSchema
 from scoreboard.api.schemas.members import member
 
 
-class ErrorSchema(Schema):
+class FailureSchema(Schema):
     """Every refusal and failure has this form."""
 
-    success = member(fields.Boolean, "Always false.", False)
+    success = member(fields.Boolean, "Always false.", False, validate=validate.Equal(False))
     message = member(
         fields.String,
         "What happened and what to do, for people.",

@@ -16,7 +16,7 @@ OWN_ID_CHARS_MAX: Final = 100
 # Unicode's Cc, Cs, Zl and Zp. Looking at each character of a body in turn takes a millisecond.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 # The same for readers of the document; a lone surrogate is not valid JSON in the first place.
-_PRINTABLE_PATTERN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+PRINTABLE_PATTERN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _NUMBER: Final = re.compile("0|-?[1-9][0-9]{0,9}")
 
 
@@ -79,7 +79,7 @@ def text(
     """A member of a request, a text of so many characters; `kwargs` are those of the field."""
     validators = [validate.Length(chars_min, chars_max), _printable]
     made = member(fields.String, description, example, validate=validators, **kwargs)
-    made.metadata["pattern"] = _PRINTABLE_PATTERN
+    made.metadata["pattern"] = PRINTABLE_PATTERN
     return made
 
 
@@ -89,6 +89,12 @@ def member(field: type[fields.Field], description: str, example: Any = ..., **kw
     """
     metadata = {"description": description} | ({} if example is ... else {"example": example})
     return field(**{"required": True, "metadata": metadata, **kwargs})
+
+
+def listed(made: Any, item: dict[str, Any], most: int) -> Any:
+    """The member of a query, described as the list that its text is, with commas between items."""
+    made.metadata |= {"items": item, "minItems": 1, "maxItems": most}
+    return made
 
 
 def page_size_member(default: int = 100) -> Any:
@@ -105,7 +111,9 @@ def page_size_member(default: int = 100) -> Any:
 class Success(Schema):
     """An answer that is no error."""
 
-    success = member(fields.Boolean, "Always true.", True, dump_default=True)
+    success = member(
+        fields.Boolean, "Always true.", True, dump_default=True, validate=validate.Equal(True)
+    )
 
 
 def _printable(value: str) -> None:

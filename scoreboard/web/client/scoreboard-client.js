@@ -8,17 +8,21 @@
  * Types: scoreboard-client.d.ts. Manual: docs/client.md. Instances serve its modules as one file.
  */
 
+import { Actions } from "./actions.js";
 import { MAIN, hasEnded, hasStarted, isNewer, isOver, makeBoard, makeEnded } from "./board.js";
 import { BoardSource } from "./board-source.js";
+import { leaderboardAddress, makeEvent } from "./environment.js";
 import { Line } from "./line.js";
 import { choose } from "./options.js";
 import { PersonalClient } from "./personal.js";
-import { Places, Refused } from "./places.js";
+import { Places } from "./places.js";
+import { Refused } from "./refused.js";
 import { Server } from "./server.js";
+import { Session } from "./session.js";
 
-export const VERSION = "1.2.0";
+export const VERSION = "1.3.0";
 export const FINAL_SIZE = 10; // of a season that has ended so many entries stay in sight
-export { MAIN, PersonalClient, Places, Refused, isOver };
+export { Actions, MAIN, PersonalClient, Places, Refused, Session, isOver };
 
 /**
  * A board, live. Events: `board` and `state`, whose `detail` is `board` and `state` below;
@@ -37,13 +41,13 @@ export class ScoreboardClient extends EventTarget {
     const { url, board } = chosen;
     this.#boardId = board;
     this.#server = new Server(chosen);
-    const source = new BoardSource(board, this.#server.addresses, {
+    const source = new BoardSource(board, this.#server, {
       currentBoard: () => this.#board,
       onBoard: (board) => this.#take(board),
       onEnded: (ended) => this.#end(ended),
     });
     // Tabs that still run an earlier release know `main` under this name.
-    const name = `scoreboard:${url}${board === MAIN ? "" : `#${board}`}`;
+    const name = () => `scoreboard:${leaderboardAddress(url)}${board === MAIN ? "" : `#${board}`}`;
     this.#line = new Line(name, chosen, this.#server, source, {
       onState: (state) => this.#emit("state", state),
       news: () => ({ board: this.#board, ended: this.#ended }),
@@ -161,6 +165,6 @@ export class ScoreboardClient extends EventTarget {
   }
 
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    this.dispatchEvent(makeEvent(type, detail));
   }
 }

@@ -200,7 +200,6 @@ export class RowList {
     const says = ({ username, score }, place) =>
       this.#words.text("row.says", {
         name: plainName(username),
-        place,
         rank: this.#words.ordinal(place),
         points: this.#words.text("points", { count: score }),
       });

@@ -93,7 +93,7 @@ export class SeasonLine {
     const isOpen = Boolean(definition?.graceSeconds); // until late results are in
     const [wins, winsYou] = isOpen ? ["first", "youFirst"] : ["wins", "youWin"];
     const winner = say(place === 1 ? winsYou : wins, { name: plainName(username), points });
-    const you = place > 1 ? ` ${say("you", { place, rank: this.#words.ordinal(place) })}` : "";
+    const you = place > 1 ? ` ${say("you", { rank: this.#words.ordinal(place) })}` : "";
     return `${ended} ${winner}${you}`;
   }
 

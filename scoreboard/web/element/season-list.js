@@ -94,5 +94,5 @@ function seasonDates(words, { number, startsAt, endsAt = null }, zone) {
   const style = { dateStyle: "medium", ...(isShort && { timeStyle: "short", hourCycle: "h23" }) };
   // The end is no part of a season.
   const days = words.dates({ ...style, timeZone: zone }).formatRange(start, isShort ? end : end - 1);
-  return `${words.number(number)}, ${days}`;
+  return words.text("season.dated", { number, days });
 }

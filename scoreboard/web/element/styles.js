@@ -166,10 +166,11 @@ button:hover { background: var(--card); }
   /* A score of ten digits stands beneath its name, which else had no room. */
   .long .row:not(.empty) { grid-template-rows: 1fr 1fr; line-height: 1.25; }
   .long .row:not(.empty) .rank { grid-row: 1 / 3; }
-  .long .row:not(.empty)::before { grid-row: 1 / 3; }
+  .long .row:not(.empty)::before { grid-area: 1 / 1 / 3 / -1; }
   .long .row:not(.empty) .name { grid-column: 2 / -1; align-self: end; font-size: 1em; }
   .long .row:not(.empty) :is(.move, .score) { grid-row: 2; align-self: start; font-size: .9em; }
   .long .row:not(.empty) .score { grid-column: 2; text-align: start; }
+  .long .row:not(.empty) .move { grid-column: 3 / -1; font-size: .75em; }
 }
 @container (max-width: 20.5em) {
   .mine .name::after { display: none; }

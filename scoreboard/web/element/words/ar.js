@@ -73,6 +73,7 @@ export default {
   "row.says": "{name} في {rank}، والرصيد {points}.",
 
   "season": "الموسم {season}",
+  "season.dated": "{number}، {days}",
   "season.endsIn": "{name}، ينتهي\u00a0بعد",
   "season.ended": "انتهى {name}.",
   "season.someEnded": "انتهى الموسم.",

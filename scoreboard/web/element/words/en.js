@@ -26,10 +26,10 @@ export default {
   "fresh.asOf": "as of {ago}",
   "fresh.nobody": "nobody has scored yet",
   "ago.now": "just now",
-  "ago.seconds": "{count} s ago",
-  "ago.minutes": "{count} min ago",
-  "ago.hours": "{count} h ago",
-  "ago.days": "{count} d ago",
+  "ago.seconds": { "one": "{count} s ago", "other": "{count} s ago" },
+  "ago.minutes": { "one": "{count} min ago", "other": "{count} min ago" },
+  "ago.hours": { "one": "{count} h ago", "other": "{count} h ago" },
+  "ago.days": { "one": "{count} d ago", "other": "{count} d ago" },
 
   "row.first": "Be the first.",
   "row.new": "NEW",
@@ -38,6 +38,7 @@ export default {
   "row.says": "{name} is {rank} with {points}.",
 
   "season": "Season {season}",
+  "season.dated": "{number}, {days}",
   "season.endsIn": "{name}, ends\u00a0in",
   "season.ended": "{name} has ended.",
   "season.someEnded": "The season has ended.",

@@ -1,0 +1,10 @@
+import type { Options } from "../client/scoreboard-client.js";
+import type { Snapshot } from "./snapshots.js";
+
+export type { Snapshot };
+
+/**
+ * Follow a board while the component is mounted. Where a server renders the page it answers `idle`, without a board.
+ * Other options lead to another client; another `getToken` alone does not. After a log-in call `client.refresh()`.
+ */
+export function useScoreboard(options?: Options): Snapshot;
