@@ -21,12 +21,11 @@ _REGISTRATION: Final = schemas.RegistrationSchema()
 _LOGIN: Final = schemas.LoginSchema()
 _REFRESH: Final = schemas.RefreshSchema()
 _PASSWORD_CHANGE: Final = schemas.PasswordChangeSchema()
-_REFRESH_TOKEN: Final = {"refreshToken": "refreshToken"}
 _TOKENS: Final = schemas.TokensSchema()
 _ANSWER: Final = Answer(
     _TOKENS,
     headers=("Cache-Control",),
-    links={"refreshTokens": _REFRESH_TOKEN, "logOut": _REFRESH_TOKEN},
+    links=("refreshTokens", "logOut"),
 )
 
 
