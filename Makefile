@@ -13,6 +13,7 @@ GUARDS =
 SOAK =
 AUDIT =
 BENCH =
+CLIENTS =
 UPGRADE =
 
 ENVIRONMENT = test -f .make/environment || { \
@@ -20,7 +21,7 @@ ENVIRONMENT = test -f .make/environment || { \
 	sh .make/environment
 IN = sh .make/in '$(VENV)'
 
-.PHONY: help run check test coverage unit guards soak lint format types audit bench docs lock venv venv-run clean
+.PHONY: help run check test coverage unit guards soak lint format types audit bench clients docs lock venv venv-run clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
@@ -66,6 +67,9 @@ audit: venv ## known vulnerabilities of what is locked, and Bandit's rules over 
 bench: venv ## measure the figures of docs/
 	$(IN) -m tests.benchmarks $(BENCH)
 
+clients: venv ## try other people's clients of streams (CLIENTS="curl undici"), and write docs/clients.md
+	$(IN) -m tests.clients $(CLIENTS)
+
 docs: venv ## write the tables of docs/ that are made from the code anew
 	$(IN) -m docs.generate
 
@@ -85,7 +89,7 @@ clean: ## remove everything that was made here, the embedded servers' data inclu
 	@$(ENVIRONMENT) clean '$(PYTHON)' '$(VENV)' .venv .venv-* && \
 	rm -rf .scoreboard build/lib build/bdist.* scoreboard.egg-info .coverage .coverage.* htmlcov
 	@rmdir build 2>/dev/null || true
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .node .clients .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find .make docs migrations scoreboard tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

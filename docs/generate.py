@@ -75,7 +75,7 @@ def endpoints_table() -> str:
     rows = []
     for route in app.router.routes():
         operation = operation_of(route.handler)
-        if operation is not None and route.resource is not None:
+        if operation is not None and route.resource is not None and route.method != "HEAD":
             where = _code(f"{route.method} {route.resource.canonical}")
             rows.append((where, operation.summary, _TOKEN[operation.authorization]))
     return _table(("endpoint", "what for", "token"), rows)
@@ -156,11 +156,16 @@ def tables_of(page: str) -> list[str]:
 
 def main() -> None:
     """Renew config/default.toml and every page of docs/, and name those that changed."""
+    _renew(DEFAULT_TOML, default_toml())  # first: without a default, no application is described
     texts = {path: renewed(path.read_text(encoding="utf-8")) for path in DOCS.rglob("*.md")}
-    for path, after in sorted({**texts, DEFAULT_TOML: default_toml()}.items()):
-        if after != path.read_text(encoding="utf-8"):
-            path.write_text(after, encoding="utf-8")
-            sys.stdout.write(f"{path.relative_to(DOCS.parent)} is renewed.\n")
+    for path, after in sorted(texts.items()):
+        _renew(path, after)
+
+
+def _renew(path: Path, after: str) -> None:
+    if after != path.read_text(encoding="utf-8"):
+        path.write_text(after, encoding="utf-8")
+        sys.stdout.write(f"{path.relative_to(DOCS.parent)} is renewed.\n")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -180,6 +185,8 @@ def _value(default: Any) -> str:
     """A default as one would write it into the variable, or the word none."""
     if default in ("", [], {}):
         return "none"
+    if isinstance(default, list):
+        return _code(",".join(default))
     return _code(str(default).lower() if isinstance(default, bool) else str(default))
 
 

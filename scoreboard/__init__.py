@@ -6,4 +6,4 @@ tell every client. `operations`, `connections` and `configuration` lie beneath a
 docstring of each package says what comes before and after it, and what it never does.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.3.0"

@@ -68,6 +68,7 @@ from scoreboard.scoring.board_orders import BoardOrders
 from scoreboard.scoring.catalogue import Catalogue
 from scoreboard.scoring.following import Following
 from scoreboard.scoring.orders import Orders
+from scoreboard.scoring.own_grants import OwnGrants
 from scoreboard.scoring.places import Places
 from scoreboard.scoring.players import Players
 from scoreboard.scoring.results import ResultBatches
@@ -197,6 +198,7 @@ class Parts:
         self.catalogue = Catalogue(self.queries)
         self.places = Places(self.queries, self.ranks)
         self.standings = Standings(self.queries, self.places)
+        self.own_grants = OwnGrants(self.queries)
         self.personal_streams = PersonalStreams(
             self.queries,
             self.places,

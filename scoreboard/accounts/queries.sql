@@ -113,6 +113,13 @@ UPDATE users
 SET email = %(email)s, email_given = %(email_given)s, updated_at = now()
 WHERE user_id = %(user_id)s::uuid
 
+-- change_email: gives a user, who knows the password, another address
+-- No row if the password is no longer the one that was verified, which takes tens of milliseconds.
+UPDATE users
+SET email = %(email)s, email_given = %(email_given)s, updated_at = now()
+WHERE user_id = %(user_id)s::uuid AND password_hash = %(password_hash)s
+RETURNING email_given
+
 -- open_family: begins a family, unless the password is no longer the one that was verified
 -- Verifying takes tens of milliseconds, in which the password may be changed and all families ended. The
 -- row's lock makes the two take turns: this comes first and is ended too, or comes second and finds another

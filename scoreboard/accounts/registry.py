@@ -14,7 +14,7 @@ from scoreboard.accounts.families import Families, TokenPair
 from scoreboard.accounts.passwords import Passwords
 from scoreboard.accounts.queries import SQL
 from scoreboard.accounts.turns import Path
-from scoreboard.accounts.users import NOBODY, Account, Users, refusing_taken
+from scoreboard.accounts.users import NOBODY, Account, Users, good_email, refusing_taken
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import (
@@ -149,6 +149,30 @@ class Accounts:
             if pair is not None:
                 log.info("scoreboard.accounts.password_changed", user_id=user_id)
                 return pair
+        raise BadCredentials(_NOT_THE_CURRENT_ONE)
+
+    async def change_email(self, user_id: str, password: str, email: str, path: Path = ()) -> str:
+        """Give who knows the password another e-mail address, and return it as it is kept. Log-ins
+        go on. Raises BadCredentials, InvalidPayload (`email`), AccountTaken, UnknownUser,
+        Overloaded.
+        """
+        address = good_email(email)
+        for _ in range(2):  # once more, for the reason that `log_in` has
+            rows = await self._postgres.read(SQL["read_password"], {"user_id": user_id})
+            if not rows:
+                raise UnknownUser
+            password_hash = rows[0][2]
+            # guard: change-email-password
+            if not await self._passwords.verify(password_hash, password, path):
+                log.info("scoreboard.accounts.password_refused", user_id=user_id)
+                raise BadCredentials(_NOT_THE_CURRENT_ONE)
+            verified = {"user_id": user_id, "password_hash": password_hash}
+            wanted = {"email": address.key, "email_given": address.given}
+            with refusing_taken():
+                changed = await self._postgres.fetch(SQL["change_email"], verified | wanted)
+            if changed:
+                log.info("scoreboard.accounts.email_changed", user_id=user_id)
+                return address.given
         raise BadCredentials(_NOT_THE_CURRENT_ONE)
 
     async def confirm(self, user_id: str, password: str, path: Path = ()) -> None:

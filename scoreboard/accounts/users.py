@@ -97,7 +97,7 @@ class Users:
         """Make the row of a new user, by columns. `path` is where the request comes from
         (`passwords`). Raises InvalidPayload, RefusedName, Overloaded.
         """
-        shown, address = good_username(username), _good_email(email)
+        shown, address = good_username(username), good_email(email)
         if not any_name:
             self.refused.check(shown)  # guard: refused-name-register
         self.check_password(password, shown, address.given)
@@ -153,7 +153,7 @@ class Users:
     async def set_email(self, login: str, email: str) -> Account:
         """Give a user another e-mail address. Raises AccountTaken, InvalidPayload, UnknownUser."""
         account = await self.known(login)
-        address = _good_email(email)
+        address = good_email(email)
         change = {"user_id": account.user_id, "email": address.key, "email_given": address.given}
         with refusing_taken():
             await self._postgres.fetch(SQL["set_email"], change)
@@ -192,7 +192,8 @@ def refusing_taken() -> Iterator[None]:
         raise
 
 
-def _good_email(text: str) -> names.Email:
+def good_email(text: str) -> names.Email:
+    """Return the forms in which an e-mail address is kept. Raises InvalidPayload."""
     try:
         return names.email(text)
     except names.NameRefused as refused:

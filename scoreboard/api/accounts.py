@@ -1,4 +1,4 @@
-"""/api/auth: register, log in, refresh, log out, change the password."""
+"""/api/auth: register, log in, refresh, log out, change the password or the e-mail address."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ _REGISTRATION: Final = schemas.RegistrationSchema()
 _LOGIN: Final = schemas.LoginSchema()
 _REFRESH: Final = schemas.RefreshSchema()
 _PASSWORD_CHANGE: Final = schemas.PasswordChangeSchema()
+_EMAIL_CHANGE: Final = schemas.EmailChangeSchema()
 _TOKENS: Final = schemas.TokensSchema()
 _ANSWER: Final = Answer(
     _TOKENS,
@@ -157,6 +158,37 @@ async def change_password(request: web.Request) -> web.Response:
         user.user_id, body["current_password"], body["new_password"], path_of(request)
     )
     return tokens_reply(tokens)
+
+
+@Operation(
+    "changeEmail",
+    "Change the e-mail address",
+    tag="Accounts",
+    authorization="required",
+    body=_EMAIL_CHANGE,
+    answers={200: Answer(schemas.EmailSchema(), headers=("Cache-Control",))},
+    errors=[
+        errors.BadCredentials,
+        errors.AccountTaken,
+        errors.LedgerUnavailable,
+        errors.Unavailable,
+    ],
+)
+async def change_email(request: web.Request) -> web.Response:
+    """Exchange the e-mail address for another one, with the password. One logs in by the new
+    address from here on; log-ins and tokens go on. Nothing is sent to either address.
+    """
+    user = identity(request, ours=True)
+    body = await read_json(request, _EMAIL_CHANGE)
+    # Who asks whether an address is taken learns it at the pace of registrations, with however many
+    # accounts.
+    await limits.count_registration(request)  # guard: change-email-probed
+    await limits.count_guess(request, user.user_id)  # guard: change-email-guess
+    email = await request.app[PARTS].accounts.change_email(
+        user.user_id, body["password"], body["email"], path_of(request)
+    )
+    document = {"success": True, "data": {"email": email}}
+    return reply(document, headers={"Cache-Control": "no-store"})
 
 
 def path_of(request: web.Request) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from scoreboard.api.docs.events import EVENTS, stream_answer
 from scoreboard.api.first_sight import as_user
 from scoreboard.api.http.identity import identity
 from scoreboard.api.http.replies import reply
+from scoreboard.api.own_data import is_owner
 from scoreboard.api.schemas.leaderboard import LeaderboardSchema, MeSchema
 from scoreboard.api.streams import open_stream
 from scoreboard.model import MAIN
@@ -78,4 +79,6 @@ async def read_me(request: web.Request) -> web.Response:
     standing = await as_user(request, user, lambda: standings.of(user.user_id))
     document = _ME.dump({"data": standing})
     document["data"]["createdAt"] = timestamp(standing.created_at)
+    if not is_owner(user, standing.source):  # guard: own-email-owner
+        document["data"]["email"] = None
     return reply(document, headers={"Cache-Control": "no-store"})

@@ -105,14 +105,18 @@ async def delete(request: web.Request) -> web.Response:
     return reply({"success": True, "message": "Deleted"})
 
 
+def is_owner(user: Identity, source: str) -> bool:
+    """Whether the token was given out here, or by the provider `source` that brought this user."""
+    return not user.foreign or (user.introduced is not None and user.introduced.source == source)
+
+
 async def _owner(request: web.Request) -> tuple[Identity, Owner]:
     """The bearer of the token, if it was given out here or by the provider that brought this user:
     others may speak for a user, but the data are the user's. Raises InvalidToken, UnknownUser.
     """
     user = identity(request)
     owner = await request.app[PARTS].personal.owner(user.user_id)
-    source = None if user.introduced is None else user.introduced.source
-    if user.foreign and source != owner.source:  # guard: own-data-owner
+    if not is_owner(user, owner.source):  # guard: own-data-owner
         raise errors.InvalidToken("This takes a token of where you log in: no other issuer's.")
     return user, owner
 

@@ -19,6 +19,7 @@ from scoreboard.api import (
     moderation,
     operations,
     own_data,
+    own_grants,
     pages,
     personal,
     places,
@@ -31,14 +32,18 @@ from scoreboard.configuration.settings import Settings
 from scoreboard.copies.copy import version_field
 from scoreboard.limits.checks import HashField
 
-_PUBLIC: Final = Needs(other_sites=True)
+# Other sites' pages: those that may read use what is public. Those that may write as well use
+# whatever a token speaks for, and accounts, which are told by bodies. What goes by the cookie of a
+# log-in (`/api/login`) is for our own page alone: no other one may act for whoever has the cookie.
+_PUBLIC: Final = Needs(other_sites="reads")
+_USER: Final = Needs(other_sites="writes")
 # The version of the copy in Redis, read beside the limits, spares most reads of a board their own.
 _VERSION_OF_MAIN: Final = HashField(*version_field())
-_MAIN: Final = Needs(other_sites=True, also=lambda _: _VERSION_OF_MAIN)
-_BOARD: Final = Needs(other_sites=True, also=version_beside)
+_MAIN: Final = Needs(other_sites="reads", also=lambda _: _VERSION_OF_MAIN)
+_BOARD: Final = Needs(other_sites="reads", also=version_beside)
 # A stream's span would end when its client leaves.
-_STREAM: Final = Needs(other_sites=True, traced=False)
-_OWN_STREAM: Final = Needs(traced=False)
+_STREAM: Final = Needs(other_sites="reads", traced=False)
+_OWN_STREAM: Final = Needs(other_sites="writes", traced=False)
 # Probes and scrapes are counted apart, so that a flood from a shared address cannot make an
 # orchestrator believe that the instance is dead. Their spans would fill the store.
 _PROBE: Final = Needs(limit="operations", traced=False)
@@ -50,14 +55,15 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     """Add the routes of this process's role."""
     if settings.takes_submissions:
         _add_read(app, "/api/actions", actions.catalogue, _PUBLIC)
-        add_route(app, "POST", "/api/actions", actions.submit)
+        add_route(app, "POST", "/api/actions", actions.submit, _USER)
         _add_own(app)
-        add_route(app, "POST", "/api/auth/register", accounts.register)
-        add_route(app, "POST", "/api/auth/login", accounts.log_in)
-        add_route(app, "POST", "/api/auth/refresh", accounts.refresh)
-        add_route(app, "POST", "/api/auth/logout", accounts.log_out)
-        add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere)
-        add_route(app, "POST", "/api/auth/password", accounts.change_password)
+        add_route(app, "POST", "/api/auth/register", accounts.register, _USER)
+        add_route(app, "POST", "/api/auth/login", accounts.log_in, _USER)
+        add_route(app, "POST", "/api/auth/refresh", accounts.refresh, _USER)
+        add_route(app, "POST", "/api/auth/logout", accounts.log_out, _USER)
+        add_route(app, "POST", "/api/auth/logout-all", accounts.log_out_everywhere, _USER)
+        add_route(app, "POST", "/api/auth/password", accounts.change_password, _USER)
+        add_route(app, "POST", "/api/auth/email", accounts.change_email, _USER)
         add_route(app, "POST", "/api/login", login.take)
         add_route(app, "GET", "/api/login/{provider}", login.begin)
         add_route(app, "GET", "/api/login/{provider}/callback", login.come_back)
@@ -76,7 +82,7 @@ def add_routes(app: web.Application, settings: Settings) -> None:
     _add_read(app, "/api/boards/{board}/leaderboard", boards.read_leaderboard, _BOARD)
     _add_read(app, "/api/boards/{board}/entries", places.list_entries, _PUBLIC)
     _add_read(app, "/api/boards/{board}/users/{userId}", places.read_user, _PUBLIC)
-    _add_read(app, "/api/boards/{board}/me", places.read_mine)
+    _add_read(app, "/api/boards/{board}/me", places.read_mine, _USER)
     if settings.serves_streams:
         add_route(app, "GET", "/api/boards/{board}/stream", boards.stream, _STREAM)
 
@@ -89,12 +95,13 @@ def add_routes(app: web.Application, settings: Settings) -> None:
 
 def _add_own(app: web.Application) -> None:
     """Add the routes of what is about the user alone."""
-    _add_read(app, "/api/me", leaderboard.read_me)
-    add_route(app, "GET", "/api/me/export", own_data.export)
-    add_route(app, "DELETE", "/api/me", own_data.delete)
-    _add_read(app, "/api/me/follows", follows.list_follows)
-    add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow)
-    add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow)
+    _add_read(app, "/api/me", leaderboard.read_me, _USER)
+    add_route(app, "GET", "/api/me/export", own_data.export, _USER)
+    add_route(app, "DELETE", "/api/me", own_data.delete, _USER)
+    _add_read(app, "/api/me/grants", own_grants.list_grants, _USER)
+    _add_read(app, "/api/me/follows", follows.list_follows, _USER)
+    add_route(app, "PUT", "/api/me/follows/{userId}", follows.follow, _USER)
+    add_route(app, "DELETE", "/api/me/follows/{userId}", follows.unfollow, _USER)
 
 
 def _add_signed(app: web.Application) -> None:

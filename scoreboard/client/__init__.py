@@ -1,25 +1,37 @@
-"""A client for game servers and back offices: it signs with a server key, and asks again where an
-answer was lost, which is safe because receipts and grants count once.
+"""The clients of a scoreboard, for programs in Python: with asyncio, and each without it.
 
-    from scoreboard.client import Client, Result
+    from scoreboard.client import LiveBoard, UserClient
 
-    with Client("https://scores.example", KEY_ID, SECRET) as scoreboard:
-        [verdict] = scoreboard.record([Result("match-17:ada", "ada", "cup", 1500)])
-        if not verdict.counts:
-            print(verdict.error)
+    with LiveBoard("https://scores.example") as live:
+        for board in live:  # as it changes, whatever becomes of the connection
+            print(board.version, [(entry.username, entry.score) for entry in board.entries])
 
-Before it: a game server, in a process of its own. After it: the signed routes of `api`, over the
-network. It never takes part in the service, which never imports it, and it imports nothing of it.
+| what for | with asyncio | without |
+|---|---|---|
+| follow a board | AsyncLiveBoard | LiveBoard |
+| ask as a user: log in, submit, places | AsyncUserClient | UserClient |
+| follow what concerns a user | AsyncPersonalStream | PersonalStream |
+| ask as a game's server, with a key | AsyncClient | Client |
 
-`AsyncClient` has the same, to be awaited. Both need `pip install '.[client]'` in a checkout. What
-each request means, and what it is refused for, stands in docs/server-keys.md.
+Before it: a program of somebody else, or `demo`. After it: the routes of `api`, over the network.
+It never takes part in the service, and imports nothing of it: so it is a distribution of its own as
+well, `scoreboard-client`, under the name `scoreboard_client`. Therefore its modules import each
+other relatively.
+
+Its manual is docs/python-client.md, and docs/server-keys.md for what needs a key.
 """
 
 from __future__ import annotations
 
-from scoreboard.client.client import AsyncClient, Client
-from scoreboard.client.errors import ClientError, Refused, Unavailable
-from scoreboard.client.model import (
+from .async_user_client import AsyncUserClient
+from .client import AsyncClient, Client
+from .errors import ClientError, Refused, Unavailable
+from .feed import State, Timing
+from .flows import Pause
+from .following import GetToken
+from .live import AsyncLiveBoard, AsyncPersonalStream, BoardEvent, PersonalEvent
+from .live_sync import LiveBoard, PersonalStream
+from .model import (
     Act,
     Grant,
     GrantVerdict,
@@ -30,20 +42,61 @@ from scoreboard.client.model import (
     ResultVerdict,
     User,
 )
+from .places import Ahead, Granted, Line, Overtaken, Overtaker, OwnGrant, Page, Place, Window
+from .shown import MAIN, Board, Entry, Season, SeasonEnded, SeasonStarted
+from .user_client import UserClient
+from .users import Action, BoardInfo, Followed, Listed, LogIn, Standing, Submitted
+
+# That of the service beside which it was written.
+__version__ = "1.3.0"
 
 __all__ = [
+    "MAIN",
     "Act",
+    "Action",
+    "Ahead",
     "AsyncClient",
+    "AsyncLiveBoard",
+    "AsyncPersonalStream",
+    "AsyncUserClient",
+    "Board",
+    "BoardEvent",
+    "BoardInfo",
     "Client",
     "ClientError",
+    "Entry",
+    "Followed",
+    "GetToken",
     "Grant",
     "GrantVerdict",
+    "Granted",
     "Kept",
+    "Line",
+    "Listed",
+    "LiveBoard",
+    "LogIn",
     "Moderated",
+    "Overtaken",
+    "Overtaker",
+    "OwnGrant",
+    "Page",
+    "Pause",
+    "PersonalEvent",
+    "PersonalStream",
+    "Place",
     "Problem",
     "Refused",
     "Result",
     "ResultVerdict",
+    "Season",
+    "SeasonEnded",
+    "SeasonStarted",
+    "Standing",
+    "State",
+    "Submitted",
+    "Timing",
     "Unavailable",
     "User",
+    "UserClient",
+    "Window",
 ]

@@ -10,9 +10,9 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 
-from scoreboard.client import model
-from scoreboard.client.flows import Call, Came, Flow, ask, call, settle
-from scoreboard.client.model import (
+from . import model
+from .flows import Call, Came, Flow, Pause, TokenWanted, ask, call, settle
+from .model import (
     Act,
     Grant,
     GrantVerdict,
@@ -22,13 +22,13 @@ from scoreboard.client.model import (
     ResultVerdict,
     User,
 )
-from scoreboard.client.signing import NONCE, Signature
+from .sending import send, send_async
+from .signing import Signature
 
 Answer = TypeVar("Answer")
 
 TIMEOUT_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 30.0
-_JSON: Final = {"Content-Type": "application/json"}
 
 
 class _Calls:
@@ -135,18 +135,12 @@ class Client:
                 return answer
             came = self._done(step)
 
-    def _done(self, step: Call | float) -> Came:
+    def _done(self, step: Call | Pause | TokenWanted) -> Came:
         if isinstance(step, Call):
-            return self._sent(step)
-        time.sleep(step)
+            return send(self._http, self._address, step, self._signature)
+        if isinstance(step, Pause):
+            time.sleep(step.seconds)
         return None
-
-    def _sent(self, asked: Call) -> Came:
-        try:
-            request = _request(self._http, self._address, asked)
-            return self._http.send(request, auth=self._signature)
-        except httpx.TransportError as error:
-            return error
 
 
 class AsyncClient:
@@ -216,19 +210,11 @@ class AsyncClient:
             except StopIteration as end:
                 answer: Answer = end.value
                 return answer
-            came = await (self._sent(step) if isinstance(step, Call) else asyncio.sleep(step))
+            came = await self._done(step)
 
-    async def _sent(self, asked: Call) -> Came:
-        try:
-            request = _request(self._http, self._address, asked)
-            return await self._http.send(request, auth=self._signature)
-        except httpx.TransportError as error:
-            return error
-
-
-def _request(http: httpx.Client | httpx.AsyncClient, address: str, asked: Call) -> httpx.Request:
-    headers = {} if asked.body is None else _JSON
-    url, nonce = address + asked.path, {NONCE: asked.nonce}
-    return http.build_request(
-        asked.method, url, content=asked.content, headers=headers, extensions=nonce
-    )
+    async def _done(self, step: Call | Pause | TokenWanted) -> Came:
+        if isinstance(step, Call):
+            return await send_async(self._http, self._address, step, self._signature)
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -12,14 +13,22 @@ class ClientError(Exception):
 class Refused(ClientError):
     """The service has refused the request as a whole, and would again: `status` of HTTP, the
     machine `code`, a `message` that says what to do, and `errors` by member of the body, if these
-    are what is wrong.
+    are what is wrong. `document` is the whole answer.
     """
 
-    def __init__(self, status: int, code: str, message: str, errors: Any = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        errors: Any = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
         self.status = status
         self.code = code
         self.message = message
         self.errors = errors
+        self.document = document or {}
         super().__init__(f"{status} {code}: {message}" + (f" {errors}" if errors else ""))
 
 

@@ -1,5 +1,5 @@
 """What a call does, without doing it: a flow says what to send and how long to wait, and is told
-what came. So `Client` and `AsyncClient` have one logic, and each only sends and sleeps.
+what came. So each client and its asynchronous twin have one logic, and each only sends and sleeps.
 
     a request goes out ─▶ answered: read it
                        ─▶ not, or "later" (429, 502, 503, 504): wait, longer each time, and again
@@ -14,23 +14,31 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 
-from scoreboard.client.errors import Refused, Unavailable
-from scoreboard.client.model import UNAVAILABLE
-from scoreboard.client.signing import new_nonce
+from .errors import Refused, Unavailable
+from .model import UNAVAILABLE
+from .signing import new_nonce
 
 # The most that the service takes of a batch.
 BATCH_MAX: Final = 200
-_LATER: Final = frozenset({429, 502, 503, 504})
+LATER: Final = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _PAUSE_SECONDS_MAX: Final = 10.0
+# No wait is longer, whoever asks for it.
+LONGEST_SECONDS: Final = 86_400.0
+_SECONDS: Final = re.compile("[0-9]{1,9}")
+# What a proxy says that may have passed the request on.
+_FROM_A_PROXY: Final = frozenset({502, 504})
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -44,27 +52,63 @@ class Call:
     path: str
     nonce: str
     body: Mapping[str, Any] | None = None
+    token: str | None = None
+    more_headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def content(self) -> bytes:
         """The body as it is sent."""
         return b"" if self.body is None else json.dumps(self.body, allow_nan=False).encode()
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header fields that it needs."""
+        found = {"Accept": "application/json", **self.more_headers}
+        if self.body is not None:
+            found["Content-Type"] = "application/json"
+        if self.token is not None:
+            found["Authorization"] = f"Bearer {self.token}"
+        return found
 
-Came = httpx.Response | httpx.TransportError | None
-# Says what to send, or for how many seconds to wait (then None comes).
-Flow = Generator[Call | float, Came, Answer]
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for so long, and why: what was asked for at `path` was not answered, or with "later"."""
+
+    seconds: float
+    path: str
+    why: str
 
 
-def call(method: str, *parts: str, body: Mapping[str, Any] | None = None) -> Call:
-    """A call of the path with these parts."""
+@dataclass(frozen=True, slots=True)
+class TokenWanted:
+    """The user's access token is wanted, another one than the one that was `rejected`."""
+
+    rejected: str | None = None
+
+
+Came = httpx.Response | httpx.RequestError | str | None
+# Says what to send, for how long to wait (then None comes), or that a token is wanted (then that
+# comes, or None where nobody is logged in).
+Flow = Generator[Call | Pause | TokenWanted, Came, Answer]
+
+
+def call(
+    method: str,
+    *parts: str,
+    body: Mapping[str, Any] | None = None,
+    query: Mapping[str, Any] | None = None,
+) -> Call:
+    """A call of the path with these parts, and what is given of these parameters."""
     path = "/api/" + "/".join(quote(part, safe="") for part in parts)
-    return Call(method, path, new_nonce(), body)
+    given = {name: value for name, value in (query or {}).items() if value is not None}
+    return Call(method, f"{path}?{urlencode(given)}" if given else path, new_nonce(), body)
 
 
 def ask(asked: Call, patience_seconds: float, read: Callable[[Any], Answer]) -> Flow[Answer]:
-    """Send a call until it is answered, and read what it says. Raises Refused, Unavailable."""
-    return read((yield from _data(asked, time.monotonic() + patience_seconds)))
+    """Send a call until it is answered, and read its data. Raises Refused, Unavailable."""
+    document = yield from answer_to(asked, time.monotonic() + patience_seconds)
+    return read(_member(document, "data"))
 
 
 def settle(
@@ -80,56 +124,120 @@ def settle(
     until = time.monotonic() + patience_seconds
     said: dict[int, Mapping[str, Any]] = {}
     waiting = [(place, as_json(item)) for place, item in enumerate(items)]
-    for pause in _pauses():
+    for pause in pauses():
         for batch in _batched(waiting):
             body = {path: [members for _, members in batch]}
             try:
-                verdicts = yield from _data(call("POST", path, body=body), until)
+                document = yield from answer_to(call("POST", path, body=body), until)
+                verdicts = _member(document, "data")
             except Unavailable as error:
                 verdicts = [_unavailable(str(error))] * len(batch)
             said.update(zip((place for place, _ in batch), verdicts, strict=True))
         waiting = [each for each in waiting if said[each[0]]["verdict"] == UNAVAILABLE]
         if not waiting or time.monotonic() + pause > until:
             break
-        yield pause
+        yield Pause(pause, f"/api/{path}", "some could not be done now")
     return [read(item, said[place]) for place, item in enumerate(items)]
 
 
-def _data(asked: Call, until: float) -> Flow[Any]:
-    for pause in _pauses():
+def answer_to(
+    asked: Call, until: float, on_lost: Callable[[], None] = lambda: None
+) -> Flow[Mapping[str, Any]]:
+    """Send a call until it is answered or the monotonic clock shows `until`; the document of the
+    answer, empty where there is none. `on_lost` is called whenever an answer may have been lost.
+    Raises Refused, Unavailable.
+    """
+    for pause in pauses():
         came = yield asked
-        if isinstance(came, httpx.Response) and came.status_code not in _LATER:
-            return _data_of(came)
-        wait = max(pause, _asked_to_wait(came))
+        if isinstance(came, httpx.Response) and came.status_code not in LATER:
+            return document_of(came)
+        if may_be_done(came):
+            on_lost()
+        wait = max(pause, asked_to_wait(came))
         if time.monotonic() + wait > until:
-            raise Unavailable(_why(asked, came))
-        yield wait
+            raise Unavailable(f"{asked.method} {asked.path} was not answered in time: {_why(came)}")
+        yield Pause(wait, asked.path, _why(came))
     raise AssertionError("pauses have no end")
 
 
-def _data_of(response: httpx.Response) -> Any:
+def may_be_done(came: Came) -> bool:
+    """Whether a request that was not answered may have reached the service all the same."""
+    if isinstance(came, httpx.Response):
+        return came.status_code in _FROM_A_PROXY
+    return not isinstance(came, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+
+
+def document_of(response: httpx.Response) -> Mapping[str, Any]:
+    """The document of an answer. Raises Refused, also where it is none of a scoreboard."""
+    if response.status_code == httpx.codes.NO_CONTENT:
+        return {}
     try:
         said = response.json()
-        if response.is_success:
-            return said["data"]
+        if response.is_success and said["success"] is True:
+            return {**said}
         code, message, errors = said["code"], said["message"], said.get("errors")
-        refused = Refused(response.status_code, code, message, errors)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        text = f"no answer of a scoreboard, but {response.text[:200]!r}: look at the address"
-        refused = Refused(response.status_code, "not_a_scoreboard", text)
+        refused = Refused(response.status_code, code, message, errors, said)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        refused = _no_scoreboard(response)
     raise refused
 
 
-def _asked_to_wait(came: Came) -> float:
-    after = came.headers.get("Retry-After", "") if isinstance(came, httpx.Response) else ""
-    return float(after) if after.isdecimal() else 0.0
+def read_with(read: Callable[[Mapping[str, Any]], Answer], document: Mapping[str, Any]) -> Answer:
+    """What an answer says. Raises Refused where it has another form."""
+    try:
+        return read(document)
+    except ValueError as error:
+        message = f"the answer is of another form ({error}): look at the address"
+        raise Refused(200, "not_a_scoreboard", message) from error
 
 
-def _why(asked: Call, came: Came) -> str:
-    what = repr(came)
-    if isinstance(came, httpx.Response):
-        what = f"{came.status_code} {came.text[:200]}".rstrip()
-    return f"{asked.method} {asked.path} was not answered in time; the last was {what}"
+def asked_to_wait(came: Came) -> float:
+    """For how many seconds an answer asks to wait; 0 if it does not."""
+    if not isinstance(came, httpx.Response):
+        return 0.0
+    return retry_after_seconds(came.headers.get("Retry-After", ""))
+
+
+def retry_after_seconds(value: str) -> float:
+    """Read Retry-After (RFC 9110, 10.2.3): seconds, or a date. 0 if it is neither."""
+    text = value.strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if moment.tzinfo is None:  # "-0000", which says of no zone
+        moment = moment.replace(tzinfo=UTC)
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_SECONDS)
+
+
+def pauses() -> Iterator[float]:
+    """Twice as long each time, with jitter, so that clients do not come back in step."""
+    for doubled in itertools.count():
+        longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(doubled, 10), _PAUSE_SECONDS_MAX)
+        yield longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
+def _member(document: Mapping[str, Any], name: str) -> Any:
+    if name not in document:
+        raise Refused(200, "not_a_scoreboard", f"the answer has no {name}: look at the address")
+    return document[name]
+
+
+def _no_scoreboard(response: httpx.Response) -> Refused:
+    text = f"no answer of a scoreboard, but {response.text[:200]!r}: look at the address"
+    return Refused(response.status_code, "not_a_scoreboard", text)
+
+
+def _why(came: Came) -> str:
+    if not isinstance(came, httpx.Response):
+        return repr(came)
+    try:
+        return f"{came.status_code} {document_of(came)}"
+    except Refused as refused:
+        return str(refused)
 
 
 def _unavailable(why: str) -> dict[str, Any]:
@@ -139,10 +247,3 @@ def _unavailable(why: str) -> dict[str, Any]:
 def _batched(waiting: Sequence[Item]) -> Iterator[Sequence[Item]]:
     for start in range(0, len(waiting), BATCH_MAX):
         yield waiting[start : start + BATCH_MAX]
-
-
-def _pauses() -> Iterator[float]:
-    """Twice as long each time, with jitter, so that servers do not come back in step."""
-    for doubled in itertools.count():
-        longest = min(_FIRST_PAUSE_SECONDS * 2 ** min(doubled, 10), _PAUSE_SECONDS_MAX)
-        yield longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

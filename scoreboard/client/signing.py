@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Generator
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
-from standardwebhooks import Webhook
+
+if TYPE_CHECKING:
+    from standardwebhooks import Webhook
 
 # What tells a request from all others. One that is sent again keeps it, so it is done once.
 NONCE: Final = "scoreboard.nonce"
@@ -20,13 +22,15 @@ def new_nonce() -> str:
 
 
 class Signature(httpx.Auth):
-    """Signs each request as it is sent, so that one that is sent again has the time of now."""
+    """Signs each request as it is sent, so that one that is sent again has the time of now. Raises
+    ImportError where the package that signs is not installed.
+    """
 
     requires_request_body = True
 
     def __init__(self, key_id: str, secret: str) -> None:
         self._key_id = key_id
-        self._webhook = Webhook(secret)
+        self._webhook = _webhook(secret)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Sign over id, time and body; the id begins with the method and the target."""
@@ -40,3 +44,13 @@ class Signature(httpx.Auth):
             message_id, now, request.content.decode()
         )
         yield request
+
+
+def _webhook(secret: str) -> Webhook:
+    """Only who has a server key needs the package, so nobody else has to have it."""
+    try:
+        from standardwebhooks import Webhook
+    except ModuleNotFoundError as error:
+        message = "To sign with a server key, install scoreboard-client[keys]."
+        raise ModuleNotFoundError(message, name=error.name) from error
+    return Webhook(secret)

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Awaitable
 from typing import Final
 
+from scoreboard.branding import branding
 from scoreboard.bus import rabbit_check
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings, SettingsError
@@ -90,7 +91,17 @@ def _settings(found: Settings) -> list[Finding]:
         configuration.require_servers(found)
     except SettingsError as mistake:
         return [_unusable(mistake)]
-    return [Finding("settings", "values", "ok", f"They can be used, for the role {found.role}.")]
+    values = Finding("settings", "values", "ok", f"They can be used, for the role {found.role}.")
+    return [values, _page(found)]
+
+
+def _page(found: Settings) -> Finding:
+    """What the settings name of the page's logo and words."""
+    try:
+        branding.load(found)
+    except SettingsError as mistake:
+        return Finding("settings", "page", "wrong", str(mistake), "See docs/branding.md.")
+    return Finding("settings", "page", "ok", f"It is called {found.page_title}.")
 
 
 def _unusable(mistake: SettingsError) -> Finding:

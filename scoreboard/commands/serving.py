@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from scoreboard.api.http.listening import http_address
+from scoreboard.branding import branding
 from scoreboard.commands import embedding
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import Settings
@@ -97,6 +98,7 @@ def _serve(arguments: argparse.Namespace) -> None:
             found, exports = stack.enter_context(embedding.with_servers(found))
         stack.callback(ignore_signals)  # the embedded servers are on their way out then
         configuration.require_servers(found)
+        branding.load(found)  # once, and not by each worker as it starts
         check_redis_url(found)
         check_amqp_url(found)
         await_postgres(found, arguments.wait, may_embed=not arguments.embedded)

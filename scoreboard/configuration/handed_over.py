@@ -103,7 +103,9 @@ def stream_content(stream: BinaryIO | None, bytes_max: int = SMALL_BYTES) -> byt
 
 
 def _too_large(bytes_max: int) -> Unreadable:
-    return Unreadable(f"it is larger than {bytes_max // (1024 * 1024)} MiB")
+    mebibytes, rest = divmod(bytes_max, 1024 * 1024)
+    size = f"{bytes_max // 1000} KB" if rest else f"{mebibytes} MiB"
+    return Unreadable(f"it is larger than {size}")
 
 
 def decoded(found: bytes) -> str:

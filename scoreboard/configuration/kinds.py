@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
@@ -111,10 +111,19 @@ def rate(default: str, meaning: str) -> Any:
     return declare(default, meaning, _Parsed(Rate.parse))
 
 
-def listed(meaning: str, *, entry: Callable[[str], Any] | None = None, secret: bool = False) -> Any:
-    """Declare a list of texts, which `entry` turns into values. There are none by default."""
-    kind = _Listed(_Parsed(entry) if entry else fields.String())
-    return declare([], meaning, kind, lines=True, secret=secret)
+def listed(
+    meaning: str,
+    *,
+    entry: Callable[[str], Any] | None = None,
+    secret: bool = False,
+    default: Sequence[str] = (),
+    check: Callable[[Sequence[Any]], None] | None = None,
+) -> Any:
+    """Declare a list of texts, which `entry` turns into values; `check` raises ValidationError for
+    values that do not go together. There are none by default.
+    """
+    kind = _Listed(_Parsed(entry) if entry else fields.String(), validate=check)
+    return declare(list(default), meaning, kind, lines=True, secret=secret)
 
 
 def issuers(meaning: str) -> Any:
@@ -196,6 +205,16 @@ def origin(url: str) -> str:
             "goes without saying: https://example.org"
         )
     return url
+
+
+def known_origin(url: str) -> str:
+    """Read an origin of a site that one has to know, so not `*`. Raises ValueError."""
+    if url == "*":  # guard: writers-are-named
+        raise ValueError(
+            "name each site, https://app.example.org: its pages ask users for their passwords and "
+            "act for them, so * is not taken here (allowed_origins takes it, for reading)"
+        )
+    return origin(url)
 
 
 def network(words: str) -> IPv4Network | IPv6Network:

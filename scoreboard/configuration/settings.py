@@ -18,12 +18,14 @@ from marshmallow import Schema, ValidationError
 from marshmallow.fields import Boolean, Float
 from marshmallow.validate import Range
 
+from scoreboard.configuration.colors import Color, colors
 from scoreboard.configuration.kinds import (
     Declaration,
     Rate,
     address,
     declare,
     issuers,
+    known_origin,
     listed,
     network,
     one_of,
@@ -33,6 +35,7 @@ from scoreboard.configuration.kinds import (
     text,
     whole,
 )
+from scoreboard.configuration.page import languages
 from scoreboard.configuration.providers import Provider, providers
 
 # Sessions of PostgreSQL for what an instance itself has to know: the board, whether PostgreSQL is
@@ -183,6 +186,40 @@ class Settings:
         "Other sites whose pages may read boards, rankings, streams of boards and the catalogue: "
         "`https://example.org`; `*` for all.",
         entry=origin,
+    )
+    allowed_write_origins: tuple[str, ...] = listed(
+        "Other sites whose pages may read all that, and act for users who log in there: submit, "
+        "register, log in, follow. Each by its name: `https://app.example.org`, never `*`.",
+        entry=known_origin,
+    )
+    frame_ancestors: tuple[str, ...] = listed(
+        "Other sites whose pages may show `/embed` in a frame: `https://example.org`; `*` for all.",
+        entry=origin,
+    )
+
+    page_title: str = text(
+        "Scoreboard",
+        "What the page is called, in its head and in the browser's: 60 characters at most.",
+        pattern=r"(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60}\Z",
+        problem="must be one line of 1 to 60 characters",
+    )
+    page_logo: str = text(
+        "",
+        "A file of the logo, SVG, PNG or WebP of 100 KB at most, also for the tab and the home "
+        "screen; empty: ours.",
+    )
+    page_colors: tuple[Color, ...] = colors(
+        "Colours of the page, as accent=#0b5fff for both themes, light.accent=#0b5fff for one "
+        "(docs/branding.md)."
+    )
+    page_words: str = text(
+        "",
+        "A JSON file of texts that replace those of the page, by language and key "
+        "(docs/branding.md).",
+    )
+    page_languages: tuple[str, ...] = languages(
+        "Languages of the page: of them a visitor gets the one that the browser asks for, or else "
+        "the first."
     )
 
     ledger_connections: int = whole(3, "PostgreSQL connections that write.")

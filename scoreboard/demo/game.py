@@ -8,16 +8,19 @@ import random
 import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import httpx
 
+from scoreboard.client import AsyncUserClient, Pause, Refused, Unavailable
 from scoreboard.console.reports import CommandFailed
 from scoreboard.console.screen import Screen
 from scoreboard.demo import service
 from scoreboard.demo.marks import Marks
-from scoreboard.demo.players import Api, Player
+from scoreboard.demo.players import NewClient, Player, is_passing
 from scoreboard.demo.spectator import watch
 from scoreboard.operations.endings import ending_signals
 
@@ -25,6 +28,7 @@ from scoreboard.operations.endings import ending_signals
 # a second leaves some of that to whoever tries the API by hand from the same address.
 _FIRST_PLAYERS: Final = 3
 _GROWTH_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 15.0
 _THE_WAY_BACK: Final = "The players stay; `scoreboard users delete-demo` deletes them."
 
 
@@ -54,15 +58,18 @@ class Game:
         connector = aiohttp.TCPConnector(ssl=self.trust)
         async with aiohttp.ClientSession(connector=connector) as session:
             url = await service.found_at(session, self.url)
-            if url != self.url:
-                self.screen.tell(f"{self.url} redirects to {url}, which is played against")
-            api = Api(session, url, self.screen.tell)
+        if url != self.url:
+            self.screen.tell(f"{self.url} redirects to {url}, which is played against")
+        # One pool for all players; each stream of the spectator holds a connection of it.
+        async with httpx.AsyncClient(
+            verify=self.trust, timeout=_ANSWER_SECONDS, trust_env=False
+        ) as http:
             await _first_of(
                 seconds,
                 _asked_to_stop(),
-                self._recruit(api),
-                self._play(api),
-                watch(session, url, self.screen, self._any_token),
+                self._recruit(partial(self._new_client, url, http)),
+                self._play(),
+                watch(http, url, self.screen, self._any_token),
                 self.beside(),
             )
         self.screen.end(f"{self._tally}. {_THE_WAY_BACK}")
@@ -71,53 +78,71 @@ class Game:
     def _tally(self) -> str:
         return f"{self._joined} players, {self._granted} actions granted, {self._refused} refused"
 
-    async def _recruit(self, api: Api) -> None:
+    def _new_client(self, url: str, http: httpx.AsyncClient) -> AsyncUserClient:
+        """For a player, who waits out every limit, outage and restart, and says for what."""
+        return AsyncUserClient(
+            url, patience_seconds=float("inf"), on_pause=self._tell_pause, http=http
+        )
+
+    def _tell_pause(self, pause: Pause) -> None:
+        self.screen.tell(f"{pause.path} waits {pause.seconds:.1f} s: {pause.why}")
+
+    async def _recruit(self, new: NewClient) -> None:
         """Fill the places: a few at once, then one by one; who has no action left gives one up."""
         while True:
             has_place = len(self._playing) < self.places
             if has_place:
-                self._playing.append(await Player.register(api, self.actions, self.marks))
+                self._playing.append(await Player.register(new, self.actions, self.marks))
                 self._joined += 1
             if not has_place or self._joined >= _FIRST_PLAYERS:
                 await asyncio.sleep(_GROWTH_SECONDS)
 
-    async def _play(self, api: Api) -> None:
+    async def _play(self) -> None:
         clock = asyncio.get_running_loop().time
         due = clock()
         while True:
             if self._playing:
-                await self._move(api, random.choice(self._playing))  # noqa: S311 - only a game
+                await self._move(random.choice(self._playing))  # noqa: S311 - only a game
                 self.screen.count(self._tally)
             # What was missed while waiting is not made up for: a rate is a promise to the service.
             due = max(due + self.interval_seconds, clock())
             await asyncio.sleep(due - clock())
 
-    async def _move(self, api: Api, player: Player) -> None:
+    async def _move(self, player: Player) -> None:
         action_id = player.next_action(self.actions)
         if action_id is None:
             self._playing.remove(player)
             return
-        answer = await player.submit(api, action_id)
-        if answer.status == 200:
+        try:
+            await player.client.submit(action_id)
+        except Refused as refused:
+            self._refused += 1
+            self._note(refused, player, action_id)
+        except Unavailable as error:  # the log-in could not be renewed
+            self.screen.tell(str(error))
+        else:
             self._granted += 1
             self.screen.tell("")
-            return
-        self._refused += 1
-        if answer.code in ("unknown_action", "action_disabled", "not_claimable"):
+
+    def _note(self, refused: Refused, player: Player, action_id: str) -> None:
+        """Go on without what is refused for good. Raises CommandFailed where all of it is."""
+        if refused.code in ("unknown_action", "action_disabled", "not_claimable"):
             self.actions.discard(action_id)
             if not self.actions:
                 raise CommandFailed(
                     f"The service grants none of the actions in {self.actions_file}. "
                     f"Load them there: scoreboard actions load {self.actions_file}"
                 )
-        elif answer.status == 403:  # the account is gone, or its log-in was ended
+        elif refused.status in (401, 403):  # the account is gone, or its log-in was ended
             self._playing.remove(player)
-        elif answer.code != "already_granted":  # as after an answer that was lost
-            raise CommandFailed(f"The service refuses submissions: {answer.message}")
+        elif is_passing(refused):
+            self.screen.tell(refused.message)
+        elif refused.code != "already_granted":
+            raise CommandFailed(f"The service refuses submissions: {refused.message}")
 
-    def _any_token(self) -> str:
+    async def _any_token(self, rejected: str | None) -> str | None:
         """A token for a board that is closed to strangers."""
-        return self._playing[0].access_token if self._playing else ""
+        return await self._playing[0].client.token(rejected) if self._playing else None
 
 
 async def _first_of(seconds: float | None, *works: Coroutine[Any, Any, None]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from scoreboard.accounts import names
 from scoreboard.accounts.users import NO_PASSWORD
 from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
@@ -20,7 +21,8 @@ SQL: Final = statements.load("scoreboard.scoring", "standing.sql")
 class Standing:
     """A user's score and rank. `rank` is None without a score and for who is hidden; and while it
     lies deep in a ranking that is not counted yet, which `rank_above` says. `created_at` is when
-    the user was made. Who comes from an identity provider has no password.
+    the user was made. Who comes from an identity provider has no password, and perhaps no `email`;
+    `source` names the provider, empty for who registered here.
     """
 
     user_id: str
@@ -30,6 +32,8 @@ class Standing:
     rank_above: int | None
     created_at: datetime
     has_password: bool
+    email: str | None = field(repr=False)
+    source: str
 
 
 class Standings:
@@ -48,10 +52,13 @@ class Standings:
         )
         if not rows:
             raise UnknownUser
-        [(read_id, username, score, created_at, has_password)] = rows
+        [(read_id, username, score, created_at, has_password, address, source)] = rows
+        email = None if address.endswith(names.NO_ADDRESS) else address
         place = found.places.get(read_id)
+        standing = Standing(
+            read_id, username, score, None, None, created_at, has_password, email, source
+        )
         if place is None:
-            return Standing(read_id, username, score, None, None, created_at, has_password)
+            return standing
         # Score and rank are of one snapshot.
-        ranks = (place.score, place.rank, found.rank_above)
-        return Standing(read_id, username, *ranks, created_at, has_password)
+        return replace(standing, score=place.score, rank=place.rank, rank_above=found.rank_above)

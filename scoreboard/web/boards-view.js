@@ -1,5 +1,7 @@
 /** The choice of boards: links while there are few of them, else a list. */
 
+import { words } from "./words.js";
+
 const LINKS_MAX = 8;
 
 export class BoardsView {
@@ -58,7 +60,7 @@ export class BoardsView {
     const select = document.createElement("select");
     select.append(...boards.map((board) => new Option(name(board), board.boardId)));
     select.addEventListener("change", () => this.#onChosen(select.value));
-    label.append("Board ", select);
+    label.append(words.text("board"), " ", select);
     return label;
   }
 }
@@ -71,5 +73,5 @@ function mark(link, isCurrent) {
 }
 
 function name({ title, closedAt }) {
-  return closedAt ? `${title} (closed)` : title;
+  return closedAt ? words.text("board.closed", { title }) : title;
 }

@@ -1,73 +1,135 @@
-/** The list of actions that somebody can complete, loaded page by page. */
+/** The actions that somebody can complete, and which of them they have: both page by page, in step. What is left comes
+ *  first, with the most points first of all. Nothing moves while somebody looks: a new order comes with what is loaded
+ *  or sought. */
 
-import { points } from "./board-view.js";
 import { $, create } from "./elements.js";
+import { words } from "./words.js";
+
+const PAGE_SIZE = 1_000; // as many as the server gives at once: the order is one of what is loaded
+const DAY = { day: "numeric", month: "short", year: "numeric" };
 
 export class Catalogue {
+  #session;
   #onChosen;
   #onRefused;
-  #next = "";
-  #done = new Set();
-  #buttons = new Map();
+  #turn = 0; // counts beginnings: what was asked for before is not wanted any more
+  #actionsAfter = ""; // behind which action id the next page begins; null at the end
+  #grantsAfter = "";
+  #done = new Map(); // when, by action id
+  #actions = new Map(); // by id: {points, claim, button}
 
   /** `onChosen(action, button)`: somebody wants to complete it. `onRefused(refusal)`: it cannot be read. */
-  constructor(onChosen, onRefused) {
-    [this.#onChosen, this.#onRefused] = [onChosen, onRefused];
-    $("filter").addEventListener("input", () => this.#filter());
-    $("more").addEventListener("click", () => this.load().catch(this.#onRefused));
+  constructor(session, onChosen, onRefused) {
+    [this.#session, this.#onChosen, this.#onRefused] = [session, onChosen, onRefused];
+    $("filter").addEventListener("input", () => this.#arrange());
+    $("more").addEventListener("click", () => this.load());
   }
 
   reset() {
-    this.#next = "";
+    this.#turn += 1;
+    this.#actionsAfter = this.#grantsAfter = "";
     this.#done.clear();
-    this.#buttons.clear();
+    this.#actions.clear();
     $("actions").replaceChildren();
-    $("filter").value = "";
+    $("progress").textContent = $("filter").value = "";
+    $("more").hidden = true;
   }
 
+  /** Load another page. */
   async load() {
-    const after = encodeURIComponent(this.#next);
-    const response = await fetch(`api/actions?limit=200&after=${after}`).catch(() => null);
-    if (!response?.ok) throw new Error("The actions cannot be read just now. Try again shortly.");
-    const { data, next } = await response.json();
-    for (const action of data) this.#add(action);
-    this.#next = next ?? "";
-    $("more").hidden = !next;
-    this.#filter();
+    const turn = this.#turn;
+    try {
+      const [page] = await Promise.all([this.#readActions(), this.#loadGrants()]);
+      // Grants of actions that are switched off are no part of the catalogue, and may fill a page.
+      while (turn === this.#turn && this.#isBehind(page.next) && (await this.#loadGrants()));
+      if (turn !== this.#turn) return;
+      for (const action of page.data) this.#add(action);
+      this.#actionsAfter = page.next;
+      const hadFocus = $("more") === document.activeElement;
+      $("more").hidden = !page.next;
+      if (hadFocus) $("actions").focus({ preventScroll: true });
+      this.#arrange();
+    } catch (refusal) {
+      if (turn === this.#turn) this.#onRefused(refusal);
+    }
   }
 
   isDone(actionId) {
     return this.#done.has(actionId);
   }
 
-  done(actionId) {
-    this.#done.add(actionId);
-    const button = this.#buttons.get(actionId);
+  /** Mark it as done, where it stands. `grantedAt` says when, if not just now. */
+  done(actionId, grantedAt = null) {
+    this.#done.set(actionId, grantedAt);
+    const { button } = this.#actions.get(actionId) ?? {};
     if (!button) return;
     const hadFocus = button === document.activeElement || document.activeElement === document.body;
-    button.disabled = true;
-    button.lastChild.textContent = "✓ done";
+    this.#mark(actionId, button);
+    this.#showProgress();
     if (hadFocus) $("actions").focus({ preventScroll: true });
   }
 
-  #add(action) {
-    if (this.#buttons.has(action.actionId)) return;
-    const button = create("button", { className: "action", type: "button" }, action.actionId, " ");
-    if (action.claim === "server") {
-      button.disabled = true;
-      button.append(create("small", { textContent: "granted by the game" }), " ");
-    }
-    button.append(create("b", { textContent: `+${points(action.points)}` }));
-    button.addEventListener("click", () => this.#onChosen(action, button));
-    this.#buttons.set(action.actionId, button);
-    $("actions").append(create("li", {}, button));
-    if (this.#done.has(action.actionId)) this.done(action.actionId);
+  async #readActions() {
+    const query = `limit=${PAGE_SIZE}&after=${encodeURIComponent(this.#actionsAfter)}`;
+    const response = await fetch(`api/actions?${query}`).catch(() => null);
+    if (!response?.ok) throw new Error(words.text("actions.unreadable"));
+    return response.json();
   }
 
-  #filter() {
-    const wanted = $("filter").value.trim().toLowerCase();
-    for (const [actionId, button] of this.#buttons) {
-      button.parentElement.hidden = !actionId.toLowerCase().includes(wanted);
+  /** Returns whether there was a page. Without what was granted actions are offered all the same. */
+  async #loadGrants() {
+    const turn = this.#turn;
+    if (this.#grantsAfter === null) return false;
+    const query = `limit=${PAGE_SIZE}&after=${encodeURIComponent(this.#grantsAfter)}`;
+    const page = await this.#session.call(`api/me/grants?${query}`).catch(() => null);
+    if (!page || turn !== this.#turn) return false;
+    for (const { actionId, grantedAt } of page.data) this.#done.set(actionId, grantedAt);
+    this.#grantsAfter = page.next;
+    return true;
+  }
+
+  #isBehind(actionsAfter) {
+    return this.#grantsAfter !== null && (actionsAfter === null || this.#grantsAfter < actionsAfter);
+  }
+
+  #add({ actionId, points, claim }) {
+    if (this.#actions.has(actionId)) return;
+    const button = create("button", { className: "action", type: "button" }, create("bdi", { textContent: actionId }));
+    if (claim === "server") {
+      button.disabled = true;
+      button.append(" ", create("small", { textContent: words.text("actions.byServer") }));
     }
+    button.append(" ", create("b", { dir: "ltr", textContent: `+${words.number(points)}` }));
+    button.addEventListener("click", () => this.#onChosen({ actionId }, button));
+    this.#actions.set(actionId, { points, claim, button, line: create("li", {}, button) });
+    if (this.#done.has(actionId)) this.#mark(actionId, button);
+  }
+
+  #mark(actionId, button) {
+    const grantedAt = this.#done.get(actionId);
+    button.disabled = true;
+    button.querySelector("small")?.remove();
+    button.lastChild.dir = "";
+    button.lastChild.textContent = words.text("actions.done");
+    if (grantedAt) button.lastChild.before(create("small", { textContent: dayOf(grantedAt) }), " ");
+  }
+
+  /** Put what is sought in order. */
+  #arrange() {
+    const wanted = $("filter").value.trim().toLowerCase();
+    const sought = [...this.#actions].filter(([actionId]) => actionId.toLowerCase().includes(wanted));
+    const kind = ([actionId, { claim }]) => (this.#done.has(actionId) ? 2 : Number(claim === "server"));
+    const inOrder = sought.sort((one, other) => kind(one) - kind(other) || other[1].points - one[1].points);
+    $("actions").replaceChildren(...inOrder.map(([, { line }]) => line));
+    this.#showProgress();
+  }
+
+  #showProgress() {
+    const count = this.#actions.size;
+    const done = [...this.#actions.keys()].filter((actionId) => this.#done.has(actionId)).length;
+    const isWhole = this.#actionsAfter === null && done > 0;
+    $("progress").textContent = isWhole ? words.text("actions.progress", { done, count }) : "";
   }
 }
+
+export const dayOf = (time) => words.dates(DAY).format(Date.parse(time));

@@ -1,8 +1,10 @@
 /** The places of those whom the user follows, and the user's own among them. */
 
 import { create, setText } from "./elements.js";
+import { inWords } from "./messages.js";
 import { fitRanks, rankInFigures } from "./place-line.js";
 import { Places } from "./scoreboard-client.js";
+import { words } from "./words.js";
 
 const USERS = 100; // of one question
 
@@ -15,14 +17,14 @@ export class FriendsList {
 
   constructor(parent, makeLine) {
     this.#makeLine = makeLine;
-    this.#list.ariaLabel = "Friends";
+    this.#list.ariaLabel = words.text("friends");
     parent.replaceChildren(this.#status, this.#list);
   }
 
   /** Read the places anew, and show them. */
   async show({ boardId, season, userId, getToken, friends }) {
     const asking = (this.#shown = {});
-    setText(this.#status, "Being loaded …");
+    setText(this.#status, words.text("loading"));
     try {
       await friends.read();
       const users = friends.users;
@@ -31,7 +33,7 @@ export class FriendsList {
       if (asking !== this.#shown) return;
       this.#draw(found, users, userId);
     } catch (refused) {
-      if (asking === this.#shown) setText(this.#status, refused.message);
+      if (asking === this.#shown) setText(this.#status, inWords(refused));
     }
   }
 
@@ -50,9 +52,8 @@ export class FriendsList {
     });
     fitRanks(this.#list, rankInFigures({ rankAbove, ...entries.at(-1) }));
     this.#list.replaceChildren(...this.#lines.map(({ element }) => element));
-    const none = "You follow nobody yet. The star at the end of a line follows its user.";
-    const some = without.length ? "Friends without a rank have no place here yet." : "";
-    setText(this.#status, users.length ? some : none);
+    const some = without.length ? words.text("friends.unplaced") : "";
+    setText(this.#status, users.length ? some : words.text("friends.none"));
   }
 }
 

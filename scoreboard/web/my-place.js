@@ -1,10 +1,11 @@
 /** One's own place below the board: its rank in words, who stands around, and who has just gone past. */
 
-import { points, rankInWords } from "./board-view.js";
 import { create, setText } from "./elements.js";
+import { inWords } from "./messages.js";
 import { PlaceLine, fitRanks, rankInFigures } from "./place-line.js";
 import { describe, describeNext, describeOvertaken } from "./place-words.js";
 import { Places } from "./scoreboard-client.js";
+import { rankInWords, words } from "./words.js";
 
 const AROUND = 3;
 // Between two questions for those around: while one's place changes all the time, and while it does not. A page that is
@@ -12,8 +13,6 @@ const AROUND = 3;
 const ASK_MS = 5_000;
 const AROUND_MS = 60_000;
 const NOTICE_MS = 30_000;
-const DENIED = "Log in again to see your place.";
-const AWAY = "Your place cannot be renewed just now; trying again.";
 
 export class MyPlace {
   #section;
@@ -95,7 +94,7 @@ export class MyPlace {
 
   showState({ status, reason }) {
     const isAway = status === "offline";
-    setText(this.#parts.state, isAway ? (reason === "forbidden" ? DENIED : AWAY) : "");
+    setText(this.#parts.state, isAway ? words.text(reason === "forbidden" ? "place.denied" : "place.away") : "");
   }
 
   #askSoon() {
@@ -121,7 +120,7 @@ export class MyPlace {
       this.#drawAround(answer);
     } catch (refused) {
       if (asking !== this.#asking) return;
-      if (!this.#place) setText(this.#parts.detail, refused.status ? refused.message : AWAY);
+      if (!this.#place) setText(this.#parts.detail, refused.status ? inWords(refused) : words.text("place.away"));
     }
     this.#asking = null;
     clearTimeout(this.#askTimer);
@@ -134,10 +133,10 @@ export class MyPlace {
     const { title, jump, rank, of, detail, next } = this.#parts;
     const place = this.#place;
     const { season, direction } = this.#about;
-    setText(title, season === null ? "My place" : `My place in season ${season}`);
+    setText(title, season === null ? words.text("place") : words.text("place.inSeason", { number: season }));
     setText(rank, place ? rankInWords(place) : "");
-    setText(of, place?.rank && place.total ? `of ${points(place.total)}` : "");
-    setText(detail, place ? describe(place, season !== null) : "Your place is being looked up.");
+    setText(of, place?.rank && place.total ? words.text("place.of", { total: place.total }) : "");
+    setText(detail, place ? describe(place, season !== null) : words.text("place.loading"));
     setText(next, place?.next && season === null ? describeNext(place.next, direction) : "");
     jump.hidden = !place?.rank;
     this.#section.classList.toggle("placeless", !place || rankInWords(place) === "–");
@@ -164,7 +163,7 @@ export class MyPlace {
     const before = new Map(isKept ? this.#lines.map((line) => [line.place.userId, line]) : []);
     this.#areFollowable = Boolean(this.#friends);
     fitRanks(this.#parts.list, rankInFigures({ ...entries.at(-1), rankAbove }));
-    const onRefused = ({ message }) => this.#notice(message);
+    const onRefused = (refused) => this.#notice(inWords(refused));
     return entries.map((place) => {
       const line = before.get(place.userId) ?? new PlaceLine("li", { friends: this.#friends, onRefused });
       line.show(place, { userId: this.#userId, rankAbove });
@@ -183,8 +182,8 @@ export class MyPlace {
 }
 
 function sectionOf(section) {
-  const title = create("h2", { id: "place-title", textContent: "My place" });
-  const jump = create("button", { className: "quiet", type: "button", textContent: "Show me among all" });
+  const title = create("h2", { id: "place-title", textContent: words.text("place") });
+  const jump = create("button", { className: "quiet", type: "button", textContent: words.text("place.amongAll") });
   const [rank, of] = [create("b"), create("span")];
   const parts = {
     ...{ title, jump, rank, of },
@@ -194,7 +193,7 @@ function sectionOf(section) {
     notice: create("p", { className: "place-notice", role: "status" }),
     list: create("ol", { className: "place-lines", role: "list", tabIndex: -1, hidden: true }),
   };
-  parts.list.ariaLabel = "Those around you";
+  parts.list.ariaLabel = words.text("place.around");
   section.replaceChildren(
     create("div", { className: "place-head" }, title, jump),
     parts.notice,

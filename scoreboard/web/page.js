@@ -1,100 +1,46 @@
-/** The page: which board it shows, which of its seasons, and how the client fares; the account beside them. */
+/** The page: which board it shows, which of its seasons, and how the line fares; the account beside them. */
 
 import { AccountView } from "./account-view.js";
-import { BoardView } from "./board-view.js";
 import { BoardsView } from "./boards-view.js";
-import { $, setText } from "./elements.js";
+import { $, create, setText } from "./elements.js";
+import "./live-scoreboard.js";
 import { PlacesView } from "./places-view.js";
-import { FINAL_SIZE, MAIN, ScoreboardClient } from "./scoreboard-client.js";
-import { SeasonList } from "./season-list.js";
-import { SeasonView } from "./season-view.js";
-import { Session } from "./session.js";
+import { MAIN, Session } from "./scoreboard-client.js";
+import { catalogue, words } from "./words.js";
+import "./bar.js";
 import "./wall.js";
 
-const STATES = { connecting: "Connecting", live: "Live", polling: "Polling", offline: "Offline" };
-const REASONS = { forbidden: "Log-in needed", limited: "Waiting", unknown: "No such board" };
-const NO_BOARD = {
-  unreachable: "cannot be reached; trying again",
-  unavailable: "out of order; trying again",
-  limited: "busy; trying again shortly",
-  forbidden: "log in to see the board",
-  unknown: "there is no such board, or not yet",
-};
 const BOARD_ID = /^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
-const STALE_SECONDS = 10;
-const REFRESH_MS = 60_000; // of the lists of boards and seasons
-const BOARDS_KEY = "scoreboard.boards";
+const REFRESH_MS = 60_000; // of the list of boards
 const SPREAD_MS = 5_000;
-const LATE_MS = 30; // behind a full second: a timer may be early
-const HOLD_SECONDS = 30; // how long the final board of a season stays in sight
+const BOARDS_KEY = "scoreboard.boards";
+const PAGE_TITLE = document.title;
 
 const session = new Session();
-const view = new BoardView($("rows"), $("spoken"));
+const board = $("board") ?? putBoard();
 const account = new AccountView(session);
 const places = new PlacesView(session, account);
 const boards = new BoardsView($("boards"), (boardId) => go({ boardId, number: null }));
-const seasons = new SeasonList($("seasons"), (number) => go({ boardId: current, number }));
-const seasonView = new SeasonView(() => go({ boardId: current, number: null }));
 
-const home = $("rows").dataset.board ?? MAIN; // HTML of an earlier release names none
-let current = null; // the id of the board that is shown
-let client = null; // follows it
-let following = null; // aborted when another board is followed
+const home = board.getAttribute("board") ?? MAIN;
 let defined = recall(); // all boards, as the server describes them
-let final = null; // a season that has ended, whose final board is shown instead of the live one
-let listsTimer = null;
-let heldSeconds = Infinity; // for how long, if nobody chose it
+let listTimer = null;
+
+/** HTML of an earlier release, which may meet scripts of this one while instances are replaced, has none. */
+function putBoard() {
+  const made = create("live-scoreboard", { id: "board" });
+  for (const [name, value] of [["url", "."], ["level", "1"], ["seasons", ""]]) made.setAttribute(name, value);
+  $("everybody").slot = "below";
+  made.append($("everybody"));
+  document.querySelector("section.board").replaceWith(made);
+  return made;
+}
 
 /** Show what the address asks for: a board, or with `number` one of its seasons. */
 function show({ boardId, number }) {
-  final = null;
-  if (boardId !== current) follow(boardId);
-  if (number !== null) lookAt(number);
-  draw();
-}
-
-function follow(boardId) {
-  current = boardId;
-  following?.abort();
-  client?.stop();
-  following = new AbortController();
-  client = new ScoreboardClient({
-    url: "api/leaderboard",
-    board: boardId,
-    // No token while it cannot be renewed: a board that is open to all needs none.
-    getToken: (rejected) => session.token(rejected).catch(() => null),
-  });
-  const on = (type, act) =>
-    client.addEventListener(type, ({ detail }) => act(detail), { signal: following.signal });
-  on("board", draw);
-  on("state", showState);
-  on("season:started", loadListsSoon);
-  on("season:ended", hold);
-  globalThis.scoreboard = client; // what the tests and the curious look at
-  seasons.begin((query) => session.call(`api/boards/${boardId}/seasons?${query}`));
-  client.start();
-  loadLists();
-}
-
-/** A season has ended: its final board stays in sight for a while, or until somebody goes on. */
-function hold(ended) {
-  loadListsSoon();
-  const chosen = final && heldSeconds === Infinity;
-  if (chosen || !ended.entries) return;
-  final = ended;
-  heldSeconds = HOLD_SECONDS;
-  draw();
-}
-
-async function lookAt(number) {
-  const asked = { boardId: current, season: { number }, entries: null };
-  final = asked;
-  heldSeconds = Infinity;
-  const found = await client.readSeason(number);
-  if (final !== asked) return; // somebody went on meanwhile
-  const isLive = client.board?.season?.number === number && isOpen(client.board);
-  final = found ?? (isLive ? null : { ...asked, isMissing: true });
-  draw();
+  [board.board, board.season] = [boardId, number];
+  describe();
+  loadBoards();
 }
 
 /** Go there, so that the address says where, and the way back leads here. */
@@ -114,14 +60,20 @@ function asked() {
   return { boardId: BOARD_ID.test(boardId) ? boardId : home, number };
 }
 
-/** Ask which boards there are, and which seasons this one has. What cannot be read stays as it was. */
-async function loadLists() {
+/** Ask which boards there are. What cannot be read stays as it was. */
+async function loadBoards() {
   const list = await session.call("api/boards?limit=1000").catch(() => null);
-  if (list) keep((defined = list.data));
-  draw();
-  if ((definition()?.period ?? "none") === "none") return;
-  await seasons.load();
-  draw();
+  if (!list) return;
+  keep((defined = list.data));
+  describe();
+}
+
+/** After a season's end, at which the pages of all visitors would ask at one moment. */
+function loadBoardsSoon() {
+  listTimer ??= setTimeout(() => {
+    listTimer = null;
+    loadBoards();
+  }, SPREAD_MS * Math.random());
 }
 
 /** A reload of this tab begins with the boards that were there, so that nothing moves. */
@@ -141,115 +93,55 @@ function recall() {
   }
 }
 
-/** After a season's end, at which the pages of all visitors would ask at one moment. */
-function loadListsSoon() {
-  listsTimer ??= setTimeout(() => {
-    listsTimer = null;
-    loadLists();
-  }, SPREAD_MS * Math.random());
-}
+const hasSeveral = () => defined.length > 1 || board.board !== home;
 
-/** Whether somebody can score there: `main` names no season, and its one has no end. */
-const isOpen = (board) => board?.season?.state === "running" || board?.boardId === MAIN;
+const definition = () => defined.find(({ boardId }) => boardId === board.board) ?? null;
 
-const hasSeveral = () => defined.length > 1 || current !== home;
-
-const definition = () => defined.find(({ boardId }) => boardId === current);
-
-function draw() {
-  const { board } = client;
-  const size = definition()?.size ?? 10;
-  boards.show(defined, current, hasSeveral());
-  showTitle(size);
-  const invites = isOpen(board);
-  const finalSize = Math.min(size, FINAL_SIZE);
-  if (final?.entries) view.show(final, { of: `${current} ${final.season.number} final`, size: finalSize });
-  else if (board && !final) view.show(board, { of: `${current} ${board.season?.number}`, size, invites });
-  else view.wait(size);
-  account.see(current, board?.entries ?? [], size);
-  showPlaces(size);
-  showTime();
-}
-
-function showTitle(size) {
+/** Tell the element what its board is like, and its title where there are several. */
+function describe() {
+  board.definition = definition();
   const several = hasSeveral();
-  const title = several ? (definition()?.title ?? current) : `Top ${size}`;
-  setText($("board-title"), title);
-  document.title = several ? `${title} · Scoreboard` : "Scoreboard";
-  const season = client.board?.season;
-  setText($("standing-of"), several ? `${title}${season?.endsAt ? `, season ${season.number}` : ""}` : "");
+  board.heading = several ? (definition()?.title ?? board.board) : null;
+  boards.show(defined, board.board, several);
+  document.title = several ? `${board.heading} · ${PAGE_TITLE}` : PAGE_TITLE;
 }
 
-/** Places of the season that is shown; of a final board that goes by itself, the live one's go on. */
-function showPlaces(size) {
-  const isChosen = Boolean(final) && heldSeconds === Infinity;
+/** Draw what stands around the board. */
+function draw() {
+  const { boardId, season, live, size, rows } = board.shown;
+  const several = hasSeveral();
+  const now = board.client?.board;
+  setText($("standing-of"), several ? `${board.heading}${now?.season?.endsAt ? words.text("places.ofSeason", { number: live }) : ""}` : "");
+  account.see(boardId, now?.entries ?? [], definition()?.size ?? size);
   places.see({
-    boardId: current,
-    title: definition()?.title ?? (current === MAIN ? "All time" : current),
-    direction: client.board?.direction ?? "high",
-    season: isChosen ? final.season.number : null,
-    live: client.board?.season?.number ?? null,
-    rows: final ? 0 : Math.min(size, client.board?.entries.length ?? 0),
+    boardId,
+    title: definition()?.title ?? (boardId === MAIN ? words.text("board.main") : boardId),
+    direction: now?.direction ?? "high",
+    season,
+    live,
+    rows,
   });
 }
 
-/** What changes with the time. */
-function showTime() {
-  const season = client.board?.season ?? null;
-  const isAwaited = !client.board && current !== home && definition()?.period !== "none";
-  const about = { definition: definition(), season, isAwaited };
-  if (final) seasonView.showFinal({ ...about, final, heldSeconds, userId: session.user?.userId });
-  else seasonView.showLive({ ...about, upcoming: seasons.upcoming(season), nowMs: client.serverTimeMs });
-  seasons.show(season, final?.season ?? null, definition()?.zone);
-  showFreshness();
-}
-
-/** At each full second of the server's clock, so that no second of the time left is missed or shown twice. */
-function tick() {
-  setTimeout(tick, 1_000 + LATE_MS - (client.serverTimeMs % 1_000));
-  if (final && !document.hidden) heldSeconds -= 1;
-  if (heldSeconds > 0) return showTime();
-  final = null;
-  heldSeconds = Infinity;
-  draw();
-}
-
-function showState({ status, reason }) {
-  $("state").textContent = (status === "offline" && REASONS[reason]) || STATES[status] || "";
-  $("state").parentElement.dataset.status = status;
-  showFreshness();
-}
-
-/** Say when the board changed, or when it was last known to be the newest if that is no longer so. */
-function showFreshness() {
-  const { board, ageSeconds, state } = client;
-  const offline = state.status === "offline";
-  if (final) return setText($("fresh"), "");
-  if (!board) return setText($("fresh"), offline ? NO_BOARD[state.reason] : "\u00a0");
-  if (state.status !== "live" && ageSeconds > STALE_SECONDS) {
-    return setText($("fresh"), `as of ${ago(ageSeconds)}`);
-  }
-  const changed = `changed ${ago((client.serverTimeMs - Date.parse(board.timestamp)) / 1000)}`;
-  if (board.entries.length) return setText($("fresh"), changed);
-  return setText($("fresh"), isOpen(board) ? "nobody has scored yet" : "");
-}
-
-function ago(seconds) {
-  if (seconds < 5) return "just now";
-  if (seconds < 60) return `${Math.floor(seconds / 5) * 5} s ago`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86_400)} d ago`;
+function showState() {
+  globalThis.scoreboard = board.client; // what the tests and the curious look at
+  setText($("state"), board.stateText);
+  $("state").parentElement.dataset.status = board.client?.state.status ?? "connecting";
 }
 
 session.addEventListener("change", () => {
-  view.mark(session.user?.userId);
-  client.refresh();
-  loadLists();
-  if (final && !final.entries) lookAt(final.season.number);
+  board.userId = session.user?.userId;
+  board.refresh();
+  loadBoards();
 });
+// No token while it cannot be renewed: a board that is open to all needs none.
+board.getToken = (rejected) => session.token(rejected).catch(() => null);
+board.userId = session.user?.userId;
+board.words = catalogue; // an operator may have replaced some
+for (const type of ["board", "shown"]) board.addEventListener(type, draw);
+board.addEventListener("state", showState);
+board.addEventListener("season:chosen", ({ detail }) => go(detail));
+for (const type of ["season:started", "season:ended"]) board.addEventListener(type, loadBoardsSoon);
 addEventListener("popstate", () => show(asked()));
-view.mark(session.user?.userId);
 show(asked());
-tick();
-setInterval(() => document.hidden || loadLists(), REFRESH_MS);
+setInterval(() => document.hidden || loadBoards(), REFRESH_MS);

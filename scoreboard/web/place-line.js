@@ -1,7 +1,7 @@
 /** A line of a ranking: rank, name, score, and a star that follows the user. Lists of lines share its style sheet. */
 
-import { ordinal, points, pointsInWords, rankInWords } from "./board-view.js";
 import { create } from "./elements.js";
+import { rankInWords, words } from "./words.js";
 
 /** Resolves once lists can be drawn. Without its styles a list still works, and is plain. */
 export const styled = new Promise((resolve) => {
@@ -12,7 +12,7 @@ export const styled = new Promise((resolve) => {
 });
 
 /** What a rank is called in a column: `48,213`. */
-export const rankInFigures = ({ rank, rankAbove }) => (rank ? points(rank) : rankInWords({ rankAbove }));
+export const rankInFigures = ({ rank, rankAbove }) => (rank ? words.number(rank) : rankInWords({ rankAbove }));
 
 /** Give the column of ranks of a list its width: that of the longest one. */
 export function fitRanks(list, longest) {
@@ -54,11 +54,11 @@ export class PlaceLine {
     rank.textContent = place ? rankInFigures({ ...place, rankAbove }) : unknown;
     rank.classList.toggle("tied", Boolean(place) && isTied(place));
     if (place && isTied(place)) {
-      rank.title = `The same score as the ${ordinal(place.competitionRank)}, reached later`;
-      rank.append(create("span", { className: "hidden", textContent: " tied" }));
+      rank.title = words.text("line.tiedWith", { rank: words.ordinal(place.competitionRank) });
+      rank.append(create("span", { className: "hidden", textContent: ` ${words.text("line.tied")}` }));
     } else rank.removeAttribute("title");
     name.textContent = name.title = place?.username ?? "";
-    score.textContent = place && place.score !== null ? points(place.score) : "";
+    score.textContent = place && place.score !== null ? words.number(place.score) : "";
     this.#parts.star.hidden = !place || isMine || !this.#friends;
     this.showStar();
   }
@@ -69,8 +69,8 @@ export class PlaceLine {
     const follows = this.#friends.has(this.place.userId);
     star.textContent = follows ? "★" : "☆";
     star.ariaPressed = String(follows);
-    star.ariaLabel = `Follow ${this.place.username}`;
-    star.title = follows ? "Following. Press to stop." : "Follow";
+    star.ariaLabel = words.text("line.follow", this.place);
+    star.title = words.text(follows ? "line.follows" : "line.followShort");
   }
 
   /** Follow the user of this line, or no more. */
@@ -89,6 +89,8 @@ export class PlaceLine {
 
   get text() {
     const { place } = this;
-    return place ? `${rankInWords(place)}, ${place.username}, ${pointsInWords(place.score)}` : "";
+    if (!place) return "";
+    const points = words.text("points", { count: place.score });
+    return words.text("line.spoken", { rank: rankInWords(place), username: place.username, points });
   }
 }

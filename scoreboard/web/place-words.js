@@ -1,35 +1,30 @@
 /** What a place means, in words. */
 
-import { ordinal, points, pointsInWords } from "./board-view.js";
 import { isTied } from "./place-line.js";
-
-const NONE = "You have no place here yet: nothing that you did counts on this board.";
-const NONE_THEN = "You had no place in this season.";
+import { words } from "./words.js";
 
 /** `isPast`: it is of a season that is over. */
 export function describe(place, isPast) {
   const { score, rank, rankAbove, total, percentile, competitionRank } = place;
-  if (score === null) return isPast ? NONE_THEN : NONE;
-  if (!rank && rankAbove) {
-    return `Ranks beyond the ${ordinal(rankAbove)} are being counted. Yours will stand here shortly.`;
-  }
-  if (!rank) return "You are not shown on this board.";
-  if (total === 1) return "Nobody else is here yet.";
-  if (rank === 1) return "Nobody is ahead of you.";
-  const ahead = percentile > 0 ? `You are ahead of ${percentile} % of all.` : "Everybody else is ahead of you so far.";
-  return isTied(place) ? `${ahead} Your score is that of the ${ordinal(competitionRank)}, who had it earlier.` : ahead;
+  if (score === null) return words.text(isPast ? "place.noneThen" : "place.none");
+  if (!rank && rankAbove) return words.text("place.counting", { rank: words.ordinal(rankAbove) });
+  if (!rank) return words.text("place.hidden");
+  if (total === 1) return words.text("place.alone");
+  if (rank === 1) return words.text("place.first");
+  const ahead = percentile > 0 ? words.text("place.ahead", { percent: percentile }) : words.text("place.last");
+  return isTied(place) ? `${ahead} ${words.text("place.tied", { rank: words.ordinal(competitionRank) })}` : ahead;
 }
 
-export function describeNext({ username, points: missing }, direction) {
-  const more = `${points(missing)} more ${missing === 1 ? "point" : "points"}`;
-  return `${direction === "low" ? `${pointsInWords(missing)} less` : more} and you are ahead of ${username}.`;
+export function describeNext({ username, points: count }, direction) {
+  const points = words.text("points", { count });
+  return words.text(direction === "low" ? "place.nextLess" : "place.nextMore", { points, username });
 }
 
 /** `{text, rank}`, of which the page shows the rank anyway. */
 export function describeOvertaken({ by, count, rank }) {
   const others = count - by.length;
   const names = by.map(({ username }) => username);
-  if (others > 0) names.push(names.length ? `${points(others)} more` : "Others");
-  const text = `${new Intl.ListFormat("en").format(names)} overtook you.`;
-  return { text, rank: rank ? `You are ${ordinal(rank)} now.` : "" };
+  if (others > 0) names.push(words.text(names.length ? "place.moreOthers" : "place.others", { count: others }));
+  const text = words.text("place.overtaken", { names: new Intl.ListFormat(words.lang).format(names), count });
+  return { text, rank: rank ? words.text("place.now", { rank: words.ordinal(rank) }) : "" };
 }

@@ -1,18 +1,16 @@
 /** All places of a board or of one of its seasons, and those of one's friends. */
 
-import { ordinal, points } from "./board-view.js";
 import { create, setText } from "./elements.js";
 import { FriendsList } from "./friends-list.js";
+import { inWords } from "./messages.js";
 import { PlaceLine, fitRanks, styled } from "./place-line.js";
 import { Ranking, isPassing } from "./ranking.js";
 import { Places } from "./scoreboard-client.js";
 import { VirtualList } from "./virtual-list.js";
+import { words } from "./words.js";
 
 const MORE = 20; // lines that are read beside those in sight
 const RENEW_MS = 5_000;
-const NOBODY = "Nobody has a place here yet.";
-const KEYS = "Arrow keys, Page Up, Page Down, Home and End move through the list.";
-const FOLLOW_KEY = " Enter follows the user of a line, or no more.";
 
 /** Event `close`: it is closed. */
 export class PlacesDialog extends EventTarget {
@@ -61,7 +59,7 @@ export class PlacesDialog extends EventTarget {
     this.#parts.dialog.showModal();
     this.#begin(this.#about.season);
     this.#renewTimer = setInterval(() => document.hidden || this.#ranking.renew(), RENEW_MS);
-    this.#friends?.read().catch((refused) => this.#say(refused.message));
+    this.#friends?.read().catch((refused) => this.#say(inWords(refused)));
     this.#goTo(rank);
   }
 
@@ -75,8 +73,9 @@ export class PlacesDialog extends EventTarget {
     const shown = this.#ranking?.season?.number;
     const hasTurned = about.season === null && Boolean(shown) && about.live > shown;
     turn.hidden = !hasTurned;
-    setText(turn, hasTurned ? `Show season ${about.live}` : "");
-    setText(notice, hasTurned ? `Season ${about.live} has begun. These are the places of season ${shown}.` : "");
+    const seasons = { live: about.live, shown };
+    setText(turn, hasTurned ? words.text("places.turn", seasons) : "");
+    setText(notice, hasTurned ? words.text("places.turned", seasons) : "");
   }
 
   #end() {
@@ -103,13 +102,13 @@ export class PlacesDialog extends EventTarget {
   }
 
   #makeLine(tag, role) {
-    return new PlaceLine(tag, { role, friends: this.#friends, onRefused: ({ message }) => this.#say(message) });
+    return new PlaceLine(tag, { role, friends: this.#friends, onRefused: (refused) => this.#say(inWords(refused)) });
   }
 
   #drawLine(line, index) {
     const { rankAbove } = this.#ranking;
     const place = this.#ranking.line(index);
-    const unknown = this.#ranking.isCounted ? points(index + 1) : "…";
+    const unknown = this.#ranking.isCounted ? words.number(index + 1) : "…";
     line.show(place, { userId: this.#userId, unknown, rankAbove });
   }
 
@@ -124,7 +123,7 @@ export class PlacesDialog extends EventTarget {
     const { count, isCounted, refused, season } = this.#ranking;
     const before = this.#list.focused;
     const to = before && this.#ranking.indexOf(before.row.place?.userId);
-    fitRanks(this.#parts.grid, points(isCounted ? count : 1_000));
+    fitRanks(this.#parts.grid, words.number(isCounted ? count : 1_000));
     this.#list.setCount(count, isCounted);
     if (to !== null && to !== before.index) this.#list.follow(before.index, to);
     const wasUnread = before && !before.row.place;
@@ -132,7 +131,7 @@ export class PlacesDialog extends EventTarget {
     if (wasUnread) setText(this.#parts.spoken, before.row.text); // nobody hears what appears at the focus
     this.#focusTarget();
     this.#say(refused ? this.#describe(refused) : "");
-    if (season) setText(this.#parts.season, `, season ${season.number}`);
+    if (season) setText(this.#parts.season, ofSeason(season.number));
     this.#parts.grid.classList.toggle("nobody", count === 0);
     this.#showWhere();
   }
@@ -142,11 +141,11 @@ export class PlacesDialog extends EventTarget {
     const { count, isCounted } = this.#ranking;
     this.#parts.rank.max = isCounted ? Math.max(1, count) : "";
     if (count === 0) {
-      setText(this.#parts.spoken, NOBODY);
-      return setText(this.#parts.where, NOBODY);
+      for (const part of [this.#parts.spoken, this.#parts.where]) setText(part, words.text("places.nobody"));
+      return;
     }
-    const of = isCounted ? ` of ${points(count)}` : ". Ranks further down are being counted";
-    setText(this.#parts.where, `${points(first + 1)} to ${points(last + 1)}${of}`);
+    const shown = { first: first + 1, last: last + 1, total: count };
+    setText(this.#parts.where, words.text(isCounted ? "places.where" : "places.whereUncounted", shown));
   }
 
   /** Go to that rank, or to the last one. */
@@ -180,10 +179,10 @@ export class PlacesDialog extends EventTarget {
     this.#say("");
   }
 
-  #describe({ status, message }) {
-    if (status === 410) return "The places of this season are not kept any more.";
-    if (status !== 503 || this.#target === null || this.#ranking.isCounted) return message;
-    return `Ranks are being counted. The ${ordinal(this.#target + 1)} is shown as soon as it is known.`;
+  #describe(refused) {
+    if (refused.status === 410) return words.text("places.notKept");
+    if (refused.status !== 503 || this.#target === null || this.#ranking.isCounted) return inWords(refused);
+    return words.text("places.counting", { rank: words.ordinal(this.#target + 1) });
   }
 
   async #jump() {
@@ -193,9 +192,9 @@ export class PlacesDialog extends EventTarget {
     try {
       const { place } = await places.me({ around: 0 });
       if (place.rank) return this.#goTo(place.rank);
-      this.#say(place.rankAbove ? "Ranks are being counted. Try again shortly." : "You have no place here.");
+      this.#say(words.text(place.rankAbove ? "places.countingAll" : "places.noneOfYours"));
     } catch (refused) {
-      this.#say(refused.message);
+      this.#say(inWords(refused));
     }
   }
 
@@ -228,33 +227,37 @@ export class PlacesDialog extends EventTarget {
   }
 }
 
+const ofSeason = (number) => words.text("places.ofSeason", { number });
+
+const keysOf = (isUser) => ["places.keys", ...(isUser ? ["places.followKey"] : [])].map((key) => words.text(key)).join(" ");
+
 function dialogOf({ title, season }, isUser) {
   const button = (textContent, more) => create("button", { type: "button", textContent, ...more });
   const quiet = (textContent, more = {}) => button(textContent, { className: "quiet", ...more });
-  const seasonText = create("span", { textContent: season === null ? "" : `, season ${season}` });
+  const seasonText = create("span", { textContent: season === null ? "" : ofSeason(season) });
   const parts = {
     season: seasonText,
-    close: quiet("Close"),
+    close: quiet(words.text("close")),
     turn: quiet("", { hidden: true }),
-    jump: quiet("Jump to me", { hidden: !isUser }),
-    everybody: button("Everybody", { ariaPressed: "true" }),
-    friendly: button("Friends", { ariaPressed: "false" }),
+    jump: quiet(words.text("places.jump"), { hidden: !isUser }),
+    everybody: button(words.text("places.everybody"), { ariaPressed: "true" }),
+    friendly: button(words.text("friends"), { ariaPressed: "false" }),
     notice: create("p", { role: "status" }),
     answer: create("p", { className: "answer bad", role: "status" }),
     where: create("p", { className: "place-where" }),
     spoken: create("p", { className: "hidden", role: "status" }),
-    rank: create("input", { id: "go-to-rank", type: "number", min: 1, required: true, placeholder: "Rank" }),
+    rank: create("input", { id: "go-to-rank", type: "number", min: 1, required: true, placeholder: words.text("rank") }),
     grid: create("div", { className: "place-grid", role: "grid" }),
     friends: create("div", { className: "place-friends", hidden: true }),
   };
-  const heading = create("h2", { id: "places-title", textContent: `All places: ${title}` }, seasonText);
-  const keys = create("p", { className: "hidden", id: "places-keys", textContent: KEYS + (isUser ? FOLLOW_KEY : "") });
-  const label = create("label", { htmlFor: parts.rank.id, textContent: "Go to rank" });
+  const heading = create("h2", { id: "places-title", textContent: words.text("places.of", { board: title }) }, seasonText);
+  const keys = create("p", { className: "hidden", id: "places-keys", textContent: keysOf(isUser) });
+  const label = create("label", { htmlFor: parts.rank.id, textContent: words.text("places.goTo") });
   const choice = create("div", { className: "switch", role: "group", hidden: !isUser });
   choice.append(parts.everybody, parts.friendly);
-  choice.ariaLabel = "Whose places";
+  choice.ariaLabel = words.text("places.whose");
   const whole = create("div", { className: "place-whole" });
-  const goes = quiet("Go", { type: "submit" });
+  const goes = quiet(words.text("places.go"), { type: "submit" });
   parts.form = create("form", { className: "place-go", method: "post" }, label, parts.rank, goes, parts.jump);
   whole.append(parts.form, parts.grid, parts.where, parts.spoken, keys);
   parts.grid.setAttribute("aria-labelledby", heading.id);

@@ -3,6 +3,7 @@
 
 import { $, setText } from "./elements.js";
 import { PersonalClient } from "./scoreboard-client.js";
+import { words } from "./words.js";
 
 export class PlacesView {
   #session;
@@ -15,7 +16,7 @@ export class PlacesView {
   #dialog = null; // while it is open
   #friends = null;
 
-  /** `account` has place(place) and granted(granted). */
+  /** `account` has place(place, direction) and granted(granted). */
   constructor(session, account) {
     [this.#session, this.#account] = [session, account];
     $("everybody").addEventListener("click", () => this.#open());
@@ -49,7 +50,7 @@ export class PlacesView {
     this.#client?.stop();
     this.#client = null;
     this.#userId = this.#session.user?.userId ?? null;
-    this.#account.place(null);
+    this.#account.place(null, this.#about?.direction);
     if (!this.#userId || !this.#about) {
       this.#whenThere((mine) => mine.hide());
       return;
@@ -62,7 +63,7 @@ export class PlacesView {
     const on = (type, act) => this.#client.addEventListener(type, ({ detail }) => act(detail), { signal });
     this.#mine ??= this.#load();
     const tell = (what) => (detail) => this.#whenThere((mine) => signal.aborted || mine[what](detail));
-    on("place", (place) => this.#account.place(place));
+    on("place", (place) => this.#account.place(place, this.#about.direction));
     on("place", tell("take"));
     on("overtaken", tell("tellOvertaken"));
     on("state", tell("showState"));
@@ -93,9 +94,9 @@ export class PlacesView {
       this.#dialog = new PlacesDialog(this.#about, { token: this.#token, userId, friends });
       this.#dialog.addEventListener("close", () => this.#onClosed());
       this.#dialog.show(rank);
-      setText($("everybody"), "All places");
+      setText($("everybody"), words.text("places"));
     } catch {
-      setText($("everybody"), "All places cannot be loaded just now. Try again.");
+      setText($("everybody"), words.text("places.unloadable"));
     }
   }
 

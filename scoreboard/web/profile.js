@@ -1,8 +1,9 @@
 /** The dialog of one's own account: since when it is, all that is kept of it, and its end. */
 
 import { $, create } from "./elements.js";
-
-const LOG_IN_AGAIN = "For this, show once more who you are:";
+import { makeVisible, mark } from "./forms.js";
+import { inWords } from "./messages.js";
+import { words } from "./words.js";
 
 /** Show the dialog. Raises a Refusal. `keepPlace` is called before a log-in leads away. */
 export async function showProfile(session, { onDeleted, keepPlace }) {
@@ -53,7 +54,7 @@ class Profile {
     const link = create("a", { href: URL.createObjectURL(file), download: "scoreboard-my-data.json" });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    this.#say("Your data are in your downloads.", "good");
+    this.#say(words.text("profile.downloaded"), "good");
   }
 
   async #delete() {
@@ -67,6 +68,7 @@ class Profile {
   async #busy(button, work) {
     button.disabled = true;
     this.#say("", "");
+    mark(this.#parts.password);
     try {
       await work();
     } catch (refusal) {
@@ -78,18 +80,14 @@ class Profile {
 
   /** The server knows who has a password, and who has to log in again. */
   #refuse(refusal) {
-    const { field, password, error, again } = this.#parts;
+    const { field, password } = this.#parts;
     const isFirst = field.hidden && Boolean(refusal.errors?.password);
     const isWrong = refusal.code === "bad_credentials" || Boolean(refusal.errors?.password);
     if (refusal.code === "not_fresh") return this.#logInAgain();
-    if (!isWrong) {
-      const wait = refusal.retryAfter ? ` (${refusal.retryAfter} s)` : "";
-      return this.#say(`${refusal.message}${wait}`, "bad");
-    }
+    if (!isWrong) return this.#say(inWords(refusal), "bad");
     field.hidden = false;
     password.disabled = false;
-    error.textContent = isFirst ? "" : (refusal.errors?.password ?? [refusal.message]).join(" ");
-    password.ariaInvalid = String(!isFirst);
+    mark(password, isFirst ? undefined : words.text("wrong.currentPassword"));
     password.focus();
   }
 
@@ -101,7 +99,7 @@ class Profile {
       copy.addEventListener("click", this.#keepPlace);
       return copy;
     });
-    const text = links.length ? LOG_IN_AGAIN : "For this, log out, and log in again first.";
+    const text = words.text(links.length ? "profile.logInAgain" : "profile.logOutFirst");
     again.replaceChildren(create("p", { textContent: text, tabIndex: -1 }), ...links);
     [again.hidden, erase.hidden] = [false, true];
     again.firstChild.focus();
@@ -110,13 +108,12 @@ class Profile {
   #say(text, kind) {
     this.#parts.answer.textContent = text;
     this.#parts.answer.className = `answer ${kind}`;
-    this.#parts.error.textContent = "";
   }
 }
 
 /** All elements of the dialog. A user's name is text, and never HTML. */
 function partsOf({ username, createdAt }) {
-  const since = new Date(createdAt).toLocaleDateString("en", { dateStyle: "long" });
+  const date = words.dates({ dateStyle: "long" }).format(Date.parse(createdAt));
   const error = create("p", { className: "error", id: "confirm-error" });
   const password = create("input", {
     id: "confirm",
@@ -127,30 +124,29 @@ function partsOf({ username, createdAt }) {
     maxLength: 200,
   });
   password.setAttribute("aria-describedby", error.id);
-  const label = create("label", { htmlFor: password.id, textContent: "Your password" });
+  const label = create("label", { htmlFor: password.id, textContent: words.text("profile.password") });
   const field = create("div", { hidden: true }, label, password, error);
+  makeVisible(password);
+  password.addEventListener("input", () => mark(password));
   const again = create("div", { hidden: true });
-  const erase = create("button", { className: "primary", textContent: "Delete it for good" });
-  const cancel = quiet("Keep it");
-  const warning =
-    "Your name, your address and your points go for good. Boards of seasons that are over keep your " +
-    "lines, under a name that says nothing of you.";
+  const erase = create("button", { className: "primary", textContent: words.text("profile.erase") });
+  const cancel = quiet(words.text("profile.keep"));
   const form = create(
     "form",
     { hidden: true, method: "post" },
-    create("p", { textContent: warning, tabIndex: -1 }),
+    create("p", { textContent: words.text("profile.warning"), tabIndex: -1 }),
     field,
     again,
     erase,
     cancel,
   );
   return {
-    title: create("h2", { id: "profile-title", textContent: username }),
-    since: create("p", { className: "hint", textContent: `Here since ${since}.` }),
+    title: create("h2", { id: "profile-title" }, create("bdi", { textContent: username })),
+    since: create("p", { className: "hint", textContent: words.text("profile.since", { date }) }),
     answer: create("p", { className: "answer", role: "status" }),
-    download: quiet("Download my data"),
-    remove: quiet("Delete my account"),
-    close: quiet("Close"),
+    download: quiet(words.text("profile.download")),
+    remove: quiet(words.text("profile.remove")),
+    close: quiet(words.text("close")),
     ...{ form, field, password, error, again, erase, cancel },
   };
 }

@@ -1,6 +1,7 @@
-/** A screen in a hall. `#wall` in the address shows it without a click, for kiosks. */
+/** A screen in a hall, with the way to join. `#wall` in the address shows it without a click, for kiosks. */
 
 import { $ } from "./elements.js";
+import { words } from "./words.js";
 
 const root = document.documentElement;
 const REVEAL_MS = 3_000;
@@ -9,9 +10,18 @@ let revealTimer;
 
 function setWall(on) {
   root.classList.toggle("wall", on);
-  $("screen-label").textContent = on ? "Leave full screen" : "Full screen";
+  $("board")?.toggleAttribute("fill", on);
+  $("screen-label").textContent = words.text(on ? "screen.leave" : "screen.full");
+  if (on) showCode();
   if (on) keepAwake();
   else wakeLock?.release();
+}
+
+/** What phones in the hall read: the address of this board. */
+function showCode() {
+  const board = new URLSearchParams(location.search).get("board");
+  const source = `join.svg${board ? `?board=${encodeURIComponent(board)}` : ""}`;
+  if ($("code").getAttribute("src") !== source) $("code").src = source;
 }
 
 async function keepAwake() {
@@ -33,6 +43,8 @@ function reveal() {
   revealTimer = setTimeout(() => root.classList.remove("revealed"), REVEAL_MS);
 }
 
+$("code").addEventListener("load", () => ($("code").hidden = false));
+$("code").addEventListener("error", () => ($("code").hidden = true)); // the address stands beside it
 const wanted = () => Boolean(document.fullscreenElement) || location.hash === "#wall";
 $("join").textContent = location.host + location.pathname.replace(/\/$/, "");
 $("screen").addEventListener("click", () => {
@@ -46,5 +58,5 @@ addEventListener("keydown", ({ key }) => {
 });
 document.addEventListener("fullscreenchange", () => setWall(wanted()));
 document.addEventListener("visibilitychange", () => document.hidden || !wanted() || keepAwake());
-addEventListener("hashchange", () => setWall(wanted()));
+for (const type of ["hashchange", "popstate"]) addEventListener(type, () => setWall(wanted()));
 setWall(wanted());

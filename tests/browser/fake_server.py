@@ -18,6 +18,11 @@ from tests.eventually import eventually
 
 PAGE = "<!doctype html><meta charset=utf-8><link rel=icon href=data:,><title>A page</title>"
 
+CODE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 2">'
+    '<path d="M0 0h2v2H0z" fill="#fff"/><path d="M0 0h1v1H0zm1 1h1v1H1z"/></svg>'
+)
+
 
 def board_event(
     version: int,
@@ -89,8 +94,12 @@ class FakeServer:
         self.board_id: str | None = None  # what an answer names, if not the board it was asked for
         self.season: dict[str, Any] | None = None  # of boards other than main
         self.archives: dict[tuple[str, int], dict[str, Any]] = {}  # by board and number of a season
-        self.lists: dict[str, Any] = {}  # what other addresses answer
+        self.lists: dict[str, Any] = {  # what other addresses answer
+            "/api/me/grants": {"success": True, "data": [], "next": None},
+        }
+        self.language = "en"  # of our page
         self.page = PAGE
+        self.page_headers: dict[str, str] = {}
         self.has_our_page = False
         self.polls: list[Asked] = []
         self.streams: list[Asked] = []
@@ -102,13 +111,15 @@ class FakeServer:
         self.open: list[web.StreamResponse] = []
         self.url = ""
         self._hung = asyncio.Event()
-        self._assets = assets.load({})
+        self._assets = assets.load({"providers": "", "if_no_passwords": ""})
         self._runner: web.AppRunner
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/client.js", self._script)
+        app.router.add_get("/client/v1/{name}", self._public)
+        app.router.add_get("/join.svg", self._code)
         app.router.add_get("/assets/{name}", self._asset)
         app.router.add_get("/api/leaderboard", self._board)
         app.router.add_get("/api/leaderboard/stream", self._stream)
@@ -152,12 +163,21 @@ class FakeServer:
         await eventually(lambda: len(self.open) == count, message=f"{count} open streams")
 
     async def _page(self, _: web.Request) -> web.Response:
-        text = self._assets.page.body.decode() if self.has_our_page else self.page
-        return web.Response(text=text, content_type="text/html")
+        text = self.page
+        if self.has_our_page:
+            text = self._assets.pages[self.language].body.decode()
+        return web.Response(text=text, content_type="text/html", headers=self.page_headers)
 
     async def _script(self, _: web.Request) -> web.Response:
         client = self._assets.plain["scoreboard-client.js"]
         return web.Response(body=client.body, content_type="text/javascript")
+
+    async def _public(self, request: web.Request) -> web.Response:
+        asset = self._assets.public[request.match_info["name"]]
+        return web.Response(body=asset.body, headers={"Content-Type": asset.content_type})
+
+    async def _code(self, _: web.Request) -> web.Response:
+        return web.Response(text=CODE, content_type="image/svg+xml")
 
     async def _asset(self, request: web.Request) -> web.Response:
         asset = self._assets.hashed[request.match_info["name"]]

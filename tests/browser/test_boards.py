@@ -70,7 +70,7 @@ def open_board(open_page: OpenPage, fake: FakeServer) -> OpenBoard:
 
 
 async def top_of_rows(page: Page) -> float:
-    return float(await page.evaluate("document.querySelector('#rows').getBoundingClientRect().top"))
+    return float(await page.locator("#rows").evaluate("it => it.getBoundingClientRect().top"))
 
 
 async def test_a_board_is_chosen_by_mouse_or_keyboard_and_stands_in_the_address(
@@ -233,10 +233,10 @@ async def test_on_a_phone_no_row_moves_as_the_time_left_gets_shorter(
     assert await top_of_rows(page) == before
 
 
-WATCH = """() => {
+WATCH = """(left) => {
     window.seen = [];
     const look = () => seen.push(scoreboard.serverTimeMs % 1000);
-    new MutationObserver(look).observe(document.querySelector("#season-left"), { childList: true });
+    new MutationObserver(look).observe(left, { childList: true });
 }"""
 
 
@@ -249,7 +249,7 @@ async def test_each_second_of_the_time_left_is_shown_as_it_begins(
     page = await open_board()
     await until_live(page)
     await expect(page.get_by_role("timer")).not_to_be_empty()
-    await page.evaluate(WATCH)
+    await page.locator("#season-left").evaluate(WATCH)
     await page.clock.run_for(10_000)
     seen = await page.evaluate("seen.slice(1)")  # the clock may have been learned in between
     assert len(seen) >= 8

@@ -175,7 +175,8 @@ async def test_a_lock_that_is_never_given_is_given_up(fake: FakeServer, follow: 
 
 # What the page does after a reload, with less patience: get an access token.
 RENEW = """async () => {
-    const { Session } = await import(document.querySelector("link[href*='/session.']").href);
+    const client = document.querySelector("link[href*='/scoreboard-client.']");
+    const { Session } = await import(client.href);
     return await new Session({ lockSeconds: 0.3 }).token();
 }"""
 

@@ -222,7 +222,7 @@ async def test_names_are_text_whatever_they_hold(
     await until_live(page)
     await grant(instance, users[0], "run")
     await eventually(lambda: _has_names(page, [hostile]))
-    text = await page.locator("body").inner_text()
+    text = await page.locator("#rows").inner_text() + await page.locator("body").inner_text()
     assert users[0] not in text
     assert "@example.org" not in text
     assert await page.locator("#rows img").count() == 0
@@ -256,7 +256,7 @@ async def test_it_is_painted_before_any_script_has_run(
     await context.route("**/*.js", lambda route: route.abort())
     page = await open_page(instance.url)
     await expect(page.get_by_role("heading", name="Top 10")).to_be_visible()
-    rows = await page.locator("#rows").bounding_box()
+    rows = await page.locator(".room").bounding_box()
     without = await open_page(instance.url, java_script_enabled=False)
     await expect(without.get_by_role("link", name="read the top 10 as JSON")).to_be_visible()
     await expect(without.locator(".state")).to_be_hidden()
@@ -286,7 +286,7 @@ async def test_it_is_painted_while_the_board_is_not_to_be_had(
 @pytest.mark.parametrize(
     ("named", "path", "state"),
     [
-        (' data-board="weekly"', "/api/boards/weekly/leaderboard", "No such board"),
+        (' board="weekly"', "/api/boards/weekly/leaderboard", "No such board"),
         ("", "/api/leaderboard", "Live"),
     ],
 )
@@ -299,16 +299,13 @@ async def test_the_page_follows_the_board_that_its_html_names(
     path: str,
     state: str,
 ) -> None:
-    """HTML of an earlier release names none, and may meet scripts of this one while instances are
-    replaced.
-    """
     console.expects_network_errors = True
     asked: list[str] = []
     context.on("request", lambda request: asked.append(request.url))
 
     async def rename(route: Route) -> None:
         answer = await route.fetch()
-        body = (await answer.text()).replace(' data-board="main"', named)
+        body = (await answer.text()).replace(' board="main"', named)
         await route.fulfill(response=answer, body=body)
 
     await context.route(f"{instance.url}/", rename)

@@ -10,11 +10,14 @@ from typing import Final
 from tests.guards.accounts import ACCOUNTS
 from tests.guards.beneath import BENEATH
 from tests.guards.boards import BOARDS
+from tests.guards.branding import BRANDING
 from tests.guards.caches import CACHES
+from tests.guards.client import CLIENT
 from tests.guards.commands import COMMANDS
 from tests.guards.connections import CONNECTIONS
 from tests.guards.deployment import DEPLOYMENT
 from tests.guards.edge import EDGE
+from tests.guards.emails import EMAILS
 from tests.guards.environment import ENVIRONMENT
 from tests.guards.falling import FALLING
 from tests.guards.finals import FINALS
@@ -50,7 +53,9 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *EDGE,
     *CACHES,
     *BOARDS,
+    *BRANDING,
     *ACCOUNTS,
+    *EMAILS,
     *OWN_DATA,
     *KEYS,
     *SIGNED_ROUTES,
@@ -61,6 +66,7 @@ GUARDS: Final[tuple[AnyGuard, ...]] = (
     *SESSIONS,
     *PROCESS,
     *COMMANDS,
+    *CLIENT,
     *WEB,
     *DEPLOYMENT,
     *ENVIRONMENT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Removed, Replaced, Text, Value
+from tests.guards.change import Always, Instead, Never, Removed, Replaced, Text, Value
 from tests.guards.guard import (
     BYPASS,
     GUESSING,
@@ -14,6 +14,7 @@ from tests.guards.guard import (
     RATES,
     SECRETS,
     STREAMS,
+    WRITING_SITES,
     Marked,
 )
 
@@ -291,11 +292,38 @@ $it"""),
     Marked(
         "origins are compared whole",
         "origins-compared-whole",
-        Instead(
-            "($origin := $get('Origin')) not in $allowed",
-            "not ($origin := $get('Origin', '')).startswith(tuple($allowed))",
-        ),
+        Instead("$origin in $origins", "$origin.startswith(tuple($origins))"),
         f"{OTHER_SITES}::test_an_origin_that_only_looks_like_an_allowed_one_reads_nothing",
+    ),
+    Marked(
+        "sites that may only read never write",
+        "readers-never-write",
+        Value("self.readers"),
+        f"{OTHER_SITES}::test_pages_of_an_allowed_origin_read_what_is_public_and_nothing_else",
+    ),
+    Marked(
+        "a preflight is answered for the method that it asks for",
+        "preflight-of-one-method",
+        Instead("$users.get($method, frozenset())", "frozenset().union(*$users.values())"),
+        f"{WRITING_SITES}::test_a_preflight_for_anything_else_is_told_nothing",
+    ),
+    Marked(
+        "a preflight is answered for the fields that it asks for",
+        "fields-are-known",
+        Value("True"),
+        f"{WRITING_SITES}::test_a_preflight_for_anything_else_is_told_nothing",
+    ),
+    Marked(
+        "sites that may only read say of no body that it is JSON",
+        "readers-send-no-json",
+        Value("_FIELDS_OF_WRITERS"),
+        "tests/browser/test_two_origins.py::test_a_site_that_may_only_read_cannot_write",
+    ),
+    Marked(
+        "sites that may write are named one by one",
+        "writers-are-named",
+        Never(),
+        "tests/unit/test_settings.py::test_who_may_write_is_named",
     ),
     Marked(
         "a cache keeps an answer per origin",

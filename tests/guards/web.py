@@ -16,7 +16,7 @@ WEB: Final = (
     ),
     Guard(
         "a renewal in time is a request of a user",
-        "scoreboard/web/session.js",
+        "scoreboard/web/client/session.js",
         "const access = this.#access?.token;",
         "const access = null;",
         "tests/browser/test_account.py::test_who_is_logged_in_stays_so_though_a_neighbour_floods",
@@ -32,7 +32,7 @@ WEB: Final = (
     Guard(
         "a tab that nobody sees holds no connection",
         "scoreboard/web/client/tabs.js",
-        '    document.addEventListener("visibilitychange", this.#onVisibility);\n',
+        "    watchSight(() => this.#see(), this.#sight);\n",
         "",
         "tests/browser/test_client.py::"
         "test_without_locks_a_tab_that_nobody_sees_gives_its_connection_back",
@@ -54,7 +54,7 @@ WEB: Final = (
     ),
     Guard(
         "where locks are denied tokens are renewed all the same",
-        "scoreboard/web/session.js",
+        "scoreboard/web/client/session.js",
         "        if (begun) throw failure;\n",
         "        throw failure;\n",
         "tests/browser/test_denied.py::"
@@ -62,9 +62,9 @@ WEB: Final = (
     ),
     Guard(
         "a storage that is closed logs nobody out",
-        "scoreboard/web/session.js",
-        "    return undefined;\n  }\n}\n\n/** Keep",
-        "    return null;\n  }\n}\n\n/** Keep",
+        "scoreboard/web/client/keep.js",
+        "      return undefined;\n    }\n  }\n\n  /** Keep",
+        "      return null;\n    }\n  }\n\n  /** Keep",
         "tests/browser/test_denied.py::"
         "test_a_storage_that_fails_in_the_middle_of_a_log_in_ends_nothing",
     ),
@@ -85,15 +85,15 @@ WEB: Final = (
     ),
     Guard(
         "a lock that nobody gives holds up no renewal",
-        "scoreboard/web/session.js",
-        '"scoreboard.refresh", { signal }, begin)',
-        '"scoreboard.refresh", {}, begin)',
+        "scoreboard/web/client/session.js",
+        "`scoreboard.refresh${this.#suffix}`, { signal }, begin)",
+        "`scoreboard.refresh${this.#suffix}`, {}, begin)",
         "tests/browser/test_denied.py::test_a_log_in_outlasts_a_reload_where_locks_are_never_given",
     ),
     Guard(
         "tabs without locks renew one after the other",
-        "scoreboard/web/session.js",
-        "    return this.#hasStorage ? inTurn(work, turnMs) : work();\n",
+        "scoreboard/web/client/session.js",
+        "    return this.#hasStorage ? this.#keep.inTurn(work, turnMs) : work();\n",
         "    return work();\n",
         "tests/browser/test_account.py"
         "::test_tabs_without_locks_take_turns_to_renew_and_stay_logged_in",
@@ -131,8 +131,8 @@ WEB: Final = (
     ),
     Guard(
         "winners are seen though the next season has begun",
-        "scoreboard/web/page.js",
-        "  final = ended;\n  heldSeconds = HOLD_SECONDS;\n",
+        "scoreboard/web/element/sight.js",
+        "    this.final = ended;\n    this.heldSeconds = HOLD_SECONDS;\n",
         "",
         "tests/browser/test_boards.py"
         "::test_a_seasons_end_is_seen_and_the_winners_stay_until_somebody_goes_on",
@@ -175,5 +175,20 @@ WEB: Final = (
         "return ",
         "tests/browser/test_places.py::"
         "test_without_tabs_that_hear_each_other_there_is_no_second_stream_and_the_place_is_polled",
+    ),
+    Guard(
+        "what a lost answer has granted is a success",
+        "scoreboard/web/client/actions.js",
+        'if (isLost && answer.code === "already_granted")',
+        "if (false)",
+        "tests/package/test_node.py::"
+        "test_a_submission_whose_answer_is_lost_is_sent_again_and_counts_as_granted",
+    ),
+    Guard(
+        "log-ins at several services keep apart",
+        "scoreboard/web/client/session.js",
+        'return service === `${globalThis.location?.origin}/` ? "" : `:${service}`;',
+        'return "";',
+        "tests/package/test_node.py::test_log_ins_at_several_services_keep_apart_in_one_storage",
     ),
 )

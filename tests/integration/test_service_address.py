@@ -15,11 +15,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from scoreboard.client import AsyncUserClient
 from scoreboard.console.arguments import service_address
 from scoreboard.console.reports import CommandFailed
 from scoreboard.demo import service
 from scoreboard.demo.marks import Marks
-from scoreboard.demo.players import Api, Player
+from scoreboard.demo.players import Player
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -254,6 +255,6 @@ async def test_a_service_that_gives_no_tokens_plays_no_game() -> None:
     async def created(_: web.Request) -> web.Response:
         return web.json_response({"accessToken": 7}, status=201)
 
-    async with http(created) as url, aiohttp.ClientSession() as session:
+    async with http(created) as url, AsyncUserClient(url) as client:
         with pytest.raises(CommandFailed, match="without tokens"):
-            await Player.register(Api(session, url, lambda _: None), ["a1"], Marks(b"a" * 32))
+            await Player.register(lambda: client, ["a1"], Marks(b"a" * 32))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from tests.servers.installation import NGINX, Program
 from tests.servers.process import ServerProcess, exchange
 
 
 class HttpProxy(ServerProcess):
-    """A proxy before one address, of `configuration` with `{directory}`, `{port}`, `{upstream}`."""
+    """A proxy before one address, of `configuration` with `{directory}`, `{port}`, `{upstream}` and
+    its parts `{address}`, `{host}`, `{upstream_port}`.
+    """
 
     program: ClassVar[Program]
     configuration: ClassVar[str]
@@ -29,7 +32,15 @@ class HttpProxy(ServerProcess):
         return self.directory / "proxy.conf"
 
     def prepare(self) -> None:
-        values = {"directory": self.directory, "port": self.port, "upstream": self._upstream}
+        parts = urlsplit(self._upstream)
+        values = {
+            "directory": self.directory,
+            "port": self.port,
+            "upstream": self._upstream,
+            "address": parts.netloc,
+            "host": parts.hostname,
+            "upstream_port": parts.port,
+        }
         self.file.write_text(self.configuration.format(**values))
 
     def answers(self) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
-import aiohttp
+import httpx
 import pytest
 
+from scoreboard.client import AsyncUserClient
 from scoreboard.configuration import sources as configuration
 from scoreboard.demo import marks as demo_marks
-from scoreboard.demo.players import Api, Player
+from scoreboard.demo.players import Player
 from tests.commands import command
 from tests.eventually import eventually
 from tests.instances import Instance
@@ -28,12 +30,12 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def players(instance: Instance, count: int) -> list[Player]:
     """Players of the demo, each with an action."""
-    async with aiohttp.ClientSession() as session:
-        api = Api(session, instance.url, lambda _: None)
-        marks = demo_marks.kept_or_new()
-        found = [await Player.register(api, ACTIONS, marks) for _ in range(count)]
+    marks = demo_marks.kept_or_new()
+    async with httpx.AsyncClient() as http:
+        new = partial(AsyncUserClient, instance.url, http=http)
+        found = [await Player.register(new, ACTIONS, marks) for _ in range(count)]
         for player in found:
-            assert (await player.submit(api, "one")).status == 200
+            assert (await player.client.submit("one")).score == ACTIONS["one"]
     return found
 
 

@@ -15,11 +15,13 @@ from tests.service.conftest import Start
 
 WEB = Path(scoreboard.__file__).parent / "web"
 CLIENT = "scoreboard-client.js"
+ELEMENT = "live-scoreboard.js"
+OTHER_DOCUMENTS = {"index.html", "embed.html", "embed.js", "embed.css", "favicon.ico"}
 PLAIN = {"Accept-Encoding": "identity"}
 PACKED = {"Accept-Encoding": "br, gzip;q=0.8"}
 
 # Files that modules load when somebody needs them.
-ON_DEMAND = {"log-in.js", "profile.js"} | {
+ON_DEMAND = {"log-in.js", "profile.js", "credentials.js"} | {
     *("friends.js", "friends-list.js", "my-place.js", "place-line.js", "place-words.js"),
     *("places-dialog.js", "ranking.js", "scroll-map.js", "virtual-list.js", "places.css"),
 }
@@ -51,10 +53,12 @@ async def test_the_page_allows_nothing_but_itself(instance: Instance) -> None:
     assert response.content_type == "text/html"
     assert response.headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "img-src 'self' data:; manifest-src 'self'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
     )
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     text = page.decode()
+    text = text.replace('<script type="application/json" id="words">', "")  # data: never run
     assert not re.search(r"<script(?![^>]*src=)|<style| style=| on\w+=|https?:", text)
 
 
@@ -72,7 +76,7 @@ async def test_the_page_is_asked_for_again_and_costs_nothing_while_it_is_the_sam
 async def test_files_are_kept_for_good_under_names_that_carry_a_hash(instance: Instance) -> None:
     paths = await asset_paths(instance)
     named = {re.sub(r"assets/(.+)\.\w+\.", r"\1.", path) for path in paths}
-    every = {file.name for file in WEB.glob("*.*")} - {"index.html"} | {CLIENT}
+    every = {file.name for file in WEB.glob("*.*")} - OTHER_DOCUMENTS | {CLIENT, ELEMENT}
     assert named == every - ON_DEMAND
     for path in paths:
         assert re.fullmatch(r"assets/[\w-]+\.[0-9a-f]{10}\.(css|js|svg)", path)

@@ -70,6 +70,8 @@ def test_the_document_names_what_is_known() -> None:
     assert [(path, name) for path, name, _ in KNOWN] == [
         ("/api/actions", "after"),
         ("/api/actions", "limit"),
+        ("/api/me/grants", "after"),
+        ("/api/me/grants", "limit"),
         ("/api/me/stream", "boards"),
         ("/api/boards", "after"),
         ("/api/boards", "limit"),

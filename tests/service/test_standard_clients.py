@@ -15,6 +15,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.clients.catalogue import CLIENTS
+from tests.clients.table import PAGE, rows_of
+from tests.clients.trial import YES, Row, a_world, tried
 from tests.instances import Instance
 from tests.world import add_actions, add_users
 
@@ -95,3 +98,18 @@ async def following(url: str) -> AsyncIterator[asyncio.StreamReader]:
     finally:
         process.kill()
         await process.communicate()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_curl_does_what_the_table_of_clients_says(
+    database_url: str, redis_url: str, amqp_url: str
+) -> None:
+    """The one trial that runs with the tests; `make clients` has all of them."""
+    [curl] = [client for client in CLIENTS if client.name == "curl"]
+    async with a_world(database_url, redis_url, amqp_url) as world:
+        row = await tried(curl, world)
+    assert row == Row(row.version, YES, YES, "itself", YES, YES, YES, YES)
+    assert rows_of(PAGE.read_text(encoding="utf-8"))["curl"][1:] == [
+        *(YES, YES, "by itself"),
+        *(YES, YES, YES, YES),
+    ]

@@ -29,7 +29,7 @@ async def test_it_is_as_of_the_submission_before(instance: Instance, database_ur
     ada, bob = add_users(database_url, 2)
     add_actions(database_url, {"run": 50, "win": 100})
     nothing = {"userId": bob, "username": "player1", "score": 0, "rank": None, "rankAbove": None}
-    nothing["hasPassword"] = False
+    nothing |= {"hasPassword": False, "email": "player1@example.org"}
     [(made,)] = sql(database_url, "SELECT created_at FROM users WHERE user_id = %s", (bob,))
     nothing["createdAt"] = timestamp(made)
     assert await me(instance, bob) == nothing

@@ -8,8 +8,8 @@ import pytest
 
 from scoreboard.api.assets import Assets, build, join
 
+PAGES = {"en": '<script src="./page.js"></script><link href="./style.css"><a href="./docs">'}
 SOURCES = {
-    "index.html": '<script src="./page.js"></script><link href="./style.css"><a href="./docs">',
     "page.js": 'import "./client.js";',
     "client.js": "export {};",
     "style.css": "body {}",
@@ -22,7 +22,7 @@ def name_of(assets: Assets, stem: str) -> str:
 
 
 def test_references_carry_the_names_that_are_served() -> None:
-    assets = build(SOURCES)
+    assets = build(SOURCES, PAGES)
     page = assets.page.body.decode()
     assert f'"./assets/{name_of(assets, "page")}"' in page
     assert f'"./assets/{name_of(assets, "style")}"' in page
@@ -31,8 +31,8 @@ def test_references_carry_the_names_that_are_served() -> None:
 
 
 def test_a_change_reaches_the_names_of_all_that_refer_to_it_and_no_others() -> None:
-    before = build(SOURCES)
-    after = build(SOURCES | {"client.js": "export const changed = 1;"})
+    before = build(SOURCES, PAGES)
+    after = build(SOURCES | {"client.js": "export const changed = 1;"}, PAGES)
     for stem in ("client", "page"):
         assert name_of(before, stem) != name_of(after, stem)
     assert name_of(before, "style") == name_of(after, "style")
@@ -40,21 +40,21 @@ def test_a_change_reaches_the_names_of_all_that_refer_to_it_and_no_others() -> N
 
 
 def test_every_instance_makes_the_same_bytes() -> None:
-    assert build(SOURCES) == build(dict(reversed(SOURCES.items())))
+    assert build(SOURCES, PAGES) == build(dict(reversed(SOURCES.items())), PAGES)
 
 
 def test_the_compressed_form_is_the_same_content() -> None:
-    for asset in build(SOURCES).hashed.values():
-        assert gzip.decompress(asset.gzipped) == asset.body
+    for asset in build(SOURCES, PAGES).hashed.values():
+        assert gzip.decompress(asset.gzipped or b"") == asset.body
 
 
 def test_a_reference_to_nothing_is_found_at_the_start() -> None:
     with pytest.raises(KeyError, match=r"gone\.js"):
-        build(SOURCES | {"page.js": 'import "./gone.js";'})
+        build(SOURCES | {"page.js": 'import "./gone.js";'}, PAGES)
 
 
 def test_only_names_with_a_hash_have_another_version() -> None:
-    assets = build(SOURCES)
+    assets = build(SOURCES, PAGES)
     assert assets.of_another_version("page.0123456789.js") == assets.plain["page.js"]
     assert assets.of_another_version("page.js") is None
     assert assets.of_another_version("gone.0123456789.js") is None

@@ -33,7 +33,6 @@ from scoreboard.console.arguments import ArgumentsRefused
 from scoreboard.console.reports import report_list
 from scoreboard.console.screen import Screen
 from scoreboard.console.terminal import note, program, say
-from scoreboard.demo.players import retry_after_seconds
 from scoreboard.embedded.servers import EmbeddedUrls
 from scoreboard.operations import logs
 from scoreboard.scoring.catalogue import Action
@@ -826,15 +825,6 @@ class TestComparison:
 
 
 class TestDemo:
-    @pytest.mark.parametrize(
-        ("header", "seconds"),
-        [("7", 7.0), ("0", 1.0), ("", 1.0), ("Wed, 21 Oct", 1.0), ("-3", 1.0)],
-    )
-    def test_retry_after_is_waited_for_and_at_least_a_second(
-        self, header: str, seconds: float
-    ) -> None:
-        assert retry_after_seconds(header) == seconds
-
     def test_a_file_gets_a_line_for_each_board_and_each_new_remark(self) -> None:
         output = io.StringIO()
         screen = Screen(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from importlib import resources
@@ -10,19 +11,22 @@ from typing import Any
 
 import pytest
 
+from scoreboard import __version__
 from scoreboard.api import assets
 from scoreboard.model import BOARD_SIZE, FINAL_SIZE, MAIN
 
 ASSETS = assets.load({})
-CODE = ASSETS.plain["scoreboard-client.js"].body.decode()
-TYPES = ASSETS.plain["scoreboard-client.d.ts"].body.decode()
+CODE = ASSETS.public["scoreboard-client.js"].body.decode()
+TYPES = ASSETS.public["scoreboard-client.d.ts"].body.decode()
+ELEMENT = ASSETS.public["live-scoreboard.js"].body.decode()
 PAGE = ASSETS.page.body.decode()
+WEB = resources.files("scoreboard") / "web"
 MODULES = [
-    path.read_text("utf-8")
-    for path in (resources.files("scoreboard") / "web" / "client").iterdir()
-    if path.name.endswith(".js")
+    path.read_text("utf-8") for path in (WEB / "client").iterdir() if path.name.endswith(".js")
 ]
 CLIENTS = ("ScoreboardClient", "PersonalClient")
+ASKING = ("Places", "Session", "Actions")
+TYPE = r"^export (?:const|function|class|interface|type) (\w+)"
 # Of a name that all of a module knows.
 DECLARATION = r"^(?:export )?(?:async )?(?:class|function|const|let) (\$|\w+)"
 MANUAL = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
@@ -72,12 +76,16 @@ def test_the_members_are_those_of_the_code(name: str) -> None:
     assert [each for each in methods if f"`{each}(" not in documented] == []
 
 
-def test_what_is_asked_for_is_what_the_types_and_the_manual_say() -> None:
-    code = block(CODE, "class Places {")
-    typed = block(TYPES, "export class Places {")
+@pytest.mark.parametrize("name", ASKING)
+def test_what_is_asked_for_is_what_the_types_and_the_manual_say(name: str) -> None:
+    code = block(CODE, f"class {name} ")
+    typed = block(TYPES, f"export class {name} ")
     methods = found(r"^  (?:async )?(\w+)\(.*\) \{$", code)
-    assert methods == found(r"^  (\w+)\(", typed)
-    assert [each for each in methods[1:] if f"`{each}(" not in MANUAL] == []
+    overloads = found(r"^  (\w+)\(", typed)
+    assert methods == list(dict.fromkeys(overloads))
+    assert found(r"^  get (\w+)\(", code) == found(r"^  readonly (\w+):", typed)
+    documented = MANUAL.partition(f"`new {name}(")[2]
+    assert [each for each in methods[1:] if f"`{each}(" not in documented] == []
 
 
 def test_the_events_states_and_reasons_are_those_of_the_code() -> None:
@@ -94,18 +102,27 @@ def test_the_events_states_and_reasons_are_those_of_the_code() -> None:
     assert set(re.findall(r'#reason = "(\w*)"', CODE)) == union("Reason")
 
 
-def test_its_version_is_the_one_in_its_address() -> None:
-    [major] = found(r'^export const VERSION = "(\d+)\.\d+\.\d+";$', CODE)
-    assert f"/client/v{major}/scoreboard-client.js" in MANUAL
+def test_its_version_is_the_services_and_the_one_in_its_address() -> None:
+    [version] = found(r'^export const VERSION = "(.+)";$', CODE)
+    assert (
+        version == __version__ == json.loads((WEB / "package.json").read_text("utf-8"))["version"]
+    )
+    assert f"/client/v{version.partition('.')[0]}/scoreboard-client.js" in MANUAL
+
+
+def test_its_types_are_served_as_one_file() -> None:
+    assert found("^(?:import|export [*{])", TYPES) == []
+    types = [path for path in (WEB / "client").iterdir() if path.name.endswith(".d.ts")]
+    names = [name for path in types for name in found(TYPE, path.read_text("utf-8"))]
+    assert sorted(found(TYPE, TYPES)) == sorted(names)
+    assert len(names) == len(set(names)) > 20
 
 
 def test_the_client_and_the_page_know_the_servers_board_and_its_size() -> None:
     assert found(r'^const MAIN = "(.+)";$', CODE) == [MAIN]
     assert found(r"^export const FINAL_SIZE = (\d+);", CODE) == [str(FINAL_SIZE)]
-    assert found(r'data-board="(.+?)"', PAGE) == [MAIN]
-    assert found(r'<li class="row .*class="rank">(\d+)<', PAGE) == [
-        str(rank) for rank in range(1, BOARD_SIZE + 1)
-    ]
+    assert found(r'<live-scoreboard id="board" board="(.+?)"', PAGE) == [MAIN]
+    assert found(r"^const SIZE = (\d+);", ELEMENT) == [str(BOARD_SIZE)]
     assert f">Top {BOARD_SIZE}</h1>" in PAGE
 
 
@@ -114,7 +131,9 @@ def test_all_modules_of_the_client_are_served_as_one() -> None:
     declared = [name for module in MODULES for name in found(DECLARATION, module)]
     assert len(declared) == len(set(declared)) > 20
     assert sorted(found(DECLARATION, CODE)) == sorted(declared)
-    assert found(r"^export \{ (.+) \};", CODE) == ["MAIN, PersonalClient, Places, Refused, isOver"]
+    assert found(r"^export \{ (.+) \};", CODE) == [
+        "Actions, MAIN, PersonalClient, Places, Refused, Session, isOver"
+    ]
     assert found(r"^(?:import|export) .*?(\w+)(?= =| extends)", CODE) == [
         "VERSION",
         "FINAL_SIZE",
@@ -127,5 +146,5 @@ def test_what_page_and_client_need_both_has_one_owner() -> None:
     declared = Counter(name for module in page for name in found(DECLARATION, module))
     assert [name for name, count in declared.items() if count > 1] == []
     exported = set(found(r"^export (?:const|function|class) (\w+)", TYPES))
-    classes = {"ScoreboardClient", "PersonalClient", "Places", "Refused"}
+    classes = {*CLIENTS, *ASKING, "Refused"}
     assert exported == {"VERSION", "MAIN", "FINAL_SIZE", "isOver"} | classes

@@ -255,6 +255,19 @@ def test_what_no_browser_writes_as_an_origin_is_refused(text: str) -> None:
     assert "allowed_origins" in refusal({"SCOREBOARD_ALLOWED_ORIGINS": text})
 
 
+def test_who_may_write_is_named() -> None:
+    """All others may read, at most."""
+    text = "https://app.example.org, http://localhost:5173"
+    given = {"SCOREBOARD_ALLOWED_WRITE_ORIGINS": text}
+
+    assert load(given).allowed_write_origins == tuple(text.split(", "))
+    for wrong in ("*", "https://app.example.org, *", "https://*.example.org", "null"):
+        message = refusal({"SCOREBOARD_ALLOWED_WRITE_ORIGINS": wrong})
+        assert "allowed_write_origins" in message
+        assert "https://" in message
+    assert "name each site" in refusal({"SCOREBOARD_ALLOWED_WRITE_ORIGINS": "*"})
+
+
 def test_a_secrets_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     message = refusal({"SCOREBOARD_JWT_SECRET_FILE": str(missing)})

@@ -12,7 +12,7 @@ from scoreboard.accounts import queries as accounts
 from scoreboard.connections import session_settings, statements
 from scoreboard.ledger import queries as ledger
 from scoreboard.ranks import queries as ranks
-from scoreboard.scoring import catalogue, places, sought, standing
+from scoreboard.scoring import catalogue, own_grants, places, sought, standing
 
 _VERB = re.compile(
     r"(--[^\n]*\n)*"
@@ -89,7 +89,7 @@ def test_a_statement_is_prepared_with_its_parameters_by_number() -> None:
 
 SHIPPED = sorted(Path(scoreboard.__file__).parent.rglob("*.sql"))
 LOADED = [accounts.SQL, catalogue.SQL, ledger.SQL, session_settings.SQL, ranks.SQL]
-LOADED += [places.SQL, sought.SQL, standing.SQL]
+LOADED += [places.SQL, sought.SQL, standing.SQL, own_grants.SQL]
 
 
 @pytest.mark.parametrize("found", LOADED, ids=lambda found: next(iter(found)))

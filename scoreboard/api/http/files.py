@@ -70,13 +70,15 @@ async def send(
     return response
 
 
-def policy_of_page(*, scripts: str, forms: str) -> str:
+def policy_of_page(*, scripts: str, forms: str, ancestors: str = "'none'") -> str:
     """The Content-Security-Policy of a page of ours, which loads nothing from elsewhere: the
-    sources of its scripts, and where its forms may go. Style sheets have pictures as `data:` URLs.
+    sources of its scripts, where its forms may go, and which sites may frame it. Style sheets have
+    pictures as `data:` URLs.
     """
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; connect-src 'self'; "
-        f"img-src 'self' data:; base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
+        f"img-src 'self' data:; manifest-src 'self'; base-uri 'none'; "
+        f"form-action {forms}; frame-ancestors {ancestors}"
     )
 
 

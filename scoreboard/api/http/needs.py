@@ -23,8 +23,9 @@ class Needs:
     # the server key that they name, and the address if they name none.
     limit: Literal["clients", "operations", "servers"] = "clients"
     traced: bool = True
-    # Whether pages of other sites may read the answers, if the settings name such sites.
-    other_sites: bool = False
+    # Which other sites' pages may use it: none; `allowed_origins`, who read, and
+    # `allowed_write_origins`, who may do all that they may; or the latter alone.
+    other_sites: Literal["none", "reads", "writes"] = "none"
     # What to read in the same call of Redis that counts the request, if anything.
     also: Callable[[web.Request], HashField | None] | None = None
 
@@ -46,7 +47,10 @@ def needs_of(request: web.Request) -> Needs:
     return request.app[_NEEDS].get(request.match_info.route, USUAL)
 
 
-def paths_for_other_sites(app: web.Application) -> list[str]:
-    """The paths that have a route whose answers other sites' pages may read."""
-    routes = [route for route, needs in app[_NEEDS].items() if needs.other_sites]
-    return sorted({route.resource.canonical for route in routes if route.resource})
+def uses_by_path(app: web.Application) -> dict[str, dict[str, Needs]]:
+    """What each path needs for each of its methods, of all routes that were added here."""
+    found: dict[str, dict[str, Needs]] = {}
+    for route, needs in app[_NEEDS].items():
+        if route.resource is not None:
+            found.setdefault(route.resource.canonical, {})[route.method] = needs
+    return found

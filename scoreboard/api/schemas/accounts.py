@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from scoreboard.accounts import names
 from scoreboard.accounts.blocklist import CHARS_MIN
@@ -40,6 +40,18 @@ def _name(read: Callable[[str], object], description: str, example: str, **metad
     return fields.String(required=True, validate=check, metadata=metadata)
 
 
+def _email() -> Any:
+    """The member that is an e-mail address."""
+    return _name(
+        names.email,
+        "Never shown to anybody. Unique without regard to case or to the form that the domain is "
+        "written in.",
+        "ada@example.org",
+        format="email",
+        maxLength=names.EMAIL_CHARS_MAX,
+    )
+
+
 class RegistrationSchema(Request):
     """A new account."""
 
@@ -52,14 +64,7 @@ class RegistrationSchema(Request):
         maxLength=names.TYPED_CHARS_MAX,
         pattern=_USERNAME_PATTERN,
     )
-    email = _name(
-        names.email,
-        "Never shown to anybody. Unique without regard to case or to the form that the domain is "
-        "written in.",
-        "ada@example.org",
-        format="email",
-        maxLength=names.EMAIL_CHARS_MAX,
-    )
+    email = _email()
     password = text(*_NEW_PASSWORD, "correct horse battery staple")
     invitation = text(
         None,
@@ -82,6 +87,25 @@ class PasswordChangeSchema(Request):
 
     current_password = text(*_PASSWORD, data_key="currentPassword")
     new_password = text(*_NEW_PASSWORD, "lantern over quiet water", data_key="newPassword")
+
+
+class EmailChangeSchema(Request):
+    """The password, and the e-mail address that is to hold."""
+
+    password = text(*_PASSWORD)
+    email = _email()
+
+
+class AddressSchema(Schema):
+    """An e-mail address."""
+
+    email = member(fields.String, "The address, as it is kept now.", "ada@example.org")
+
+
+class EmailSchema(Success):
+    """The address was changed."""
+
+    data = member(fields.Nested, "What holds now.", nested=AddressSchema)
 
 
 class DeletionSchema(Request):

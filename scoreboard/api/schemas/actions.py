@@ -57,6 +57,24 @@ class GrantedSchema(Success):
     data = member(fields.Nested, "The grant.", nested=NewGrantSchema)
 
 
+class OwnPageSchema(PageSchema):
+    """The query of one's own grants."""
+
+    limit = page_size_member(default=200)
+
+
+class OwnGrantsSchema(Success):
+    """A page of your grants, in the order of action ids."""
+
+    data = member(fields.List, "The grants.", cls_or_instance=fields.Nested(GrantSchema))
+    next = member(
+        fields.String,
+        "Ask with `after` set to this for the next page; null on the last one.",
+        "daily-login",
+        allow_none=True,
+    )
+
+
 class ActionSchema(Schema):
     """Something that can be completed."""
 

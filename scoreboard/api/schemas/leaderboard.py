@@ -109,6 +109,13 @@ class StandingSchema(Schema):
         True,
         data_key="hasPassword",
     )
+    email = member(
+        fields.String,
+        "Your e-mail address, which nobody else sees: null where none is known, and for a token of "
+        "an issuer that only speaks for you.",
+        "ada@example.org",
+        allow_none=True,
+    )
 
 
 class MeSchema(Success):

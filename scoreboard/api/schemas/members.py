@@ -97,13 +97,13 @@ def listed(made: Any, item: dict[str, Any], most: int) -> Any:
     return made
 
 
-def page_size_member() -> Any:
+def page_size_member(default: int = 100) -> Any:
     """The member of a query that says how large a page is."""
     return member(
         Number,
         "The size of a page, in digits. Given once.",
         required=False,
-        load_default=100,
+        load_default=default,
         validate=validate.Range(1, 1000),
     )
 

@@ -3,16 +3,18 @@
 import { makeBoard, makeEnded } from "./board.js";
 
 export class BoardSource {
-  /** The address of the stream. */
-  stream;
-  #address;
+  #server;
   #boardId;
   #listener;
 
   /** `listener` has currentBoard(), onBoard(board) and onEnded(ended). */
-  constructor(boardId, { board, stream }, listener) {
-    [this.#boardId, this.#address, this.stream] = [boardId, board, stream];
-    this.#listener = listener;
+  constructor(boardId, server, listener) {
+    [this.#boardId, this.#server, this.#listener] = [boardId, server, listener];
+  }
+
+  /** The address of the stream. */
+  get stream() {
+    return this.#server.addresses.stream;
   }
 
   hear(name, document, id) {
@@ -28,7 +30,7 @@ export class BoardSource {
   /** Ask for a board newer than the one at hand. */
   async ask(get) {
     const board = this.#listener.currentBoard();
-    const response = await get(this.#address, board ? { "If-None-Match": `"${board.version}"` } : {});
+    const response = await get(this.#server.addresses.board, board ? { "If-None-Match": `"${board.version}"` } : {});
     if (!response.ok) return true; // unchanged, or a refusal, which was judged
     const document = await response.json();
     return this.#take(makeBoard({ ...document, entries: document.data }));

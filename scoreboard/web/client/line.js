@@ -1,5 +1,6 @@
 /** What keeps a client current: of all tabs one leads, and has a feed; it tells the others what it knows. */
 
+import { isInBrowser, leaderboardAddress } from "./environment.js";
 import { Feed } from "./feed.js";
 import { takeRoom } from "./stream-room.js";
 import { Tabs } from "./tabs.js";
@@ -9,28 +10,30 @@ export class Line {
   #state = Object.freeze({ status: "idle", reason: "", leads: false });
   #confirmedAt = 0;
   #aheadMs = 0; // of our clock is the server's
+  #name;
   #server;
   #owner;
   #feed;
   #tabs;
   #endWatch;
 
-  /** Tabs with clients of one `name` share a feed; with `isShared` there is no stream where tabs do not hear
-   *  each other: a browser opens six connections to a host, and each tab has a board already. `owner` has onState(state), news(), which returns what to
-   *  tell other tabs, onNews(news) and isEmpty(). */
+  /** Tabs with clients of one `name()` share a feed, which is asked for at the start. With `isShared` there is no
+   *  stream where tabs do not hear each other, because each has one of a board already. `owner` has onState(state), news(), which returns what to tell other tabs, onNews(news) and isEmpty(). */
   constructor(name, options, server, source, owner, isShared = false) {
+    this.#name = name;
     this.#server = server;
     this.#owner = owner;
-    const room = `scoreboard-streams:${new URL(options.url).host}`;
     this.#feed = new Feed(options, server, source, {
       takeRoom: () => {
+        if (!isInBrowser()) return () => {};
         const { share } = this.#tabs;
+        const room = `scoreboard-streams:${new URL(leaderboardAddress(options.url)).host}`;
         return isShared && options.shareTabs && !share ? null : takeRoom(room, options.streamsMax, share);
       },
       onConfirmed: (status) => this.#confirm(status),
       onStatus: (status, reason) => this.#settle(status, reason),
     });
-    this.#tabs = new Tabs(name, options, {
+    this.#tabs = new Tabs(options, {
       onLead: () => {
         this.#settle("connecting", "", true);
         this.#feed.start();
@@ -55,11 +58,13 @@ export class Line {
     return Date.now() + this.#aheadMs;
   }
 
+  /** Raises TypeError where the option `url` leads nowhere. */
   start() {
     if (this.#state.status !== "idle") return;
+    const name = this.#name();
     this.#settle("connecting", "");
     this.#endWatch = watchForWakes((slept) => this.wake(slept));
-    this.#tabs.start();
+    this.#tabs.start(name);
   }
 
   stop() {

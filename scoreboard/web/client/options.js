@@ -1,6 +1,7 @@
 /** What can be chosen of a client, and what holds where nothing was. */
 
 import { MAIN } from "./board.js";
+import { anchored } from "./environment.js";
 
 export const DEFAULTS = {
   url: "/api/leaderboard",
@@ -19,11 +20,11 @@ export const DEFAULTS = {
   streamsMax: 4,
 };
 
-/** All options, with the whole address of `main` as `url`. */
+/** All options, with the whole address of `url` if that can be told here. */
 export function choose(options) {
-  const chosen = { ...DEFAULTS, ...options };
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const chosen = { ...DEFAULTS, ...Object.fromEntries(given) };
   chosen.board ??= MAIN; // a page of an earlier release names none
-  chosen.url = new URL(chosen.url, location.href).href.replace(/\/$/, "");
+  chosen.url = anchored(chosen.url);
   return chosen;
 }
-

@@ -6,10 +6,11 @@
  */
 
 import { MAIN } from "./board.js";
+import { leaderboardAddress, makeEvent } from "./environment.js";
 import { Line } from "./line.js";
 import { choose } from "./options.js";
 import { isHiddenIn, makeOwnPlace } from "./place.js";
-import { Server, boardAddress } from "./server.js";
+import { Server, addressBeside, boardAddress } from "./server.js";
 
 const POLL_SECONDS = 15; // each poll is one for this user alone, and no cache answers it
 
@@ -27,7 +28,7 @@ export class PersonalClient extends EventTarget {
       onAnswer: (place) => isHiddenIn(place, this.#places.get(place.boardId)) || this.#take(place),
       onHappened: (type, detail) => this.#happen(type, detail),
     });
-    const name = `scoreboard-me:${chosen.url}#${userId}#${boards}`;
+    const name = () => `scoreboard-me:${leaderboardAddress(chosen.url)}#${userId}#${boards}`;
     const owner = {
       onState: (state) => this.#emit("state", state),
       news: () => ({ places: [...this.#places.values()] }),
@@ -78,20 +79,22 @@ export class PersonalClient extends EventTarget {
   }
 
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    this.dispatchEvent(makeEvent(type, detail));
   }
 }
 
 class PersonalSource {
-  stream;
   #url;
   #boards;
   #listener;
   #heard = 0; // events of places
 
   constructor(url, boards, listener) {
-    this.stream = new URL(`me/stream?boards=${boards.map(encodeURIComponent)}`, url).href;
     [this.#url, this.#boards, this.#listener] = [url, boards, listener];
+  }
+
+  get stream() {
+    return addressBeside(this.#url, `me/stream?boards=${this.#boards.map(encodeURIComponent)}`);
   }
 
   hear(name, document) {

@@ -3,17 +3,9 @@
 import { makeSeason } from "./board.js";
 import { choose } from "./options.js";
 import { makeOwnPlace, makePlace } from "./place.js";
-import { Server, boardAddress } from "./server.js";
+import { Refused, TOKEN_REFUSED, read } from "./refused.js";
+import { Server, addressBeside, boardAddress } from "./server.js";
 import { Attempt } from "./timers.js";
-
-/** The server said no, or (status 0) said nothing. */
-export class Refused extends Error {
-  constructor(status, { code = "unreachable", message } = {}, retryAfter = null) {
-    super(message ?? "The server cannot be reached. Try again shortly.");
-    [this.status, this.code] = [status, code];
-    this.retryAfterSeconds = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) : null;
-  }
-}
 
 export class Places {
   #options;
@@ -65,16 +57,16 @@ export class Places {
 
   /** Returns the document, if there is one. Raises Refused. A token that was refused is renewed once. */
   async #call(path, method = "GET") {
-    const address = new URL(path, this.#options.url).href;
+    const address = addressBeside(this.#options.url, path);
     const attempt = new Attempt(null, this.#options.requestSeconds * 1000);
+    const ask = async () => read(await this.#server.send(method, address, attempt.signal));
+    const askAgain = (refused) => {
+      const isEnded = refused.status === 401 || TOKEN_REFUSED.includes(refused.code);
+      if (isEnded && this.#options.getToken) return ask(); // which shows the token to `getToken`
+      throw refused;
+    };
     try {
-      let response = await this.#server.send(method, address, attempt.signal);
-      if (response.status === 401 && this.#options.getToken) {
-        response = await this.#server.send(method, address, attempt.signal);
-      }
-      const document = response.status === 204 ? null : await response.json();
-      if (response.ok) return document;
-      throw new Refused(response.status, document, response.headers.get("Retry-After"));
+      return await ask().catch(askAgain);
     } catch (failure) {
       throw failure instanceof Refused ? failure : new Refused(0);
     } finally {

@@ -8,23 +8,28 @@
  * Types: scoreboard-client.d.ts. Manual: docs/client.md. Instances serve its modules as one file.
  */
 
+import { Actions } from "./actions.js";
 import { MAIN, hasEnded, hasStarted, isNewer, isOver, makeBoard, makeEnded } from "./board.js";
 import { BoardSource } from "./board-source.js";
+import { leaderboardAddress, makeEvent } from "./environment.js";
 import { Line } from "./line.js";
 import { choose } from "./options.js";
 import { PersonalClient } from "./personal.js";
-import { Places, Refused } from "./places.js";
+import { Places } from "./places.js";
+import { Refused } from "./refused.js";
 import { Server } from "./server.js";
+import { Session } from "./session.js";
 
-export const VERSION = "1.2.0";
+export const VERSION = "1.3.0";
 export const FINAL_SIZE = 10; // of a season that has ended so many entries stay in sight
-export { MAIN, PersonalClient, Places, Refused, isOver };
+export { Actions, MAIN, PersonalClient, Places, Refused, Session, isOver };
 
 /**
  * A board, live. Events: `board` and `state`, whose `detail` is `board` and `state` below;
  * `season:ended`, whose `detail` is `ended`; `season:started` with `{boardId, season}`.
  */
 export class ScoreboardClient extends EventTarget {
+  #boardId;
   #board = null;
   #ended = null;
   #server;
@@ -34,20 +39,26 @@ export class ScoreboardClient extends EventTarget {
     super();
     const chosen = choose(options);
     const { url, board } = chosen;
+    this.#boardId = board;
     this.#server = new Server(chosen);
-    const source = new BoardSource(board, this.#server.addresses, {
+    const source = new BoardSource(board, this.#server, {
       currentBoard: () => this.#board,
       onBoard: (board) => this.#take(board),
       onEnded: (ended) => this.#end(ended),
     });
     // Tabs that still run an earlier release know `main` under this name.
-    const name = `scoreboard:${url}${board === MAIN ? "" : `#${board}`}`;
+    const name = () => `scoreboard:${leaderboardAddress(url)}${board === MAIN ? "" : `#${board}`}`;
     this.#line = new Line(name, chosen, this.#server, source, {
       onState: (state) => this.#emit("state", state),
       news: () => ({ board: this.#board, ended: this.#ended }),
       onNews: (news) => this.#hear(news),
       isEmpty: () => !this.#board,
     });
+  }
+
+  /** Which board is followed. */
+  get boardId() {
+    return this.#boardId;
   }
 
   /**
@@ -81,6 +92,16 @@ export class ScoreboardClient extends EventTarget {
   /** Ask for a season that has ended, as it was kept, like `ended`. Answers null if it is not to be had. */
   readSeason(number) {
     return this.#server.season(number);
+  }
+
+  /** Ask how the board is defined: `{boardId, title, direction, size, period, zone, …}`, or null. */
+  readDefinition() {
+    return this.#server.definition();
+  }
+
+  /** Ask for the newest seasons, `{seasons, next}`, or for those before number `after`; null if not to be had. */
+  readSeasons(after = null) {
+    return this.#server.seasons(after);
   }
 
   /** Follow the board until `stop`. */
@@ -144,6 +165,6 @@ export class ScoreboardClient extends EventTarget {
   }
 
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    this.dispatchEvent(makeEvent(type, detail));
   }
 }

@@ -1,26 +1,28 @@
 /** Requests about one board, with the caller's token. */
 
-import { MAIN, isOver, makeEnded } from "./board.js";
+import { MAIN, isOver, makeEnded, makeSeason } from "./board.js";
 import { Clock } from "./clock.js";
+import { leaderboardAddress } from "./environment.js";
 import { Attempt } from "./timers.js";
+
+const SEASONS_PAGE = 50;
 
 export class Server {
   clock = new Clock();
-  /** The board's, and its stream's. */
-  addresses;
   #options;
-  #seasonsAddress;
   #token = null;
   #rejectedToken = null;
 
   constructor(options) {
-    const { url, board } = options;
     this.#options = options;
-    this.#seasonsAddress = boardAddress(url, board, "leaderboard?season=");
-    this.addresses =
-      board === MAIN
-        ? { board: url, stream: `${url}/stream` }
-        : { board: boardAddress(url, board, "leaderboard"), stream: boardAddress(url, board, "stream") };
+  }
+
+  /** The board's, and its stream's. Raises TypeError where the option `url` leads nowhere. */
+  get addresses() {
+    const { url, board } = this.#options;
+    const main = leaderboardAddress(url);
+    if (board === MAIN) return { board: main, stream: `${main}/stream` };
+    return { board: boardAddress(url, board, "leaderboard"), stream: boardAddress(url, board, "stream") };
   }
 
   /** GET with the caller's token. One that was rejected is shown to `getToken`, to be renewed. */
@@ -47,15 +49,34 @@ export class Server {
 
   /** Ask for the final board of a season that has ended. Returns null if that is not to be had; never throws. */
   async season(number) {
-    const { board, requestSeconds } = this.#options;
+    const document = await this.#document(`leaderboard?season=${number}`);
+    const ended = document && makeEnded({ ...document, entries: document.data });
+    // An instance that has not heard of the end answers with the board as it was.
+    return ended?.boardId === this.#options.board && ended.entries && isOver(ended.season) ? ended : null;
+  }
+
+  /** Ask how the board is defined. Returns null if that is not to be had; never throws. */
+  async definition() {
+    const { data } = (await this.#document()) ?? {};
+    return data?.boardId === this.#options.board ? data : null;
+  }
+
+  /** Ask for a page of the board's seasons, `{seasons, next}`. Returns null if that is not to be had; never throws. */
+  async seasons(after) {
+    const query = after === null ? "" : `&after=${after}`;
+    const document = await this.#document(`seasons?limit=${SEASONS_PAGE}${query}`);
+    if (!Array.isArray(document?.data)) return null;
+    return { seasons: document.data.map(makeSeason).filter(Boolean), next: document.next ?? null };
+  }
+
+  /** What the board has there, or null; never throws. */
+  async #document(path = "") {
+    const { url, board, requestSeconds } = this.#options;
     const attempt = new Attempt(null, requestSeconds * 1000);
     try {
-      const headers = { Accept: "application/json" };
-      const response = await this.get(this.#seasonsAddress + number, headers, attempt.signal, "no-cache");
-      const document = response.ok ? await response.json() : {};
-      const ended = makeEnded({ ...document, entries: document.data });
-      // An instance that has not heard of the end answers with the board as it was.
-      return ended?.boardId === board && ended.entries && isOver(ended.season) ? ended : null;
+      const address = boardAddress(url, board, path);
+      const response = await this.get(address, { Accept: "application/json" }, attempt.signal, "no-cache");
+      return response.ok ? await response.json() : null;
     } catch {
       return null;
     } finally {
@@ -66,7 +87,12 @@ export class Server {
 
 /** Boards stand beside the one that has a route of its own. */
 export function boardAddress(url, board, path) {
-  return new URL(`boards/${encodeURIComponent(board)}/${path}`, url).href;
+  return addressBeside(url, `boards/${encodeURIComponent(board)}${path && `/${path}`}`);
+}
+
+/** What stands beside the board `main`. */
+export function addressBeside(url, path) {
+  return new URL(path, leaderboardAddress(url)).href;
 }
 
 export function isForbidden({ status }) {

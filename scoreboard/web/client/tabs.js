@@ -5,8 +5,10 @@
  * silent (a frozen tab keeps its lock), a tab that somebody looks at takes the lock from it. Locks and
  * channels may be missing (plain HTTP) or denied (blocked cookies, a sandboxed frame): then each tab
  * talks to the server itself while somebody looks at it, because browsers open six connections in all.
+ * A worker is as a tab that somebody looks at, and so is Node, which has no locks before version 24.
  */
 
+import { isHidden, watchSight } from "./environment.js";
 import { Deadline } from "./timers.js";
 
 const FIRST_NEWS_MS = 700; // a leader that is awake has answered a new tab by then
@@ -26,12 +28,12 @@ export class Tabs {
   #denied = false; // what was denied once is not asked for again
   #metLeader = false; // or there was time enough for its first news
   #silence;
+  #sight; // ends the watch of whether somebody looks
   #pulseTimer;
   #hiddenTimer;
 
   /** `listener` has onLead, onFollow, onHidden, onNews(news), onAsked(wanted) and onNobody. */
-  constructor(name, options, listener) {
-    this.#name = name;
+  constructor(options, listener) {
     this.#options = options;
     this.#listener = listener;
   }
@@ -41,7 +43,9 @@ export class Tabs {
     return Boolean(this.#channel);
   }
 
-  start() {
+  /** Tabs that know each other by `name` share. */
+  start(name) {
+    this.#name = name;
     this.#running = true;
     if (!this.#options.shareTabs) return this.#lead();
     this.#channel = this.#denied ? null : openChannel(this.#name);
@@ -55,7 +59,7 @@ export class Tabs {
 
   stop() {
     this.#running = false;
-    document.removeEventListener("visibilitychange", this.#onVisibility);
+    this.#sight?.abort();
     clearTimeout(this.#hiddenTimer);
     this.#leaveOthers();
     this.#endLead();
@@ -137,7 +141,7 @@ export class Tabs {
     this.#metLeader = true;
     this.#silence.allow(1000 * this.#options.pulseSeconds);
     if (!metLeader) return this.#listener.onNobody();
-    if (document.visibilityState !== "visible") return;
+    if (isHidden()) return;
     if (this.#takingLock) this.#goAlone(); // a lock that cannot even be taken is none
     else this.#requestLock(true);
   }
@@ -145,9 +149,11 @@ export class Tabs {
   #goAlone() {
     this.#denied = true;
     this.#leaveOthers();
-    document.addEventListener("visibilitychange", this.#onVisibility);
+    this.#sight?.abort();
+    this.#sight = new AbortController();
+    watchSight(() => this.#see(), this.#sight);
     if (!this.leads) this.#lead();
-    this.#onVisibility();
+    this.#see();
   }
 
   #leaveOthers() {
@@ -158,16 +164,16 @@ export class Tabs {
     this.#channel = null;
   }
 
-  #onVisibility = () => {
+  #see() {
     clearTimeout(this.#hiddenTimer);
-    if (document.visibilityState === "hidden") {
+    if (isHidden()) {
       this.#hiddenTimer = setTimeout(() => {
         clearInterval(this.#pulseTimer);
         this.leads = false;
         this.#listener.onHidden();
       }, 1000 * this.#options.hiddenSeconds);
     } else if (!this.leads) this.#lead();
-  };
+  }
 }
 
 /** Returns null where locks or channels do not exist, or are denied to this page. */

@@ -22,7 +22,7 @@ export class Deadline {
   }
 }
 
-/** A deadline that aborts a request, as the `outer` signal does. */
+/** A deadline, if there is one, that aborts a request, as the `outer` signal does. */
 export class Attempt extends Deadline {
   timedOut = false;
   #controller = new AbortController();
@@ -34,7 +34,8 @@ export class Attempt extends Deadline {
       this.abort();
     });
     outer?.addEventListener("abort", () => this.abort(), { signal: this.signal });
-    this.allow(withinMs);
+    if (outer?.aborted) this.abort();
+    else if (withinMs) this.allow(withinMs);
   }
 
   /** Give it up, or what is left of it. */

@@ -1,5 +1,7 @@
 /** Notices that somebody looks at the page again, or that the machine slept. */
 
+import { isHidden, listen, watchSight } from "./environment.js";
+
 const TICK_MS = 2_000;
 const SLEEP_MS = 10_000;
 
@@ -22,19 +24,18 @@ export function watchForWakes(onWake) {
 function watch(onWake) {
   const watching = new AbortController();
   const { signal } = watching;
-  const isVisible = () => document.visibilityState === "visible";
   let seenAt = Date.now();
-  addEventListener("online", () => onWake(true), { signal });
-  addEventListener("pageshow", ({ persisted }) => persisted && onWake(true), { signal });
-  document.addEventListener("visibilitychange", () => {
+  listen("online", () => onWake(true), { signal });
+  listen("pageshow", ({ persisted }) => persisted && onWake(true), { signal });
+  watchSight(() => {
     seenAt = Date.now();
-    if (isVisible()) onWake(false);
+    if (!isHidden()) onWake(false);
   }, { signal });
   const timer = setInterval(() => {
     // In sleep timers stand still and the clock does not. (In hidden tabs timers are slowed down.)
     const slept = Date.now() - seenAt > SLEEP_MS;
     seenAt = Date.now();
-    if (slept && isVisible()) onWake(true);
+    if (slept && !isHidden()) onWake(true);
   }, TICK_MS);
   return () => {
     watching.abort();

@@ -1,8 +1,7 @@
 /** The seasons of one board: as the server lists them, and those that are past to choose from. */
 
-import { isOver } from "./scoreboard-client.js";
+import { isOver } from "../client/scoreboard-client.js";
 
-const PAGE_SIZE = 50;
 const OLDER = "older";
 const SHORT_MS = 20 * 3_600_000; // the day alone does not tell such a season from its neighbours
 
@@ -10,20 +9,27 @@ const newestFirst = (one, other) => other.number - one.number;
 
 export class SeasonList {
   #select;
+  #label;
   #onChosen;
+  #words;
   #read = null;
   #seasons = []; // newest first
   #next = null; // where the older ones begin
   #drawn = []; // what the choice was drawn of
 
   /** `onChosen(number)`: somebody wants to see that season, or with null the live board. */
-  constructor(select, onChosen) {
-    this.#select = select;
-    this.#onChosen = onChosen;
+  constructor(select, label, onChosen) {
+    [this.#select, this.#label, this.#onChosen] = [select, label, onChosen];
     select.addEventListener("change", () => this.#choose(select.value));
   }
 
-  /** Begin with another board, whose list `read(query)` answers a page of. */
+  speak(words) {
+    this.#words = words;
+    this.#label.textContent = words.text("season.choice");
+    this.#drawn = [];
+  }
+
+  /** Begin with another board, of whose seasons `read(after)` answers a page, or null. */
   begin(read) {
     this.#read = read;
     this.#seasons = [];
@@ -33,12 +39,12 @@ export class SeasonList {
   /** Ask for the newest seasons, or for those behind a number. What cannot be read stays as it was. */
   async load(after = null) {
     const read = this.#read;
-    const page = await read(`limit=${PAGE_SIZE}${after ? `&after=${after}` : ""}`).catch(() => null);
+    const page = await read(after);
     if (!page || read !== this.#read) return;
-    const asked = new Set(page.data.map(({ number }) => number));
+    const asked = new Set(page.seasons.map(({ number }) => number));
     const others = this.#seasons.filter(({ number }) => !asked.has(number));
     if (after || !others.length) this.#next = page.next;
-    const seasons = [...page.data, ...others].sort(newestFirst);
+    const seasons = [...page.seasons, ...others].sort(newestFirst);
     // The same list again leaves alone who is choosing from it.
     if (JSON.stringify(seasons) !== JSON.stringify(this.#seasons)) this.#seasons = seasons;
   }
@@ -49,10 +55,11 @@ export class SeasonList {
     return this.#seasons.findLast(next) ?? null;
   }
 
-  /** Offer those that are past, `season` being the live one and `shown` a past one that is shown instead, or null. */
-  show(season, shown, zone) {
-    const drawn = [this.#seasons, this.#next, season?.number, season?.state, shown, zone];
-    if (drawn.every((each, index) => each === this.#drawn[index])) return;
+  /** Offer those that are past, `season` being the live one and `shown` a past one that is shown instead, or
+   *  null. Nothing is offered unless somebody `mayChoose`. */
+  show(season, shown, zone, mayChoose) {
+    const drawn = [this.#seasons, this.#next, season?.number, season?.state, shown, zone, mayChoose];
+    if (this.#drawn.length && drawn.every((each, index) => each === this.#drawn[index])) return;
     this.#drawn = drawn;
     const isLive = !season || season.state === "running";
     const past = this.#seasons.filter((each) => isOver(each) || each.number < season?.number);
@@ -61,11 +68,12 @@ export class SeasonList {
     past.sort(newestFirst);
     // A board that is closed, or between two seasons, shows the last one by itself; a user who was deleted
     // since is on its final board alone.
-    const options = [["", isLive ? "Live" : "Now"], ...past.map((each) => [`${each.number}`, seasonDates(each, zone)])];
-    if (this.#next && past.length) options.push([OLDER, "Older ones …"]);
+    const now = this.#words.text(isLive ? "season.live" : "season.now");
+    const options = [["", now], ...past.map((each) => [`${each.number}`, seasonDates(this.#words, each, zone)])];
+    if (this.#next && past.length) options.push([OLDER, this.#words.text("season.older")]);
     this.#select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
     this.#select.value = shown?.number ?? "";
-    this.#select.parentElement.hidden = options.length < 2;
+    this.#select.parentElement.hidden = !mayChoose || options.length < 2;
   }
 
   #choose(value) {
@@ -76,31 +84,15 @@ export class SeasonList {
 }
 
 /** `Season 12, Nov 23 – 29, 2026`. */
-export const seasonName = (season, zone) => `Season ${seasonDates(season, zone)}`;
+export const seasonName = (words, season, zone) => words.text("season", { season: seasonDates(words, season, zone) });
 
 /** Its number, and its days as the board's zone counts them. */
-function seasonDates({ number, startsAt, endsAt = null }, zone) {
-  if (!endsAt) return `${number}`;
+function seasonDates(words, { number, startsAt, endsAt = null }, zone) {
+  if (!endsAt) return words.number(number);
   const [start, end] = [Date.parse(startsAt), Date.parse(endsAt)];
   const isShort = end - start < SHORT_MS;
   const style = { dateStyle: "medium", ...(isShort && { timeStyle: "short", hourCycle: "h23" }) };
   // The end is no part of a season.
-  return `${number}, ${dates(style, zone).formatRange(start, isShort ? end : end - 1)}`;
-}
-
-const made = new Map();
-
-/** Formats are slow to make, and this browser may lack the zone. */
-function dates(style, timeZone) {
-  const key = JSON.stringify([style, timeZone]);
-  if (!made.has(key)) {
-    let format;
-    try {
-      format = new Intl.DateTimeFormat("en", { ...style, timeZone });
-    } catch {
-      format = new Intl.DateTimeFormat("en", style);
-    }
-    made.set(key, format);
-  }
-  return made.get(key);
+  const days = words.dates({ ...style, timeZone: zone }).formatRange(start, isShort ? end : end - 1);
+  return `${words.number(number)}, ${days}`;
 }

@@ -1,30 +1,18 @@
 /** Draws boards: rows of fixed height, and which of them moved. */
 
+import { make, plainName } from "./nodes.js";
+
 const MOVEMENT = { duration: 650, easing: "cubic-bezier(.2, .8, .2, 1)" };
-const ENTRANCE = [{ opacity: 0, transform: "translateX(2.5rem)" }, { opacity: 1, transform: "none" }];
 const MARKS_MS = 10_000;
 const SPEAK_MS = 4_000;
-
-const numbers = new Intl.NumberFormat("en");
-const ordinals = new Intl.PluralRules("en", { type: "ordinal" });
-const SUFFIXES = { one: "st", two: "nd", few: "rd", other: "th" };
-
-export const ordinal = (rank) => `${numbers.format(rank)}${SUFFIXES[ordinals.select(rank)]}`;
-export const points = (score) => numbers.format(score);
-const unit = (score) => (score === 1 ? "point" : "points");
-export const pointsInWords = (score) => `${points(score)} ${unit(score)}`;
-
-/** What a rank is called: `48,213th`, or how far beyond it is while ranks are being loaded. */
-export function rankInWords({ rank, rankAbove }) {
-  if (rank) return ordinal(rank);
-  return rankAbove ? `> ${points(rankAbove)}` : "–";
-}
+const LONG_CHARS = 10; // a score that leaves no room for a name on a phone
 
 /** A list of rows: as many as the board has places. */
-export class BoardView {
+export class RowList {
   #list;
   #spoken;
-  #size;
+  #words;
+  #size = 0;
   #of = null; // what the boards are of that follow each other here; null before the first
   #rows = new Map(); // by userId
   #board = null;
@@ -36,15 +24,23 @@ export class BoardView {
   #stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
   constructor(list, spoken) {
-    this.#list = list;
-    this.#size = list.children.length;
-    this.#spoken = spoken;
+    [this.#list, this.#spoken] = [list, spoken];
+  }
+
+  /** Speak with these words from now on. */
+  speak(words) {
+    this.#words = words;
+    const board = this.#board;
+    if (!board) return;
+    this.#rows = new Map(); // every text of a row is of a language
+    this.#fill(board.entries);
+    this.#markMoves();
   }
 
   /** Mark this user's row. */
   mark(userId) {
     this.#userId = userId;
-    for (const [id, row] of this.#rows) row.classList.toggle("mine", id === userId);
+    for (const [id, row] of this.#rows) this.#setMine(row, id);
   }
 
   /** Draw rows of which nobody knows yet who is there. */
@@ -77,6 +73,13 @@ export class BoardView {
     this.#speakSoon(before);
   }
 
+  /** Nobody looks any more: no timer is left behind. */
+  stop() {
+    this.#begin(null);
+    this.#spoken.textContent = "";
+    this.#size = 0;
+  }
+
   #begin(of) {
     clearTimeout(this.#marksTimer);
     clearTimeout(this.#speakTimer);
@@ -88,23 +91,53 @@ export class BoardView {
 
   #fill(entries) {
     const share = shares(entries);
-    const rows = entries.map((entry, index) => this.#row(entry, index, share(entry)));
-    this.#rows = new Map(entries.map(({ userId }, index) => [userId, rows[index]]));
-    for (let index = rows.length; index < this.#size; index += 1) rows.push(emptyRow(index));
+    const shown = entries.slice(0, this.#size);
+    const rows = shown.map((entry, index) => this.#row(entry, index, share(entry)));
+    this.#rows = new Map(shown.map(({ userId }, index) => [userId, rows[index]]));
+    for (let index = rows.length; index < this.#size; index += 1) rows.push(this.#emptyRow(index));
+    this.#list.classList.toggle("long", shown.some(({ score }) => this.#words.number(score).length >= LONG_CHARS));
     this.#list.replaceChildren(...rows);
   }
 
   #row({ userId, username, score }, index, share) {
     const row = this.#rows.get(userId) ?? newRow();
-    row.classList.toggle("mine", userId === this.#userId);
     row.style.setProperty("--share", share);
+    row.style.setProperty("--chars", username.length); // for who wants to fit the size of names
     const [rank, name, , value] = row.children;
     // Strangers chose the names: textContent, here and everywhere.
-    rank.textContent = index + 1;
+    rank.textContent = this.#words.number(index + 1);
     name.firstChild.textContent = username;
     name.title = username;
-    value.textContent = points(score);
-    value.append(span("hidden", ` ${unit(score)}`));
+    value.replaceChildren(...this.#points(score));
+    this.#setMine(row, userId);
+    return row;
+  }
+
+  #setMine(row, userId) {
+    const isMine = userId === this.#userId;
+    row.classList.toggle("mine", isMine);
+    row.setAttribute("part", isMine ? "row mine" : "row");
+    row.children[1].dataset.you = this.#words.text("you");
+  }
+
+  /** Figures to see; what they are of, in words, is for those who hear it. */
+  #points(score) {
+    const figures = this.#words.number(score);
+    const text = this.#words.text("points", { count: score });
+    const at = text.indexOf(figures);
+    // Languages have words for one and two, without a figure.
+    if (at < 0) return [make("span", { ariaHidden: "true" }, figures), hidden(text)];
+    const around = [text.slice(0, at), text.slice(at + figures.length)];
+    const [before, after] = around.map((part) => (part ? [hidden(part)] : []));
+    return [...before, figures, ...after];
+  }
+
+  #emptyRow(index) {
+    const row = newRow("row empty");
+    const [rank, name] = row.children;
+    rank.textContent = this.#words.number(index + 1);
+    name.dataset.first = index ? "" : this.#words.text("row.first");
+    row.setAttribute("aria-hidden", "true");
     return row;
   }
 
@@ -114,9 +147,23 @@ export class BoardView {
     const since = Date.now() - MARKS_MS;
     while (this.#past.length > 1 && this.#past[1].at <= since) this.#past.shift();
     const moves = movements(this.#past[0].entries, this.#board.entries);
-    for (const [userId, row] of this.#rows) setMove(row.children[2], moves.get(userId));
+    for (const [userId, row] of this.#rows) this.#setMove(row.children[2], moves.get(userId));
     if (this.#past.length === 1) return;
     this.#marksTimer = setTimeout(() => this.#markMoves(), this.#past[1].at - since);
+  }
+
+  #setMove(cell, move) {
+    if (cell.dataset.move === String(move)) return;
+    cell.dataset.move = move;
+    const kind = move === "new" ? "new" : move > 0 ? "up" : move < 0 ? "down" : "";
+    cell.className = `move ${kind}`.trim();
+    cell.setAttribute("part", cell.className);
+    cell.replaceChildren();
+    if (!kind) return;
+    if (kind === "new") return cell.append(this.#words.text("row.new"));
+    const sign = make("span", { ariaHidden: "true" }, kind === "up" ? "▲ " : "▼ ");
+    const ranks = this.#words.number(Math.abs(move));
+    cell.append(sign, hidden(`${this.#words.text(`row.${kind}`)} `), ranks);
   }
 
   #tops() {
@@ -126,10 +173,12 @@ export class BoardView {
   /** Move each row from where it was seen (`tops` in px), also in the middle of a movement. */
   #animate(tops) {
     if (this.#stillness.matches || document.hidden) return;
+    const aside = this.#words.direction === "rtl" ? "-2.5rem" : "2.5rem";
+    const entrance = [{ opacity: 0, transform: `translateX(${aside})` }, { opacity: 1, transform: "none" }];
     for (const row of this.#rows.values()) row.getAnimations().forEach((one) => one.cancel());
     for (const [userId, row] of this.#rows) {
       const from = tops.get(userId);
-      if (from === undefined) row.animate(ENTRANCE, MOVEMENT);
+      if (from === undefined) row.animate(entrance, MOVEMENT);
       else glide(row, from - row.getBoundingClientRect().top);
     }
   }
@@ -138,10 +187,24 @@ export class BoardView {
   #speakSoon(before) {
     this.#unspoken ??= before;
     this.#speakTimer ??= setTimeout(() => {
-      const sentence = changes(this.#unspoken.entries, this.#board.entries);
+      const sentences = this.#changes(this.#unspoken.entries, this.#board.entries);
       this.#speakTimer = this.#unspoken = null;
-      if (sentence) this.#spoken.textContent = sentence;
+      if (sentences) this.#spoken.textContent = sentences;
     }, SPEAK_MS);
+  }
+
+  /** A sentence for each of the highest three who rose or came. */
+  #changes(before, after) {
+    const moves = movements(before, after);
+    const risen = after.filter(({ userId }) => moves.get(userId) === "new" || moves.get(userId) > 0);
+    const says = ({ username, score }, place) =>
+      this.#words.text("row.says", {
+        name: plainName(username),
+        place,
+        rank: this.#words.ordinal(place),
+        points: this.#words.text("points", { count: score }),
+      });
+    return risen.slice(0, 3).map((entry) => says(entry, after.indexOf(entry) + 1)).join(" ");
   }
 }
 
@@ -152,24 +215,14 @@ function shares(entries) {
   return ({ score }) => (isLow ? best / score : best > 0 ? score / best : 0);
 }
 
-function newRow() {
-  const row = document.createElement("li");
-  row.className = "row";
-  row.append(...["rank", "name", "move", "score"].map((part) => span(part)));
-  row.children[1].append(document.createElement("bdi")); // a name cannot turn the line around
-  return row;
+function newRow(className = "row") {
+  const cells = ["rank", "name", "move", "score"].map((part) => make("span", { className: part, part }));
+  cells[1].append(document.createElement("bdi")); // a name cannot turn the line around
+  return make("li", { className, part: className }, ...cells);
 }
 
-function emptyRow(index) {
-  const row = newRow();
-  row.classList.add("empty");
-  row.children[0].textContent = index + 1;
-  row.setAttribute("aria-hidden", "true");
-  return row;
-}
-
-function span(className, textContent = "") {
-  return Object.assign(document.createElement("span"), { className, textContent });
+function hidden(text) {
+  return make("span", { className: "hidden" }, text);
 }
 
 /** By user: how many ranks they rose (above 0) or fell; "new" for those who were not there. */
@@ -179,35 +232,8 @@ function movements(before, after) {
   return new Map(after.map((entry, index) => [entry.userId, move(entry, index)]));
 }
 
-function setMove(cell, move) {
-  if (cell.dataset.move === String(move)) return;
-  cell.dataset.move = move;
-  cell.className = "move";
-  cell.replaceChildren();
-  if (move === 0) return;
-  if (move === "new") {
-    cell.classList.add("new");
-    cell.append("NEW");
-    return;
-  }
-  const up = move > 0;
-  const sign = Object.assign(span("", up ? "▲ " : "▼ "), { ariaHidden: "true" });
-  cell.classList.add(up ? "up" : "down");
-  cell.append(sign, span("hidden", up ? "up " : "down "), String(Math.abs(move)));
-}
-
 function glide(row, wayPx) {
   const zIndex = wayPx > 0 ? 1 : 0; // who rises passes in front
   const from = { transform: `translateY(${wayPx}px)`, zIndex };
   if (Math.abs(wayPx) > 1) row.animate([from, { transform: "none", zIndex }], MOVEMENT);
-}
-
-/** A sentence for each of the highest three who rose or came. */
-function changes(before, after) {
-  const moves = movements(before, after);
-  const risen = after.filter(({ userId }) => moves.get(userId) === "new" || moves.get(userId) > 0);
-  return risen
-    .slice(0, 3)
-    .map((entry) => `${entry.username} is ${ordinal(after.indexOf(entry) + 1)} with ${pointsInWords(entry.score)}.`)
-    .join(" ");
 }

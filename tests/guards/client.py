@@ -1,0 +1,51 @@
+"""The Python client."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.guards.change import Instead, Removed, Replaced
+from tests.guards.guard import Marked
+
+LIVE: Final = "tests/unit/test_live_client.py"
+USERS: Final = "tests/unit/test_user_client.py"
+
+CLIENT: Final = (
+    Marked(
+        "Python client: an older board changes nothing",
+        "python-versions-forward",
+        Removed(),
+        f"{LIVE}::test_versions_only_go_forward",
+    ),
+    Marked(
+        "Python client: an event without an end is given up",
+        "event-without-end",
+        Removed(),
+        f"{LIVE}::test_an_event_without_an_end_is_given_up",
+    ),
+    Marked(
+        "Python client: a lost renewal is asked for again once",
+        "lost-renewals-twice",
+        Instead("lost >= _LOST_MAX", "False"),
+        f"{USERS}::test_a_renewal_that_nobody_answers_is_sent_twice_and_no_third_time",
+    ),
+    Marked(
+        "Python client: an earlier grant is success after a lost answer alone",
+        "lost-submission-repeated",
+        Instead("not lost.has_happened", "False"),
+        f"{USERS}::test_only_after_a_lost_answer_an_earlier_grant_is_success",
+    ),
+    Marked(
+        "Python client: threads renew one at a time",
+        "renewals-one-sync",
+        Replaced("return self._run(self._asking.renew(rejected))"),
+        f"{USERS}::test_threads_wait_for_one_renewal",
+    ),
+    Marked(
+        "Python client: tasks wait for one renewal",
+        "renewals-one-async",
+        Instead("self._renewing is None or self._renewing.done()", "True"),
+        "tests/service/test_client_users.py"
+        "::test_tokens_are_renewed_before_their_end_once_for_all_who_wait",
+    ),
+)

@@ -1,0 +1,1 @@
+"""The npm package: what is packed, bundled, compiled, rendered and run in Node."""

@@ -1,0 +1,1 @@
+import "scoreboard-client/element";

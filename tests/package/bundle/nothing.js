@@ -1,0 +1,3 @@
+import "scoreboard-client";
+import "scoreboard-client/react";
+import "scoreboard-client/vue";

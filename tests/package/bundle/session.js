@@ -1,0 +1,3 @@
+import { Session } from "scoreboard-client";
+
+new Session({ url: "https://scores.example.org" }).token();
