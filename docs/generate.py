@@ -75,7 +75,7 @@ def endpoints_table() -> str:
     rows = []
     for route in app.router.routes():
         operation = operation_of(route.handler)
-        if operation is not None and route.resource is not None:
+        if operation is not None and route.resource is not None and route.method != "HEAD":
             where = _code(f"{route.method} {route.resource.canonical}")
             rows.append((where, operation.summary, _TOKEN[operation.authorization]))
     return _table(("endpoint", "what for", "token"), rows)

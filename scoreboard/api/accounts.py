@@ -22,12 +22,11 @@ _LOGIN: Final = schemas.LoginSchema()
 _REFRESH: Final = schemas.RefreshSchema()
 _PASSWORD_CHANGE: Final = schemas.PasswordChangeSchema()
 _EMAIL_CHANGE: Final = schemas.EmailChangeSchema()
-_REFRESH_TOKEN: Final = {"refreshToken": "refreshToken"}
 _TOKENS: Final = schemas.TokensSchema()
 _ANSWER: Final = Answer(
     _TOKENS,
     headers=("Cache-Control",),
-    links={"refreshTokens": _REFRESH_TOKEN, "logOut": _REFRESH_TOKEN},
+    links=("refreshTokens", "logOut"),
 )
 
 

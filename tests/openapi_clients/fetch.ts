@@ -9,7 +9,6 @@ const [baseUrl, token] = process.argv.slice(2) as [string, string];
 const client = createClient<paths>({
   baseUrl,
   headers: { Authorization: `Bearer ${token}` },
-  querySerializer: { array: { style: "form", explode: false } },
 });
 
 function of<T>(answer: { data?: T; error?: unknown }): T {
@@ -35,7 +34,7 @@ const place: components["schemas"]["OwnPlace"] | null = mine.data.place;
 const me = place?.userId ?? "";
 const found = of(
   await client.GET("/api/boards/{board}/entries", {
-    params: { path: board, query: { users: [me, me.toUpperCase()] } },
+    params: { path: board, query: { users: `${me},${me.toUpperCase()}` } },
   }),
 );
 const known = await client.GET("/api/boards/{board}/leaderboard", { params: { path: board } });

@@ -22,7 +22,7 @@ const mine = await readMyPlace({ path, throwOnError: true });
 const me = mine.data.data.place?.userId ?? "";
 const found = await listEntries({
   path,
-  query: { users: [me, me.toUpperCase()] },
+  query: { users: `${me},${me.toUpperCase()}` },
   throwOnError: true,
 });
 const told: unknown = (await shown.next()).value;

@@ -5,6 +5,7 @@ shows: each parameter is said once.
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import subprocess
@@ -25,13 +26,13 @@ from scoreboard.api.docs.pages import DOCUMENT
 from scoreboard.api.schemas import parameters
 from scoreboard.api.schemas.accounts import RegistrationSchema
 from scoreboard.api.schemas.members import text
-from scoreboard.api.schemas.parameters import BOARD, RECEIPT_ID, USER_ID
+from scoreboard.api.schemas.parameters import BOARD, RECEIPT_ID, TRACEPARENT, USER_ID
 from tests.document import make_app, operations_of
 from tests.node import NODE
 
 ROOT = Path(scoreboard.__file__).parent
-# Files, which are no part of the API.
-OF_FILES = {"api/pages.py", "api/docs/pages.py"}
+# Pages and files, which are no part of the API.
+OF_FILES = {"api/pages.py", "api/docs/pages.py", "api/join_codes.py"}
 
 
 def readers(is_reading: Callable[[ast.AST], bool]) -> set[str]:
@@ -60,7 +61,7 @@ def test_queries_and_paths_are_read_by_what_operations_declare_alone() -> None:
                 return True
         return False
 
-    assert readers(reads_a_query) == {"api/asked.py", "api/http/replies.py"}
+    assert readers(reads_a_query) - OF_FILES == {"api/asked.py", "api/http/replies.py"}
     assert readers(reads_a_path) - OF_FILES == {"api/asked.py", "api/http/replies.py"}
 
 
@@ -145,6 +146,37 @@ def test_every_parameter_that_there_is_is_in_the_document() -> None:
         if isinstance(each, parameters.Parameter)
     }
     assert set(make_app()[DOCUMENT]["components"]["parameters"]) == declared
+
+
+def test_what_carries_a_trace_on_declares_it_and_nothing_else_does() -> None:
+    carries = {
+        operation.operation_id: "traceparent(request)" in inspect.getsource(route.handler)
+        for route in make_app().router.routes()
+        if (operation := operation_of(route.handler)) is not None
+    }
+    declares = {
+        operation.operation_id: TRACEPARENT in operation.parameters
+        for route in make_app().router.routes()
+        if (operation := operation_of(route.handler)) is not None
+    }
+    assert carries == declares
+    assert True in carries.values()
+
+
+def test_no_route_reads_what_the_document_says_is_not_read() -> None:
+    """`Last-Event-ID`, which browsers send of themselves."""
+
+    def reads_it(node: ast.AST) -> bool:
+        match node:
+            case (
+                ast.Call(func=ast.Attribute(attr="get" | "getall"), args=[ast.Constant(value=name)])
+                | ast.Subscript(slice=ast.Constant(value=name))
+                | ast.Compare(left=ast.Constant(value=name))
+            ):
+                return str(name).lower() == "last-event-id"
+        return False
+
+    assert readers(reads_it) == set()
 
 
 # Patterns. The document's are ECMAScript's, as JSON Schema says.

@@ -102,14 +102,10 @@ def _answer(answer: Answer) -> Described:
         text = {"schema": {"type": "string"}, "example": answer.example}
         response["content"] = {answer.media_type: text}
     if answer.links:
+        # A text, because openapi-generator takes no object here.
         response["links"] = {
-            operation_id: {
-                "operationId": operation_id,
-                "requestBody": {
-                    member: f"$response.body#/{source}" for member, source in members.items()
-                },
-            }
-            for operation_id, members in answer.links.items()
+            operation_id: {"operationId": operation_id, "requestBody": "$response.body"}
+            for operation_id in answer.links
         }
     return response
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from aiohttp import web
@@ -68,9 +68,9 @@ class Answer:
     media_type: str = ""  # of a text
     example: str = ""  # of a text
     shared: bool = False  # caches may hand it to other clients (`replies.is_shared`)
-    # The operations that take something of this answer: for each operation's id, the members of its
-    # body, each with the member of the answer that belongs there.
-    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # The ids of operations that take members of this answer, under the same names. They pass over
+    # its other members, so a client may send it as it is.
+    links: tuple[str, ...] = ()
 
     def explain(self) -> str:
         """Its description; without one, its schema's docstring."""

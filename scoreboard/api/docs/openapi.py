@@ -91,9 +91,7 @@ class _Plugin(MarshmallowPlugin):
 
 
 def _query_parameter(name: str, required: bool, value: dict[str, Any]) -> dict[str, Any]:
-    """The parameter object of a member that apispec has described: absent, and never null. One with
-    `items` is a text of these with commas between them, which clients write of a list.
-    """
+    """The parameter object of a member that apispec has described: absent, and never null."""
     described: dict[str, Any] = {
         "name": name,
         "in": "query",
@@ -105,12 +103,6 @@ def _query_parameter(name: str, required: bool, value: dict[str, Any]) -> dict[s
         value["type"] = value["type"][0]
     if value.get("default", ...) is None:
         del value["default"]
-    if "items" in value:
-        default = {"default": value["default"].split(",")} if "default" in value else {}
-        counts = {name: value[name] for name in ("items", "minItems", "maxItems")}
-        value = {"type": "array", **counts, **default}
-        examples = [example.split(",") for example in examples]
-        described |= {"style": "form", "explode": False}
     return described | {"schema": value} | ({"example": examples[0]} if examples else {})
 
 

@@ -91,12 +91,6 @@ def member(field: type[fields.Field], description: str, example: Any = ..., **kw
     return field(**{"required": True, "metadata": metadata, **kwargs})
 
 
-def listed(made: Any, item: dict[str, Any], most: int) -> Any:
-    """The member of a query, described as the list that its text is, with commas between items."""
-    made.metadata |= {"items": item, "minItems": 1, "maxItems": most}
-    return made
-
-
 def page_size_member(default: int = 100) -> Any:
     """The member of a query that says how large a page is."""
     return member(

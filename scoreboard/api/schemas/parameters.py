@@ -22,7 +22,6 @@ from scoreboard.model import BOARD_ID, MAIN, BoardId
 
 T = TypeVar("T")
 _TEXT: Final = {"type": "string"}
-BOARD_ID_PATTERN: Final = f"^{BOARD_ID.pattern}$"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +83,7 @@ BOARD: Final = Parameter(
     "board",
     "path",
     "The id of a board: lower-case letters, digits and hyphens.",
-    _TEXT | {"pattern": BOARD_ID_PATTERN},
+    _TEXT | {"pattern": f"^{BOARD_ID.pattern}$"},
     _board_id,
     MAIN,
 )

@@ -11,11 +11,9 @@ from scoreboard.api.schemas.members import (
     EXAMPLE_TIME,
     EXAMPLE_USER_ID,
     Request,
-    listed,
     member,
     text,
 )
-from scoreboard.api.schemas.parameters import BOARD_ID_PATTERN
 from scoreboard.api.schemas.places import NextSchema
 from scoreboard.model import MAIN
 from scoreboard.personal_streams.telling import GRANTS_MAX, NAMED_MAX
@@ -28,17 +26,13 @@ _BOARDS_CHARS_MAX: Final = 1_100
 class BoardsAskedForSchema(Request):
     """The query of a personal stream."""
 
-    boards = listed(
-        text(
-            1,
-            _BOARDS_CHARS_MAX,
-            f"The ids of up to {BOARDS_MAX} boards, with commas between them. Given once.",
-            "main,weekly",
-            required=False,
-            load_default=MAIN,
-        ),
-        {"type": "string", "pattern": BOARD_ID_PATTERN},
-        BOARDS_MAX,
+    boards = text(
+        1,
+        _BOARDS_CHARS_MAX,
+        f"The ids of up to {BOARDS_MAX} boards, with commas between them. Given once.",
+        "main,weekly",
+        required=False,
+        load_default=MAIN,
     )
 
 
