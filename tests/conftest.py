@@ -69,12 +69,13 @@ _PROCESSES_MAX = 4
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """How many processes `-n auto` starts, each with servers of its own; with 0 it runs as without.
 
-    The whole suite takes one a core. A selection takes none: servers for a second process cost more
-    than it saves. Nor do given servers, of whose Redis two processes would flush one database.
+    The whole suite takes three for two cores, because tests wait much: for deadlines, fail-overs,
+    the next look. A selection takes none: servers for a second process cost more than it saves. Nor
+    do given servers, of whose Redis two processes would flush one database.
     """
     if _is_selection(config) or any(given_url(name) for name in _NAMES):
         return 0
-    processes = min(cores(), _PROCESSES_MAX)
+    processes = min(cores() * 3 // 2, _PROCESSES_MAX)
     return processes if processes > 1 else 0
 
 

@@ -65,7 +65,7 @@ CLIENTS: tuple[Client, ...] = (
     NodeProgram(
         "eventsource",
         "itself",
-        "a `fetch` that adds the token; a timer of your own, because its own keeps no program alive "
+        "a `fetch` that adds the token; a timer of your own, because its own keeps none alive "
         "that waits to come back",
     ),
     NodeProgram(

@@ -26,8 +26,8 @@ def processes(source: pytest.Config.ArgsSource = ArgsSource.TESTPATHS, **options
     return conftest.pytest_xdist_auto_num_workers(config)
 
 
-@pytest.mark.parametrize(("cores", "expected"), [(1, 0), (2, 2), (4, 4), (64, 4)])
-def test_the_whole_suite_has_one_a_core_within_bounds(
+@pytest.mark.parametrize(("cores", "expected"), [(1, 0), (2, 3), (3, 4), (4, 4), (64, 4)])
+def test_the_whole_suite_has_three_for_two_cores_within_bounds(
     monkeypatch: pytest.MonkeyPatch, cores: int, expected: int
 ) -> None:
     monkeypatch.setattr(conftest, "cores", lambda: cores)
