@@ -36,7 +36,8 @@ CLIENTS: tuple[Client, ...] = (
         "eventsource-polyfill",
         "itself",
         "only where there is no `EventSource`; `xhrHeaders` with the token and without its "
-        "`X-Requested-With`, which other origins may not send; `silentTimeout: 37500`",
+        "`X-Requested-With`, which other origins may not send; better another one: it stays away "
+        "after a refused connection",
         package="eventsource-polyfill",
         module="eventsource-polyfill",
     ),
@@ -65,8 +66,8 @@ CLIENTS: tuple[Client, ...] = (
     NodeProgram(
         "eventsource",
         "itself",
-        "a `fetch` that adds the token; a timer of your own, because its own keeps none alive "
-        "that waits to come back",
+        "a `fetch` that adds the token; a timer of your own, because its own keeps no program "
+        "alive that waits to come back",
     ),
     NodeProgram(
         "eventsource-client", "itself", "`headers`; `onComment` winds a watch of your own up"
