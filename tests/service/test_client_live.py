@@ -284,24 +284,28 @@ async def test_a_program_without_asyncio_follows_a_board_and_a_user(
         def token(_: str | None) -> str:
             return service.token(players[0])
 
-        seen = []
+        seen: list[int] = []
+        cuts: list[int] = []
         with (
             LiveBoard(line.url, timing=QUICK) as live,
             PersonalStream(service.url, timing=QUICK, get_token=token) as mine,
         ):
+            told = iter(mine)
+            next(event for event in told if event == State("live"))  # before that, nobody tells
             for board in live:
                 seen.append(sum(entry.score for entry in board.entries))
-                if seen[-1] == 2:
+                if seen[-1] >= 2 and not cuts:
+                    cuts.append(len(seen))
                     asyncio.run_coroutine_threadsafe(line.proxy.cut(), loop).result()
                     asyncio.run_coroutine_threadsafe(line.proxy.heal(), loop).result()
-                if seen[-1] == 4:
+                if seen[-1] >= 4:
                     break
                 submit(f"a{len(seen)}")
-            granted = next(event for event in mine if isinstance(event, Granted))
+            granted = next(event for event in told if isinstance(event, Granted))
             assert granted.score >= 1
         assert live.state == State("idle")
         return seen
 
     seen = await asyncio.to_thread(follow)
     assert seen == sorted(seen)
-    assert seen[-1] == 4
+    assert seen[-1] >= 4
