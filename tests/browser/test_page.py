@@ -16,8 +16,8 @@ from tests.instances import Instance, Start
 from tests.world import add_actions, add_users, sql
 
 PASSWORD = "correct horse battery"
-# Compressed, with the words of one language. What only some need (places, the profile, the forms for
-# password and e-mail) is loaded by who is logged in, or opens it.
+# Compressed, with the words of one language. What only some need (places, the profile, the forms
+# for password and e-mail) is loaded by who is logged in, or opens it.
 BUDGET_BYTES = 50_000
 
 
