@@ -167,11 +167,13 @@ class AsyncUserClient:
 
     async def close(self) -> None:
         """Close the connections that are its own, once a renewal under way has ended."""
-        if self._renewing is not None:
-            with contextlib.suppress(ClientError):
-                await self._renewing
-        if self._own is not None:
-            await self._own.aclose()
+        try:
+            if self._renewing is not None:
+                with contextlib.suppress(ClientError):
+                    await self._renewing
+        finally:  # also for who is cancelled as it closes
+            if self._own is not None:
+                await self._own.aclose()
 
     async def __aenter__(self) -> Self:
         return self
