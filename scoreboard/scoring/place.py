@@ -44,8 +44,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How a board and one of its rankings are: before its first season a board has none. `main`
-    names no season. `total` is the number of entries, None where they were not counted.
+    """How a board and one of its rankings are: before its first season a board has none. `total` is
+    the number of entries, None where they were not counted.
     """
 
     ranking_id: RankingId | None
