@@ -81,7 +81,7 @@ export function mark(field, error) {
 }
 
 /** What is wrong with each member, in the language of the page if it has a word for it. */
-export function errorsOf(refusal) {
+function errorsOf(refusal) {
   const { code, errors = {} } = refusal;
   const text = (member, said) => {
     if (code !== "invalid_payload" && hasWord(`refused.${code}`)) return inWords(refusal);
