@@ -89,10 +89,11 @@ class TokenWanted:
     rejected: str | None = None
 
 
+Step = Call | Pause | TokenWanted
 Came = httpx.Response | httpx.RequestError | str | None
 # Says what to send, for how long to wait (then None comes), or that a token is wanted (then that
 # comes, or None where nobody is logged in).
-Flow = Generator[Call | Pause | TokenWanted, Came, Answer]
+Flow = Generator[Step, Came, Answer]
 
 
 def call(
