@@ -3,9 +3,11 @@
 import { Catalogue, dayOf } from "./catalogue.js";
 import { $ } from "./elements.js";
 import { Entrance } from "./entrance.js";
-import { complain, say } from "./messages.js";
+import { complain, say, settle } from "./messages.js";
 import { Standing } from "./standing.js";
 import { words } from "./words.js";
+
+const FORMS = "forms"; // the cause of what is said while they cannot be loaded
 
 export class AccountView {
   #session;
@@ -79,9 +81,10 @@ export class AccountView {
     try {
       const { Credentials } = await import("./credentials.js");
       if (user && user.userId === this.#session.user?.userId) this.#credentials ??= new Credentials(this.#session);
+      settle(FORMS);
       await this.#credentials?.open();
     } catch {
-      say(words.text("unloadable"), "bad", "account");
+      say(words.text("unloadable"), "bad", FORMS);
     }
   }
 
