@@ -22,7 +22,8 @@ _TYPE: Final = "image/svg+xml; charset=utf-8"
 # A name or an address, and a port, as browsers send them (RFC 9110, 7.2).
 # Longer ones would be codes that no phone reads across a hall.
 _HOST: Final = re.compile(r"(?:[a-z0-9._-]{1,100}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?", re.I)
-_SCHEMES: Final = ("http", "https")
+_OURS: Final = "http"  # TLS is what proxies before us speak
+_SCHEMES: Final = (_OURS, "https")
 # As many as there are boards on walls just now. Any other is drawn when it is asked for.
 _KEPT_MAX: Final = 64
 # One of eight patterns that all readers know. To find the one that suits best takes four times as
@@ -59,10 +60,10 @@ class JoinCodes:
         host = request.headers.get(HOST, "")
         if not _HOST.fullmatch(host):  # guard: code-of-host-bounded
             raise errors.MalformedRequest(_NOT_A_HOST)
-        scheme = request.scheme
+        scheme = _OURS
         if not is_direct(request, self._trusted):  # guard: code-scheme-trusted
-            scheme = request.headers.get("X-Forwarded-Proto", scheme).lower()
-        return f"{scheme if scheme in _SCHEMES else request.scheme}://{host.lower()}"
+            scheme = request.headers.get("X-Forwarded-Proto", _OURS).lower()
+        return f"{scheme if scheme in _SCHEMES else _OURS}://{host.lower()}"
 
 
 def _query(request: web.Request) -> str:

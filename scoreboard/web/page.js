@@ -45,7 +45,8 @@ function show({ boardId, number }) {
 
 /** Go there, so that the address says where, and the way back leads here. */
 function go(place) {
-  const query = new URLSearchParams();
+  const lang = new URLSearchParams(location.search).get("lang");
+  const query = new URLSearchParams(lang === null ? {} : { lang });
   if (place.boardId !== home) query.set("board", place.boardId);
   if (place.number !== null) query.set("season", place.number);
   const search = query.size ? `?${query}` : "";

@@ -103,6 +103,15 @@ async def test_a_board_is_chosen_by_mouse_or_keyboard_and_stands_in_the_address(
     await expect(heading).to_have_text("This week")
 
 
+async def test_who_asked_for_a_language_goes_on_in_it(
+    fake: FakeServer, open_board: OpenBoard
+) -> None:
+    page = await open_board("?lang=de")
+    await page.locator("#boards a").nth(1).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This week")
+    assert page.url == f"{fake.url}?lang=de&board=weekly"
+
+
 async def test_who_is_about_to_choose_goes_on_from_there_when_the_boards_change(
     fake: FakeServer, open_board: OpenBoard
 ) -> None:
