@@ -2,9 +2,11 @@
 
 import { $ } from "./elements.js";
 import { Entrance } from "./entrance.js";
-import { complain, say } from "./messages.js";
+import { complain, say, settle } from "./messages.js";
 import { Standing } from "./standing.js";
 import { withWords, words } from "./words.js";
+
+const FORMS = "forms"; // the cause of what is said while they cannot be loaded
 
 export class AccountView {
   #session;
@@ -90,9 +92,10 @@ export class AccountView {
     try {
       const { Credentials } = await withWords(import("./credentials.js"));
       if (user && user.userId === this.#session.user?.userId) this.#credentials ??= new Credentials(this.#session);
+      settle(FORMS);
       await this.#credentials?.open();
     } catch {
-      say(words.text("unloadable"), "bad", "account");
+      say(words.text("unloadable"), "bad", FORMS);
     }
   }
 

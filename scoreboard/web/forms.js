@@ -1,6 +1,6 @@
 /** Forms that say at their fields what is wrong, and passwords that can be looked at. */
 
-import { $, create } from "./elements.js";
+import { create } from "./elements.js";
 import { inWords, say, settle } from "./messages.js";
 import { hasWord, loadWords, words } from "./words.js";
 
@@ -27,10 +27,10 @@ export class Form {
   /** Mark the fields of these members with what is wrong with each, and go to the first one; unmark all others. */
   show(errors) {
     const wrong = Object.entries(this.#fields).filter(([member, field]) => {
-      mark($(field), errors[member]);
+      mark(this.#field(field), errors[member]);
       return errors[member] !== undefined;
     });
-    if (wrong.length) $(wrong[0][1]).focus();
+    if (wrong.length) this.#field(wrong[0][1]).focus();
   }
 
   /** Begin anew: nothing is in the fields, and nothing is wrong. */
@@ -47,9 +47,9 @@ export class Form {
     say("");
     this.#hide(); // browsers keep what was sent as a password
     const said = loadWords().catch(() => {}); // what may be refused; without it the server's words have to do
-    const used = Object.entries(this.#fields).filter(([, field]) => !$(field).disabled);
+    const used = Object.entries(this.#fields).filter(([, field]) => !this.#field(field).disabled);
     try {
-      await send(Object.fromEntries(used.map(([member, field]) => [member, $(field).value])));
+      await send(Object.fromEntries(used.map(([member, field]) => [member, this.#field(field).value])));
       this.reset();
     } catch (refusal) {
       if (refusal.code !== "unreachable") await said;
@@ -63,12 +63,17 @@ export class Form {
   /** Somebody changes a field: what was said of it before does not hold any more, nor what was said of the whole. */
   #look(target) {
     for (const [member, id] of Object.entries(this.#fields)) {
-      const field = $(id);
+      const field = this.#field(id);
       const isOfWhole = field.ariaInvalid === "true" && !errorOf(field).textContent;
       if (field === target) mark(field, this.#checks[member]?.(field.value));
       else if (isOfWhole) mark(field);
     }
     settle(this);
+  }
+
+  /** Also of a form that has left the page with its user while its answer was on the way. */
+  #field(id) {
+    return within(this.#form, id);
   }
 
   #hide() {
@@ -110,4 +115,5 @@ export function makeVisible(field) {
   show(false);
 }
 
-const errorOf = (field) => $(`${field.id}-error`);
+const within = (form, id) => form.querySelector(`#${id}`);
+const errorOf = (field) => within(field.form, `${field.id}-error`);

@@ -250,6 +250,22 @@ async def test_a_message_leaves_when_the_line_is_there_again(
     await expect(answer).to_be_empty()
 
 
+async def test_forms_that_could_not_be_loaded_are_there_at_the_next_try_and_the_message_is_not(
+    instance: Instance, open_page: OpenPage, console: Console
+) -> None:
+    console.expects_network_errors = True
+    page = await open_page(instance.url)
+    await register(page, "later")
+    answer, account = page.locator("#answer"), page.get_by_text("Password and log-ins")
+    await page.route("**/credentials.*.js", lambda route: route.fulfill(status=429))
+    await account.click()
+    await expect(answer).to_have_text("This cannot be loaded just now. Try again shortly.")
+    await page.unroute("**/credentials.*.js")
+    await account.click()
+    await open_account(page)
+    await expect(answer).to_be_empty()
+
+
 async def test_what_went_well_is_said_for_a_while_and_nothing_moves_when_it_leaves(
     ranking: FakeRanking, open_page: OpenPage
 ) -> None:
