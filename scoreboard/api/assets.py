@@ -20,13 +20,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
 from scoreboard.api import documents
-from scoreboard.api.bundles import bare, in_one, join, join_types
+from scoreboard.api.bundles import bare, beneath, in_one, join, join_types
+from scoreboard.api.documents import LogIns
 from scoreboard.branding import branding, catalogues
 from scoreboard.branding.branding import Branding
 
@@ -40,11 +41,13 @@ _EMBED: Final = "embed.html"
 MANIFEST: Final = "manifest.webmanifest"
 FAVICON: Final = "favicon.ico"
 _NONE: Final[Mapping[str, str]] = {}
+_BY_PASSWORD: Final = LogIns()
 _NO_PICTURES: Final[Mapping[str, bytes]] = {}
 _TYPES: Final = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
+    "json": "application/json",
     "svg": "image/svg+xml; charset=utf-8",
     "ts": "text/plain; charset=utf-8",  # browsers show it; compilers do not care
     "webmanifest": "application/manifest+json",
@@ -56,7 +59,7 @@ _TEXTS: Final = ("html", "css", "js", "svg", "ts")
 _PACKED: Final = ("ico", "png", "webp")  # by themselves: gzip adds to them
 _PICTURES: Final = ("icon.svg", FAVICON)
 _STYLES: Final = ("style.css", "embed.css")
-_REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|svg|png|webp))"')
+_REFERENCE: Final = re.compile(r'"\./(?P<name>[\w-]+\.(?:css|js|json|svg|png|webp))"')
 _SILENT: Final = "export default {};\n"  # a catalogue without words
 _HASHED: Final = re.compile(r"(?P<stem>[\w-]+)\.[0-9a-f]{10}\.(?P<extension>\w+)")
 
@@ -111,51 +114,77 @@ def _compressed(body: bytes) -> bytes:
     return gzip.compress(body, 9, mtime=0)
 
 
-def load(values: Mapping[str, str], brand: Branding | None = None) -> Assets:
-    """Read the package's files, and make them as an operator wants them, or as they are. `values`
-    are put into the page as they are, each in the place of `{{name}}`. Raises as `build` and
-    `documents.filled` do.
+def load(log_ins: LogIns = _BY_PASSWORD, brand: Branding | None = None) -> Assets:
+    """Read the package's files, and make them as an operator wants them, or as they are. Raises as
+    `build` and `documents.filled` do.
     """
     brand = brand or branding.ours()
-    folder = resources.files("scoreboard").joinpath("web")
-    modules = {
-        f"{part}/{name}": text
-        for part in ("client", "element", "element/words")
-        for name, text in _read(folder / part).items()
-    }
-    element_types = modules[f"element/{_ELEMENT_TYPES}"]
-    types = {
-        _CLIENT_TYPES: join_types(_read(folder / "client"), _CLIENT_TYPES),
-        _ELEMENT_TYPES: element_types.replace('"../client/', '"./'),  # served beside each other
-    }
-    # A page brings the words of its language along, also those of the element.
-    silent = modules | {path: _SILENT for path in modules if path.startswith("element/words/")}
-    sources = _read(folder) | {
-        _name(_CLIENT): join(modules, _CLIENT),
-        _name(_ELEMENT): join(silent, _ELEMENT, external={_CLIENT}),
-    }
-    sources = in_one(sources, _PAGE_SCRIPT)
+    sources, public = dict(_sources()), _public()
     for name in _STYLES:
         sources[name] += branding.style(brand.colors)
     page, embed = sources.pop(_PAGE), sources.pop(_EMBED)
     of_element = catalogues.of_the_element()
     pages, embeds, manifests = {}, {}, {}
-    for language in brand.words:
-        pages[language] = documents.page(page, values, brand, language)
-        embeds[language] = documents.page(embed, values, brand, language, of_element[language])
+    said_at_once = _said_at_once(sources)
+    for language, words in brand.words.items():
+        needed = {*documents.needed_at_once(said_at_once, words), *of_element[language]}
+        sources[f"words-{language}.json"] = documents.other_words(words, needed)
+        pages[language] = documents.page(page, log_ins, brand, language, needed)
+        embeds[language] = documents.page(embed, log_ins, brand, language, of_element[language])
         manifests[language] = documents.manifest(brand, language)
-    public = {
-        _name(_CLIENT): join(modules, _CLIENT),
-        _name(_ELEMENT): join(modules, _ELEMENT),
-    }
     return build(
         sources,
         pages,
-        types | public,
+        public,
         embeds=embeds,
         manifests=manifests,
-        pictures=_pictures(folder, brand),
+        pictures=_pictures(_web(), brand),
     )
+
+
+@cache  # nothing in the package changes while it runs
+def _sources() -> Mapping[str, str]:
+    """The texts that the page and the board alone are made of, by their names."""
+    modules = _modules()
+    # A page brings the words of its language along, also those of the element.
+    silent = modules | {path: _SILENT for path in modules if path.startswith("element/words/")}
+    sources = _read(_web()) | {
+        _name(_CLIENT): join(modules, _CLIENT),
+        _name(_ELEMENT): join(silent, _ELEMENT, external={_CLIENT}),
+    }
+    return in_one(sources, _PAGE_SCRIPT)
+
+
+@cache
+def _public() -> Mapping[str, str]:
+    """What other people's pages may have, by its names."""
+    modules = _modules()
+    element_types = modules[f"element/{_ELEMENT_TYPES}"]
+    return {
+        _CLIENT_TYPES: join_types(_read(_web() / "client"), _CLIENT_TYPES),
+        _ELEMENT_TYPES: element_types.replace('"../client/', '"./'),  # served beside each other
+        _name(_CLIENT): join(modules, _CLIENT),
+        _name(_ELEMENT): join(modules, _ELEMENT),
+    }
+
+
+def _modules() -> dict[str, str]:
+    """The client's and the element's, by their paths."""
+    return {
+        f"{part}/{name}": text
+        for part in ("client", "element", "element/words")
+        for name, text in _read(_web() / part).items()
+    }
+
+
+def _web() -> Traversable:
+    return resources.files("scoreboard").joinpath("web")
+
+
+def _said_at_once(sources: Mapping[str, str]) -> list[str]:
+    """The modules of the page that come with it; the words of the element are known."""
+    others = {_name(_CLIENT), _name(_ELEMENT)}
+    return [sources[name] for name in beneath(sources, {_PAGE_SCRIPT}) - others]
 
 
 def favicon_of(made: Assets, brand: Branding) -> Asset:

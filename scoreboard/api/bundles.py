@@ -33,14 +33,14 @@ def in_one(sources: Mapping[str, str], entry: str) -> dict[str, str]:
     """Join `entry` with what it imports alone: compressed by itself, each small module costs some
     300 bytes more. What others import as well stays one module for all of them.
     """
-    beneath = _beneath(sources, {entry})
-    others = {name for name in sources if name.endswith(".js") and name not in beneath}
-    apart = _beneath(sources, others) & beneath
-    made = {name: text for name, text in sources.items() if name not in beneath - apart}
+    below = beneath(sources, {entry})
+    others = {name for name in sources if name.endswith(".js") and name not in below}
+    apart = beneath(sources, others) & below
+    made = {name: text for name, text in sources.items() if name not in below - apart}
     return {**made, entry: join(sources, entry, apart)}
 
 
-def _beneath(modules: Mapping[str, str], entries: Collection[str]) -> set[str]:
+def beneath(modules: Mapping[str, str], entries: Collection[str]) -> set[str]:
     """The modules that these import, at once or through others, and they themselves."""
     found: set[str] = set()
     ahead = list(entries)

@@ -1,8 +1,8 @@
 """The documents that have one address and one text for each language: the page and its manifest.
 
 In the place of `{{name}}` a document gets what the settings say, in that of `{{words.key}}` a text
-of the language. The catalogue of the language lies in the page as well, as data: its modules have
-it as they begin, without another question.
+of the language. What the modules say that come with the page lies in it as well, as data: they have
+it as they begin, without another question. The other texts are a file, which comes on demand.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scoreboard.branding.branding import Branding
@@ -20,6 +21,19 @@ from scoreboard.branding.catalogues import Catalogue
 _PLACE: Final = re.compile(r"\{\{(?P<name>[\w.-]+)\}\}")
 _ICON: Final = {"src": "./icon.svg", "type": "image/svg+xml", "sizes": "any"}
 _SHORT_CHARS_MAX: Final = 12  # of a name below an icon
+_KEY: Final = re.compile(r"""["'`](?P<key>[\w.-]+)["'`]""")
+_WITHOUT_SERVER: Final = "refused.unreachable"  # said while nothing can be loaded
+_PROVIDER: Final = "{provider}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogIns:
+    """How one can log in on the page: by the identity providers, titles by their names, and by a
+    password.
+    """
+
+    providers: Mapping[str, str] = field(default_factory=dict)
+    has_passwords: bool = True
 
 
 def filled(template: str, values: Mapping[str, str], words: Catalogue) -> str:
@@ -41,27 +55,42 @@ def filled(template: str, values: Mapping[str, str], words: Catalogue) -> str:
 
 def page(
     template: str,
-    values: Mapping[str, str],
+    log_ins: LogIns,
     branding: Branding,
     language: str,
-    needed: Collection[str] | None = None,
+    needed: Collection[str] = (),
 ) -> str:
     """The text of the page, or of another document of its kind; its modules have the words that are
-    `needed`, by their keys, or all of them. Raises as `filled` does.
+    `needed`, by their keys. Raises as `filled` does.
     """
     words = branding.words[language]
     light, dark = branding.grounds
     known = {
         "lang": language,
-        "catalogue": _data({key: words[key] for key in needed or words}),
+        "catalogue": _data({key: text for key, text in words.items() if key in needed}),
         "title": html.escape(branding.title),
         "logo": _icon(branding)["src"],
         "logo_type": _icon(branding)["type"],
         "ground_light": light,
         "ground_dark": dark,
         "social": _social(branding),
+        "providers": _links(log_ins.providers, words),
+        "if_no_passwords": "" if log_ins.has_passwords else " hidden",
     }
-    return filled(template, {**known, **values}, words)
+    return filled(template, known, words)
+
+
+def needed_at_once(modules: Iterable[str], words: Catalogue) -> set[str]:
+    """The keys of the words that these modules name as a whole. A key that is put together,
+    `refused.${code}`, is of a word that comes on demand.
+    """
+    named = {found["key"] for text in modules for found in _KEY.finditer(text)}
+    return {key for key in words if key in named or key == _WITHOUT_SERVER}
+
+
+def other_words(words: Catalogue, needed: Collection[str]) -> str:
+    """The text of the file of those words that the page does not hold."""
+    return _data({key: text for key, text in words.items() if key not in needed})
 
 
 def manifest(branding: Branding, language: str) -> str:
@@ -81,6 +110,15 @@ def manifest(branding: Branding, language: str) -> str:
         "icons": [_icon(branding)],
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _links(providers: Mapping[str, str], words: Catalogue) -> str:
+    said = html.escape(str(words["logIn.with"])) if providers else ""
+    return "".join(
+        f'<a class="primary" href="./api/login/{name}">'
+        f"{said.replace(_PROVIDER, f'<bdi>{html.escape(title)}</bdi>')}</a>"
+        for name, title in providers.items()
+    )
 
 
 def _icon(branding: Branding) -> dict[str, str]:

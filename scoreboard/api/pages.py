@@ -8,7 +8,6 @@ once, also while the board cannot be read; and nobody's name is ever written int
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +17,7 @@ from aiohttp.hdrs import ACCEPT_ENCODING, ACCEPT_LANGUAGE
 from scoreboard import languages
 from scoreboard.api import assets
 from scoreboard.api.assets import Asset
+from scoreboard.api.documents import LogIns
 from scoreboard.api.http.files import File, policy_of_page, send
 from scoreboard.api.http.replies import query_pairs
 from scoreboard.api.join_codes import JoinCodes
@@ -69,16 +69,12 @@ def add_pages(router: web.UrlDispatcher, settings: Settings) -> None:
     router.add_get("/client/{name}", pages.client)  # the newest
 
 
-def log_ins(settings: Settings) -> dict[str, str]:
-    """What the settings say of the page: how one can log in. The page is written by it once, so it
-    shows the right form at once, and asks nobody.
+def log_ins(settings: Settings) -> LogIns:
+    """How one can log in on the page. The page is written by it once, so it shows the right form at
+    once, and asks nobody.
     """
-    links = "".join(
-        f'<a class="primary" href="./api/login/{name}">Log in with {html.escape(one.title)}</a>'
-        for name, one in settings.page_providers.items()
-    )
-    hidden = " hidden" if settings.accounts == "off" else ""
-    return {"providers": links, "if_no_passwords": hidden}
+    providers = {name: one.title for name, one in settings.page_providers.items()}
+    return LogIns(providers, settings.accounts != "off")
 
 
 class _Pages:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -28,7 +29,8 @@ _TOKEN: Final = re.compile(
 )
 
 
-def of_the_page() -> dict[str, Catalogue]:
+@cache  # nothing in the package changes while it runs
+def of_the_page() -> Mapping[str, Catalogue]:
     """The words of the page, by language."""
     return {
         language: json.loads((_web() / "words" / f"{language}.json").read_text("utf-8"))
@@ -36,7 +38,8 @@ def of_the_page() -> dict[str, Catalogue]:
     }
 
 
-def of_the_element() -> dict[str, Catalogue]:
+@cache
+def of_the_element() -> Mapping[str, Catalogue]:
     """The words of `<live-scoreboard>`, by language."""
     folder = _web() / "element" / "words"
     return {

@@ -1,11 +1,10 @@
 /** The card beside the board: who is logged in here, what they reached, and what they can do. */
 
-import { Catalogue, dayOf } from "./catalogue.js";
 import { $ } from "./elements.js";
 import { Entrance } from "./entrance.js";
 import { complain, say, settle } from "./messages.js";
 import { Standing } from "./standing.js";
-import { words } from "./words.js";
+import { withWords, words } from "./words.js";
 
 const FORMS = "forms"; // the cause of what is said while they cannot be loaded
 
@@ -13,14 +12,12 @@ export class AccountView {
   #session;
   #standing = new Standing();
   #entrance;
-  #catalogue;
+  #catalogue = null; // a promise of the actions, once somebody is logged in
   #credentials = null; // their forms, once somebody has opened them
 
   constructor(session) {
     this.#session = session;
     this.#entrance = new Entrance(session);
-    const choose = (action, button) => this.#submit(action, button);
-    this.#catalogue = new Catalogue(session, choose, (refusal) => this.#complain(refusal));
     $("leave").addEventListener("click", () => this.#session.logOut());
     $("account").addEventListener("toggle", () => $("account").open && this.#openAccount());
     $("leave-everywhere").addEventListener("click", () => this.#leaveEverywhere());
@@ -42,14 +39,8 @@ export class AccountView {
   }
 
   /** What was granted elsewhere. Of what was submitted here the answer has said it. */
-  granted({ grants, count, points: sum }) {
-    const others = grants.filter(({ actionId }) => !this.#catalogue.isDone(actionId));
-    for (const { actionId } of others) this.#catalogue.done(actionId);
-    if (others.length === 0) return;
-    const isAll = others.length === grants.length && count > 1;
-    const [{ actionId, points }] = others;
-    if (isAll) say(words.text("granted.several", { points: pointsInWords(sum), count }), "good");
-    else sayGranted(points, actionId);
+  granted(granted) {
+    this.#whenThere((catalogue) => catalogue.granted(granted));
   }
 
   #draw(changed) {
@@ -65,21 +56,41 @@ export class AccountView {
     $("to-you").textContent = words.text(user ? "actions.title" : "playAlong");
     if (changed) say(user ? words.text("welcome", user) : words.text("loggedOut"));
     if (changed && hadFocus) $("you").focus({ preventScroll: true });
-    this.#catalogue.reset();
+    this.#whenThere((catalogue) => catalogue.reset());
     this.#standing.begin(user?.userId ?? null);
     if (!user) {
       this.#entrance.mode = changed ? "login" : "register";
       return;
     }
     $("me").textContent = user.username;
-    this.#catalogue.load();
+    this.#catalogue ??= this.#loadCatalogue();
+    this.#whenThere((catalogue) => this.#session.user && catalogue.load());
+  }
+
+  #whenThere(act) {
+    this.#catalogue?.then(act, () => {});
+  }
+
+  /** The actions come to who is logged in. If they cannot be loaded, the next log-in tries again. */
+  #loadCatalogue() {
+    const load = async () => {
+      const { Catalogue } = await withWords(import("./catalogue.js"));
+      const onScore = (score) => this.#standing.granted(score);
+      return new Catalogue(this.#session, onScore, (refusal) => this.#complain(refusal));
+    };
+    const loaded = load();
+    loaded.catch((error) => {
+      this.#catalogue = null;
+      this.#complain(error);
+    });
+    return loaded;
   }
 
   /** The forms for password and e-mail are loaded by who opens them. */
   async #openAccount() {
     const { user } = this.#session;
     try {
-      const { Credentials } = await import("./credentials.js");
+      const { Credentials } = await withWords(import("./credentials.js"));
       if (user && user.userId === this.#session.user?.userId) this.#credentials ??= new Credentials(this.#session);
       settle(FORMS);
       await this.#credentials?.open();
@@ -98,7 +109,7 @@ export class AccountView {
   async #comeBack() {
     if (!location.hash.startsWith("#login=")) return;
     try {
-      const { comeBack } = await import("./log-in.js");
+      const { comeBack } = await withWords(import("./log-in.js"));
       say(...(await comeBack(this.#session)));
     } catch (refusal) {
       complain(refusal);
@@ -107,27 +118,10 @@ export class AccountView {
 
   async #showProfile() {
     try {
-      const { showProfile } = await import("./profile.js");
+      const { showProfile } = await withWords(import("./profile.js"));
       await showProfile(this.#session, { onDeleted: () => say(words.text("deleted"), "good"), keepPlace });
     } catch (refusal) {
       this.#complain(refusal);
-    }
-  }
-
-  async #submit({ actionId }, button) {
-    button.disabled = true;
-    try {
-      const { data } = await this.#session.call("api/actions", { actionId });
-      this.#catalogue.done(actionId);
-      this.#standing.granted(data.score);
-      sayGranted(data.points, actionId);
-    } catch (refusal) {
-      button.disabled = false;
-      if (refusal.code === "already_granted") {
-        const { grantedAt } = refusal.grant;
-        this.#catalogue.done(actionId, grantedAt);
-        say(words.text("granted.before", { action: actionId, date: dayOf(grantedAt) }));
-      } else this.#complain(refusal);
     }
   }
 
@@ -135,12 +129,6 @@ export class AccountView {
   #complain(refusal) {
     if (this.#session.user) complain(refusal);
   }
-}
-
-const pointsInWords = (count) => words.text("points", { count });
-
-function sayGranted(points, action) {
-  say(words.text("granted", { points: pointsInWords(points), action }), "good");
 }
 
 /** A log-in at an identity provider leads away from here; it is to lead back to the same board. */

@@ -1,8 +1,9 @@
-/** The actions that somebody can complete, and which of them they have: both page by page, in step. What is left comes
- *  first, with the most points first of all. Nothing moves while somebody looks: a new order comes with what is loaded
- *  or sought. */
+/** The actions that somebody can complete, and which of them they have: both page by page, in step; loaded by who is
+ *  logged in. What is left comes first, with the most points first of all. Nothing moves while somebody looks: a new
+ *  order comes with what is loaded or sought. */
 
 import { $, create } from "./elements.js";
+import { say } from "./messages.js";
 import { words } from "./words.js";
 
 const PAGE_SIZE = 1_000; // as many as the server gives at once: the order is one of what is loaded
@@ -10,7 +11,7 @@ const DAY = { day: "numeric", month: "short", year: "numeric" };
 
 export class Catalogue {
   #session;
-  #onChosen;
+  #onScore;
   #onRefused;
   #turn = 0; // counts beginnings: what was asked for before is not wanted any more
   #actionsAfter = ""; // behind which action id the next page begins; null at the end
@@ -18,9 +19,9 @@ export class Catalogue {
   #done = new Map(); // when, by action id
   #actions = new Map(); // by id: {points, claim, button}
 
-  /** `onChosen(action, button)`: somebody wants to complete it. `onRefused(refusal)`: it cannot be read. */
-  constructor(session, onChosen, onRefused) {
-    [this.#session, this.#onChosen, this.#onRefused] = [session, onChosen, onRefused];
+  /** `onScore(score)`: a grant has led to it. `onRefused(refusal)`: something cannot be read, or completed. */
+  constructor(session, onScore, onRefused) {
+    [this.#session, this.#onScore, this.#onRefused] = [session, onScore, onRefused];
     $("filter").addEventListener("input", () => this.#arrange());
     $("more").addEventListener("click", () => this.load());
   }
@@ -54,12 +55,36 @@ export class Catalogue {
     }
   }
 
-  isDone(actionId) {
-    return this.#done.has(actionId);
+  /** Take what was granted elsewhere. Of what was submitted here the answer has said it. */
+  granted({ grants, count, points: sum }) {
+    const others = grants.filter(({ actionId }) => !this.#done.has(actionId));
+    for (const { actionId } of others) this.#setDone(actionId);
+    if (others.length === 0) return;
+    const isAll = others.length === grants.length && count > 1;
+    const [{ actionId, points }] = others;
+    if (isAll) say(words.text("granted.several", { points: pointsInWords(sum), count }), "good");
+    else sayGranted(points, actionId);
+  }
+
+  async #submit(actionId, button) {
+    button.disabled = true;
+    try {
+      const { data } = await this.#session.call("api/actions", { actionId });
+      this.#setDone(actionId);
+      this.#onScore(data.score);
+      sayGranted(data.points, actionId);
+    } catch (refusal) {
+      button.disabled = false;
+      if (refusal.code === "already_granted") {
+        const { grantedAt } = refusal.grant;
+        this.#setDone(actionId, grantedAt);
+        say(words.text("granted.before", { action: actionId, date: dayOf(grantedAt) }));
+      } else this.#onRefused(refusal);
+    }
   }
 
   /** Mark it as done, where it stands. `grantedAt` says when, if not just now. */
-  done(actionId, grantedAt = null) {
+  #setDone(actionId, grantedAt = null) {
     this.#done.set(actionId, grantedAt);
     const { button } = this.#actions.get(actionId) ?? {};
     if (!button) return;
@@ -100,7 +125,7 @@ export class Catalogue {
       button.append(" ", create("small", { textContent: words.text("actions.byServer") }));
     }
     button.append(" ", create("b", { dir: "ltr", textContent: `+${words.number(points)}` }));
-    button.addEventListener("click", () => this.#onChosen({ actionId }, button));
+    button.addEventListener("click", () => this.#submit(actionId, button));
     this.#actions.set(actionId, { points, claim, button, line: create("li", {}, button) });
     if (this.#done.has(actionId)) this.#mark(actionId, button);
   }
@@ -132,4 +157,10 @@ export class Catalogue {
   }
 }
 
-export const dayOf = (time) => words.dates(DAY).format(Date.parse(time));
+const pointsInWords = (count) => words.text("points", { count });
+
+function sayGranted(points, action) {
+  say(words.text("granted", { points: pointsInWords(points), action }), "good");
+}
+
+const dayOf = (time) => words.dates(DAY).format(Date.parse(time));

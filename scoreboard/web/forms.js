@@ -2,7 +2,7 @@
 
 import { create } from "./elements.js";
 import { inWords, say, settle } from "./messages.js";
-import { hasWord, words } from "./words.js";
+import { hasWord, loadWords, words } from "./words.js";
 
 const SERVER_LANGUAGE = "en"; // of what it says about members
 
@@ -46,11 +46,13 @@ export class Form {
     this.show({});
     say("");
     this.#hide(); // browsers keep what was sent as a password
+    const said = loadWords().catch(() => {}); // what may be refused; without it the server's words have to do
     const used = Object.entries(this.#fields).filter(([, field]) => !this.#field(field).disabled);
     try {
       await send(Object.fromEntries(used.map(([member, field]) => [member, this.#field(field).value])));
       this.reset();
     } catch (refusal) {
+      if (refusal.code !== "unreachable") await said;
       this.show(errorsOf(refusal));
       onRefused(refusal);
     } finally {

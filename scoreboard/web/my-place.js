@@ -2,10 +2,12 @@
 
 import { create, setText } from "./elements.js";
 import { inWords } from "./messages.js";
-import { PlaceLine, fitRanks, rankInFigures } from "./place-line.js";
+import { PlaceLine, fitRanks, rankInFigures, styled } from "./place-line.js";
 import { describe, describeNext, describeOvertaken } from "./place-words.js";
 import { Places } from "./scoreboard-client.js";
 import { rankInWords, words } from "./words.js";
+
+export { styled };
 
 const AROUND = 3;
 // Between two questions for those around: while one's place changes all the time, and while it does not. A page that is

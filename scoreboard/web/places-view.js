@@ -3,7 +3,7 @@
 
 import { $, setText } from "./elements.js";
 import { PersonalClient } from "./scoreboard-client.js";
-import { words } from "./words.js";
+import { withWords, words } from "./words.js";
 
 export class PlacesView {
   #session;
@@ -76,7 +76,7 @@ export class PlacesView {
   /** A section that cannot be loaded (the line is cut) is tried again at the next log-in or board. */
   #load() {
     const load = async () => {
-      const [{ MyPlace }, { styled }] = await Promise.all([import("./my-place.js"), import("./place-line.js")]);
+      const { MyPlace, styled } = await withWords(import("./my-place.js"));
       await styled;
       return new MyPlace($("place"), this.#token, (rank) => this.#open(rank));
     };
@@ -88,7 +88,7 @@ export class PlacesView {
   async #open(rank = 1) {
     if (this.#dialog || !this.#about) return;
     try {
-      const [{ PlacesDialog }, friends] = await Promise.all([import("./places-dialog.js"), this.#friendsOf()]);
+      const [{ PlacesDialog }, friends] = await Promise.all([withWords(import("./places-dialog.js")), this.#friendsOf()]);
       if (this.#dialog) return;
       const userId = this.#session.user?.userId ?? null;
       this.#dialog = new PlacesDialog(this.#about, { token: this.#token, userId, friends });

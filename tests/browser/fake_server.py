@@ -111,7 +111,7 @@ class FakeServer:
         self.open: list[web.StreamResponse] = []
         self.url = ""
         self._hung = asyncio.Event()
-        self._assets = assets.load({"providers": "", "if_no_passwords": ""})
+        self._assets = assets.load()
         self._runner: web.AppRunner
 
     async def __aenter__(self) -> Self:

@@ -125,6 +125,24 @@ async def test_who_is_about_to_choose_goes_on_from_there_when_the_boards_change(
     await expect(weekly).to_be_focused()
 
 
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_on_a_phone_the_board_that_is_shown_is_seen_among_many(
+    fake: FakeServer, open_board: OpenBoard, language: str
+) -> None:
+    fake.language = language
+    others = [defined(f"cup-{n}", f"Cup number {n}") for n in range(7)]
+    for shown in (3, 6):  # the last one cannot be in the middle
+        phone = {"width": 390, "height": 700}
+        page = await open_board(f"?board=cup-{shown}", *others, viewport=phone)
+        chosen = page.locator("#boards [aria-current=page]")
+        await expect(chosen).to_have_text(f"Cup number {shown}")
+        await expect(chosen).to_be_in_viewport(ratio=1)
+        middle = await chosen.evaluate(
+            "(it) => { const { left, right } = it.getBoundingClientRect(); return left + right; }"
+        )
+        assert abs(middle - phone["width"]) < 4 or shown == 6
+
+
 @pytest.mark.parametrize("width", [390, 1200])
 async def test_a_reload_begins_with_everything_in_its_place(
     fake: FakeServer, open_board: OpenBoard, context: BrowserContext, width: int

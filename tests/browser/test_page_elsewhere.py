@@ -11,9 +11,10 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_ranking import ME, FakeRanking
 from tests.browser.test_card import catalogue, granted, open_as_ada, ranking
-from tests.browser.test_page import until_live, violations
+from tests.browser.test_page import PASSWORD, until_live, violations
 from tests.eventually import eventually
 from tests.instances import Start
+from tests.world import add_actions
 
 __all__ = ["ranking"]
 
@@ -194,3 +195,31 @@ async def test_a_refusal_is_said_in_the_language_of_the_page(
     await page.locator("#password").fill("password1")
     await page.locator("#enter-button").click()
     await expect(page.locator("#answer")).to_contain_text("Der Name oder das Passwort ist falsch.")
+
+
+async def test_words_that_cannot_be_loaded_are_asked_for_again(
+    start: Start, open_page: OpenPage, console: Console, database_url: str
+) -> None:
+    console.expects_network_errors = True
+    add_actions(database_url, {"run": 50})
+    instance = await start()
+    page = await open_page(f"{instance.url}/?lang=de", locale="de")
+    await page.route("**/words-de.*.json", lambda route: route.abort())
+    await page.locator("[data-mode=login]").click()
+    await page.locator("#username").fill("nobody")
+    await page.locator("#password").fill("password1")
+    await page.locator("#enter-button").click()
+    await expect(page.locator("#answer")).to_contain_text("The user name or the password is wrong.")
+    await page.locator("[data-mode=register]").click()
+    for field, text in {"username": "ada", "email": "a@example.org", "password": PASSWORD}.items():
+        await page.locator(f"#{field}").fill(text)
+    await page.locator("#enter-button").click()
+    await expect(page.locator("#me")).to_have_text("ada")
+    await expect(page.locator("#answer")).to_contain_text("Das lässt sich gerade nicht laden.")
+    await page.unroute("**/words-de.*.json")
+    await page.locator("#leave").click()
+    await page.locator("#username").fill("ada")
+    await page.locator("#password").fill(PASSWORD)
+    await page.locator("#enter-button").click()
+    await page.get_by_role("button", name="run").click()
+    await expect(page.locator("#answer")).to_have_text("+50 Punkte für run.")

@@ -100,7 +100,7 @@ async def test_typescript_takes_every_use_of_it(
 async def test_what_instances_serve_has_types_of_its_own(packed: Packed) -> None:
     """One file without imports; and a wrong use of it is found, as it would be of the package."""
     place = packed.install("types")
-    served = assets.load({}).public["scoreboard-client.d.ts"]
+    served = assets.load().public["scoreboard-client.d.ts"]
     (place / "served.d.ts").write_bytes(served.body)
     use = 'import { VERSION } from "./served.js";\nexport const wrong: number = VERSION;\n'
     (place / "wrong.ts").write_text(use)

@@ -13,6 +13,7 @@ import pytest
 
 import scoreboard
 from scoreboard.api import documents
+from scoreboard.api.documents import LogIns
 from scoreboard.branding import branding
 from scoreboard.configuration.colors import DEFAULTS, TINT_ALPHA, contrast, palette
 from scoreboard.configuration.settings import Settings, SettingsError
@@ -218,7 +219,9 @@ def test_words_go_before_ours_those_of_the_element_too(tmp_path: Path) -> None:
     assert brand.words["en"]["points"] == coins
     assert brand.words["de"]["top"] == "Beste {count}"
     assert brand.words["de"]["direction"] == "ltr"
-    html = documents.page("{{words.description}}{{catalogue}}", {}, brand, "en")
+    html = documents.page(
+        "{{words.description}}{{catalogue}}", LogIns(), brand, "en", brand.words["en"]
+    )
     assert html.startswith("The &lt;cup&gt;.{")
     assert "<" not in html
 
@@ -274,10 +277,10 @@ def test_a_manifest_is_of_its_language_and_of_the_settings() -> None:
 def test_only_absolute_addresses_are_given_to_other_sites(tmp_path: Path) -> None:
     (tmp_path / "logo").write_bytes(png(8))
     logo = str(tmp_path / "logo")
-    without = documents.page("{{social}}", {}, branding.load(settings(page_logo=logo)), "en")
+    without = documents.page("{{social}}", LogIns(), branding.load(settings(page_logo=logo)), "en")
     assert without == ""
     brand = branding.load(settings(page_logo=logo, public_url="https://cup.example/a/"))
-    said = documents.page("{{social}}", {}, brand, "en")
+    said = documents.page("{{social}}", LogIns(), brand, "en")
     assert '<meta property="og:url" content="https://cup.example/a/">' in said
     assert re.search(r'content="https://cup\.example/a/assets/logo\.[0-9a-f]{10}\.png"', said)
 
@@ -285,6 +288,6 @@ def test_only_absolute_addresses_are_given_to_other_sites(tmp_path: Path) -> Non
 def test_a_title_is_text_in_every_document() -> None:
     title = '<b>"Cup" & more</b>'
     brand = branding.load(settings(page_title=title))
-    page = documents.page("<title>{{title}}</title>", {}, brand, "en")
+    page = documents.page("<title>{{title}}</title>", LogIns(), brand, "en")
     assert page == "<title>&lt;b&gt;&quot;Cup&quot; &amp; more&lt;/b&gt;</title>"
     assert json.loads(documents.manifest(brand, "en"))["name"] == title

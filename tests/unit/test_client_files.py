@@ -15,7 +15,7 @@ from scoreboard import __version__
 from scoreboard.api import assets
 from scoreboard.model import BOARD_SIZE, FINAL_SIZE, MAIN
 
-ASSETS = assets.load({})
+ASSETS = assets.load()
 CODE = ASSETS.public["scoreboard-client.js"].body.decode()
 TYPES = ASSETS.public["scoreboard-client.d.ts"].body.decode()
 ELEMENT = ASSETS.public["live-scoreboard.js"].body.decode()
