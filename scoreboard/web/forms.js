@@ -51,7 +51,7 @@ export class Form {
       await send(Object.fromEntries(used.map(([member, field]) => [member, $(field).value])));
       this.reset();
     } catch (refusal) {
-      this.show(errorsOf(refusal));
+      this.show(this.#asChecked(errorsOf(refusal)));
       onRefused(refusal);
     } finally {
       button.disabled = false;
@@ -67,6 +67,12 @@ export class Form {
       else if (isOfWhole) mark(field);
     }
     settle(this);
+  }
+
+  /** Of a member that the server refuses, the check of what was typed says more plainly what is wrong. */
+  #asChecked(errors) {
+    const said = ([member, error]) => [member, this.#checks[member]?.($(this.#fields[member]).value) ?? error];
+    return Object.fromEntries(Object.entries(errors).map(said));
   }
 
   #hide() {
