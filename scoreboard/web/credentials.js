@@ -57,7 +57,9 @@ export class Credentials {
   }
 
   #close(text) {
+    const hadFocus = $("account").contains(document.activeElement) || document.activeElement === document.body;
     $("account").open = false;
+    if (hadFocus) $("account").querySelector("summary").focus({ preventScroll: true }); // the form goes out of sight
     say(text, "good");
   }
 

@@ -3,7 +3,7 @@
 import { AccountView } from "./account-view.js";
 import { BoardsView } from "./boards-view.js";
 import { $, create, setText } from "./elements.js";
-import "./live-scoreboard.js";
+import { titleOf } from "./live-scoreboard.js";
 import { PlacesView } from "./places-view.js";
 import { MAIN, Session } from "./scoreboard-client.js";
 import { catalogue, words } from "./words.js";
@@ -65,7 +65,7 @@ function asked() {
 async function loadBoards() {
   const list = await session.call("api/boards?limit=1000").catch(() => null);
   if (!list) return;
-  keep((defined = list.data));
+  keep((defined = list.data.map((each) => ({ ...each, title: titleOf(each, words) }))));
   tellBoard();
 }
 

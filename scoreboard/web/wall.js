@@ -24,6 +24,13 @@ function showCode() {
   if ($("code").getAttribute("src") !== source) $("code").src = source;
 }
 
+/** Where the code leads: to the address that the operator has set (`public_url`), else to this one. */
+function address() {
+  const set = document.querySelector('meta[property="og:url"]')?.content;
+  const { host, pathname } = new URL(set ?? location.href);
+  return host + pathname.replace(/\/$/, "");
+}
+
 async function keepAwake() {
   // Refused on plain HTTP, on low battery and in hidden tabs: then the screen may turn dark.
   wakeLock = await navigator.wakeLock?.request("screen").catch(() => null);
@@ -46,7 +53,7 @@ function reveal() {
 $("code").addEventListener("load", () => ($("code").hidden = false));
 $("code").addEventListener("error", () => ($("code").hidden = true)); // the address stands beside it
 const wanted = () => Boolean(document.fullscreenElement) || location.hash === "#wall";
-$("join").textContent = location.host + location.pathname.replace(/\/$/, "");
+$("join").textContent = address();
 $("screen").addEventListener("click", () => {
   if (root.classList.contains("wall")) leaveWall();
   else if (root.requestFullscreen) root.requestFullscreen().catch(() => setWall(true));

@@ -249,6 +249,7 @@ async def test_a_password_is_changed_from_the_keyboard(
     await page.keyboard.type(OTHER_PASSWORD)
     await page.keyboard.press("Enter")
     await expect(page.locator("#answer")).to_contain_text("The password is changed.")
+    await expect(page.locator("#account summary")).to_be_focused()  # its form is out of sight
 
 
 # Tabs

@@ -73,6 +73,20 @@ async def top_of_rows(page: Page) -> float:
     return float(await page.locator("#rows").evaluate("it => it.getBoundingClientRect().top"))
 
 
+async def test_titles_that_boards_come_with_are_in_the_language_of_the_page(
+    fake: FakeServer, open_board: OpenBoard
+) -> None:
+    fake.language = "de"
+    cup = defined("cup", "This week")
+    page = await open_board("?board=weekly", WEEKLY, cup)
+    links = page.locator("#boards a")
+    await expect(links).to_have_text(["Seit Beginn", "Diese Woche", "This week"])
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Diese Woche")
+    await expect(page).to_have_title("Diese Woche · Scoreboard")
+    await page.reload()  # begins with the boards that it kept
+    await expect(links).to_have_text(["Seit Beginn", "Diese Woche", "This week"])
+
+
 async def test_a_board_is_chosen_by_mouse_or_keyboard_and_stands_in_the_address(
     fake: FakeServer, open_board: OpenBoard
 ) -> None:

@@ -68,7 +68,7 @@ async def test_two_on_one_page_have_boards_languages_and_themes_of_their_own(
     )
     german, arabic = (page.locator("live-scoreboard").nth(n) for n in (0, 1))
     await expect(title(german)).to_have_text("Cup")
-    await expect(title(arabic)).to_have_text("This week")
+    await expect(title(arabic)).to_have_text("هذا الأسبوع")
     await fake.until_open(2)
     await expect(german.locator(".row:first-child .score")).to_have_text("1 Punkt")
     await expect(arabic.locator(".row:first-child .score")).to_have_text("1نقطة واحدة")
@@ -242,7 +242,7 @@ async def test_an_address_that_is_none_is_said_so(
     open_element: OpenElement, console: Console
 ) -> None:
     page = await open_element("<live-scoreboard url='http://'></live-scoreboard>")
-    await expect(page.locator("#fresh")).to_have_text("the address of the scoreboard is none")
+    await expect(page.locator("#fresh")).to_have_text("this is no address of a scoreboard")
     [said] = console.complaints
     assert said.startswith('<live-scoreboard>: "http://" is no address of a scoreboard.')
     console.complaints.clear()

@@ -13,7 +13,7 @@ from tests.browser.fake_ranking import ME, FakeRanking
 from tests.browser.test_card import catalogue, granted, open_as_ada, ranking
 from tests.browser.test_page import PASSWORD, until_live, violations
 from tests.eventually import eventually
-from tests.instances import Start
+from tests.instances import Instance, Start
 from tests.world import add_actions
 
 __all__ = ["ranking"]
@@ -26,6 +26,9 @@ WHOLE = """(all) => all.every((one) => {
     return isInWindow && one.scrollWidth <= one.clientWidth + 1
         && box.top >= around.top - 1 && box.bottom <= around.bottom + 1;
 })"""
+# Letters that hang below their line, as g and _ do, are not cut there.
+HANGS_FREELY = """(all) => all.every((one) =>
+    one.scrollHeight <= one.clientHeight || getComputedStyle(one).overflowY === "visible")"""
 
 
 # A small screen
@@ -102,7 +105,16 @@ async def test_a_wall_shows_names_and_the_way_to_join_uncut(
     assert await code.evaluate("(one) => one.offsetWidth") >= 0.12 * max(size)
     for locator in (page.locator(".row .name bdi"), page.locator(".join"), page.locator(".brand")):
         assert await locator.evaluate_all(WHOLE), locator
+    assert await page.locator(".row .name bdi").evaluate_all(HANGS_FREELY)
     assert await violations(page) == []
+
+
+async def test_a_wall_names_the_address_to_which_its_code_leads(
+    start: Start, open_page: OpenPage
+) -> None:
+    instance = await start(public_url="https://scores.example.org/cup/")
+    page = await open_page(f"{instance.url}/#wall")
+    await expect(page.locator("#join")).to_have_text("scores.example.org/cup")
 
 
 async def test_a_code_that_is_not_to_be_had_leaves_the_address(
@@ -115,6 +127,20 @@ async def test_a_code_that_is_not_to_be_had_leaves_the_address(
     await until_live(page)
     await expect(page.locator("#join")).to_be_visible()
     await expect(page.locator("#code")).to_be_hidden()
+
+
+# Forms
+
+
+async def test_what_a_field_is_for_can_be_read_in_the_dark(
+    instance: Instance, open_page: OpenPage
+) -> None:
+    page = await open_page(instance.url, color_scheme="dark")
+    placeholder, hint = [
+        await page.locator(one).evaluate("(one, part) => getComputedStyle(one, part).color", part)
+        for one, part in (("#filter", "::placeholder"), ("#username-hint", None))
+    ]
+    assert placeholder == hint  # whose contrast is checked
 
 
 # Languages
@@ -187,6 +213,11 @@ async def test_a_refusal_is_said_in_the_language_of_the_page(
     await page.locator("#password").fill("password1")
     await page.locator("#enter-button").click()
     await expect(page.locator("#username-error")).to_contain_text("2 bis 50 Buchstaben")
+    await page.locator("#username").fill("a b")
+    async with page.expect_response("**/api/auth/register"):
+        await page.locator("#enter-button").click()
+    await expect(page.locator("#enter-button")).to_be_enabled()
+    await expect(page.locator("#username-error")).to_contain_text("Ein Name hat keine Leerzeichen")
     await page.locator("#username").fill("ada")
     await page.locator("#enter-button").click()
     await expect(page.locator("#password-error")).to_contain_text("Nimm ein anderes Passwort")

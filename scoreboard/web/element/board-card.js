@@ -5,6 +5,7 @@ import { NOTHING_YET, make, put } from "./nodes.js";
 import { RowList } from "./row-list.js";
 import { SeasonLine } from "./season-line.js";
 import { SeasonList } from "./season-list.js";
+import { titleOf } from "./titles.js";
 
 const STALE_SECONDS = 10;
 const REASONS = ["forbidden", "limited", "unknown"]; // of which one can do or know something
@@ -92,7 +93,7 @@ export class BoardCard {
 
   #showTitle({ boardId, definition, heading, level, size }) {
     const { board, title } = this.#parts;
-    const own = boardId === MAIN ? this.#words.text("top", { count: size }) : (definition?.title ?? boardId);
+    const own = boardId === MAIN ? this.#words.text("top", { count: size }) : titleOf(definition ?? { title: boardId }, this.#words);
     const text = heading ?? own;
     put(title, text);
     title.ariaLevel = level;

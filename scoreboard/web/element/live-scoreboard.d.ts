@@ -27,6 +27,9 @@ export class Words {
   dates(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat;
 }
 
+/** The title of a board, in the language of these words if it is one that boards have as they come. */
+export function titleOf(board: { readonly boardId: string; readonly title: string }, words: Words): string;
+
 /** What is in sight. */
 export interface Shown {
   readonly boardId: string;

@@ -11,9 +11,10 @@ import { BoardCard } from "./board-card.js";
 import { languageOf, wordsOf } from "./languages.js";
 import { Sight } from "./sight.js";
 import { styleSheet } from "./styles.js";
+import { titleOf } from "./titles.js";
 import { Words } from "./words.js";
 
-export { ScoreboardClient, Words };
+export { ScoreboardClient, Words, titleOf };
 
 const TAG = "live-scoreboard";
 const SIZE = 10; // of a board of which nothing is known yet, and of a screen in a hall

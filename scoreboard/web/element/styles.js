@@ -123,7 +123,8 @@ button:hover { background: var(--card); }
   display: flex; align-items: center; min-width: 0; font-weight: 600; white-space: nowrap;
   font-size: var(--scoreboard-name-size, 1.08em);
 }
-.name bdi { overflow: hidden; text-overflow: ellipsis; }
+/* Cut at its side alone: what hangs below the line of a low row is seen. */
+.name bdi { min-width: 0; overflow: hidden; overflow: clip visible; text-overflow: ellipsis; }
 .row:nth-child(1) .name { font-size: var(--scoreboard-name-size, 1.25em); font-weight: 700; }
 .score {
   min-width: 3.5em; font-size: var(--scoreboard-score-size, 1.15em); font-weight: 700;

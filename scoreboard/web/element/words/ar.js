@@ -14,6 +14,10 @@ export default {
   "top": "أفضل {count}",
   "you": "أنت",
 
+  "board.main": "كل الأوقات",
+  "board.daily": "اليوم",
+  "board.weekly": "هذا الأسبوع",
+
   "state.idle": "متوقف",
   "state.connecting": "جارٍ الاتصال",
   "state.live": "مباشر",

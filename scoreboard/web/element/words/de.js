@@ -7,6 +7,10 @@ export default {
   "top": "Top {count}",
   "you": "du",
 
+  "board.main": "Seit Beginn",
+  "board.daily": "Heute",
+  "board.weekly": "Diese Woche",
+
   "state.idle": "Angehalten",
   "state.connecting": "Verbindet",
   "state.live": "Live",
@@ -20,7 +24,7 @@ export default {
   "none.limited": "viel los; gleich geht es weiter",
   "none.forbidden": "melde dich an, um die Liste zu sehen",
   "none.unknown": "diese Liste gibt es nicht, oder noch nicht",
-  "none.address": "die Adresse der Bestenliste ist keine",
+  "none.address": "das ist keine Adresse eines Scoreboards",
 
   "fresh.changed": "geändert {ago}",
   "fresh.asOf": "Stand {ago}",
@@ -31,7 +35,7 @@ export default {
   "ago.hours": { "one": "vor {count} h", "other": "vor {count} h" },
   "ago.days": { "one": "vor {count} Tag", "other": "vor {count} Tagen" },
 
-  "row.first": "Sei der oder die Erste.",
+  "row.first": "Mach den Anfang.",
   "row.new": "NEU",
   "row.up": "gestiegen um",
   "row.down": "gefallen um",

@@ -7,6 +7,10 @@ export default {
   "top": "Top {count}",
   "you": "you",
 
+  "board.main": "All time",
+  "board.daily": "Today",
+  "board.weekly": "This week",
+
   "state.idle": "Stopped",
   "state.connecting": "Connecting",
   "state.live": "Live",
@@ -20,7 +24,7 @@ export default {
   "none.limited": "busy; trying again shortly",
   "none.forbidden": "log in to see the board",
   "none.unknown": "there is no such board, or not yet",
-  "none.address": "the address of the scoreboard is none",
+  "none.address": "this is no address of a scoreboard",
 
   "fresh.changed": "changed {ago}",
   "fresh.asOf": "as of {ago}",
