@@ -52,12 +52,8 @@ export class Form {
       await send(Object.fromEntries(used.map(([member, field]) => [member, this.#field(field).value])));
       this.reset();
     } catch (refusal) {
-<<<<<<< HEAD
       if (refusal.code !== "unreachable") await said;
-      this.show(errorsOf(refusal));
-=======
       this.show(this.#asChecked(errorsOf(refusal)));
->>>>>>> r3
       onRefused(refusal);
     } finally {
       button.disabled = false;
@@ -75,16 +71,15 @@ export class Form {
     settle(this);
   }
 
-<<<<<<< HEAD
   /** Also of a form that has left the page with its user while its answer was on the way. */
   #field(id) {
     return within(this.#form, id);
-=======
+  }
+
   /** Of a member that the server refuses, the check of what was typed says more plainly what is wrong. */
   #asChecked(errors) {
-    const said = ([member, error]) => [member, this.#checks[member]?.($(this.#fields[member]).value) ?? error];
+    const said = ([member, error]) => [member, this.#checks[member]?.(this.#field(this.#fields[member]).value) ?? error];
     return Object.fromEntries(Object.entries(errors).map(said));
->>>>>>> r3
   }
 
   #hide() {
