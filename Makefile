@@ -90,7 +90,7 @@ clean: ## remove everything that was made here, the embedded servers' data inclu
 	rm -rf .scoreboard build/lib build/bdist.* build/scoreboard-client scoreboard.egg-info \
 		scoreboard/client/scoreboard_client.egg-info .coverage .coverage.* htmlcov
 	@rmdir build 2>/dev/null || true
-	rm -rf .node .clients .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .clients .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find .make docs migrations scoreboard tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

@@ -44,12 +44,15 @@ class Packed:
         return place
 
     async def build(self, program: str, config: str) -> Path:
-        """Answer the folder that vite makes of a program."""
+        """Answer the folder that vite makes of a program, once for all tests of a run."""
         place = self.install(program)
+        built = place / "dist"
+        if built.exists():
+            return built
         shutil.copy(PROGRAMS / config, place / "vite.config.js")
         vite = place / "node_modules" / "vite" / "bin" / "vite.js"
         await node(vite, "build", "--logLevel", "warn", cwd=place)
-        return place / "dist"
+        return built
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -6,7 +6,7 @@ of the answer, and not the version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 from aiohttp import web
@@ -30,12 +30,11 @@ from scoreboard.api.schemas.places import (
     UserPlaceSchema,
 )
 from scoreboard.api.schemas.shown import SeasonAskedForSchema
-from scoreboard.ledger.definitions import Defined
-from scoreboard.model import MAIN, BoardId
+from scoreboard.model import BoardId
 from scoreboard.parts import PARTS
 from scoreboard.scoring import cursors
 from scoreboard.scoring.cursors import BadCursor, Cursor
-from scoreboard.scoring.place import Place, Ranking
+from scoreboard.scoring.place import Place, Ranking, rank_above
 from scoreboard.timestamps import exact_timestamp
 
 # 100 ids with commas between them, which some clients write in three characters, take 3,900.
@@ -86,9 +85,9 @@ async def read_mine(request: web.Request) -> web.Response:
     window = await request.app[PARTS].places.window(
         defined.definition.board_id, query["season"], user.user_id, query["around"]
     )
-    data = _of_user(window, window.place, window.rank_above)
+    data = _of_user(window, window.place)
     data["entries"] = [_line(place) for place in window.entries]
-    return reply(_about(defined, window, data), headers=_PERSONAL)
+    return reply(_about(window, data), headers=_PERSONAL)
 
 
 @Operation(
@@ -114,9 +113,7 @@ async def read_user(request: web.Request) -> web.Response:
     place = found.places.get(user_id)
     if place is None:
         raise errors.NoEntry
-    return reply(
-        _about(defined, found, _of_user(found, place, found.rank_above)), headers=_PERSONAL
-    )
+    return reply(_about(found, _of_user(found, place)), headers=_PERSONAL)
 
 
 @Operation(
@@ -153,7 +150,7 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
     season = query["season"]
     if query["users"] is not None:
         found = await places.find(board_id, season, query["users"])
-        document = _page(defined, found, list(found.places.values()), found.rank_above)
+        document = _page(found, found.places.values())
         document |= {"next": None, "previous": None}
         return await send_json(request, document, moment_of(request, defined))
     after, before = _cursor(query, "after", board_id), _cursor(query, "before", board_id)
@@ -167,7 +164,7 @@ async def list_entries(request: web.Request) -> web.StreamResponse:
         rank=query["rank"] or 1,
         limit=query["limit"],
     )
-    document = _page(defined, page, page.entries, page.rank_above)
+    document = _page(page, page.entries)
     document["next"] = page.next and cursors.written(page.next, board_id)
     document["previous"] = page.previous and cursors.written(page.previous, board_id)
     return await send_json(request, document, moment_of(request, defined))
@@ -196,30 +193,28 @@ def _cursor(query: dict[str, Any], name: str, board_id: BoardId) -> Cursor | Non
     return cursor
 
 
-def _page(
-    defined: Defined, ranking: Ranking, places: Iterable[Place], rank_above: int | None
-) -> dict[str, Any]:
-    return _about(defined, ranking, [_line(place) for place in places]) | {"rankAbove": rank_above}
+def _page(ranking: Ranking, places: Collection[Place]) -> dict[str, Any]:
+    data = [_line(place) for place in places]
+    return _about(ranking, data) | {"rankAbove": rank_above(places)}
 
 
-def _about(defined: Defined, ranking: Ranking, data: Any) -> dict[str, Any]:
-    """What every answer says. `main` names no season and has one all the same."""
-    season = ranking.season or (defined.season if ranking.board_id == MAIN else None)
+def _about(ranking: Ranking, data: Any) -> dict[str, Any]:
+    """What every answer says."""
     return {
         "success": True,
         "data": data,
         "boardId": ranking.board_id,
         "direction": ranking.direction,
-        "season": season and season.as_json(),
+        "season": ranking.season and ranking.season.as_json(),
         "version": ranking.version,
         "total": ranking.total,
     }
 
 
-def _of_user(ranking: Ranking, place: Place | None, rank_above: int | None) -> dict[str, Any]:
+def _of_user(ranking: Ranking, place: Place | None) -> dict[str, Any]:
     if place is None:
         return {"place": None, "next": None}
-    more = {"percentile": ranking.percentile(place), "rankAbove": rank_above}
+    more = {"percentile": ranking.percentile(place), "rankAbove": rank_above([place])}
     return {"place": _line(place) | more, "next": place.next and place.next.as_json()}
 
 

@@ -17,6 +17,7 @@ from .users import Action, BoardInfo, Followed, Listed, LogIn, Standing, Submitt
 
 # The codes that refuse an access token which was good once: a new one is asked for, once.
 _TOKEN_REFUSED: Final = frozenset({"expired_token", "invalid_token", "revoked_token"})
+_UNAUTHORIZED: Final = 401
 
 Answer = TypeVar("Answer")
 
@@ -156,17 +157,27 @@ class Asking:
 
     def _as_user(self, asked: Call, lost: Callable[[], None] | None = None) -> Flow[Any]:
         """Send a call with the user's token, if anybody is logged in; one that has ended meanwhile
-        is renewed once.
+        is renewed once. For somebody else who logs in meanwhile nothing is sent.
         """
-        until, on_lost = self._until(), lost or _Lost()
-        token = yield from _token(None)
+        until, on_lost, caller = self._until(), lost or _Lost(), self.tokens.log_in
+        token = yield from self._token_of(caller, None)
         try:
             return (yield from answer_to(replace(asked, token=token), until, on_lost))
         except Refused as refused:
             if token is None or refused.code not in _TOKEN_REFUSED:
                 raise
-        token = yield from _token(token)
+        token = yield from self._token_of(caller, token)
         return (yield from answer_to(replace(asked, token=token), until, on_lost))
+
+    def _token_of(self, caller: LogIn | None, rejected: str | None) -> Flow[str | None]:
+        """A token of who has called, and not the one that was rejected."""
+        came = yield TokenWanted(rejected)
+        now = self.tokens.log_in
+        # guard: calls-of-one-user
+        if caller is not None and now is not None and now.user_id != caller.user_id:
+            message = f"this was for {caller.username}, who is not logged in here any more"
+            raise Refused(_UNAUTHORIZED, "left", message)
+        return came if isinstance(came, str) else None
 
     def _until(self) -> float:
         return time.monotonic() + self._patience_seconds
@@ -187,8 +198,3 @@ def path_of(board_id: str) -> tuple[str, ...]:
     services of every version know.
     """
     return ("leaderboard",) if board_id == MAIN else ("boards", board_id, "leaderboard")
-
-
-def _token(rejected: str | None) -> Flow[str | None]:
-    came = yield TokenWanted(rejected)
-    return came if isinstance(came, str) else None

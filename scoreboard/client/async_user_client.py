@@ -12,12 +12,11 @@ import httpx
 
 from .asking import Asking
 from .errors import ClientError
-from .flows import Call, Came, Flow, Pause, TokenWanted
+from .flows import Call, Came, Flow, Pause, Step, TokenWanted
 from .places import OwnGrant, Page, Window
-from .sending import send_async
+from .sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, run_async, send_async
 from .shown import MAIN, Board, SeasonEnded
 from .tokens import Tokens
-from .user_client import PATIENCE_SECONDS, TIMEOUT_SECONDS
 from .users import Action, BoardInfo, Followed, Listed, LogIn, Standing, Submitted
 
 Answer = TypeVar("Answer")
@@ -167,11 +166,13 @@ class AsyncUserClient:
 
     async def close(self) -> None:
         """Close the connections that are its own, once a renewal under way has ended."""
-        if self._renewing is not None:
-            with contextlib.suppress(ClientError):
-                await self._renewing
-        if self._own is not None:
-            await self._own.aclose()
+        try:
+            if self._renewing is not None:
+                with contextlib.suppress(ClientError):
+                    await self._renewing
+        finally:  # also for who is cancelled as it closes
+            if self._own is not None:
+                await self._own.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,16 +186,9 @@ class AsyncUserClient:
         await self.close()
 
     async def _run(self, flow: Flow[Answer]) -> Answer:
-        came: Came = None
-        while True:
-            try:
-                step = flow.send(came)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
-            came = await self._done(step)
+        return await run_async(flow, self._done)
 
-    async def _done(self, step: Call | Pause | TokenWanted) -> Came:
+    async def _done(self, step: Step) -> Came:
         if isinstance(step, Call):
             return await send_async(self._http, self._address, step)
         if isinstance(step, TokenWanted):

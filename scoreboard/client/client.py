@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from . import model
-from .flows import Call, Came, Flow, Pause, TokenWanted, ask, call, settle
+from .flows import Call, Came, Flow, Pause, Step, ask, call, settle
 from .model import (
     Act,
     Grant,
@@ -22,13 +22,10 @@ from .model import (
     ResultVerdict,
     User,
 )
-from .sending import send, send_async
+from .sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, run, run_async, send, send_async
 from .signing import Signature
 
 Answer = TypeVar("Answer")
-
-TIMEOUT_SECONDS: Final = 10.0
-PATIENCE_SECONDS: Final = 30.0
 
 
 class _Calls:
@@ -126,16 +123,9 @@ class Client:
         self.close()
 
     def _run(self, flow: Flow[Answer]) -> Answer:
-        came: Came = None
-        while True:
-            try:
-                step = flow.send(came)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
-            came = self._done(step)
+        return run(flow, self._done)
 
-    def _done(self, step: Call | Pause | TokenWanted) -> Came:
+    def _done(self, step: Step) -> Came:
         if isinstance(step, Call):
             return send(self._http, self._address, step, self._signature)
         if isinstance(step, Pause):
@@ -203,16 +193,9 @@ class AsyncClient:
         await self.close()
 
     async def _run(self, flow: Flow[Answer]) -> Answer:
-        came: Came = None
-        while True:
-            try:
-                step = flow.send(came)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
-            came = await self._done(step)
+        return await run_async(flow, self._done)
 
-    async def _done(self, step: Call | Pause | TokenWanted) -> Came:
+    async def _done(self, step: Step) -> Came:
         if isinstance(step, Call):
             return await send_async(self._http, self._address, step, self._signature)
         if isinstance(step, Pause):

@@ -37,8 +37,10 @@ _PAUSE_SECONDS_MAX: Final = 10.0
 # No wait is longer, whoever asks for it.
 LONGEST_SECONDS: Final = 86_400.0
 _SECONDS: Final = re.compile("[0-9]{1,9}")
-# What a proxy says that may have passed the request on.
-_FROM_A_PROXY: Final = frozenset({502, 504})
+_UNAVAILABLE: Final = 503
+# What is said of a request that may have been done all the same: by a proxy that passed it on, and
+# by a service that lost PostgreSQL as it committed.
+_NOBODY_KNOWS: Final = frozenset({502, _UNAVAILABLE, 504})
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -87,10 +89,11 @@ class TokenWanted:
     rejected: str | None = None
 
 
+Step = Call | Pause | TokenWanted
 Came = httpx.Response | httpx.RequestError | str | None
 # Says what to send, for how long to wait (then None comes), or that a token is wanted (then that
 # comes, or None where nobody is logged in).
-Flow = Generator[Call | Pause | TokenWanted, Came, Answer]
+Flow = Generator[Step, Came, Answer]
 
 
 def call(
@@ -163,8 +166,14 @@ def answer_to(
 def may_be_done(came: Came) -> bool:
     """Whether a request that was not answered may have reached the service all the same."""
     if isinstance(came, httpx.Response):
-        return came.status_code in _FROM_A_PROXY
+        return came.status_code in _NOBODY_KNOWS  # guard: unavailable-may-be-done
     return not isinstance(came, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+
+
+def is_lost(came: Came) -> bool:
+    """Whether an answer may have been lost on its way: a service that is away gave none."""
+    is_away = isinstance(came, httpx.Response) and came.status_code == _UNAVAILABLE
+    return not is_away and may_be_done(came)
 
 
 def document_of(response: httpx.Response) -> Mapping[str, Any]:

@@ -64,13 +64,15 @@ class Live:
     async def close(self) -> None:
         """Close every connection of its own; those who iterate come to their end."""
         task, self._task, self._follower = self._task, None, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-        self._feed.stop()
-        self._end_iterations(None)
-        if self._own is not None:
-            await self._own.aclose()
+        try:
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        finally:  # also for who is cancelled as it closes
+            self._feed.stop()
+            self._end_iterations(None)
+            if self._own is not None:
+                await self._own.aclose()
 
     async def __aenter__(self) -> Self:
         if self._task is not None:

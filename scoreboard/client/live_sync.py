@@ -78,7 +78,11 @@ class _Thread(Generic[Followed]):
             target=_run, args=(loop,), name="scoreboard-live", daemon=True
         )
         self._thread.start()
-        self._wait_for(self._begun())
+        try:
+            self._wait_for(self._begun())
+        except BaseException:
+            self.close()  # guard: thread-ends-unentered
+            raise
         return self
 
     def __exit__(

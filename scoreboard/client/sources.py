@@ -174,7 +174,10 @@ class PersonalSource:
             self._heard += 1
             self._take(places.own_place(shown.mapping(document)))
         elif name == "me:overtaken":
-            self._tell(places.overtaken(shown.mapping(document)))
+            overtaken = places.overtaken(shown.mapping(document))
+            # A slow consumer has one of each board that was asked for, and no others.
+            if overtaken.board_id in self._boards:  # guard: overtaken-on-boards-asked
+                self._tell(overtaken)
         elif name == "me:granted":
             self._tell(places.granted(shown.mapping(document)))
         return None

@@ -23,7 +23,7 @@ from .flows import (
     asked_to_wait,
     call,
     document_of,
-    may_be_done,
+    is_lost,
     pauses,
     read_with,
 )
@@ -113,7 +113,7 @@ def _next_pair(asked: Call, until: float) -> Flow[Mapping[str, Any]]:
         came = yield asked
         if isinstance(came, httpx.Response) and came.status_code not in LATER:
             return document_of(came)
-        lost += may_be_done(came)
+        lost += is_lost(came)
         wait = max(pause, asked_to_wait(came))
         # guard: lost-renewals-twice
         if lost >= _LOST_MAX or time.monotonic() + wait > until:

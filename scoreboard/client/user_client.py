@@ -6,22 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 
 from .asking import Asking
-from .flows import Call, Came, Flow, Pause, TokenWanted
+from .flows import Call, Came, Flow, Pause, Step, TokenWanted
 from .places import OwnGrant, Page, Window
-from .sending import send
+from .sending import PATIENCE_SECONDS, TIMEOUT_SECONDS, run, send
 from .shown import MAIN, Board, SeasonEnded
 from .tokens import Tokens
 from .users import Action, BoardInfo, Followed, Listed, LogIn, Standing, Submitted
 
 Answer = TypeVar("Answer")
-
-TIMEOUT_SECONDS: Final = 10.0
-PATIENCE_SECONDS: Final = 30.0
 
 
 class UserClient:
@@ -179,16 +176,9 @@ class UserClient:
         self.close()
 
     def _run(self, flow: Flow[Answer]) -> Answer:
-        came: Came = None
-        while True:
-            try:
-                step = flow.send(came)
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
-            came = self._done(step)
+        return run(flow, self._done)
 
-    def _done(self, step: Call | Pause | TokenWanted) -> Came:
+    def _done(self, step: Step) -> Came:
         if isinstance(step, Call):
             return send(self._http, self._address, step)
         if isinstance(step, TokenWanted):

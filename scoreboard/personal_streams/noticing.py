@@ -9,7 +9,6 @@ from typing import Final
 
 from scoreboard.ledger.definitions import Defined
 from scoreboard.live.frames import BOARD_IS_GONE
-from scoreboard.model import MAIN, Season
 from scoreboard.operations.metrics import Metrics
 from scoreboard.personal_streams.followers import Followers
 from scoreboard.personal_streams.grants import GrantsOfUsers
@@ -45,7 +44,6 @@ class Noticing:
         self._heard = Heard(metrics)
         ranks.on_moves(self._heard.hear)
         self._by_ranking: dict[RankingId, Watched] = {}
-        self._season_of_main: Season | None = None  # which no place names
 
     def notice(self, turn: int) -> None:
         """Note what is new since the turn before this one. Raises LedgerUnavailable before anybody
@@ -68,7 +66,7 @@ class Noticing:
             board.ranking_id = found.ranking_id
             board.moved_in = turn + 1
             self._hear_of(board)
-        board.season = found.season if board.board_id != MAIN else self._season_of_main
+        board.season = found.season
         board.season_json = None if board.season is None else board.season.as_json()
 
     def _look_at_boards(self, turn: int) -> None:
@@ -76,7 +74,6 @@ class Noticing:
         moves in them: there anything may have moved.
         """
         shown = {each.definition.board_id: each.season for each in self._boards()}
-        self._season_of_main = shown.get(MAIN)
         for board in list(self._watching.boards.values()):
             if board.board_id not in shown:  # guard: personal-board-gone
                 board.dismiss(BOARD_IS_GONE)

@@ -32,8 +32,8 @@ class BadCursor(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the ranking of a season, whether somebody stands there or not. `main`, which names
-    no season, has None.
+    """A place in the ranking of a season, whether somebody stands there or not. Of `main`, whose
+    only season has no end, `season` is None.
     """
 
     season: int | None

@@ -44,8 +44,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How a board and one of its rankings are: before its first season a board has none. `main`
-    names no season. `total` is the number of entries, None where they were not counted.
+    """How a board and one of its rankings are: before its first season a board has none. `total` is
+    the number of entries, None where they were not counted.
     """
 
     ranking_id: RankingId | None
@@ -74,11 +74,6 @@ class Found(Ranking):
 
     places: Mapping[str, Place]
 
-    @property
-    def rank_above(self) -> int | None:
-        """The rank that those are greater than which were not counted; None if all were."""
-        return rank_above(self.places.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Window(Ranking):
@@ -88,11 +83,6 @@ class Window(Ranking):
 
     place: Place | None
     entries: tuple[Place, ...]
-
-    @property
-    def rank_above(self) -> int | None:
-        """The rank that those are greater than which were not counted; None if all were."""
-        return rank_above(self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +94,6 @@ class Page(Ranking):
     entries: tuple[Place, ...]
     next: Cursor | None
     previous: Cursor | None
-
-    @property
-    def rank_above(self) -> int | None:
-        """The rank that those are greater than which were not counted; None if all were."""
-        return rank_above(self.entries)
 
 
 def rank_above(places: Iterable[Place]) -> int | None:

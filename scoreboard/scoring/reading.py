@@ -37,8 +37,8 @@ def answer_of(rows: Sequence[Row], board_id: BoardId, ranking_id: RankingId | No
     """Read what stands in front of the lines, which is the same in each row."""
     version, changed_at, is_low, *season = rows[0][:7]
     shown_id, is_kept, is_sound, total = rows[0][7:_RANKING_COLUMNS]
-    named = None if board_id == MAIN else season_of(season)
-    ranking = Ranking(ranking_id, board_id, version, changed_at, is_low, named, total)
+    shown = season_of(season)
+    ranking = Ranking(ranking_id, board_id, version, changed_at, is_low, shown, total)
     rest = [row[_RANKING_COLUMNS:] for row in rows]
     return Answer(ranking, shown_id, is_kept is not False, is_sound, rest)
 
@@ -159,7 +159,8 @@ class Lines:
         )
 
     def _cursor(self, line: _Line) -> Cursor:
-        season = self._ranking.season
+        """A cursor names a season, but for the one of `main`, which has no end."""
+        season = None if self._ranking.board_id == MAIN else self._ranking.season
         return Cursor(None if season is None else season.number, line.key)
 
     def _places(self) -> list[Place]:

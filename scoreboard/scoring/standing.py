@@ -12,6 +12,7 @@ from scoreboard.connections import statements
 from scoreboard.connections.postgres import Postgres
 from scoreboard.errors import UnknownUser
 from scoreboard.model import MAIN
+from scoreboard.scoring.place import rank_above
 from scoreboard.scoring.places import Places
 
 SQL: Final = statements.load("scoreboard.scoring", "standing.sql")
@@ -61,4 +62,4 @@ class Standings:
         if place is None:
             return standing
         # Score and rank are of one snapshot.
-        return replace(standing, score=place.score, rank=place.rank, rank_above=found.rank_above)
+        return replace(standing, score=place.score, rank=place.rank, rank_above=rank_above([place]))

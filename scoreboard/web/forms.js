@@ -11,7 +11,7 @@ export class Form {
   #fields;
   #checks;
 
-  /** `fields` names the field of each member of the body. `send(members)` may raise a Refusal, which is shown at the
+  /** `fields` names the field of each member of the body. `send(members)` may raise Refused, which is shown at the
    *  fields of the members that it names, and then told to `onRefused`. `checks` say of what is typed into a field
    *  what is wrong with it, or undefined; the server has the last word. */
   constructor(form, fields, { send, onRefused, checks = {} }) {
@@ -88,7 +88,7 @@ export function mark(field, error) {
 }
 
 /** What is wrong with each member, in the language of the page if it has a word for it. */
-export function errorsOf(refusal) {
+function errorsOf(refusal) {
   const { code, errors = {} } = refusal;
   const text = (member, said) => {
     if (code !== "invalid_payload" && hasWord(`refused.${code}`)) return inWords(refusal);

@@ -4,7 +4,7 @@ import { words } from "./words.js";
 
 const FAILURES = ["denied", "expired", "refused", "unavailable", "banned", "unknown", "limited"];
 
-/** Log in whom the provider has vouched for. Returns what to say, and how; raises a Refusal. */
+/** Log in whom the provider has vouched for. Returns what to say, and how; raises Refused. */
 export async function comeBack(session) {
   const outcome = location.hash.slice("#login=".length);
   goBack();

@@ -8,7 +8,7 @@ const SEEN_MS = 8_000;
 const FADE_MS = 600; // as .leaving takes
 
 /** The cause of what is said while the server cannot be reached. */
-export const LINE = "line";
+const LINE = "line";
 
 let current = null; // the cause of what is said
 let timer;

@@ -5,7 +5,7 @@ import { makeVisible, mark } from "./forms.js";
 import { inWords } from "./messages.js";
 import { words } from "./words.js";
 
-/** Show the dialog. Raises a Refusal. `keepPlace` is called before a log-in leads away. */
+/** Show the dialog. Raises Refused. `keepPlace` is called before a log-in leads away. */
 export async function showProfile(session, { onDeleted, keepPlace }) {
   const { data } = await session.call("api/me");
   new Profile(session, data, onDeleted, keepPlace).show();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
@@ -20,6 +20,8 @@ PASSWORD = "correct horse battery"
 # 4,500 the page with the words that it needs at once. What else somebody needs who is logged in or
 # refused something, who looks at all places or at the profile, is loaded then.
 BUDGET_BYTES = 47_500
+ColorScheme = Literal["light", "dark"]
+COLOR_SCHEMES: tuple[ColorScheme, ...] = ("light", "dark")
 
 
 async def names(page: Page) -> list[str]:
@@ -467,10 +469,10 @@ async def test_axe_finds_nothing(start: Start, open_page: OpenPage, database_url
     assert await violations(page) == []
 
 
-async def violations(page: Page) -> list[Any]:
-    """What axe finds in both colour schemes."""
+async def violations(page: Page, *schemes: ColorScheme) -> list[Any]:
+    """What axe finds in these colour schemes; in both if none is named."""
     found = []
-    for scheme in ("light", "dark"):
+    for scheme in schemes or COLOR_SCHEMES:
         await page.emulate_media(color_scheme=scheme)
         assert await page.evaluate(
             "(one) => matchMedia(`(prefers-color-scheme: ${one})`).matches", scheme

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tests.clients.client import Client, Heard, NotHereError, Told
+from tests.clients.client import Client, Heard, Told
 from tests.clients.pages import ORIGIN
 from tests.eventually import eventually
 from tests.instances import Instance, starting_instances
@@ -144,6 +144,3 @@ async def _judged(condition: Callable[[], bool], within_seconds: float) -> str:
 def _address(instance: Instance) -> tuple[str, int]:
     found = urlsplit(instance.url)
     return found.hostname or "", found.port or 80
-
-
-__all__ = ["COLUMNS", "NotHereError", "Row", "World", "a_world", "tried"]

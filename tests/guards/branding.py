@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Always, Instead, Never, Value
+from tests.guards.change import Always, Instead, Never, Removed, Value
 from tests.guards.guard import AnyGuard, Marked
 
 _CODES: Final = "tests/service/test_join_codes.py"
@@ -52,6 +52,12 @@ BRANDING: Final[tuple[AnyGuard, ...]] = (
         "code-of-host-bounded",
         Never(),
         f"{_CODES}::test_a_host_that_is_none_is_refused",
+    ),
+    Marked(
+        "strangers have no more codes drawn than halls need",
+        "drawings-counted",
+        Removed(),
+        f"{_CODES}::test_no_more_is_drawn_than_halls_need_and_the_rest_waits",
     ),
     Marked(
         "a code has the scheme that a trusted proxy names, and nobody else",

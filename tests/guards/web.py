@@ -15,6 +15,14 @@ WEB: Final = (
         "tests/browser/test_client.py::test_a_board_that_is_numbered_anew_is_shown_on_every_way",
     ),
     Guard(
+        "a lost submission is sent for nobody else",
+        "scoreboard/web/client/actions.js",
+        ", caller: this.#session?.user }",
+        " }",
+        "tests/unit/test_submitting.py"
+        "::test_a_lost_submission_is_never_sent_for_who_logs_in_meanwhile",
+    ),
+    Guard(
         "a renewal in time is a request of a user",
         "scoreboard/web/client/session.js",
         "const access = this.#access?.token;",

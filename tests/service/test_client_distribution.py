@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import configparser
+import contextlib
+import os
 import shutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -23,7 +26,7 @@ from tests.world import add_actions
 CLIENT = Path(scoreboard.client.__file__).parent
 # Nobody without the service has these.
 OF_THE_SERVICE = {"aiohttp", "aiopg", "psycopg2", "redis", "aio_pika", "marshmallow", "argon2"}
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.13")  # what works under these works under those between
 
 PLAYS = """
 import sys
@@ -90,8 +93,13 @@ def program(python: str) -> str:
     """A Python of this version. Skips where there is none."""
     if sys.version_info[:2] == tuple(map(int, python.split("."))):
         return sys.executable
-    found = shutil.which(f"python{python}")
-    return found or pytest.skip(f"python{python} is not installed")
+    name = f"python{python}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for found in (name, *map(str, sorted(pyenv.glob(f"{python}.*/bin/python")))):
+        with contextlib.suppress(OSError):  # a name in PATH may be a shim that leads nowhere
+            if not subprocess.run((found, "-c", ""), check=False, capture_output=True).returncode:
+                return found
+    pytest.skip(f"{name} is not installed")
 
 
 @pytest.mark.slow

@@ -988,8 +988,8 @@ class TestDemo:
         file.write_text(HEADER + "a1,1\na2,2\na3,3\nunknown,4\n")
         # Tokens that last a second must be refreshed while somebody plays.
         async with an_instance(environment, access_token_seconds=1) as instance:
-            argv = ("demo", "--url", instance.url, "--actions", str(file), "--rate", "4/second")
-            with process(*argv, "--players", "2", "--seconds", "6", environment={}) as started:
+            argv = ("demo", "--url", instance.url, "--actions", str(file), "--rate", "8/second")
+            with process(*argv, "--players", "2", "--seconds", "8", environment={}) as started:
                 out, err = await asyncio.to_thread(started.communicate, timeout=PATIENCE_SECONDS)
         assert (started.returncode, err) == (0, "")
         granted = sql(database_url, "SELECT count(*) FROM ledger")[0][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from yarl import URL
 
 from scoreboard.api import join_codes
+from scoreboard.api.http.files import File
+from scoreboard.api.join_codes import JoinCodes
 from tests.instances import Instance, Start
-from tests.unit.test_branding import SVG, WEBP, png
+from tests.unit.test_branding import SVG, WEBP, png, settings
 
 PUBLIC = "https://cup.example/scores"
 
@@ -78,7 +81,8 @@ async def test_a_trusted_proxy_says_by_which_scheme_it_was_asked(start: Start) -
 
 
 @pytest.mark.parametrize(
-    "host", ["a b", "a/b", "user@cup.example", "cup.example?x", "x" * 101, "[::1", "a:b", "é"]
+    "host",
+    ["a b", "a/b", "user@cup.example", "cup.example?x", "x" * 101, "[::1", "a:b", "é", "\u017f"],
 )
 async def test_a_host_that_is_none_is_refused(shared_instance: Instance, host: str) -> None:
     status, _, body = await get(shared_instance, "/join.svg", Host=host)
@@ -99,11 +103,52 @@ async def test_what_is_no_board_is_refused(shared_instance: Instance, query: str
     )
 
 
-def test_codes_are_kept_up_to_a_bound() -> None:
-    join_codes.drawn.cache_clear()
+async def test_no_more_is_drawn_than_halls_need_and_the_rest_waits(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drawing takes as long as ten reads of the board, and strangers make addresses up."""
+    instance = await start(rate_limit_per_ip="10000/minute")
+    made: list[str] = []
+
+    def counting(address: str) -> File:
+        made.append(address)
+        return code_of(address)
+
+    code_of = join_codes.drawn
+    monkeypatch.setattr(join_codes, "drawn", counting)
+    began = time.monotonic()
+    found = [await get(instance, "/join.svg", Host=f"cup{n}.example") for n in range(100)]
+    assert 0 < len(made) <= 33 + (time.monotonic() - began) * 4
+    statuses = [status for status, _, _ in found]
+    assert statuses.count(200) == len(made)
+    [refused, *_] = [each for each in found if each[0] != 200]
+    assert (refused[0], json.loads(refused[2])["code"]) == (503, "overloaded")
+    assert "Retry-After" in refused[1]
+    # What is drawn already costs nothing.
+    for _ in range(50):
+        assert (await get(instance, "/join.svg", Host="cup0.example"))[0] == 200
+
+
+def test_codes_are_kept_up_to_a_bound_and_those_that_are_asked_for_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+
+    def counting(address: str) -> File:
+        made.append(address)
+        return File.of("", address.encode())
+
+    monkeypatch.setattr(join_codes, "drawn", counting)
+    monkeypatch.setattr(join_codes, "_DRAWN_AT_ONCE", 1000)
+    codes = JoinCodes(settings())
     for number in range(200):
-        drawn(f"http://cup.example/?board=b{number}")
-    assert join_codes.drawn.cache_info().currsize == 64
+        codes.code("the wall")
+        codes.code(f"number {number}")
+    assert made.count("the wall") == 1
+    codes.code("number 0")
+    assert made.count("number 0") == 2
+    codes.code("number 199")
+    assert len(made) == 202
 
 
 async def test_the_icon_is_there_under_its_old_name(shared_instance: Instance) -> None:

@@ -29,7 +29,9 @@ from tests.instances import Instance
 from tests.service.conftest import Start
 
 # For people, not for programs.
-PAGES = re.compile(r"^/(embed)?$|^/(assets|client)/|^/docs(/|$)")
+PAGES = re.compile(
+    r"^/$|^/(assets|client)/|^/docs(/|$)|^/(embed|favicon\.ico|join\.svg|manifest\.webmanifest)$"
+)
 # What any path or method may answer that is not there, so that no route has it; and what files may,
 # which are no part of the API.
 OF_NO_ROUTE = {

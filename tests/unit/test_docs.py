@@ -158,6 +158,13 @@ def test_every_path_of_ours_exists(page: Path) -> None:
     assert [name for name in missing if not (ROOT / f"{name}.py").exists()] == []
 
 
+def test_every_package_stands_on_the_map() -> None:
+    _, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The map of")
+    on_the_map = set(re.findall(r"\(scoreboard/(\w+)\)", rest.partition("\n## ")[0]))
+    packages = {path.parent.name for path in (ROOT / "scoreboard").glob("*/__init__.py")}
+    assert packages - on_the_map == set()
+
+
 @every_page
 def test_every_test_that_is_named_exists(page: Path) -> None:
     named = set(re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8")))

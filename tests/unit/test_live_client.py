@@ -5,6 +5,7 @@ slow consumer gets, without a network.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoreboard.client import Board, Granted, Overtaken, Place, SeasonEnded, SeasonStarted, State
+from scoreboard.client import (
+    AsyncLiveBoard,
+    AsyncUserClient,
+    Board,
+    Granted,
+    LiveBoard,
+    LogIn,
+    Overtaken,
+    PersonalStream,
+    Place,
+    SeasonEnded,
+    SeasonStarted,
+    State,
+)
 from scoreboard.client import places as client_places
 from scoreboard.client.feed import Feed, Timing
 from scoreboard.client.flows import retry_after_seconds
@@ -327,11 +341,56 @@ async def test_what_was_not_taken_adds_up_where_each_is_told_once() -> None:
     assert (overtaken.count, [each.username for each in overtaken.by]) == (4, ["eve", "bob"])
 
 
+def test_who_is_overtaken_on_a_board_that_was_not_asked_for_is_not_told() -> None:
+    told: list[Any] = []
+    source = PersonalSource(["main"], told.append)
+    by = [{"userId": "bob", "username": "bob"}]
+    for board in ("main", *(f"made-up-{number}" for number in range(3))):
+        event = {"boardId": board, "season": None, "by": by, "count": 1, "rank": 9}
+        source.hear("me:overtaken", event, "")
+    assert [each.board_id for each in told] == ["main"]
+
+
 async def test_a_defect_reaches_who_iterates() -> None:
     mailbox = Mailbox[State]((State,))
     mailbox.close(RuntimeError("a defect"))
     with pytest.raises(RuntimeError, match="a defect"):
         await anext(mailbox)
+
+
+# The end
+
+
+def test_what_cannot_be_followed_leaves_no_thread() -> None:
+    def make_http() -> httpx.AsyncClient:
+        raise RuntimeError("no such proxy")
+
+    for live in (
+        LiveBoard("http://scores.example", make_http=make_http),
+        PersonalStream("http://scores.example", get_token=lambda _: None, make_http=make_http),
+    ):
+        with pytest.raises(RuntimeError, match="no such proxy"):
+            live.__enter__()
+        assert "scoreboard-live" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_who_is_cancelled_while_closing_leaves_nothing_open() -> None:
+    board = AsyncLiveBoard("http://127.0.0.1:9")
+    await board.__aenter__()
+    ada = AsyncUserClient("http://127.0.0.1:9", log_in=LogIn("u1", "ada", "first"))
+    asking = asyncio.create_task(ada.token())
+    await asyncio.sleep(0)
+    for client in (board, ada):
+        closing = asyncio.create_task(client.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert client._own is not None
+        assert client._own.is_closed
+    assert board.state.status == "idle"
+    asking.cancel()
+    await asyncio.wait([asking])
 
 
 # Bytes

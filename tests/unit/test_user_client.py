@@ -142,9 +142,36 @@ def test_only_after_a_lost_answer_an_earlier_grant_is_success() -> None:
     granted = refusing(400, "already_granted", grant=GRANT)
     again = client(Service(Service().pair, lost, granted)).submit("one")
     assert (again.repeated, again.points) == (True, 5)
+    # What PostgreSQL committed as it was lost (ledger_unavailable), or what a proxy passed on.
+    for status in (502, 503, 504):
+        answers = (refusing(status, "ledger_unavailable"), granted)
+        assert client(Service(Service().pair, *answers)).submit("one").repeated
     for answers in ((granted,), (away, granted), (refusing(429, "rate_limited"), granted)):
         with pytest.raises(Refused, match="already_granted"):
             client(Service(Service().pair, *answers)).submit("one")
+
+
+@pytest.mark.parametrize("when", ["/refresh", "/actions"])
+def test_what_was_called_for_one_user_is_not_sent_for_the_next(when: str) -> None:
+    """Another thread logs somebody else in, while the token of the first is renewed or tried."""
+    bob = Service.tokens(9) | {"userId": "u2", "username": "bob", "accessToken": "bob"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path.endswith("/login"):
+            return httpx.Response(200, json=bob)
+        if path.endswith(when):
+            ada.log_in("bob", "a password")
+        return service.pair(request) if path.endswith("/refresh") else expired(request)
+
+    expired = refusing(401, "expired_token")
+    service = Service(answer)
+    ada = client(service)
+    with pytest.raises(Refused, match="left"):
+        ada.submit("one")
+    assert "Bearer bob" not in {request.headers.get("Authorization") for request in service.asked}
+    assert ada.user is not None
+    assert ada.user.username == "bob"
 
 
 OTHERS: list[Any] = [

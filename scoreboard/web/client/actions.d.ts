@@ -6,7 +6,7 @@ export interface ActionsOptions {
   url?: string;
   /** Whose user submits. */
   session?: Session;
-  /** Or: answers the access token of who submits. */
+  /** Or: answers the access token of who submits, of one user: make other `Actions` for another. */
   getToken?: Options["getToken"];
   /** A request without an answer is given up after this long. Default 10. */
   requestSeconds?: number;

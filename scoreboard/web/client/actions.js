@@ -9,6 +9,7 @@ const LONGEST_WAIT_MS = 8_000;
 
 export class Actions {
   #url;
+  #session;
   #call;
   #seconds;
 
@@ -16,6 +17,7 @@ export class Actions {
    *  that of the page if none is given. A submission is sent again for `patienceSeconds`. */
   constructor({ url, session, getToken, requestSeconds = 10, patienceSeconds = 30 } = {}) {
     this.#url = anchored(url ?? session?.url ?? ".");
+    this.#session = session;
     this.#seconds = { requestSeconds, patienceSeconds };
     this.#call = session
       ? (path, body, how) => session.call(path, body, undefined, how)
@@ -38,6 +40,7 @@ export class Actions {
    *  granted twice, and what was granted meanwhile was granted by this. */
   async submit(actionId, { signal } = {}) {
     const patientUntil = Date.now() + this.#seconds.patienceSeconds * 1000;
+    const how = { ...this.#how(signal), caller: this.#session?.user }; // nobody else submits it later
     const pause = new Pause();
     const wake = () => pause.wake(true);
     signal?.addEventListener("abort", wake);
@@ -45,7 +48,7 @@ export class Actions {
     try {
       for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
         signal?.throwIfAborted();
-        const answer = await this.#call("api/actions", { actionId }, this.#how(signal)).catch((failure) => failure);
+        const answer = await this.#call("api/actions", { actionId }, how).catch((failure) => failure);
         if (!(answer instanceof Error)) return Object.freeze(answer.data);
         signal?.throwIfAborted();
         if (isLost && answer.code === "already_granted") return Object.freeze({ ...answer.grant, score: null });

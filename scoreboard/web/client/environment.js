@@ -4,7 +4,7 @@ const EXAMPLE = "https://scores.example.org/";
 
 /** The whole address of `url`, which may be relative to the page, or to the script of a worker. Raises
  *  TypeError where there is neither, and for what is no address. */
-export function wholeAddress(url) {
+function wholeAddress(url) {
   try {
     return new URL(url, globalThis.location?.href).href;
   } catch {

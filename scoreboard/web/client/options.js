@@ -3,7 +3,7 @@
 import { MAIN } from "./board.js";
 import { anchored } from "./environment.js";
 
-export const DEFAULTS = {
+const DEFAULTS = {
   url: "/api/leaderboard",
   board: MAIN,
   getToken: null,

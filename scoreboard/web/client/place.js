@@ -17,7 +17,7 @@ export function isHiddenIn(answer, told) {
 }
 
 /** Who stands next before one, and how many points are missing. */
-export function makeAhead(next) {
+function makeAhead(next) {
   return next && Object.freeze({ userId: next.userId, username: next.username, points: next.points });
 }
 

@@ -28,6 +28,8 @@ export interface CallOptions {
   signal?: AbortSignal;
   /** How long to wait for the answer. Default: as long as the browser does. */
   answerSeconds?: number;
+  /** Who calls. Default: who is logged in now. If it is somebody else by then, nothing is sent: Refused with `left`. */
+  caller?: User | null;
 }
 
 export interface LogIn {

@@ -93,9 +93,8 @@ export class Session extends EventTarget {
   }
 
   /** Call the API as this user; returns its document, or raises Refused. A token that ended is renewed
-   *  once. For somebody else who logs in meanwhile nothing is done, and they do not get the answer. */
-  async call(path, body, method, { signal, answerSeconds } = {}) {
-    const caller = this.user;
+   *  once. For somebody else than the `caller` nothing is done: who logs in meanwhile does not get the answer. */
+  async call(path, body, method, { signal, answerSeconds, caller = this.user } = {}) {
     const how = { method, signal, answerSeconds };
     const token = await this.token();
     this.#expect(caller);
