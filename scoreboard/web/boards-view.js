@@ -68,10 +68,8 @@ export class BoardsView {
 function markLink(link, isCurrent) {
   if (isCurrent === (link.ariaCurrent === "page")) return;
   link.ariaCurrent = isCurrent ? "page" : null;
-  if (!isCurrent) return;
-  const list = link.closest("ul"); // which scrolls on a small screen
-  const [inList, ofList] = [link, list].map((each) => each.getBoundingClientRect());
-  list.scrollLeft += (inList.left + inList.right - ofList.left - ofList.right) / 2; // in either direction of writing
+  const list = link.closest("ul");
+  if (isCurrent) list.scrollLeft = link.offsetLeft - (list.clientWidth - link.offsetWidth) / 2; // on a small screen
 }
 
 function name({ title, closedAt }) {
