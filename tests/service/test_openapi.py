@@ -56,12 +56,12 @@ def instance(shared_instance: Instance) -> Instance:
     return shared_instance
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app() -> web.Application:
     return make_app()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def document(app: web.Application) -> dict[str, Any]:
     return resolved(app[DOCUMENT])
 

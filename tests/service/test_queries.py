@@ -133,22 +133,24 @@ async def answer(instance: Instance, user: str, method: str, path: str) -> tuple
 
 @pytest.mark.parametrize(("path", "name"), COUNTS)
 async def test_a_number_is_digits_and_nothing_that_only_reads_like_some(
-    instance: Instance, path: str, name: str
+    shared_instance: Instance, path: str, name: str
 ) -> None:
     for written in NUMBERS:
-        query = as_typed(instance, f"{path}?{name}={written}")
-        async with instance.client.get(query, headers=instance.bearer(NOBODY)) as response:
+        query = as_typed(shared_instance, f"{path}?{name}={written}")
+        async with shared_instance.client.get(
+            query, headers=shared_instance.bearer(NOBODY)
+        ) as response:
             document = await response.json()
             assert (response.status, document["code"]) == (400, "invalid_payload"), written
             assert list(document["errors"]) == [name]
 
 
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path, name, _ in KNOWN])
-async def test_a_parameter_is_given_once(instance: Instance, path: str, name: str) -> None:
+async def test_a_parameter_is_given_once(shared_instance: Instance, path: str, name: str) -> None:
     """Or a proxy on the way reads the first of two, and the service the last."""
     for query in (f"{name}=5&{name}=6", f"{name}=5&x=1&{name}=5", f"{name}=5&{name}"):
-        async with instance.client.get(
-            as_typed(instance, f"{path}?{query}"), headers=instance.bearer(NOBODY)
+        async with shared_instance.client.get(
+            as_typed(shared_instance, f"{path}?{query}"), headers=shared_instance.bearer(NOBODY)
         ) as response:
             document = await response.json()
             assert (response.status, document["errors"]) == (400, {name: ["Give it once."]})
@@ -158,10 +160,12 @@ async def test_a_parameter_is_given_once(instance: Instance, path: str, name: st
 NOT_UTF_8 = ("%FF", "a%C3%28", "%C0%80", "%ED%A0%80", "%F4%90%80%80", "%E2%82")
 
 
-async def test_what_is_no_utf_8_is_refused_and_read_as_nothing_else(instance: Instance) -> None:
+async def test_what_is_no_utf_8_is_refused_and_read_as_nothing_else(
+    shared_instance: Instance,
+) -> None:
     for written in NOT_UTF_8:
-        query = as_typed(instance, f"/api/actions?after={written}")
-        async with instance.client.get(query) as response:
+        query = as_typed(shared_instance, f"/api/actions?after={written}")
+        async with shared_instance.client.get(query) as response:
             document = await response.json()
             assert (response.status, list(document["errors"])) == (400, ["after"]), written
 
