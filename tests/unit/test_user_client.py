@@ -144,8 +144,8 @@ def test_only_after_a_lost_answer_an_earlier_grant_is_success() -> None:
     assert (again.repeated, again.points) == (True, 5)
     # What PostgreSQL committed as it was lost (ledger_unavailable), or what a proxy passed on.
     for status in (502, 503, 504):
-        failed = refusing(status, "ledger_unavailable")
-        assert client(Service(Service().pair, failed, granted)).submit("one").repeated
+        unknown = refusing(status, "ledger_unavailable")
+        assert client(Service(Service().pair, unknown, granted)).submit("one").repeated
     for answers in ((granted,), (away, granted), (refusing(429, "rate_limited"), granted)):
         with pytest.raises(Refused, match="already_granted"):
             client(Service(Service().pair, *answers)).submit("one")
