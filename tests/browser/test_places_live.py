@@ -53,7 +53,7 @@ async def test_a_newcomer_comes_in_far_down_and_rises_to_the_top_without_a_reloa
     await page.get_by_role("button", name="step").click()
     words = place.locator(".place-rank-words")
     await expect(words).to_have_text("2,500th of 2,501")  # crowd's last have 10, and 20
-    await expect(place).to_contain_text("6 more points and you are ahead of crowd2498.")
+    await expect(place).to_contain_text("6 points more and you are ahead of crowd2498.")
     await expect(page.locator("#my-rank")).to_have_text("2,500th")
     around = place.get_by_role("listitem").locator(".place-name")
     await expect(around).to_have_text(
