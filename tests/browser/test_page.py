@@ -113,7 +113,7 @@ async def test_what_the_server_refuses_is_said_at_the_field(
     await page.get_by_label("E-mail").fill("a@example.org")
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.locator("#enter-button").click()
-    await expect(page.locator("#username-error")).to_contain_text("letters")
+    await expect(page.locator("#username-error")).to_contain_text("no spaces")
     await expect(page.get_by_label("User name")).to_be_focused()
     await expect(page.get_by_label("User name")).to_have_attribute("aria-invalid", "true")
 

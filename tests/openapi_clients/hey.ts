@@ -3,7 +3,7 @@
 import { client } from "./hey/client.gen.js";
 import { followBoard, listActions, listEntries, readMyPlace, submitAction } from "./hey/index.js";
 
-declare const process: { argv: string[] };
+declare const process: { argv: string[]; exit(code: number): never };
 const [baseUrl, token] = process.argv.slice(2) as [string, string];
 client.setConfig({ baseUrl, auth: token });
 
@@ -39,4 +39,4 @@ console.log(
     told,
   }),
 );
-await shown.return?.(undefined);
+process.exit(0); // the client would open its stream again

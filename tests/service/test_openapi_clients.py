@@ -41,7 +41,7 @@ async def made(instance: Instance, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(180)
 async def test_typed_clients_are_compiled_strictly_and_play(
     instance: Instance, database_url: str, made: Path
 ) -> None:
