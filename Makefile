@@ -33,8 +33,8 @@ run: venv-run ## serve on http://127.0.0.1:8080 with embedded servers (SCOREBOAR
 check: lint types unit ## what to run before each commit: lint, types and unit
 
 EVERYWHERE = -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
-test: venv ## every test, on every core: a quarter of an hour on two cores
-	@echo 'Every test, against real servers: a quarter of an hour on two cores. A part: PYTEST=tests/unit'
+test: venv ## every test, on every core: some twenty minutes on two cores
+	@echo 'Every test, against real servers: some twenty minutes on two cores. A part: PYTEST=tests/unit'
 	$(IN) $(EVERYWHERE) $(PYTEST)
 
 coverage: venv ## the same, a third slower, with the lines that no test runs
