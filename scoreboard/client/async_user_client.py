@@ -40,8 +40,8 @@ class AsyncUserClient:
         self._asking = Asking(Tokens(log_in, on_log_in), patience_seconds)
         self._on_pause = on_pause
         self._renewing: asyncio.Task[str | None] | None = None
-        self._own = None if http is not None else httpx.AsyncClient(timeout=timeout_seconds)
-        self._http = http or self._own or httpx.AsyncClient()
+        self._is_own = http is None
+        self._http = http or httpx.AsyncClient(timeout=timeout_seconds)
 
     @property
     def address(self) -> str:
@@ -171,8 +171,8 @@ class AsyncUserClient:
                 with contextlib.suppress(ClientError):
                     await self._renewing
         finally:  # also for who is cancelled as it closes
-            if self._own is not None:
-                await self._own.aclose()
+            if self._is_own:
+                await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -79,8 +79,8 @@ class Client:
         self._address = address.rstrip("/")
         self._signature = Signature(key_id, secret)
         self._calls = _Calls(patience_seconds)
-        self._own = None if http is not None else httpx.Client(timeout=timeout_seconds)
-        self._http = http or self._own or httpx.Client()
+        self._is_own = http is None
+        self._http = http or httpx.Client(timeout=timeout_seconds)
 
     def grant(self, grants: Iterable[Grant]) -> list[GrantVerdict]:
         """Grant actions, any number of them; a verdict on each, in their order. Raises Refused."""
@@ -108,8 +108,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections that are its own."""
-        if self._own is not None:
-            self._own.close()
+        if self._is_own:
+            self._http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -149,8 +149,8 @@ class AsyncClient:
         self._address = address.rstrip("/")
         self._signature = Signature(key_id, secret)
         self._calls = _Calls(patience_seconds)
-        self._own = None if http is not None else httpx.AsyncClient(timeout=timeout_seconds)
-        self._http = http or self._own or httpx.AsyncClient()
+        self._is_own = http is None
+        self._http = http or httpx.AsyncClient(timeout=timeout_seconds)
 
     async def grant(self, grants: Iterable[Grant]) -> list[GrantVerdict]:
         """Grant actions, any number of them; a verdict on each, in their order. Raises Refused."""
@@ -178,8 +178,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections that are its own."""
-        if self._own is not None:
-            await self._own.aclose()
+        if self._is_own:
+            await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         return self

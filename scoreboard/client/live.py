@@ -39,8 +39,8 @@ class Live:
         self._address = address.rstrip("/")
         self._timing = timing
         self._get_token = get_token
-        self._own = httpx.AsyncClient(timeout=timing.request_seconds) if http is None else None
-        self._http = http or self._own or httpx.AsyncClient()
+        self._is_own = http is None
+        self._http = http or httpx.AsyncClient(timeout=timing.request_seconds)
         self._feed = Feed(timing, self._tell)
         self._mailboxes: weakref.WeakSet[Mailbox[Any]] = weakref.WeakSet()
         self._follower: Follower | None = None
@@ -71,8 +71,8 @@ class Live:
         finally:  # also for who is cancelled as it closes
             self._feed.stop()
             self._end_iterations(None)
-            if self._own is not None:
-                await self._own.aclose()
+            if self._is_own:
+                await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         if self._task is not None:

@@ -47,8 +47,8 @@ class UserClient:
         self._asking = Asking(Tokens(log_in, on_log_in), patience_seconds)
         self._on_pause = on_pause
         self._turn = threading.Lock()  # to renew the tokens
-        self._own = None if http is not None else httpx.Client(timeout=timeout_seconds)
-        self._http = http or self._own or httpx.Client()
+        self._is_own = http is None
+        self._http = http or httpx.Client(timeout=timeout_seconds)
 
     @property
     def address(self) -> str:
@@ -161,8 +161,8 @@ class UserClient:
 
     def close(self) -> None:
         """Close the connections that are its own."""
-        if self._own is not None:
-            self._own.close()
+        if self._is_own:
+            self._http.close()
 
     def __enter__(self) -> Self:
         return self

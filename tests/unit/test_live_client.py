@@ -386,8 +386,8 @@ async def test_who_is_cancelled_while_closing_leaves_nothing_open() -> None:
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing
-        assert client._own is not None
-        assert client._own.is_closed
+        assert client._is_own
+        assert client._http.is_closed
     assert board.state.status == "idle"
     asking.cancel()
     await asyncio.wait([asking])
