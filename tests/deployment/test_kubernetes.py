@@ -313,6 +313,7 @@ def test_the_ingress_leads_streams_to_stream_pods_and_hides_what_operators_ask()
     assert paths_of("stream") == {
         "/api/leaderboard/stream": ("stream", "Exact"),
         "/api/scoreboard/stream": ("stream", "Exact"),
+        "/api/me/stream": ("stream", "Exact"),
         "/api/boards": ("stream", "Prefix"),
     }
     api = paths_of("api")

@@ -114,6 +114,24 @@ async def test_a_submission_on_an_api_instance_is_seen_on_a_stream_instance(
         await eventually(lambda: other.metric("subscribers") == 0)
 
 
+async def test_what_concerns_a_user_comes_from_a_stream_instance_as_it_happens(
+    start: Start, behind: Behind, database_url: str
+) -> None:
+    api, other = await start(role="api"), await start(role="stream")
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 50})
+    client = await behind([address(api)], [address(other)])
+    async with client.get("/api/me/stream", headers=api.bearer(user)) as response:
+        assert (response.status, response.content_type) == (200, "text/event-stream")
+        seen = b""
+        async with asyncio.timeout(20):
+            while b"event: me:place" not in seen:
+                seen += await response.content.readany()
+            assert await submitted(client, api, user) == 200
+            while b"event: me:granted" not in seen:
+                seen += await response.content.readany()
+
+
 async def test_pages_and_the_rest_come_from_api_instances_and_nothing_for_operators(
     start: Start, behind: Behind
 ) -> None:
