@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import psycopg2
 import pytest
 
-from scoreboard.ledger import batch, transaction
-from scoreboard.ledger.queries import SQL
-
-# Statements that each session prepares once: they were taken out of SQL when they were loaded.
-_PREPARED: Final = ((batch, "_GRANT"), (batch, "_GRANT_MAIN"), (transaction, "_RAISE"))
+from scoreboard.ledger.queries import FUNCTIONS, SQL
 
 
 class LedgerClock:
@@ -31,8 +27,8 @@ class LedgerClock:
         )
         for name, statement in SQL.items():
             monkeypatch.setitem(SQL, name, _told(statement))
-        for module, name in _PREPARED:
-            monkeypatch.setattr(module, name, tuple(map(_told, getattr(module, name))))
+        for function in FUNCTIONS.values():
+            self._execute(_told(function).replace("CREATE", "CREATE OR REPLACE", 1))
 
     def set(self, moment: datetime) -> None:
         self._execute("UPDATE ledger_clock SET moment = %s", (moment,))

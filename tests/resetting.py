@@ -31,12 +31,15 @@ class Resetting:
         self.url = urlunsplit(parts._replace(netloc=place))
         self._is_due: Callable[[bytes], bool] = lambda _: False
         self._last_words = b""
+        self._after = False
 
-    def reset_at(self, is_due: Callable[[bytes], bool], last_words: bytes = b"") -> None:
+    def reset_at(
+        self, is_due: Callable[[bytes], bool], last_words: bytes = b"", *, after: bool = False
+    ) -> None:
         """Answer the first bytes of a client that `is_due` accepts with these words and a reset,
-        once; the server never sees them.
+        once. The server never sees them; or does, and `after` its answer, which nobody gets.
         """
-        self._is_due, self._last_words = is_due, last_words
+        self._is_due, self._last_words, self._after = is_due, last_words, after
 
     async def serve(self) -> None:
         """Forward until cancelled."""
@@ -59,6 +62,9 @@ class Resetting:
                         self._is_due = lambda _: False
                         answers.cancel()
                         await asyncio.gather(answers, return_exceptions=True)
+                        if self._after:
+                            await loop.sock_sendall(server, chunk)
+                            await loop.sock_recv(server, _CHUNK_BYTES)
                         self._reset(client)
                         return
                     await loop.sock_sendall(server, chunk)

@@ -53,8 +53,8 @@ class TransactionAborted(LedgerUnavailable):
 
 
 class ConnectionLost(LedgerUnavailable):
-    """The connection ended before the answer. A transaction that was under way is rolled back, and
-    what changes nothing may be asked again; of all else the outcome is unknown.
+    """The connection ended before the answer. A transaction whose COMMIT was not sent is rolled
+    back, and what changes nothing may be asked again; of all else the outcome is unknown.
     """
 
 
@@ -122,21 +122,30 @@ class Session:
             raise LedgerUnavailable  # what it answers may be of yesterday
         return rows
 
-    async def commit(self) -> None:
-        """Run COMMIT. Raises LedgerUnavailable also when PostgreSQL commits with a warning: it did
-        not wait for its synchronous replica (somebody cancelled that), so a promotion may lose it.
-        Never ConnectionLost: what was to be committed may be.
+    async def run_and_commit(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        prepared: tuple[str, ...] = (),
+    ) -> list[Row]:
+        """Run one text that ends in a commit: COMMIT itself, or a statement that is a transaction.
+
+        Raises what `run` does, and LedgerUnavailable also when PostgreSQL commits with a warning:
+        it did not wait for its synchronous replica (somebody cancelled that), so a promotion may
+        lose it.
         """
-        connection = self._connection
-        if connection is not None:
-            connection.notices.clear()
-        try:
-            await self.run("COMMIT")
-        except ConnectionLost as lost:  # guard: resets-batch-whose
-            raise LedgerUnavailable from lost
-        if connection is not None and connection.notices:  # guard: commit-replica-not
+        if self._connection is not None:
+            self._connection.notices.clear()
+        rows = await self.run(statement, parameters, prepared=prepared)
+        if self._connection is not None and self._connection.notices:  # guard: commit-replica-not
             self._server.failed("no_answer")
             raise LedgerUnavailable
+        return rows
+
+    async def commit(self) -> None:
+        """Run COMMIT. Raises what `run_and_commit` does."""
+        await self.run_and_commit("COMMIT")
 
     async def roll_back(self) -> None:
         """Run ROLLBACK, unless what was refused came before BEGIN. Raises LedgerUnavailable."""

@@ -36,7 +36,7 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.server import NotConnected, UnfitServer
 from scoreboard.connections.session_settings import PUBLIC, SQL, query_naming, schema_named
-from scoreboard.database import schema
+from scoreboard.database import functions, schema
 from scoreboard.errors import LedgerUnavailable
 
 # Any number will do, as long as nothing else in the database takes the same one.
@@ -62,18 +62,21 @@ def migrate(database_url: str) -> list[str]:
 
     Raises MigrationError; a migration that fails, or whose runner dies, leaves no trace (one that
     is not transactional: nothing that the next run would not make good); those before it stay
-    applied.
+    applied. What statements call as functions is there afterwards too.
     """
     with _locked(database_url) as cursor:
-        if not _to_apply(cursor, database_url):
-            return []
-        with _backend(database_url) as backend:
-            return _run(backend, backend.to_apply(_shipped_migrations()), "apply")
+        done: list[str] = []
+        if _to_apply(cursor, database_url):
+            with _backend(database_url) as backend:
+                done = _run(backend, backend.to_apply(_shipped_migrations()), "apply")
+        functions.install(cursor)
+        return done
 
 
 def roll_back(database_url: str, count: int = 1) -> list[str]:
     """Undo the newest `count` migrations and return their identifiers. Raises MigrationError."""
-    with _locked(database_url), _backend(database_url) as backend:
+    with _locked(database_url) as cursor, _backend(database_url) as backend:
+        functions.uninstall(cursor)
         return _run(backend, backend.to_rollback(_shipped_migrations())[:count], "rollback")
 
 
@@ -97,13 +100,13 @@ def _run(backend: Any, chosen: Sequence[Any], direction: str) -> list[str]:
 
 
 async def pending(database_url: str) -> list[str]:
-    """Name the migrations that the database lacks, without changing anything.
+    """Name the migrations that the database lacks, without changing anything; when it lacks none,
+    the functions (`functions.NAME`), if it lacks these.
 
     There is a deadline, and whoever is told to end may cancel it. Raises MigrationError.
     """
     async with open_session(database_url) as postgres:
-        done = await applied(postgres, database_url)
-    return [name for name in names() if name not in done]
+        return await missing(postgres, await applied(postgres, database_url))
 
 
 async def newer(database_url: str) -> list[str]:
@@ -155,6 +158,15 @@ async def applied(postgres: Postgres, database_url: str) -> set[str]:
         return set()
     rows = await postgres.read("SELECT migration_id FROM _yoyo_migration")
     return {name for (name,) in rows}
+
+
+async def missing(postgres: Postgres, done: set[str]) -> list[str]:
+    """Name what `pending` does, where these migrations are applied. Raises LedgerUnavailable."""
+    left = [name for name in names() if name not in done]
+    if left:
+        return left
+    [(are_there,)] = await postgres.read(functions.ARE_THERE, functions.NAMES)
+    return [] if are_there else [functions.NAME]
 
 
 def _require_our_schema(database_url: str, others: Sequence[tuple[Any, ...]]) -> None:

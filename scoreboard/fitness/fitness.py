@@ -124,7 +124,7 @@ async def _look(postgres: Postgres, database_url: str, role: str, place: Place) 
     if any(schema.APPLIED in finding.what for finding in rights if finding.name == "rights"):
         return [*found, *rights]  # which migrations are applied cannot be read
     applied = await migrations.applied(postgres, database_url)
-    missing = [name for name in migrations.names() if name not in applied]
+    missing = await migrations.missing(postgres, applied)
     if missing:  # and with them the tables that they make
         return [*found, await _outdated(postgres, database_url, place, applied, missing)]
     found = [*found, _applied(place, applied), *rights]

@@ -1,18 +1,14 @@
 """A batch of submissions on its way through PostgreSQL, over one session.
 
-One transaction of two or three round trips, if all goes well:
-
-    BEGIN; grant             the ledger rows, scores and entries; who reaches a board?
-    lock; raise the version  only when somebody does
-    COMMIT
+One round trip, if all goes well: a function grants, raises the boards that somebody reaches, and
+the statement that calls it is the transaction (`grant.sql`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
@@ -21,43 +17,38 @@ from scoreboard import errors
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import (
+    ConnectionLost,
     ConstraintRefused,
-    Row,
     Session,
     StatementRefused,
 )
+from scoreboard.connections.statements import prepared
 from scoreboard.ledger.parts import InParts, SeasonsOver
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.recount import count_corrected
-from scoreboard.ledger.transaction import Transaction, transaction
-from scoreboard.ledger.verdicts import (
-    Key,
-    Settlement,
-    Verdict,
-    under_former_ids,
-    verdict_of,
-)
-from scoreboard.model import MAIN, Board, BoardId
+from scoreboard.ledger.shown import raised_of, row_of
+from scoreboard.ledger.verdicts import Key, Settlement, Verdict, under_former_ids
+from scoreboard.model import MAIN, Board, BoardId, Grant
 
 log = structlog.get_logger("scoreboard.ledger")
 
-_GRANT: Final = (SQL["prepare_grant"],)
-_GRANT_MAIN: Final = (SQL["prepare_grant_main"],)
-# Columns of their rows.
-_IS_SERVERS: Final = 5
-_IS_CORRECTED: Final = 11
-_IS_REFUSED: Final = -2
+_GRANT: Final = prepared(
+    "grant_batch",
+    SQL["grant"],
+    {"user_ids": "uuid[]", "action_ids": "text[]", "by_server": "boolean[]"},
+)
+# By the verdict of `grant`.
+_REFUSALS: Final[Mapping[str, type[errors.ScoreboardError]]] = {
+    error.code: error
+    for error in (
+        *(errors.UnknownUser, errors.Banned, errors.UnknownAction),
+        *(errors.NotClaimable, errors.ActionDisabled, errors.ScoreOutOfRange),
+    )
+}
+_GRANTED: Final = "granted"
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
 _LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
-
-
-@dataclass
-class Company:
-    """Whether a batch has ever found a board beside `main`: with that guess the next one begins."""
-
-    is_there: bool = False
 
 
 class Batch(InParts[Key]):
@@ -69,14 +60,14 @@ class Batch(InParts[Key]):
         self,
         session: Session,
         writers: Postgres,
-        company: Company,
         by_server: frozenset[Key] = frozenset(),
     ) -> None:
         super().__init__(session)
         self._settled = Settlement({})
         self._writers = writers
-        self._company = company
         self._by_server = by_server
+        # What may have been granted by a connection that was lost before its answer.
+        self._in_doubt: set[Key] = set()
 
     async def settle(self, keys: list[Key]) -> Settlement:
         """Grant these, in parts if need be."""
@@ -114,51 +105,44 @@ class Batch(InParts[Key]):
 
     async def _commit(self, part: list[Key]) -> None:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
-        async with transaction(self.session) as begun:
-            by_server = [key in self._by_server for key in part]
-            rows = await self._grant(begun, _pairs(part) | {"by_server": by_server})
-            # guard: nothing-granted-board
-            if not rows:  # one for each submission, unless the board that they join is gone
-                raise self._writers.lacks("boards")
-            *_, main_version, versions, is_refused, is_due = rows[0]
-            if is_refused:
-                raise SeasonsOver
-            seen = {MAIN: main_version} | orjson.loads(versions or "{}")
-            boards: dict[BoardId, Board] = {}
-            corrected = {row[0] for row in rows if row[_IS_CORRECTED]}
-            counted = await count_corrected(begun, corrected)  # guard: grant-counts-corrections
-            reaching = _reaching(rows).union(
-                (board_id, user_id) for board_id, user_id, _ in counted
+        by_server = [key in self._by_server for key in part]
+        asked = _pairs(part) | {"by_server": by_server}
+        try:
+            rows = await self.session.run_and_commit(
+                _GRANT.execute, asked, prepared=(_GRANT.prepare,)
             )
-            if reaching:
-                boards, now = await begun.raise_boards(sorted(reaching))
-                seen |= now  # guard: grant-ties-tenth
-            verdicts = {
-                (row[0], row[1]): verdict_of(row, by_server=row[:2] in self._by_server)
-                for row in rows
-            }
-            of_servers = frozenset((row[0], row[1]) for row in rows if row[_IS_SERVERS])
-        # A disabled action may have been granted before as well: who submits it has to hear of it.
-        # guard: grant-action-disabled
-        repeated = [
-            key
-            for key, verdict in verdicts.items()
-            if verdict is None or isinstance(verdict, errors.ActionDisabled)
-        ]
-        fresh = {key: verdict for key, verdict in verdicts.items() if verdict is not None}
-        answered = fresh | await self._originals(repeated, fresh)
+        except ConnectionLost:
+            self._in_doubt.update(part)  # guard: resets-batch-whose
+            raise
+        # guard: nothing-granted-board
+        if not rows:  # the row of a board is gone that every batch counts on
+            raise self._writers.lacks("boards")
+        [(codes, servers, points, scores, granted_at, version, others, *rest)] = rows
+        is_refused, is_due, raised = rest
+        if is_refused:
+            raise SeasonsOver
+        seen = {MAIN: version} | orjson.loads(others or "{}")
+        boards: dict[BoardId, Board] = {}
+        if raised is not None:
+            boards, now = raised_of([row_of(each) for each in orjson.loads(raised)])
+            seen |= now  # guard: grant-ties-tenth
+        answered: dict[Key, Verdict] = {}
+        repeated: list[Key] = []
+        for key, code, worth, score in zip(part, codes, points, scores, strict=True):
+            if code == _GRANTED:
+                answered[key] = Grant(key[1], worth, granted_at, score)
+                continue
+            if code is not None:
+                answered[key] = _REFUSALS[code]()
+            # A disabled action may have been granted before too: who submits it has to hear of it.
+            # guard: grant-action-disabled
+            if code is None or code == errors.ActionDisabled.code:
+                repeated.append(key)
+        of_servers = frozenset(
+            key for key, is_servers in zip(part, servers, strict=True) if is_servers
+        )
+        answered |= await self._originals(repeated, answered)
         self._settled |= Settlement(answered, boards, seen, is_due, of_servers)
-
-    async def _grant(self, begun: Transaction, pairs: Mapping[str, Any]) -> list[Row]:
-        """Run the statement for `main` alone as long as no other board was seen here, else the one
-        for all boards, which is right in any case.
-        """
-        if not self._company.is_there:
-            rows = await begun.run(SQL["grant_main"], pairs, prepared=_GRANT_MAIN)
-            if not rows or not rows[0][_IS_REFUSED]:
-                return rows
-            self._company.is_there = True
-        return await begun.run(SQL["grant"], pairs, prepared=_GRANT)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]
@@ -179,7 +163,13 @@ class Batch(InParts[Key]):
         # Not found: disabled; or renamed since, or its user deleted, which `settle_renamed` tells.
         verdicts = {key: otherwise.get(key, errors.UnknownAction()) for key in refused}
         for user_id, action_id, points, granted_at in rows:
-            verdicts[user_id, action_id] = errors.AlreadyGranted(action_id, points, granted_at)
+            key = user_id, action_id
+            # Who was not answered may have been granted this just now, by this very batch.
+            verdicts[key] = (
+                errors.LedgerUnavailable()
+                if key in self._in_doubt
+                else errors.AlreadyGranted(action_id, points, granted_at)
+            )
         return verdicts
 
     def _refuse(self, part: Sequence[Key], refusal: StatementRefused) -> None:
@@ -207,17 +197,6 @@ class Batch(InParts[Key]):
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
         # guard: submission-nobody-foresee
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
-
-
-def _reaching(rows: list[Row]) -> set[tuple[BoardId, str]]:
-    """The boards that a grant may change, each with the user who may be on it now."""
-    reaching: set[tuple[BoardId, str]] = set()
-    for user_id, *_, reaches_main, board_ids, _version, _versions, _is_refused, _is_due in rows:
-        if reaches_main:
-            reaching.add((MAIN, user_id))
-        if board_ids is not None:
-            reaching.update((board_id, user_id) for board_id in board_ids)
-    return reaching
 
 
 def _pairs(keys: Collection[Key]) -> dict[str, list[str]]:

@@ -71,6 +71,22 @@ before.state,
     WHERE final.place <= {final_size}
 )::text
 
+-- {shown_types}: the same as the columns of a function
+board_id varchar,
+version bigint,
+changed_at timestamptz,
+is_low boolean,
+number integer,
+starts_at timestamptz,
+ends_at timestamptz,
+state varchar,
+entries text,
+before_number integer,
+before_starts_at timestamptz,
+before_ends_at timestamptz,
+before_state varchar,
+before_entries text
+
 -- {seasons_shown}: the season that a board shows, and the one before; `main` shows none
 LEFT JOIN seasons ON seasons.season_id = boards.season_id AND boards.board_id <> 'main'
 LEFT JOIN seasons AS before ON before.board_id = seasons.board_id AND before.number = seasons.previous_number
@@ -79,18 +95,19 @@ LEFT JOIN seasons AS before ON before.board_id = seasons.board_id AND before.num
 json_agg(json_build_array(ranked.user_id, users.username, {shown_score}) ORDER BY {ranking}) AS entries
 
 -- raise_boards: raises the version of each board on which one of these users is now
--- The first statement makes the transactions that reach a board take turns; the second one's snapshot is taken after
--- that, so it holds all that was committed under a lower version.
-EXECUTE lock_boards (%(board_ids)s::text[]);
-EXECUTE raise_boards (%(board_ids)s::text[], %(user_ids)s::uuid[])
+SELECT * FROM raise_boards_{digest}(%(board_ids)s::text[], %(user_ids)s::uuid[])
 
--- prepare_lock_boards: what `raise_boards` executes first
-PREPARE lock_boards (text[]) AS
-SELECT version FROM boards WHERE board_id = ANY ($1) ORDER BY board_id FOR UPDATE
-
--- prepare_raise_boards: what `raise_boards` executes then; it returns each board, and whether it was raised
--- A statement does not see the rows that it changes itself. So what it reads as `boards` at the end is made of both.
-PREPARE raise_boards (text[], uuid[]) AS
+-- create_raise_boards: what `raise_boards` calls; it returns each board, and whether it was raised
+-- The lock makes the transactions that reach a board take turns. What reads the board begins after that, so it sees all
+-- that was committed under a lower version. A statement does not see the rows that it changes itself, so what it reads
+-- as `boards` at the end is made of both.
+CREATE FUNCTION raise_boards_{digest} (text[], uuid[])
+RETURNS TABLE ({shown_types}, is_raised boolean)
+LANGUAGE plpgsql AS $function$
+#variable_conflict use_column
+BEGIN
+    PERFORM version FROM boards WHERE board_id = ANY ($1) ORDER BY board_id FOR UPDATE;
+    RETURN QUERY
 WITH reaching AS MATERIALIZED (
     SELECT board_id, user_id
     FROM unnest($1, $2) AS reaching (board_id, user_id)
@@ -137,7 +154,9 @@ LEFT JOIN LATERAL (
     FROM top AS ranked
     JOIN users ON users.user_id = ranked.user_id
     WHERE ranked.board_id = boards.board_id
-) AS listed ON TRUE
+) AS listed ON TRUE;
+END
+$function$
 
 -- read_boards: reads these boards, version and entries from one snapshot
 SELECT {shown}

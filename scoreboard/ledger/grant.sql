@@ -14,8 +14,8 @@
 -- under way elsewhere can still make `raised` fail (22003), and then the batch is halved. A disabled action is worth
 -- nothing here; whether it was granted before is asked by `original_grants`.
 submitted AS MATERIALIZED (
-    SELECT user_id, action_id, by_server
-    FROM unnest($1, $2, $3) AS submitted (user_id, action_id, by_server)
+    SELECT user_id, action_id, by_server, place
+    FROM unnest($1, $2, $3) WITH ORDINALITY AS submitted (user_id, action_id, by_server, place)
 ),
 players AS MATERIALIZED (
     SELECT
@@ -30,8 +30,10 @@ players AS MATERIALIZED (
 ),
 known AS MATERIALIZED (
     SELECT
+        submitted.place,
         submitted.user_id,
         submitted.action_id,
+        submitted.by_server,
         CASE
             WHEN actions.disabled_at IS NULL AND NOT players.is_banned
             AND (submitted.by_server OR actions.claim = 'user')
@@ -108,20 +110,53 @@ raised AS (
     RETURNING user_id, score, hidden
 )
 
--- {judgement}: what a row says of a submission
-judged.user_id::text,
-judged.action_id,
-judged.has_user,
-judged.is_banned,
-judged.has_action,
-judged.is_servers,
-judged.is_disabled,
-judged.is_too_much,
-granted.points_granted,
-granted.submitted_at,
-raised.score,
-judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected,
-coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main
+-- {answered}: what became of each submission, in the order in which they were sent
+-- The verdict is the code of the refusal; null is granted before. That a disabled action was granted before is not seen
+-- here.
+answered AS (
+    SELECT
+        judged.place,
+        judged.user_id,
+        CASE
+            WHEN granted.user_id IS NOT NULL THEN 'granted'
+            WHEN NOT judged.has_user THEN 'unknown_user'
+            WHEN judged.is_banned THEN 'banned'
+            WHEN NOT judged.has_action THEN 'unknown_action'
+            WHEN judged.is_servers AND NOT judged.by_server THEN 'not_claimable'
+            WHEN judged.is_disabled THEN 'action_disabled'
+            WHEN judged.is_too_much THEN 'score_out_of_range'
+        END AS verdict,
+        judged.is_servers,
+        granted.points_granted,
+        granted.submitted_at,
+        raised.score,
+        judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected,
+        coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main,
+        main.version
+    FROM judged
+    LEFT JOIN granted USING (user_id, action_id)
+    LEFT JOIN raised ON raised.user_id = granted.user_id
+    JOIN boards AS main ON main.board_id = 'main'
+    ORDER BY judged.place
+)
+
+-- {answers}: the same as lists, of which each has a member for each submission
+array_agg(verdict),
+array_agg(is_servers),
+array_agg(points_granted),
+array_agg(score),
+max(submitted_at),
+max(version),
+array_agg(DISTINCT user_id) FILTER (WHERE is_corrected)
+
+-- {answers_of}: the columns of `grant` that these are
+verdicts,
+are_servers,
+points,
+scores,
+granted_at,
+main_version,
+corrected
 
 -- {entered}: adds what is `counted` to the entries of seasons
 -- That is, for each season, its operator, users, whether each is hidden, values and moments. An entry of the best that
@@ -150,21 +185,10 @@ bettered AS (
     RETURNING season_id, user_id, score, hidden
 )
 
--- grant: grants a batch in one statement; a row for each submission says what became of it
--- The lock comes before the snapshot: what is granted, and a turn of seasons, come one after the other.
-SELECT pg_advisory_xact_lock_shared({seasons_lock});
-EXECUTE grant_batch (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
-
--- prepare_grant: what `grant` executes, planned once a connection and not once a batch
--- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
--- add up by season and user, then of those that keep the best, then boards by id), so that batches of several instances
--- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
--- always true) begins when that one is over.
---
+-- {grant_on_all}: grants a batch, which may count on every board
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
 -- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
 -- granted (`is_refused`), because it would be counted in none.
-PREPARE grant_batch (uuid[], text[], boolean[]) AS
 WITH clock AS MATERIALIZED (
     SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused
     FROM (SELECT {moment} AS moment) AS now
@@ -213,9 +237,12 @@ counted AS MATERIALIZED (
     WHERE (SELECT count(*) FROM raised) >= 0
 ),
 {entered},
-reaching AS (
+{answered},
+reached AS (
+    SELECT 'main' AS board_id, user_id FROM answered WHERE reaches_main
+    UNION ALL
     -- A full join is never done by nested loops, whatever the plan of a small installation knew of a large one.
-    SELECT entered.user_id, array_agg(shown.board_id::text) AS board_ids
+    SELECT shown.board_id, entered.user_id
     FROM (
         SELECT * FROM added WHERE NOT hidden UNION ALL SELECT * FROM bettered WHERE NOT hidden
     ) AS entered
@@ -223,83 +250,145 @@ reaching AS (
     WHERE coalesce(
         entered.score >= shown.tenth_score, entered.score IS NOT NULL AND shown.board_id IS NOT NULL
     )
-    GROUP BY entered.user_id
 )
 SELECT
-    {judgement},
-    reaching.board_ids AS reaches,
-    main.version,
-    (
-        SELECT json_object_agg(board_id, version)::text
-        FROM (SELECT DISTINCT board_id, version FROM counting) AS seen
-    ) AS versions,
-    clock.is_refused,
-    EXISTS (SELECT FROM running WHERE NOT is_shown) AS is_due
-FROM judged
-LEFT JOIN granted USING (user_id, action_id)
-LEFT JOIN raised ON raised.user_id = granted.user_id
-LEFT JOIN reaching ON reaching.user_id = granted.user_id
-CROSS JOIN clock
-JOIN boards AS main ON main.board_id = 'main'
+    {answers},
+    (SELECT array_agg(board_id) FROM reached),
+    (SELECT array_agg(user_id) FROM reached),
+    (SELECT json_object_agg(board_id, version)::text FROM (SELECT DISTINCT board_id, version FROM counting) AS seen),
+    (SELECT is_refused FROM clock),
+    EXISTS (SELECT FROM running WHERE NOT is_shown)
+INTO {answers_of}, reached, reaching, others, is_refused, is_due
+FROM answered
 
--- grant_main: grants a batch as `grant` does, where there is no board but `main`
-SELECT pg_advisory_xact_lock_shared({seasons_lock});
-EXECUTE grant_main (%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
-
--- prepare_grant_main: what `grant_main` executes
--- It leaves out what takes PostgreSQL time even where there is nothing to do. Where there is another board, nothing is
--- granted, and `is_refused` says so. Boards are added under the other side of the lock, so that holds until COMMIT.
-PREPARE grant_main (uuid[], text[], boolean[]) AS
+-- {grant_on_main}: grants a batch, which counts on `main` alone
 WITH clock AS MATERIALIZED (
-    SELECT clock_timestamp() AS moment, EXISTS (SELECT FROM boards WHERE board_id <> 'main') AS is_refused
+    SELECT clock_timestamp() AS moment, FALSE AS is_refused
 ),
-{granting}
+{granting},
+{answered}
 SELECT
-    {judgement},
-    NULL::text[] AS reaches,
-    main.version,
-    NULL::text AS versions,
-    clock.is_refused,
-    FALSE AS is_due
-FROM judged
-LEFT JOIN granted USING (user_id, action_id)
-LEFT JOIN raised ON raised.user_id = granted.user_id
-CROSS JOIN clock
-JOIN boards AS main ON main.board_id = 'main'
+    {answers},
+    array_agg('main'::text) FILTER (WHERE reaches_main),
+    array_agg(user_id) FILTER (WHERE reaches_main)
+INTO {answers_of}, reached, reaching
+FROM answered
 
--- hold_corrected: holds the entries of these users that keep the best and were corrected, in seasons that are not final
-SELECT season_entries.season_id, season_entries.user_id::text
-FROM season_entries
-JOIN seasons ON seasons.season_id = season_entries.season_id
-JOIN boards ON boards.board_id = seasons.board_id
-WHERE season_entries.user_id = ANY (%(user_ids)s::uuid[])
-AND boards.operator = 'best'
-AND seasons.state <> 'final'
-AND EXISTS (
-    SELECT
-    FROM corrections
-    WHERE corrections.season_id = season_entries.season_id
-    AND corrections.user_id = season_entries.user_id
-    AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
+-- grant: grants a batch in one statement, which is a transaction
+-- One row: lists with a member for each submission; when what was granted was granted; the version of `main`, and of the
+-- other boards that the batch counts on; whether the seasons of a board are over (and nothing was granted), and whether
+-- one is due; and the boards that somebody reached, as `raise_boards` returns them. No row where `main` is gone.
+SELECT * FROM grant_batch_{digest}(%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
+
+-- create_grant_batch: what `grant` calls
+-- It is one function, because all of it then takes one round trip, and COMMIT with it. Each statement in it sees what
+-- was committed when it begins, as in a transaction of several statements.
+--
+-- The lock comes before the first look: what is granted, and a turn of seasons, come one after the other; and a board is
+-- added under the other side of the lock, so what is found of boards holds until COMMIT. Where `main` is the only one,
+-- a shorter statement grants, because PostgreSQL starts and ends each part of a plan even where there is nothing to do.
+--
+-- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
+-- add up by season and user, then of those that keep the best, then boards by id), so that batches of several instances
+-- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
+-- always true) begins when that one is over.
+CREATE FUNCTION grant_batch_{digest} (uuid[], text[], boolean[])
+RETURNS TABLE (
+    verdicts text[],
+    are_servers boolean[],
+    points integer[],
+    scores integer[],
+    granted_at timestamptz,
+    main_version bigint,
+    others text,
+    is_refused boolean,
+    is_due boolean,
+    raised text
 )
-ORDER BY season_entries.season_id, season_entries.user_id
-FOR NO KEY UPDATE OF season_entries
+LANGUAGE plpgsql AS $function$
+#variable_conflict use_column
+DECLARE
+    has_main boolean;
+    has_others boolean;
+    corrected uuid[];
+    reached text[];
+    reaching uuid[];
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared({seasons_lock});
+    SELECT coalesce(bool_or(board_id = 'main'), FALSE), coalesce(bool_or(board_id <> 'main'), FALSE)
+    INTO has_main, has_others
+    FROM boards;
+    IF NOT has_main THEN
+        RETURN;
+    END IF;
+    is_refused := FALSE;
+    is_due := FALSE;
+    IF has_others THEN
+{grant_on_all};
+    ELSE
+{grant_on_main};
+    END IF;
+    IF corrected IS NOT NULL THEN
+        SELECT array_cat(reached, array_agg(board_id)), array_cat(reaching, array_agg(user_id::uuid))
+        INTO reached, reaching
+        FROM count_corrected_{digest}(corrected);
+    END IF;
+    IF reaching IS NOT NULL THEN
+        raised := (SELECT json_agg(each)::text FROM raise_boards_{digest}(reached, reaching) AS each);
+    END IF;
+    RETURN NEXT;
+END
+$function$
 
--- count_corrected: sets these entries, which are held, to what they are to be
--- Whoever adds to an entry holds it until COMMIT. So what others added before is committed and seen here, and who comes
--- later counts what is added here.
-UPDATE season_entries
-SET score = derived.score, updated_at = derived.updated_at
-FROM unnest(%(season_ids)s::integer[], %(user_ids)s::uuid[]) AS held (season_id, user_id)
-JOIN seasons ON seasons.season_id = held.season_id
-JOIN boards ON boards.board_id = seasons.board_id
-CROSS JOIN LATERAL (
-    SELECT * FROM {derived} AS derived WHERE derived.user_id = ANY (%(user_ids)s::uuid[])
-) AS derived
-WHERE derived.user_id = held.user_id
-AND season_entries.season_id = held.season_id
-AND season_entries.user_id = held.user_id
-RETURNING boards.board_id, held.user_id::text, season_entries.score
+-- count_corrected: counts these users' entries anew that keep the best and were corrected, in seasons that are not final
+SELECT * FROM count_corrected_{digest}(%(user_ids)s::uuid[])
+
+-- create_count_corrected: what `count_corrected` calls
+-- Whoever adds to an entry holds it until COMMIT. So what others added before is committed and seen once the entries are
+-- held, and who comes later counts what is added here.
+CREATE FUNCTION count_corrected_{digest} (uuid[])
+RETURNS TABLE (board_id text, user_id text, score bigint)
+LANGUAGE plpgsql AS $function$
+#variable_conflict use_column
+DECLARE
+    held_seasons integer[];
+    held_users uuid[];
+BEGIN
+    SELECT array_agg(season_id), array_agg(user_id)
+    INTO held_seasons, held_users
+    FROM (
+        SELECT season_entries.season_id, season_entries.user_id
+        FROM season_entries
+        JOIN seasons ON seasons.season_id = season_entries.season_id
+        JOIN boards ON boards.board_id = seasons.board_id
+        WHERE season_entries.user_id = ANY ($1)
+        AND boards.operator = 'best'
+        AND seasons.state <> 'final'
+        AND EXISTS (
+            SELECT
+            FROM corrections
+            WHERE corrections.season_id = season_entries.season_id
+            AND corrections.user_id = season_entries.user_id
+            AND num_nonnulls(corrections.ledger_id, corrections.result_id) = 0
+        )
+        ORDER BY season_entries.season_id, season_entries.user_id
+        FOR NO KEY UPDATE OF season_entries
+    ) AS held;
+    RETURN QUERY
+    UPDATE season_entries
+    SET score = derived.score, updated_at = derived.updated_at
+    FROM unnest(held_seasons, held_users) AS held (season_id, user_id)
+    JOIN seasons ON seasons.season_id = held.season_id
+    JOIN boards ON boards.board_id = seasons.board_id
+    CROSS JOIN LATERAL (
+        SELECT * FROM {derived} AS derived WHERE derived.user_id = ANY ($1)
+    ) AS derived
+    WHERE derived.user_id = held.user_id
+    AND season_entries.season_id = held.season_id
+    AND season_entries.user_id = held.user_id
+    RETURNING boards.board_id::text, held.user_id::text, season_entries.score;
+END
+$function$
 
 -- original_grants: finds what was granted before, for the refusals
 SELECT ledger.user_id::text, ledger.action_id, ledger.points_granted, ledger.submitted_at

@@ -12,7 +12,7 @@ from typing import TypeVar
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row
 from scoreboard.errors import UnknownBoard, UnknownUser
-from scoreboard.ledger.batch import Batch, Company
+from scoreboard.ledger.batch import Batch
 from scoreboard.ledger.falling import Refused, fall
 from scoreboard.ledger.finals import renew_finals
 from scoreboard.ledger.queries import SQL
@@ -61,7 +61,6 @@ class Ledger:
     def __init__(self, writers: Postgres, queries: Postgres) -> None:
         self._writers = writers
         self._queries = queries
-        self._company = Company()
 
     async def grant(self, submissions: Sequence[Submission]) -> Settlement:
         """Grant what can be granted, in as few transactions as possible. When this raises, no
@@ -69,7 +68,7 @@ class Ledger:
         """
         async with self._writers.session() as session:
             by_server = frozenset(s.key for s in submissions if s.by_server)
-            batch = Batch(session, self._writers, self._company, by_server)
+            batch = Batch(session, self._writers, by_server)
             settled = await batch.settle(list(dict.fromkeys(s.key for s in submissions)))
             return settled | await batch.settle_renamed(settled.verdicts)
 

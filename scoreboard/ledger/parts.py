@@ -31,7 +31,8 @@ class SeasonsOver(RolledBack, LedgerUnavailable):
     """The written seasons of a board are over, so nothing was granted or recorded."""
 
 
-# After these nothing of a part stayed, and it may be committed at a second attempt.
+# After these a part may be committed at a second attempt: nothing of it stayed, or whoever commits
+# it knows what is in doubt.
 # guard: resets-batch-not
 _REPEATED: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
 
@@ -46,8 +47,8 @@ class InParts(abc.ABC, Generic[Item]):
 
     async def settle_parts(self, items: list[Item]) -> None:
         """Settle these. A part that PostgreSQL refuses is halved until the item that it refuses
-        stands alone. What it rolled back, or what was lost before COMMIT was sent, is tried once
-        more, which is safe.
+        stands alone. What it rolled back, and what a lost connection left without an answer, is
+        tried once more; `_commit` grants or records nothing twice.
 
         When PostgreSQL is lost, what was committed stays so, and the rest hear of it at once
         instead of waiting out the same silence part by part.

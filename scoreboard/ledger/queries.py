@@ -7,6 +7,7 @@ order, so the top is their beginning.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from scoreboard.connections import statements
@@ -26,7 +27,7 @@ AND coalesce(
 SEASONS_LOCK: Final = 0x5C0_4EB0A5EA
 FALLS_LOCK: Final = 0x5C0_4EB0A5EB
 
-SQL: Final = statements.load(
+_TEXTS: Final = statements.load(
     "scoreboard.ledger",
     "grant.sql",
     "results.sql",
@@ -45,5 +46,20 @@ SQL: Final = statements.load(
         "final_size": str(FINAL_SIZE),
         "seasons_lock": str(SEASONS_LOCK),
         "falls_lock": str(FALLS_LOCK),
+        "digest": "{digest}",
     },
 )
+_CREATE: Final = "create_"
+# What the database keeps as functions has a digest of its text in its name. So each release calls
+# its own, and two of them can grant beside each other.
+DIGEST: Final = hashlib.blake2b(
+    "".join(text for name, text in _TEXTS.items() if name.startswith(_CREATE)).encode(),
+    digest_size=4,
+).hexdigest()
+SQL: Final = {name: text.replace("{digest}", DIGEST) for name, text in _TEXTS.items()}
+# By name, what creates each function; `scoreboard migrate` does.
+FUNCTIONS: Final = {
+    f"{name.removeprefix(_CREATE)}_{DIGEST}": text
+    for name, text in SQL.items()
+    if name.startswith(_CREATE)
+}

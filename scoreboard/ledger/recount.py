@@ -44,19 +44,15 @@ async def count_corrected(
     begun: Transaction, user_ids: Collection[str]
 ) -> list[tuple[BoardId, str, int]]:
     """Count the entries of these users anew that keep the best and were corrected: the best value
-    counts with the corrections, and what a grant or a result compares and sets lacks them. The
-    users were granted or recorded something in this transaction, and are told by
+    counts with the corrections, and what a result compares and sets lacks them. The users were
+    recorded something in this transaction, and are told by
     `users.corrected_at`, so that most cost nothing here.
 
     Returns the boards, the users and the kept scores. Raises LedgerUnavailable, StatementRefused.
     """
     if not user_ids:
         return []
-    held = await begun.run(SQL["hold_corrected"], {"user_ids": sorted(user_ids)})
-    if not held:
-        return []
-    season_ids, users = map(list, zip(*held, strict=True))
-    rows = await begun.run(SQL["count_corrected"], {"season_ids": season_ids, "user_ids": users})
+    rows = await begun.run(SQL["count_corrected"], {"user_ids": sorted(user_ids)})
     return [(board_id, user_id, score) for board_id, user_id, score in rows]
 
 

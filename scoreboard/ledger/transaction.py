@@ -9,12 +9,11 @@ from typing import Any, Final
 from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.session import Row, Session, StatementRefused, TransactionAborted
 from scoreboard.ledger.queries import SQL
-from scoreboard.ledger.shown import board_of
+from scoreboard.ledger.shown import raised_of
 from scoreboard.model import Board, BoardId
 
 _BEGIN: Final = "BEGIN; "
 _BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-_RAISE: Final = (SQL["prepare_lock_boards"], SQL["prepare_raise_boards"])
 
 
 class RolledBack(Exception):
@@ -50,10 +49,7 @@ class Transaction:
             "board_ids": [board_id for board_id, _ in reaching],
             "user_ids": [user_id for _, user_id in reaching],
         }
-        rows = await self.run(SQL["raise_boards"], pairs, prepared=_RAISE)
-        boards = {board.board_id: board for board in map(board_of, rows)}
-        raised = {board_id: boards[board_id] for board_id, *_, is_raised in rows if is_raised}
-        return raised, {board_id: board.version for board_id, board in boards.items()}
+        return raised_of(await self.run(SQL["raise_boards"], pairs))
 
 
 def transaction(session: Session) -> contextlib.AbstractAsyncContextManager[Transaction]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scoreboard import errors
-from scoreboard.connections.session import Row
 from scoreboard.model import Board, BoardId, Grant, Submission
 
 Verdict = Grant | errors.ScoreboardError
@@ -60,24 +59,6 @@ class Settlement:
                 answered[submission.key] = verdict  # guard: second-two-equal
             answers.append(verdict)
         return answers
-
-
-def verdict_of(row: Row, *, by_server: bool) -> Verdict | None:
-    """Read the beginning of a row of `grant`; None means granted before."""
-    _, action_id, has_user, is_banned, has_action, is_servers, *rest = row[:11]
-    is_disabled, is_too_much, points, granted_at, score = rest
-    refusals = (
-        (not has_user, errors.UnknownUser),
-        (is_banned, errors.Banned),
-        (not has_action, errors.UnknownAction),
-        (is_servers and not by_server, errors.NotClaimable),
-        (is_disabled, errors.ActionDisabled),
-        (is_too_much, errors.ScoreOutOfRange),
-    )
-    for is_refused, refusal in refusals:
-        if is_refused:
-            return refusal()
-    return None if points is None else Grant(action_id, points, granted_at, score)
 
 
 def _without_server(verdict: Verdict) -> Verdict:

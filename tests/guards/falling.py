@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Instead, Never, Removed, Replaced, Value
+from tests.guards.change import Instead, Never, Removed, Replaced
 from tests.guards.guard import Guard, Marked
 
 FALLS: Final = "tests/integration/test_falling.py"
@@ -81,10 +81,11 @@ FALLING: Final = (
         "",
         f"{ACTS}::test_each_act_is_written_down_once_for_each_request",
     ),
-    Marked(
+    Guard(
         "a grant counts with the corrections of the user where the best is kept",
-        "grant-counts-corrections",
-        Value("[]"),
+        "scoreboard/ledger/grant.sql",
+        "    IF corrected IS NOT NULL THEN\n",
+        "    IF FALSE THEN\n",
         f"{BESTS}::test_a_grant_to_somebody_who_was_corrected_counts_with_the_correction",
     ),
     Guard(

@@ -12,20 +12,22 @@ DEFINITIONS: Final = "tests/integration/test_definitions.py"
 PREPARATION: Final = "tests/integration/test_preparation.py"
 BOUNDARIES: Final = "tests/integration/test_boundaries.py"
 
+_LOCK: Final = "    PERFORM pg_advisory_xact_lock_shared({seasons_lock});\n"
+
 SEASONS: Final = (
     Guard(
         "the statement for `main` alone grants nothing where there is another board",
         "scoreboard/ledger/grant.sql",
-        "EXISTS (SELECT FROM boards WHERE board_id <> 'main') AS is_refused",
-        "FALSE AS is_refused",
+        "    IF has_others THEN\n",
+        "    IF FALSE THEN\n",
         "tests/integration/test_seasons.py"
         "::test_a_board_that_is_added_while_an_instance_grants_counts_from_the_next_grant_on",
     ),
     Guard(
-        "the statement for `main` alone waits for a board that is being added",
+        "a grant looks for boards once one that is being added is there",
         "scoreboard/ledger/grant.sql",
-        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_main",
-        "SELECT 1;\nEXECUTE grant_main",
+        _LOCK,
+        "",
         f"{BOUNDARIES}::test_a_grant_that_waits_for_an_added_board_counts_on_it",
     ),
     Marked(
@@ -55,16 +57,16 @@ SEASONS: Final = (
     Guard(
         "a turn waits for grants that are under way: the lock that they share",
         "scoreboard/ledger/grant.sql",
-        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_batch",
-        "SELECT 1;\nEXECUTE grant_batch",
+        _LOCK,
+        "",
         f"{BOUNDARIES}"
         "::test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_final_board",
     ),
     Guard(
         "a grant reads seasons and last scores once a turn is over",
         "scoreboard/ledger/grant.sql",
-        "SELECT pg_advisory_xact_lock_shared({seasons_lock});\nEXECUTE grant_batch (%(user_ids)s",
-        "EXECUTE grant_batch (%(user_ids)s",
+        _LOCK,
+        "",
         f"{BOUNDARIES}::test_a_grant_that_waits_for_a_turn_counts_where_the_turn_left_it",
     ),
     Marked(
@@ -100,8 +102,8 @@ SEASONS: Final = (
     Guard(
         "boards are locked in one order",
         "scoreboard/ledger/boards.sql",
-        "ORDER BY board_id FOR UPDATE\n",
-        "ORDER BY random() FOR UPDATE\n",
+        "ORDER BY board_id FOR UPDATE;\n",
+        "ORDER BY random() FOR UPDATE;\n",
         f"{BOUNDARIES}::test_grants_raced_over_the_ends_of_many_seasons_are_each_counted_once",
     ),
     Guard(

@@ -148,18 +148,18 @@ $it"""),
         f"{RESETS}::test_what_was_read_is_asked_again_and_what_may_have_changed_something_is_not",
     ),
     Marked(
-        "resets: a batch that was not committed is granted by another session",
+        "resets: a batch whose session ended is granted by another",
         "resets-batch-not",
         Instead(
             "(ConnectionLost, TransactionAborted, SeasonsOver)", "(TransactionAborted, SeasonsOver)"
         ),
-        f"{RESETS}::test_a_batch_whose_session_ends_before_its_commit_is_granted_by_another",
+        f"{RESETS}::test_a_batch_whose_session_ends_is_granted_once_by_that_or_by_another",
     ),
     Marked(
-        "resets: a batch whose COMMIT was lost is not granted again",
+        "resets: what a lost batch may have granted is neither granted nor refused",
         "resets-batch-whose",
         Removed(),
-        f"{RESETS}::test_a_batch_whose_session_ends_before_its_commit_is_granted_by_another",
+        f"{RESETS}::test_a_batch_whose_session_ends_is_granted_once_by_that_or_by_another",
     ),
     Marked(
         "batches: what was left behind comes after those who wait",

@@ -14,6 +14,7 @@ from scoreboard.ledger.moderation import Order
 from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.transaction import Transaction
 from scoreboard.model import Board, BoardId
+from tests.granting import grant_by
 from tests.world import sql
 
 ORDER = Order("operator:test", "a test")
@@ -69,12 +70,7 @@ async def a_held_fall(
 
 def granted(cursor: Any, user: str, action: str) -> bool:
     """Grant by this cursor, without COMMIT, and answer whether the score reaches `main`."""
-    cursor.execute(SQL["prepare_grant"])
-    grant = {"user_ids": [user], "action_ids": [action], "by_server": [False]}
-    cursor.execute(SQL["grant"], grant)
-    [row] = cursor.fetchall()
-    names = [column.name for column in cursor.description]
-    return bool(row[names.index("reaches_main")])
+    return grant_by(cursor, user, action)["raised"] is not None
 
 
 def waits_for_grants(database_url: str) -> bool:

@@ -19,6 +19,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.model import MAIN, BoardId, Grant, Submission
 from scoreboard.seasons.periods import Period, containing, following
 from tests.eventually import eventually
+from tests.granting import grant_by
 from tests.integration.ledger_world import a_ledger, renamed
 from tests.ledger_clock import LedgerClock
 from tests.season_reckoning import reckon_seasons
@@ -64,10 +65,7 @@ async def test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_fina
     add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR))
     await ledger.grant([Submission(users[0], "run")])
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(
-            SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"], "by_server": [False]}
-        )
+        grant_by(cursor, users[1], "run")
         put_back(database_url, DAILY, HOUR)
         turning = asyncio.create_task(ledger.turn())
         await eventually(lambda: turning.done() or waits_for_lock(database_url))
@@ -326,7 +324,6 @@ async def test_scores_are_locked_before_entries_whatever_the_plan(database_url: 
     ):
         held.execute("SELECT FROM season_entries WHERE user_id = %s FOR UPDATE", (users[0],))
         cursor.execute("SET jit = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
-        cursor.execute(SQL["prepare_grant"])
         granting = asyncio.create_task(asyncio.to_thread(cursor.execute, SQL["grant"], grant))
         await eventually(lambda: waits_for_lock(database_url))
         free = sql(database_url, "SELECT user_id FROM scores FOR UPDATE SKIP LOCKED")
@@ -343,10 +340,7 @@ async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> Non
     add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, None))
     async with a_ledger(database_url, timeout_seconds=60.0) as ledger:
         with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-            cursor.execute(SQL["prepare_grant"])
-            cursor.execute(
-                SQL["grant"], {"user_ids": [users[1]], "action_ids": ["run"], "by_server": [False]}
-            )
+            grant_by(cursor, users[1], "run")
             put_back(database_url, DAILY, HOUR)
             turning = asyncio.create_task(ledger.turn())
             await eventually(lambda: turning.done() or waits_for_lock(database_url))

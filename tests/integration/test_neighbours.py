@@ -14,10 +14,10 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.session import Row, Session
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreOutOfRange
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.ledger.queries import SQL
 from scoreboard.ledger.verdicts import Verdict
 from scoreboard.model import Grant, Submission
 from tests.eventually import eventually
+from tests.granting import grant_by
 from tests.world import (
     add_actions,
     add_users,
@@ -75,7 +75,7 @@ async def test_who_would_pass_the_largest_score_is_refused_in_the_statement_that
     verdicts = await grant(ledger, *((user, "run") for user in others), (rich, "run"))
 
     assert kinds(verdicts) == [Grant] * 20 + [ScoreOutOfRange]
-    assert sum(SQL["grant_main"] in statement for statement in statements) == 1
+    assert sum("EXECUTE grant_batch" in statement for statement in statements) == 1
     assert "ROLLBACK" not in statements
     assert (rich, "run") not in grants(database_url)
     assert scores(database_url) == ledger_sums(database_url)
@@ -136,10 +136,7 @@ async def test_a_score_that_another_transaction_raises_meanwhile_costs_the_other
     add_actions(database_url, {"huge": MOST - 5, "four": 4, "run": 2})
     await grant(ledger, (rich, "huge"))
     with closing(psycopg2.connect(database_url)) as elsewhere, elsewhere.cursor() as cursor:
-        cursor.execute(SQL["prepare_grant"])
-        cursor.execute(
-            SQL["grant"], {"user_ids": [rich], "action_ids": ["four"], "by_server": [False]}
-        )
+        grant_by(cursor, rich, "four")
         granting = asyncio.create_task(
             grant(ledger, (rich, "run"), *((user, "run") for user in others))
         )

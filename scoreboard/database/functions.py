@@ -1,0 +1,65 @@
+"""The functions that statements of ours call, which `migrate` puts into the database.
+
+Their texts stand with the statements (`create_…`), and a digest of them in their names. So a
+release finds its own functions or none, never another's, and releases can run beside each other
+while one follows the other. (Flyway calls this a repeatable migration.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from scoreboard.ledger.queries import DIGEST, FUNCTIONS
+
+# How migrations name all of them together.
+NAME: Final = f"functions.{DIGEST}"
+# Whether all of them are there.
+ARE_THERE: Final = (
+    "SELECT bool_and(to_regproc(name) IS NOT NULL) FROM unnest(%(names)s::text[]) AS each (name)"
+)
+NAMES: Final = {"names": list(FUNCTIONS)}
+# Of so many releases functions are kept: of this one, and of those that may still serve.
+_RELEASES_KEPT: Final = 3
+# Their names without the digests.
+_KINDS: Final = {"kinds": [name.removesuffix(f"_{DIGEST}") for name in FUNCTIONS]}
+_FROM: Final = """
+FROM pg_catalog.pg_proc
+WHERE pronamespace = current_schema()::regnamespace
+AND left(proname, -9) = ANY (%(kinds)s)
+AND right(proname, 9) ~ '^_[0-9a-f]{8}$'
+"""
+# What is made later has a higher number.
+_DIGESTS: Final = (
+    f"SELECT right(proname, 8) {_FROM} GROUP BY right(proname, 8) ORDER BY max(pg_proc.oid) DESC"
+)
+_OF_DIGESTS: Final = (
+    f"SELECT pg_proc.oid::regprocedure::text {_FROM} AND right(proname, 8) = ANY (%(digests)s)"
+)
+
+
+def install(cursor: Any) -> None:
+    """Make those that are missing, and remove those of releases that are long gone."""
+    cursor.execute(ARE_THERE, NAMES)
+    [(are_there,)] = cursor.fetchall()
+    if not are_there:
+        for text in FUNCTIONS.values():
+            cursor.execute(text)
+        _remove(cursor, _digests(cursor)[_RELEASES_KEPT:])
+
+
+def uninstall(cursor: Any) -> None:
+    """Remove those of this release: what they work on is about to go."""
+    _remove(cursor, [DIGEST])
+
+
+def _digests(cursor: Any) -> list[str]:
+    """Of which releases there are functions, the latest first."""
+    cursor.execute(_DIGESTS, _KINDS)
+    return [digest for (digest,) in cursor.fetchall()]
+
+
+def _remove(cursor: Any, digests: Sequence[str]) -> None:
+    cursor.execute(_OF_DIGESTS, {"digests": digests, **_KINDS})
+    for (function,) in cursor.fetchall():
+        cursor.execute(f"DROP FUNCTION {function}")
