@@ -20,6 +20,7 @@ import redis
 from scoreboard.ledger.queries import SEASONS_LOCK
 from tests.broker import Broker
 from tests.eventually import eventually
+from tests.granting import commits
 from tests.lines import Line
 from tests.servers import PostgresServer, RabbitServer, RedisServer, ServerProcess
 from tests.servers.scoreboard import ScoreboardServer
@@ -87,7 +88,7 @@ async def _slow(stage: Stage, seconds: float, *, line: str) -> None:
 
 
 async def _lose_the_answer_to_a_commit(stage: Stage, seconds: float) -> None:
-    stage.database_line.proxy.drop_replies_after(lambda request: b"COMMIT\0" in request)
+    stage.database_line.proxy.drop_replies_after(commits)
     await asyncio.sleep(seconds)
 
 

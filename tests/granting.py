@@ -1,4 +1,4 @@
-"""Grants that stop where a test wants them to."""
+"""Grants that stop where a test wants them to, and how they are told on their way."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from tests.world import sql
 
 # Any number, as long as nothing else takes the same one.
 _PAUSE: Final = 4711
+
+
+def commits(request: bytes) -> bool:
+    """Whether what a client sends to PostgreSQL ends in a commit: COMMIT, or a batch of grants,
+    which is a transaction of its own.
+    """
+    return b"COMMIT\0" in request or b"EXECUTE grant_" in request
 
 
 def grant_by(cursor: Any, user: str, action: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import pytest
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
 from tests.game_server import GameServer
+from tests.granting import are_paused, commits, paused_grants
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.reckoning import MARGIN_SECONDS, PROMISED_SECONDS, cached_board
@@ -69,10 +70,6 @@ def has_board(request: bytes) -> bool:
     return b'"topUsers"' in request
 
 
-def has_commit(request: bytes) -> bool:
-    return b"COMMIT\0" in request
-
-
 @dataclass(frozen=True)
 class Step:
     """How the instance is stopped at a step, and what has happened by then."""
@@ -90,14 +87,14 @@ def nobody_is_told(lines: Lines) -> None:
 
 
 def committed_without_an_answer(lines: Lines) -> None:
-    lines.database.proxy.drop_replies_after(has_commit)
+    lines.database.proxy.drop_replies_after(commits)
     nobody_is_told(lines)
 
 
 STEPS = (
     Step(
         "before COMMIT",
-        lambda lines: lines.database.proxy.black_hole_from(has_commit),
+        lambda lines: lines.database.proxy.black_hole_from(commits),
         committed=False,
     ),
     Step("between COMMIT and its answer", committed_without_an_answer),
@@ -149,6 +146,28 @@ async def test_an_instance_killed_at_each_step_of_a_submission_leaves_nothing_ha
     await stream.until(2)
     await eventually(lambda: cached_board(redis_url)[0] == 2)
     assert grants(database_url) == [(user, "run")]
+    assert scores(database_url) == ledger_sums(database_url) == {user: 5}
+
+
+async def test_an_instance_killed_in_the_statement_that_grants_leaves_nothing_of_it(
+    start: Start, mortal: ScoreboardServer, database_url: str
+) -> None:
+    """Its rows are written and not committed. PostgreSQL sees that nobody waits for the answer."""
+    other = await start()
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    with paused_grants(database_url, user) as go_on:
+        submitting = asyncio.create_task(_submit(other, mortal, user))
+        await eventually(lambda: are_paused(database_url))
+        await asyncio.to_thread(mortal.kill)
+        await submitting
+        await eventually(lambda: not are_paused(database_url))
+        go_on()
+
+    assert grants(database_url) == []
+    assert board_version(database_url) == 1
+    status, _ = await other.submit(user, "run")
+    assert status == 200
     assert scores(database_url) == ledger_sums(database_url) == {user: 5}
 
 

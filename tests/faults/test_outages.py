@@ -11,6 +11,7 @@ import redis
 from scoreboard.model import MAIN
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
+from tests.granting import commits
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.servers import PostgresServer, RedisServer
@@ -113,7 +114,7 @@ async def test_a_connection_lost_between_commit_and_its_answer_grants_once_and_t
     stream = await instance.open_stream()
     await stream.until(1)
 
-    database_line.proxy.drop_replies_after(lambda request: b"COMMIT\0" in request)
+    database_line.proxy.drop_replies_after(commits)
     status, document = await instance.submit(user, "run")
     assert (status, document["code"]) == (503, "ledger_unavailable")
     await stream.until(2, within_seconds=2.0)  # committed, though nobody here was told

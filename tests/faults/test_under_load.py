@@ -21,6 +21,7 @@ from scoreboard.bus.broker import Pace
 from tests.broker import Broker
 from tests.eventually import eventually
 from tests.five_boards import end_season
+from tests.granting import commits
 from tests.instances import Instance, Start
 from tests.lines import Line
 from tests.load import Load, a_load
@@ -125,7 +126,7 @@ async def refuses_and_shows_the_board(load: Load) -> None:
 
 async def loses_the_answer_to_a_commit(line: Line, number: int) -> None:
     """Committed, and nobody is told."""
-    line.proxy.drop_replies_after(lambda request: b"COMMIT\0" in request)
+    line.proxy.drop_replies_after(commits)
     await eventually(lambda: line.proxy.replies_dropped == number)
 
 

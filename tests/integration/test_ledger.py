@@ -395,6 +395,24 @@ async def test_what_a_grant_asks_is_prepared_once_a_connection(database_url: str
     postgres.close()
 
 
+async def test_a_warning_to_whoever_connects_is_not_the_commits(
+    ledger: Ledger, database_url: str
+) -> None:
+    """PostgreSQL warns that the machine sorts otherwise than the one on which indexes were made. A
+    warning that comes with an answer is that of a commit that did not wait for its replica.
+    """
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 1})
+    sql(
+        database_url,
+        "UPDATE pg_database SET datcollversion = '0' WHERE datname = current_database()",
+    )
+
+    settled = await ledger.grant([Submission(user, "run")])
+
+    assert isinstance(settled.verdicts[user, "run"], Grant)
+
+
 async def test_a_column_that_changes_its_type_costs_no_grant(database_url: str) -> None:
     """The function says what it returns, and PostgreSQL plans anew what is within."""
     [user] = add_users(database_url, 1)
