@@ -25,7 +25,7 @@ _RELEASES_KEPT: Final = 3
 _KINDS: Final = {"kinds": [name.removesuffix(f"_{DIGEST}") for name in FUNCTIONS]}
 _FROM: Final = """
 FROM pg_catalog.pg_proc
-WHERE pronamespace = current_schema()::regnamespace
+WHERE pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema())
 AND left(proname, -9) = ANY (%(kinds)s)
 AND right(proname, 9) ~ '^_[0-9a-f]{8}$'
 """

@@ -163,12 +163,12 @@ async def test_two_releases_grant_beside_each_other(ledger: Ledger, database_url
 
 
 async def test_each_schema_has_its_own_functions(empty_database_url: str) -> None:
-    games = f"{empty_database_url}?options=-csearch_path%3Dgames"
-    sql(empty_database_url, "CREATE SCHEMA games")
+    games = f"{empty_database_url}?options=-csearch_path%3D%22The%5C%20Games%22"
+    sql(empty_database_url, 'CREATE SCHEMA "The Games"')
     migrate(games)
 
     assert found(empty_database_url) == {}
-    assert digests(empty_database_url, "games") == {DIGEST}
+    assert digests(empty_database_url, '"The Games"') == {DIGEST}
     [user] = add_users(games, 1)
     add_actions(games, {"run": 5})
     async with a_ledger(games) as ledger:
@@ -178,4 +178,4 @@ async def test_each_schema_has_its_own_functions(empty_database_url: str) -> Non
     migrate(f"{empty_database_url}?options=-csearch_path%3Dpublic")
     roll_back(games)
     assert digests(empty_database_url) == {DIGEST}
-    assert found(empty_database_url, "games") == {}
+    assert found(empty_database_url, '"The Games"') == {}
