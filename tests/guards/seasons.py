@@ -97,7 +97,14 @@ SEASONS: Final = (
         "scoreboard/ledger/grant.sql",
         "    WHERE (SELECT count(*) FROM raised) >= 0\n",
         "",
-        f"{BOUNDARIES}::test_scores_are_locked_before_entries_whatever_the_plan",
+        f"{BOUNDARIES}::test_no_plan_begins_with_entries_before_scores_are_over",
+    ),
+    Guard(
+        "entries that add up are locked before those that keep the best",
+        "scoreboard/ledger/grant.sql",
+        "    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0\n",
+        "    WHERE operator = 'best'\n",
+        f"{BOUNDARIES}::test_no_plan_begins_with_entries_before_scores_are_over",
     ),
     Guard(
         "boards are locked in one order",

@@ -7,8 +7,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg2
 import pytest
@@ -333,6 +335,32 @@ async def test_scores_are_locked_before_entries_whatever_the_plan(database_url: 
         holder.rollback()
         await granting
     assert free == []
+
+
+@pytest.mark.parametrize("off", ["hashjoin, enable_mergejoin", "nestloop", "material"])
+def test_no_plan_begins_with_entries_before_scores_are_over(database_url: str, off: str) -> None:
+    """As grants are written now, PostgreSQL comes to entries last by itself; this is what holds it
+    to that. Of entries, those that add up are before those that keep the best.
+    """
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        for setting in off.split(", enable_"):
+            cursor.execute(f"SET enable_{setting} = off")
+        cursor.execute(SQL["explained_on_all"])
+        cursor.execute("EXPLAIN (FORMAT JSON) EXECUTE explained_on_all (NULL, NULL, NULL)")
+        [([explained],)] = cursor.fetchall()
+
+    plan = explained["Plan"]
+    [counted] = [node for node in nodes(plan) if node.get("Subplan Name") == "CTE counted"]
+    [bettered] = [node for node in nodes(plan) if node.get("Subplan Name") == "CTE bettered"]
+    assert "raised" in {node.get("CTE Name") for node in nodes(counted)}
+    assert "added" in {node.get("CTE Name") for node in nodes(bettered)}
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A node of a plan, and all that are within it."""
+    yield plan
+    for each in plan.get("Plans", []):
+        yield from nodes(each)
 
 
 async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> None:
