@@ -85,7 +85,7 @@ def _statements(role: str) -> Iterator[tuple[str, str]]:
     texts = ((name, text) for room in rooms for name, text in room.SQL.items())
     for name, text in texts:
         is_ours = name in _OF_STREAMS if role == "stream" else name not in OF_OPERATORS
-        if is_ours and name not in _PREPARED:
+        if is_ours and name not in _PREPARED and not name.startswith("create_"):
             yield name, text
 
 

@@ -40,7 +40,7 @@ CONNECTIONS: Final = (
     Marked(
         "outages: a wait for PostgreSQL has a deadline",
         "outages-wait-postgresql",
-        Keyword("timeout", "600.0"),
+        Instead("self._timeout_seconds", "600.0"),
         "tests/faults/test_outages.py"
         "::test_without_postgresql_writes_get_503_and_the_board_and_streams_go_on",
     ),
