@@ -23,9 +23,9 @@ def grant_by(cursor: Any, user: str, action: str) -> dict[str, Any]:
 
 
 @contextmanager
-def paused_grants(database_url: str) -> Iterator[Callable[[], None]]:
-    """Let every grant stop once its rows are written, before it raises boards and commits, until
-    what this yields is called.
+def paused_grants(database_url: str, user: str) -> Iterator[Callable[[], None]]:
+    """Let every grant to a user stop once its rows are written, before it raises boards and
+    commits, until what this yields is called.
     """
     with closing(psycopg2.connect(database_url)) as holder, holder.cursor() as cursor:
         holder.autocommit = True
@@ -37,7 +37,7 @@ def paused_grants(database_url: str) -> Iterator[Callable[[], None]]:
                 RETURN NULL;
             END $$;
             CREATE TRIGGER pause AFTER INSERT ON ledger
-            FOR EACH STATEMENT EXECUTE FUNCTION pause();
+            FOR EACH ROW WHEN (NEW.user_id = '{user}') EXECUTE FUNCTION pause();
             SELECT pg_advisory_lock({_PAUSE})
             """
         )

@@ -29,28 +29,50 @@ WHERE pronamespace = current_schema()::regnamespace
 AND left(proname, -9) = ANY (%(kinds)s)
 AND right(proname, 9) ~ '^_[0-9a-f]{8}$'
 """
-# What is made later has a higher number.
-_DIGESTS: Final = (
-    f"SELECT right(proname, 8) {_FROM} GROUP BY right(proname, 8) ORDER BY max(pg_proc.oid) DESC"
-)
+# The function says when it was made: a backup that is restored has them in another order.
+_DIGESTS: Final = f"""
+SELECT right(proname, 8)
+{_FROM}
+GROUP BY right(proname, 8)
+ORDER BY coalesce(max(obj_description(pg_proc.oid, 'pg_proc')), '') DESC, max(pg_proc.oid) DESC
+"""
 _OF_DIGESTS: Final = (
     f"SELECT pg_proc.oid::regprocedure::text {_FROM} AND right(proname, 8) = ANY (%(digests)s)"
 )
+_SAYING_WHEN: Final = """
+SELECT format(
+    'COMMENT ON FUNCTION %%s IS %%L',
+    to_regproc(%(name)s)::oid::regprocedure,
+    'Made ' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')
+)
+"""
 
 
-def install(cursor: Any) -> None:
-    """Make those that are missing, and remove those of releases that are long gone."""
-    cursor.execute(ARE_THERE, NAMES)
-    [(are_there,)] = cursor.fetchall()
-    if not are_there:
-        for text in FUNCTIONS.values():
-            cursor.execute(text)
-        _remove(cursor, _digests(cursor)[_RELEASES_KEPT:])
+def install(cursor: Any) -> list[str]:
+    """Make those that are missing, and remove those of releases that are long gone. Returns `NAME`
+    if something was missing.
+    """
+    missing = [name for name in FUNCTIONS if not _is_there(cursor, name)]
+    for name in missing:
+        cursor.execute(FUNCTIONS[name])
+        cursor.execute(_SAYING_WHEN, {"name": name})
+        [(comment,)] = cursor.fetchall()
+        cursor.execute(comment)
+    if not missing:
+        return []
+    _remove(cursor, _digests(cursor)[_RELEASES_KEPT:])
+    return [NAME]
 
 
 def uninstall(cursor: Any) -> None:
-    """Remove those of this release: what they work on is about to go."""
+    """Remove those of this release: what they work on is gone."""
     _remove(cursor, [DIGEST])
+
+
+def _is_there(cursor: Any, name: str) -> bool:
+    cursor.execute(ARE_THERE, {"names": [name]})
+    [(is_there,)] = cursor.fetchall()
+    return bool(is_there)
 
 
 def _digests(cursor: Any) -> list[str]:

@@ -58,26 +58,28 @@ LIMIT 5
 
 
 def migrate(database_url: str) -> list[str]:
-    """Apply what is missing, oldest first, and return the identifiers of what was applied.
+    """Apply what is missing, oldest first, and return the identifiers of what was applied; when no
+    migration was missing, `functions.NAME` if functions were.
 
     Raises MigrationError; a migration that fails, or whose runner dies, leaves no trace (one that
     is not transactional: nothing that the next run would not make good); those before it stay
-    applied. What statements call as functions is there afterwards too.
+    applied.
     """
     with _locked(database_url) as cursor:
         done: list[str] = []
         if _to_apply(cursor, database_url):
             with _backend(database_url) as backend:
                 done = _run(backend, backend.to_apply(_shipped_migrations()), "apply")
-        functions.install(cursor)
-        return done
+        made = functions.install(cursor)
+        return done or made
 
 
 def roll_back(database_url: str, count: int = 1) -> list[str]:
     """Undo the newest `count` migrations and return their identifiers. Raises MigrationError."""
     with _locked(database_url) as cursor, _backend(database_url) as backend:
+        undone = _run(backend, backend.to_rollback(_shipped_migrations())[:count], "rollback")
         functions.uninstall(cursor)
-        return _run(backend, backend.to_rollback(_shipped_migrations())[:count], "rollback")
+        return undone
 
 
 def _run(backend: Any, chosen: Sequence[Any], direction: str) -> list[str]:

@@ -258,7 +258,6 @@ SELECT
     (SELECT json_object_agg(board_id, version)::text FROM (SELECT DISTINCT board_id, version FROM counting) AS seen),
     (SELECT is_refused FROM clock),
     EXISTS (SELECT FROM running WHERE NOT is_shown)
-INTO {answers_of}, reached, reaching, others, is_refused, is_due
 FROM answered
 
 -- {grant_on_main}: grants a batch, which counts on `main` alone
@@ -271,8 +270,15 @@ SELECT
     {answers},
     array_agg('main'::text) FILTER (WHERE reaches_main),
     array_agg(user_id) FILTER (WHERE reaches_main)
-INTO {answers_of}, reached, reaching
 FROM answered
+
+-- explained_on_all: what `fitness` lets PostgreSQL explain, which looks into no function; nothing else prepares it
+PREPARE explained_on_all (uuid[], text[], boolean[]) AS
+{grant_on_all}
+
+-- explained_on_main: the same of the other statement
+PREPARE explained_on_main (uuid[], text[], boolean[]) AS
+{grant_on_main}
 
 -- grant: grants a batch in one statement, which is a transaction
 -- One row: lists with a member for each submission; when what was granted was granted; the version of `main`, and of the
@@ -324,9 +330,11 @@ BEGIN
     is_refused := FALSE;
     is_due := FALSE;
     IF has_others THEN
-{grant_on_all};
+{grant_on_all}
+    INTO {answers_of}, reached, reaching, others, is_refused, is_due;
     ELSE
-{grant_on_main};
+{grant_on_main}
+    INTO {answers_of}, reached, reaching;
     END IF;
     IF corrected IS NOT NULL THEN
         SELECT array_cat(reached, array_agg(board_id)), array_cat(reaching, array_agg(user_id::uuid))

@@ -19,7 +19,7 @@ from scoreboard.ledger.queries import SQL
 from scoreboard.model import MAIN, BoardId, Grant, Submission
 from scoreboard.seasons.periods import Period, containing, following
 from tests.eventually import eventually
-from tests.granting import grant_by
+from tests.granting import are_paused, paused_grants
 from tests.integration.ledger_world import a_ledger, renamed
 from tests.ledger_clock import LedgerClock
 from tests.season_reckoning import reckon_seasons
@@ -33,6 +33,7 @@ from tests.world import (
     put_back,
     scores,
     sql,
+    waiting_for_locks,
     waits_for_lock,
 )
 
@@ -64,12 +65,14 @@ async def test_a_grant_that_is_under_way_at_the_end_of_its_season_is_on_the_fina
     now = datetime.now(UTC)
     add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, now + 2 * HOUR))
     await ledger.grant([Submission(users[0], "run")])
-    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-        grant_by(cursor, users[1], "run")
+    with paused_grants(database_url, users[1]) as go_on:
+        granting = asyncio.create_task(ledger.grant([Submission(users[1], "run")]))
+        await eventually(lambda: are_paused(database_url))
         put_back(database_url, DAILY, HOUR)
         turning = asyncio.create_task(ledger.turn())
-        await eventually(lambda: turning.done() or waits_for_lock(database_url))
-        other.commit()
+        await eventually(lambda: turning.done() or waiting_for_locks(database_url) > 1)
+        go_on()
+    await granting
     [board] = await turning
 
     assert entries(database_url, DAILY, 1) == dict.fromkeys(users, 50)
@@ -338,17 +341,22 @@ async def test_a_turn_gives_up_soon_and_later_succeeds(database_url: str) -> Non
     add_actions(database_url, {"run": 50})
     now = datetime.now(UTC)
     add_board(database_url, DAILY, (now - HOUR, now + HOUR), (now + HOUR, None))
-    async with a_ledger(database_url, timeout_seconds=60.0) as ledger:
-        with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
-            grant_by(cursor, users[1], "run")
+    async with (
+        a_ledger(database_url, timeout_seconds=60.0) as ledger,
+        a_ledger(database_url, timeout_seconds=60.0) as other,
+    ):
+        with paused_grants(database_url, users[1]) as go_on:
+            granting = asyncio.create_task(other.grant([Submission(users[1], "run")]))
+            await eventually(lambda: are_paused(database_url))
             put_back(database_url, DAILY, HOUR)
             turning = asyncio.create_task(ledger.turn())
-            await eventually(lambda: turning.done() or waits_for_lock(database_url))
+            await eventually(lambda: turning.done() or waiting_for_locks(database_url) > 1)
             async with asyncio.timeout(20):
                 settlement = await ledger.grant([Submission(users[0], "run")])
                 with pytest.raises(TransactionAborted):
                     await turning
-            other.commit()
+            go_on()
+        await granting
 
         assert isinstance(settlement.verdicts[users[0], "run"], Grant)
         assert settlement.is_due

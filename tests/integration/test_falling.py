@@ -13,9 +13,9 @@ from scoreboard.connections.session import Session, TransactionAborted
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.ledger import falling
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.ledger.queries import SQL
 from scoreboard.model import MAIN, BoardId, Submission
 from tests.eventually import eventually
+from tests.granting import are_paused, paused_grants
 from tests.integration.fall_world import a_held_fall, granted, waits_for_grants
 from tests.integration.ledger_world import a_ledger
 from tests.world import (
@@ -94,14 +94,13 @@ async def test_a_grant_that_begins_while_scores_fall_takes_its_turn_at_the_board
     did not wait for it, so there must be none.
     """
     users = await eleven(ledger, database_url)
-    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+    with paused_grants(database_url, users[10]) as go_on:
         async with a_held_fall(database_url, users[:1]) as held:
-            assert granted(cursor, users[10], "small")
+            granting = asyncio.create_task(ledger.grant([Submission(users[10], "small")]))
+            await eventually(lambda: are_paused(database_url))
             await held.end()
-        cursor.execute(SQL["prepare_lock_boards"])
-        cursor.execute(SQL["prepare_raise_boards"])
-        cursor.execute(SQL["raise_boards"], {"board_ids": ["main"], "user_ids": [users[10]]})
-        other.commit()
+        go_on()
+    assert MAIN in (await granting).boards
 
     assert await is_right(ledger, database_url)
 

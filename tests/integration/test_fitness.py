@@ -26,7 +26,7 @@ from scoreboard.personal_streams import reading
 from scoreboard.ranks import queries as ranks
 from scoreboard.scoring import catalogue, places, sought, standing
 from tests.roles import Role, a_role
-from tests.world import sql
+from tests.world import holding, sql
 
 # Two rows of the ledger, as somebody else's copy of it brings them.
 GRANTED: Final = """
@@ -106,11 +106,12 @@ async def test_only_what_operators_run_is_not_tried(database_url: str) -> None:
     known |= export.SQL.keys() | ranks.SQL.keys() | reading.SQL.keys()
     assert known >= trials.OF_OPERATORS
     without_tables = {
-        *("grant", "grant_main", "raise_boards", "record_results", "lock_seasons", "join_grants"),
+        *("record_results", "lock_seasons", "join_grants"),
         *("hold_definitions", "begin_look", "end_look", "keep_falls_out"),
         *("hold_falls", "leave_falls", "begin_change", "grants_under_way", "walk_indexes"),
     }
-    assert refused.keys() == known - trials.OF_OPERATORS - without_tables
+    made = {f"create_{name.rpartition('_')[0]}" for name in ledger.FUNCTIONS}
+    assert refused.keys() == known - trials.OF_OPERATORS - without_tables - made
 
 
 @pytest.mark.parametrize("table", ["actions", "boards", "ledger"])
@@ -146,8 +147,18 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
             "permission denied for function revoke_access (42501). GRANT it TO {role}, ",
         ),
         (
+            f"REVOKE EXECUTE ON FUNCTION grant_batch_{ledger.DIGEST} FROM PUBLIC",
+            f"refuses grant: permission denied for function grant_batch_{ledger.DIGEST} (42501). "
+            "GRANT it TO {role}, ",
+        ),
+        (
+            f"REVOKE EXECUTE ON FUNCTION raise_boards_{ledger.DIGEST} FROM PUBLIC",
+            f"refuses raise_boards: permission denied for function raise_boards_{ledger.DIGEST} ",
+        ),
+        (
             "ALTER TABLE ledger RENAME CONSTRAINT unique_user_action TO renamed",
-            'prepare_grant, prepare_grant_main: constraint "unique_user_action" for table "ledger"',
+            "PostgreSQL refuses explained_on_all, explained_on_main: "
+            'constraint "unique_user_action" for table "ledger"',
         ),
         (
             "ALTER TABLE scores DROP CONSTRAINT scores_pkey",
@@ -199,6 +210,30 @@ async def test_what_was_broken_is_named(api: Role, broken: str, said: str) -> No
     sql(api.owner_url, broken.format(role=api.name))
 
     assert said.format(role=api.name) in await wrong(api.url)
+
+
+async def test_what_is_missing_within_a_function_is_named(api: Role) -> None:
+    """PostgreSQL explains a call, and not what the function does."""
+    sql(api.owner_url, "ALTER TABLE season_entries RENAME COLUMN updated_at TO reached_at")
+
+    said = await wrong(api.url)
+
+    for name in ("explained_on_all", "count_corrected", "raise_boards"):
+        assert name in said
+
+
+def test_a_function_that_is_tried_writes_nothing_and_waits_for_nobody(database_url: str) -> None:
+    held = f"SELECT FROM boards FOR UPDATE; SELECT pg_advisory_xact_lock({ledger.SEASONS_LOCK})"
+    with (
+        holding(database_url, held),
+        closing(psycopg2.connect(database_url)) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SET lock_timeout = 1")
+        for name in ("raise_boards", "count_corrected"):
+            cursor.execute(ledger.SQL[name], {"board_ids": None, "user_ids": None})
+        cursor.execute("SELECT pg_current_xact_id_if_assigned()")
+        assert cursor.fetchall() == [(None,)]
 
 
 async def test_a_session_may_not_switch_off_what_notes_moves(api: Role) -> None:

@@ -16,7 +16,8 @@ from scoreboard.scoring import catalogue, own_grants, places, sought, standing
 
 _VERB = re.compile(
     r"(--[^\n]*\n)*"
-    r"(SELECT|PREPARE|EXECUTE|INSERT|UPDATE|DELETE|SET|LOCK|WITH|SAVEPOINT|ROLLBACK|RELEASE)\b"
+    r"(SELECT|PREPARE|EXECUTE|INSERT|UPDATE|DELETE|SET|LOCK|WITH|SAVEPOINT|ROLLBACK|RELEASE"
+    r"|CREATE FUNCTION)\b"
 )
 
 
