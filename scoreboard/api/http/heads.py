@@ -41,7 +41,7 @@ SEGMENTS_MAX: Final = 8
 _SHORT_CHARS: Final = 64  # neither long nor deep enough to be worth a look
 
 # What is wrong with a request whose head could be read, or is none.
-FOUND: Final = web.RequestKey("found", ScoreboardError)
+FOUND: Final[web.RequestKey[ScoreboardError | None]] = web.RequestKey("found")
 # Whether the client waits for a word before it sends the body.
 WAITS_FOR_CONTINUE: Final = web.RequestKey("waits_for_continue", bool)
 

@@ -172,7 +172,7 @@ def _of_server(request: web.Request) -> tuple[Check, ...]:
     """
     target = request.rel_url.raw_path_qs
     parts = request.app[PARTS]
-    if FOUND not in request:
+    if request.get(FOUND) is None:
         try:
             claim = claim_of(request.method, target, request.headers, parts.keyring, time.time())
         except ScoreboardError as refusal:

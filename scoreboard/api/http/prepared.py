@@ -19,7 +19,6 @@ from typing import Any, Final
 from aiohttp import ClientConnectionResetError, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.hdrs import METH_GET, METH_HEAD
-from multidict import CIMultiDict
 
 from scoreboard.api.http.needs import needs_of
 from scoreboard.api.http.own_fields import is_shared, own_lines, write_own_fields
@@ -30,13 +29,16 @@ _HOLDS_SECONDS: Final = 1.0
 _HEADS_MAX: Final = 512
 
 
-class Prepared:
-    """One answer; `body` is None for a 304."""
+class Prepared(web.StreamResponse):
+    """One answer to many requests; `content` is None for a 304.
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes | None) -> None:
-        self.status = status
-        self.headers = headers
-        self._body = body
+    It writes itself when aiohttp asks for the head, and then there is nothing left to do. Of a
+    request it keeps nothing.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], content: bytes | None) -> None:
+        super().__init__(status=status, headers=headers)
+        self._content = content
         self._is_shared = is_shared(headers)
         self._encoded = b""
         self._holds_until = 0.0
@@ -48,68 +50,43 @@ class Prepared:
             and request.method == METH_GET  # guard: head-gets-no
             and _is_plain(request)
         ):
-            return _Response(self, request)
+            return self
         # aiohttp knows what a head needs for this client, for another site and for HTTP/1.0, and
         # that HEAD has no body.
         return self._unprepared()
 
-    async def encoded(self, request: web.Request) -> bytes:
-        """Head and body, as they are for everybody."""
+    @property
+    def keep_alive(self) -> bool:
+        """Always: it is for such connections only."""
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
+        """Write everything; aiohttp asks once for each request."""
         now = time.monotonic()
         if now >= self._holds_until:
             self._encoded = await self._encode(request)
             self._holds_until = now + _HOLDS_SECONDS
-        return self._encoded
-
-    async def _encode(self, request: web.Request) -> bytes:
-        """Build the answer as aiohttp does, with the fields that signals add; return its bytes."""
-        answer = self._unprepared()
-        await request.app.on_response_prepare.send(request, answer)
-        answer.headers["Date"] = formatdate(usegmt=True)
-        if self._body is not None:
-            answer.headers["Content-Length"] = str(len(self._body))
-        return _lines_of(answer) + b"\r\n" + (self._body or b"")
-
-    def _unprepared(self) -> web.Response:
-        kind = None if self._body is None else JSON
-        return web.Response(
-            status=self.status, headers=self.headers, body=self._body, content_type=kind
-        )
-
-
-class _Response(web.StreamResponse):
-    """Writes a prepared answer when aiohttp asks for the head; then there is nothing left to do."""
-
-    def __init__(self, answer: Prepared, request: web.Request) -> None:
-        super().__init__(status=answer.status)
-        self._answer = answer
-        self._request = request
-        self._written = False
-
-    @property
-    def prepared(self) -> bool:
-        """Whether it was written."""
-        return self._written
-
-    @property
-    def keep_alive(self) -> bool:
-        """Always: it is made for such connections only."""
-        return True
-
-    @property
-    def headers(self) -> CIMultiDict[str]:
-        """A copy of its own fields, to look at."""
-        return CIMultiDict(self._answer.headers)
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        """Write everything."""
-        if not self._written:
-            self._written = True
-            await _write(request, await self._answer.encoded(self._request))
+        await _write(request, self._encoded)
         return request.writer
 
     async def write_eof(self, data: bytes = b"") -> None:
         """All was written."""
+
+    async def _encode(self, request: web.BaseRequest) -> bytes:
+        """Build the answer as aiohttp does, with the fields that signals add; return its bytes."""
+        answer = self._unprepared()
+        if isinstance(request, web.Request):
+            await request.app.on_response_prepare.send(request, answer)
+        answer.headers["Date"] = formatdate(usegmt=True)
+        if self._content is not None:
+            answer.headers["Content-Length"] = str(len(self._content))
+        return _lines_of(answer) + b"\r\n" + (self._content or b"")
+
+    def _unprepared(self) -> web.Response:
+        kind = None if self._content is None else JSON
+        return web.Response(
+            status=self.status, headers=self.headers, body=self._content, content_type=kind
+        )
 
 
 class Heads:
@@ -122,7 +99,7 @@ class Heads:
 
     async def fixed(self, request: web.Request, answer: web.Response) -> bytes:
         """What this answer has in common with all of its status whose own fields are the same, on
-        routes for the same sites.
+        routes for the same sites. Raises ValueError when a field would end its line.
         """
         key = (needs_of(request).other_sites, answer.status, tuple(answer.headers.items()))
         found = self._made.get(key)
