@@ -20,16 +20,17 @@ new connection asks them for the primary, and asks the server that they name whe
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import structlog
-from redis.asyncio import Redis as Client
 
 from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.connections.deadlines import Deadlines
 from scoreboard.connections.redis_answers import RedisReports, failing_of, refusal_in
-from scoreboard.connections.redis_pool import pool_of
+from scoreboard.connections.redis_pool import packed, pool_of
 from scoreboard.connections.redis_presence import PAUSE_MIN_SECONDS, SOON_SECONDS, Presence
 from scoreboard.connections.sentinels import sentinels
 
@@ -42,6 +43,7 @@ Failure = Literal["no_answer", "resting", "ended", "refused", "defect"]
 # answer of a script; or a key of another type, about which a command complained.
 Malformed = Literal["limit", "streams", "answer", "type"]
 Script = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
+_PING: Final = packed("PING")
 
 
 class RedisUnavailable(Exception):
@@ -79,15 +81,18 @@ class Redis:
         self._on_connected = on_connected
         self._told_of: set[Malformed] = set()
         self._reports = RedisReports()
-        self._timeout_seconds = timeout_seconds
+        self._deadlines = Deadlines(timeout_seconds)
         named = sentinels(url)
         self._primary = named.primary if named else ""
         self.pool, self._sentinels = pool_of(
             url, named, timeout_seconds=timeout_seconds, name=name, on_connected=self._connected
         )
-        self._client = Client.from_pool(self.pool)  # which closes the pool with itself
         self.presence = Presence(
-            self._client.ping, timeout_seconds, self._reports, on_change, pause_min_seconds
+            lambda: self.pool.ask(_PING),
+            timeout_seconds,
+            self._reports,
+            on_change,
+            pause_min_seconds,
         )
 
     @property
@@ -107,11 +112,13 @@ class Redis:
         is tried while Redis is away too, as long as a try costs no wait: others may reach it
         already.
         """
-        script = self._client.register_script(lua)
+        text = lua.encode()
+        known_as, load = hashlib.sha1(text).hexdigest(), packed("SCRIPT", "LOAD", text)  # noqa: S324
 
         async def run(keys: Sequence[str], arguments: Sequence[Any]) -> Any:
             return await self._ask(
-                lambda: script(keys=list(keys), args=list(arguments)),
+                lambda: packed("EVALSHA", known_as, len(keys), *keys, *arguments),
+                load,
                 repeatable=repeatable,
                 urgent=urgent,
             )
@@ -129,7 +136,7 @@ class Redis:
 
     async def load(self, lua: str) -> None:
         """Give Redis a script to keep, as after a restart. Raises RedisUnavailable."""
-        await self._ask(lambda: self._client.script_load(lua))
+        await self._ask(lambda: packed("SCRIPT", "LOAD", lua))
 
     async def ask_sentinels(self) -> dict[str, str]:
         """Whom each Sentinel names as the primary, by where it is; "" for one that names nobody.
@@ -150,18 +157,24 @@ class Redis:
 
     async def ping(self) -> None:
         """Return when Redis answers. Raises RedisUnavailable."""
-        await self._ask(self._client.ping)
+        await self._ask(lambda: _PING)
 
     async def close(self) -> None:
         """Close every connection, whatever one says: a server that ends TLS may hang."""
         await self.presence.close()
-        ends: list[Any] = [self._client, *([self._sentinels] if self._sentinels else [])]
+        self._deadlines.close()
+        ends: list[Any] = [self.pool, *([self._sentinels] if self._sentinels else [])]
         await asyncio.gather(*(end.aclose() for end in ends), return_exceptions=True)
 
     # A call
 
     async def _ask(
-        self, call: Callable[[], Awaitable[Any]], *, repeatable: bool = True, urgent: bool = False
+        self,
+        pack: Callable[[], bytes],
+        load: bytes = b"",
+        *,
+        repeatable: bool = True,
+        urgent: bool = False,
     ) -> Any:
         if self.presence.away and (self.presence.is_silent or not urgent):
             self.presence.keep_looking()
@@ -169,13 +182,14 @@ class Redis:
             raise RedisUnavailable("Redis failed a moment ago")
         began, era = time.monotonic(), self.pool.era
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            command = pack()
+            with self._deadlines.next():
                 try:
-                    answer = await call()
+                    answer = await self.pool.ask(command, load)
                 except Exception as error:
                     await self._give_up(error, era, repeatable=repeatable)
                     era = self.pool.era
-                    answer = await call()
+                    answer = await self.pool.ask(command, load)
         except RedisUnavailable:
             raise
         except Exception as error:
