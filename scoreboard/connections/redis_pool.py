@@ -22,7 +22,6 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
@@ -177,13 +176,6 @@ class _PrimaryPool(SentinelConnectionPool, Pool):
         if self.master_address != (connection.host, connection.port):  # guard: connection-primary
             connection.mark_for_reconnect()
         await super().release(connection)
-
-
-def packed(*words: str | bytes | int) -> bytes:
-    """A command as it is sent. Raises TypeError and UnicodeEncodeError, of what is no word."""
-    # Its types know commands of one word.
-    command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]
-    return command
 
 
 def pool_of(
