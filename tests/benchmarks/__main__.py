@@ -124,6 +124,8 @@ def main() -> int:
     extent = QUICK if arguments.quick else FULL
     if arguments.rounds:
         extent = dataclasses.replace(extent, rounds=arguments.rounds)
+    if arguments.connections:
+        extent = dataclasses.replace(extent, connections=tuple(arguments.connections))
     if arguments.ranked:
         extent = dataclasses.replace(extent, ranked=arguments.ranked)
     with _bench(extent) as bench:
@@ -147,6 +149,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under two minutes")
     parser.add_argument("--rounds", type=int, help="how often each comparison is repeated")
+    parser.add_argument(
+        "--connections", type=int, action="append", help="at so many connections alone"
+    )
     parser.add_argument("--ranked", type=int, help="how many entries ranks are measured among")
     parser.add_argument("--only", action="append", choices=FIGURES, help="this figure alone")
     return parser.parse_args()
@@ -201,14 +206,14 @@ def _grants(bench: Bench) -> None:
                     found = grants.submissions(
                         program,
                         process,
-                        stage.database_url,
+                        stage,
                         submitting,
                         connections,
                         extent.seconds,
                     )
                     bench.note("grants", found)
                 found = grants.pgbench(
-                    stage.database_url, bench.directory, extent.users, connections, extent.seconds
+                    stage, bench.directory, extent.users, connections, extent.seconds
                 )
                 bench.note("grants", found)
 
@@ -221,7 +226,9 @@ def _reads(bench: Bench) -> None:
             programs = [("Scoreboard", service), ("Fastify peer", peer)]
             random.shuffle(programs)
             for program, process in programs:
-                bench.note("reads", *reads.reads(program, process, bench.extent.seconds))
+                bench.note(
+                    "reads", *reads.reads(program, process, bench.stage, bench.extent.seconds)
+                )
 
 
 def _streams(bench: Bench) -> None:
@@ -279,7 +286,7 @@ def _seasons(bench: Bench) -> None:
                     found = grants.submissions(
                         program,
                         services[program],
-                        stages[program].database_url,
+                        stages[program],
                         submitting[program],
                         connections,
                         extent.seconds,

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.installation import NCHAN, NODE, NPM
+from tests.benchmarks.processor import tree_seconds
 from tests.instances import SECRET, UNLIMITED
 from tests.servers import PostgresServer, RabbitServer, RedisServer
 from tests.servers.installation import NGINX
@@ -39,6 +40,12 @@ class Stage:
     redis_url: str = ""
     amqp_url: str = ""
 
+    @property
+    def server_pids(self) -> dict[str, int]:
+        """The first process of each server, by the column that shows its processor time."""
+        servers = {"postgres": self.postgres, "redis": self.redis, "broker": self.rabbit}
+        return {f"{name}_us": server.pid for name, server in servers.items()}
+
 
 class Measured(ServerProcess):
     """A program whose processor time and memory can be read."""
@@ -48,17 +55,14 @@ class Measured(ServerProcess):
         return f"http://127.0.0.1:{self.port}"
 
     def cpu_seconds(self) -> float:
-        """Processor time of the process and its living children so far."""
-        times = [process.cpu_times() for process in self._tree()]
-        return sum(time.user + time.system for time in times)
+        """Processor time of the process and its children so far."""
+        return tree_seconds(self.pid)
 
     def rss_bytes(self) -> int:
         """Memory that the process and its children hold."""
-        return sum(process.memory_info().rss for process in self._tree())
-
-    def _tree(self) -> list[psutil.Process]:
         process = psutil.Process(self.pid)
-        return [process, *process.children(recursive=True)]
+        tree = [process, *process.children(recursive=True)]
+        return sum(process.memory_info().rss for process in tree)
 
 
 class Service(Measured):
