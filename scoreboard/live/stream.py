@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp_sse import EventSourceResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -25,6 +26,7 @@ from scoreboard.live.subscriber import Subscriber
 # sixty boards. Left to itself it takes 3 to 4 MB, four minutes of boards: as much memory for each
 # stalled client, and as old a board for each slow one.
 _KERNEL_BUFFER_BYTES: Final = 32 * 1024
+_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 _NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
 
 
@@ -89,15 +91,13 @@ async def follow(
     """Serve a stream until the client leaves, its crowd ends it, or what admitted it does (None
     when no token was needed). Raises ConnectionResetError when the client has left before.
     """
-    # The kernel's own limit (TCP_USER_TIMEOUT) finds a client that vanished without a word while
-    # too little was sent for the crowd to notice.
-    response = EventSourceResponse(send_timeout=stuck_after_seconds * 2)
+    response = _Response()
     # no-transform: a proxy that compresses also buffers.
     response.headers["Cache-Control"] = "no-cache, no-transform"
     await response.prepare(request)
-    _send_no_pings(response)
     subscriber = _subscriber(request, response, entrance)
-    _bound_kernel_buffer(subscriber.transport)  # guard: slow-subscribers-kernel
+    # guard: slow-subscribers-kernel
+    _bound_kernel(subscriber.transport, vanished_after_seconds=stuck_after_seconds * 2)
     end = _release_opening(request, response)
     async with response:
         with entrance.opening():
@@ -112,14 +112,21 @@ async def follow(
     return response
 
 
-def _send_no_pings(response: EventSourceResponse) -> None:
-    """End the task of aiohttp-sse that pings, because the hub sends heartbeats to all streams in
-    one walk. A future stands in for the task: `wait` awaits it, `stop_streaming` cancels it. That
-    saves 2 KiB and a timer for each stream.
+class _Response(EventSourceResponse):
+    """aiohttp-sse's, but the head goes out with the first events, in one write, and nobody pings:
+    the hub sends heartbeats to all streams in one walk.
     """
-    response.stop_streaming()
-    stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    response._ping_task = stand_in  # type: ignore[assignment]
+
+    _send_headers_immediately = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Prepare the head. A future stands in for the task that would ping: `wait` awaits it,
+        `stop_streaming` cancels it. That saves 2 KiB and a timer for each stream.
+        """
+        writer = await web.StreamResponse.prepare(self, request)
+        stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ping_task = stand_in  # type: ignore[assignment]
+        return writer
 
 
 def _subscriber(
@@ -134,10 +141,17 @@ def _subscriber(
     )
 
 
-def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
+def _bound_kernel(transport: asyncio.Transport, *, vanished_after_seconds: float) -> None:
+    """Bound what the kernel holds of a stream, and for how long nobody may acknowledge it: that
+    finds a client that vanished without a word while too little was sent for the crowd to notice.
+    """
     connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+    if _USER_TIMEOUT is not None and connection.family != socket.AF_UNIX:
+        timeout_ms = int(vanished_after_seconds * 1000)
+        connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, timeout_ms)
 
 
 def _release_opening(request: web.Request, response: EventSourceResponse) -> _ConnectionEnd:

@@ -82,6 +82,7 @@ class Service(Measured):
             "SCOREBOARD_RATE_LIMIT_PER_IP": UNLIMITED,
             "SCOREBOARD_RATE_LIMIT_PER_USER": UNLIMITED,
             "SCOREBOARD_STREAMS_PER_IP": "100000",
+            "SCOREBOARD_CONNECTIONS_PER_IP": "100000",
             "SCOREBOARD_INSTANCE": f"bench-{self.port}",
         } | {f"SCOREBOARD_{key.upper()}": str(value) for key, value in settings.items()}
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import struct
 from typing import Any
 
 import httpx
@@ -121,6 +122,31 @@ async def test_what_the_kernel_may_hold_of_a_stream_is_bounded(instance: Instanc
         [subscriber] = hub.channel(MAIN).subscribers
         connection = subscriber.transport.get_extra_info("socket")
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="no kernel that counts segments")
+async def test_the_head_of_a_stream_comes_in_one_write_with_its_first_events(
+    instance: Instance,
+) -> None:
+    hub = instance.app[PARTS].hub
+    await eventually(lambda: hub.newest(MAIN) is not None)
+    with contextlib.closing(raw_stream(instance, GET)) as client:
+        client.setblocking(False)
+        begun = b""
+        while b"score:update" not in begun:
+            begun += await asyncio.get_running_loop().sock_recv(client, 65_536)
+
+        assert begun.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert begun.count(b"event: connected") == 1
+        assert segments_received(client) == 1
+
+
+def segments_received(client: socket.socket) -> int:
+    """How many segments with data have come, as the kernel has counted (`struct tcp_info`)."""
+    _, tcpi_data_segs_in = struct.unpack_from(
+        "=152sI", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 156)
+    )
+    return int(tcpi_data_segs_in)
 
 
 async def test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody(
