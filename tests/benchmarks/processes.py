@@ -88,13 +88,13 @@ class Service(Measured):
 
     def launch(self) -> subprocess.Popen[bytes]:
         command: list[str | Path] = [sys.executable, "-m", "scoreboard", "serve", *self._options]
-        return self.spawn(command, environment=_clean_environment() | self._environment)
+        return self.spawn(command, environment=clean_environment() | self._environment)
 
     def answers(self) -> bool:
         return b" 200 " in exchange(self.port, _READY % b"/readyz", 15)
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Nothing of the caller's settings; the package of this checkout."""
     inherited = {
         key: value for key, value in os.environ.items() if not key.startswith("SCOREBOARD_")
@@ -122,7 +122,7 @@ class Peer(Measured):
 
     def launch(self) -> subprocess.Popen[bytes]:
         command: list[str | Path] = [NODE.path(), self._home / "server.js"]
-        return self.spawn(command, environment=_clean_environment() | self._environment)
+        return self.spawn(command, environment=clean_environment() | self._environment)
 
     def answers(self) -> bool:
         return b" 200 " in exchange(self.port, _READY % b"/api/leaderboard", 15)
@@ -180,7 +180,7 @@ class BareSender(Measured):
     def launch(self) -> subprocess.Popen[bytes]:
         return self.spawn(
             [sys.executable, "-m", "tests.benchmarks.bare_sender", str(self.port)],
-            environment=_clean_environment(),
+            environment=clean_environment(),
             stdin=subprocess.PIPE,
         )
 

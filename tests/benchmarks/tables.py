@@ -128,6 +128,22 @@ TABLES = (
         {"seconds": ("seconds", "{:.1f}"), "errors": ("errors", "{:,.0f}")},
     ),
     Table(
+        "memory",
+        "What is left for the garbage collector",
+        "What a full collection finds that nobody could reach, after so many streams, reads and "
+        "grants have ended, and how long it takes, in an instance that never collects by itself. "
+        "Objects of the start are not looked at, as in every instance. `open streams`: while they "
+        "are. ([0070](../decisions/0070-joins-and-memory.md) says what is found.)",
+        ("after",),
+        {
+            "count": ("of them", "{:,.0f}"),
+            "found": ("objects found", "{:,.0f}"),
+            "looked_at": ("objects looked at", "{:,.0f}"),
+            "pause_ms": ("pause ms", "{:,.1f}"),
+            "rss_mib": ("RSS MiB", "{:,.0f}"),
+        },
+    ),
+    Table(
         "seasons",
         "Grants that count on several boards",
         "An instance with `main` alone, and one whose actions count on a board of the day, of the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import report
+from tests.benchmarks import collecting, report
 from tests.benchmarks.processor import Meter, each, process_seconds, tree_seconds
 
 # So much processor time is far more than a tick, and than what is taken beside it.
@@ -127,3 +128,29 @@ def test_a_thread_that_has_ended_counts_as_its_process() -> None:
 
 def test_what_was_taken_is_told_for_each() -> None:
     assert each({"cpu_us": 0.5, "redis_us": 0.1}, 1_000) == {"cpu_us": 500.0, "redis_us": 100.0}
+
+
+class Circle:
+    """Something that only a collection frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_a_collection_tells_what_was_left_for_it() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            Circle()
+        found = collecting.collect()
+        nothing = collecting.collect()
+    finally:
+        gc.enable()
+
+    assert found["found"] >= 100
+    assert found["kinds"][f"{__name__}.Circle"] == 100
+    assert found["pause_ms"] > 0
+    assert found["looked_at"] > found["found"]
+    assert f"{__name__}.Circle" not in nothing["kinds"]
+    assert gc.get_debug() == 0
