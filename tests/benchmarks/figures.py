@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.benchmarks import (
     arrival,
+    changing,
     grants,
     growth,
     latency,
@@ -30,6 +31,7 @@ SECONDS_OF_RANKS = 6
 # The first action of the latency's players: the grants of the same run have used those before it.
 ACTIONS_OF_LATENCY = 5_000
 ACTIONS_OF_MEMORY = 7_000  # likewise
+ACTIONS_OF_CHANGING = 8_000  # likewise
 
 
 def _grants(bench: Bench) -> None:
@@ -77,6 +79,16 @@ def _reads(bench: Bench) -> None:
                 bench.note(
                     "reads", *reads.reads(program, process, bench.stage, bench.extent.seconds)
                 )
+
+
+def _changing(bench: Bench) -> None:
+    players = [user_id(number) for number in range(1, 1 + changing.PLAYERS)]
+    submitting = Submitting(bench.tokens(players), bench.directory)
+    submitting.skip(ACTIONS_OF_CHANGING)
+    extent = bench.extent
+    bench.note(
+        "changing", *changing.measure(bench.stage, submitting, extent.seconds, extent.rounds)
+    )
 
 
 def _streams(bench: Bench) -> None:
@@ -215,6 +227,7 @@ def _memory(bench: Bench) -> None:
 FIGURES: Final[Mapping[str, Callable[[Bench], None]]] = {
     "grants": _grants,
     "reads": _reads,
+    "changing": _changing,
     "streams": _streams,
     "latency": _latency,
     "arrival": _arrival,

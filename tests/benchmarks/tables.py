@@ -89,6 +89,27 @@ TABLES = (
         (Ratio("per_second", ("Fastify peer",)), Ratio("cpu_us", ("Fastify peer",))),
     ),
     Table(
+        "changing",
+        "`GET /api/leaderboard` while the board changes",
+        "64 connections to one instance. Players at the top submit through another one, some 200 "
+        "times a second, or nobody does. In µs: processor time of a read; that of PostgreSQL and "
+        "Redis is of the submissions as well.",
+        ("program",),
+        {
+            "changes_per_second": ("changes/s", "{:,.0f}"),
+            "per_second": ("reads/s", "{:,.0f}"),
+            "p50_ms": ("p50 ms", "{:,.1f}"),
+            "p99_ms": ("p99 ms", "{:,.1f}"),
+            "cpu_us": ("program µs", "{:,.0f}"),
+            "postgres_us": ("PostgreSQL µs", "{:,.0f}"),
+            "redis_us": ("Redis µs", "{:,.0f}"),
+        },
+        (
+            Ratio("per_second", ("Scoreboard, the board at rest",), "0.9 at least"),
+            Ratio("cpu_us", ("Scoreboard, the board at rest",)),
+        ),
+    ),
+    Table(
         "streams",
         "Deliveries over SSE",
         "The same event bytes for all. Processor time: of the senders at 8 boards a second. "
