@@ -20,6 +20,7 @@ from tests.benchmarks import (
     reads,
     seasons,
     streams,
+    workers,
 )
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.processes import Peer, Service, install_peer
@@ -32,6 +33,7 @@ SECONDS_OF_RANKS = 6
 ACTIONS_OF_LATENCY = 5_000
 ACTIONS_OF_MEMORY = 7_000  # likewise
 ACTIONS_OF_CHANGING = 8_000  # likewise
+ACTIONS_OF_WORKERS = 9_000  # likewise
 
 
 def _grants(bench: Bench) -> None:
@@ -119,6 +121,16 @@ def _latency(bench: Bench) -> None:
 def _arrival(bench: Bench) -> None:
     for _ in range(bench.extent.rounds):
         bench.note("arrival", arrival.measure(bench.stage, bench.extent.arriving))
+
+
+def _workers(bench: Bench) -> None:
+    tokens = bench.tokens(measured_users(5_000, bench.extent.users))
+    submitting = Submitting(tokens, bench.directory)
+    submitting.skip(ACTIONS_OF_WORKERS)
+    for _ in range(bench.extent.rounds):
+        for arrangement in random.sample(workers.ARRANGEMENTS, len(workers.ARRANGEMENTS)):
+            found = workers.measure(arrangement, bench.stage, submitting, bench.extent.seconds)
+            bench.note("workers", *found)
 
 
 def _seasons(bench: Bench) -> None:
@@ -232,6 +244,7 @@ FIGURES: Final[Mapping[str, Callable[[Bench], None]]] = {
     "latency": _latency,
     "arrival": _arrival,
     "memory": _memory,
+    "workers": _workers,
     "seasons": _seasons,
     "followed": _followed,
     "turn": _turn,

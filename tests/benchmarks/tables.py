@@ -165,6 +165,21 @@ TABLES = (
         },
     ),
     Table(
+        "workers",
+        "What a core gives",
+        "`serve --workers`: each worker is kept on one of so many cores, and the load and all "
+        "servers on another one; where a machine has only two, the second worker shares its core "
+        "with them. `a core gives`: answers for a second of the workers' processor time.",
+        ("asked", "program"),
+        {
+            "per_second": ("a second", "{:,.0f}"),
+            "p99_ms": ("p99 ms", "{:,.1f}"),
+            "cpu_us": ("program µs", "{:,.0f}"),
+            "busy": ("of these cores busy", "{:.0%}"),
+            "core_gives": ("a core gives", "{:,.0f}"),
+        },
+    ),
+    Table(
         "seasons",
         "Grants that count on several boards",
         "An instance with `main` alone, and one whose actions count on a board of the day, of the "

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.benchmarks import collecting, report
+from tests.benchmarks import collecting, report, workers
 from tests.benchmarks.processor import Meter, each, process_seconds, tree_seconds
 
 # So much processor time is far more than a tick, and than what is taken beside it.
@@ -154,3 +155,29 @@ def test_a_collection_tells_what_was_left_for_it() -> None:
     assert found["looked_at"] > found["found"]
     assert f"{__name__}.Circle" not in nothing["kinds"]
     assert gc.get_debug() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a system without affinity")
+def test_a_process_is_kept_on_a_core_with_its_threads_and_children() -> None:
+    core, *_ = sorted(os.sched_getaffinity(0))
+    sleeps = [sys.executable, "-c", "input()"]
+    starts = f"""
+import subprocess, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+with subprocess.Popen({sleeps!r}, stdin=subprocess.PIPE) as child:
+    print(child.pid, flush=True)
+    input()
+    child.communicate(b"\\n")
+"""
+    command = [sys.executable, "-c", starts]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+
+        workers.pin(process.pid, [core])
+
+        threads = [int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir()]
+        kept = [os.sched_getaffinity(thread) for thread in [*threads, child]]
+        process.communicate(b"\n")
+    assert len(threads) == 2
+    assert kept == [{core}] * 3
