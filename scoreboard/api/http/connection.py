@@ -146,6 +146,13 @@ class _Connection(RequestHandler):
         age_seconds = self._loop.time() - (self._next_keepalive_close_time - HEAD_SECONDS)
         return 0 <= age_seconds < _NEWCOMER_SECONDS
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on, if reading was paused. aiohttp says so with each piece of a body that is taken,
+        and would ask the parser again each time.
+        """
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Make room for another one."""
         if self._peer is not None:

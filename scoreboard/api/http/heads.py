@@ -193,6 +193,8 @@ class Parser(HttpRequestParser):
         if (end := data.rfind(_HEAD_END)) >= 0:
             self._names_chunks, self._read_before = False, b""
             data = data[end + len(_HEAD_END) :]
+            if not data:  # a whole request without a body, as most are
+                return
         unfinished = self._read_before + data
         self._names_chunks = self._names_chunks or _IN_CHUNKS in unfinished.lower()
         self._read_before = unfinished[-len(_IN_CHUNKS) :]

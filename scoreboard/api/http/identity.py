@@ -46,12 +46,17 @@ def known_user(request: web.Request) -> str | None:
     return found.user_id if isinstance(found, Identity) else None
 
 
+def names_unknown_key(request: web.Request) -> bool:
+    """Whether the token was verified, and named a key that its issuer may just have told."""
+    return isinstance(request.get(_VERIFIED), UnknownKey)
+
+
 async def found_by_new_keys(request: web.Request) -> bool:
-    """Whether the token is good by keys that its issuer has just told: it named one that was not
-    known. Waits for them as long as `providers.documents` says, and only where they may be asked
-    for. Called for who was counted as a stranger, because anybody can make up names of keys.
+    """Whether the token is good by keys that its issuer has just told: it `names_unknown_key`.
+    Waits for them as long as `providers.documents` says, and only where they may be asked for.
+    Called for who was counted as a stranger, because anybody can make up names of keys.
     """
-    found = request.get(_VERIFIED)
+    found = request[_VERIFIED]
     if not isinstance(found, UnknownKey):
         return False
     try:

@@ -46,8 +46,7 @@ def span_of_call(request: web.Request, name: str, attributes: Attributes) -> Spa
     """The span of a call that this request waits for; free, unless the request is recorded. Reads
     do without: what they wait for is nearly all of their own span, and a second one costs as much.
     """
-    trace = request.get(_TRACE)
-    if trace is None or request.method != "POST":
+    if request.method != "POST" or (trace := request.get(_TRACE)) is None:
         return _NOT_RECORDED
     return request.app[PARTS].tracing.span(name, trace, kind="client", attributes=attributes)
 
