@@ -28,6 +28,13 @@ from scoreboard.live.subscriber import Subscriber
 _KERNEL_BUFFER_BYTES: Final = 32 * 1024
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 _NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
+# What the head of every stream says. (no-transform: a proxy that compresses also buffers.)
+HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-transform",
+    "Connection": "keep-alive",
+    "X-Accel-Buffering": "no",
+}
 
 
 class _ConnectionEnd:
@@ -84,16 +91,16 @@ async def follow(
     request: web.Request,
     entrance: Entrance[SubscriberT],
     *,
+    head: bytes | None,
     retry_seconds: tuple[float, float],
     stuck_after_seconds: float,
     admission: Admission | None,
 ) -> web.StreamResponse:
     """Serve a stream until the client leaves, its crowd ends it, or what admitted it does (None
-    when no token was needed). Raises ConnectionResetError when the client has left before.
+    when no token was needed). `head` is that of the answer, of HTTP/1.1 and in chunks; None lets
+    aiohttp build it. Raises ConnectionResetError when the client has left before.
     """
-    response = _Response()
-    # no-transform: a proxy that compresses also buffers.
-    response.headers["Cache-Control"] = "no-cache, no-transform"
+    response = _Response(head)
     await response.prepare(request)
     subscriber = _subscriber(request, response, entrance)
     # guard: slow-subscribers-kernel
@@ -101,7 +108,7 @@ async def follow(
     end = _release_opening(request, response)
     async with response:
         with entrance.opening():
-            await response.write(opening(retry_seconds) + entrance.newest)
+            await response.begin(opening(retry_seconds) + entrance.newest)
         try:
             entrance.join(subscriber)
             with nullcontext() if admission is None else _admitted(admission, subscriber):
@@ -119,14 +126,44 @@ class _Response(EventSourceResponse):
 
     _send_headers_immediately = False
 
+    def __init__(self, head: bytes | None) -> None:
+        super().__init__()
+        self._head = head
+        self._writer: AbstractStreamWriter | None = None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether there is a head."""
+        return self._writer is not None
+
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Prepare the head. A future stands in for the task that would ping: `wait` awaits it,
         `stop_streaming` cancels it. That saves 2 KiB and a timer for each stream.
         """
-        writer = await web.StreamResponse.prepare(self, request)
-        stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ping_task = stand_in  # type: ignore[assignment]
-        return writer
+        if self._writer is None:
+            stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._ping_task = stand_in  # type: ignore[assignment]
+            if self._head is None:
+                self.headers.update(HEADERS)
+                await web.StreamResponse.prepare(self, request)
+            self._writer = request.writer
+        return self._writer
+
+    async def begin(self, events: bytes) -> None:
+        """Write the first events behind the head."""
+        if self._head is None or self._writer is None:
+            await self.write(events)
+        else:
+            await self._writer.write(self._head + Frame.of(events).chunked)
+            self._writer.enable_chunking()  # by which `write_eof` knows how a body ends
+            self._head = b""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write the end of the body."""
+        if self._head is None or self._writer is None:
+            await super().write_eof(data)
+        else:
+            await self._writer.write_eof()
 
 
 def _subscriber(
