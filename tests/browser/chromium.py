@@ -40,8 +40,8 @@ OFF_BY_PLAYWRIGHT: Final = (
     "msForceBrowserSignIn",
     "msEdgeUpdateLaunchServicesPreferredVersion",
 )
-# What drops down from the address bar is a page in a process of its own. Each new window renders it,
-# which takes as long as all else of a test's window, and nobody types an address here.
+# What drops down from the address bar is a page in a process of its own. Each new window renders
+# it, which takes as long as all else of the window, and nobody types an address here.
 _NO_ADDRESS_BAR: Final = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup")
 # No sandbox, because tests may run as root, where Chromium has none. The rest keeps it from calling
 # home.
