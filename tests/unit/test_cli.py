@@ -107,7 +107,7 @@ def test_no_command_is_without_a_word_that_leads_to_it() -> None:
     assert list(dict.fromkeys(words)) == list(cli.MODULES)  # the help keeps this order
 
 
-@pytest.mark.parametrize("argv", [["--version"], ["version"], ["board", "show"], ["nonsense"]])
+@pytest.mark.parametrize("argv", [["--version"], ["board", "show"], ["nonsense"]])
 def test_a_command_loads_what_it_needs_and_no_other_one(argv: list[str]) -> None:
     script = f"""
 import atexit, sys
