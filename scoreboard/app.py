@@ -20,10 +20,11 @@ from aiohttp import web
 
 from scoreboard.api.answers import ANSWERS, Answers
 from scoreboard.api.docs.pages import add_docs
-from scoreboard.api.http import limits, middleware, tracing
+from scoreboard.api.http import limits, middleware, own_fields, tracing
 from scoreboard.api.http.connection import Runner
 from scoreboard.api.http.listening import http_address, listening_sockets
 from scoreboard.api.http.origins import allow_origins
+from scoreboard.api.http.prepared import HEADS, Heads
 from scoreboard.api.http.replies import BODY_MAX_BYTES
 from scoreboard.api.http.site import Site
 from scoreboard.api.routes import add_routes
@@ -52,10 +53,11 @@ def create_app(settings: Settings) -> web.Application:
     )
     app[PARTS] = parts
     app[ANSWERS] = Answers(settings)
+    app[HEADS] = Heads()
     add_routes(app, settings)
     add_docs(app)
     app.on_response_prepare.append(middleware.write_headers)
-    app.on_response_prepare.append(limits.write_limits)
+    app.on_response_prepare.append(own_fields.write_own_fields)
     allow_origins(app)
     app.cleanup_ctx.append(lambda _: _running(parts))
     app.on_shutdown.append(lambda _: _say_farewell(parts))

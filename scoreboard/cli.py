@@ -8,28 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from types import ModuleType
 from typing import Final, NoReturn
 
 from scoreboard import __version__
-from scoreboard.commands import (
-    actions,
-    audit,
-    board,
-    boards,
-    check,
-    demo,
-    description,
-    invitations,
-    keys,
-    migration,
-    names,
-    seasons,
-    serving,
-    users,
-)
 from scoreboard.configuration import sources as configuration
 from scoreboard.configuration.settings import SettingsError
 from scoreboard.connections.blocking import MigrationError
@@ -39,14 +25,29 @@ from scoreboard.console.terminal import note
 from scoreboard.embedded.home import EmbeddedServerError
 from scoreboard.errors import InvalidPayload, ScoreboardError
 from scoreboard.operations import logs
-from scoreboard.processes import streams
+from scoreboard.processes import loading, streams
 
-# In the order of the help.
-_MODULES: Final = (
-    *(serving, check, migration),
-    *(actions, users, audit, invitations, names, keys, boards, board, seasons),
-    *(demo, description),
-)
+# By the first word of a command, in the order of the help: the module of `commands` that declares
+# it, and with it all that begin so.
+MODULES: Final = {
+    "serve": "serving",
+    "check": "check",
+    "migrate": "migration",
+    "actions": "actions",
+    "users": "users",
+    "audit": "audit",
+    "invitations": "invitations",
+    "names": "names",
+    "keys": "keys",
+    "boards": "boards",
+    "board": "board",
+    "seasons": "seasons",
+    "demo": "demo",
+    "openapi": "description",
+    "version": "description",
+    "completion": "description",
+}
+_OF_ALL: Final = "completion"  # what it writes names every command
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def _run_and_finish(argv: Sequence[str]) -> int:
     streams.mend()  # guard: answer-cannot-written
     try:
+        with loading.for_good():
+            _modules(_asked_for(argv))
         code = run(argv)
     except SystemExit as end:  # --help, arguments that are wrong, a signal
         code = end.code if isinstance(end.code, int) else 0
@@ -77,7 +80,7 @@ def run(argv: Sequence[str]) -> int:
     # Commands say what happened; `serve` logs, and sets so.
     logs.configure("error", "console", "cli")
     try:
-        arguments = declare().root.parse_args(argv or ["--help"])
+        arguments = declare(_asked_for(argv)).root.parse_args(argv or ["--help"])
         _note_ignored_variables(arguments)
         answer = arguments.run(arguments)
         if inspect.iscoroutine(answer):
@@ -122,8 +125,20 @@ def _note_ignored_variables(arguments: argparse.Namespace) -> None:
         note(f"scoreboard: {ignored}")
 
 
-def declare() -> Commands:
-    """Declare every command, in the order of the help; `root` parses their arguments."""
+def _asked_for(argv: Sequence[str]) -> Iterable[str]:
+    """The words whose commands these arguments can be about. Each brings modules of its own, which
+    nobody waits for who asks for another one.
+    """
+    word = argv[0] if argv else ""
+    if word == "--version":
+        return ()
+    return (word,) if word in MODULES and word != _OF_ALL else MODULES
+
+
+def declare(words: Iterable[str] = MODULES) -> Commands:
+    """Declare the commands that begin with these words, in the order of the help: every command,
+    unless told otherwise. `root` parses their arguments.
+    """
     parser = Parser(
         prog="scoreboard",
         description="A live top 10: grants each action to each user once, and shows everybody the "
@@ -139,9 +154,15 @@ def declare() -> Commands:
     )
     parser.add_argument("--version", action="version", version=f"scoreboard {__version__}")
     commands = Commands(parser)
-    for module in _MODULES:
+    for module in _modules(words):
         module.add_to(commands)
     return commands
+
+
+def _modules(words: Iterable[str]) -> list[ModuleType]:
+    """Load what declares the commands that begin with these words, each module once."""
+    names = dict.fromkeys(MODULES[word] for word in words)
+    return [importlib.import_module(f"scoreboard.commands.{name}") for name in names]
 
 
 def _in_words(refusal: ScoreboardError) -> str:

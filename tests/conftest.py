@@ -38,6 +38,7 @@ from psycopg2 import sql
 from tests.logs import logging_as_it_was
 from tests.machine import cores
 from tests.process_signals import signals_as_they_were
+from tests.schedule import in_turns
 from tests.servers import (
     GivenServer,
     PostgresServer,
@@ -109,8 +110,14 @@ def pytest_configure() -> None:
     settings.load_profile("patient")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test with its directory (`-m unit`, `-m "not faults"`), and with its loop."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test with its directory (`-m unit`, `-m "not faults"`), and with its loop. Of
+    several processes, let each have the same order (`tests/schedule.py`).
+    """
+    if hasattr(config, "workerinput"):
+        order = in_turns({item.path for item in items}, _HERE)
+        places = {path: place for place, path in enumerate(order)}
+        items.sort(key=lambda item: places[item.path])
     for item in items:
         kind = item.path.relative_to(_HERE).parts[0]
         if (_HERE / kind).is_dir():

@@ -205,17 +205,16 @@ class AccessTokens:
         claims = self.providers.signed_claims(token, provider)
         return self._foreign(claims, introduction(provider, claims))
 
-    def _signed_claims(self, token: str, keys: Mapping[str, str], signer: str) -> dict[str, Any]:
+    def _signed_claims(self, token: str, keys: Mapping[str, _Key], signer: _Key) -> dict[str, Any]:
         """Read the claims, as PyJWT does. A token that names one of the keys is held to that one;
         another issuer has names of its own, or none.
         """
         try:
-            named = jwt.get_unverified_header(token).get("kid", "")
             # Times and issuer are checked elsewhere: PyJWT has one leeway for all times and its own
             # clock, and cannot accept tokens without an issuer beside those of trusted ones.
-            return jwt.decode(
+            signed = jwt.decode_complete(
                 token,
-                keys.get(named, signer),
+                signer.prepared,
                 algorithms=[ALGORITHM],
                 audience=self._settings.jwt_audience or None,
                 options={
@@ -229,6 +228,10 @@ class AccessTokens:
             )
         except jwt.InvalidTokenError as error:
             raise InvalidToken from error
+        if keys.get(signed["header"].get("kid", ""), signer) is not signer:
+            raise InvalidToken
+        claims: dict[str, Any] = signed["payload"]
+        return claims
 
 
 def key_id(secret: str) -> str:
@@ -236,18 +239,33 @@ def key_id(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
-def _keys(secrets: Iterable[str]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A secret, and as PyJWT wants it: of a text it would find out anew with each token whether it
+    is one of the kinds of key that look like a text.
+    """
+
+    secret: bytes
+    prepared: jwt.PyJWK
+
+    @classmethod
+    def of(cls, secret: str) -> _Key:
+        encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode("ascii")
+        return cls(secret.encode(), jwt.PyJWK({"kty": "oct", "k": encoded}, ALGORITHM))
+
+
+def _keys(secrets: Iterable[str]) -> dict[str, _Key]:
     """The secrets of one issuer, by the names under which tokens say that they were signed."""
-    return {key_id(secret): secret for secret in secrets}
+    return {key_id(secret): _Key.of(secret) for secret in secrets}
 
 
-def _signer(token: str, keys: Mapping[str, str]) -> str | None:
+def _signer(token: str, keys: Mapping[str, _Key]) -> _Key | None:
     """Find the secret that signed a token, in a twentieth of the time that PyJWT takes to find that
     none did. That says nothing else of the token. A signature has one good spelling.
     """
     signed, _, signature = token.encode("ascii").rpartition(b".")
-    for secret in keys.values():
-        digest = hmac.digest(secret.encode(), signed, "sha256")
+    for key in keys.values():
+        digest = hmac.digest(key.secret, signed, "sha256")
         if hmac.compare_digest(base64.urlsafe_b64encode(digest).rstrip(b"="), signature):
-            return secret
+            return key
     return None

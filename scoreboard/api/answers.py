@@ -12,8 +12,7 @@ from scoreboard.api.asked import may_be_shared
 from scoreboard.api.http.etags import is_known
 from scoreboard.api.http.files import File, send
 from scoreboard.api.http.limits import seen_beside
-from scoreboard.api.http.prepared import Prepared
-from scoreboard.api.http.replies import JSON
+from scoreboard.api.http.prepared import JSON, Prepared
 from scoreboard.configuration.settings import Settings
 from scoreboard.copies.board import CachedBoard
 from scoreboard.ledger.definitions import Defined

@@ -15,7 +15,8 @@ from scoreboard.api.accounts import path_of
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.http import limits
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.replies import JSON, read_json, reply
+from scoreboard.api.http.prepared import JSON
+from scoreboard.api.http.replies import read_json, reply
 from scoreboard.api.schemas.accounts import DeletionSchema, DoneSchema
 from scoreboard.api.schemas.own_data import ExportSchema
 from scoreboard.ledger.moderation import Order

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from scoreboard import errors
 from scoreboard.accounts.access import Identity
 from scoreboard.api.http.addresses import client_networks
+from scoreboard.api.http.own_fields import own_lines
+from scoreboard.api.http.prepared import HEADS
 from scoreboard.live.crowd import SubscriberT
-from scoreboard.live.stream import Admission, End, Entrance, follow
+from scoreboard.live.stream import HEADERS, Admission, End, Entrance, follow
 from scoreboard.parts import PARTS
+
+# An answer like that of every stream of HTTP/1.1.
+_CHUNKED: Final = web.Response(headers={**HEADERS, "Transfer-Encoding": "chunked"})
 
 
 async def open_stream(
@@ -62,17 +67,29 @@ async def _open_for(
         parts.user_streams.leave(holders)
 
 
-def _open(
+async def _open(
     request: web.Request,
     find: Callable[[], Entrance[SubscriberT]],
     admission: Admission | None = None,
-) -> Coroutine[Any, Any, web.StreamResponse]:
-    parts = request.app[PARTS]
-    settings = parts.settings
-    return follow(
+) -> web.StreamResponse:
+    settings = request.app[PARTS].settings
+    head = await _head(request)
+    return await follow(
         request,
         find(),
+        head=head,
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
         stuck_after_seconds=settings.stuck_after_seconds,
         admission=admission,
     )
+
+
+async def _head(request: web.Request) -> bytes | None:
+    """The head of the answer, of which most was encoded before; None where aiohttp has to build it:
+    for another site, and for HTTP/1.0, which knows no chunks.
+    """
+    if request.version != HttpVersion11 or "Origin" in request.headers:  # guard: stream-of-site
+        return None
+    heads = request.app[HEADS]
+    fixed = await heads.fixed(request, _CHUNKED)
+    return b"".join((fixed, own_lines(request), heads.date(), b"\r\n"))

@@ -24,7 +24,7 @@ from scoreboard.console.reports import CommandFailed
 from scoreboard.console.servers import await_postgres, check_amqp_url, check_redis_url
 from scoreboard.console.terminal import note, sentence
 from scoreboard.operations import logs
-from scoreboard.processes import lifeline
+from scoreboard.processes import lifeline, loading
 from scoreboard.processes.crew import bound_seats
 from scoreboard.processes.unwinding import (
     ended_by_signals,
@@ -118,9 +118,10 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _listen(found: Settings, line: int | None, on_listening: Callable[[str], None]) -> None:
     """Serve in this process. `line` is the file that joins a worker to its supervisor."""
-    import uvloop
+    with loading.for_good():
+        import uvloop
 
-    from scoreboard import app  # brings aiohttp, which no other command has to wait for
+        from scoreboard import app  # brings aiohttp, which no other command has to wait for
 
     with contextlib.nullcontext() if line is None else lifeline.joined(line) as supervisor:
         uvloop.run(to_its_end(app.serve(found, on_listening, supervisor=supervisor)))

@@ -58,6 +58,10 @@ class Coalescer(Generic[Item, Result]):
         self._running: set[asyncio.Task[None]] = set()
         # How many of them still take batches: one that has ended leaves `_running` a turn later.
         self._busy = 0
+        # How many items are in the batches that are under way.
+        self._taken = 0
+        # Whether anybody came beside anybody else, the last time that a batch was taken.
+        self._is_crowded = False
         self._closed = False
 
     @property
@@ -107,9 +111,14 @@ class Coalescer(Generic[Item, Result]):
             while self.waiting:
                 # One more turn of the loop: requests that have arrived but were not read yet come
                 # along. Nothing waits for time to pass, and a busy server needs half the batches.
-                await asyncio.sleep(0)
+                # Who was alone the last time is likely to be alone.
+                if self._is_crowded:
+                    await asyncio.sleep(0)
                 if batch := self._take():  # another task may have come first
-                    await self._settle(batch)
+                    try:
+                        await self._settle(batch)
+                    finally:
+                        self._taken -= len(batch)
         finally:
             self._busy -= 1
 
@@ -117,7 +126,9 @@ class Coalescer(Generic[Item, Result]):
         """The next batch: those who wait, then those who have left, and nobody who is late."""
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
-        while (queue := self._waiting or self._left) and len(batch) < self._batch_max:
+        share = math.ceil((self.waiting + self._taken) / self._concurrency)
+        most = min(share, self._batch_max)
+        while (queue := self._waiting or self._left) and len(batch) < most:
             waiting = queue.popleft()
             _, future, until = waiting
             if queue is self._waiting and future.done():
@@ -126,6 +137,8 @@ class Coalescer(Generic[Item, Result]):
                 self._refuse(future)
             else:
                 batch.append(waiting)
+        self._taken += len(batch)
+        self._is_crowded = self._taken > 1 or self.waiting > 0
         return batch
 
     def _make_room(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import select
+from collections.abc import Mapping
 from typing import Any, Final
 
 import aiopg
@@ -21,15 +22,34 @@ class Connection(aiopg.Connection):
     """One connection to PostgreSQL. `prepared` is what the server keeps until it is closed.
 
     What is mended has no public place in aiopg: `_ready` is what the loop calls, `_poll` waits for
-    `_waiter`, and `_fileno` and `_writing` say what the loop looks at.
+    `_waiter`, which `_create_waiter` makes; `_fileno` and `_writing` say what the loop looks at.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Begin to connect; to be awaited."""
         self.prepared: set[str] = set()
         self._is_up = False
+        self._watched = (-1, select.poll())
         super().__init__(*args, **kwargs)
         self._socket = self._identity()
+
+    async def ask(
+        self, statement: str, parameters: Mapping[str, Any] | None, seconds: float
+    ) -> list[tuple[Any, ...]]:
+        """Run one text of SQL, and return the rows of its last statement. Raises what psycopg2
+        does, and TimeoutError when there is no answer within so many seconds.
+
+        aiopg's cursor does the same, and makes a dozen objects for it.
+        """
+        waiter = self._create_waiter("ask")
+        with self.raw.cursor() as cursor:
+            try:
+                cursor.execute(statement, parameters)
+            except BaseException:
+                self._waiter = None
+                raise
+            await self._poll(waiter, seconds)
+            return cursor.fetchall() if cursor.description else []
 
     def close(self) -> asyncio.Future[None]:
         """Close it. Once more does nothing: its file number may be another's by then."""
@@ -54,6 +74,10 @@ class Connection(aiopg.Connection):
         if connection is None:
             return
         connection._advance()
+        waiter = connection._waiter
+        # Where nobody waits, who uses it next looks first (`catch_up`).
+        if waiter is None or waiter.done():
+            return
         if connection._has_more():  # guard: resets-comes-behind
             # Behind who waits, and only then: an answer that came before the end still counts.
             asyncio.get_running_loop().call_soon(connection._ready, weak_self)
@@ -83,10 +107,12 @@ class Connection(aiopg.Connection):
         """Whether there is something to read, be it the end."""
         if self._fileno is None:
             return False
-        # guard: resets-refusal-one
-        socket = select.poll()  # not select(): it refuses files from 1024 on
-        socket.register(self._fileno, select.POLLIN)
-        return bool(socket.poll(0))
+        watched, socket = self._watched
+        if watched != self._fileno:
+            socket = select.poll()  # not select(): it refuses files from 1024 on
+            socket.register(self._fileno, select.POLLIN)
+            self._watched = self._fileno, socket
+        return bool(socket.poll(0))  # guard: resets-refusal-one
 
     def _fail(self, error: Exception) -> None:
         """Hand the error to the task that waits. libpq has closed the socket of a session that has
@@ -140,14 +166,21 @@ class Connection(aiopg.Connection):
         statement_timeout (issue 537), and an error in the log.
         """
         self._advance()
+        # Not `asyncio.timeout`, which makes more of it: this is asked for each statement.
+        deadline = self._loop.call_later(timeout, _expire, waiter)
         try:
-            async with asyncio.timeout(timeout):
-                await waiter
+            await waiter
         except (asyncio.CancelledError, TimeoutError):
             await self.close()
             raise
         finally:
+            deadline.cancel()
             self._waiter = None
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
 
 
 def discard(connection: Connection) -> None:

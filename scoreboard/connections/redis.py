@@ -20,17 +20,19 @@ new connection asks them for the primary, and asks the server that they name whe
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
 
 import structlog
-from redis.asyncio import Redis as Client
 
 from scoreboard.connections.cancellation import raise_if_cancelled
+from scoreboard.connections.deadlines import Deadlines
 from scoreboard.connections.redis_answers import RedisReports, failing_of, refusal_in
 from scoreboard.connections.redis_pool import pool_of
 from scoreboard.connections.redis_presence import PAUSE_MIN_SECONDS, SOON_SECONDS, Presence
+from scoreboard.connections.redis_words import joined, packed, short_word, word
 from scoreboard.connections.sentinels import sentinels
 
 log = structlog.get_logger("scoreboard.redis")
@@ -41,7 +43,36 @@ Failure = Literal["no_answer", "resting", "ended", "refused", "defect"]
 # What Redis held, or answered, that we never write: the time of a limit, a lease of streams, the
 # answer of a script; or a key of another type, about which a command complained.
 Malformed = Literal["limit", "streams", "answer", "type"]
-Script = Callable[[Sequence[str], Sequence[Any]], Awaitable[Any]]
+_PING: Final = packed("PING")
+
+
+class Script:
+    """A Lua script that Redis keeps; it is sent again to one that does not know it."""
+
+    def __init__(self, redis: Redis, lua: str, *, repeatable: bool, urgent: bool) -> None:
+        text = lua.encode()
+        self._redis = redis
+        self._known_as = hashlib.sha1(text).hexdigest()  # noqa: S324 - the name that Redis gives it
+        self._head = (word("EVALSHA"), word(self._known_as))
+        self._load = packed("SCRIPT", "LOAD", text)
+        self._repeatable, self._urgent = repeatable, urgent
+
+    async def __call__(self, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Return what the script does. Raises RedisUnavailable."""
+        return await self._run(
+            lambda: packed("EVALSHA", self._known_as, len(keys), *keys, *arguments)
+        )
+
+    async def of_words(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """As if called with these, which are words as they are sent (`redis_words`)."""
+        return await self._run(
+            lambda: joined([*self._head, short_word(len(keys)), *keys, *arguments])
+        )
+
+    async def _run(self, pack: Callable[[], bytes]) -> Any:
+        return await self._redis.ask(
+            pack, self._load, repeatable=self._repeatable, urgent=self._urgent
+        )
 
 
 class RedisUnavailable(Exception):
@@ -79,15 +110,18 @@ class Redis:
         self._on_connected = on_connected
         self._told_of: set[Malformed] = set()
         self._reports = RedisReports()
-        self._timeout_seconds = timeout_seconds
+        self._deadlines = Deadlines(timeout_seconds)
         named = sentinels(url)
         self._primary = named.primary if named else ""
         self.pool, self._sentinels = pool_of(
             url, named, timeout_seconds=timeout_seconds, name=name, on_connected=self._connected
         )
-        self._client = Client.from_pool(self.pool)  # which closes the pool with itself
         self.presence = Presence(
-            self._client.ping, timeout_seconds, self._reports, on_change, pause_min_seconds
+            lambda: self.pool.ask(_PING),
+            timeout_seconds,
+            self._reports,
+            on_change,
+            pause_min_seconds,
         )
 
     @property
@@ -101,22 +135,13 @@ class Redis:
         return self._reports.recent
 
     def script(self, lua: str, *, repeatable: bool = True, urgent: bool = False) -> Script:
-        """Register a Lua script; it survives a restarted server. The call raises RedisUnavailable.
+        """Make a script that may be called.
 
         One that is not `repeatable` does something else when it is done twice. One that is `urgent`
         is tried while Redis is away too, as long as a try costs no wait: others may reach it
         already.
         """
-        script = self._client.register_script(lua)
-
-        async def run(keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-            return await self._ask(
-                lambda: script(keys=list(keys), args=list(arguments)),
-                repeatable=repeatable,
-                urgent=urgent,
-            )
-
-        return run
+        return Script(self, lua, repeatable=repeatable, urgent=urgent)
 
     def note_malformed(self, what: Malformed, values: int = 1) -> None:
         """Count values that we never write, and that are therefore taken for absent; the first of
@@ -129,7 +154,7 @@ class Redis:
 
     async def load(self, lua: str) -> None:
         """Give Redis a script to keep, as after a restart. Raises RedisUnavailable."""
-        await self._ask(lambda: self._client.script_load(lua))
+        await self.ask(lambda: packed("SCRIPT", "LOAD", lua))
 
     async def ask_sentinels(self) -> dict[str, str]:
         """Whom each Sentinel names as the primary, by where it is; "" for one that names nobody.
@@ -150,32 +175,42 @@ class Redis:
 
     async def ping(self) -> None:
         """Return when Redis answers. Raises RedisUnavailable."""
-        await self._ask(self._client.ping)
+        await self.ask(lambda: _PING)
 
     async def close(self) -> None:
         """Close every connection, whatever one says: a server that ends TLS may hang."""
         await self.presence.close()
-        ends: list[Any] = [self._client, *([self._sentinels] if self._sentinels else [])]
+        self._deadlines.close()
+        ends: list[Any] = [self.pool, *([self._sentinels] if self._sentinels else [])]
         await asyncio.gather(*(end.aclose() for end in ends), return_exceptions=True)
 
     # A call
 
-    async def _ask(
-        self, call: Callable[[], Awaitable[Any]], *, repeatable: bool = True, urgent: bool = False
+    async def ask(
+        self,
+        pack: Callable[[], bytes],
+        load: bytes = b"",
+        *,
+        repeatable: bool = True,
+        urgent: bool = False,
     ) -> Any:
+        """Ask for what `pack` makes, with `load` before it where Redis does not know the script
+        (`Pool.ask`); the others are those of `script`. Raises RedisUnavailable.
+        """
         if self.presence.away and (self.presence.is_silent or not urgent):
             self.presence.keep_looking()
             self._on_failure("resting")
             raise RedisUnavailable("Redis failed a moment ago")
         began, era = time.monotonic(), self.pool.era
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            command = pack()
+            with self._deadlines.next():
                 try:
-                    answer = await call()
+                    answer = await self.pool.ask(command, load)
                 except Exception as error:
                     await self._give_up(error, era, repeatable=repeatable)
                     era = self.pool.era
-                    answer = await call()
+                    answer = await self.pool.ask(command, load)
         except RedisUnavailable:
             raise
         except Exception as error:

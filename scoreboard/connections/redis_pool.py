@@ -6,6 +6,10 @@ not been seen fails one call; the others of its era would each fail another, hal
 
 A pool grows too, which is no loss: a connection that is made beside others of its era, and leads
 to the same process of Redis, is only one more.
+
+redis-py makes the connections, and reads and writes. What its client does around that for each call
+(a lock, a timer, two retries, counts that nobody reads) takes three quarters of the time of a call
+(docs/decisions/0069), so a command is given to a connection here.
 """
 
 from __future__ import annotations
@@ -18,13 +22,12 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from scoreboard.connections.sentinels import Sentinels
@@ -39,11 +42,17 @@ class NotConnected(Exception):
     """No connection could be had. Nothing was sent."""
 
 
-class Pool(BlockingConnectionPool):
-    """`era` counts how often all connections were given up, last at `renewed_at` (monotonic)."""
+class Pool(ConnectionPool):
+    """Lends its connections, each to one call at a time; whoever finds none waits for one.
+
+    `era` counts how often all connections were given up, last at `renewed_at` (monotonic).
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        # An address may still have it. The deadline of a call counts for this wait too.
+        options.pop("timeout", None)
         super().__init__(*arguments, **options)
+        self._to_lend = asyncio.Semaphore(self.max_connections)
         self.era = 0
         self.renewed_at = -math.inf
         # The process of Redis to which the latest connection leads, and the era of each.
@@ -70,12 +79,48 @@ class Pool(BlockingConnectionPool):
         # guard: connection-redis-place
         return is_same and made_in != self.era  # guard: pool-redis-grows
 
-    async def get_connection(self, *arguments: Any, **options: Any) -> Any:
-        """Lend a connection that is open, as far as is known. Raises NotConnected."""
+    async def ask(self, command: bytes, load: bytes = b"") -> Any:
+        """Send a command, packed, and return Redis's answer; where that is that it does not know
+        the script, send `load` first. Raises NotConnected and redis-py's errors. A connection on
+        which an answer may still come, or on which none does, is closed.
+        """
+        connection = await self.get_connection()
         try:
-            return await super().get_connection(*arguments, **options)  # type: ignore[no-untyped-call]
+            try:
+                return await _exchange(connection, command)
+            except NoScriptError:
+                if not load:
+                    raise
+            await _exchange(connection, load)
+            return await _exchange(connection, command)
+        finally:
+            await self.release(connection)
+
+    async def get_connection(self, *_: Any, **__: Any) -> Any:
+        """Lend a connection that is open, as far as is known. Raises NotConnected."""
+        await self._to_lend.acquire()
+        try:
+            connection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        except BaseException:
+            self._to_lend.release()
+            raise
+        try:
+            await self.ensure_connection(connection)
         except (RedisError, OSError) as error:
+            await self.release(connection)
             raise NotConnected(str(error) or type(error).__name__) from error
+        except BaseException:
+            await self.release(connection)
+            raise
+        return connection
+
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        """Open it, or make it anew if its end has been seen, or if it says what nobody asked for.
+        Redis-py finds out too that nothing is to be done, in ten times the time.
+        """
+        # guard: redis-connection-looked
+        if not connection.is_connected or await connection.can_read():
+            await super().ensure_connection(connection)
 
     async def give_up(self, era: int) -> None:
         """Close the connections of this era, those in use once they are given back. Many calls fail
@@ -92,14 +137,15 @@ class Pool(BlockingConnectionPool):
 
     async def release(self, connection: Any) -> None:
         """Take a connection back. A server has to answer a farewell by TLS: do not wait for it."""
-        if connection.should_reconnect():
-            await connection.disconnect(nowait=True)
-        await super().release(connection)
-        if connection in self._available_connections:
-            # Last in line. A server closes what is idle for too long: redis-py would use the same
-            # few again and again, until a busy moment finds that the others have ended.
-            self._available_connections.remove(connection)
+        try:
+            if connection.should_reconnect():
+                await connection.disconnect(nowait=True)
+        finally:
+            self._in_use_connections.remove(connection)
+            # Last in line. A server closes what is idle for too long: if the same few were used
+            # again and again, a busy moment would find that the others have ended.
             self._available_connections.insert(0, connection)  # guard: every-connection-redis
+            self._to_lend.release()
 
 
 class _PrimaryPool(SentinelConnectionPool, Pool):
@@ -171,7 +217,6 @@ def _options(timeout_seconds: float, name: str) -> dict[str, Any]:
     """What redis-py is told of every connection."""
     return {  # guard: end-connection-redis
         "max_connections": _CONNECTIONS,
-        "timeout": timeout_seconds,
         "socket_timeout": None,  # `Redis` has the deadline; theirs makes a task for each call
         "socket_connect_timeout": timeout_seconds,
         "health_check_interval": 0,
@@ -180,6 +225,12 @@ def _options(timeout_seconds: float, name: str) -> dict[str, Any]:
         # As long as they are on ("auto"), redis-py uses connections whose end it has seen.
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
+
+
+async def _exchange(connection: AbstractConnection, command: bytes) -> Any:
+    """Send a command, and return the answer. Where this does not end well, it is closed."""
+    await connection.send_packed_command(command, check_health=False)
+    return await connection.read_response()
 
 
 async def _check_is_primary(connection: AbstractConnection) -> None:

@@ -70,6 +70,8 @@ class Session:
         self._timeout_seconds = timeout_seconds
         self._connection: Connection | None = None
         self._pinned = False
+        # Whether what came to the connection was read just now, so that its next use need not.
+        self._was_looked_at = False
 
     @property
     def is_open(self) -> bool:
@@ -92,6 +94,7 @@ class Session:
         """Open the connection if there is none. Raises LedgerUnavailable."""
         with self._border():
             await self._open()
+            self._was_looked_at = True
 
     async def run(
         self,
@@ -109,14 +112,12 @@ class Session:
         """
         with self._border():
             connection = await self._open()
-            async with connection.cursor() as cursor:
-                for each in prepared:
-                    if each not in connection.prepared:
-                        await cursor.execute(each, timeout=self._timeout_seconds)
-                        connection.prepared.add(each)
-                # guard: outages-wait-postgresql
-                await cursor.execute(statement, parameters, timeout=self._timeout_seconds)
-                rows = await cursor.fetchall() if cursor.description else []
+            for each in prepared:
+                if each not in connection.prepared:
+                    await connection.ask(each, None, self._timeout_seconds)
+                    connection.prepared.add(each)
+            # guard: outages-wait-postgresql
+            rows = await connection.ask(statement, parameters, self._timeout_seconds)
         if not self._pinned and self._server.is_left_behind(connection):
             self._server.failed("no_answer")
             raise LedgerUnavailable  # what it answers may be of yesterday
@@ -158,7 +159,7 @@ class Session:
 
         Nobody may inherit a transaction still open, an answer still to come, or a broken line.
         """
-        connection = self._connection
+        connection, self._was_looked_at = self._connection, False
         if connection and (
             connection.closed or not _is_idle(connection) or self._server.is_left_behind(connection)
         ):
@@ -175,8 +176,9 @@ class Session:
     async def _open(self) -> Connection:
         if not self._pinned and self._host != self._hosts.present:  # guard: all-sessions-follow
             self.close()  # another session found that the primary is elsewhere
-        if self._connection is not None and not self._pinned:
+        if self._connection is not None and not (self._pinned or self._was_looked_at):
             self._connection.catch_up()  # guard: resets-session-ended
+        self._was_looked_at = False
         if self._connection is None or self._connection.closed:
             if self._pinned:  # guard: lost-connection-not
                 raise ConnectionLost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from multidict import istr
 
 from scoreboard.configuration.kinds import Rate
+from scoreboard.connections.redis_words import word
 
 # Case folded once, not with every answer.
 _LIMIT: Final = istr("RateLimit-Limit")
@@ -34,9 +35,10 @@ class Check:
     interval_us: int = field(init=False, repr=False, compare=False)
     # Microseconds that may be used up at once: the whole period's requests.
     burst_us: int = field(init=False, repr=False, compare=False)
-    # What the script takes.
     redis_key: str = field(init=False, repr=False, compare=False)
-    arguments: tuple[bytes, bytes] = field(init=False, repr=False, compare=False)
+    # What the script takes, as words that are sent: the key; interval and burst.
+    key_word: bytes = field(init=False, repr=False, compare=False)
+    rate_words: tuple[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         interval_us = max(1, self.rate.seconds * 1_000_000 // self.rate.count)
@@ -44,7 +46,8 @@ class Check:
         object.__setattr__(self, "interval_us", interval_us)
         object.__setattr__(self, "burst_us", burst_us)
         object.__setattr__(self, "redis_key", f"limit:{self.name}:{self.key}")
-        object.__setattr__(self, "arguments", (b"%d" % interval_us, b"%d" % burst_us))
+        object.__setattr__(self, "key_word", word(self.redis_key))
+        object.__setattr__(self, "rate_words", (word(interval_us), word(burst_us)))
 
 
 check_of = lru_cache(maxsize=_CHECKS_MAX)(Check)
@@ -66,8 +69,7 @@ class Seen(NamedTuple):
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(NamedTuple):
     """The answer to a check. `left_us` is what is left of the burst, in microseconds; below zero it
     is a refusal. `seen` was read beside it, if that was asked for and Redis answered.
     """
@@ -112,6 +114,22 @@ class Allowance:
 
 def tightest(allowances: Sequence[Allowance]) -> Allowance:
     """Choose the answer that leaves the least; of refusals the one that lasts longest."""
-    if len(allowances) == 1:
-        return allowances[0]
-    return min(allowances, key=lambda one: (one.allowed, one.remaining, one.left_us))
+    return min(allowances, key=lambda one: _rank(one.check, one.left_us))
+
+
+def tightest_of(checks: Sequence[Check], left_us: Iterator[int], seen: Seen | None) -> Allowance:
+    """The tightest of the answers to these checks, made without the others: `left_us` has what is
+    left of each.
+    """
+    least, of_least, check_of_least = next(left_us), None, checks[0]
+    for check in checks[1:]:
+        of_least = of_least or _rank(check_of_least, least)
+        left = next(left_us)
+        if (rank := _rank(check, left)) < of_least:
+            least, of_least, check_of_least = left, rank, check
+    return Allowance(check_of_least, least, seen)
+
+
+def _rank(check: Check, left_us: int) -> tuple[bool, int, int]:
+    """What answers are compared by: whether it passes, how many more may follow, what is left."""
+    return left_us >= 0, max(0, left_us // check.interval_us), left_us

@@ -12,11 +12,13 @@ call of their own (docs/decisions/0013).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, groupby
 from typing import Any, Final
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.limits.checks import Allowance, Check, HashField, Seen, tightest
+from scoreboard.connections.redis_words import short_word
+from scoreboard.limits.checks import Allowance, Check, HashField, Seen, tightest_of
 from scoreboard.limits.local_rates import LocalRates
 from scoreboard.limits.refusals import StandingRefusals
 from scoreboard.operations.metrics import Metrics
@@ -29,8 +31,9 @@ _FIELD_CHARS_MAX: Final = 16  # as long as the largest version
 _TIME_CHARS_MAX: Final = 20
 
 # KEYS: one per check, then one per hash of which a field is read. ARGV: the number of these hashes,
-# and of each the name of its field; then for each request the number of its checks, and for each of
-# these the emission interval and the burst's length, both in microseconds. Answers, per check, the
+# and of each the name of its field; then for each row of requests that have the same rates how many
+# they are, how many checks each of them has, and of each check the emission interval and the
+# burst's length, both in microseconds. Answers, per check, the
 # time that is left of the burst: below zero, the request is refused and this long (less the burst)
 # is to be waited. Then the fields, and how many keys held something else than a time: those count
 # as absent, and are taken away. A key that may not be read is not absent: the script fails, and
@@ -47,11 +50,10 @@ local now = time[1] * 1000000 + time[2]
 local left, arrivals, malformed = {{}}, {{}}, 0
 local fields = tonumber(ARGV[1])
 local checks = #KEYS - fields
-local first, argument = 1, 2 + fields
-while first <= checks do
-    local last, allowed = first + ARGV[argument] - 1, true
+local function decide(first, last, intervals, bursts)
+    local allowed = true
     for i = first, last do
-        local interval, burst = ARGV[argument + 1], ARGV[argument + 2]
+        local interval, burst = intervals[i - first], bursts[i - first]
         local value = pcall('GETRANGE', KEYS[i], '0', '{_TIME_CHARS_MAX}')
         local present = #value <= {_TIME_CHARS_MAX} and tonumber(value)
         if not present and value ~= '' then
@@ -65,13 +67,26 @@ while first <= checks do
         arrivals[i] = present + interval
         left[i] = burst - (arrivals[i] - now)
         allowed = allowed and left[i] >= 0
-        argument = argument + 2
     end
     for i = first, allowed and last or 0 do
         local ahead = ceil((arrivals[i] - now) / 1000)
         call('SET', KEYS[i], string.format('%.0f', arrivals[i]), 'PX', ahead)
     end
-    first, argument = last + 1, argument + 1
+end
+local first, argument = 1, 2 + fields
+while first <= checks do
+    local requests, each = ARGV[argument], ARGV[argument + 1]
+    local intervals, bursts = {{}}, {{}}
+    for c = 0, each - 1 do
+        intervals[c] = tonumber(ARGV[argument + 2 + 2 * c])
+        bursts[c] = tonumber(ARGV[argument + 3 + 2 * c])
+    end
+    for _ = 1, requests do
+        local failed = decide(first, first + each - 1, intervals, bursts)
+        if failed then return failed end
+        first = first + each
+    end
+    argument = argument + 2 + 2 * each
 end
 for f = 1, fields do
     local key, name = KEYS[checks + f], ARGV[1 + f]
@@ -128,7 +143,7 @@ class RateLimiter:
         allowances: list[Allowance | Exception] = []
         for checks, also in requests:
             beside = None if also is None else seen.get(also)
-            allowance = tightest([Allowance(check, next(answers), beside) for check in checks])
+            allowance = tightest_of(checks, answers, beside)
             # Remembered here, because the client may have hung up, and comes again. Our own counts
             # are not asked any more once Redis is back, so what they refuse is not kept.
             if answer is not None and not allowance.allowed:
@@ -140,16 +155,11 @@ class RateLimiter:
         self, requests: Sequence[_Request]
     ) -> tuple[list[int], dict[HashField, Seen]] | None:
         """What is left of each check, and each field that is wanted; None if Redis does not say."""
-        keys = [check.redis_key for checks, _ in requests for check in checks]
         fields = list({also: None for _, also in requests if also is not None})
-        arguments: list[bytes | str | int] = [len(fields), *(field.name for field in fields)]
-        for checks, _ in requests:
-            arguments.append(len(checks))
-            for check in checks:
-                arguments += check.arguments
+        keys, arguments = _words(requests, fields)
         try:
-            answer = await self._script([*keys, *(field.key for field in fields)], arguments)
-            left, values, malformed = _parsed(answer, len(keys), len(fields))
+            answer = await self._script.of_words(keys, arguments)
+            left, values, malformed = _parsed(answer, len(keys) - len(fields), len(fields))
         except RedisUnavailable:
             return None
         except ValueError:
@@ -164,6 +174,18 @@ class RateLimiter:
         self._metrics.limits_local.inc(sum(len(checks) for checks, _ in requests))
         # guard: limits-go-without
         return [us for checks, _ in requests for us in self._local.left_us(checks)]
+
+
+def _words(
+    requests: Sequence[_Request], fields: Sequence[HashField]
+) -> tuple[list[bytes], list[bytes]]:
+    """The keys and arguments of the script, as words that are sent."""
+    keys = [check.key_word for checks, _ in requests for check in checks]
+    arguments = [short_word(len(fields)), *(short_word(field.name) for field in fields)]
+    rates = ([check.rate_words for check in checks] for checks, _ in requests)
+    for of_each, row in groupby(rates):
+        arguments += (short_word(sum(1 for _ in row)), short_word(len(of_each)), *chain(*of_each))
+    return [*keys, *(short_word(field.key) for field in fields)], arguments
 
 
 def _parsed(answer: Any, checks: int, fields: int) -> tuple[list[int], list[bytes | None], int]:

@@ -77,14 +77,15 @@ def _season_event(name: str, board: Board, season: Season, **more: Any) -> bytes
     return event(name, {"boardId": board.board_id, "season": season.as_json(), **more})
 
 
+_CONNECTED: Final = event("connected", {"message": "Connected to leaderboard stream"})
+
+
 def opening(retry_seconds: tuple[float, float]) -> bytes:
     """Encode what every stream begins with. `retry:` is drawn anew for each stream, from this
     range: clients that lose one instance together then do not come back together.
     """
     retry = round(random.uniform(*retry_seconds) * 1000)  # noqa: S311 - spreads load, keeps no secret
-    return b"retry: %d\n" % retry + event(
-        "connected", {"message": "Connected to leaderboard stream"}
-    )
+    return b"retry: %d\n%b" % (retry, _CONNECTED)
 
 
 def closing(code: str, message: str) -> bytes:

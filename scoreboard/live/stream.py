@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp_sse import EventSourceResponse
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -25,7 +26,15 @@ from scoreboard.live.subscriber import Subscriber
 # sixty boards. Left to itself it takes 3 to 4 MB, four minutes of boards: as much memory for each
 # stalled client, and as old a board for each slow one.
 _KERNEL_BUFFER_BYTES: Final = 32 * 1024
+_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 _NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
+# What the head of every stream says. (no-transform: a proxy that compresses also buffers.)
+HEADERS: Final = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-transform",
+    "Connection": "keep-alive",
+    "X-Accel-Buffering": "no",
+}
 
 
 class _ConnectionEnd:
@@ -82,26 +91,24 @@ async def follow(
     request: web.Request,
     entrance: Entrance[SubscriberT],
     *,
+    head: bytes | None,
     retry_seconds: tuple[float, float],
     stuck_after_seconds: float,
     admission: Admission | None,
 ) -> web.StreamResponse:
     """Serve a stream until the client leaves, its crowd ends it, or what admitted it does (None
-    when no token was needed). Raises ConnectionResetError when the client has left before.
+    when no token was needed). `head` is that of the answer, of HTTP/1.1 and in chunks; None lets
+    aiohttp build it. Raises ConnectionResetError when the client has left before.
     """
-    # The kernel's own limit (TCP_USER_TIMEOUT) finds a client that vanished without a word while
-    # too little was sent for the crowd to notice.
-    response = EventSourceResponse(send_timeout=stuck_after_seconds * 2)
-    # no-transform: a proxy that compresses also buffers.
-    response.headers["Cache-Control"] = "no-cache, no-transform"
+    response = _Response(head)
     await response.prepare(request)
-    _send_no_pings(response)
     subscriber = _subscriber(request, response, entrance)
-    _bound_kernel_buffer(subscriber.transport)  # guard: slow-subscribers-kernel
+    # guard: slow-subscribers-kernel
+    _bound_kernel(subscriber.transport, vanished_after_seconds=stuck_after_seconds * 2)
     end = _release_opening(request, response)
     async with response:
         with entrance.opening():
-            await response.write(opening(retry_seconds) + entrance.newest)
+            await response.begin(opening(retry_seconds) + entrance.newest)
         try:
             entrance.join(subscriber)
             with nullcontext() if admission is None else _admitted(admission, subscriber):
@@ -112,14 +119,51 @@ async def follow(
     return response
 
 
-def _send_no_pings(response: EventSourceResponse) -> None:
-    """End the task of aiohttp-sse that pings, because the hub sends heartbeats to all streams in
-    one walk. A future stands in for the task: `wait` awaits it, `stop_streaming` cancels it. That
-    saves 2 KiB and a timer for each stream.
+class _Response(EventSourceResponse):
+    """aiohttp-sse's, but the head goes out with the first events, in one write, and nobody pings:
+    the hub sends heartbeats to all streams in one walk.
     """
-    response.stop_streaming()
-    stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    response._ping_task = stand_in  # type: ignore[assignment]
+
+    _send_headers_immediately = False
+
+    def __init__(self, head: bytes | None) -> None:
+        super().__init__()
+        self._head = head
+        self._writer: AbstractStreamWriter | None = None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether there is a head."""
+        return self._writer is not None
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Prepare the head. A future stands in for the task that would ping: `wait` awaits it,
+        `stop_streaming` cancels it. That saves 2 KiB and a timer for each stream.
+        """
+        if self._writer is None:
+            stand_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._ping_task = stand_in  # type: ignore[assignment]
+            if self._head is None:
+                self.headers.update(HEADERS)
+                await web.StreamResponse.prepare(self, request)
+            self._writer = request.writer
+        return self._writer
+
+    async def begin(self, events: bytes) -> None:
+        """Write the first events behind the head."""
+        if self._head is None or self._writer is None:
+            await self.write(events)
+        else:
+            await self._writer.write(self._head + Frame.of(events).chunked)
+            self._writer.enable_chunking()  # by which `write_eof` knows how a body ends
+            self._head = b""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write the end of the body."""
+        if self._head is None or self._writer is None:
+            await super().write_eof(data)
+        else:
+            await self._writer.write_eof()
 
 
 def _subscriber(
@@ -134,10 +178,17 @@ def _subscriber(
     )
 
 
-def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
+def _bound_kernel(transport: asyncio.Transport, *, vanished_after_seconds: float) -> None:
+    """Bound what the kernel holds of a stream, and for how long nobody may acknowledge it: that
+    finds a client that vanished without a word while too little was sent for the crowd to notice.
+    """
     connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
+    if _USER_TIMEOUT is not None and connection.family != socket.AF_UNIX:
+        timeout_ms = int(vanished_after_seconds * 1000)
+        connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, timeout_ms)
 
 
 def _release_opening(request: web.Request, response: EventSourceResponse) -> _ConnectionEnd:

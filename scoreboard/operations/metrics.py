@@ -108,10 +108,11 @@ class Metrics(Counted):
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. The children are kept: looking them up costs more than counting."""
         key = (method, route, status)
-        if key not in self._answered:
+        children = self._answered.get(key)
+        if children is None:
             requests = self.requests.labels(method, route, str(status))
-            self._answered[key] = requests, self.request_seconds.labels(route)
-        requests, seconds_of_route = self._answered[key]
+            children = self._answered[key] = requests, self.request_seconds.labels(route)
+        requests, seconds_of_route = children
         requests.inc()
         seconds_of_route.observe(seconds)
 

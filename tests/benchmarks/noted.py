@@ -12,13 +12,11 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-
-import psutil
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.ledger.ledger import Ledger
 from scoreboard.model import Grant, Submission
+from tests.benchmarks.processor import process_seconds
 from tests.benchmarks.world import ACTIONS, NOTING_TRIGGERS, settle_down, user_id
 from tests.world import sql
 
@@ -61,10 +59,10 @@ class Granting:
 
     async def cpu_us(self, batch: int) -> float:
         """Processor time of a batch."""
-        before = _processor_seconds(self._pid)
+        before = process_seconds(self._pid)
         for _ in range(_TIMES):
             await self._grant(batch)
-        return (_processor_seconds(self._pid) - before) / _TIMES * 1e6
+        return (process_seconds(self._pid) - before) / _TIMES * 1e6
 
     async def _grant(self, batch: int) -> None:
         settlement = await self._ledger.grant([self._next() for _ in range(batch)])
@@ -121,15 +119,3 @@ async def _measure(granting: Mapping[tuple[str, str], Granting], rounds: int) ->
                     spent[program] += await granting[program].cpu_us(batch)
             found += [Noted(*program, batch, cpu / _TURNS) for program, cpu in spent.items()]
     return found
-
-
-def _processor_seconds(pid: int) -> float:
-    """Processor time of a process so far: in nanoseconds where the system says so, else in ticks
-    of its clock.
-    """
-    try:
-        ran, *_ = Path(f"/proc/{pid}/schedstat").read_text().split()
-    except FileNotFoundError:
-        times = psutil.Process(pid).cpu_times()
-        return float(times.user + times.system)
-    return int(ran) / 1e9

@@ -28,12 +28,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-import psutil
 import psycopg2
 
 from scoreboard.accounts.access import AccessTokens
 from scoreboard.operations.metrics import Metrics
 from tests.benchmarks.processes import Service, Stage
+from tests.benchmarks.processor import process_seconds
 from tests.benchmarks.world import a_world, user_id
 from tests.instances import test_settings
 from tests.servers import PostgresServer, RedisServer
@@ -193,7 +193,7 @@ def came(crowd: list[subprocess.Popen[str]]) -> Counter[str]:
 def postgres_seconds(url: str) -> dict[int, float]:
     """The processor time of each PostgreSQL session that the instance has."""
     rows = sql(url, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'scoreboard%%'")
-    return {pid: sum(psutil.Process(pid).cpu_times()[:2]) for (pid,) in rows}
+    return {pid: process_seconds(pid) for (pid,) in rows}
 
 
 def metric(port: int, name: str) -> float:

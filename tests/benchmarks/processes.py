@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.installation import NCHAN, NODE, NPM
+from tests.benchmarks.processor import tree_seconds
 from tests.instances import SECRET, UNLIMITED
 from tests.servers import PostgresServer, RabbitServer, RedisServer
 from tests.servers.installation import NGINX
@@ -39,6 +40,12 @@ class Stage:
     redis_url: str = ""
     amqp_url: str = ""
 
+    @property
+    def server_pids(self) -> dict[str, int]:
+        """The first process of each server, by the column that shows its processor time."""
+        servers = {"postgres": self.postgres, "redis": self.redis, "broker": self.rabbit}
+        return {f"{name}_us": server.pid for name, server in servers.items()}
+
 
 class Measured(ServerProcess):
     """A program whose processor time and memory can be read."""
@@ -48,17 +55,14 @@ class Measured(ServerProcess):
         return f"http://127.0.0.1:{self.port}"
 
     def cpu_seconds(self) -> float:
-        """Processor time of the process and its living children so far."""
-        times = [process.cpu_times() for process in self._tree()]
-        return sum(time.user + time.system for time in times)
+        """Processor time of the process and its children so far."""
+        return tree_seconds(self.pid)
 
     def rss_bytes(self) -> int:
         """Memory that the process and its children hold."""
-        return sum(process.memory_info().rss for process in self._tree())
-
-    def _tree(self) -> list[psutil.Process]:
         process = psutil.Process(self.pid)
-        return [process, *process.children(recursive=True)]
+        tree = [process, *process.children(recursive=True)]
+        return sum(process.memory_info().rss for process in tree)
 
 
 class Service(Measured):
@@ -78,18 +82,19 @@ class Service(Measured):
             "SCOREBOARD_RATE_LIMIT_PER_IP": UNLIMITED,
             "SCOREBOARD_RATE_LIMIT_PER_USER": UNLIMITED,
             "SCOREBOARD_STREAMS_PER_IP": "100000",
+            "SCOREBOARD_CONNECTIONS_PER_IP": "100000",
             "SCOREBOARD_INSTANCE": f"bench-{self.port}",
         } | {f"SCOREBOARD_{key.upper()}": str(value) for key, value in settings.items()}
 
     def launch(self) -> subprocess.Popen[bytes]:
         command: list[str | Path] = [sys.executable, "-m", "scoreboard", "serve", *self._options]
-        return self.spawn(command, environment=_clean_environment() | self._environment)
+        return self.spawn(command, environment=clean_environment() | self._environment)
 
     def answers(self) -> bool:
         return b" 200 " in exchange(self.port, _READY % b"/readyz", 15)
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Nothing of the caller's settings; the package of this checkout."""
     inherited = {
         key: value for key, value in os.environ.items() if not key.startswith("SCOREBOARD_")
@@ -117,7 +122,7 @@ class Peer(Measured):
 
     def launch(self) -> subprocess.Popen[bytes]:
         command: list[str | Path] = [NODE.path(), self._home / "server.js"]
-        return self.spawn(command, environment=_clean_environment() | self._environment)
+        return self.spawn(command, environment=clean_environment() | self._environment)
 
     def answers(self) -> bool:
         return b" 200 " in exchange(self.port, _READY % b"/api/leaderboard", 15)
@@ -175,7 +180,7 @@ class BareSender(Measured):
     def launch(self) -> subprocess.Popen[bytes]:
         return self.spawn(
             [sys.executable, "-m", "tests.benchmarks.bare_sender", str(self.port)],
-            environment=_clean_environment(),
+            environment=clean_environment(),
             stdin=subprocess.PIPE,
         )
 

@@ -19,7 +19,7 @@ from scoreboard import __version__
 from tests.benchmarks import plots
 from tests.benchmarks.installation import NODE, WRK
 from tests.benchmarks.processes import Stage
-from tests.benchmarks.tables import TABLES, Table
+from tests.benchmarks.tables import TABLES, Ratio, Table
 from tests.servers.installation import NGINX, REDIS_SERVER
 from tests.world import sql
 
@@ -118,37 +118,66 @@ def _document(kept: dict[str, Any], rows: dict[str, Rows]) -> Iterable[str]:
 
 
 def _sections(results: dict[str, Rows]) -> Iterable[str]:
+    drawn = set()
     for table in TABLES:
-        if rows := results.get(table.figure):
-            yield f"## {table.title}\n"
-            yield f"{table.about}\n"
-            yield from _lines(table, rows)
-            yield ""
+        rows = results.get(table.figure, [])
+        if _measured(rows).isdisjoint(table.values):
+            continue
+        yield f"## {table.title}\n"
+        yield f"{table.about}\n"
+        yield from _lines(table, rows)
+        yield ""
+        if table.figure not in drawn:  # it may have several tables
+            drawn.add(table.figure)
             for name in plots.names_of(table.figure):
                 yield f"![{table.title}]({name})\n"
 
 
 def _lines(table: Table, rows: Rows) -> Iterable[str]:
-    target = f" ({table.target})" if table.target else ""
-    ratios = [f"{anchor} = 1{target}" for anchor in table.anchors]
-    ratios += [
-        f"{table.values[column][0]}, {_cell(table.compared_with[0])} = 1"
-        for column in table.compared
+    measured = _measured(rows)
+    values = {column: shown for column, shown in table.values.items() if column in measured}
+    ratios = [ratio for ratio in table.ratios if ratio.column in measured]
+    headings = [
+        *table.group,
+        *(heading for heading, _ in values.values()),
+        *(heading for ratio in ratios for heading in _headings(table, ratio)),
+        *(f"{values[column][0]}, {_cell(table.compared_with[0])} = 1" for column in table.compared),
     ]
-    headings = [*table.group, *(heading for heading, _ in table.values.values()), *ratios]
     yield f"| {' | '.join(headings)} |"
     yield f"|{'---|' * len(headings)}"
     for key, members in _grouped(rows, table.group).items():
-        cells = [_cell(value) for value in key]
-        cells += [
-            _median_and_range(
-                [member[column] for member in members if member[column] is not None], form
-            )
-            for column, (_, form) in table.values.items()
+        cells = [
+            *map(_cell, key),
+            *(
+                _median_and_range(_some(members, column), form)
+                for column, (_, form) in values.items()
+            ),
+            *(
+                _ratio(table, ratio, rows, key, members, anchor)
+                for ratio in ratios
+                for anchor in ratio.anchors
+            ),
+            *(_beside(table, rows, members, column) for column in table.compared),
         ]
-        cells += [_ratio(table, rows, key, members, anchor) for anchor in table.anchors]
-        cells += [_beside(table, rows, members, column) for column in table.compared]
         yield f"| {' | '.join(cells)} |"
+
+
+def _measured(rows: Rows) -> set[str]:
+    """The columns that there are: results that are kept may be from before one was measured."""
+    return {column for row in rows for column in row}
+
+
+def _some(members: Rows, column: str) -> list[float]:
+    """The values of those that have one."""
+    return [member[column] for member in members if member[column] is not None]
+
+
+def _headings(table: Table, ratio: Ratio) -> Iterable[str]:
+    """Of a ratio to each of its anchors; where several values are compared, it says which."""
+    value = f"{table.values[ratio.column][0]}, " if len(table.ratios) > 1 else ""
+    target = f" ({ratio.target})" if ratio.target else ""
+    for anchor in ratio.anchors:
+        yield f"{value}{anchor} = 1{target}"
 
 
 def _grouped(rows: Rows, columns: Sequence[str]) -> dict[tuple[Any, ...], Rows]:
@@ -158,19 +187,24 @@ def _grouped(rows: Rows, columns: Sequence[str]) -> dict[tuple[Any, ...], Rows]:
     return dict(sorted(groups.items(), key=lambda item: item[0][1:] or item[0]))
 
 
-def _ratio(table: Table, rows: Rows, key: tuple[Any, ...], members: Rows, anchor: str) -> str:
+def _ratio(
+    table: Table, ratio: Ratio, rows: Rows, key: tuple[Any, ...], members: Rows, anchor: str
+) -> str:
     """The median of the rounds' ratios: what shook one round shook both."""
     others = _grouped(rows, table.group).get((anchor, *key[1:]))
     if others is None or not str(key[0]).startswith(_OURS):
         return ""
-    pairs = zip(members, others, strict=False)
-    return f"{statistics.median(a[table.ratio] / b[table.ratio] for a, b in pairs):.2f}"
+    return _median_ratio(members, others, ratio.column)
 
 
 def _beside(table: Table, rows: Rows, members: Rows, column: str) -> str:
     others = _grouped(rows, table.group).get(table.compared_with)
     if others is None:
         return ""
+    return _median_ratio(members, others, column)
+
+
+def _median_ratio(members: Rows, others: Rows, column: str) -> str:
     pairs = zip(members, others, strict=False)
     return f"{statistics.median(a[column] / b[column] for a, b in pairs):.2f}"
 

@@ -7,6 +7,15 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """A value beside those of other programs (the part of the group that is replaced)."""
+
+    column: str
+    anchors: tuple[str, ...]
+    target: str = ""  # what it has to reach
+
+
+@dataclass(frozen=True)
 class Table:
     """How a figure's results become a table. Rows are grouped by some columns, and values are shown
     as median (range).
@@ -17,10 +26,7 @@ class Table:
     about: str
     group: tuple[str, ...]
     values: dict[str, tuple[str, str]]  # column: (heading, format)
-    # Which value is compared, and with which programs (the part of the group that is replaced).
-    ratio: str = ""
-    anchors: tuple[str, ...] = ()
-    target: str = ""  # what the ratio has to reach
+    ratios: tuple[Ratio, ...] = ()
     # Which values are shown beside those of another row of the same figure, round by round.
     compared: tuple[str, ...] = ()
     compared_with: tuple[Any, ...] = ()
@@ -40,8 +46,30 @@ TABLES = (
             "p50_ms": ("p50 ms", "{:,.1f}"),
             "p99_ms": ("p99 ms", "{:,.1f}"),
         },
-        "per_second",
-        ("Fastify peer", "Fastify peer, one statement", "pgbench, one statement"),
+        (
+            Ratio(
+                "per_second",
+                ("Fastify peer", "Fastify peer, one statement", "pgbench, one statement"),
+            ),
+        ),
+    ),
+    Table(
+        "grants",
+        "`POST /api/actions`: processor time of a grant",
+        "Of the same runs: what each process took from the first request until the last grant, "
+        "with its children, divided by the grants. It says the same on a machine that has other "
+        "work, where grants a second do not.",
+        ("program", "connections"),
+        {
+            "cpu_us": ("program µs", "{:,.0f}"),
+            "postgres_us": ("PostgreSQL µs", "{:,.0f}"),
+            "redis_us": ("Redis µs", "{:,.0f}"),
+            "broker_us": ("RabbitMQ µs", "{:,.0f}"),
+        },
+        (
+            Ratio("cpu_us", ("Fastify peer", "Fastify peer, one statement")),
+            Ratio("postgres_us", ("Fastify peer",)),
+        ),
     ),
     Table(
         "reads",
@@ -49,15 +77,37 @@ TABLES = (
         "64 connections, one process, rate limiting on. Every read asks Redis: the peer for the "
         "board, Scoreboard for its version, which comes with the limit check ([0013]"
         "(../decisions/0013-reads-without-a-call.md)). `conditional`: with the board's "
-        "`If-None-Match`, answered 304.",
+        "`If-None-Match`, answered 304. In µs: processor time of a read.",
         ("program", "conditional"),
         {
             "per_second": ("reads/s", "{:,.0f}"),
             "p50_ms": ("p50 ms", "{:,.1f}"),
             "p99_ms": ("p99 ms", "{:,.1f}"),
+            "cpu_us": ("program µs", "{:,.0f}"),
+            "redis_us": ("Redis µs", "{:,.0f}"),
         },
-        "per_second",
-        ("Fastify peer",),
+        (Ratio("per_second", ("Fastify peer",)), Ratio("cpu_us", ("Fastify peer",))),
+    ),
+    Table(
+        "changing",
+        "`GET /api/leaderboard` while the board changes",
+        "64 connections to one instance. Players at the top submit through another one, some 200 "
+        "times a second, or nobody does. In µs: processor time of a read; that of PostgreSQL and "
+        "Redis is of the submissions as well.",
+        ("program",),
+        {
+            "changes_per_second": ("changes/s", "{:,.0f}"),
+            "per_second": ("reads/s", "{:,.0f}"),
+            "p50_ms": ("p50 ms", "{:,.1f}"),
+            "p99_ms": ("p99 ms", "{:,.1f}"),
+            "cpu_us": ("program µs", "{:,.0f}"),
+            "postgres_us": ("PostgreSQL µs", "{:,.0f}"),
+            "redis_us": ("Redis µs", "{:,.0f}"),
+        },
+        (
+            Ratio("per_second", ("Scoreboard, the board at rest",), "0.9 at least"),
+            Ratio("cpu_us", ("Scoreboard, the board at rest",)),
+        ),
     ),
     Table(
         "streams",
@@ -74,8 +124,7 @@ TABLES = (
             "per_second": ("deliveries/s", "{:,.0f}"),
             "rss_kib": ("RSS KiB per subscriber", "{:.1f}"),
         },
-        "cpu_us",
-        ("bare send loop", "nginx + nchan"),
+        (Ratio("cpu_us", ("bare send loop", "nginx + nchan")),),
     ),
     Table(
         "latency",
@@ -100,6 +149,37 @@ TABLES = (
         {"seconds": ("seconds", "{:.1f}"), "errors": ("errors", "{:,.0f}")},
     ),
     Table(
+        "memory",
+        "What is left for the garbage collector",
+        "What a full collection finds that nobody could reach, after so many streams, reads and "
+        "grants have ended, and how long it takes, in an instance that never collects by itself. "
+        "Objects of the start are not looked at, as in every instance. `open streams`: while they "
+        "are. ([0070](../decisions/0070-joins-and-memory.md) says what is found.)",
+        ("after",),
+        {
+            "count": ("of them", "{:,.0f}"),
+            "found": ("objects found", "{:,.0f}"),
+            "looked_at": ("objects looked at", "{:,.0f}"),
+            "pause_ms": ("pause ms", "{:,.1f}"),
+            "rss_mib": ("RSS MiB", "{:,.0f}"),
+        },
+    ),
+    Table(
+        "workers",
+        "What a core gives",
+        "`serve --workers`: each worker is kept on one of so many cores, and the load and all "
+        "servers on another one; where a machine has only two, the second worker shares its core "
+        "with them. `a core gives`: answers for a second of the workers' processor time.",
+        ("asked", "program"),
+        {
+            "per_second": ("a second", "{:,.0f}"),
+            "p99_ms": ("p99 ms", "{:,.1f}"),
+            "cpu_us": ("program µs", "{:,.0f}"),
+            "busy": ("of these cores busy", "{:.0%}"),
+            "core_gives": ("a core gives", "{:,.0f}"),
+        },
+    ),
+    Table(
         "seasons",
         "Grants that count on several boards",
         "An instance with `main` alone, and one whose actions count on a board of the day, of the "
@@ -111,9 +191,7 @@ TABLES = (
             "p50_ms": ("p50 ms", "{:,.1f}"),
             "p99_ms": ("p99 ms", "{:,.1f}"),
         },
-        "per_second",
-        ("Scoreboard, main alone",),
-        "0.6 at least",
+        (Ratio("per_second", ("Scoreboard, main alone",), "0.6 at least"),),
     ),
     Table(
         "followed",
@@ -127,9 +205,7 @@ TABLES = (
             "per_second": ("deliveries/s", "{:,.0f}"),
             "rss_kib": ("RSS KiB per subscriber", "{:.1f}"),
         },
-        "cpu_us",
-        ("Scoreboard, 1 board",),
-        "1.15 at most",
+        (Ratio("cpu_us", ("Scoreboard, 1 board",), "1.15 at most"),),
     ),
     Table(
         "turn",
@@ -155,9 +231,7 @@ TABLES = (
         "`movements` and, on databases without them, beside it.",
         ("program", "boards", "batch"),
         {"cpu_us": ("CPU µs per batch", "{:,.0f}")},
-        "cpu_us",
-        ("without the triggers",),
-        "1.15 at most",
+        (Ratio("cpu_us", ("without the triggers",), "1.15 at most"),),
     ),
     Table(
         "fences",
@@ -186,8 +260,7 @@ TABLES = (
             "p99_ms": ("p99 ms", "{:,.2f}"),
             "grants_per_second": ("grants/s beside", "{:,.0f}"),
         },
-        "p50_ms",
-        ("Scoreboard, the board alone",),
+        (Ratio("p50_ms", ("Scoreboard, the board alone",)),),
     ),
     Table(
         "growth",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from tests.servers.installation import Program, ProgramsMissingError, provide
 
@@ -20,9 +21,32 @@ CHROMIUM = Program(
     homebrew="chromium",
 )
 VARIABLE = "SCOREBOARD_TEST_CHROMIUM"
+# What Playwright switches off. Chromium heeds only the last such list, which is ours.
+OFF_BY_PLAYWRIGHT: Final = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "TcpPortRandomizationWin",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+    "msForceBrowserSignIn",
+    "msEdgeUpdateLaunchServicesPreferredVersion",
+)
+# What drops down from the address bar is a page in a process of its own. Each new window renders
+# it, which takes as long as all else of the window, and nobody types an address here.
+_NO_ADDRESS_BAR: Final = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup")
 # No sandbox, because tests may run as root, where Chromium has none. The rest keeps it from calling
 # home.
 ARGUMENTS = [
+    f"--disable-features={','.join((*OFF_BY_PLAYWRIGHT, *_NO_ADDRESS_BAR))}",
     "--no-sandbox",
     "--disable-gpu",
     "--no-first-run",

@@ -40,7 +40,7 @@ CONNECTIONS: Final = (
     Marked(
         "outages: a wait for PostgreSQL has a deadline",
         "outages-wait-postgresql",
-        Keyword("timeout", "600.0"),
+        Instead("self._timeout_seconds", "600.0"),
         "tests/faults/test_outages.py"
         "::test_without_postgresql_writes_get_503_and_the_board_and_streams_go_on",
     ),
@@ -307,6 +307,28 @@ except asyncio.CancelledError:
         "end-connection-redis",
         Keyword("enabled"),
         f"{REDIS_FAULTS}::test_the_end_of_an_idle_connection_is_seen_before_it_is_used",
+    ),
+    Marked(
+        "redis-py looks for the end of a connection once we have seen that there is something",
+        "redis-connection-looked",
+        Instead(
+            "not $connection.is_connected or await $connection.can_read()",
+            "not $connection.is_connected",
+        ),
+        f"{REDIS_FAULTS}::test_the_end_of_an_idle_connection_is_seen_before_it_is_used",
+    ),
+    Marked(
+        "a deadline that comes after another one is waited for",
+        "deadline-after-another",
+        Removed(),
+        "tests/unit/test_deadlines.py"
+        "::test_each_is_ended_though_the_timer_waits_for_the_first_alone",
+    ),
+    Marked(
+        "who is cancelled at a deadline ends by that",
+        "deadline-and-cancelled",
+        Instead("$self._is_past and $self._task.uncancel() <= $self._cancelling", "$self._is_past"),
+        "tests/unit/test_deadlines.py::test_who_is_cancelled_as_well_ends_by_that",
     ),
     Marked(
         "a call whose connection to Redis had ended is asked once more",

@@ -383,6 +383,52 @@ $it"""),
         "tests/service/test_prepared_answers.py::test_answers_that_nobody_reads_do_not_pile_up",
     ),
     Marked(
+        "a reply bears the fields of its own request",
+        "own-fields-own",
+        Always(),
+        "tests/service/test_prepared_answers.py"
+        "::test_replies_bear_the_id_and_the_limits_of_their_own_request_once",
+    ),
+    Marked(
+        "a reply that ends its connection says so",
+        "reply-that-closes",
+        Instead("self.keep_alive is None", "True"),
+        "tests/service/test_limits.py::test_a_refusal_ends_the_connection_unless_it_is_a_proxys",
+    ),
+    Marked(
+        "a reply keeps its cookie",
+        "reply-with-cookie",
+        Instead("not self._has_cookie", "True"),
+        "tests/attacks/test_page_log_in.py"
+        "::test_who_logs_in_twice_is_one_user_and_the_tokens_are_ours",
+    ),
+    Marked(
+        "HEAD gets no body of a reply",
+        "reply-to-head",
+        Instead("$request.method != METH_HEAD", "True"),
+        "tests/service/test_hostile_input.py"
+        "::test_whatever_can_be_read_is_answered_to_head_with_the_same_head_and_no_body",
+    ),
+    Marked(
+        "no field of a prepared head ends its line",
+        "field-holds-line",
+        Never(),
+        "tests/unit/test_replies.py::test_a_field_that_would_end_its_line_is_not_written",
+    ),
+    Marked(
+        "a body that came with its head is bounded too",
+        "whole-body-bound",
+        Never(),
+        "tests/service/test_prepared_answers.py::test_a_body_that_came_with_its_head_is_bounded",
+    ),
+    Marked(
+        "long bodies are not remembered",
+        "long-bodies-not-kept",
+        Value("self._known(body)"),
+        "tests/unit/test_replies.py"
+        "::test_a_body_that_many_send_is_validated_once_and_a_long_or_bad_one_each_time",
+    ),
+    Marked(
         "HEAD gets no prepared body",
         "head-gets-no",
         Instead("$request.method == METH_GET", "True"),

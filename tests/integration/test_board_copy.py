@@ -576,7 +576,7 @@ async def test_a_connection_that_was_made_anew_without_a_failed_call_is_noticed_
     await one.trust()
     truth = await play(one, database_url)
     await plant(admin, a_board(truth.version - 1))
-    await one.redis._client.connection_pool.disconnect()
+    await one.redis.pool.disconnect()
 
     assert await one.read() == truth
     assert one.reads_from_ledger("away") == 0

@@ -334,7 +334,7 @@ async def test_while_the_ledger_is_silent_the_newest_board_at_hand_is_shown_and_
             case "older":
                 await plant(admin, replace(truth, version=truth.version - 1))
             case "unconfirmed":
-                await instance.redis._client.connection_pool.disconnect()
+                await instance.redis.pool.disconnect()
         with holding(database_url, LOCK):
             began = time.monotonic()
             async with asyncio.timeout(20):

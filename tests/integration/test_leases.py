@@ -331,7 +331,7 @@ async def test_a_release_that_redis_did_not_take_is_told_when_it_is_back(redis_u
             failures += 1
             raise RedisUnavailable
 
-        one._script = away
+        one._script = away  # type: ignore[assignment]
         one.leave(A)
         await eventually(lambda: failures >= 2)  # told of nothing, and tried again
         one._script = script

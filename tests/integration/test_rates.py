@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from scoreboard.configuration.kinds import Rate
 from scoreboard.connections.redis import Redis, RedisUnavailable, Script
+from scoreboard.connections.redis_words import word
 from scoreboard.limits import local_rates, rates
 from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.local_rates import LocalRates
@@ -36,18 +37,13 @@ _numbers = itertools.count()
 
 
 class CountedRedis(Redis):
-    """Counts the calls of scripts."""
+    """Counts the calls."""
 
     calls = 0
 
-    def script(self, lua: str, **options: bool) -> Script:
-        run = super().script(lua, **options)
-
-        async def counted_run(keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-            self.calls += 1
-            return await run(keys, arguments)
-
-        return counted_run
+    async def ask(self, *arguments: Any, **options: Any) -> Any:
+        self.calls += 1
+        return await super().ask(*arguments, **options)
 
 
 @asynccontextmanager
@@ -120,16 +116,9 @@ async def test_the_script_answers_as_the_algorithm_in_memory_does(
     for pause, requests in steps:
         clock.now_us += pause
         asked = [[Check("ip", f"{prefix}:{k}", limits[k]) for k in keys] for keys in requests]
-        keys = [each.redis_key for checks in asked for each in checks]
-        numbers = [
-            number
-            for checks in asked
-            for number in (
-                len(checks),
-                *(n for each in checks for n in (each.interval_us, each.burst_us)),
-            )
-        ]
-        *left, malformed = await script_on_clock(keys, [0, *numbers, *divmod(clock.now_us, SECOND)])
+        keys, arguments = rates._words([(checks, None) for checks in asked], [])
+        now = [word(number) for number in divmod(clock.now_us, SECOND)]
+        *left, malformed = await script_on_clock.of_words(keys, [*arguments, *now])
         assert malformed == 0
         assert left == [us for checks in asked for us in local.left_us(checks)]
 
@@ -368,7 +357,7 @@ async def test_an_answer_that_the_script_cannot_have_given_is_counted_without(
         async def answers(*_: object) -> object:
             return answer
 
-        monkeypatch.setattr(limiter, "_script", answers)
+        monkeypatch.setattr(limiter._script, "of_words", answers)
         found = [await limiter.check([check()]) for _ in range(6)]
 
     assert [each.allowed for each in found] == [True] * 5 + [False]

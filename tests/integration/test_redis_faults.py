@@ -420,6 +420,41 @@ async def test_where_redis_does_not_say_which_process_it_is_each_connection_is_a
         ask(redis_under_fault, "ACL", "DELUSER", "mute")
 
 
+async def test_more_calls_than_connections_wait_for_one_and_whoever_leaves_takes_none_along(
+    redis_url: str,
+) -> None:
+    async with client_of(redis_url) as (client, told):
+        say = client.script(BUSY.replace("return n", "return ARGV[1]"))
+        calls = [asyncio.ensure_future(say([], [n])) for n in range(40)]
+        await eventually(lambda: client.pool.in_use == 8)
+        for call in calls[::2]:  # some that are under way, and some that wait
+            call.cancel()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert answers[1::2] == [b"%d" % n for n in range(1, 40, 2)]
+        assert (client.pool.in_use, client.pool.idle) == (0, 8)
+        assert await asyncio.gather(*(say([], [n]) for n in range(9))) == [
+            b"%d" % n for n in range(9)
+        ]
+        assert (client.pool.in_use, client.pool.idle) == (0, 8)
+    assert told.failures == {}
+
+
+async def test_an_address_with_what_nobody_knows_is_told_each_time(redis_url: str) -> None:
+    """And takes none of the connections with it, or the ninth call would wait for one."""
+    async with client_of(f"{redis_url}?colour=red") as (client, told):
+        for _ in range(12):
+            with pytest.raises(RedisUnavailable, match="colour"):
+                await client.ping()
+    assert told.failures == {"defect": 12}
+
+
+async def test_an_address_may_say_how_many_connections_there_are(redis_url: str) -> None:
+    async with client_of(f"{redis_url}?max_connections=2&timeout=3") as (client, _):
+        busy = client.script(BUSY)
+        await asyncio.gather(*(busy([], []) for _ in range(6)))
+        assert client.pool.idle == 2
+
+
 async def test_every_connection_is_used_in_its_turn(
     redis_url: str, redis_under_fault: RedisServer
 ) -> None:

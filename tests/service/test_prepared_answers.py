@@ -1,8 +1,11 @@
-"""The board's answer is written from bytes that were made once, and is what aiohttp would write."""
+"""Answers are written from bytes that were made before, and are what aiohttp would write: the
+board's as a whole, and the fixed part of every reply's head.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -144,3 +147,81 @@ async def test_what_one_site_may_read_is_not_what_was_prepared_for_all(start: St
     told = [reply.headers.get("access-control-allow-origin") for reply in replies]
     assert told == ["https://one.example", None, "https://two.example", None]
     assert {reply.headers["vary"] for reply in replies} == {"Origin"}
+
+
+def post(body: bytes, token: str, *fields: bytes, request_id: bytes = b"one") -> bytes:
+    lines = [
+        b"POST /api/actions HTTP/1.1",
+        b"Host: x",
+        b"X-Request-ID: %b" % request_id,
+        b"Content-Type: application/json",
+        b"Content-Length: %d" % len(body),
+        b"Authorization: Bearer %b" % token.encode(),
+        *fields,
+    ]
+    return b"\r\n".join([*lines, b"", body])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"actionId":"run"}', 400),  # it was granted already
+        (b'{"actionId":"nothing"}', 400),
+        (b'{"actionId":7}', 400),
+        (b"{", 400),
+    ],
+)
+async def test_a_reply_is_the_one_that_aiohttp_writes(
+    start: Start, database_url: str, body: bytes, status: int
+) -> None:
+    instance = await start(rate_limit_per_user="100/minute")
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 10})
+    await instance.submit(user, "run")
+    token = instance.token(user)
+
+    prepared, plain = await read(
+        instance, post(body, token), post(body, token, b"Connection: close")
+    )
+
+    assert prepared.status == plain.status == status
+    assert prepared.body == plain.body
+    assert without_allowance(prepared) == without_allowance(plain)
+    assert "connection" not in prepared.headers
+    assert plain.headers["connection"] == "close"
+
+
+def without_allowance(reply: Reply) -> Mapping[str, str]:
+    """The fields, with what is left of the limit as a mark: the second request has less."""
+    varying = ("ratelimit-remaining", "ratelimit-reset")
+    return {name: "" if name in varying else value for name, value in fields(reply).items()}
+
+
+async def test_replies_bear_the_id_and_the_limits_of_their_own_request_once(
+    start: Start, database_url: str
+) -> None:
+    instance = await start(rate_limit_per_user="100/minute")
+    one, two = (instance.token(user) for user in add_users(database_url, 2))
+    add_actions(database_url, {"run": 10})
+    body = b'{"actionId":"run"}'
+
+    async with connected(instance) as wire:
+        await wire.send(
+            post(body, one, request_id=b"first") + post(body, two, request_id=b"second")
+        )
+        await wire.send(post(body, one, b"Connection: close", request_id=b"third"))
+        received = await wire.rest()
+
+    assert re.findall(rb"X-Request-ID: (\w+)", received) == [b"first", b"second", b"third"]
+    assert re.findall(rb"RateLimit-Remaining: (\d+)", received) == [b"99", b"99", b"98"]
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"200", b"400"]
+
+
+async def test_a_body_that_came_with_its_head_is_bounded(
+    instance: Instance, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+
+    [refused] = await read(instance, post(b"{}" + b" " * 17_000, instance.token(user)))
+
+    assert refused.status == 413

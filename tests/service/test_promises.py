@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis as Client
 
 from scoreboard.bus.rabbit import RabbitBus
+from scoreboard.connections.redis import Redis
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.copy import KEY
 from scoreboard.ledger.verdicts import Settlement
@@ -203,6 +205,32 @@ async def test_a_batch_in_parts_is_answered_once_the_newest_board_that_it_saw_ca
     assert (await reader.board())["version"] == board_version(database_url)
 
 
+async def test_a_grant_asks_redis_for_its_limits_and_once_for_all_boards_that_it_changes(
+    start: Start, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that changes no board asks for nothing else: Redis has what the batch has seen."""
+    one = await start(reconcile_seconds=60.0)
+    *players, late = add_users(database_url, 11)
+    add_actions(database_url, {"one": 1, "two": 2, "nine": 9})
+    for user in players:
+        await one.submit(user, "nine")
+    calls: list[bytes] = []
+    ask = Redis.ask
+
+    async def noted(redis: Redis, pack: Callable[[], bytes], *load: bytes, **options: Any) -> Any:
+        calls.append(pack())
+        return await ask(redis, pack, *load, **options)
+
+    monkeypatch.setattr(Redis, "ask", noted)
+    for action in ("one", "two"):
+        assert (await one.submit(late, action))[0] == 200
+    assert [b"limit:" in call for call in calls] == [True, True]
+    calls.clear()
+    assert (await one.submit(players[0], "one"))[0] == 200
+    assert [b"limit:" in call for call in calls] == [True, False]
+    assert calls[1].count(b"topUsers") == 1
+
+
 async def _reads_the_copy(instance: Instance) -> bool:
     def reads_from_ledger() -> float:
         [metric] = instance.app[PARTS].metrics.board_reads_from_ledger.collect()
@@ -293,7 +321,7 @@ async def test_a_copy_that_missed_a_board_is_not_served_by_an_instance_that_the_
 
 
 async def _redis_version(redis_url: str, version: int) -> bool:
-    async with Redis.from_url(redis_url) as client:
+    async with Client.from_url(redis_url) as client:
         return int(await client.hget(KEY, "version") or -1) == version
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import struct
 from typing import Any
 
 import httpx
@@ -121,6 +122,78 @@ async def test_what_the_kernel_may_hold_of_a_stream_is_bounded(instance: Instanc
         [subscriber] = hub.channel(MAIN).subscribers
         connection = subscriber.transport.get_extra_info("socket")
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="no kernel that counts segments")
+async def test_the_head_of_a_stream_comes_in_one_write_with_its_first_events(
+    instance: Instance,
+) -> None:
+    hub = instance.app[PARTS].hub
+    await eventually(lambda: hub.newest(MAIN) is not None)
+    with contextlib.closing(raw_stream(instance, GET)) as client:
+        client.setblocking(False)
+        begun = b""
+        while b"score:update" not in begun:
+            begun += await asyncio.get_running_loop().sock_recv(client, 65_536)
+
+        assert begun.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert begun.count(b"event: connected") == 1
+        assert segments_received(client) == 1
+
+
+async def test_the_head_of_a_stream_says_what_aiohttp_would_say(start: Start) -> None:
+    """Which builds it for a page of another site, and for clients that know no chunks."""
+    site = "https://one.example"
+    instance = await start(allowed_origins=(site,))
+
+    usual = await head_of(instance, GET)
+    for_site = await head_of(
+        instance, GET.replace(b"\r\n\r\n", b"\r\nOrigin: %b\r\n\r\n" % site.encode())
+    )
+    old = await head_of(instance, GET.replace(b"HTTP/1.1", b"HTTP/1.0"))
+
+    assert usual["transfer-encoding"] == "chunked"
+    assert usual["content-type"] == "text/event-stream"
+    assert for_site.pop("access-control-allow-origin") == site
+    assert for_site.pop("access-control-expose-headers")
+    assert for_site == usual
+    del usual["transfer-encoding"]
+    assert old == usual
+
+
+async def test_each_stream_has_the_id_and_the_limits_of_its_own_request(start: Start) -> None:
+    instance = await start(rate_limit_per_ip="100/hour")
+    named = [
+        GET.replace(b"\r\n\r\n", b"\r\nX-Request-ID: %b\r\n\r\n" % name)
+        for name in (b"one", b"two")
+    ]
+
+    first, second = [await head_of(instance, request, own=True) for request in named]
+
+    assert (first["x-request-id"], second["x-request-id"]) == ("one", "two")
+    assert int(second["ratelimit-remaining"]) < int(first["ratelimit-remaining"])
+
+
+async def head_of(instance: Instance, request: bytes, *, own: bool = False) -> dict[str, str]:
+    """The fields of the answer's head; without `own`, those that each request has alike."""
+    with contextlib.closing(raw_stream(instance, request)) as client:
+        client.setblocking(False)
+        begun = b""
+        while b"\r\n\r\n" not in begun:
+            begun += await asyncio.get_running_loop().sock_recv(client, 65_536)
+    lines = begun.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    assert len(fields) == len(lines)
+    differ = () if own else ("date", "x-request-id", "ratelimit-remaining", "ratelimit-reset")
+    return {name: value for name, value in fields.items() if name not in differ}
+
+
+def segments_received(client: socket.socket) -> int:
+    """How many segments with data have come, as the kernel has counted (`struct tcp_info`)."""
+    _, tcpi_data_segs_in = struct.unpack_from(
+        "=152sI", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 156)
+    )
+    return int(tcpi_data_segs_in)
 
 
 async def test_a_stalled_client_is_skipped_then_cut_off_and_disturbs_nobody(

@@ -93,6 +93,53 @@ def test_ctrl_c_ends_a_command_that_reads_standard_input(argv: list[str]) -> Non
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 
 
+@pytest.mark.parametrize("word", cli.MODULES)
+def test_each_word_leads_to_its_commands(word: str) -> None:
+    of_all = cli.declare().declared
+    mine = [one for one in of_all if one.words.split()[0] == word]
+    alone = cli.declare([word]).declared
+    assert mine
+    assert [one for one in alone if one.words.split()[0] == word] == mine
+
+
+def test_no_command_is_without_a_word_that_leads_to_it() -> None:
+    words = [one.words.split()[0] for one in cli.declare().declared]
+    assert list(dict.fromkeys(words)) == list(cli.MODULES)  # the help keeps this order
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["board", "show"], ["nonsense"]])
+def test_a_command_loads_what_it_needs_and_no_other_one(argv: list[str]) -> None:
+    script = f"""
+import atexit, sys
+from scoreboard import cli
+prefix = "scoreboard.commands."
+loaded = lambda: [n.removeprefix(prefix) for n in sys.modules if n.startswith(prefix)]
+assert not loaded() and "redis" not in sys.modules
+atexit.register(lambda: print(*loaded(), file=sys.stderr))
+cli.main({argv})
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    loaded = set(ended.stderr.decode().splitlines()[-1].split())
+    all_of_them = set(cli.MODULES.values())
+    wanted = {cli.MODULES.get(argv[0])} - {None}
+    assert loaded & all_of_them == (all_of_them if argv == ["nonsense"] else wanted)
+
+
+def test_what_is_loaded_at_the_start_is_never_looked_through() -> None:
+    """Nor is the collector left off, whatever loading came to."""
+    script = """
+import gc
+from scoreboard.processes import loading
+try:
+    with loading.for_good():
+        loaded = [[] for _ in range(100_000)]
+        raise ImportError
+except ImportError:
+    assert gc.isenabled() and gc.get_freeze_count() > len(loaded)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -12,8 +12,8 @@ from marshmallow import Schema
 
 from scoreboard.api.docs.about import HEADERS_OF_ALL, plain
 from scoreboard.api.docs.descriptions import Answer, Operation, example_of
+from scoreboard.api.http.prepared import JSON
 from scoreboard.api.http.refusals import headers_of, refusal
-from scoreboard.api.http.replies import JSON
 from scoreboard.errors import ScoreboardError
 
 FAILURE: Final = "Failure"  # the component

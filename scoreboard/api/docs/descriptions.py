@@ -67,7 +67,7 @@ class Answer:
     headers: tuple[str, ...] = ()
     media_type: str = ""  # of a text
     example: str = ""  # of a text
-    shared: bool = False  # caches may hand it to other clients (`replies.is_shared`)
+    shared: bool = False  # caches may hand it to other clients (`own_fields.is_shared`)
     # The ids of operations that take members of this answer, under the same names. They pass over
     # its other members, so a client may send it as it is.
     links: tuple[str, ...] = ()

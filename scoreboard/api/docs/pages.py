@@ -24,7 +24,7 @@ from aiohttp.typedefs import Handler
 from scoreboard.api.docs import openapi
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.http.files import File, policy_of_page, send
-from scoreboard.api.http.replies import JSON
+from scoreboard.api.http.prepared import JSON
 from scoreboard.errors import NotFound
 
 DOCUMENT: Final[web.AppKey[Mapping[str, Any]]] = web.AppKey("document")

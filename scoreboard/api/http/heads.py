@@ -41,7 +41,7 @@ SEGMENTS_MAX: Final = 8
 _SHORT_CHARS: Final = 64  # neither long nor deep enough to be worth a look
 
 # What is wrong with a request whose head could be read, or is none.
-FOUND: Final = web.RequestKey("found", ScoreboardError)
+FOUND: Final[web.RequestKey[ScoreboardError | None]] = web.RequestKey("found")
 # Whether the client waits for a word before it sends the body.
 WAITS_FOR_CONTINUE: Final = web.RequestKey("waits_for_continue", bool)
 
@@ -193,6 +193,8 @@ class Parser(HttpRequestParser):
         if (end := data.rfind(_HEAD_END)) >= 0:
             self._names_chunks, self._read_before = False, b""
             data = data[end + len(_HEAD_END) :]
+            if not data:  # a whole request without a body, as most are
+                return
         unfinished = self._read_before + data
         self._names_chunks = self._names_chunks or _IN_CHUNKS in unfinished.lower()
         self._read_before = unfinished[-len(_IN_CHUNKS) :]

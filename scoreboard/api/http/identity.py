@@ -14,7 +14,7 @@ from scoreboard.providers.providers import UnknownKey
 _Refusal = NotAuthorized | ProviderUnavailable
 
 # What verifying the token gave, so that limits and handler verify it once.
-_VERIFIED: Final[web.RequestKey[Identity | _Refusal]] = web.RequestKey("verified")
+VERIFIED: Final[web.RequestKey[Identity | _Refusal | None]] = web.RequestKey("verified")
 
 
 def identity(request: web.Request, *, ours: bool = False) -> Identity:
@@ -42,32 +42,37 @@ def identity_or_none(request: web.Request) -> Identity | None:
 
 def known_user(request: web.Request) -> str | None:
     """The user of the bearer token if it was verified already; asks nothing."""
-    found = request.get(_VERIFIED)
+    found = request.get(VERIFIED)
     return found.user_id if isinstance(found, Identity) else None
 
 
+def names_unknown_key(request: web.Request) -> bool:
+    """Whether the token was verified, and named a key that its issuer may just have told."""
+    return isinstance(request.get(VERIFIED), UnknownKey)
+
+
 async def found_by_new_keys(request: web.Request) -> bool:
-    """Whether the token is good by keys that its issuer has just told: it named one that was not
-    known. Waits for them as long as `providers.documents` says, and only where they may be asked
-    for. Called for who was counted as a stranger, because anybody can make up names of keys.
+    """Whether the token is good by keys that its issuer has just told: it `names_unknown_key`.
+    Waits for them as long as `providers.documents` says, and only where they may be asked for.
+    Called for who was counted as a stranger, because anybody can make up names of keys.
     """
-    found = request.get(_VERIFIED)
+    found = request[VERIFIED]
     if not isinstance(found, UnknownKey):
         return False
     try:
         await request.app[PARTS].access.providers.renew(found.issuer)
     except ProviderUnavailable as refusal:
-        request[_VERIFIED] = refusal.with_traceback(None)
+        request[VERIFIED] = refusal.with_traceback(None)
         return False
     # Also where nobody was asked now: keys may have come while the limits were.
-    request[_VERIFIED] = _verify(request)
-    return isinstance(request[_VERIFIED], Identity)
+    request[VERIFIED] = _verify(request)
+    return isinstance(request[VERIFIED], Identity)
 
 
 def _verified(request: web.Request) -> Identity | _Refusal:
-    found = request.get(_VERIFIED)
+    found = request.get(VERIFIED)
     if found is None:
-        found = request[_VERIFIED] = _verify(request)
+        found = request[VERIFIED] = _verify(request)
     return found
 
 

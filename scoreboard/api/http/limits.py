@@ -24,9 +24,9 @@ from aiohttp.typedefs import Handler
 from scoreboard.accounts import names
 from scoreboard.api.http.addresses import client_address, networks_of
 from scoreboard.api.http.heads import FOUND
-from scoreboard.api.http.identity import found_by_new_keys, identity_or_none
+from scoreboard.api.http.identity import found_by_new_keys, identity_or_none, names_unknown_key
 from scoreboard.api.http.needs import Needs, needs_of
-from scoreboard.api.http.replies import is_shared
+from scoreboard.api.http.own_fields import ALLOWANCE
 from scoreboard.api.http.tracing import span_of_call
 from scoreboard.configuration.kinds import Rate
 from scoreboard.errors import RateLimited, ScoreboardError
@@ -34,7 +34,6 @@ from scoreboard.keys.verifying import Claim, claim_of
 from scoreboard.limits.checks import Allowance, Check, HashField, Seen, check_of, tightest
 from scoreboard.parts import PARTS
 
-_ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
 # Of a signed route: which key a request names, before anything of it is verified.
 CLAIM: Final = web.RequestKey("claim", Claim)
 _REDIS: Final = {"db.system.name": "redis"}
@@ -45,35 +44,27 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count the request against every limit that applies, before anything else is done for it; then
     refuse what was found to be wrong with its head.
 
-    Raises RateLimited, and what was found. The answer's headers are set in `write_limits`, when it
-    is prepared.
+    Raises RateLimited, and what was found. The answer has the allowance in fields of its own
+    (`own_fields`).
     """
     needs = needs_of(request)
     also = None if needs.also is None else needs.also(request)
-    request[_ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), also)
+    request[ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), also)
     if not allowance.allowed:
         raise RateLimited
-    if await found_by_new_keys(request):  # a stranger who is counted is the one who waits
+    # A stranger who is counted is the one who waits.
+    if names_unknown_key(request) and await found_by_new_keys(request):
         await _count(request, _of_caller(request, needs))
     if (wrong := request.get(FOUND)) is not None:
         raise wrong
     return await handler(request)
 
 
-async def write_limits(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the RateLimit fields on each answer that no cache may share (an `on_response_prepare`
-    signal).
-    """
-    allowance = request.get(_ALLOWANCE)
-    if allowance is not None and not is_shared(response.headers):
-        response.headers.update(allowance.headers())
-
-
 def seen_beside(request: web.Request) -> Seen | None:
     """What the route wanted to be read beside the limits (`Needs.also`), as Redis had it when this
     request was counted; None while Redis is away.
     """
-    allowance = request.get(_ALLOWANCE)
+    allowance = request.get(ALLOWANCE)
     return None if allowance is None else allowance.seen
 
 
@@ -128,7 +119,7 @@ async def count_guess(request: web.Request, user_id: str) -> None:
     """
     allowance = await _guess(request, f"own:{user_id}")  # guard: guess-log-none
     if not allowance.allowed:
-        request[_ALLOWANCE] = allowance
+        request[ALLOWANCE] = allowance
         raise RateLimited
 
 
@@ -181,7 +172,7 @@ def _of_server(request: web.Request) -> tuple[Check, ...]:
     """
     target = request.rel_url.raw_path_qs
     parts = request.app[PARTS]
-    if FOUND not in request:
+    if request.get(FOUND) is None:
         try:
             claim = claim_of(request.method, target, request.headers, parts.keyring, time.time())
         except ScoreboardError as refusal:
@@ -217,7 +208,7 @@ def _of_networks(name: str, address: str, rate: Rate) -> tuple[Check, ...]:
 async def _count(request: web.Request, checks: Sequence[Check]) -> None:
     """Count what the body tells; the answer tells of what leaves the least. Raises RateLimited."""
     allowance = await _ask(request, checks)
-    request[_ALLOWANCE] = tightest([request[_ALLOWANCE], allowance])
+    request[ALLOWANCE] = tightest([request[ALLOWANCE], allowance])
     if not allowance.allowed:
         raise RateLimited
 

@@ -18,8 +18,8 @@ from scoreboard import errors
 from scoreboard.api.http.addresses import is_direct
 from scoreboard.api.http.heads import WAITS_FOR_CONTINUE
 from scoreboard.api.http.identity import known_user
+from scoreboard.api.http.own_fields import CACHE_CONTROL, REQUEST_ID_HEADER
 from scoreboard.api.http.refusals import refusal
-from scoreboard.api.http.replies import CACHE_CONTROL, is_shared
 from scoreboard.api.http.tracing import REQUEST_ID, traceparent
 from scoreboard.errors import RateLimited, ScoreboardError
 from scoreboard.operations.logs import SUBJECT
@@ -28,7 +28,6 @@ from scoreboard.parts import PARTS
 
 log = structlog.get_logger("scoreboard.http")
 
-REQUEST_ID_HEADER: Final = istr("X-Request-ID")
 _HARMLESS_ID: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 # Case folded once, not with every answer.
 _SERVER: Final = istr("Server")
@@ -110,14 +109,14 @@ class _BrokenOff(web.StreamResponse):
 
 
 async def write_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Put on every answer what all of them carry (an `on_response_prepare` signal)."""
+    """Put on every answer what all of them carry (an `on_response_prepare` signal). What differs
+    from client to client is added by `own_fields`.
+    """
     headers = response.headers
     headers[_SERVER] = HEADERS_OF_DATA[_SERVER]
     headers[_TYPE_OPTIONS] = HEADERS_OF_DATA[_TYPE_OPTIONS]
     headers.setdefault(_POLICY, HEADERS_OF_DATA[_POLICY])
     headers.setdefault(CACHE_CONTROL, HEADERS_OF_DATA[CACHE_CONTROL])
-    if not is_shared(headers):
-        headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
 
 
 def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:

@@ -14,7 +14,7 @@ from scoreboard.parts import PARTS
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The span of this request, while it is recorded.
-_TRACE: Final = web.RequestKey("trace", str)
+TRACE: Final[web.RequestKey[str | None]] = web.RequestKey("trace")
 _HEADER: Final = istr("traceparent")
 _NOT_RECORDED: Final = OFF.span("", None)
 
@@ -34,7 +34,7 @@ async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
     name = f"scoreboard.http {request.method} {route}"
     with request.app[PARTS].tracing.first_span(name, _given(request), attributes) as span:
         if span.trace is not None:
-            request[_TRACE] = span.trace
+            request[TRACE] = span.trace
         response = await handler(request)
         span.note({"http.response.status_code": response.status})
         if response.status >= 500:
@@ -46,15 +46,14 @@ def span_of_call(request: web.Request, name: str, attributes: Attributes) -> Spa
     """The span of a call that this request waits for; free, unless the request is recorded. Reads
     do without: what they wait for is nearly all of their own span, and a second one costs as much.
     """
-    trace = request.get(_TRACE)
-    if trace is None or request.method != "POST":
+    if request.method != "POST" or (trace := request.get(TRACE)) is None:
         return _NOT_RECORDED
     return request.app[PARTS].tracing.span(name, trace, kind="client", attributes=attributes)
 
 
 def traceparent(request: web.Request) -> str | None:
     """The span of this request while it is recorded, else what the caller sent."""
-    return request.get(_TRACE) or _given(request)
+    return request.get(TRACE) or _given(request)
 
 
 def _given(request: web.Request) -> str | None:
