@@ -145,8 +145,13 @@ class Session:
         return rows
 
     async def commit(self) -> None:
-        """Run COMMIT. Raises what `run_and_commit` does."""
-        await self.run_and_commit("COMMIT")
+        """Run COMMIT. Raises what `run_and_commit` does, and never ConnectionLost: what was to be
+        committed may be.
+        """
+        try:
+            await self.run_and_commit("COMMIT")
+        except ConnectionLost as lost:  # guard: commit-may-be
+            raise LedgerUnavailable from lost
 
     async def roll_back(self) -> None:
         """Run ROLLBACK, unless what was refused came before BEGIN. Raises LedgerUnavailable."""

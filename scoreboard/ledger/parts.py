@@ -31,8 +31,8 @@ class SeasonsOver(RolledBack, LedgerUnavailable):
     """The written seasons of a board are over, so nothing was granted or recorded."""
 
 
-# After these a part may be committed at a second attempt: nothing of it stayed, or whoever commits
-# it knows what is in doubt.
+# After these a part may be committed at a second attempt: nothing of it stayed, or, where the whole
+# of it is one statement, whoever commits it knows what is in doubt.
 # guard: resets-batch-not
 _REPEATED: Final = (ConnectionLost, TransactionAborted, SeasonsOver)
 

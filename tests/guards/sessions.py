@@ -162,6 +162,13 @@ $it"""),
         f"{RESETS}::test_a_batch_whose_session_ends_is_granted_once_by_that_or_by_another",
     ),
     Marked(
+        "results whose COMMIT was lost are not recorded again as if they had been sent again",
+        "commit-may-be",
+        Removed(),
+        "tests/faults/test_trust_outages.py"
+        "::test_a_result_and_an_act_count_once_though_the_answers_to_their_commits_were_lost",
+    ),
+    Marked(
         "batches: what was left behind comes after those who wait",
         "batches-left-behind",
         Instead("self._left", "batch"),
