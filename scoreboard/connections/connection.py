@@ -22,7 +22,7 @@ class Connection(aiopg.Connection):
     """One connection to PostgreSQL. `prepared` is what the server keeps until it is closed.
 
     What is mended has no public place in aiopg: `_ready` is what the loop calls, `_poll` waits for
-    `_waiter`, which `_create_waiter` makes; `_fileno` and `_writing` say what the loop looks at.
+    `_waiter`, and `_fileno` and `_writing` say what the loop looks at.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +41,9 @@ class Connection(aiopg.Connection):
 
         aiopg's cursor does the same, and makes a dozen objects for it.
         """
-        waiter = self._create_waiter("ask")
+        if self._waiter is not None:
+            raise RuntimeError("a connection answers one statement at a time")
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
         with self.raw.cursor() as cursor:
             try:
                 cursor.execute(statement, parameters)
@@ -167,7 +169,7 @@ class Connection(aiopg.Connection):
         """
         self._advance()
         # Not `asyncio.timeout`, which makes more of it: this is asked for each statement.
-        deadline = self._loop.call_later(timeout, _expire, waiter)
+        deadline = asyncio.get_running_loop().call_later(timeout, _expire, waiter)
         try:
             await waiter
         except (asyncio.CancelledError, TimeoutError):

@@ -50,41 +50,33 @@ local now = time[1] * 1000000 + time[2]
 local left, arrivals, malformed = {{}}, {{}}, 0
 local fields = tonumber(ARGV[1])
 local checks = #KEYS - fields
-local function decide(first, last, intervals, bursts)
-    local allowed = true
-    for i = first, last do
-        local interval, burst = intervals[i - first], bursts[i - first]
-        local value = pcall('GETRANGE', KEYS[i], '0', '{_TIME_CHARS_MAX}')
-        local present = #value <= {_TIME_CHARS_MAX} and tonumber(value)
-        if not present and value ~= '' then
-            if value.err and not string.find(value.err, 'WRONGTYPE') then return value end
-            call('UNLINK', KEYS[i])
-            malformed = malformed + 1
-        end
-        -- Over. Or further ahead than the burst: the rate was changed since, or the clock set back.
-        -- (`not`, because nothing can be said of a NaN.)
-        if not present or not (present >= now and present <= now + burst) then present = now end
-        arrivals[i] = present + interval
-        left[i] = burst - (arrivals[i] - now)
-        allowed = allowed and left[i] >= 0
-    end
-    for i = first, allowed and last or 0 do
-        local ahead = ceil((arrivals[i] - now) / 1000)
-        call('SET', KEYS[i], string.format('%.0f', arrivals[i]), 'PX', ahead)
-    end
-end
 local first, argument = 1, 2 + fields
 while first <= checks do
     local requests, each = ARGV[argument], ARGV[argument + 1]
-    local intervals, bursts = {{}}, {{}}
-    for c = 0, each - 1 do
-        intervals[c] = tonumber(ARGV[argument + 2 + 2 * c])
-        bursts[c] = tonumber(ARGV[argument + 3 + 2 * c])
-    end
     for _ = 1, requests do
-        local failed = decide(first, first + each - 1, intervals, bursts)
-        if failed then return failed end
-        first = first + each
+        local last, allowed, rate = first + each - 1, true, argument
+        for i = first, last do
+            rate = rate + 2
+            local interval, burst = ARGV[rate], ARGV[rate + 1]
+            local value = pcall('GETRANGE', KEYS[i], '0', '{_TIME_CHARS_MAX}')
+            local present = #value <= {_TIME_CHARS_MAX} and tonumber(value)
+            if not present and value ~= '' then
+                if value.err and not string.find(value.err, 'WRONGTYPE') then return value end
+                call('UNLINK', KEYS[i])
+                malformed = malformed + 1
+            end
+            -- Over. Or further ahead than the burst: the rate was changed since, or the clock set
+            -- back. (`not`, because nothing can be said of a NaN.)
+            if not present or not (present >= now and present <= now + burst) then present = now end
+            arrivals[i] = present + interval
+            left[i] = burst - (arrivals[i] - now)
+            allowed = allowed and left[i] >= 0
+        end
+        for i = first, allowed and last or 0 do
+            local ahead = ceil((arrivals[i] - now) / 1000)
+            call('SET', KEYS[i], string.format('%.0f', arrivals[i]), 'PX', ahead)
+        end
+        first = last + 1
     end
     argument = argument + 2 + 2 * each
 end

@@ -1,7 +1,7 @@
 """`make bench`: measure every figure and write docs/benchmarks/. It takes most of an hour, and
 25 GB of disk for ten million users.
 
-`make bench BENCH=--quick` takes under two minutes: fewer sizes, one short round each, and nothing
+`make bench BENCH=--quick` takes a few minutes: fewer sizes, one short round each, and nothing
 is written but to the terminal.
 """
 
@@ -62,7 +62,7 @@ def _allow_many_files() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under two minutes")
+    parser.add_argument("--quick", action="store_true", help="a few minutes")
     parser.add_argument("--rounds", type=int, help="how often each comparison is repeated")
     parser.add_argument(
         "--connections", type=int, action="append", help="at so many connections alone"
