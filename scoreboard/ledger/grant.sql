@@ -294,6 +294,9 @@ SELECT * FROM grant_batch_{digest}(%(user_ids)s::uuid[], %(action_ids)s::text[],
 -- added under the other side of the lock, so what is found of boards holds until COMMIT. Where `main` is the only one,
 -- a shorter statement grants, because PostgreSQL starts and ends each part of a plan even where there is nothing to do.
 --
+-- A warning that comes with the answer is the commit's, which did not wait for its replica. So none may come from here,
+-- where triggers that somebody else made may warn.
+--
 -- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
 -- add up by season and user, then of those that keep the best, then boards by id), so that batches of several instances
 -- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
@@ -311,7 +314,7 @@ RETURNS TABLE (
     is_due boolean,
     raised text
 )
-LANGUAGE plpgsql AS $function$
+LANGUAGE plpgsql SET client_min_messages = error AS $function$
 #variable_conflict use_column
 DECLARE
     has_main boolean;

@@ -510,6 +510,13 @@ $it"""),
         f"{CHANGES}::test_an_id_that_is_taken_or_was_another_actions_is_not_given",
     ),
     Guard(
+        "a warning of a trigger is not that of a commit",
+        "scoreboard/ledger/grant.sql",
+        "LANGUAGE plpgsql SET client_min_messages = error AS",
+        "LANGUAGE plpgsql AS",
+        f"{LEDGER}::test_a_warning_of_somebody_elses_trigger_is_not_the_commits",
+    ),
+    Guard(
         "a disabled action is worth nothing",
         "scoreboard/ledger/grant.sql",
         "WHEN actions.disabled_at IS NULL AND NOT players.is_banned",

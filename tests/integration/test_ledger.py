@@ -413,6 +413,23 @@ async def test_a_warning_to_whoever_connects_is_not_the_commits(
     assert isinstance(settled.verdicts[user, "run"], Grant)
 
 
+async def test_a_warning_of_somebody_elses_trigger_is_not_the_commits(
+    ledger: Ledger, database_url: str
+) -> None:
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 1})
+    sql(
+        database_url,
+        "CREATE FUNCTION warn() RETURNS TRIGGER LANGUAGE plpgsql"
+        " AS 'BEGIN RAISE WARNING ''granted''; RETURN NULL; END';"
+        "CREATE TRIGGER warn AFTER INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION warn()",
+    )
+
+    settled = await ledger.grant([Submission(user, "run")])
+
+    assert isinstance(settled.verdicts[user, "run"], Grant)
+
+
 async def test_a_column_that_changes_its_type_costs_no_grant(database_url: str) -> None:
     """The function says what it returns, and PostgreSQL plans anew what is within."""
     [user] = add_users(database_url, 1)
