@@ -18,6 +18,8 @@ from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.server import NotConnected
 from scoreboard.errors import AlreadyGranted, LedgerUnavailable, ScoreboardError
 from scoreboard.ledger.ledger import Ledger
+from scoreboard.ledger.receipts import Recorded, Result
+from scoreboard.ledger.results import Results
 from scoreboard.model import MAIN, Grant, Submission
 from scoreboard.parts import PARTS
 from tests.eventually import eventually
@@ -109,22 +111,29 @@ async def test_a_lock_that_is_held_is_503_and_ends_no_background_task(
 async def test_what_is_rolled_back_before_it_began_leaves_no_warning_in_the_servers_log(
     database_url: str, own_postgres_server: PostgresServer
 ) -> None:
-    """A PREPARE that waits for a lock comes before BEGIN; what cannot be sent, before anything."""
+    """A PREPARE that waits for a lock comes before BEGIN; what cannot be sent, before anything.
+
+    By results: a batch of grants is one statement, of which nothing is left to roll back.
+    """
     [user] = add_users(database_url, 1)
-    add_actions(database_url, {"run": 5})
     postgres = Postgres(database_url, sessions=1, timeout_seconds=0.5, name="test.warnings")
-    ledger = Ledger(postgres, postgres)
     logged = own_postgres_server.log.stat().st_size
-    with holding(database_url, "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"):
-        settled = await ledger.grant([Submission(user, "run")])
-        assert isinstance(settled.verdicts[user, "run"], LedgerUnavailable)
-    await ledger.grant([Submission(user, "nul\0")])
-    with holding(database_url, "LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE"):
-        await ledger.grant([Submission(user, "run")])  # prepared by now, so it is in a transaction
-    settled = await ledger.grant([Submission(user, "run")])
+
+    async def recorded(receipt: str) -> object:
+        [verdict], _ = await Results(postgres, postgres).record(
+            [Result("arena", receipt, user, MAIN, 5)]
+        )
+        return verdict
+
+    with holding(database_url, "LOCK TABLE results IN ACCESS EXCLUSIVE MODE"):
+        assert isinstance(await recorded("first"), LedgerUnavailable)
+    await recorded("nul\0")
+    with holding(database_url, "LOCK TABLE results IN ACCESS EXCLUSIVE MODE"):
+        await recorded("first")  # prepared by now, so it is in a transaction
+    last = await recorded("first")
     await postgres.finish()
 
-    assert isinstance(settled.verdicts[user, "run"], Grant)
+    assert isinstance(last, Recorded)
     log = own_postgres_server.log.read_bytes()[logged:].decode()
     assert "canceling statement due to lock timeout" in log
     assert "WARNING" not in log

@@ -14,7 +14,9 @@ from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.connections.server import NotAdmitted
 from scoreboard.errors import LedgerUnavailable, UnknownAction
 from scoreboard.ledger.ledger import Ledger
-from scoreboard.model import Grant, Submission
+from scoreboard.ledger.receipts import Recorded, Result
+from scoreboard.ledger.results import Results
+from scoreboard.model import MAIN, Grant, Submission
 from tests.roles import Role, a_role
 from tests.world import add_actions, add_users, grants, sql
 
@@ -138,18 +140,27 @@ async def test_an_unknown_action_is_no_refusal_of_postgresql(watched: Watched, r
 async def test_a_refusal_costs_no_connection_and_ends_when_its_cause_does(
     watched: Watched, role: Role
 ) -> None:
-    """Else every batch would connect anew, for as long as a right is missing."""
+    """Else every batch would connect anew, for as long as a right is missing. One of grants is one
+    statement, one of results a transaction that has to be rolled back.
+    """
     [user] = add_users(role.owner_url, 1)
     add_actions(role.owner_url, {"run": 5})
+    results = Results(watched.postgres, watched.postgres)
+    sent = [Result("arena", "first", user, MAIN, 7)]
     pid = "SELECT pg_backend_pid()"
     before = await watched.postgres.fetch(pid)
-    role.revoke("INSERT", "ledger")
+    for table in ("ledger", "results"):
+        role.revoke("INSERT", table)
     for _ in range(3):
         await watched.ledger.grant([Submission(user, "run")])
-    role.grant("INSERT", "ledger")
+        await results.record(sent)
+    for table in ("ledger", "results"):
+        role.grant("INSERT", table)
 
     verdicts = (await watched.ledger.grant([Submission(user, "run")])).verdicts
     assert isinstance(verdicts[user, "run"], Grant)
+    [recorded], _ = await results.record(sent)
+    assert isinstance(recorded, Recorded)
     assert await watched.postgres.fetch(pid) == before
 
 
