@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Page, Response, Route, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
-from tests.browser.test_page import PASSWORD, register, until_live, violations
+from tests.browser.test_page import PASSWORD, register, until_live
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.world import add_actions, grants, sql

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Page, Route, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_server import (
     CONNECTED,
@@ -23,7 +24,7 @@ from tests.browser.fake_server import (
     season,
 )
 from tests.browser.test_client_seasons import turn
-from tests.browser.test_page import names, until_live, violations
+from tests.browser.test_page import names, until_live
 from tests.eventually import eventually
 
 TO = "\u2013"  # between the days of a season

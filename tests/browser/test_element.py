@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from tests.browser.axe import COLOR_SCHEMES, ColorScheme, violations
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_server import FakeServer, board_event, ended_event, entries, season
 from tests.browser.test_boards import SOON, WEEKLY, defined
 from tests.browser.test_client_seasons import turn
-from tests.browser.test_page import COLOR_SCHEMES, ColorScheme, violations
 from tests.eventually import eventually
 
 OpenElement = Callable[..., Awaitable[Page]]

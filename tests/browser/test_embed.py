@@ -7,9 +7,10 @@ import base64
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_server import FakeServer
-from tests.browser.test_page import grant, violations
+from tests.browser.test_page import grant
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.world import add_actions, add_users

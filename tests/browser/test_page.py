@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import BrowserContext, Page, Route, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
 from tests.eventually import eventually
 from tests.instances import Instance, Start
@@ -20,8 +19,6 @@ PASSWORD = "correct horse battery"
 # 4,500 the page with the words that it needs at once. What else somebody needs who is logged in or
 # refused something, who looks at all places or at the profile, is loaded then.
 BUDGET_BYTES = 47_500
-ColorScheme = Literal["light", "dark"]
-COLOR_SCHEMES: tuple[ColorScheme, ...] = ("light", "dark")
 
 
 async def names(page: Page) -> list[str]:
@@ -467,20 +464,6 @@ async def test_axe_finds_nothing(start: Start, open_page: OpenPage, database_url
     assert await violations(page) == []
     await page.goto(f"{instance.url}/#wall")
     assert await violations(page) == []
-
-
-async def violations(page: Page, *schemes: ColorScheme) -> list[Any]:
-    """What axe finds in these colour schemes; in both if none is named."""
-    found = []
-    for scheme in schemes or COLOR_SCHEMES:
-        await page.emulate_media(color_scheme=scheme)
-        assert await page.evaluate(
-            "(one) => matchMedia(`(prefers-color-scheme: ${one})`).matches", scheme
-        )
-        found += (await Axe().run(page)).response["violations"]
-    return [
-        (each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in found
-    ]
 
 
 async def test_all_of_it_can_be_done_from_the_keyboard(

@@ -8,10 +8,11 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_ranking import ME, FakeRanking
 from tests.browser.test_card import catalogue, granted, open_as_ada, ranking
-from tests.browser.test_page import PASSWORD, until_live, violations
+from tests.browser.test_page import PASSWORD, until_live
 from tests.eventually import eventually
 from tests.instances import Instance, Start
 from tests.world import add_actions

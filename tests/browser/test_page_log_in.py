@@ -12,8 +12,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
-from tests.browser.test_page import PASSWORD, register, until_live, violations
+from tests.browser.test_page import PASSWORD, register, until_live
 from tests.certified_provider import INSTALL_SECONDS, installed_in, running
 from tests.instances import Instance, Start
 from tests.world import add_actions, sql

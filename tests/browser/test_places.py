@@ -11,11 +11,12 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
 from tests.browser.fake_ranking import ME, SESSION, FakeRanking
 from tests.browser.fake_server import season
 from tests.browser.test_boards import WEEKLY, defined
-from tests.browser.test_page import until_live, violations
+from tests.browser.test_page import until_live
 from tests.eventually import eventually
 
 KEPT = f"localStorage.setItem('scoreboard.session', {json.dumps(json.dumps(SESSION))})"

@@ -6,8 +6,9 @@ from playwright.async_api import Page, expect
 
 from scoreboard.accounts import invitations
 from scoreboard.parts import PARTS
+from tests.browser.axe import violations
 from tests.browser.conftest import Console, OpenPage
-from tests.browser.test_page import PASSWORD, violations
+from tests.browser.test_page import PASSWORD
 from tests.instances import Instance, Start
 
 

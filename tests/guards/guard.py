@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -75,12 +76,23 @@ class Marked:
         if len(places) != 1:
             raise NoPlaceError(f"the marker {self.marker} is there {len(places)} times")
         ((file, line),) = places
-        tree = ast.parse((root / file).read_text(encoding="utf-8"))
-        before = ast.dump(tree)
+        source = (root / file).read_text(encoding="utf-8")
+        tree = ast.parse(source)
         self.change.make(anchor_at(tree, line))
-        if ast.dump(tree) == before:
+        without = _unparsed(ast.fix_missing_locations(tree))
+        if without == _with_all(source):
             raise NoPlaceError("the change changes nothing")
-        return file, ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+        return file, without
+
+
+@cache
+def _with_all(source: str) -> str:
+    """A source as it would be written without comments. A file has many guards."""
+    return _unparsed(ast.parse(source))
+
+
+def _unparsed(tree: ast.Module) -> str:
+    return ast.unparse(tree) + "\n"
 
 
 AnyGuard = Guard | Marked

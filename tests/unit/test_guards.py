@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,18 @@ from tests.guards.pattern import names
 
 ROOT = Path(__file__).resolve().parents[2]
 
+
+@cache
+def taken_out(guard: AnyGuard) -> tuple[Path, str]:
+    return guard.take_out(ROOT)
+
+
 every_guard = pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 
 
 @every_guard
 def test_a_guard_is_there_once_and_can_be_taken_out(guard: AnyGuard) -> None:
-    file, without = guard.take_out(ROOT)
+    file, without = taken_out(guard)
     assert without != (ROOT / file).read_text(encoding="utf-8")
 
 
@@ -34,7 +41,7 @@ def test_what_stands_instead_of_a_guard_names_only_what_its_module_knows() -> No
             case Marked(
                 change=Value(by=by) | Instead(by=by) | Replaced(by=by) | Keyword(by=str(by))
             ):
-                file, _ = guard.take_out(ROOT)
+                file, _ = taken_out(guard)
                 if here := names(by) - _names_of(ROOT / file) - set(dir(builtins)):
                     unknown[guard.name] = here
     assert unknown == {}
@@ -57,6 +64,7 @@ def test_each_marker_is_of_one_guard_and_each_guard_has_its_own() -> None:
     assert Counter(dict.fromkeys(markers(ROOT), 1)) == listed
 
 
+@cache
 def _names_of(file: Path) -> set[str]:
     """Whatever is a name somewhere in the module: imported, assigned or a parameter."""
     found = set[str]()
