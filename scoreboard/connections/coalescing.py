@@ -31,6 +31,10 @@ class Coalescer(Generic[Item, Result]):
     `waiting_max` items waiting; past that, `join` raises Overloaded at once. An item that no batch
     has taken within `waiting_seconds` gets Overloaded too. Of both `on_overload` is told.
 
+    Callers that come back with their answers would travel together, like a convoy, and whoever runs
+    them would be idle while `process` works. With `parts` a batch is that part of all that wait and
+    are under way at most: while one part is processed another one is answered, and comes back.
+
     A caller that is cancelled leaves; its item stays, so that what was accepted is finished. But it
     never keeps one out whose caller waits: it comes behind those, and is dropped like any other
     when it has waited too long.
@@ -42,12 +46,14 @@ class Coalescer(Generic[Item, Result]):
         *,
         batch_max: int,
         waiting_max: int,
+        parts: int = 1,
         waiting_seconds: float = math.inf,
         concurrency: int = 1,
         on_overload: Callable[[], None] = lambda: None,
     ) -> None:
         self._process = process
         self._batch_max = batch_max
+        self._parts = min(parts, concurrency)
         self._waiting_max = waiting_max
         self._waiting_seconds = waiting_seconds
         self._concurrency = concurrency
@@ -126,8 +132,8 @@ class Coalescer(Generic[Item, Result]):
         """The next batch: those who wait, then those who have left, and nobody who is late."""
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
-        share = math.ceil((self.waiting + self._taken) / self._concurrency)
-        most = min(share, self._batch_max)
+        part = math.ceil((self.waiting + self._taken) / self._parts)
+        most = min(part, self._batch_max)
         while (queue := self._waiting or self._left) and len(batch) < most:
             waiting = queue.popleft()
             _, future, until = waiting

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from scoreboard.action_ids import composed
 from scoreboard.configuration.settings import Settings
@@ -27,6 +28,9 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Tracing
 from scoreboard.scoring.following import Following
 from scoreboard.scoring.spans import BatchSpans
+
+# One part of the submissions is in PostgreSQL while another one is answered here.
+_PARTS: Final = 2
 
 
 class Submissions:
@@ -50,6 +54,7 @@ class Submissions:
             waiting_max=settings.waiting_max,
             waiting_seconds=settings.database_timeout_seconds,
             concurrency=settings.ledger_connections,
+            parts=_PARTS,
             on_overload=metrics.overloads.labels("submissions").inc,
         )
         metrics.submissions_waiting_max.set(settings.waiting_max)

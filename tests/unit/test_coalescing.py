@@ -37,6 +37,7 @@ class Server:
         batch_max: int = 100,
         waiting_max: int = 100,
         concurrency: int = 1,
+        parts: int = 1,
         on_overload: Callable[[], None] = lambda: None,
     ) -> Coalescer[int, int]:
         return Coalescer(
@@ -44,6 +45,7 @@ class Server:
             batch_max=batch_max,
             waiting_max=waiting_max,
             concurrency=concurrency,
+            parts=parts,
             on_overload=on_overload,
         )
 
@@ -351,3 +353,32 @@ async def test_a_batch_runs_in_a_context_of_its_own() -> None:
     whose.set("the first one's")
 
     assert await coalescer.join(1) == "nobody's"
+
+
+async def test_those_who_are_in_flight_travel_in_parts(server: Server) -> None:
+    """What waits leaves as soon as it may, and leaves a part behind that is answered meanwhile."""
+    server.open.clear()
+    coalescer = server.coalescer(concurrency=3, parts=2)
+
+    first = await joined(coalescer, *range(8))
+    await eventually(lambda: server.under_way == 2)
+    second = await joined(coalescer, 8, 9)
+    await eventually(lambda: server.under_way == 3)
+    server.open.set()
+
+    assert await asyncio.gather(*first, *second) == [2 * number for number in range(10)]
+    assert server.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert await coalescer.join(10) == 20
+    assert server.batches[-1] == [10]
+
+
+async def test_who_was_alone_leaves_in_the_next_turn(server: Server) -> None:
+    """And who was not waits one turn more, for those who are read in it."""
+    coalescer = server.coalescer()
+    for numbers, turns in (((1,), 1), ((2,), 1), ((3, 4), 1), ((5,), 2), ((6,), 1)):
+        before, callers = len(server.batches), await joined(coalescer, *numbers)
+        for _ in range(turns):
+            assert len(server.batches) == before
+            await asyncio.sleep(0)
+        assert server.batches[before:] == [list(numbers)]
+        await asyncio.gather(*callers)
