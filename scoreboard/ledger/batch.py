@@ -92,6 +92,8 @@ class Batch(InParts[Key]):
             # guard: granted-under-former
             owned = {key: (key[0], present[key[1]]) for key in unknown if key[1] in present}
             self._by_server |= {key for former, key in owned.items() if former in self._by_server}
+            # guard: doubt-under-former
+            self._in_doubt |= {key for former, key in owned.items() if former in self._in_doubt}
             again = await self.settle(list(dict.fromkeys(owned.values())))
             verdicts = under_former_ids(owned, again.verdicts)
             of_servers = {former for former, key in owned.items() if key in again.of_servers}
@@ -136,7 +138,9 @@ class Batch(InParts[Key]):
                 answered[key] = _REFUSALS[code]()
             # A disabled action may have been granted before too: who submits it has to hear of it.
             # guard: grant-action-disabled
-            if code is None or code == errors.ActionDisabled.code:
+            may_be_granted = code is None or code == errors.ActionDisabled.code
+            # And what is in doubt, whatever has become of the user or the action since.
+            if may_be_granted or key in self._in_doubt:  # guard: doubt-is-no-refusal
                 repeated.append(key)
         of_servers = frozenset(
             key for key, is_servers in zip(part, servers, strict=True) if is_servers

@@ -211,6 +211,34 @@ async def test_a_batch_whose_session_ends_is_granted_once_by_that_or_by_another(
     assert sorted(grants(database_url)) == sorted([(ada, "run"), (bob, "run")])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE users SET banned_at = now()",
+        "UPDATE actions SET claim = 'server'",
+        "INSERT INTO actions (action_id, points) VALUES ('sprint', 5);"
+        "UPDATE ledger SET action_id = 'sprint'; DELETE FROM actions WHERE action_id = 'run';"
+        "INSERT INTO former_action_ids (former_id, action_id, renamed_at)"
+        " VALUES ('run', 'sprint', now())",
+    ],
+    ids=["banned", "for servers", "renamed"],
+)
+async def test_what_a_lost_batch_may_have_granted_is_not_refused_for_what_changed_since(
+    database_url: str, change: str
+) -> None:
+    """That is, before another session grants it once more."""
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    async with resetting(database_url) as line:
+        postgres = postgres_at(line.url, on_failure=lambda _: sql(database_url, change))
+        line.reset_at(lambda sent: b"EXECUTE grant_" in sent, after=True)
+        settled = await Ledger(postgres, postgres).grant([Submission(user, "run")])
+        assert isinstance(settled.verdicts[user, "run"], LedgerUnavailable)
+        await postgres.finish()
+
+    assert len(grants(database_url)) == 1
+
+
 @contextmanager
 def many_files() -> Iterator[None]:
     """As a process has that holds streams: the next one's number is above 1,024."""

@@ -162,6 +162,18 @@ $it"""),
         f"{RESETS}::test_a_batch_whose_session_ends_is_granted_once_by_that_or_by_another",
     ),
     Marked(
+        "resets: what a lost batch may have granted is not refused for what changed since",
+        "doubt-is-no-refusal",
+        Instead("$key in $self._in_doubt", "False"),
+        f"{RESETS}::test_what_a_lost_batch_may_have_granted_is_not_refused_for_what_changed_since",
+    ),
+    Marked(
+        "resets: what a lost batch may have granted is so under the action's new id",
+        "doubt-under-former",
+        Removed(),
+        f"{RESETS}::test_what_a_lost_batch_may_have_granted_is_not_refused_for_what_changed_since",
+    ),
+    Marked(
         "results whose COMMIT was lost are not recorded again as if they had been sent again",
         "commit-may-be",
         Removed(),
