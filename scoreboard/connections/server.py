@@ -115,6 +115,7 @@ class Server:
         if problems:  # guard: set-read-back
             await connection.close()
             raise self.refused(UnfitServer("", " ".join(problems)))
+        connection.notices.clear()  # guard: warning-is-no-answers
         return connection
 
     async def _problems(self, connection: Connection, seconds: float) -> list[str]:

@@ -239,6 +239,27 @@ async def test_what_a_lost_batch_may_have_granted_is_not_refused_for_what_change
     assert len(grants(database_url)) == 1
 
 
+async def test_a_warning_to_who_grants_by_a_new_session_is_not_the_commits(
+    database_url: str,
+) -> None:
+    """PostgreSQL warns each session of a machine that sorts otherwise than the one on which indexes
+    were made.
+    """
+    [user] = add_users(database_url, 1)
+    add_actions(database_url, {"run": 5})
+    sql(
+        database_url,
+        "UPDATE pg_database SET datcollversion = '0' WHERE datname = current_database()",
+    )
+    async with resetting(database_url) as line:
+        postgres = postgres_at(line.url)
+        line.reset_at(lambda sent: b"EXECUTE grant_" in sent)
+        settled = await Ledger(postgres, postgres).grant([Submission(user, "run")])
+        await postgres.finish()
+
+    assert isinstance(settled.verdicts[user, "run"], Grant)
+
+
 @contextmanager
 def many_files() -> Iterator[None]:
     """As a process has that holds streams: the next one's number is above 1,024."""

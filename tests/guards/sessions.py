@@ -174,6 +174,12 @@ $it"""),
         f"{RESETS}::test_what_a_lost_batch_may_have_granted_is_not_refused_for_what_changed_since",
     ),
     Marked(
+        "resets: a warning to whoever connects anew is not the commit's",
+        "warning-is-no-answers",
+        Removed(),
+        f"{RESETS}::test_a_warning_to_who_grants_by_a_new_session_is_not_the_commits",
+    ),
+    Marked(
         "results whose COMMIT was lost are not recorded again as if they had been sent again",
         "commit-may-be",
         Removed(),
