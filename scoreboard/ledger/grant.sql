@@ -141,13 +141,15 @@ answered AS (
 )
 
 -- {answers}: the same in one row: lists with a member for each submission, and what is said of the whole batch
+-- None has DISTINCT or an order of its own: from version 16 on PostgreSQL sorts for that one what all of them read, and
+-- each submission would get another one's answer. So a user may stand twice among those who were corrected.
 array_agg(verdict),
 array_agg(is_servers),
 array_agg(points_granted),
 array_agg(score),
 max(submitted_at),
 max(version),
-array_agg(DISTINCT user_id) FILTER (WHERE is_corrected)
+array_agg(user_id) FILTER (WHERE is_corrected)
 
 -- {answers_into}: what the function calls these: columns of its row, and the users to be counted anew
 verdicts,

