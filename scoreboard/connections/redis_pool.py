@@ -228,7 +228,7 @@ def _options(timeout_seconds: float, name: str) -> dict[str, Any]:
 
 
 async def _exchange(connection: AbstractConnection, command: bytes) -> Any:
-    """Send a command, and return the answer. Where this does not end well, it is closed."""
+    """Send a command, and return the answer. Redis-py closes a connection where that fails."""
     await connection.send_packed_command(command, check_health=False)
     return await connection.read_response()
 
