@@ -134,9 +134,9 @@ def _allow_files() -> None:
 
 def _settle_memory() -> None:
     """Keep the garbage collector from looking again and again at what stays until the end: modules,
-    and one open stream after the other. Closed streams and reads leave nothing behind that counting
-    references does not free, and a statement five small objects, so looking less often costs little
-    memory. (docs/decisions/0070)
+    and one open stream after the other. What requests and streams leave behind is freed by counting
+    references, but for very little, so looking less often costs little memory.
+    (docs/decisions/0070)
     """
     gc.collect()
     gc.freeze()

@@ -241,8 +241,8 @@ def key_id(secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A secret, and as PyJWT wants it: of a text it would find out anew with each token whether it
-    is one of the kinds of key that look like a text.
+    """A secret, as bytes and as PyJWT takes it without a look. (Of a text it finds out anew, with
+    each token, that it is no PEM and no SSH key.)
     """
 
     secret: bytes

@@ -13,7 +13,7 @@ from scoreboard.api.asked import query_of
 from scoreboard.api.docs.descriptions import Answer, Operation
 from scoreboard.api.first_sight import as_user
 from scoreboard.api.http.identity import identity
-from scoreboard.api.http.replies import QUERY_NOT_VALID, Repeated, read_bytes, reply
+from scoreboard.api.http.replies import QUERY_NOT_VALID, RepeatedBodies, read_bytes, reply
 from scoreboard.api.http.tracing import traceparent
 from scoreboard.api.schemas.actions import (
     ActionsSchema,
@@ -28,7 +28,7 @@ from scoreboard.scoring.catalogue import Sought
 from scoreboard.timestamps import timestamp
 
 _SCHEMA: Final = SubmissionSchema()
-_BODIES: Final = Repeated(_SCHEMA)  # catalogues are small, and users many
+_BODIES: Final = RepeatedBodies(_SCHEMA)  # catalogues are small, and users many
 # Operators change the catalogue now and then; nobody minds seeing that a minute later.
 _SHARED: Final = {"Cache-Control": "public, max-age=60"}
 

@@ -31,9 +31,9 @@ class Coalescer(Generic[Item, Result]):
     `waiting_max` items waiting; past that, `join` raises Overloaded at once. An item that no batch
     has taken within `waiting_seconds` gets Overloaded too. Of both `on_overload` is told.
 
-    Callers that come back with their answers would travel together, like a convoy, and whoever runs
-    them would be idle while `process` works. With `parts` a batch is that part of all that wait and
-    are under way at most: while one part is processed another one is answered, and comes back.
+    With `parts` a batch is at most one of so many parts of all items that wait or are under way, so
+    that one part is processed while the callers of another one are answered, and join again. Else
+    all of them would soon be in one batch, and this process idle while that is processed.
 
     A caller that is cancelled leaves; its item stays, so that what was accepted is finished. But it
     never keeps one out whose caller waits: it comes behind those, and is dropped like any other
@@ -66,8 +66,8 @@ class Coalescer(Generic[Item, Result]):
         self._busy = 0
         # How many items are in the batches that are under way.
         self._taken = 0
-        # Whether anybody came beside anybody else, the last time that a batch was taken.
-        self._is_crowded = False
+        # Whether the item of the last batch was the only one: nothing waited or was under way.
+        self._was_alone = True
         self._closed = False
 
     @property
@@ -117,8 +117,8 @@ class Coalescer(Generic[Item, Result]):
             while self.waiting:
                 # One more turn of the loop: requests that have arrived but were not read yet come
                 # along. Nothing waits for time to pass, and a busy server needs half the batches.
-                # Who was alone the last time is likely to be alone.
-                if self._is_crowded:
+                # Where one was alone the last time, the next one is likely to be alone too.
+                if not self._was_alone:
                     await asyncio.sleep(0)
                 if batch := self._take():  # another task may have come first
                     try:
@@ -144,7 +144,7 @@ class Coalescer(Generic[Item, Result]):
             else:
                 batch.append(waiting)
         self._taken += len(batch)
-        self._is_crowded = self._taken > 1 or self.waiting > 0
+        self._was_alone = self._taken <= 1 and self.waiting == 0
         return batch
 
     def _make_room(self) -> None:

@@ -31,7 +31,7 @@ class Deadlines:
             self._timer = None
 
     def _begin(self, deadline: Deadline) -> float:
-        """Add one, and answer when it ends."""
+        """Add one, and return when it ends."""
         self._open[deadline] = None
         if self._timer is None:
             self._ring_in(self._seconds)
@@ -50,17 +50,17 @@ class Deadlines:
                 self._ring_in(deadline.until - now)  # guard: deadline-after-another
                 return
             self._end(deadline)
-            deadline.pass_by()
+            deadline.expire()
 
 
 class Deadline:
-    """One of them. `until` is when it ends, by the monotonic clock."""
+    """One use of `Deadlines`. `until` is when it ends, by the monotonic clock."""
 
-    __slots__ = ("_all", "_cancelling", "_is_past", "_task", "until")
+    __slots__ = ("_all", "_cancelling", "_has_expired", "_task", "until")
 
     def __init__(self, all_of_them: Deadlines) -> None:
         self._all = all_of_them
-        self._is_past = False
+        self._has_expired = False
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
@@ -75,11 +75,11 @@ class Deadline:
         self._all._end(self)
         # A task that somebody else has cancelled as well ends by that.
         # guard: deadline-and-cancelled
-        is_ours = self._is_past and self._task.uncancel() <= self._cancelling
+        is_ours = self._has_expired and self._task.uncancel() <= self._cancelling
         if is_ours and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def pass_by(self) -> None:
-        """It has come."""
-        self._is_past = True
+    def expire(self) -> None:
+        """Cancel the task, for which `__exit__` then raises TimeoutError."""
+        self._has_expired = True
         self._task.cancel()

@@ -8,7 +8,7 @@ A pool grows too, which is no loss: a connection that is made beside others of i
 to the same process of Redis, is only one more.
 
 redis-py makes the connections, and reads and writes. What its client does around that for each call
-(a lock, a timer, two retries, counts that nobody reads) takes three quarters of the time of a call
+(a lock, a timer, two retries, counts that nobody reads) takes more than half of the time of a call
 (docs/decisions/0069), so a command is given to a connection here.
 """
 
@@ -228,7 +228,7 @@ def _options(timeout_seconds: float, name: str) -> dict[str, Any]:
 
 
 async def _exchange(connection: AbstractConnection, command: bytes) -> Any:
-    """Send a command, and return the answer. Where this does not end well, it is closed."""
+    """Send a command, and return the answer. Redis-py closes a connection where that fails."""
     await connection.send_packed_command(command, check_health=False)
     return await connection.read_response()
 

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from scoreboard.ledger.queries import DIGEST, FUNCTIONS
 
-# How migrations name all of them together.
+# What all of them together are called where they are missing or were made.
 NAME: Final = f"functions.{DIGEST}"
 # Whether all of them are there.
 ARE_THERE: Final = (
     "SELECT bool_and(to_regproc(name) IS NOT NULL) FROM unnest(%(names)s::text[]) AS each (name)"
 )
 NAMES: Final = {"names": list(FUNCTIONS)}
-# Of so many releases functions are kept: of this one, and of those that may still serve.
+# The functions of so many releases are kept: of this one, and of others that may still serve.
 _RELEASES_KEPT: Final = 3
 # Their names without the digests.
 _KINDS: Final = {"kinds": [name.removesuffix(f"_{DIGEST}") for name in FUNCTIONS]}

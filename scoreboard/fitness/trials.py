@@ -1,8 +1,9 @@
 """Whether PostgreSQL takes the statements of an instance of some role, without changing anything.
 
 It is asked to explain each. For that it looks up every table, column, function and constraint, and
-whether this role has the right to it, also where rights were given by column. It looks into no
-function: what those do is explained as statements of their own, or they are called with nothing.
+whether this role has the right to it, also where rights were given by column. It does not look into
+functions. So the statements of one are explained by themselves (`explained_…`), and the others are
+called for no user (`_CALLED`).
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 import orjson
 import structlog
@@ -49,6 +50,21 @@ _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
 _LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
+
+
+class _GrantRow(NamedTuple):
+    """The row of `grant`. The lists have a member for each submission, in the order of the part."""
+
+    verdicts: list[str | None]  # the code of a refusal, or `_GRANTED`; None: granted before
+    are_servers: list[bool]
+    points: list[int]  # this and the next one: null where nothing was granted
+    scores: list[int]
+    granted_at: datetime
+    main_version: int
+    others: str | None  # JSON: the versions of the other boards that the part counts on
+    is_refused: bool
+    is_due: bool
+    raised: str | None  # JSON: the rows of `raise_boards`
 
 
 class Batch(InParts[Key]):
@@ -117,43 +133,29 @@ class Batch(InParts[Key]):
             self._in_doubt.update(part)  # guard: resets-batch-whose
             raise
         # guard: nothing-granted-board
-        if not rows:  # the row of a board is gone that every batch counts on
+        if not rows:  # `main` is gone, which every batch counts on
             raise self._writers.lacks("boards")
-        [(codes, servers, points, scores, granted_at, version, others, *rest)] = rows
-        is_refused, is_due, raised = rest
-        if is_refused:
+        row = _GrantRow(*rows[0])
+        if row.is_refused:
             raise SeasonsOver
-        seen = {MAIN: version} | orjson.loads(others or "{}")
+        seen = {MAIN: row.main_version} | orjson.loads(row.others or "{}")
         boards: dict[BoardId, Board] = {}
-        if raised is not None:
-            boards, now = raised_of([row_of(each) for each in orjson.loads(raised)])
+        if row.raised is not None:
+            boards, now = raised_of([row_of(each) for each in orjson.loads(row.raised)])
             seen |= now  # guard: grant-ties-tenth
-        answered: dict[Key, Verdict] = {}
-        repeated: list[Key] = []
-        for key, code, worth, score in zip(part, codes, points, scores, strict=True):
-            if code == _GRANTED:
-                answered[key] = Grant(key[1], worth, granted_at, score)
-                continue
-            if code is not None:
-                answered[key] = _REFUSALS[code]()
-            # A disabled action may have been granted before too: who submits it has to hear of it.
-            # guard: grant-action-disabled
-            may_be_granted = code is None or code == errors.ActionDisabled.code
-            # And what is in doubt, whatever has become of the user or the action since.
-            if may_be_granted or key in self._in_doubt:  # guard: doubt-is-no-refusal
-                repeated.append(key)
-        of_servers = frozenset(
-            key for key, is_servers in zip(part, servers, strict=True) if is_servers
-        )
+        answered, repeated = _verdicts(part, row, self._in_doubt)
         answered |= await self._originals(repeated, answered)
-        self._settled |= Settlement(answered, boards, seen, is_due, of_servers)
+        of_servers = frozenset(
+            key for key, is_servers in zip(part, row.are_servers, strict=True) if is_servers
+        )
+        self._settled |= Settlement(answered, boards, seen, row.is_due, of_servers)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]
     ) -> dict[Key, Verdict]:
         """Answer the submissions that were granted before, and what they are `otherwise`: by a new
-        statement, which sees what the grant waited for, and after COMMIT, so that its failure is
-        not the batch's.
+        statement, which sees what the grant waited for, and once that is committed, so that its
+        failure is not the batch's.
         """
         if not refused:
             return {}
@@ -168,7 +170,7 @@ class Batch(InParts[Key]):
         verdicts = {key: otherwise.get(key, errors.UnknownAction()) for key in refused}
         for user_id, action_id, points, granted_at in rows:
             key = user_id, action_id
-            # Who was not answered may have been granted this just now, by this very batch.
+            # Whoever got no answer may have been granted this just now, by this very batch.
             verdicts[key] = (
                 errors.LedgerUnavailable()
                 if key in self._in_doubt
@@ -201,6 +203,27 @@ class Batch(InParts[Key]):
         what = f"constraint {refusal.constraint}" if refusal.constraint else "refused"
         # guard: submission-nobody-foresee
         return self._writers.refused(PostgresRefused(refusal.sqlstate, what))
+
+
+def _verdicts(
+    part: Sequence[Key], row: _GrantRow, in_doubt: Collection[Key]
+) -> tuple[dict[Key, Verdict], list[Key]]:
+    """What became of each submission, and those that may have been granted before."""
+    answered: dict[Key, Verdict] = {}
+    repeated: list[Key] = []
+    for key, code, points, score in zip(part, row.verdicts, row.points, row.scores, strict=True):
+        if code == _GRANTED:
+            answered[key] = Grant(key[1], points, row.granted_at, score)
+            continue
+        if code is not None:
+            answered[key] = _REFUSALS[code]()
+        # A disabled action may have been granted before too: who submits it has to hear of it.
+        # guard: grant-action-disabled
+        may_be_granted = code is None or code == errors.ActionDisabled.code
+        # And what is in doubt, whatever has become of the user or the action since.
+        if may_be_granted or key in in_doubt:  # guard: doubt-is-no-refusal
+            repeated.append(key)
+    return answered, repeated
 
 
 def _pairs(keys: Collection[Key]) -> dict[str, list[str]]:

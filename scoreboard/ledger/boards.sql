@@ -71,7 +71,7 @@ before.state,
     WHERE final.place <= {final_size}
 )::text
 
--- {shown_types}: the same as the columns of a function
+-- {shown_types}: names and types of what is `shown`, for a function that returns it
 board_id varchar,
 version bigint,
 changed_at timestamptz,

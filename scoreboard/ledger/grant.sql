@@ -111,8 +111,8 @@ raised AS (
 )
 
 -- {answered}: what became of each submission, in the order in which they were sent
--- The verdict is the code of the refusal; null is granted before. That a disabled action was granted before is not seen
--- here.
+-- The verdict is `granted`, the code of a refusal, or null, which means granted before. Of a disabled action it does not
+-- say whether that was granted before.
 answered AS (
     SELECT
         judged.place,
@@ -140,7 +140,7 @@ answered AS (
     ORDER BY judged.place
 )
 
--- {answers}: the same as lists, of which each has a member for each submission
+-- {answers}: the same in one row: lists with a member for each submission, and what is said of the whole batch
 -- None has DISTINCT or an order of its own: from version 16 on PostgreSQL sorts for that one what all of them read, and
 -- each submission would get another one's answer. So a user may stand twice among those who were corrected.
 array_agg(verdict),
@@ -151,7 +151,7 @@ max(submitted_at),
 max(version),
 array_agg(user_id) FILTER (WHERE is_corrected)
 
--- {answers_of}: the columns of `grant` that these are
+-- {answers_into}: what the function calls these: columns of its row, and the users to be counted anew
 verdicts,
 are_servers,
 points,
@@ -274,11 +274,11 @@ SELECT
     array_agg(user_id) FILTER (WHERE reaches_main)
 FROM answered
 
--- explained_on_all: what `fitness` lets PostgreSQL explain, which looks into no function; nothing else prepares it
+-- explained_on_all: the statement that grants on all boards, for `fitness` alone, because PostgreSQL explains no function
 PREPARE explained_on_all (uuid[], text[], boolean[]) AS
 {grant_on_all}
 
--- explained_on_main: the same of the other statement
+-- explained_on_main: the same of the statement that grants on `main` alone
 PREPARE explained_on_main (uuid[], text[], boolean[]) AS
 {grant_on_main}
 
@@ -303,6 +303,8 @@ SELECT * FROM grant_batch_{digest}(%(user_ids)s::uuid[], %(action_ids)s::text[],
 -- add up by season and user, then of those that keep the best, then boards by id), so that batches of several instances
 -- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
 -- always true) begins when that one is over.
+--
+-- Some columns of the row have the names of tables and columns. In a statement those come first (`use_column`).
 CREATE FUNCTION grant_batch_{digest} (uuid[], text[], boolean[])
 RETURNS TABLE (
     verdicts text[],
@@ -322,8 +324,8 @@ DECLARE
     has_main boolean;
     has_others boolean;
     corrected uuid[];
-    reached text[];
-    reaching uuid[];
+    boards_reached text[];
+    users_reaching uuid[];
 BEGIN
     PERFORM pg_advisory_xact_lock_shared({seasons_lock});
     SELECT coalesce(bool_or(board_id = 'main'), FALSE), coalesce(bool_or(board_id <> 'main'), FALSE)
@@ -336,18 +338,20 @@ BEGIN
     is_due := FALSE;
     IF has_others THEN
 {grant_on_all}
-    INTO {answers_of}, reached, reaching, others, is_refused, is_due;
+    INTO {answers_into}, boards_reached, users_reaching, others, is_refused, is_due;
     ELSE
 {grant_on_main}
-    INTO {answers_of}, reached, reaching;
+    INTO {answers_into}, boards_reached, users_reaching;
     END IF;
     IF corrected IS NOT NULL THEN
-        SELECT array_cat(reached, array_agg(board_id)), array_cat(reaching, array_agg(user_id::uuid))
-        INTO reached, reaching
+        SELECT array_cat(boards_reached, array_agg(board_id)), array_cat(users_reaching, array_agg(user_id::uuid))
+        INTO boards_reached, users_reaching
         FROM count_corrected_{digest}(corrected);
     END IF;
-    IF reaching IS NOT NULL THEN
-        raised := (SELECT json_agg(each)::text FROM raise_boards_{digest}(reached, reaching) AS each);
+    IF users_reaching IS NOT NULL THEN
+        raised := (
+            SELECT json_agg(each)::text FROM raise_boards_{digest}(boards_reached, users_reaching) AS each
+        );
     END IF;
     RETURN NEXT;
 END

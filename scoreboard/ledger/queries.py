@@ -46,12 +46,12 @@ _TEXTS: Final = statements.load(
         "final_size": str(FINAL_SIZE),
         "seasons_lock": str(SEASONS_LOCK),
         "falls_lock": str(FALLS_LOCK),
-        "digest": "{digest}",
+        "digest": "{digest}",  # explained below: it follows from these texts
     },
 )
 _CREATE: Final = "create_"
-# What the database keeps as functions has a digest of its text in its name. So each release calls
-# its own, and two of them can grant beside each other.
+# A function has the digest of all their texts in its name. So each release calls its own, and two
+# releases can grant beside each other.
 DIGEST: Final = hashlib.blake2b(
     "".join(text for name, text in _TEXTS.items() if name.startswith(_CREATE)).encode(),
     digest_size=4,

@@ -44,9 +44,9 @@ async def count_corrected(
     begun: Transaction, user_ids: Collection[str]
 ) -> list[tuple[BoardId, str, int]]:
     """Count the entries of these users anew that keep the best and were corrected: the best value
-    counts with the corrections, and what a result compares and sets lacks them. The users were
-    recorded something in this transaction, and are told by
-    `users.corrected_at`, so that most cost nothing here.
+    counts with the corrections, and what a result compares and sets lacks them. A result of each
+    was recorded in this transaction. Who was corrected is told by `users.corrected_at`, so most
+    users cost nothing here. (Grants do the same within their statement.)
 
     Returns the boards, the users and the kept scores. Raises LedgerUnavailable, StatementRefused.
     """

@@ -1,6 +1,6 @@
 """Results: what servers say that somebody reached, each under a receipt that is recorded once.
 
-One transaction of two or three round trips, as for grants, and never one with grants in it:
+One transaction of two or more round trips, and never one with grants in it:
 
     BEGIN; record            the receipts, scores and entries; who reaches a board?
     write finals anew        only for what comes late, in a season that has ended

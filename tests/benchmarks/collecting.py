@@ -46,13 +46,13 @@ def collect() -> dict[str, Any]:
     return answer
 
 
-def _serve(lines: Iterable[str]) -> None:
+def _collect_at(lines: Iterable[str]) -> None:
     for _ in lines:
         print(SAYS, json.dumps(collect()), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
     gc.disable()
-    gc.enable = gc.disable
-    threading.Thread(target=_serve, args=(sys.stdin,), daemon=True).start()
+    gc.enable = gc.disable  # the program switches it on, once its modules are loaded
+    threading.Thread(target=_collect_at, args=(sys.stdin,), daemon=True).start()
     main()

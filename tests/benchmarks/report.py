@@ -149,7 +149,7 @@ def _lines(table: Table, rows: Rows) -> Iterable[str]:
         cells = [
             *map(_cell, key),
             *(
-                _median_and_range(_some(members, column), form)
+                _median_and_range(_values(members, column), form)
                 for column, (_, form) in values.items()
             ),
             *(
@@ -167,8 +167,8 @@ def _measured(rows: Rows) -> set[str]:
     return {column for row in rows for column in row}
 
 
-def _some(members: Rows, column: str) -> list[float]:
-    """The values of those that have one."""
+def _values(members: Rows, column: str) -> list[float]:
+    """What a column says, of those that it says something of."""
     return [member[column] for member in members if member[column] is not None]
 
 

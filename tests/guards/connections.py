@@ -327,7 +327,10 @@ except asyncio.CancelledError:
     Marked(
         "who is cancelled at a deadline ends by that",
         "deadline-and-cancelled",
-        Instead("$self._is_past and $self._task.uncancel() <= $self._cancelling", "$self._is_past"),
+        Instead(
+            "$self._has_expired and $self._task.uncancel() <= $self._cancelling",
+            "$self._has_expired",
+        ),
         "tests/unit/test_deadlines.py::test_who_is_cancelled_as_well_ends_by_that",
     ),
     Marked(

@@ -16,7 +16,7 @@ _LOCK: Final = "    PERFORM pg_advisory_xact_lock_shared({seasons_lock});\n"
 
 SEASONS: Final = (
     Guard(
-        "the statement for `main` alone grants nothing where there is another board",
+        "a batch is granted on all boards where there is another one than `main`",
         "scoreboard/ledger/grant.sql",
         "    IF has_others THEN\n",
         "    IF FALSE THEN\n",

@@ -164,7 +164,7 @@ $it"""),
     Marked(
         "resets: what a lost batch may have granted is not refused for what changed since",
         "doubt-is-no-refusal",
-        Instead("$key in $self._in_doubt", "False"),
+        Instead("$key in $in_doubt", "False"),
         f"{RESETS}::test_what_a_lost_batch_may_have_granted_is_not_refused_for_what_changed_since",
     ),
     Marked(

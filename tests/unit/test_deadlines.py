@@ -58,7 +58,7 @@ async def test_who_is_cancelled_as_well_ends_by_that() -> None:
     deadline = deadlines.next()
     task = asyncio.create_task(work())
     await entered.wait()
-    deadline.pass_by()
+    deadline.expire()
     task.cancel()
     await asyncio.wait({task})
     assert task.cancelled()

@@ -14,7 +14,7 @@ from marshmallow import Schema, fields, pre_load
 from scoreboard.api.http.needs import add_route
 from scoreboard.api.http.own_fields import ALLOWANCE, own_lines
 from scoreboard.api.http.prepared import Heads, Reply
-from scoreboard.api.http.replies import Repeated
+from scoreboard.api.http.replies import RepeatedBodies
 from scoreboard.api.http.tracing import REQUEST_ID
 from scoreboard.configuration.kinds import Rate
 from scoreboard.errors import InvalidPayload, MalformedBody
@@ -64,7 +64,7 @@ class Counted(Schema):
 
 
 def test_a_body_that_many_send_is_validated_once_and_a_long_or_bad_one_each_time() -> None:
-    bodies = Repeated(Counted())
+    bodies = RepeatedBodies(Counted())
     long = b'{"text": "%b"}' % (b"x" * 300)
 
     def asks(body: bytes, error: type[Exception] | None = None) -> int:
@@ -86,7 +86,7 @@ def test_a_body_that_many_send_is_validated_once_and_a_long_or_bad_one_each_time
 
 
 def test_no_more_bodies_are_remembered_than_there_is_room_for() -> None:
-    bodies = Repeated(Counted())
+    bodies = RepeatedBodies(Counted())
     first = b'{"text": "first"}'
     bodies.parse(first)
     for number in range(3000):

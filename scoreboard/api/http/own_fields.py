@@ -1,8 +1,8 @@
-"""What an answer bears of the client it was made for: the id of its request, and what is left of
-its limits. An answer that caches may share bears nothing of that.
+"""The own fields of an answer, which differ from client to client: the id of its request, and what
+is left of its limits. An answer that caches may share has none.
 
-`limits` notes the allowance on the request, `middleware` the id. aiohttp's answers have the fields
-by a signal (`write_own_fields`), prepared ones as bytes (`own_lines`).
+`limits` notes the allowance on the request, `middleware` the id. aiohttp's answers get the fields
+by a signal (`write_own_fields`), others as bytes (`own_lines`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ serializer. Here what a head has in common with others is built once, by aiohttp
 kept as bytes. (docs/decisions/0013 and 0068, with the measurements.)
 
 `Prepared` is the same for everybody, head and body, for as long as its Date holds. `Reply` is for
-one client: its id and its limits are put between the fixed part and the body. (`own_fields`)
+one client: that client's own fields (`own_fields`) stand between the fixed part and the body.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Prepared(web.StreamResponse):
 
 
 class Heads:
-    """The fixed parts of the heads of one application's replies, and the line that says when."""
+    """The fixed parts of the heads of one application's answers, and the line that says when."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, int, tuple[tuple[str, str], ...]], bytes] = {}
@@ -98,8 +98,9 @@ class Heads:
         self._second = 0
 
     async def fixed(self, request: web.Request, answer: web.Response) -> bytes:
-        """What this answer has in common with all of its status whose own fields are the same, on
-        routes for the same sites. Raises ValueError when a field would end its line.
+        """The status line and the fields that this answer shares with all that have its status and
+        its fields so far, on routes for the same sites. Raises ValueError when a field would end
+        its line.
         """
         key = (needs_of(request).other_sites, answer.status, tuple(answer.headers.items()))
         found = self._made.get(key)
@@ -133,7 +134,7 @@ class Reply(web.Response):
 
     def __init__(self, body: bytes, status: int, headers: Mapping[str, str] | None) -> None:
         super().__init__(body=body, status=status, headers=headers, content_type=JSON)
-        self._json = body
+        self._content = body
         self._written = False
         self._has_cookie = False
 
@@ -161,7 +162,7 @@ class Reply(web.Response):
         self._written = True
         heads = request.app[HEADS]
         fixed, own = await heads.fixed(request, self), own_lines(request)
-        end = b"Content-Length: %d\r\n\r\n%b" % (len(self._json), self._json)
+        end = b"Content-Length: %d\r\n\r\n%b" % (len(self._content), self._content)
         await _write(request, b"".join((fixed, own, heads.date(), end)))
         return request.writer
 

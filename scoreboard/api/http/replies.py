@@ -64,10 +64,10 @@ def parse_json(body: bytes, schema: Schema) -> dict[str, Any]:
     return _loaded(schema, document)
 
 
-class Repeated:
-    """The bodies of a route to which many clients send the same few: what the schema made of one is
-    remembered, which takes a fiftieth of its time. Only good ones are, and none with a secret in it
-    may come here.
+class RepeatedBodies:
+    """Reads the bodies of a route to which many clients send the same few. What the schema made of
+    a good one is remembered: to find that takes a fiftieth of the time. Not for a route whose
+    bodies hold secrets.
     """
 
     def __init__(self, schema: Schema) -> None:

@@ -57,6 +57,7 @@ const BOTH = {
 const TOP = {
   name: 'top',
   text: `SELECT user_id AS "userId", username, score FROM scores JOIN users USING (user_id)
+    WHERE NOT scores.hidden
     ORDER BY score DESC, scores.updated_at, user_id LIMIT 10`,
 }
 
