@@ -33,7 +33,8 @@ class Coalescer(Generic[Item, Result]):
 
     With `parts` a batch is at most one of so many parts of all items that wait or are under way, so
     that one part is processed while the callers of another one are answered, and join again. Else
-    all of them would soon be in one batch, and this process idle while that is processed.
+    all of them would soon be in one batch, and this process idle while that is processed. No part
+    is smaller than `part_min` for that.
 
     A caller that is cancelled leaves; its item stays, so that what was accepted is finished. But it
     never keeps one out whose caller waits: it comes behind those, and is dropped like any other
@@ -47,6 +48,7 @@ class Coalescer(Generic[Item, Result]):
         batch_max: int,
         waiting_max: int,
         parts: int = 1,
+        part_min: int = 1,
         waiting_seconds: float = math.inf,
         concurrency: int = 1,
         on_overload: Callable[[], None] = lambda: None,
@@ -54,6 +56,7 @@ class Coalescer(Generic[Item, Result]):
         self._process = process
         self._batch_max = batch_max
         self._parts = min(parts, concurrency)
+        self._part_min = part_min
         self._waiting_max = waiting_max
         self._waiting_seconds = waiting_seconds
         self._concurrency = concurrency
@@ -133,7 +136,7 @@ class Coalescer(Generic[Item, Result]):
         batch: list[_Waiting[Item, Result]] = []
         now = asyncio.get_running_loop().time()
         part = math.ceil((self.waiting + self._taken) / self._parts)
-        most = min(part, self._batch_max)
+        most = min(max(part, self._part_min), self._batch_max)
         while (queue := self._waiting or self._left) and len(batch) < most:
             waiting = queue.popleft()
             _, future, until = waiting

@@ -7,7 +7,7 @@ the statement that calls it is the transaction (`grant.sql`).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -123,8 +123,8 @@ class Batch(InParts[Key]):
 
     async def _commit(self, part: list[Key]) -> None:
         """Grant in one transaction. Raises StatementRefused, LedgerUnavailable, SeasonsOver."""
-        by_server = [key in self._by_server for key in part]
-        asked = _pairs(part) | {"by_server": by_server}
+        by_server = ("t" if key in self._by_server else "f" for key in part)
+        asked = _pairs(part) | {"by_server": _array(by_server)}
         try:
             rows = await self.session.run_and_commit(
                 _GRANT.execute, asked, prepared=(_GRANT.prepare,)
@@ -226,8 +226,19 @@ def _verdicts(
     return answered, repeated
 
 
-def _pairs(keys: Collection[Key]) -> dict[str, list[str]]:
-    return {"user_ids": [user for user, _ in keys], "action_ids": [action for _, action in keys]}
+def _pairs(keys: Collection[Key]) -> dict[str, str]:
+    return {
+        "user_ids": _array(user for user, _ in keys),
+        "action_ids": _array(action for _, action in keys),
+    }
+
+
+def _array(members: Iterable[str]) -> str:
+    """Write an array as PostgreSQL does, which reads it as one constant. psycopg2 would make an
+    expression of a list, with a constant for each member.
+    """
+    quoted = (member.replace("\\", "\\\\").replace('"', '\\"') for member in members)
+    return "{" + ",".join([f'"{member}"' for member in quoted]) + "}"
 
 
 def _unknown(verdicts: Mapping[Key, Verdict]) -> list[Key]:

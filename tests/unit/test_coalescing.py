@@ -38,6 +38,7 @@ class Server:
         waiting_max: int = 100,
         concurrency: int = 1,
         parts: int = 1,
+        part_min: int = 1,
         on_overload: Callable[[], None] = lambda: None,
     ) -> Coalescer[int, int]:
         return Coalescer(
@@ -46,6 +47,7 @@ class Server:
             waiting_max=waiting_max,
             concurrency=concurrency,
             parts=parts,
+            part_min=part_min,
             on_overload=on_overload,
         )
 
@@ -382,3 +384,14 @@ async def test_who_was_alone_leaves_in_the_next_turn(server: Server) -> None:
             await asyncio.sleep(0)
         assert server.batches[before:] == [list(numbers)]
         await asyncio.gather(*callers)
+
+
+async def test_few_travel_together(server: Server) -> None:
+    coalescer = server.coalescer(concurrency=3, parts=2, part_min=5)
+
+    few = await joined(coalescer, *range(5))
+    await asyncio.gather(*few)
+    more = await joined(coalescer, *range(9))
+    await asyncio.gather(*more)
+
+    assert [len(batch) for batch in server.batches] == [5, 5, 4]
