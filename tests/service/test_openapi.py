@@ -19,6 +19,7 @@ from scoreboard.api import accounts, actions
 from scoreboard.api.docs import openapi
 from scoreboard.api.docs.descriptions import operation_of
 from scoreboard.api.docs.pages import DOCUMENT
+from scoreboard.api.http import replies
 from scoreboard.api.schemas.leaderboard import ScoreUpdateSchema
 from scoreboard.api.schemas.shown import BoardUpdateSchema
 from scoreboard.errors import MalformedRequest, MethodNotAllowed, NotFound, ScoreboardError
@@ -167,12 +168,16 @@ async def test_handlers_validate_with_the_schema_that_they_document(
 
     used: list[Schema] = []
 
-    async def note(_: web.Request, schema: Schema) -> None:
+    async def a_body(_: web.Request) -> bytes:
+        return b"a body"
+
+    def note(_: bytes, schema: Schema) -> None:
         used.append(schema)
         raise ReadError
 
-    for module in (actions, accounts):
-        monkeypatch.setattr(module, "read_json", note)
+    for module in (replies, actions):
+        monkeypatch.setattr(module, "read_bytes", a_body)
+    monkeypatch.setattr(replies, "parse_json", note)
     monkeypatch.setattr(actions, "identity", lambda _: None)
 
     with pytest.raises(ReadError):
