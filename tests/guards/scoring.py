@@ -532,7 +532,8 @@ $it"""),
     Guard(
         "a server's action is worth nothing to a user who claims it",
         "scoreboard/ledger/grant.sql",
-        "            WHEN actions.claim = 'server' AND NOT submitted.by_server THEN 'not_claimable'\n",
+        "            WHEN actions.claim = 'server' AND NOT submitted.by_server "
+        "THEN 'not_claimable'\n",
         "",
         f"{CLAIMS}::test_a_servers_action_is_granted_to_nobody_who_claims_it",
     ),
