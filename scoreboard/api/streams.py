@@ -12,6 +12,8 @@ from aiohttp import HttpVersion11, web
 from scoreboard import errors
 from scoreboard.accounts.access import Identity
 from scoreboard.api.http.addresses import client_networks
+from scoreboard.api.http.connection import accepted_of
+from scoreboard.api.http.kernel import bound_stream
 from scoreboard.api.http.own_fields import own_lines
 from scoreboard.api.http.prepared import HEADS
 from scoreboard.live.crowd import SubscriberT
@@ -74,12 +76,13 @@ async def _open(
 ) -> web.StreamResponse:
     settings = request.app[PARTS].settings
     head = await _head(request)
+    # guard: slow-subscribers-kernel
+    bound_stream(accepted_of(request), vanished_after_seconds=settings.stuck_after_seconds * 2)
     return await follow(
         request,
         find(),
         head=head,
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
-        stuck_after_seconds=settings.stuck_after_seconds,
         admission=admission,
     )
 

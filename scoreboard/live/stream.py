@@ -7,7 +7,6 @@ The handler only waits. It is cancelled when the client leaves (the server runs 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,11 +21,6 @@ from scoreboard.live.crowd import SubscriberT
 from scoreboard.live.frames import Frame, closing, opening
 from scoreboard.live.subscriber import Subscriber
 
-# What the kernel may hold of a stream that is not read, which it doubles for its own accounts: some
-# sixty boards. Left to itself it takes 3 to 4 MB, four minutes of boards: as much memory for each
-# stalled client, and as old a board for each slow one.
-_KERNEL_BUFFER_BYTES: Final = 32 * 1024
-_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 _NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
 # What the head of every stream says. (no-transform: a proxy that compresses also buffers.)
 HEADERS: Final = {
@@ -93,7 +87,6 @@ async def follow(
     *,
     head: bytes | None,
     retry_seconds: tuple[float, float],
-    stuck_after_seconds: float,
     admission: Admission | None,
 ) -> web.StreamResponse:
     """Serve a stream until the client leaves, its crowd ends it, or what admitted it does (None
@@ -103,8 +96,6 @@ async def follow(
     response = _Response(head)
     await response.prepare(request)
     subscriber = _subscriber(request, response, entrance)
-    # guard: slow-subscribers-kernel
-    _bound_kernel(subscriber.transport, vanished_after_seconds=stuck_after_seconds * 2)
     end = _release_opening(request, response)
     async with response:
         with entrance.opening():
@@ -176,19 +167,6 @@ def _subscriber(
         chunked=request.version >= HttpVersion11,
         end=response.stop_streaming,
     )
-
-
-def _bound_kernel(transport: asyncio.Transport, *, vanished_after_seconds: float) -> None:
-    """Bound what the kernel holds of a stream, and for how long nobody may acknowledge it: that
-    finds a client that vanished without a word while too little was sent for the crowd to notice.
-    """
-    connection = transport.get_extra_info("socket")
-    if connection is None:
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
-    if _USER_TIMEOUT is not None and connection.family != socket.AF_UNIX:
-        timeout_ms = int(vanished_after_seconds * 1000)
-        connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, timeout_ms)
 
 
 def _release_opening(request: web.Request, response: EventSourceResponse) -> _ConnectionEnd:

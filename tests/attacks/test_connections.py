@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from scoreboard.api.http import connection, heads, replies
+from scoreboard.api.http import connection, heads, kernel, replies
 from tests.attacks.conftest import Start
 from tests.attacks.wire import Wire, connected, exchange
 from tests.eventually import eventually
@@ -117,11 +117,12 @@ async def test_a_body_that_comes_late_but_in_time_is_read(instance: Instance) ->
 # Answers that nobody reads
 
 
-@pytest.mark.skipif(connection._USER_TIMEOUT is None, reason="Linux counts; others cannot")
+@pytest.mark.skipif(kernel.USER_TIMEOUT is None, reason="Linux counts; others cannot")
 async def test_a_client_that_never_reads_its_answers_is_cut_off(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "UNREAD_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(kernel, "UNREAD_SECONDS", PATIENCE_SECONDS)
+    instance = await start()
     server = instance.runner.server
     assert server is not None
     async with connected(instance, receive_buffer=4096) as wire:

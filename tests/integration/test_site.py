@@ -26,11 +26,12 @@ def test_nobody_comes_in_after_the_end_who_was_on_the_way_in(
     async def end_while_they_come_in(clients: list[socket.socket]) -> list[bytes]:
         runner = web.AppRunner(web.Application(), shutdown_timeout=1)
         await runner.setup()
-        place = site.Site(runner)
-        await place.start()
-        place.attend(listening_sockets("127.0.0.1", 0))
         server = runner.server
         assert server is not None
+        place = site.Site(runner)
+        place._make_protocol = lambda _: server()  # aiohttp's own, which knows no socket
+        await place.start()
+        place.attend(listening_sockets("127.0.0.1", 0))
         for client in clients:
             client.connect(runner.addresses[0])
             client.sendall(GET)

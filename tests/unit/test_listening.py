@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scoreboard.api.http import kernel
 from scoreboard.api.http.listening import bound_sockets, http_address, listen, listening_sockets
 
 BOTH = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
@@ -74,6 +75,25 @@ def test_a_free_port_is_the_same_for_every_address_of_a_name() -> None:
     with listening("localhost") as sockets:
         assert places(sockets) == ["::1", "127.0.0.1"]
         assert len(ports(sockets)) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("shares_port", [False, True], ids=["one process", "workers"])
+def test_a_connection_has_its_bounds_from_the_socket_that_accepts_it(
+    host: str, shares_port: bool
+) -> None:
+    """Nothing is set for each one that comes, so the kernel has to hand it down."""
+    [one] = bound_sockets(host, 0, shares_port=shares_port)
+    with one:
+        listen(one)
+        with socket.create_connection(one.getsockname()[:2], timeout=5):
+            accepted, _ = one.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 64 * 1024
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 128 * 1024
+                if kernel.USER_TIMEOUT is not None:
+                    assert accepted.getsockopt(socket.IPPROTO_TCP, kernel.USER_TIMEOUT) == 30_000
 
 
 @pytest.mark.parametrize("host", ["::", "[::]"])

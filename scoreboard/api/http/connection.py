@@ -1,7 +1,7 @@
 """Bounds each connection of a client: whether it may be open, how long the head of its first
-request may take, how much it may send ahead, how long it may leave an answer unread.
+request may take, how much it may send ahead.
 
-`heads` reads the heads, `admission` counts the connections.
+`heads` reads the heads, `admission` counts the connections, `kernel` bounds what is in the kernel.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
@@ -34,26 +35,17 @@ log = structlog.get_logger("scoreboard.http")
 # for the next request of a client that is known already. Browsers open a connection in advance and
 # do not mind losing it.
 HEAD_SECONDS: Final = 15.0
-# How long a client may take nothing of an answer that waits for it; the kernel counts. (Streams
-# have a shorter time of their own, and are counted when it is over.)
-UNREAD_SECONDS: Final = 30.0
 # At the end: a client that connected so short a time ago may have a request on its way.
 _NEWCOMER_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.01
-# What the kernel may hold, which it doubles for its own accounts. Of what we do not read yet: a
-# head and a body. Left to itself it takes 6 MB, and hands 256 KB of it over at once.
-_RECEIVED_BYTES: Final = 32 * 1024
-# Of what the client does not take: else a whole file goes there in one turn of the loop.
-_SENT_BYTES: Final = 64 * 1024
 # What nearly every request is asked for: to find that a key is missing takes ten times as long as
 # to find nothing under it.
 _NOT_KNOWN_YET: Final = (FOUND, VERIFIED, TRACE)
-_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, with connections of ours. They cost a timer, a parser and three system
-    calls more for each connection, and two microseconds more for each request.
+    """aiohttp's runner, with connections of ours. They cost a timer and a parser more for each
+    connection, and two microseconds more for each request.
     """
 
     async def _make_server(self) -> web.Server:
@@ -93,8 +85,8 @@ class _Server(web.Server):
         while any(isinstance(each, _Connection) and each.is_newcomer for each in self.connections):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, self._metrics, self._admission, **self._kwargs)
+    def __call__(self, accepted: socket.socket) -> RequestHandler:  # type: ignore[override]
+        return _Connection(self, accepted, self._metrics, self._admission, **self._kwargs)
 
 
 def _request(make: Any, message: RawRequestMessage, *others: Any) -> web.BaseRequest:
@@ -108,11 +100,25 @@ def _request(make: Any, message: RawRequestMessage, *others: Any) -> web.BaseReq
     return request
 
 
-class _Connection(RequestHandler):
-    __slots__ = ("_admission", "_metrics", "_peer")
+class _WithoutOptions(BaseProtocol):
+    """aiohttp's, but for the option that it sets: TCP_NODELAY, which loops of asyncio have set."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+
+class _Connection(RequestHandler, _WithoutOptions):
+    __slots__ = ("_admission", "_metrics", "_peer", "accepted")
 
     def __init__(
-        self, server: _Server, metrics: Metrics, admission: Admission, **kwargs: Any
+        self,
+        server: _Server,
+        accepted: socket.socket,
+        metrics: Metrics,
+        admission: Admission,
+        **kwargs: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(server, loop=loop, **kwargs)
@@ -124,9 +130,12 @@ class _Connection(RequestHandler):
         self._metrics = metrics
         self._admission = admission
         self._peer: str | None = None  # of a connection that was let in
+        # The loop's transport closes it. (That hands out a socket too, but one that is made anew
+        # for each option that is set.)
+        self.accepted = accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in or not; bound the time of its first request's head and of unread answers."""
+        """Let it in or not; bound the time of its first request's head."""
         peer = _peer_of(transport)
         if (reason := self._admission.enter(peer)) is not None:
             self._metrics.connections_refused.labels(reason).inc()
@@ -142,7 +151,6 @@ class _Connection(RequestHandler):
         # guard: first-header-time
         self._next_keepalive_close_time = end = self._loop.time() + HEAD_SECONDS
         self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
-        _bound_kernel(transport.get_extra_info("socket"))
 
     @property
     def is_newcomer(self) -> bool:
@@ -187,17 +195,17 @@ class _Connection(RequestHandler):
         log.debug("scoreboard.http.malformed", reason=reason)
 
 
+def accepted_of(request: web.BaseRequest) -> socket.socket:
+    """The socket of a request's connection. Raises ConnectionResetError when the client has left:
+    then it is closed.
+    """
+    protocol = request.protocol
+    if request.transport is None or not isinstance(protocol, _Connection):
+        raise ConnectionResetError("the client has left")
+    return protocol.accepted
+
+
 def _peer_of(transport: asyncio.BaseTransport) -> str:
     """The address; empty for a Unix socket."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""
-
-
-def _bound_kernel(peer: socket.socket | None) -> None:
-    if peer is None or peer.family == socket.AF_UNIX:
-        return
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)  # guard: kernel-takes-little
-    if _USER_TIMEOUT is not None:
-        # guard: unread-answer-time
-        peer.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(UNREAD_SECONDS * 1000))

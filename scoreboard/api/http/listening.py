@@ -7,6 +7,8 @@ import socket
 from contextlib import ExitStack
 from typing import Any, Final
 
+from scoreboard.api.http.kernel import hand_down
+
 BACKLOG: Final = 4096
 
 # What a socket is bound to: the address, the port, and of IPv6 the flow and the interface.
@@ -60,6 +62,7 @@ def listen(one: socket.socket) -> None:
     """Let clients come to a bound socket, or to one that listens already. Raises OSError."""
     # For the connections that it will have: else they would keep the port while they end.
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # guard: port-whose-connections
+    hand_down(one)
     one.listen(BACKLOG)
 
 

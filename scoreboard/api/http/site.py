@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
+from scoreboard.api.http.kernel import hand_down
 from scoreboard.api.http.listening import BACKLOG, http_address
 from scoreboard.operations.logs import Seldom
 
@@ -60,6 +62,7 @@ class Site(web.BaseSite):
         self.sockets = list(sockets)
         for listening in sockets:
             listening.setblocking(False)
+            hand_down(listening)  # a supervisor of an earlier release has not
             self._loop.add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
@@ -90,9 +93,9 @@ class Site(web.BaseSite):
         return True
 
     async def _let_in(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, connection)
+            make_protocol = partial(self._make_protocol, connection)
+            await self._loop.connect_accepted_socket(make_protocol, connection)
         except OSError:
             connection.close()  # it has left again
 
