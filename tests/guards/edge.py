@@ -262,7 +262,7 @@ $it"""),
     Marked(
         "a first header has its time",
         "first-header-time",
-        Instead("HEAD_SECONDS", "self._keepalive_timeout"),
+        Removed(),
         f"{HELD_CONNECTIONS}::test_a_head_that_never_ends_is_given_up",
     ),
     Marked(

@@ -1,7 +1,8 @@
 """Bounds each connection of a client: whether it may be open, how long the head of its first
 request may take, how much it may send ahead.
 
-`heads` reads the heads, `admission` counts the connections, `kernel` bounds what is in the kernel.
+`heads` reads the heads, `admission` counts the connections, `newcomers` gives the first head its
+time, `kernel` bounds what is in the kernel.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scoreboard.api.http.admission import Admission, connections_max
 from scoreboard.api.http.heads import FOUND, QUEUE_MAX, Parser, settled
 from scoreboard.api.http.identity import VERIFIED
 from scoreboard.api.http.middleware import HEADERS_OF_DATA
+from scoreboard.api.http.newcomers import Newcomers
 from scoreboard.api.http.refusals import refusal
 from scoreboard.api.http.replies import BODY_MAX_BYTES
 from scoreboard.api.http.tracing import TRACE
@@ -31,21 +33,14 @@ from scoreboard.parts import PARTS
 
 log = structlog.get_logger("scoreboard.http")
 
-# From the connection's start to the end of the first request's head. aiohttp would wait as long as
-# for the next request of a client that is known already. Browsers open a connection in advance and
-# do not mind losing it.
-HEAD_SECONDS: Final = 15.0
-# At the end: a client that connected so short a time ago may have a request on its way.
-_NEWCOMER_SECONDS: Final = 1.0
-_LOOK_SECONDS: Final = 0.01
 # What nearly every request is asked for: to find that a key is missing takes ten times as long as
 # to find nothing under it.
 _NOT_KNOWN_YET: Final = (FOUND, VERIFIED, TRACE)
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, with connections of ours. They cost a timer and a parser more for each
-    connection, and two microseconds more for each request.
+    """aiohttp's runner, with connections of ours. They cost a parser more for each connection, and
+    two microseconds more for each request.
     """
 
     async def _make_server(self) -> web.Server:
@@ -56,7 +51,8 @@ class Runner(web.AppRunner):
         for site in list(self.sites):
             await site.stop()
         if isinstance(self.server, _Server):
-            await self.server.hear_newcomers()  # guard: came-moment-before
+            await self.server.newcomers.hear()  # guard: came-moment-before
+            self.server.newcomers.close()
         await super().cleanup()
 
 
@@ -71,6 +67,7 @@ class _Server(web.Server):
             **made._kwargs,
         )
         settings = app[PARTS].settings
+        self.newcomers = Newcomers()
         self._metrics = app[PARTS].metrics
         self._admission = Admission(
             per_address=settings.connections_per_ip,
@@ -78,21 +75,17 @@ class _Server(web.Server):
             networks_of=partial(peer_networks, trusted=settings.trusted_proxies),
         )
 
-    async def hear_newcomers(self) -> None:
-        """Wait a moment for the first request of each client that has just connected. (To look
-        costs requests nothing; an event would.)
-        """
-        while any(isinstance(each, _Connection) and each.is_newcomer for each in self.connections):  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_SECONDS)
-
     def __call__(self, accepted: socket.socket) -> RequestHandler:  # type: ignore[override]
         return _Connection(self, accepted, self._metrics, self._admission, **self._kwargs)
 
 
-def _request(make: Any, message: RawRequestMessage, *others: Any) -> web.BaseRequest:
+def _request(
+    make: Any, message: RawRequestMessage, body: Any, connection: _Connection, *others: Any
+) -> web.BaseRequest:
     """Make a request, by aiohttp's `make`, of the message as routes and handlers should see it."""
+    connection.has_begun = True
     message, notes = settled(message)
-    request: web.BaseRequest = make(message, *others)
+    request: web.BaseRequest = make(message, body, connection, *others)
     for key in _NOT_KNOWN_YET:
         request[key] = None
     if notes:
@@ -110,7 +103,7 @@ class _WithoutOptions(BaseProtocol):
 
 
 class _Connection(RequestHandler, _WithoutOptions):
-    __slots__ = ("_admission", "_metrics", "_peer", "accepted")
+    __slots__ = ("_admission", "_metrics", "_newcomers", "_peer", "accepted", "has_begun")
 
     def __init__(
         self,
@@ -127,6 +120,8 @@ class _Connection(RequestHandler, _WithoutOptions):
         )
         self._max_msg_queue_size = QUEUE_MAX
         self._msg_queue_resume_size = QUEUE_MAX // 2
+        self.has_begun = False  # whether a request was taken up
+        self._newcomers = server.newcomers
         self._metrics = metrics
         self._admission = admission
         self._peer: str | None = None  # of a connection that was let in
@@ -135,7 +130,7 @@ class _Connection(RequestHandler, _WithoutOptions):
         self.accepted = accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in or not; bound the time of its first request's head."""
+        """Let it in or not."""
         peer = _peer_of(transport)
         if (reason := self._admission.enter(peer)) is not None:
             self._metrics.connections_refused.labels(reason).inc()
@@ -145,21 +140,12 @@ class _Connection(RequestHandler, _WithoutOptions):
         self._peer = peer
         self._metrics.connections.inc()
         super().connection_made(transport)
-        if self._keepalive_handle is not None:
-            self._keepalive_handle.cancel()
-        # It closes a connection whose time is over. After each answer aiohttp moves the time on.
-        # guard: first-header-time
-        self._next_keepalive_close_time = end = self._loop.time() + HEAD_SECONDS
-        self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
+        self._newcomers.enter(self)  # guard: first-header-time
 
     @property
-    def is_newcomer(self) -> bool:
-        """Whether it came a moment ago, and has not asked for anything yet."""
-        if self._peer is None or self._messages or self._request_in_progress:
-            return False
-        # Until the first answer, this time is as it was set when the connection was made.
-        age_seconds = self._loop.time() - (self._next_keepalive_close_time - HEAD_SECONDS)
-        return 0 <= age_seconds < _NEWCOMER_SECONDS
+    def has_asked(self) -> bool:
+        """Whether the head of a request has come."""
+        return self.has_begun or bool(self._messages)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on, if reading was paused. aiohttp says so with each piece of a body that is taken,
@@ -173,6 +159,7 @@ class _Connection(RequestHandler, _WithoutOptions):
         if self._peer is not None:
             self._admission.leave(self._peer)  # guard: connection-ends-makes
             self._metrics.connections.dec()
+            self._newcomers.leave(self)
             self._peer = None
         super().connection_lost(exc)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ class Site(web.BaseSite):
         self._make_protocol: Any = runner.server
         self._loop = asyncio.get_running_loop()
         self._seldom = Seldom()
-        self._entering: set[asyncio.Task[None]] = set()
+        self._entering: set[asyncio.Future[Any]] = set()
         self.sockets: list[socket.socket] = []
 
     @property
@@ -87,17 +87,36 @@ class Site(web.BaseSite):
             except OSError as error:
                 self._pause(listening, error)
                 return False
-            task = self._loop.create_task(self._let_in(connection))
-            self._entering.add(task)
-            task.add_done_callback(self._entering.discard)
+            self._let_in(connection)
         return True
 
-    async def _let_in(self, connection: socket.socket) -> None:
+    def _let_in(self, connection: socket.socket) -> None:
+        """Hand a connection to the loop. A task would take longer for that than the loop does, so
+        the coroutine is asked by hand: first for what it waits for.
+        """
+        make_protocol = partial(self._make_protocol, connection)
+        entering = self._loop.connect_accepted_socket(make_protocol, connection)
         try:
-            make_protocol = partial(self._make_protocol, connection)
-            await self._loop.connect_accepted_socket(make_protocol, connection)
+            is_in: asyncio.Future[Any] = entering.send(None)
         except OSError:
             connection.close()  # it has left again
+            return
+        self._entering.add(is_in)
+        is_in.add_done_callback(partial(self._end_entering, entering, connection))
+
+    def _end_entering(
+        self,
+        entering: Coroutine[Any, Any, Any],
+        connection: socket.socket,
+        is_in: asyncio.Future[Any],
+    ) -> None:
+        self._entering.discard(is_in)
+        try:
+            entering.send(None)
+        except StopIteration:
+            pass  # which is how a coroutine returns
+        except OSError:
+            connection.close()
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         """Accept nobody for a moment: nearly always no file is left, and the loop would ask again
