@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from scoreboard.api.http.kernel import hand_down
-from scoreboard.api.http.listening import BACKLOG, http_address
+from scoreboard.api.http.listening import BACKLOG, Accepting, http_address
 from scoreboard.operations.logs import Seldom
 
 log = structlog.get_logger("scoreboard.http")
@@ -59,8 +59,8 @@ class Site(web.BaseSite):
         for listening in self.sockets:
             self._loop.remove_reader(listening)
             listening.close()
-        self.sockets = list(sockets)
-        for listening in sockets:
+        self.sockets = [Accepting(fileno=one.detach()) for one in sockets]
+        for listening in self.sockets:
             listening.setblocking(False)
             hand_down(listening)  # a supervisor of an earlier release has not
             self._loop.add_reader(listening, self._accept, listening)
