@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,18 @@ def test_a_connection_has_its_bounds_from_the_socket_that_accepts_it(
                 assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 128 * 1024
                 if kernel.USER_TIMEOUT is not None:
                     assert accepted.getsockopt(socket.IPPROTO_TCP, kernel.USER_TIMEOUT) == 30_000
+
+
+def test_what_the_kernel_holds_of_a_unix_socket_is_bounded_too(tmp_path: Path) -> None:
+    """It has no timeout of TCP, and hands nothing down."""
+    with Accepting(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as client:
+        one.bind(str(tmp_path / "s"))
+        listen(one)
+        client.connect(one.getsockname())
+        accepted, _ = one.accept()
+        with accepted:
+            kernel.bound_stream(accepted, vanished_after_seconds=1.0)
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

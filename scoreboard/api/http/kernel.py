@@ -42,5 +42,5 @@ def bound_stream(connection: socket.socket, *, vanished_after_seconds: float) ->
 
 
 def _give_up_after(one: socket.socket, seconds: float) -> None:
-    if USER_TIMEOUT is not None:
+    if USER_TIMEOUT is not None and one.family != socket.AF_UNIX:
         one.setsockopt(socket.IPPROTO_TCP, USER_TIMEOUT, int(seconds * 1000))

@@ -98,8 +98,8 @@ class Site(web.BaseSite):
         entering = self._loop.connect_accepted_socket(make_protocol, connection)
         try:
             is_in: asyncio.Future[Any] = entering.send(None)
-        except OSError:
-            connection.close()  # it has left again
+        except Exception as error:
+            self._keep_out(connection, error)
             return
         self._entering.add(is_in)
         is_in.add_done_callback(partial(self._end_entering, entering, connection))
@@ -115,8 +115,15 @@ class Site(web.BaseSite):
             entering.send(None)
         except StopIteration:
             pass  # which is how a coroutine returns
-        except OSError:
-            connection.close()
+        except Exception as error:
+            self._keep_out(connection, error)
+
+    def _keep_out(self, connection: socket.socket, error: Exception) -> None:
+        connection.close()
+        if not isinstance(error, OSError):  # else it has left again
+            # A defect of ours, which keeps nobody else out.
+            what = {"message": "a client was not let in", "exception": error}
+            self._loop.call_exception_handler(what)
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         """Accept nobody for a moment: nearly always no file is left, and the loop would ask again
