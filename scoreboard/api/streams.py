@@ -79,12 +79,12 @@ async def _open(
     admission: Admission | None = None,
 ) -> web.StreamResponse:
     settings = parts.settings
-    head = await _head(request)
+    head, entrance = await _head(request), find()
     # guard: slow-subscribers-kernel
     bound_stream(accepted_of(request), vanished_after_seconds=settings.stuck_after_seconds * 2)
     return await follow(
         request,
-        find(),
+        entrance,
         head=head,
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
         admission=admission,
