@@ -152,6 +152,7 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
         handler_cancellation=True,  # guard: client-leaves-noticed
         access_log=None,  # `middleware.observe` logs; aiohttp's own one halves the throughput
         keepalive_timeout=_KEEPALIVE_SECONDS,
+        tcp_keepalive=False,  # a connection has that from the socket that listens
         read_bufsize=BODY_MAX_BYTES,  # what is kept of a body until somebody reads it
         # aiohttp waits so long twice: for the handler, then for the answer to be read.
         shutdown_timeout=settings.shutdown_seconds / 2,  # guard: client-reads-nothing

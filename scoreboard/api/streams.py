@@ -12,11 +12,13 @@ from aiohttp import HttpVersion11, web
 from scoreboard import errors
 from scoreboard.accounts.access import Identity
 from scoreboard.api.http.addresses import client_networks
+from scoreboard.api.http.connection import accepted_of
+from scoreboard.api.http.kernel import bound_stream
 from scoreboard.api.http.own_fields import own_lines
 from scoreboard.api.http.prepared import HEADS
 from scoreboard.live.crowd import SubscriberT
 from scoreboard.live.stream import HEADERS, Admission, End, Entrance, follow
-from scoreboard.parts import PARTS
+from scoreboard.parts import PARTS, Parts
 
 # An answer like that of every stream of HTTP/1.1.
 _CHUNKED: Final = web.Response(headers={**HEADERS, "Transfer-Encoding": "chunked"})
@@ -38,19 +40,22 @@ async def open_stream(
     await parts.streams.enter(networks)
     try:
         if user is None:
-            return await _open(request, find)
-        return await _open_for(user, request, find)
+            return await _open(parts, request, find)
+        return await _open_for(user, parts, request, find)
     finally:
         parts.streams.leave(networks)
 
 
 async def _open_for(
-    user: Identity, request: web.Request, find: Callable[[], Entrance[SubscriberT]]
+    user: Identity,
+    parts: Parts,
+    request: web.Request,
+    find: Callable[[], Entrance[SubscriberT]],
 ) -> web.StreamResponse:
     """Open a stream that needs a token: it counts as the user's, from any address, and ends with
     the token, or when that is revoked.
     """
-    parts, holders = request.app[PARTS], [(user.user_id, 1)]
+    holders = [(user.user_id, 1)]
 
     def watch(end: End) -> AbstractContextManager[None]:
         def on_refused(refusal: errors.NotAuthorized) -> None:
@@ -62,24 +67,26 @@ async def _open_for(
     await parts.user_streams.enter(holders)  # guard: streams-user-counted
     try:
         lasts_seconds = max(0.0, user.expires_at - time.time())
-        return await _open(request, find, Admission(lasts_seconds, watch))
+        return await _open(parts, request, find, Admission(lasts_seconds, watch))
     finally:
         parts.user_streams.leave(holders)
 
 
 async def _open(
+    parts: Parts,
     request: web.Request,
     find: Callable[[], Entrance[SubscriberT]],
     admission: Admission | None = None,
 ) -> web.StreamResponse:
-    settings = request.app[PARTS].settings
-    head = await _head(request)
+    settings = parts.settings
+    head, entrance = await _head(request), find()
+    # guard: slow-subscribers-kernel
+    bound_stream(accepted_of(request), vanished_after_seconds=settings.stuck_after_seconds * 2)
     return await follow(
         request,
-        find(),
+        entrance,
         head=head,
         retry_seconds=(settings.reconnect_min_seconds, settings.reconnect_max_seconds),
-        stuck_after_seconds=settings.stuck_after_seconds,
         admission=admission,
     )
 
@@ -91,5 +98,5 @@ async def _head(request: web.Request) -> bytes | None:
     if request.version != HttpVersion11 or "Origin" in request.headers:  # guard: stream-of-site
         return None
     heads = request.app[HEADS]
-    fixed = await heads.fixed(request, _CHUNKED)
+    fixed = await heads.fixed_of_route(request, _CHUNKED)
     return b"".join((fixed, own_lines(request), heads.date(), b"\r\n"))

@@ -9,10 +9,10 @@ nobody, and no task and no queue belongs to a subscriber.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
-from typing import Final, Generic, TypeVar
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractContextManager
+from typing import Any, Final, Generic, TypeVar
 
 import structlog
 
@@ -28,6 +28,21 @@ STRIDE: Final = 256
 SubscriberT = TypeVar("SubscriberT", bound=Subscriber)
 
 
+class _Opening:
+    """Counts those who are about to join a crowd. One for all of them: each stream comes by."""
+
+    def __init__(self, crowd: Crowd[Any]) -> None:
+        self.count = 0
+        self._crowd = crowd
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+        self._crowd.touch()
+
+
 class Crowd(Generic[SubscriberT]):
     """Keeps the subscribers. Whoever inherits this says what `deliver` writes."""
 
@@ -36,7 +51,7 @@ class Crowd(Generic[SubscriberT]):
         self.behind: dict[SubscriberT, None] = {}
         self._metrics = metrics
         self._stuck_after_seconds = stuck_after_seconds
-        self._openings = 0
+        self._opening = _Opening(self)
         self._left_at = time.monotonic()
         self._farewell: Frame | None = None
 
@@ -47,18 +62,12 @@ class Crowd(Generic[SubscriberT]):
     @property
     def idle_seconds(self) -> float:
         """For how long nobody has been here, or was about to; 0.0 if somebody is."""
-        is_used = self.subscribers or self._openings
+        is_used = self.subscribers or self._opening.count
         return 0.0 if is_used else time.monotonic() - self._left_at
 
-    @contextlib.contextmanager
-    def opening(self) -> Iterator[None]:
+    def opening(self) -> AbstractContextManager[None]:
         """Somebody is about to join, and does so or not within this."""
-        self._openings += 1
-        try:
-            yield
-        finally:
-            self._openings -= 1
-            self.touch()
+        return self._opening
 
     def touch(self) -> None:
         """Somebody asked for it just now."""

@@ -26,7 +26,12 @@ class Frame:
     @classmethod
     def of(cls, events: bytes) -> Frame:
         """Wrap encoded events."""
-        return cls(events, b"%x\r\n%b\r\n" % (len(events), events))
+        return cls(events, chunk(events))
+
+
+def chunk(events: bytes) -> bytes:
+    """Encoded events as one chunk of a chunked body."""
+    return b"%x\r\n%b\r\n" % (len(events), events)
 
 
 def event(name: str, data: Any, event_id: int | None = None) -> bytes:

@@ -7,7 +7,6 @@ The handler only waits. It is cancelled when the client leaves (the server runs 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,18 +15,11 @@ from typing import Any, Final, Protocol
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp_sse import EventSourceResponse
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from scoreboard.live.crowd import SubscriberT
-from scoreboard.live.frames import Frame, closing, opening
+from scoreboard.live.frames import Frame, chunk, closing, opening
 from scoreboard.live.subscriber import Subscriber
 
-# What the kernel may hold of a stream that is not read, which it doubles for its own accounts: some
-# sixty boards. Left to itself it takes 3 to 4 MB, four minutes of boards: as much memory for each
-# stalled client, and as old a board for each slow one.
-_KERNEL_BUFFER_BYTES: Final = 32 * 1024
-_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
-_NO_HEADERS: Final[CIMultiDictProxy[str]] = CIMultiDictProxy(CIMultiDict())
 # What the head of every stream says. (no-transform: a proxy that compresses also buffers.)
 HEADERS: Final = {
     "Content-Type": "text/event-stream",
@@ -35,6 +27,8 @@ HEADERS: Final = {
     "Connection": "keep-alive",
     "X-Accel-Buffering": "no",
 }
+# Of a stream that needs no token.
+_NOBODYS: Final = nullcontext()
 
 
 class _ConnectionEnd:
@@ -93,7 +87,6 @@ async def follow(
     *,
     head: bytes | None,
     retry_seconds: tuple[float, float],
-    stuck_after_seconds: float,
     admission: Admission | None,
 ) -> web.StreamResponse:
     """Serve a stream until the client leaves, its crowd ends it, or what admitted it does (None
@@ -103,15 +96,13 @@ async def follow(
     response = _Response(head)
     await response.prepare(request)
     subscriber = _subscriber(request, response, entrance)
-    # guard: slow-subscribers-kernel
-    _bound_kernel(subscriber.transport, vanished_after_seconds=stuck_after_seconds * 2)
     end = _release_opening(request, response)
     async with response:
         with entrance.opening():
             await response.begin(opening(retry_seconds) + entrance.newest)
         try:
             entrance.join(subscriber)
-            with nullcontext() if admission is None else _admitted(admission, subscriber):
+            with _NOBODYS if admission is None else _admitted(admission, subscriber):
                 await response.wait()
         finally:
             # guard: slow-subscribers-one
@@ -154,7 +145,7 @@ class _Response(EventSourceResponse):
         if self._head is None or self._writer is None:
             await self.write(events)
         else:
-            await self._writer.write(self._head + Frame.of(events).chunked)
+            await self._writer.write(self._head + chunk(events))
             self._writer.enable_chunking()  # by which `write_eof` knows how a body ends
             self._head = b""
 
@@ -178,22 +169,9 @@ def _subscriber(
     )
 
 
-def _bound_kernel(transport: asyncio.Transport, *, vanished_after_seconds: float) -> None:
-    """Bound what the kernel holds of a stream, and for how long nobody may acknowledge it: that
-    finds a client that vanished without a word while too little was sent for the crowd to notice.
-    """
-    connection = transport.get_extra_info("socket")
-    if connection is None:
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
-    if _USER_TIMEOUT is not None and connection.family != socket.AF_UNIX:
-        timeout_ms = int(vanished_after_seconds * 1000)
-        connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, timeout_ms)
-
-
 def _release_opening(request: web.Request, response: EventSourceResponse) -> _ConnectionEnd:
-    """Free what opens a stream and does not keep it: the parser, the header fields, the keep-alive
-    timer. That saves 4 KiB for each stream.
+    """Free what opens a stream and does not keep it: the parser, the keep-alive timer. (The header
+    fields of the request stay, because aiohttp's loop of requests has them too.)
 
     The connection then ends with the stream. Clients send nothing more on it, and reconnect anyway.
     """
@@ -204,8 +182,6 @@ def _release_opening(request: web.Request, response: EventSourceResponse) -> _Co
     protocol._parser = None  # as aiohttp itself does when the connection is lost
     response.headers.clear()
     kept: Any = request
-    kept._headers = _NO_HEADERS
-    kept._message = kept._message._replace(headers=_NO_HEADERS, raw_headers=())
     kept._payload = end = _ConnectionEnd()
     return end
 

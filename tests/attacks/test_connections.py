@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from scoreboard.api.http import connection, heads, replies
+from scoreboard.api.http import heads, kernel, newcomers, replies
 from tests.attacks.conftest import Start
 from tests.attacks.wire import Wire, connected, exchange
 from tests.eventually import eventually
@@ -61,7 +61,7 @@ async def trickle(wire: Wire, byte: bytes) -> None:
 async def test_a_head_that_never_ends_is_given_up(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(newcomers, "HEAD_SECONDS", PATIENCE_SECONDS)
     for beginning in (b"", b"G", HEAD, HEAD + b"X-Filler: "):
         async with connected(instance) as wire:
             await wire.send(beginning)
@@ -71,7 +71,7 @@ async def test_a_head_that_never_ends_is_given_up(
 async def test_a_head_that_comes_byte_by_byte_gets_no_more_time_than_one_that_stops(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(newcomers, "HEAD_SECONDS", PATIENCE_SECONDS)
     async with connected(instance) as wire:
         await wire.send(HEAD + b"X-Filler: ")
         await trickle(wire, b"a")
@@ -80,7 +80,7 @@ async def test_a_head_that_comes_byte_by_byte_gets_no_more_time_than_one_that_st
 async def test_a_client_that_was_answered_once_may_idle_longer_than_a_first_head_may_take(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "HEAD_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(newcomers, "HEAD_SECONDS", PATIENCE_SECONDS)
     async with connected(instance) as known:
         await known.send(GET)
         assert (await known.reply()).status == 200
@@ -117,11 +117,12 @@ async def test_a_body_that_comes_late_but_in_time_is_read(instance: Instance) ->
 # Answers that nobody reads
 
 
-@pytest.mark.skipif(connection._USER_TIMEOUT is None, reason="Linux counts; others cannot")
+@pytest.mark.skipif(kernel.USER_TIMEOUT is None, reason="Linux counts; others cannot")
 async def test_a_client_that_never_reads_its_answers_is_cut_off(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "UNREAD_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(kernel, "UNREAD_SECONDS", PATIENCE_SECONDS)
+    instance = await start()
     server = instance.runner.server
     assert server is not None
     async with connected(instance, receive_buffer=4096) as wire:

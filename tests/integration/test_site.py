@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 import uvloop
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from scoreboard.api.http import site
-from scoreboard.api.http.listening import listening_sockets
+from scoreboard.api.http.listening import bound_sockets, listening_sockets
 
 GET = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
 
@@ -26,21 +27,23 @@ def test_nobody_comes_in_after_the_end_who_was_on_the_way_in(
     async def end_while_they_come_in(clients: list[socket.socket]) -> list[bytes]:
         runner = web.AppRunner(web.Application(), shutdown_timeout=1)
         await runner.setup()
-        place = site.Site(runner)
-        await place.start()
-        place.attend(listening_sockets("127.0.0.1", 0))
         server = runner.server
         assert server is not None
+        place = site.Site(runner)
+        place._make_protocol = lambda _: server()  # aiohttp's own, which knows no socket
+        await place.start()
+        place.attend(listening_sockets("127.0.0.1", 0))
         for client in clients:
             client.connect(runner.addresses[0])
             client.sendall(GET)
         for _ in range(100):
             if place._entering:
                 break
-            await asyncio.sleep(0)  # a turn of the loop, no more: they are in after two
+            await asyncio.sleep(0)  # a turn of the loop, no more: they are in after one or two
         assert place._entering
+        await place.stop()
+        assert not place._entering  # so whoever ends those who are in, ends all
         await runner.cleanup()
-        assert not place._entering
         await asyncio.sleep(0.1)
         assert not server.connections
         return [await asyncio.to_thread(_read, client) for client in clients]
@@ -49,6 +52,34 @@ def test_nobody_comes_in_after_the_end_who_was_on_the_way_in(
         clients = [stack.enter_context(socket.socket()) for _ in range(site.AT_ONCE)]
         answers = runner.run(end_while_they_come_in(clients))
     assert all(answer == b"" or b" 404 " in answer for answer in answers)
+
+
+async def test_a_defect_keeps_one_client_out_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    runner = web.AppRunner(web.Application(), shutdown_timeout=1)
+    await runner.setup()
+    server, place = runner.server, site.Site(runner)
+    assert server is not None
+    protocols: Iterator[RequestHandler | RuntimeError] = iter([RuntimeError(), server()])
+
+    def make_protocol(_: socket.socket) -> RequestHandler:
+        made = next(protocols)
+        if isinstance(made, RuntimeError):
+            raise made
+        return made
+
+    place._make_protocol = make_protocol
+    await place.start()
+    place.attend(bound_sockets("127.0.0.1", 0))
+    place.sockets[0].listen()  # as a supervisor of an earlier release does
+    assert place.sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+    with socket.socket() as first, socket.socket() as second:
+        for client in (first, second):
+            client.connect(runner.addresses[0])
+            client.sendall(GET)
+        assert await asyncio.to_thread(_read, first) == b""
+        assert b" 404 " in await asyncio.to_thread(_read, second)
+    await runner.cleanup()
+    assert ["a client was not let in" in message for message in caplog.messages] == [True]
 
 
 def _read(client: socket.socket) -> bytes:

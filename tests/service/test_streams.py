@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from scoreboard.api import streams
+from scoreboard.api.http import kernel
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.stream import follow
 from scoreboard.model import MAIN
@@ -122,6 +123,8 @@ async def test_what_the_kernel_may_hold_of_a_stream_is_bounded(instance: Instanc
         [subscriber] = hub.channel(MAIN).subscribers
         connection = subscriber.transport.get_extra_info("socket")
         assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
+        if kernel.USER_TIMEOUT is not None:
+            assert connection.getsockopt(socket.IPPROTO_TCP, kernel.USER_TIMEOUT) == 20_000
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="no kernel that counts segments")

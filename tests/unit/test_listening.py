@@ -6,11 +6,19 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scoreboard.api.http.listening import bound_sockets, http_address, listen, listening_sockets
+from scoreboard.api.http import kernel
+from scoreboard.api.http.listening import (
+    Accepting,
+    bound_sockets,
+    http_address,
+    listen,
+    listening_sockets,
+)
 
 BOTH = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 
@@ -74,6 +82,52 @@ def test_a_free_port_is_the_same_for_every_address_of_a_name() -> None:
     with listening("localhost") as sockets:
         assert places(sockets) == ["::1", "127.0.0.1"]
         assert len(ports(sockets)) == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("shares_port", [False, True], ids=["one process", "workers"])
+def test_a_connection_has_its_bounds_from_the_socket_that_accepts_it(
+    host: str, shares_port: bool
+) -> None:
+    """Nothing is set for each one that comes, so the kernel has to hand it down."""
+    [one] = bound_sockets(host, 0, shares_port=shares_port)
+    with one:
+        listen(one)
+        with socket.create_connection(one.getsockname()[:2], timeout=5):
+            accepted, _ = one.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 64 * 1024
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 128 * 1024
+                if kernel.USER_TIMEOUT is not None:
+                    assert accepted.getsockopt(socket.IPPROTO_TCP, kernel.USER_TIMEOUT) == 30_000
+
+
+def test_what_the_kernel_holds_of_a_unix_socket_is_bounded_too(tmp_path: Path) -> None:
+    """It has no timeout of TCP, and hands nothing down."""
+    with Accepting(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as client:
+        one.bind(str(tmp_path / "s"))
+        listen(one)
+        client.connect(one.getsockname())
+        accepted, _ = one.accept()
+        with accepted:
+            kernel.bound_stream(accepted, vanished_after_seconds=1.0)
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_socket_that_accepts_says_what_others_say_of_those_that_come(host: str) -> None:
+    [usual] = listening_sockets(host, 0)
+    with Accepting(fileno=usual.detach()) as one:
+        address = one.getsockname()[:2]
+        with socket.create_connection(address, timeout=5) as client:
+            accepted, peer = one.accept()
+            with accepted:
+                assert isinstance(accepted, Accepting)
+                assert (accepted.family, accepted.type) == (client.family, client.type)
+                assert peer == client.getsockname()
+                client.sendall(b"hello")
+                assert accepted.recv(5) == b"hello"
 
 
 @pytest.mark.parametrize("host", ["::", "[::]"])

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
 
 from tests.private_names import touched
 
@@ -29,8 +28,3 @@ def test_the_version_that_was_read_is_the_one_that_is_locked(library: str, read:
     [locked] = re.findall(rf"^{re.escape(library)}(?:\[\w+\])?==([\d.]+)", lock, re.MULTILINE)
 
     assert locked == read, "read docs/private-names.md and the library's source again"
-
-
-def test_what_a_stream_gives_back_is_aiohttps_own() -> None:
-    """They are only set: under another name each would go on holding its memory, unnoticed."""
-    assert {"_headers", "_message", "_payload"} <= vars(make_mocked_request("GET", "/")).keys()

@@ -1,7 +1,8 @@
 """Bounds each connection of a client: whether it may be open, how long the head of its first
-request may take, how much it may send ahead, how long it may leave an answer unread.
+request may take, how much it may send ahead.
 
-`heads` reads the heads, `admission` counts the connections.
+`heads` reads the heads, `admission` counts the connections, `newcomers` gives the first head its
+time, `kernel` bounds what is in the kernel.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
@@ -21,6 +23,7 @@ from scoreboard.api.http.admission import Admission, connections_max
 from scoreboard.api.http.heads import FOUND, QUEUE_MAX, Parser, settled
 from scoreboard.api.http.identity import VERIFIED
 from scoreboard.api.http.middleware import HEADERS_OF_DATA
+from scoreboard.api.http.newcomers import Newcomers
 from scoreboard.api.http.refusals import refusal
 from scoreboard.api.http.replies import BODY_MAX_BYTES
 from scoreboard.api.http.tracing import TRACE
@@ -30,30 +33,14 @@ from scoreboard.parts import PARTS
 
 log = structlog.get_logger("scoreboard.http")
 
-# From the connection's start to the end of the first request's head. aiohttp would wait as long as
-# for the next request of a client that is known already. Browsers open a connection in advance and
-# do not mind losing it.
-HEAD_SECONDS: Final = 15.0
-# How long a client may take nothing of an answer that waits for it; the kernel counts. (Streams
-# have a shorter time of their own, and are counted when it is over.)
-UNREAD_SECONDS: Final = 30.0
-# At the end: a client that connected so short a time ago may have a request on its way.
-_NEWCOMER_SECONDS: Final = 1.0
-_LOOK_SECONDS: Final = 0.01
-# What the kernel may hold, which it doubles for its own accounts. Of what we do not read yet: a
-# head and a body. Left to itself it takes 6 MB, and hands 256 KB of it over at once.
-_RECEIVED_BYTES: Final = 32 * 1024
-# Of what the client does not take: else a whole file goes there in one turn of the loop.
-_SENT_BYTES: Final = 64 * 1024
 # What nearly every request is asked for: to find that a key is missing takes ten times as long as
 # to find nothing under it.
 _NOT_KNOWN_YET: Final = (FOUND, VERIFIED, TRACE)
-_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, with connections of ours. They cost a timer, a parser and three system
-    calls more for each connection, and two microseconds more for each request.
+    """aiohttp's runner, with connections of ours. They cost a parser more for each connection, and
+    two microseconds more for each request.
     """
 
     async def _make_server(self) -> web.Server:
@@ -64,7 +51,8 @@ class Runner(web.AppRunner):
         for site in list(self.sites):
             await site.stop()
         if isinstance(self.server, _Server):
-            await self.server.hear_newcomers()  # guard: came-moment-before
+            await self.server.newcomers.hear()  # guard: came-moment-before
+            self.server.newcomers.close()
         await super().cleanup()
 
 
@@ -79,6 +67,7 @@ class _Server(web.Server):
             **made._kwargs,
         )
         settings = app[PARTS].settings
+        self.newcomers = Newcomers()
         self._metrics = app[PARTS].metrics
         self._admission = Admission(
             per_address=settings.connections_per_ip,
@@ -86,21 +75,17 @@ class _Server(web.Server):
             networks_of=partial(peer_networks, trusted=settings.trusted_proxies),
         )
 
-    async def hear_newcomers(self) -> None:
-        """Wait a moment for the first request of each client that has just connected. (To look
-        costs requests nothing; an event would.)
-        """
-        while any(isinstance(each, _Connection) and each.is_newcomer for each in self.connections):  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_SECONDS)
-
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, self._metrics, self._admission, **self._kwargs)
+    def __call__(self, accepted: socket.socket) -> RequestHandler:  # type: ignore[override]
+        return _Connection(self, accepted, self._metrics, self._admission, **self._kwargs)
 
 
-def _request(make: Any, message: RawRequestMessage, *others: Any) -> web.BaseRequest:
+def _request(
+    make: Any, message: RawRequestMessage, body: Any, connection: _Connection, *others: Any
+) -> web.BaseRequest:
     """Make a request, by aiohttp's `make`, of the message as routes and handlers should see it."""
+    connection.has_begun = True
     message, notes = settled(message)
-    request: web.BaseRequest = make(message, *others)
+    request: web.BaseRequest = make(message, body, connection, *others)
     for key in _NOT_KNOWN_YET:
         request[key] = None
     if notes:
@@ -108,11 +93,25 @@ def _request(make: Any, message: RawRequestMessage, *others: Any) -> web.BaseReq
     return request
 
 
-class _Connection(RequestHandler):
-    __slots__ = ("_admission", "_metrics", "_peer")
+class _WithoutOptions(BaseProtocol):
+    """aiohttp's, but for the option that it sets: TCP_NODELAY, which loops of asyncio have set."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+
+class _Connection(RequestHandler, _WithoutOptions):
+    __slots__ = ("_admission", "_metrics", "_newcomers", "_peer", "accepted", "has_begun")
 
     def __init__(
-        self, server: _Server, metrics: Metrics, admission: Admission, **kwargs: Any
+        self,
+        server: _Server,
+        accepted: socket.socket,
+        metrics: Metrics,
+        admission: Admission,
+        **kwargs: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(server, loop=loop, **kwargs)
@@ -121,12 +120,17 @@ class _Connection(RequestHandler):
         )
         self._max_msg_queue_size = QUEUE_MAX
         self._msg_queue_resume_size = QUEUE_MAX // 2
+        self.has_begun = False  # whether a request was taken up
+        self._newcomers = server.newcomers
         self._metrics = metrics
         self._admission = admission
         self._peer: str | None = None  # of a connection that was let in
+        # The loop's transport closes it. (That hands out a socket too, but one that is made anew
+        # for each option that is set.)
+        self.accepted = accepted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let it in or not; bound the time of its first request's head and of unread answers."""
+        """Let it in or not."""
         peer = _peer_of(transport)
         if (reason := self._admission.enter(peer)) is not None:
             self._metrics.connections_refused.labels(reason).inc()
@@ -136,22 +140,12 @@ class _Connection(RequestHandler):
         self._peer = peer
         self._metrics.connections.inc()
         super().connection_made(transport)
-        if self._keepalive_handle is not None:
-            self._keepalive_handle.cancel()
-        # It closes a connection whose time is over. After each answer aiohttp moves the time on.
-        # guard: first-header-time
-        self._next_keepalive_close_time = end = self._loop.time() + HEAD_SECONDS
-        self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
-        _bound_kernel(transport.get_extra_info("socket"))
+        self._newcomers.enter(self)  # guard: first-header-time
 
     @property
-    def is_newcomer(self) -> bool:
-        """Whether it came a moment ago, and has not asked for anything yet."""
-        if self._peer is None or self._messages or self._request_in_progress:
-            return False
-        # Until the first answer, this time is as it was set when the connection was made.
-        age_seconds = self._loop.time() - (self._next_keepalive_close_time - HEAD_SECONDS)
-        return 0 <= age_seconds < _NEWCOMER_SECONDS
+    def has_asked(self) -> bool:
+        """Whether the head of a request has come."""
+        return self.has_begun or bool(self._messages)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on, if reading was paused. aiohttp says so with each piece of a body that is taken,
@@ -165,6 +159,7 @@ class _Connection(RequestHandler):
         if self._peer is not None:
             self._admission.leave(self._peer)  # guard: connection-ends-makes
             self._metrics.connections.dec()
+            self._newcomers.leave(self)
             self._peer = None
         super().connection_lost(exc)
 
@@ -187,17 +182,17 @@ class _Connection(RequestHandler):
         log.debug("scoreboard.http.malformed", reason=reason)
 
 
+def accepted_of(request: web.BaseRequest) -> socket.socket:
+    """The socket of a request's connection. Raises ConnectionResetError when the client has left:
+    then it is closed.
+    """
+    protocol = request.protocol
+    if request.transport is None or not isinstance(protocol, _Connection):
+        raise ConnectionResetError("the client has left")
+    return protocol.accepted
+
+
 def _peer_of(transport: asyncio.BaseTransport) -> str:
     """The address; empty for a Unix socket."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""
-
-
-def _bound_kernel(peer: socket.socket | None) -> None:
-    if peer is None or peer.family == socket.AF_UNIX:
-        return
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)  # guard: kernel-takes-little
-    if _USER_TIMEOUT is not None:
-        # guard: unread-answer-time
-        peer.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(UNREAD_SECONDS * 1000))

@@ -7,6 +7,8 @@ import socket
 from contextlib import ExitStack
 from typing import Any, Final
 
+from scoreboard.api.http.kernel import hand_down
+
 BACKLOG: Final = 4096
 
 # What a socket is bound to: the address, the port, and of IPv6 the flow and the interface.
@@ -17,6 +19,23 @@ _EVERYWHERE_IPV6: Final = "::"
 # A machine without IPv6, whose names may have such addresses yet: it has no such sockets, or no
 # such address.
 _NOT_HERE: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+class Accepting(socket.socket):
+    """A socket, and those that it accepts, which say of what family and type they are in numbers.
+    Python makes a name of an enumeration of each, which a connection is asked for five times on its
+    way in: a fifth of what that takes.
+    """
+
+    __slots__ = ()
+    family = socket.SocketType.family  # type: ignore[assignment]
+    type = socket.SocketType.type  # type: ignore[assignment]
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a client, as every socket does."""
+        accepted, peer = super().accept()
+        accepted.__class__ = Accepting  # to make it anew would ask the kernel anew
+        return accepted, peer
 
 
 def bound_sockets(host: str, port: int, *, shares_port: bool = False) -> list[socket.socket]:
@@ -60,6 +79,7 @@ def listen(one: socket.socket) -> None:
     """Let clients come to a bound socket, or to one that listens already. Raises OSError."""
     # For the connections that it will have: else they would keep the port while they end.
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # guard: port-whose-connections
+    hand_down(one)
     one.listen(BACKLOG)
 
 

@@ -94,6 +94,7 @@ class Heads:
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, int, tuple[tuple[str, str], ...]], bytes] = {}
+        self._of_routes: dict[web.AbstractRoute, bytes] = {}
         self._date = b""
         self._second = 0
 
@@ -108,6 +109,16 @@ class Heads:
             if len(self._made) >= _HEADS_MAX:
                 self._made.clear()
             found = self._made[key] = await self._fixed(request, answer)
+        return found
+
+    async def fixed_of_route(self, request: web.Request, answer: web.Response) -> bytes:
+        """The same, on a route whose answers have no other status and no other fields: it is found
+        by the route alone.
+        """
+        route = request.match_info.route
+        found = self._of_routes.get(route)
+        if found is None:
+            found = self._of_routes[route] = await self.fixed(request, answer)
         return found
 
     async def _fixed(self, request: web.Request, answer: web.Response) -> bytes:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
-from scoreboard.api.http.listening import BACKLOG, http_address
+from scoreboard.api.http.kernel import hand_down
+from scoreboard.api.http.listening import BACKLOG, Accepting, http_address
 from scoreboard.operations.logs import Seldom
 
 log = structlog.get_logger("scoreboard.http")
@@ -33,7 +35,7 @@ class Site(web.BaseSite):
         self._make_protocol: Any = runner.server
         self._loop = asyncio.get_running_loop()
         self._seldom = Seldom()
-        self._entering: set[asyncio.Task[None]] = set()
+        self._entering: set[asyncio.Future[Any]] = set()
         self.sockets: list[socket.socket] = []
 
     @property
@@ -57,9 +59,10 @@ class Site(web.BaseSite):
         for listening in self.sockets:
             self._loop.remove_reader(listening)
             listening.close()
-        self.sockets = list(sockets)
-        for listening in sockets:
+        self.sockets = [Accepting(fileno=one.detach()) for one in sockets]
+        for listening in self.sockets:
             listening.setblocking(False)
+            hand_down(listening)  # a supervisor of an earlier release has not
             self._loop.add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
@@ -84,17 +87,43 @@ class Site(web.BaseSite):
             except OSError as error:
                 self._pause(listening, error)
                 return False
-            task = self._loop.create_task(self._let_in(connection))
-            self._entering.add(task)
-            task.add_done_callback(self._entering.discard)
+            self._let_in(connection)
         return True
 
-    async def _let_in(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
+    def _let_in(self, connection: socket.socket) -> None:
+        """Hand a connection to the loop. A task would take longer for that than the loop does, so
+        the coroutine is asked by hand: first for what it waits for.
+        """
+        make_protocol = partial(self._make_protocol, connection)
+        entering = self._loop.connect_accepted_socket(make_protocol, connection)
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, connection)
-        except OSError:
-            connection.close()  # it has left again
+            is_in: asyncio.Future[Any] = entering.send(None)
+        except Exception as error:
+            self._keep_out(connection, error)
+            return
+        self._entering.add(is_in)
+        is_in.add_done_callback(partial(self._end_entering, entering, connection))
+
+    def _end_entering(
+        self,
+        entering: Coroutine[Any, Any, Any],
+        connection: socket.socket,
+        is_in: asyncio.Future[Any],
+    ) -> None:
+        self._entering.discard(is_in)
+        try:
+            entering.send(None)
+        except StopIteration:
+            pass  # which is how a coroutine returns
+        except Exception as error:
+            self._keep_out(connection, error)
+
+    def _keep_out(self, connection: socket.socket, error: Exception) -> None:
+        connection.close()
+        if not isinstance(error, OSError):  # else it has left again
+            # A defect of ours, which keeps nobody else out.
+            what = {"message": "a client was not let in", "exception": error}
+            self._loop.call_exception_handler(what)
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         """Accept nobody for a moment: nearly always no file is left, and the loop would ask again
