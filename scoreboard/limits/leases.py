@@ -154,8 +154,8 @@ class StreamLimiter:
         `limit` it may hold. Raises Overloaded, and TooManyStreams: then it counts under none.
         """
         entering = _Asked(
-            tuple([holder for holder, _ in holders]),
-            tuple([self._limit * share for _, share in holders]),
+            tuple(holder for holder, _ in holders),
+            tuple(self._limit * share for _, share in holders),
         )
         self._count += 1
         try:

@@ -12,13 +12,7 @@ from typing import Any
 import pytest
 
 from scoreboard.api.http import kernel
-from scoreboard.api.http.listening import (
-    Accepting,
-    bound_sockets,
-    http_address,
-    listen,
-    listening_sockets,
-)
+from scoreboard.api.http.listening import bound_sockets, http_address, listen, listening_sockets
 
 BOTH = [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1")]
 
@@ -105,7 +99,7 @@ def test_a_connection_has_its_bounds_from_the_socket_that_accepts_it(
 
 def test_what_the_kernel_holds_of_a_unix_socket_is_bounded_too(tmp_path: Path) -> None:
     """It has no timeout of TCP, and hands nothing down."""
-    with Accepting(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as client:
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as client:
         one.bind(str(tmp_path / "s"))
         listen(one)
         client.connect(one.getsockname())
@@ -113,21 +107,6 @@ def test_what_the_kernel_holds_of_a_unix_socket_is_bounded_too(tmp_path: Path) -
         with accepted:
             kernel.bound_stream(accepted, vanished_after_seconds=1.0)
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 64 * 1024
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_a_socket_that_accepts_says_what_others_say_of_those_that_come(host: str) -> None:
-    [usual] = listening_sockets(host, 0)
-    with Accepting(fileno=usual.detach()) as one:
-        address = one.getsockname()[:2]
-        with socket.create_connection(address, timeout=5) as client:
-            accepted, peer = one.accept()
-            with accepted:
-                assert isinstance(accepted, Accepting)
-                assert (accepted.family, accepted.type) == (client.family, client.type)
-                assert peer == client.getsockname()
-                client.sendall(b"hello")
-                assert accepted.recv(5) == b"hello"
 
 
 @pytest.mark.parametrize("host", ["::", "[::]"])

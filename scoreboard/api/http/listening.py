@@ -21,23 +21,6 @@ _EVERYWHERE_IPV6: Final = "::"
 _NOT_HERE: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
-class Accepting(socket.socket):
-    """A socket, and those that it accepts, which say of what family and type they are in numbers.
-    Python makes a name of an enumeration of each, which a connection is asked for five times on its
-    way in: a fifth of what that takes.
-    """
-
-    __slots__ = ()
-    family = socket.SocketType.family  # type: ignore[assignment]
-    type = socket.SocketType.type  # type: ignore[assignment]
-
-    def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a client, as every socket does."""
-        accepted, peer = super().accept()
-        accepted.__class__ = Accepting  # to make it anew would ask the kernel anew
-        return accepted, peer
-
-
 def bound_sockets(host: str, port: int, *, shares_port: bool = False) -> list[socket.socket]:
     """Bind a socket to each address of `host` that this machine has; they do not listen yet.
 

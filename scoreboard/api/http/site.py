@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from scoreboard.api.http.kernel import hand_down
-from scoreboard.api.http.listening import BACKLOG, Accepting, http_address
+from scoreboard.api.http.listening import BACKLOG, http_address
 from scoreboard.operations.logs import Seldom
 
 log = structlog.get_logger("scoreboard.http")
@@ -59,8 +59,8 @@ class Site(web.BaseSite):
         for listening in self.sockets:
             self._loop.remove_reader(listening)
             listening.close()
-        self.sockets = [Accepting(fileno=one.detach()) for one in sockets]
-        for listening in self.sockets:
+        self.sockets = list(sockets)
+        for listening in sockets:
             listening.setblocking(False)
             hand_down(listening)  # a supervisor of an earlier release has not
             self._loop.add_reader(listening, self._accept, listening)
@@ -94,6 +94,7 @@ class Site(web.BaseSite):
         """Hand a connection to the loop. A task would take longer for that than the loop does, so
         the coroutine is asked by hand: first for what it waits for.
         """
+        connection.setblocking(False)
         make_protocol = partial(self._make_protocol, connection)
         entering = self._loop.connect_accepted_socket(make_protocol, connection)
         try:
