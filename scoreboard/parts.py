@@ -313,7 +313,9 @@ class Parts:
             self.metrics,
             self.tracing,
             publishes=settings.takes_submissions,
-            pace=Pace(settings.publish_timeout_seconds),
+            pace=Pace(
+                settings.publish_timeout_seconds, rest_seconds=settings.push_interval_seconds
+            ),
         )
 
     def _servers(self) -> list[Part]:
