@@ -13,17 +13,19 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from scoreboard.api.http.addresses import peer_networks
 from scoreboard.api.http.admission import Admission, connections_max
 from scoreboard.api.http.heads import FOUND, QUEUE_MAX, Parser, settled
 from scoreboard.api.http.identity import VERIFIED
-from scoreboard.api.http.middleware import HEADERS_OF_DATA
+from scoreboard.api.http.middleware import HEADERS_OF_DATA, request_id
 from scoreboard.api.http.refusals import refusal
 from scoreboard.api.http.replies import BODY_MAX_BYTES
-from scoreboard.api.http.tracing import TRACE
+from scoreboard.api.http.tracing import REQUEST_ID, TRACE
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations.metrics import Metrics
 from scoreboard.parts import PARTS
@@ -47,7 +49,7 @@ _RECEIVED_BYTES: Final = 32 * 1024
 _SENT_BYTES: Final = 64 * 1024
 # What nearly every request is asked for: to find that a key is missing takes ten times as long as
 # to find nothing under it.
-_NOT_KNOWN_YET: Final = (FOUND, VERIFIED, TRACE)
+_NOT_KNOWN_YET: Final = {FOUND: None, VERIFIED: None, TRACE: None}
 _USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
 
 
@@ -74,7 +76,7 @@ class _Server(web.Server):
     def __init__(self, made: web.Server, app: web.Application) -> None:
         super().__init__(
             made.request_handler,
-            request_factory=partial(_request, made.request_factory),
+            request_factory=partial(_request, asyncio.get_running_loop()),
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,
         )
@@ -97,15 +99,24 @@ class _Server(web.Server):
         return _Connection(self, self._metrics, self._admission, **self._kwargs)
 
 
-def _request(make: Any, message: RawRequestMessage, *others: Any) -> web.BaseRequest:
-    """Make a request, by aiohttp's `make`, of the message as routes and handlers should see it."""
-    message, notes = settled(message)
-    request: web.BaseRequest = make(message, *others)
-    for key in _NOT_KNOWN_YET:
-        request[key] = None
-    if notes:
-        request.update(notes)
-    return request
+def _request(
+    loop: asyncio.AbstractEventLoop,
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.Request:
+    """Make a request of the message as routes and handlers should see it, with an id, as aiohttp's
+    application does; to add notes to its request afterwards would take longer.
+    """
+    message, found = settled(message)
+    notes = {REQUEST_ID: request_id(message.headers), **_NOT_KNOWN_YET, **found}
+    return web.Request(
+        *(message, payload, protocol, writer, task, loop),
+        client_max_size=BODY_MAX_BYTES,
+        state=notes,
+    )
 
 
 class _Connection(RequestHandler):
