@@ -4,9 +4,9 @@ A newer board takes the place of the one that waits, which is counted, and said 
 one that was left out. A board goes out in its turn, however often another one changes, and with
 it those that were committed with it: they share a message. (`main` has one for itself.)
 
-Bursts are conflated in the hub's rhythm: the first change of a board goes out at once, later ones
-at most every `rest_seconds`, and the last one always. What is conflated here would be conflated by
-the hubs that hear of it, so it need not be sent, carried and read.
+Bursts are conflated, as the hub does: the first change of a board goes out at once, later ones at
+most every `rest_seconds`, and the last one always. Most of what is conflated here would be by the
+hubs that hear of it, so it need not be sent, carried and read.
 
 Bound: `SLOTS_MAX` boards. One more takes the place of the board that has waited longest, which is
 counted: the other instances find that one by comparing versions.
