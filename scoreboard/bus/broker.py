@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue, TimeoutType
 from aio_pika.exceptions import AMQPError
 from aiormq.exceptions import AMQPError as AiormqError
 from aiormq.exceptions import ChannelAccessRefused
@@ -147,6 +147,19 @@ class Side:
             log.warning("scoreboard.bus.lost", side=self._name, error=why)
 
 
+class _Connection(aio_pika.Connection):
+    """A connection that is closed if it could not be made. Else aio-pika closes it when it is
+    collected, which may be when no loop runs to do so.
+    """
+
+    async def connect(self, timeout: TimeoutType = None) -> None:  # noqa: ASYNC109
+        try:
+            await super().connect(timeout)
+        except BaseException:
+            await self.close()
+            raise
+
+
 @contextlib.asynccontextmanager
 async def connecting(url: str, name: str) -> AsyncIterator[AbstractConnection]:
     """Connect, under a name that the management UI shows, and close at the end. Raises one of
@@ -154,7 +167,10 @@ async def connecting(url: str, name: str) -> AsyncIterator[AbstractConnection]:
     """
     async with asyncio.timeout(CONNECT_SECONDS):
         connection = await aio_pika.connect(
-            url, heartbeat=_HEARTBEAT_SECONDS, client_properties={"connection_name": name}
+            url,
+            connection_class=_Connection,
+            heartbeat=_HEARTBEAT_SECONDS,
+            client_properties={"connection_name": name},
         )
     try:
         yield connection

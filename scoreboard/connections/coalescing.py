@@ -96,7 +96,7 @@ class Coalescer(Generic[Item, Result]):
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future, loop.time() + self._waiting_seconds))
         if self._busy < self._concurrency:
-            self._start()
+            self._start(loop)
         return await future  # guard: commit-push-outlive
 
     async def close(self) -> None:
@@ -107,17 +107,17 @@ class Coalescer(Generic[Item, Result]):
         while running := [task for task in self._running if not task.done()]:
             await asyncio.gather(*running)
 
-    def _start(self) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         # A task starts in the loop's next turn, so all that arrives in this one shares the batch.
         self._busy += 1
         # In a context of its own: it works for all who wait, not for the one who came first.
-        task = asyncio.create_task(self._run(), context=Context())  # guard: many-requests-share
+        task = loop.create_task(self._run(), context=Context())  # guard: many-requests-share
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def _run(self) -> None:
         try:
-            while self.waiting:
+            while self._waiting or self._left:
                 # One more turn of the loop: requests that have arrived but were not read yet come
                 # along. Nothing waits for time to pass, and a busy server needs half the batches.
                 # Where one was alone the last time, the next one is likely to be alone too.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from scoreboard.connections.hosts import Hosts
@@ -20,6 +20,22 @@ from scoreboard.connections.server import Failure, NotConnected, Server
 from scoreboard.connections.session import ConnectionLost, Row, Session
 
 Result = TypeVar("Result")
+
+
+class _Lent:
+    """A session that is in use; in the end it is given back, with the error that ended its use."""
+
+    def __init__(
+        self, session: Session, give_back: Callable[[Session, BaseException | None], None]
+    ) -> None:
+        self._session = session
+        self._give_back = give_back
+
+    def __enter__(self) -> Session:
+        return self._session
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._give_back(self._session, error)
 
 
 class Postgres:
@@ -76,8 +92,7 @@ class Postgres:
 
         Whoever leaves within closes its connection: a transaction ends with who began it.
         """
-        session = await self._lend(self._connected)
-        with self._giving_back(session):
+        with _Lent(await self._lend(self._connected), self._give_back) as session:
             yield session
 
     async def fetch(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
@@ -138,7 +153,7 @@ class Postgres:
         has_left = False
 
         async def connect_and_run() -> list[Row]:
-            with self._giving_back(session):
+            with _Lent(session, self._give_back):
                 await session.connect()
                 if has_left:  # guard: nothing-asked-left
                     return []
@@ -157,16 +172,7 @@ class Postgres:
             self._on_abandoned()
             raise  # guard: hanging-up-costs
 
-    @contextlib.contextmanager
-    def _giving_back(self, session: Session) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self._give_back(session, error)
-            raise
-        self._give_back(session)
-
-    def _give_back(self, session: Session, error: BaseException | None = None) -> None:
+    def _give_back(self, session: Session, error: BaseException | None) -> None:
         if isinstance(error, NotConnected):
             self._lending.rest()
         session.settle()  # guard: nobody-inherits-open

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
@@ -22,6 +22,11 @@ from scoreboard.errors import LedgerUnavailable
 
 Row = tuple[Any, ...]
 _UNTRANSLATABLE: Final = "22021"
+_ABORTED: Final = (
+    psycopg2.extensions.TransactionRollbackError,
+    psycopg2.errors.LockNotAvailable,
+)
+_NO_ANSWER: Final = (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError)
 
 
 class StatementRefused(Exception):
@@ -92,9 +97,11 @@ class Session:
 
     async def connect(self) -> None:
         """Open the connection if there is none. Raises LedgerUnavailable."""
-        with self._border():
+        try:
             await self._open()
-            self._was_looked_at = True
+        except Exception as error:
+            self._raise_ours(error)
+        self._was_looked_at = True
 
     async def run(
         self,
@@ -110,7 +117,7 @@ class Session:
         will be none: the outcome is then unknown and the connection is closed; StatementRefused,
         TransactionAborted and PostgresRefused when PostgreSQL answered so.
         """
-        with self._border():
+        try:
             connection = await self._open()
             for each in prepared:
                 if each not in connection.prepared:
@@ -118,6 +125,8 @@ class Session:
                     connection.prepared.add(each)
             # guard: outages-wait-postgresql
             rows = await connection.ask(statement, parameters, self._timeout_seconds)
+        except Exception as error:
+            self._raise_ours(error)
         if not self._pinned and self._server.is_left_behind(connection):
             self._server.failed("no_answer")
             raise LedgerUnavailable  # what it answers may be of yesterday
@@ -197,34 +206,29 @@ class Session:
             return self._server.refused(ConstraintRefused(sqlstate, constraint, text))
         return StatementRefused(sqlstate, constraint)
 
-    @contextlib.contextmanager
-    def _border(self) -> Iterator[None]:
+    def _raise_ours(self, error: Exception) -> NoReturn:
         """Turn what psycopg2 and aiopg raise into errors of ours."""
-        try:
-            yield
-        except (
-            psycopg2.extensions.TransactionRollbackError,
-            psycopg2.errors.LockNotAvailable,
-        ) as error:
+        if isinstance(error, _ABORTED):
             self._server.failed("aborted")
             raise TransactionAborted(error.pgcode) from error
-        except (psycopg2.DataError, psycopg2.IntegrityError) as error:
+        if isinstance(error, (psycopg2.DataError, psycopg2.IntegrityError)):
             # Not `from error`: its text quotes the row that was refused, password hash and all, and
             # whoever logs the refusal would log its cause.
             raise self._data_refused(error) from None  # guard: refusal-not-bring
-        except ValueError as error:  # psycopg2 cannot send NUL characters or lone surrogates
+        if isinstance(error, ValueError):  # psycopg2 cannot send NUL characters or lone surrogates
             raise StatementRefused(_UNTRANSLATABLE, None) from error
-        except (psycopg2.Error, OSError, TimeoutError, RuntimeError, AssertionError) as error:
-            raise_if_cancelled()
-            refusal = refusal_of(error)
-            # guard: refusal-not-taken
-            if refusal is not None:  # not `from error`: its text quotes the statement
-                raise self._server.refused(refusal) from None
-            self._server.failed("no_answer")
-            connection = self._connection
-            if isinstance(error, psycopg2.Error) and connection is not None and connection.closed:
-                raise ConnectionLost from error
-            raise LedgerUnavailable from error
+        if not isinstance(error, _NO_ANSWER):
+            raise error
+        raise_if_cancelled()
+        refusal = refusal_of(error)
+        # guard: refusal-not-taken
+        if refusal is not None:  # not `from error`: its text quotes the statement
+            raise self._server.refused(refusal) from None
+        self._server.failed("no_answer")
+        connection = self._connection
+        if isinstance(error, psycopg2.Error) and connection is not None and connection.closed:
+            raise ConnectionLost from error
+        raise LedgerUnavailable from error
 
 
 def _is_idle(connection: Connection) -> bool:

@@ -91,12 +91,12 @@ class Batch(InParts[Key]):
         await self.settle_parts(keys)
         return self._settled
 
-    async def settle_renamed(self, found: Mapping[Key, Verdict]) -> Settlement:
+    async def settle_renamed(self, settled: Settlement) -> Settlement:
         """Grant what was submitted under a former id of an action, as that action: also what was
         unknown because it is being renamed. It may be renamed on, or back, between our look and the
-        grant, so it is looked for again.
+        grant, so it is looked for again. Returns the whole settlement.
         """
-        settled, unknown = Settlement({}), _unknown(found)
+        unknown = _unknown(settled.verdicts)
         for _ in range(_LOOKS_MAX):
             if not unknown:
                 return settled

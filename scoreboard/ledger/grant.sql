@@ -1,22 +1,10 @@
 -- The statements of a batch of grants.
 
--- {granting}: what is said of each submission, and what is granted on `main`, at the moment of `clock`
--- A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read after the
--- row's lock is held: it is when the score was reached.
---
+-- {judging}: what is said of each submission
 -- Whoever hides, bans or erases a user holds the user's row. `players` waits for that and reads the row anew, or has it
 -- first, and then whoever hides the user finds what was granted. Where somebody may not claim an action it is worth
--- nothing, as it is to who is banned.
---
--- Whoever would pass the largest score is refused alone (`too_much`). Of one user's submissions the smallest
--- come first, so none is refused that fits beside those that are granted. What was granted before adds nothing. All
--- that is skipped unless the highest score of all comes near. It reads scores that it has not locked: a grant that is
--- under way elsewhere can still make `raised` fail (22003), and then the batch is halved. A disabled action is worth
--- nothing here; whether it was granted before is asked by `original_grants`.
-submitted AS MATERIALIZED (
-    SELECT user_id, action_id, by_server, place
-    FROM unnest($1, $2, $3) WITH ORDINALITY AS submitted (user_id, action_id, by_server, place)
-),
+-- nothing, as it is to who is banned. A disabled action is worth nothing here; whether it was granted before is asked by
+-- `original_grants`.
 players AS MATERIALIZED (
     SELECT
         user_id,
@@ -28,72 +16,63 @@ players AS MATERIALIZED (
     ORDER BY user_id
     FOR KEY SHARE
 ),
-known AS MATERIALIZED (
+judged AS MATERIALIZED (
     SELECT
         submitted.place,
         submitted.user_id,
         submitted.action_id,
-        submitted.by_server,
+        actions.points,
         CASE
-            WHEN actions.disabled_at IS NULL AND NOT players.is_banned
-            AND (submitted.by_server OR actions.claim = 'user')
-            THEN actions.points
-        END AS points,
-        actions.action_id IS NOT NULL AS has_action,
-        actions.disabled_at IS NOT NULL AS is_disabled,
+            WHEN players.user_id IS NULL THEN 'unknown_user'
+            WHEN players.is_banned THEN 'banned'
+            WHEN actions.action_id IS NULL THEN 'unknown_action'
+            WHEN actions.claim = 'server' AND NOT submitted.by_server THEN 'not_claimable'
+            WHEN actions.disabled_at IS NOT NULL THEN 'action_disabled'
+            WHEN submitted.place = ANY ($4) THEN 'score_out_of_range'
+        END AS refusal,
         coalesce(actions.claim = 'server', FALSE) AS is_servers,
-        players.user_id IS NOT NULL AS has_user,
-        coalesce(players.is_banned, FALSE) AS is_banned,
         players.hidden,
         players.is_corrected
-    FROM submitted
+    FROM unnest($1, $2, $3) WITH ORDINALITY AS submitted (user_id, action_id, by_server, place)
     LEFT JOIN actions ON actions.action_id = submitted.action_id
     LEFT JOIN players ON players.user_id = submitted.user_id
-),
-near AS (
-    SELECT *
-    FROM (
-        SELECT
-            known.*,
-            coalesce(scores.score, 0) AS score,
-            sum(known.points) OVER (PARTITION BY known.user_id) AS sum
-        FROM known
-        LEFT JOIN scores ON scores.user_id = known.user_id
-        WHERE known.has_user AND known.points IS NOT NULL
-    ) AS reaching
-    WHERE score + sum > 2147483647
-    AND coalesce(
-        greatest(
-            (SELECT max(score) FROM scores WHERE NOT hidden), (SELECT max(score) FROM scores WHERE hidden)
-        ),
-        0
-    ) + (SELECT sum(points) FROM known) > 2147483647
-),
-too_much AS (
-    SELECT user_id, action_id
-    FROM (
-        SELECT
-            user_id,
-            action_id,
-            score + sum(points) OVER (PARTITION BY user_id ORDER BY points, action_id) AS reached
-        FROM near
-        WHERE NOT EXISTS (
-            SELECT FROM ledger WHERE ledger.user_id = near.user_id AND ledger.action_id = near.action_id
-        )
-    ) AS reaching
-    WHERE reached > 2147483647
-),
-judged AS MATERIALIZED (
-    SELECT known.*, too_much.user_id IS NOT NULL AS is_too_much
-    FROM known
-    LEFT JOIN too_much USING (user_id, action_id)
-),
+)
+
+-- {may_be_too_much}: whether a score of the batch may pass the largest: the highest score of all comes near
+(SELECT coalesce(sum(actions.points), 0) FROM actions WHERE action_id = ANY ($2))
++ coalesce(
+    greatest((SELECT max(score) FROM scores WHERE NOT hidden), (SELECT max(score) FROM scores WHERE hidden)), 0
+) > 2147483647
+
+-- {too_much}: the places of the submissions with which their users would pass the largest score
+-- They are refused alone. Of one user's submissions the smallest come first, so none is refused that fits beside those
+-- that are granted. What was granted before adds nothing. It reads scores that it has not locked: a grant that is under
+-- way elsewhere can still make `raised` fail (22003), and then the batch is halved.
+WITH {judging}
+SELECT place
+FROM (
+    SELECT
+        judged.place,
+        coalesce(scores.score, 0)
+        + sum(judged.points) OVER (PARTITION BY judged.user_id ORDER BY judged.points, judged.action_id) AS reached
+    FROM judged
+    LEFT JOIN scores ON scores.user_id = judged.user_id
+    WHERE judged.refusal IS NULL
+    AND NOT EXISTS (
+        SELECT FROM ledger WHERE ledger.user_id = judged.user_id AND ledger.action_id = judged.action_id
+    )
+) AS reaching
+WHERE reached > 2147483647
+
+-- {granting}: what is granted on `main`, at the moment of `clock`
+-- A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read after the
+-- row's lock is held: it is when the score was reached.
 granted AS (
     INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
     SELECT judged.user_id, judged.action_id, judged.points, clock.moment
     FROM judged
     CROSS JOIN clock
-    WHERE judged.has_user AND judged.points IS NOT NULL AND NOT judged.is_too_much AND NOT clock.is_refused
+    WHERE judged.refusal IS NULL AND NOT clock.is_refused
     ORDER BY judged.user_id, judged.action_id
     ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING
     RETURNING user_id, action_id, points_granted, submitted_at
@@ -117,15 +96,7 @@ answered AS (
     SELECT
         judged.place,
         judged.user_id,
-        CASE
-            WHEN granted.user_id IS NOT NULL THEN 'granted'
-            WHEN NOT judged.has_user THEN 'unknown_user'
-            WHEN judged.is_banned THEN 'banned'
-            WHEN NOT judged.has_action THEN 'unknown_action'
-            WHEN judged.is_servers AND NOT judged.by_server THEN 'not_claimable'
-            WHEN judged.is_disabled THEN 'action_disabled'
-            WHEN judged.is_too_much THEN 'score_out_of_range'
-        END AS verdict,
+        CASE WHEN granted.user_id IS NOT NULL THEN 'granted' ELSE judged.refusal END AS verdict,
         judged.is_servers,
         granted.points_granted,
         granted.submitted_at,
@@ -195,6 +166,7 @@ WITH clock AS MATERIALIZED (
     SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused
     FROM (SELECT {moment} AS moment) AS now
 ),
+{judging},
 {granting},
 running AS MATERIALIZED (
     SELECT
@@ -215,14 +187,14 @@ running AS MATERIALIZED (
     WHERE boards.board_id <> 'main'
 ),
 counting AS MATERIALIZED (
-    SELECT running.*, known.user_id, known.action_id, known.hidden
+    SELECT running.*, judged.user_id, judged.action_id, judged.hidden
     FROM running
-    CROSS JOIN known
+    CROSS JOIN judged
     WHERE running.counts = 'every'
     UNION ALL
-    SELECT running.*, known.user_id, known.action_id, known.hidden
-    FROM known
-    JOIN board_actions ON board_actions.action_id = known.action_id
+    SELECT running.*, judged.user_id, judged.action_id, judged.hidden
+    FROM judged
+    JOIN board_actions ON board_actions.action_id = judged.action_id
     JOIN running ON running.board_id = board_actions.board_id
     WHERE running.counts = 'listed'
 ),
@@ -266,21 +238,25 @@ FROM answered
 WITH clock AS MATERIALIZED (
     SELECT clock_timestamp() AS moment, FALSE AS is_refused
 ),
+{judging},
 {granting},
 {answered}
 SELECT
     {answers},
-    array_agg('main'::text) FILTER (WHERE reaches_main),
     array_agg(user_id) FILTER (WHERE reaches_main)
 FROM answered
 
 -- explained_on_all: the statement that grants on all boards, for `fitness` alone, because PostgreSQL explains no function
-PREPARE explained_on_all (uuid[], text[], boolean[]) AS
+PREPARE explained_on_all (uuid[], text[], boolean[], bigint[]) AS
 {grant_on_all}
 
 -- explained_on_main: the same of the statement that grants on `main` alone
-PREPARE explained_on_main (uuid[], text[], boolean[]) AS
+PREPARE explained_on_main (uuid[], text[], boolean[], bigint[]) AS
 {grant_on_main}
+
+-- explained_too_much: the same of the look at scores that come near the largest
+PREPARE explained_too_much (uuid[], text[], boolean[], bigint[]) AS
+{too_much}
 
 -- grant: grants a batch in one statement, which is a transaction
 -- One row: lists with a member for each submission; when what was granted was granted; the version of `main`, and of the
@@ -304,8 +280,11 @@ SELECT * FROM grant_batch_{digest}(%(user_ids)s::uuid[], %(action_ids)s::text[],
 -- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
 -- always true) begins when that one is over.
 --
+-- The fourth parameter is given by the function itself: the places of submissions that are `too_much`. It is a parameter
+-- because its number can also stand where `fitness` has a statement explained.
+--
 -- Some columns of the row have the names of tables and columns. In a statement those come first (`use_column`).
-CREATE FUNCTION grant_batch_{digest} (uuid[], text[], boolean[])
+CREATE FUNCTION grant_batch_{digest} (uuid[], text[], boolean[], bigint[] DEFAULT '{}')
 RETURNS TABLE (
     verdicts text[],
     are_servers boolean[],
@@ -323,25 +302,35 @@ LANGUAGE plpgsql SET client_min_messages = error AS $function$
 DECLARE
     has_main boolean;
     has_others boolean;
+    may_be_too_much boolean;
     corrected uuid[];
     boards_reached text[];
     users_reaching uuid[];
 BEGIN
     PERFORM pg_advisory_xact_lock_shared({seasons_lock});
-    SELECT coalesce(bool_or(board_id = 'main'), FALSE), coalesce(bool_or(board_id <> 'main'), FALSE)
-    INTO has_main, has_others
+    SELECT
+        coalesce(bool_or(board_id = 'main'), FALSE),
+        coalesce(bool_or(board_id <> 'main'), FALSE),
+        {may_be_too_much}
+    INTO has_main, has_others, may_be_too_much
     FROM boards;
     IF NOT has_main THEN
         RETURN;
     END IF;
     is_refused := FALSE;
     is_due := FALSE;
+    IF may_be_too_much THEN
+        $4 := ARRAY(
+{too_much}
+        );
+    END IF;
     IF has_others THEN
 {grant_on_all}
     INTO {answers_into}, boards_reached, users_reaching, others, is_refused, is_due;
     ELSE
 {grant_on_main}
-    INTO {answers_into}, boards_reached, users_reaching;
+    INTO {answers_into}, users_reaching;
+    boards_reached := array_fill('main'::text, ARRAY[coalesce(cardinality(users_reaching), 0)]);
     END IF;
     IF corrected IS NOT NULL THEN
         SELECT array_cat(boards_reached, array_agg(board_id)), array_cat(users_reaching, array_agg(user_id::uuid))

@@ -70,7 +70,7 @@ class Ledger:
             by_server = frozenset(s.key for s in submissions if s.by_server)
             batch = Batch(session, self._writers, by_server)
             settled = await batch.settle(list(dict.fromkeys(s.key for s in submissions)))
-            return settled | await batch.settle_renamed(settled.verdicts)
+            return await batch.settle_renamed(settled)
 
     async def version(self, board_id: BoardId = MAIN) -> int:
         """Read the version of a board. Raises UnknownBoard."""

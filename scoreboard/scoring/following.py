@@ -8,8 +8,7 @@ version.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -21,6 +20,26 @@ from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import Span
 
 log = structlog.get_logger("scoreboard.submit")
+
+
+class FailingNoReply:
+    """What is done within follows a commit: not even a defect of ours in it may turn the replies of
+    the batch into errors.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def __enter__(self) -> None:
+        """Nothing is to be done before."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Count and log an error, and let nothing but a cancellation pass."""
+        if not isinstance(error, Exception):
+            return False
+        self._metrics.announcements_failed.inc()
+        log.exception("scoreboard.submit.announcement_failed", exc_info=error)
+        return True
 
 
 class Following:
@@ -36,7 +55,7 @@ class Following:
     ) -> None:
         self._boards = boards
         self._announcer = announcer
-        self._metrics = metrics
+        self.failing_no_reply = FailingNoReply(metrics)
         self._on_due = on_due
 
     async def follow(
@@ -48,7 +67,7 @@ class Following:
         """Tell of the boards, in the span that `storing` begins; on return the copies are as new
         as what the batch has seen.
         """
-        with self.failing_no_reply():
+        with self.failing_no_reply:
             if boards := committed.boards:
                 with storing(boards) as span:
                     if not await self._announcer.announce(boards.values(), origin):
@@ -57,12 +76,3 @@ class Following:
             await self._boards.reach(committed.seen)  # guard: reply-waits-board
             if committed.is_due:
                 self._on_due()  # guard: batch-starts-turn
-
-    @contextlib.contextmanager
-    def failing_no_reply(self) -> Iterator[None]:
-        """The batch is committed: not even a defect of ours may turn its replies into errors."""
-        try:
-            yield
-        except Exception:
-            self._metrics.announcements_failed.inc()
-            log.exception("scoreboard.submit.announcement_failed")

@@ -61,6 +61,7 @@ class Submissions:
             part_min=_PART_MIN,
             on_overload=metrics.overloads.labels("submissions").inc,
         )
+        metrics.submissions_waiting.set_function(lambda: self._batches.waiting)
         metrics.submissions_waiting_max.set(settings.waiting_max)
 
     async def submit(self, submission: Submission) -> Grant:
@@ -70,7 +71,6 @@ class Submissions:
         NotClaimable, ActionDisabled, ScoreOutOfRange; LedgerUnavailable, Overloaded and
         ShuttingDown, after which a retry is safe.
         """
-        self._metrics.submissions_waiting.set(self._batches.waiting + 1)
         try:
             grant = await self._join(submission)
         except ScoreboardError as refusal:
@@ -97,16 +97,15 @@ class Submissions:
 
     async def _settle(self, batch: Sequence[Submission]) -> list[Grant | Exception]:
         """Commit the batch, tell everybody of the boards that changed, and answer each."""
-        self._metrics.submissions_waiting.set(self._batches.waiting)
         spans = BatchSpans(self._tracing, batch)
         with logs.about(spans.facts):
             settlement = await self._commit(batch, spans)
             answers = settlement.answers(batch)
-            with self._following.failing_no_reply():  # guard: defect-end-commits
+            with self._following.failing_no_reply:  # guard: defect-end-commits
                 spans.committed(answers)
             origin = Origin("submit", batch[0].began, spans.trace)
             await self._following.follow(settlement, origin, spans.storing)
-            with self._following.failing_no_reply():  # guard: nothing-behind-commit
+            with self._following.failing_no_reply:  # guard: nothing-behind-commit
                 spans.end(answers)
         return answers
 
@@ -119,7 +118,7 @@ class Submissions:
         except Exception as defect:
             spans.fail(defect)
             raise
-        with self._following.failing_no_reply():
+        with self._following.failing_no_reply:
             self._metrics.batch_seconds.observe(time.perf_counter() - started)
             self._metrics.batch_size.observe(len(batch))
         return settlement

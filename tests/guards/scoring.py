@@ -96,24 +96,24 @@ SCORING: Final = (
     Guard(
         "who would pass the largest score is refused in the statement that grants the rest",
         "scoreboard/ledger/grant.sql",
-        "judged.points IS NOT NULL AND NOT judged.is_too_much AND",
-        "judged.points IS NOT NULL AND",
+        "            WHEN submitted.place = ANY ($4) THEN 'score_out_of_range'\n",
+        "",
         f"{NEIGHBOURS}::"
         "test_who_would_pass_the_largest_score_is_refused_in_the_statement_that_grants_the_rest",
     ),
     Guard(
         "of one user's submissions the smallest are granted as far as they fit",
         "scoreboard/ledger/grant.sql",
-        "PARTITION BY user_id ORDER BY points, action_id) AS reached\n",
-        "PARTITION BY user_id ORDER BY action_id) AS reached\n",
+        "PARTITION BY judged.user_id ORDER BY judged.points, judged.action_id) AS reached\n",
+        "PARTITION BY judged.user_id ORDER BY judged.action_id) AS reached\n",
         f"{NEIGHBOURS}::test_of_one_users_submissions_the_smallest_are_granted_as_far_as_they_fit",
     ),
     Guard(
         "what was granted before leaves as much room as there is",
         "scoreboard/ledger/grant.sql",
-        "        WHERE NOT EXISTS (\n"
-        "            SELECT FROM ledger WHERE ledger.user_id = near.user_id "
-        "AND ledger.action_id = near.action_id\n        )\n",
+        "    AND NOT EXISTS (\n"
+        "        SELECT FROM ledger WHERE ledger.user_id = judged.user_id "
+        "AND ledger.action_id = judged.action_id\n    )\n",
         "",
         f"{NEIGHBOURS}::test_who_stands_at_the_largest_score_is_told_what_was_granted_before",
     ),
@@ -531,8 +531,8 @@ $it"""),
     Guard(
         "a disabled action is worth nothing",
         "scoreboard/ledger/grant.sql",
-        "WHEN actions.disabled_at IS NULL AND NOT players.is_banned",
-        "WHEN NOT players.is_banned",
+        "            WHEN actions.disabled_at IS NOT NULL THEN 'action_disabled'\n",
+        "",
         f"{CHANGES}::test_a_disabled_action_is_refused_everywhere_and_keeps_its_points",
     ),
     Marked(
@@ -544,7 +544,8 @@ $it"""),
     Guard(
         "a server's action is worth nothing to a user who claims it",
         "scoreboard/ledger/grant.sql",
-        "            AND (submitted.by_server OR actions.claim = 'user')\n",
+        "            WHEN actions.claim = 'server' AND NOT submitted.by_server "
+        "THEN 'not_claimable'\n",
         "",
         f"{CLAIMS}::test_a_servers_action_is_granted_to_nobody_who_claims_it",
     ),
@@ -557,8 +558,8 @@ $it"""),
     Guard(
         "a banned user is granted nothing",
         "scoreboard/ledger/grant.sql",
-        "actions.disabled_at IS NULL AND NOT players.is_banned\n",
-        "actions.disabled_at IS NULL\n",
+        "            WHEN players.is_banned THEN 'banned'\n",
+        "",
         f"{CLAIMS}::test_a_ban_that_is_not_committed_yet_is_waited_for_and_then_nothing_is_granted",
     ),
     Guard(

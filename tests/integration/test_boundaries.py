@@ -346,7 +346,7 @@ def test_no_plan_begins_with_entries_before_scores_are_over(database_url: str, o
         for setting in off.split(", enable_"):
             cursor.execute(f"SET enable_{setting} = off")
         cursor.execute(SQL["explained_on_all"])
-        cursor.execute("EXPLAIN (FORMAT JSON) EXECUTE explained_on_all (NULL, NULL, NULL)")
+        cursor.execute("EXPLAIN (FORMAT JSON) EXECUTE explained_on_all (NULL, NULL, NULL, NULL)")
         [([explained],)] = cursor.fetchall()
 
     plan = explained["Plan"]

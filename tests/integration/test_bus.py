@@ -9,7 +9,7 @@ import re
 import struct
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -877,6 +877,22 @@ async def test_a_broker_that_falls_silent_while_a_board_is_under_way_ends_no_sid
             await eventually(lambda: one.counted("event_publish_failures_total") == 1)
             await proxy.heal()
             await eventually(lambda: two.versions == [1, 2], within_seconds=15)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_connection_that_was_not_made_is_closed_before_it_is_collected() -> None:
+    """What is collected later may find no loop that runs, and leaves a coroutine behind."""
+    with closing(asyncio.new_event_loop()) as loop:
+        nowhere = broker_module.connecting("amqp://127.0.0.1:1/", "nobody")
+        with pytest.raises(broker_module.BROKER_ERRORS) as refused:  # holds the connection
+            loop.run_until_complete(nowhere.__aenter__())
+        [connection] = {
+            id(each): each
+            for frame in refused.traceback
+            for each in frame.frame.f_locals.values()
+            if isinstance(each, aio_pika.Connection)
+        }.values()
+        assert connection.is_closed
 
 
 async def test_on_return_whoever_listens_is_told_to_re_read(amqp_url: str) -> None:
