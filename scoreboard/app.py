@@ -20,7 +20,7 @@ from aiohttp import web
 
 from scoreboard.api.answers import ANSWERS, Answers
 from scoreboard.api.docs.pages import add_docs
-from scoreboard.api.http import limits, middleware, own_fields, tracing
+from scoreboard.api.http import middleware, own_fields, tracing
 from scoreboard.api.http.connection import Runner
 from scoreboard.api.http.listening import http_address, listening_sockets
 from scoreboard.api.http.origins import allow_origins
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> web.Application:
     parts = Parts(settings)
     traced = [tracing.trace] if parts.tracing.on else []
     app = web.Application(
-        middlewares=[middleware.observe, *traced, middleware.envelope, limits.limit],
+        middlewares=[*traced, middleware.surround],
         client_max_size=BODY_MAX_BYTES,
     )
     app[PARTS] = parts
@@ -150,7 +150,7 @@ def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:
     return Runner(
         app,
         handler_cancellation=True,  # guard: client-leaves-noticed
-        access_log=None,  # `middleware.observe` logs; aiohttp's own one halves the throughput
+        access_log=None,  # `middleware.surround` logs; aiohttp's own one halves the throughput
         keepalive_timeout=_KEEPALIVE_SECONDS,
         tcp_keepalive=False,  # a connection has that from the socket that listens
         read_bufsize=BODY_MAX_BYTES,  # what is kept of a body until somebody reads it

@@ -55,7 +55,7 @@ from scoreboard.live.announcer import Announcer
 from scoreboard.live.hub import Hub
 from scoreboard.live.relay import Relay
 from scoreboard.live.turns import Turns
-from scoreboard.model import MAIN, BoardId
+from scoreboard.model import MAIN, ON_ITS_WAY_SECONDS, BoardId
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
@@ -313,7 +313,11 @@ class Parts:
             self.metrics,
             self.tracing,
             publishes=settings.takes_submissions,
-            pace=Pace(settings.publish_timeout_seconds),
+            pace=Pace(
+                settings.publish_timeout_seconds,
+                # So it comes while it counts as on its way. What hubs would push is not held up.
+                rest_seconds=min(ON_ITS_WAY_SECONDS / 2, settings.push_interval_seconds),
+            ),
         )
 
     def _servers(self) -> list[Part]:

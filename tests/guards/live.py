@@ -296,6 +296,13 @@ except LedgerUnavailable:
         "test_an_older_board_does_not_replace_a_newer_one_that_waits",
     ),
     Marked(
+        "the last board of a burst is published",
+        "last-burst-published",
+        Removed(),
+        "tests/unit/test_slots.py::"
+        "test_the_first_change_goes_out_at_once_and_the_last_of_a_burst_after_a_rest",
+    ),
+    Marked(
         "the trace goes along on the bus",
         "trace-goes-along",
         Instead("$trace is None", "True"),

@@ -100,6 +100,35 @@ async def test_who_takes_waits_for_a_board_and_no_longer_than_it_says() -> None:
     assert (await slots.next(1.0), now()) == (([a_board(1)], None), 1.5)
 
 
+@jumping_clock
+async def test_the_first_change_goes_out_at_once_and_the_last_of_a_burst_after_a_rest() -> None:
+    slots = Slots(Metrics(), OFF, rest_seconds=0.1)
+    found = []
+    for version in (1, 2, 3):
+        slots.put(a_board(version), None)
+        found.append(await slots.next(0.0))
+    assert found == [([a_board(1)], None), None, None]
+
+    assert (await slots.next(5.0), now()) == (([a_board(3)], None), 0.1)
+    assert await slots.next(5.0) is None
+    slots.put(a_board(4), None)
+    assert await slots.next(0.0) == ([a_board(4)], None)
+
+
+@jumping_clock
+async def test_a_board_that_rests_keeps_no_other_waiting() -> None:
+    slots = Slots(Metrics(), OFF, rest_seconds=0.1)
+    one = a_batch()
+    slots.put(of("busy", 1), None)
+    assert await slots.next(0.0) == ([of("busy", 1)], None)
+    slots.put(of("busy", 2), one)
+    slots.put(of("quiet", 1), one)
+
+    assert await slots.next(0.0) == ([of("quiet", 1)], one)
+    assert (await slots.next(5.0), now()) == (([of("busy", 2)], one), 0.1)
+    assert slots.unconfirmed == 1
+
+
 async def test_all_is_published_once_the_next_is_asked_for_and_what_came_back_is_not() -> None:
     slots = Slots(Metrics(), OFF)
     slots.put(a_board(1), None)

@@ -31,7 +31,7 @@ def _stops(walk: str) -> dict[int, tuple[str, str, int | None, str]]:
     return stops
 
 
-@pytest.mark.parametrize(("walk", "stops_max"), [("A submission", 21), ("A board", 8)])
+@pytest.mark.parametrize(("walk", "stops_max"), [("A submission", 22), ("A board", 8)])
 def test_each_stop_of_a_walk_is_named_by_the_stop_before(walk: str, stops_max: int) -> None:
     stops = _stops(walk)
 

@@ -14,19 +14,21 @@ from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import RawRequestMessage
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from scoreboard.api.http.addresses import peer_networks
 from scoreboard.api.http.admission import Admission, connections_max
 from scoreboard.api.http.heads import FOUND, QUEUE_MAX, Parser, settled
 from scoreboard.api.http.identity import VERIFIED
-from scoreboard.api.http.middleware import HEADERS_OF_DATA
+from scoreboard.api.http.middleware import HEADERS_OF_DATA, request_id
 from scoreboard.api.http.newcomers import Newcomers
 from scoreboard.api.http.refusals import refusal
 from scoreboard.api.http.replies import BODY_MAX_BYTES
-from scoreboard.api.http.tracing import TRACE
+from scoreboard.api.http.tracing import REQUEST_ID, TRACE
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations.metrics import Metrics
 from scoreboard.parts import PARTS
@@ -35,7 +37,7 @@ log = structlog.get_logger("scoreboard.http")
 
 # What nearly every request is asked for: to find that a key is missing takes ten times as long as
 # to find nothing under it.
-_NOT_KNOWN_YET: Final = (FOUND, VERIFIED, TRACE)
+_NOT_KNOWN_YET: Final = {FOUND: None, VERIFIED: None, TRACE: None}
 
 
 class Runner(web.AppRunner):
@@ -62,7 +64,7 @@ class _Server(web.Server):
     def __init__(self, made: web.Server, app: web.Application) -> None:
         super().__init__(
             made.request_handler,
-            request_factory=partial(_request, made.request_factory),
+            request_factory=partial(_request, asyncio.get_running_loop()),
             handler_cancellation=made.handler_cancellation,
             **made._kwargs,
         )
@@ -80,17 +82,24 @@ class _Server(web.Server):
 
 
 def _request(
-    make: Any, message: RawRequestMessage, body: Any, connection: _Connection, *others: Any
-) -> web.BaseRequest:
-    """Make a request, by aiohttp's `make`, of the message as routes and handlers should see it."""
+    loop: asyncio.AbstractEventLoop,
+    message: RawRequestMessage,
+    payload: StreamReader,
+    connection: _Connection,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.Request:
+    """Make a request of the message as routes and handlers should see it, with an id, as aiohttp's
+    application does; to add notes to its request afterwards would take longer.
+    """
     connection.has_begun = True
-    message, notes = settled(message)
-    request: web.BaseRequest = make(message, body, connection, *others)
-    for key in _NOT_KNOWN_YET:
-        request[key] = None
-    if notes:
-        request.update(notes)
-    return request
+    message, found = settled(message)
+    notes = {REQUEST_ID: request_id(message.headers), **_NOT_KNOWN_YET, **found}
+    return web.Request(
+        *(message, payload, connection, writer, task, loop),
+        client_max_size=BODY_MAX_BYTES,
+        state=notes,
+    )
 
 
 class _WithoutOptions(BaseProtocol):

@@ -19,7 +19,6 @@ from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from scoreboard.accounts import names
 from scoreboard.api.http.addresses import client_address, networks_of
@@ -29,18 +28,18 @@ from scoreboard.api.http.needs import Needs, needs_of
 from scoreboard.api.http.own_fields import ALLOWANCE
 from scoreboard.api.http.tracing import span_of_call
 from scoreboard.configuration.kinds import Rate
+from scoreboard.configuration.settings import Settings
 from scoreboard.errors import RateLimited, ScoreboardError
 from scoreboard.keys.verifying import Claim, claim_of
 from scoreboard.limits.checks import Allowance, Check, HashField, Seen, check_of, tightest
-from scoreboard.parts import PARTS
+from scoreboard.parts import PARTS, Parts
 
 # Of a signed route: which key a request names, before anything of it is verified.
 CLAIM: Final = web.RequestKey("claim", Claim)
 _REDIS: Final = {"db.system.name": "redis"}
 
 
-@web.middleware
-async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def limit(request: web.Request, parts: Parts) -> None:
     """Count the request against every limit that applies, before anything else is done for it; then
     refuse what was found to be wrong with its head.
 
@@ -49,15 +48,15 @@ async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """
     needs = needs_of(request)
     also = None if needs.also is None else needs.also(request)
-    request[ALLOWANCE] = allowance = await _ask(request, _of_caller(request, needs), also)
+    checks = _of_caller(request, parts, needs)
+    request[ALLOWANCE] = allowance = await _ask(request, parts, checks, also)
     if not allowance.allowed:
         raise RateLimited
     # A stranger who is counted is the one who waits.
     if names_unknown_key(request) and await found_by_new_keys(request):
-        await _count(request, _of_caller(request, needs))
+        await _count(request, _of_caller(request, parts, needs))
     if (wrong := request.get(FOUND)) is not None:
         raise wrong
-    return await handler(request)
 
 
 def seen_beside(request: web.Request) -> Seen | None:
@@ -73,8 +72,9 @@ def seen_beside(request: web.Request) -> Seen | None:
 
 async def count_registration(request: web.Request) -> None:
     """Count a registration against its address. Raises RateLimited."""
-    rate = request.app[PARTS].settings.rate_limit_accounts_per_ip
-    await _count(request, _of_address(request, "accounts", rate))
+    settings = request.app[PARTS].settings
+    rate = settings.rate_limit_accounts_per_ip
+    await _count(request, _of_address(request, settings, "accounts", rate))
 
 
 async def count_log_in(request: web.Request, login: str) -> None:
@@ -82,7 +82,8 @@ async def count_log_in(request: web.Request, login: str) -> None:
     which all addresses share. Raises RateLimited.
     """
     settings = request.app[PARTS].settings
-    of_address = _of_address(request, "accounts", settings.rate_limit_accounts_per_ip)
+    rate = settings.rate_limit_accounts_per_ip
+    of_address = _of_address(request, settings, "accounts", rate)
     # guard: login-one-all
     of_login = check_of("login", _one_spelling(login), settings.rate_limit_logins_per_user)
     await _count(request, (*of_address, of_login))
@@ -97,7 +98,8 @@ async def count_refresh(request: web.Request, refresh_token: str) -> None:
     tokens = request.app[PARTS].accounts.families.tokens
     family = tokens.family_of(refresh_token)  # guard: token-did-not
     if family is None:  # guard: refreshes-counted-family
-        checks = _of_address(request, "tokens", settings.rate_limit_accounts_per_ip)
+        rate = settings.rate_limit_accounts_per_ip
+        checks = _of_address(request, settings, "tokens", rate)
     else:
         checks = (check_of("family", family, settings.rate_limit_per_family),)
     await _count(request, checks)
@@ -135,8 +137,9 @@ async def count_signed(request: web.Request, check: Check) -> None:
 
 
 async def _guess(request: web.Request, key: str) -> Allowance:
-    rate = request.app[PARTS].settings.rate_limit_logins_per_user
-    return await _ask(request, [check_of("guesses", key, rate)])
+    parts = request.app[PARTS]
+    rate = parts.settings.rate_limit_logins_per_user
+    return await _ask(request, parts, [check_of("guesses", key, rate)])
 
 
 def _one_spelling(login: str) -> str:
@@ -151,27 +154,26 @@ def _one_spelling(login: str) -> str:
 # Checks
 
 
-def _of_caller(request: web.Request, needs: Needs) -> tuple[Check, ...]:
-    settings = request.app[PARTS].settings
+def _of_caller(request: web.Request, parts: Parts, needs: Needs) -> tuple[Check, ...]:
+    settings = parts.settings
     if needs.limit == "operations":
-        return _of_address(request, "operations", settings.rate_limit_per_ip)
+        return _of_address(request, settings, "operations", settings.rate_limit_per_ip)
     if needs.limit == "servers":
-        return _of_server(request)
+        return _of_server(request, parts)
     if (user := identity_or_none(request)) is None:
-        return _of_address(request, "ip", settings.rate_limit_per_ip)
+        return _of_address(request, settings, "ip", settings.rate_limit_per_ip)
     # guard: nobody-without-token
-    of_address = _of_address(request, "ip_users", settings.rate_limit_per_ip)
+    of_address = _of_address(request, settings, "ip_users", settings.rate_limit_per_ip)
     # guard: users-address-together
     return (*of_address, check_of("user", user.user_id, settings.rate_limit_per_user))
 
 
-def _of_server(request: web.Request) -> tuple[Check, ...]:
+def _of_server(request: web.Request, parts: Parts) -> tuple[Check, ...]:
     """Who names a key counts against what that key may at this address, and against the key itself
     once the signature is verified: so forged requests cost neither the key nor, from elsewhere, its
     servers anything. Who names none is a stranger, and hears why once that was counted.
     """
     target = request.rel_url.raw_path_qs
-    parts = request.app[PARTS]
     if request.get(FOUND) is None:
         try:
             claim = claim_of(request.method, target, request.headers, parts.keyring, time.time())
@@ -181,7 +183,7 @@ def _of_server(request: web.Request) -> tuple[Check, ...]:
             request[CLAIM] = claim
             address = client_address(request, parts.settings.trusted_proxies)
             return _of_key(address, claim.key.key_id, claim.key.rate)  # guard: forged-own-count
-    return _of_address(request, "ip", parts.settings.rate_limit_per_ip)
+    return _of_address(request, parts.settings, "ip", parts.settings.rate_limit_per_ip)
 
 
 @lru_cache(maxsize=8192)
@@ -191,8 +193,10 @@ def _of_key(address: str, key_id: str, rate: Rate) -> tuple[Check, ...]:
     return (check_of("server_address", f"{network.key}:{key_id}", rate),)
 
 
-def _of_address(request: web.Request, name: str, rate: Rate) -> tuple[Check, ...]:
-    address = client_address(request, request.app[PARTS].settings.trusted_proxies)
+def _of_address(
+    request: web.Request, settings: Settings, name: str, rate: Rate
+) -> tuple[Check, ...]:
+    address = client_address(request, settings.trusted_proxies)
     return _of_networks(name, address, rate)
 
 
@@ -207,18 +211,18 @@ def _of_networks(name: str, address: str, rate: Rate) -> tuple[Check, ...]:
 
 async def _count(request: web.Request, checks: Sequence[Check]) -> None:
     """Count what the body tells; the answer tells of what leaves the least. Raises RateLimited."""
-    allowance = await _ask(request, checks)
+    allowance = await _ask(request, request.app[PARTS], checks)
     request[ALLOWANCE] = tightest([request[ALLOWANCE], allowance])
     if not allowance.allowed:
         raise RateLimited
 
 
 async def _ask(
-    request: web.Request, checks: Sequence[Check], also: HashField | None = None
+    request: web.Request, parts: Parts, checks: Sequence[Check], also: HashField | None = None
 ) -> Allowance:
     with span_of_call(request, "scoreboard.limits", _REDIS) as span:
-        allowance = await request.app[PARTS].limiter.check(checks, also=also)
+        allowance = await parts.limiter.check(checks, also=also)
         if not allowance.allowed:
             span.note({"scoreboard.limit": allowance.check.name})
-            request.app[PARTS].metrics.limited.labels(allowance.check.name).inc()
+            parts.metrics.limited.labels(allowance.check.name).inc()
     return allowance
