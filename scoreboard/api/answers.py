@@ -30,10 +30,9 @@ async def current(request: web.Request, copy: CachedBoard) -> tuple[Board, int |
     Raises LedgerUnavailable, Overloaded.
     """
     seen = seen_beside(request)
-    if seen is not None:
-        board = copy.confirmed(seen.value, seen.generation, seen.others)
-        if board is not None:
-            return board, None
+    board = None if seen is None else copy.confirmed(seen.value, seen.generation)
+    if board is not None:
+        return board, None
     reading = await copy.read()
     return reading.board, reading.age_seconds
 

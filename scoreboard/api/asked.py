@@ -4,7 +4,6 @@ board, and whether its client may see it.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -22,11 +21,10 @@ from scoreboard.api.http.replies import (
 )
 from scoreboard.api.schemas.parameters import BOARD, Parameter
 from scoreboard.configuration.settings import Settings
-from scoreboard.copies.copy import fields_of
+from scoreboard.copies.copy import version_field
 from scoreboard.errors import InvalidPayload, UnknownBoard
 from scoreboard.ledger.definitions import Defined
 from scoreboard.limits.checks import HashField
-from scoreboard.model import MAIN, BoardId
 from scoreboard.parts import PARTS
 
 T = TypeVar("T")
@@ -98,29 +96,15 @@ async def board_asked_for(request: web.Request) -> Defined:
     return defined
 
 
-def main_beside(request: web.Request) -> HashField:
-    """What to read beside the limits, so that hardly any read of a board needs its own: the version
-    of the copy of `main`, and the rest of it where that is not the version that is known here.
+def version_beside(request: web.Request) -> HashField | None:
+    """What to read beside the limits: the version of the copy of the board in the path, if this
+    instance knows such a board. (Whatever strangers write into paths is not looked for in Redis.)
     """
-    return _copy_beside(MAIN, request.app[PARTS].board.version)
-
-
-def board_beside(request: web.Request) -> HashField | None:
-    """The same of the board in the path, if this instance knows such a board. (Whatever strangers
-    write into paths is not looked for in Redis.)
-    """
-    board_id, boards = path_parameter_or_none(request, BOARD), request.app[PARTS].boards
+    board_id = path_parameter_or_none(request, BOARD)
     # guard: unknown-board-not-asked
-    if board_id is None or not boards.knows(board_id):
+    if board_id is None or not request.app[PARTS].boards.knows(board_id):
         return None
-    return _copy_beside(board_id, boards.version(board_id))
-
-
-# All requests of a moment ask for the same.
-@lru_cache(maxsize=1024)
-def _copy_beside(board_id: BoardId, known: int | None) -> HashField:
-    key, version, rest = fields_of(board_id)
-    return HashField(key, version, str(known), rest)
+    return HashField(*version_field(board_id))
 
 
 def _query_schema(request: web.Request) -> Schema:

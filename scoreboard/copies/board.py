@@ -27,7 +27,6 @@ from scoreboard.operations.metrics import Metrics
 log = structlog.get_logger("scoreboard.board")
 
 _WAITING_MAX: Final = 20_000
-_REST_FIELDS: Final = 2  # of a copy, beside the version
 # How long a read in doubt waits for a ledger that is silent, if it has a board at hand. A ledger
 # that is well answers within 3 ms, on a crowded machine within 100.
 PATIENCE_SECONDS: Final = 0.75  # guard: without-redis-slow
@@ -100,30 +99,14 @@ class CachedBoard:
         self.read_at = self.used_at = time.monotonic()
         return await self._reads.join(None)
 
-    def confirmed(
-        self, version: bytes | None, generation: int, rest: Sequence[bytes | None] = ()
-    ) -> Board | None:
+    def confirmed(self, version: bytes | None, generation: int) -> Board | None:
         """The board to show without a read, as `Trust.confirmed` has it: Redis said in this
-        generation of its connections that its copy bears this version, and has this text and this
-        signature, if these are known to be others than ours.
+        generation of its connections that its copy bears this version.
         """
         self.read_at = time.monotonic()
         if generation != self.redis.generation:  # guard: check-vouches-nothing
             return None
-        board = self._trust.confirmed(version, generation)
-        if board is None and len(rest) == _REST_FIELDS:
-            return self._found_beside([version, *rest], generation)
-        return board
-
-    def _found_beside(self, fields: list[bytes | None], generation: int) -> Board | None:
-        """Judge the copy that these fields make, as if it had been read. None where a read has to
-        say, and count, what is wrong.
-        """
-        found = self.copy.judged(fields)
-        if self._trust.checked(found).fault is not None:  # guard: fault-beside-read
-            return None
-        doubt = self._trust.doubt(self._judged(found), generation)
-        return self._trust.latest if doubt is None else None  # guard: doubt-beside-read
+        return self._trust.confirmed(version, generation)
 
     def hear_of(self, board: Board) -> None:
         """Know of a board, whoever told it: an older one from Redis is not served any more."""

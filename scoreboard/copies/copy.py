@@ -30,8 +30,6 @@ Fault = Literal["kind", "size", "unsigned", "signature", "malformed", "leap"]
 _VERSION_CHARS_MAX: Final = len(str(VERSION_END))
 _SIGNATURE_CHARS_MAX: Final = 64
 _BOARDS_A_CALL: Final = 100
-_REST_OF_MAIN: Final = (("board", MAIN_BYTES_MAX), ("signature", _SIGNATURE_CHARS_MAX))
-_REST: Final = (("board", BOARD_BYTES_MAX), ("signature", _SIGNATURE_CHARS_MAX))
 # Says what kind of thing lies there, and `size` for fields that are too long even to be copied.
 _KIND: Final = f"""
 local function is_longer(key, field, bytes) return redis.call('HSTRLEN', key, field) > bytes end
@@ -175,14 +173,10 @@ class RedisCopy:
             case [b"size"]:
                 return Found(fault="size")
             case [b"found", *fields] if _are_fields(fields):
-                return self.judged(fields)
+                if self._seen is None or self._seen[0] != fields:
+                    self._seen = fields, self._judged(*fields)
+                return self._seen[1]
         return Found(fault="malformed")  # Redis answers as no Redis does
-
-    def judged(self, fields: list[bytes | None]) -> Found:
-        """What lies there, if these are its version, text and signature."""
-        if self._seen is None or self._seen[0] != fields:
-            self._seen = fields, self._judged(*fields)
-        return self._seen[1]
 
     def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
         claimed = int(version) if version and version.isdigit() else VERSION_END
@@ -249,8 +243,6 @@ def key_of(board_id: BoardId) -> str:
     return KEY if board_id == MAIN else f"{KEY}:{board_id}"
 
 
-def fields_of(board_id: BoardId = MAIN) -> tuple[str, str, tuple[tuple[str, int], ...]]:
-    """Where a board's copy lies: a key, the field of the hash there that has the version, and those
-    that have the rest, each with the most bytes of it.
-    """
-    return key_of(board_id), "version", _REST_OF_MAIN if board_id == MAIN else _REST
+def version_field(board_id: BoardId = MAIN) -> tuple[str, str]:
+    """Where the version of a board's copy lies: a key, and a field of the hash there."""
+    return key_of(board_id), "version"

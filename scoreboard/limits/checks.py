@@ -54,25 +54,19 @@ check_of = lru_cache(maxsize=_CHECKS_MAX)(Check)
 
 
 class HashField(NamedTuple):
-    """A field of a hash in Redis. Where it holds something else than what is `known`, `others` are
-    wanted too: their names, each with the most bytes that are taken of it.
-    """
+    """A field of a hash in Redis."""
 
     key: str
     name: str
-    known: str = ""
-    others: tuple[tuple[str, int], ...] = ()
 
 
 class Seen(NamedTuple):
-    """What a hash had in a field, and in the `others` if it was not what is known: None for
-    nothing, for no hash and for a text that is too long. `generation` is that of Redis' connections
-    when it answered (`connections.redis`).
+    """What a hash had in a field: None for nothing, for no hash and for a text that is too long.
+    `generation` is that of Redis' connections when it answered (`connections.redis`).
     """
 
     value: bytes | None
     generation: int
-    others: tuple[bytes | None, ...] = ()
 
 
 class Allowance(NamedTuple):

@@ -5,8 +5,8 @@ of the next request; no windows, no counters to reset. A request passes all of i
 up none of them. The requests of one moment share one call of one script (docs/decisions/0006).
 While Redis is away each instance counts for itself, so limits are then per instance, never gone.
 
-The same call reads a field of a hash, where a request wants one, and others of that hash where that
-field says something new: reads of a board then need no call of their own (docs/decisions/0013).
+The same call reads a field of a hash, where a request wants one: most reads of a board then need no
+call of their own (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import Redis, RedisUnavailable
-from scoreboard.connections.redis_words import short_word, word
+from scoreboard.connections.redis_words import short_word
 from scoreboard.limits.checks import Allowance, Check, HashField, Seen, tightest_of
 from scoreboard.limits.local_rates import LocalRates
 from scoreboard.limits.refusals import StandingRefusals
@@ -30,15 +30,14 @@ _FIELD_CHARS_MAX: Final = 16  # as long as the largest version
 # copy a text of 200 MB, or to read it as a number, would stop Redis for everybody.
 _TIME_CHARS_MAX: Final = 20
 
-# KEYS: one per check, then one per hash of which a field is read. ARGV: the number of these hashes;
-# for each row of requests that have the same rates how many they are, how many checks each of them
-# has, and of each check the emission interval and the burst's length, both in microseconds; for
-# each hash the name of its field, what is known of that, how many others are wanted, and of each
-# the name and the most bytes. Answers, per check, the time that is left of the burst: below zero,
-# the request is refused and this long (less the burst) is to be waited. Then the fields, each in a
-# list with the others where they are wanted, and how many keys held something else than a time:
-# those count as absent, and are taken away. A key that may not be read is not absent: the script
-# fails, and each instance counts for itself. Time is that of Redis, so instances need not agree.
+# KEYS: one per check, then one per hash of which a field is read. ARGV: the number of these hashes,
+# and of each the name of its field; then for each row of requests that have the same rates how many
+# they are, how many checks each of them has, and of each check the emission interval and the
+# burst's length, both in microseconds. Answers, per check, the
+# time that is left of the burst: below zero, the request is refused and this long (less the burst)
+# is to be waited. Then the fields, and how many keys held something else than a time: those count
+# as absent, and are taken away. A key that may not be read is not absent: the script fails, and
+# each instance counts for itself. Time is Redis's own, so instances need not agree on it.
 # guard: garbage-under-key
 # guard: number-redis-too
 # guard: text-many-megabytes
@@ -51,7 +50,7 @@ local now = time[1] * 1000000 + time[2]
 local left, arrivals, malformed = {{}}, {{}}, 0
 local fields = tonumber(ARGV[1])
 local checks = #KEYS - fields
-local first, argument = 1, 2
+local first, argument = 1, 2 + fields
 while first <= checks do
     local requests, each = ARGV[argument], ARGV[argument + 1]
     for _ = 1, requests do
@@ -81,23 +80,13 @@ while first <= checks do
     end
     argument = argument + 2 + 2 * each
 end
-local function taken(key, name, most)
-    local value = pcall('HSTRLEN', key, name)
-    if type(value) == 'number' and value <= most then value = pcall('HGET', key, name) end
-    return type(value) == 'string' and value
-end
 for f = 1, fields do
-    local key, others = KEYS[checks + f], tonumber(ARGV[argument + 2])
-    local seen = taken(key, ARGV[argument], {_FIELD_CHARS_MAX})
-    if others > 0 and seen and seen ~= ARGV[argument + 1] then
-        seen = {{seen}}
-        for o = 1, others do
-            local name, most = ARGV[argument + 1 + 2 * o], tonumber(ARGV[argument + 2 + 2 * o])
-            seen[1 + o] = taken(key, name, most)
-        end
+    local key, name = KEYS[checks + f], ARGV[1 + f]
+    local value = pcall('HSTRLEN', key, name)
+    if type(value) == 'number' and value <= {_FIELD_CHARS_MAX} then
+        value = pcall('HGET', key, name)
     end
-    left[checks + f] = seen
-    argument = argument + 3 + 2 * others
+    left[checks + f] = type(value) == 'string' and value
 end
 left[#KEYS + 1] = malformed
 return left
@@ -170,8 +159,7 @@ class RateLimiter:
             return None
         if malformed:
             self._redis.note_malformed("limit", malformed)
-        generation = self._redis.generation
-        seen = [Seen(value, generation, tuple(others)) for value, *others in values]
+        seen = [Seen(value, self._redis.generation) for value in values]
         return left, dict(zip(fields, seen, strict=True))
 
     def _left_here(self, requests: Sequence[_Request]) -> list[int]:
@@ -185,22 +173,16 @@ def _words(
 ) -> tuple[list[bytes], list[bytes]]:
     """The keys and arguments of the script, as words that are sent."""
     keys = [check.key_word for checks, _ in requests for check in checks]
-    arguments = [short_word(len(fields))]
+    arguments = [short_word(len(fields)), *(short_word(field.name) for field in fields)]
     rates = ([check.rate_words for check in checks] for checks, _ in requests)
     for of_each, row in groupby(rates):
         arguments += (short_word(sum(1 for _ in row)), short_word(len(of_each)), *chain(*of_each))
-    for field in fields:
-        arguments += (short_word(field.name), word(field.known), short_word(len(field.others)))
-        arguments += map(short_word, chain(*field.others))
     return [*keys, *(short_word(field.key) for field in fields)], arguments
 
 
-def _parsed(
-    answer: Any, checks: int, fields: int
-) -> tuple[list[int], list[list[bytes | None]], int]:
-    """Take the script's answer apart: what is left of each check, the fields, each with the others
-    that came with it, how many keys were malformed. Raises ValueError when it is not one of its
-    answers.
+def _parsed(answer: Any, checks: int, fields: int) -> tuple[list[int], list[bytes | None], int]:
+    """Take the script's answer apart: what is left of each check, the fields, how many keys were
+    malformed. Raises ValueError when it is not one of its answers.
     """
     if not isinstance(answer, list) or len(answer) != checks + fields + 1:
         raise ValueError
@@ -208,10 +190,4 @@ def _parsed(
     left, values = left[:checks], left[checks:]
     if not all(isinstance(number, int) for number in (*left, malformed)):
         raise ValueError
-    return left, [_seen(value) for value in values], malformed
-
-
-def _seen(value: Any) -> list[bytes | None]:
-    """A field, and the others that came with it."""
-    values = value if isinstance(value, list) else [value]
-    return [each if isinstance(each, bytes) else None for each in values]
+    return left, [value if isinstance(value, bytes) else None for value in values], malformed

@@ -167,7 +167,7 @@ $it"""),
         "a version of many megabytes in Redis is not read",
         "version-many-megabytes",
         Text(
-            "if type(value) == 'number' and value <= most then",
+            "if type(value) == 'number' and value <= {_FIELD_CHARS_MAX} then",
             "if type(value) == 'number' then",
         ),
         "tests/integration/test_board_copy.py"

@@ -361,18 +361,6 @@ SCORING: Final = (
         "::test_what_redis_said_over_connections_that_failed_since_vouches_for_nothing",
     ),
     Marked(
-        "what is wrong with a copy that comes beside a check is for a read to say",
-        "fault-beside-read",
-        Never(),
-        f"{COPY}::test_what_comes_along_is_believed_and_counted_as_what_is_read",
-    ),
-    Marked(
-        "a copy that comes beside a check is trusted as one that is read",
-        "doubt-beside-read",
-        Value("self._trust.latest"),
-        f"{COPY}::test_a_board_that_comes_along_is_not_shown_before_redis_was_compared",
-    ),
-    Marked(
         "a store that a comparison meets takes no trust away",
         "store-comparison-meets",
         Replaced("""self._trust.begin_anew(board)

@@ -245,26 +245,6 @@ async def test_a_field_is_read_beside_for_whoever_wants_it_and_for_nobody_else(
     assert client.calls == 1
 
 
-async def test_others_are_read_beside_a_field_that_says_something_new(redis_url: str) -> None:
-    async with connected(redis_url) as client, redis.asyncio.Redis.from_url(redis_url) as admin:
-        await admin.hset("one", mapping={"version": "7", "board": "abc", "mark": "9" * 5})
-        limiter = RateLimiter(client, Metrics())
-        others = (("board", 3), ("mark", 4), ("nothing", 5))
-        wanted = [HashField("one", "version", known, others) for known in ("7", "6", "")]
-        wanted += [HashField("one", "nothing", "7", others), HashField("one", "version", "6")]
-        answers = await asyncio.gather(
-            *(limiter.check([check(name=f"user{n}")], also=f) for n, f in enumerate(wanted))
-        )
-
-    assert [answer.seen and (answer.seen.value, *answer.seen.others) for answer in answers] == [
-        (b"7",),
-        (b"7", b"abc", None, None),
-        (b"7", b"abc", None, None),
-        (None,),
-        (b"7",),
-    ]
-
-
 # What others have put into Redis
 
 
