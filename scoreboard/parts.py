@@ -315,8 +315,9 @@ class Parts:
             publishes=settings.takes_submissions,
             pace=Pace(
                 settings.publish_timeout_seconds,
-                # So it comes while it counts as on its way. What hubs would push is not held up.
-                rest_seconds=min(ON_ITS_WAY_SECONDS / 2, settings.push_interval_seconds),
+                # A quarter of what a hub lets pass between two pushes: a board that changes all the
+                # time is a few messages, and comes while it counts as on its way.
+                rest_seconds=min(ON_ITS_WAY_SECONDS, settings.push_interval_seconds) / 4,
             ),
         )
 
