@@ -280,6 +280,7 @@ class Parts:
                 "ranks": self.counters,
             },
             redis=self.redis.pool,
+            submissions_waiting=lambda: self.submissions.waiting,
         )
         self.lifetime.run("vitals", self.vitals.run)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
@@ -101,6 +101,7 @@ class Session:
             await self._open()
         except Exception as error:
             self._raise_ours(error)
+            raise
         self._was_looked_at = True
 
     async def run(
@@ -127,6 +128,7 @@ class Session:
             rows = await connection.ask(statement, parameters, self._timeout_seconds)
         except Exception as error:
             self._raise_ours(error)
+            raise
         if not self._pinned and self._server.is_left_behind(connection):
             self._server.failed("no_answer")
             raise LedgerUnavailable  # what it answers may be of yesterday
@@ -206,8 +208,10 @@ class Session:
             return self._server.refused(ConstraintRefused(sqlstate, constraint, text))
         return StatementRefused(sqlstate, constraint)
 
-    def _raise_ours(self, error: Exception) -> NoReturn:
-        """Turn what psycopg2 and aiopg raise into errors of ours."""
+    def _raise_ours(self, error: Exception) -> None:
+        """Raise an error of ours in the place of one of psycopg2 or aiopg; nothing in the place of
+        another. (Whoever raises what was handed over makes a circle of it and the frames.)
+        """
         if isinstance(error, _ABORTED):
             self._server.failed("aborted")
             raise TransactionAborted(error.pgcode) from error
@@ -218,7 +222,7 @@ class Session:
         if isinstance(error, ValueError):  # psycopg2 cannot send NUL characters or lone surrogates
             raise StatementRefused(_UNTRANSLATABLE, None) from error
         if not isinstance(error, _NO_ANSWER):
-            raise error
+            return
         raise_if_cancelled()
         refusal = refusal_of(error)
         # guard: refusal-not-taken

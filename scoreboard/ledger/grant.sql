@@ -2,9 +2,8 @@
 
 -- {judging}: what is said of each submission
 -- Whoever hides, bans or erases a user holds the user's row. `players` waits for that and reads the row anew, or has it
--- first, and then whoever hides the user finds what was granted. Where somebody may not claim an action it is worth
--- nothing, as it is to who is banned. A disabled action is worth nothing here; whether it was granted before is asked by
--- `original_grants`.
+-- first, and then whoever hides the user finds what was granted. A disabled action is refused here; whether it was
+-- granted before is asked by `original_grants`.
 players AS MATERIALIZED (
     SELECT
         user_id,
@@ -38,9 +37,11 @@ judged AS MATERIALIZED (
     LEFT JOIN players ON players.user_id = submitted.user_id
 )
 
--- {may_be_too_much}: whether a score of the batch may pass the largest: the highest score of all comes near
+-- {points_asked}: the points of all actions of the batch
 (SELECT coalesce(sum(actions.points), 0) FROM actions WHERE action_id = ANY ($2))
-+ coalesce(
+
+-- {comes_near}: whether the highest score of all and the points of the batch pass the largest score together
+{points_asked} + coalesce(
     greatest((SELECT max(score) FROM scores WHERE NOT hidden), (SELECT max(score) FROM scores WHERE hidden)), 0
 ) > 2147483647
 
@@ -302,7 +303,7 @@ LANGUAGE plpgsql SET client_min_messages = error AS $function$
 DECLARE
     has_main boolean;
     has_others boolean;
-    may_be_too_much boolean;
+    comes_near boolean;
     corrected uuid[];
     boards_reached text[];
     users_reaching uuid[];
@@ -311,15 +312,22 @@ BEGIN
     SELECT
         coalesce(bool_or(board_id = 'main'), FALSE),
         coalesce(bool_or(board_id <> 'main'), FALSE),
-        {may_be_too_much}
-    INTO has_main, has_others, may_be_too_much
+        {comes_near}
+    INTO has_main, has_others, comes_near
     FROM boards;
     IF NOT has_main THEN
         RETURN;
     END IF;
     is_refused := FALSE;
     is_due := FALSE;
-    IF may_be_too_much THEN
+    IF comes_near THEN
+        -- It may be the score of somebody else, who stays there for good.
+        SELECT {points_asked} + coalesce(max(score), 0) > 2147483647
+        INTO comes_near
+        FROM scores
+        WHERE user_id = ANY ($1);
+    END IF;
+    IF comes_near THEN
         $4 := ARRAY(
 {too_much}
         );

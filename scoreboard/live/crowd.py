@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractContextManager
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -29,18 +29,23 @@ SubscriberT = TypeVar("SubscriberT", bound=Subscriber)
 
 
 class _Opening:
-    """Counts those who are about to join a crowd. One for all of them: each stream comes by."""
+    """Counts those who are about to join a crowd, and knows when somebody asked for it last. One
+    for all of them: each stream comes by.
+    """
 
-    def __init__(self, crowd: Crowd[Any]) -> None:
+    def __init__(self) -> None:
         self.count = 0
-        self._crowd = crowd
+        self.touch()
 
     def __enter__(self) -> None:
         self.count += 1
 
     def __exit__(self, *_: object) -> None:
         self.count -= 1
-        self._crowd.touch()
+        self.touch()
+
+    def touch(self) -> None:
+        self.asked_at = time.monotonic()
 
 
 class Crowd(Generic[SubscriberT]):
@@ -51,8 +56,7 @@ class Crowd(Generic[SubscriberT]):
         self.behind: dict[SubscriberT, None] = {}
         self._metrics = metrics
         self._stuck_after_seconds = stuck_after_seconds
-        self._opening = _Opening(self)
-        self._left_at = time.monotonic()
+        self._opening = _Opening()
         self._farewell: Frame | None = None
 
     def deliver(self, subscriber: SubscriberT) -> None:
@@ -63,7 +67,7 @@ class Crowd(Generic[SubscriberT]):
     def idle_seconds(self) -> float:
         """For how long nobody has been here, or was about to; 0.0 if somebody is."""
         is_used = self.subscribers or self._opening.count
-        return 0.0 if is_used else time.monotonic() - self._left_at
+        return 0.0 if is_used else time.monotonic() - self._opening.asked_at
 
     def opening(self) -> AbstractContextManager[None]:
         """Somebody is about to join, and does so or not within this."""
@@ -71,7 +75,7 @@ class Crowd(Generic[SubscriberT]):
 
     def touch(self) -> None:
         """Somebody asked for it just now."""
-        self._left_at = time.monotonic()
+        self._opening.touch()
 
     def join(self, subscriber: SubscriberT) -> None:
         """Add a subscriber, and write what it has not got."""

@@ -1,5 +1,5 @@
 """What cannot be counted where it happens, and is looked at once a second instead: what the process
-uses, how late its loop is, how the pools are used, what of its log was lost.
+uses, how late its loop is, how the pools are used, who waits for them, what of its log was lost.
 
 prometheus_client's own collector of the process would show, of several workers, only the one that
 answers the scrape.
@@ -14,7 +14,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from scoreboard import __version__
@@ -38,10 +38,12 @@ class Vitals:
         role: str,
         postgres: Mapping[str, Postgres],
         redis: Pool,
+        submissions_waiting: Callable[[], int],
     ) -> None:
         self._metrics = metrics
         self._postgres = postgres
         self._redis = redis
+        self._submissions_waiting = submissions_waiting
         self._cpu_seconds = 0.0  # as much of it as was counted
         self._lines_dropped = 0  # likewise
         metrics.build_info.labels(__version__, platform.python_version()).set(1)
@@ -66,6 +68,7 @@ class Vitals:
             metrics.postgres_waiting.labels(name).set(pool.waiting)
         metrics.redis_connections.labels("in_use").set(self._redis.in_use)
         metrics.redis_connections.labels("idle").set(self._redis.idle)
+        metrics.submissions_waiting.set(self._submissions_waiting())
         cpu_seconds = time.process_time()
         metrics.process_cpu.inc(cpu_seconds - self._cpu_seconds)
         self._cpu_seconds = cpu_seconds

@@ -22,7 +22,7 @@ from scoreboard.operations.tracing import Span
 log = structlog.get_logger("scoreboard.submit")
 
 
-class FailingNoReply:
+class AfterCommit:
     """What is done within follows a commit: not even a defect of ours in it may turn the replies of
     the batch into errors.
     """
@@ -55,7 +55,7 @@ class Following:
     ) -> None:
         self._boards = boards
         self._announcer = announcer
-        self.failing_no_reply = FailingNoReply(metrics)
+        self.failing_no_reply = AfterCommit(metrics)
         self._on_due = on_due
 
     async def follow(

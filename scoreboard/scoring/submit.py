@@ -61,8 +61,12 @@ class Submissions:
             part_min=_PART_MIN,
             on_overload=metrics.overloads.labels("submissions").inc,
         )
-        metrics.submissions_waiting.set_function(lambda: self._batches.waiting)
         metrics.submissions_waiting_max.set(settings.waiting_max)
+
+    @property
+    def waiting(self) -> int:
+        """How many submissions wait for a batch, right now."""
+        return self._batches.waiting
 
     async def submit(self, submission: Submission) -> Grant:
         """Grant one submission; on return it is committed and the copies are as new.

@@ -65,7 +65,7 @@ BOARDS: Final = (
     Marked(
         "what strangers write into paths is not looked for in Redis",
         "unknown-board-not-asked",
-        Instead("not boards.knows(board_id)", "False"),
+        Instead("not request.app[PARTS].boards.knows(board_id)", "False"),
         f"{_STRANGERS}::"
         "test_boards_that_are_not_there_are_looked_for_together_and_leave_nothing_behind",
     ),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
@@ -268,3 +270,28 @@ async def test_connections_to_redis_are_seen_to_be_lent_and_given_back(redis_url
         f"after {time.monotonic() - started:.1f} s"
     )
     await redis.close()
+
+
+async def test_an_error_that_a_session_hands_on_is_freed_with_who_hears_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else each request of an outage leaves its statement and its parameters to the collector."""
+    nowhere = Postgres(f"postgresql://{NOBODY_LISTENS}/x", sessions=1, timeout_seconds=1, name="x")
+    [session] = nowhere._lending.sessions
+    heard: list[weakref.ref[Exception]] = []
+
+    async def connect() -> None:
+        raise LedgerUnavailable
+
+    monkeypatch.setattr(session._server, "connect", connect)
+    gc.disable()
+    try:
+        for ask in (session.connect, lambda: session.run("SELECT 1")):
+            try:
+                await ask()
+            except LedgerUnavailable as error:
+                heard.append(weakref.ref(error))
+        assert [each() for each in heard] == [None, None]
+    finally:
+        gc.enable()
+        await nowhere.finish()

@@ -54,6 +54,40 @@ def test_nobody_comes_in_after_the_end_who_was_on_the_way_in(
     assert all(answer == b"" or b" 404 " in answer for answer in answers)
 
 
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_connection_holds_no_small_piece_back(
+    host: str, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """The loop sets TCP_NODELAY, where a socket says that it is of TCP; `connection` does not."""
+
+    async def accept_one(client: socket.socket) -> int:
+        runner = web.AppRunner(web.Application(), shutdown_timeout=1)
+        await runner.setup()
+        entered: asyncio.Queue[socket.socket] = asyncio.Queue()
+
+        def make_protocol(accepted: socket.socket) -> asyncio.Protocol:
+            entered.put_nowait(accepted)
+            return asyncio.Protocol()
+
+        place = site.Site(runner)
+        place._make_protocol = make_protocol
+        await place.start()
+        place.attend(listening_sockets(host, 0))
+        client.connect(place.sockets[0].getsockname()[:2])
+        accepted = await asyncio.wait_for(entered.get(), 10)
+        await asyncio.sleep(0.01)  # a turn of the loop, in which it makes the transport
+        no_delay = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        await runner.cleanup()
+        return no_delay
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with asyncio.Runner(loop_factory=new_loop) as runner, socket.socket(family) as client:
+        assert runner.run(accept_one(client)) != 0
+
+
 async def test_a_defect_keeps_one_client_out_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
     runner = web.AppRunner(web.Application(), shutdown_timeout=1)
     await runner.setup()

@@ -40,6 +40,7 @@ def vitals_of(metrics: Metrics, **postgres: Pool) -> Vitals:
         role="api",
         postgres=cast("dict[str, Postgres]", postgres),
         redis=cast("RedisPool", Pool(3, 5)),
+        submissions_waiting=lambda: 11,
     )
 
 
@@ -54,6 +55,7 @@ def test_who_uses_the_pools_is_shown_by_pool(metrics: Metrics) -> None:
     assert counted(metrics, "postgres_waiting", pool="ledger") == 7
     assert counted(metrics, "redis_connections", state="in_use") == 3
     assert counted(metrics, "redis_connections", state="idle") == 5
+    assert counted(metrics, "submissions_waiting") == 11
 
 
 def test_a_process_says_what_it_uses_and_who_it_is(metrics: Metrics) -> None:

@@ -103,7 +103,7 @@ def _request(
 
 
 class _WithoutOptions(BaseProtocol):
-    """aiohttp's, but for the option that it sets: TCP_NODELAY, which loops of asyncio have set."""
+    """aiohttp's (3.14), but for the option that it sets: TCP_NODELAY, which the loop has set."""
 
     __slots__ = ()
 
@@ -195,10 +195,9 @@ def accepted_of(request: web.BaseRequest) -> socket.socket:
     """The socket of a request's connection. Raises ConnectionResetError when the client has left:
     then it is closed.
     """
-    protocol = request.protocol
-    if request.transport is None or not isinstance(protocol, _Connection):
+    if request.transport is None:
         raise ConnectionResetError("the client has left")
-    return protocol.accepted
+    return cast(_Connection, request.protocol).accepted
 
 
 def _peer_of(transport: asyncio.BaseTransport) -> str:

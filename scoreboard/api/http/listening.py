@@ -92,7 +92,8 @@ def _addresses(host: str) -> list[tuple[int, Address]]:
 
 
 def _bound(family: int, address: Address, port: int, *, shares_port: bool) -> socket.socket:
-    one = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY where a socket says that it is of TCP.
+    one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shares_port:

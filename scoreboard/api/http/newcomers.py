@@ -68,14 +68,16 @@ class Newcomers:
         return any(came > since and not one.has_asked for one, came in self._came.items())
 
     def _ring(self) -> None:
-        for one in list(self._late()):
-            del self._came[one]
-            if not one.has_asked:
-                one.force_close()
         self._timer = None
-        if self._came:
-            left = next(iter(self._came.values())) + HEAD_SECONDS - self._loop.time()
-            self._timer = self._loop.call_later(max(left, _RING_SECONDS), self._ring)
+        try:
+            for one in list(self._late()):
+                del self._came[one]
+                if not one.has_asked:
+                    one.force_close()
+        finally:  # a defect in the end of one keeps no other one
+            if self._came:
+                left = next(iter(self._came.values())) + HEAD_SECONDS - self._loop.time()
+                self._timer = self._loop.call_later(max(left, _RING_SECONDS), self._ring)
 
     def _late(self) -> Iterator[Newcomer]:
         until = self._loop.time() - HEAD_SECONDS

@@ -62,7 +62,8 @@ class Site(web.BaseSite):
         self.sockets = list(sockets)
         for listening in sockets:
             listening.setblocking(False)
-            hand_down(listening)  # a supervisor of an earlier release has not
+            # A supervisor of an earlier release has not. (Who stands in its queue has no bounds.)
+            hand_down(listening)
             self._loop.add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
@@ -99,6 +100,8 @@ class Site(web.BaseSite):
         entering = self._loop.connect_accepted_socket(make_protocol, connection)
         try:
             is_in: asyncio.Future[Any] = entering.send(None)
+        except StopIteration:
+            return  # it waits for nothing
         except Exception as error:
             self._keep_out(connection, error)
             return
