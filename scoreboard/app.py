@@ -47,10 +47,7 @@ def create_app(settings: Settings) -> web.Application:
     """Build the application; nothing is connected before it starts."""
     parts = Parts(settings)
     traced = [tracing.trace] if parts.tracing.on else []
-    app = web.Application(
-        middlewares=[*traced, middleware.surround],
-        client_max_size=BODY_MAX_BYTES,
-    )
+    app = web.Application(middlewares=[*traced, middleware.surround])
     app[PARTS] = parts
     app[ANSWERS] = Answers(settings)
     app[HEADS] = Heads()

@@ -32,8 +32,8 @@ VERSION_END: Final = 2**53
 # Two versions that are further apart are not of one history: at a thousand changes a second this
 # many take fifty days, and no copy is that old.
 LEAP_MAX: Final = 2**32
-# A board that was committed is in Redis and in the hubs a few ms later. For so long it is on its
-# way; after that it is missing.
+# A board that was committed is in Redis a few ms later and in the hubs in 30. For so long it is on
+# its way; after that it is missing.
 ON_ITS_WAY_SECONDS: Final = 0.1
 
 

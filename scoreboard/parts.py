@@ -26,6 +26,7 @@ from scoreboard.bus.bus import Bus
 from scoreboard.bus.messages import PURPOSE as BUS_PURPOSE
 from scoreboard.bus.messages import Messages
 from scoreboard.bus.rabbit import RabbitBus
+from scoreboard.bus.slots import seconds_apart
 from scoreboard.configuration.settings import RANK_CONNECTIONS, WATCH_CONNECTIONS, Settings
 from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.hosts import Hosts
@@ -55,7 +56,7 @@ from scoreboard.live.announcer import Announcer
 from scoreboard.live.hub import Hub
 from scoreboard.live.relay import Relay
 from scoreboard.live.turns import Turns
-from scoreboard.model import MAIN, ON_ITS_WAY_SECONDS, BoardId
+from scoreboard.model import MAIN, BoardId
 from scoreboard.operations.health import Health, Part, effect
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
@@ -316,9 +317,7 @@ class Parts:
             publishes=settings.takes_submissions,
             pace=Pace(
                 settings.publish_timeout_seconds,
-                # A quarter of what a hub lets pass between two pushes: a board that changes all the
-                # time is a few messages, and comes while it counts as on its way.
-                rest_seconds=min(ON_ITS_WAY_SECONDS, settings.push_interval_seconds) / 4,
+                apart_seconds=seconds_apart(settings.push_interval_seconds),
             ),
         )
 

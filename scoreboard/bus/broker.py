@@ -63,7 +63,7 @@ class Pace:
     # as long as this may never come.
     look_seconds: float = 0.5
     flush_seconds: float = 1.0  # at an end, for all confirms
-    rest_seconds: float = 0.0  # between two messages of one board
+    apart_seconds: float = 0.0  # between two messages of one board
 
 
 class Side:

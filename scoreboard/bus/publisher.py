@@ -100,6 +100,7 @@ class Publisher:
         trace = None if origin is None else origin.trace
         lines = fitting(boards)
         sent, others = boards[: len(lines)], boards[len(lines) :]
+        self._slots.note_sent(sent)
         self._put_back(others, origin)
         try:
             with self._tracing.span(

@@ -52,7 +52,7 @@ class RabbitBus(Bus):
             raise ValueError("the address of RabbitMQ cannot be read")
         self._metrics = metrics
         self._flush_seconds = pace.flush_seconds
-        self._slots = Slots(metrics, tracing, rest_seconds=pace.rest_seconds)
+        self._slots = Slots(metrics, tracing, apart_seconds=pace.apart_seconds)
         exchange = Exchange()
         consumer = Consumer(exchange, messages, hub, on_connected, metrics, pace)
         publisher = Publisher(exchange, self._slots, messages, metrics, tracing, pace)

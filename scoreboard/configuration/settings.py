@@ -235,7 +235,11 @@ class Settings:
     redis_timeout_seconds: float = seconds(0.5, "Longest wait for Redis.")
     publish_timeout_seconds: float = seconds(5.0, "Longest wait for RabbitMQ's confirm.")
 
-    push_interval_seconds: float = seconds(0.1, "Shortest time between two pushes.", least=0)
+    push_interval_seconds: float = seconds(
+        0.1,
+        "Shortest time between two pushes; a quarter of it, 25 ms at most, between two messages.",
+        least=0,
+    )
     heartbeat_seconds: float = seconds(15.0, "Time between heartbeats on a stream.")
     stuck_after_seconds: float = seconds(
         10.0, "A subscriber that takes nothing for this long is cut off."

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from scoreboard.bus.slots import seconds_apart
 from scoreboard.live.frames import Frame, score_update
 from tests.benchmarks.boards import board
 
@@ -216,11 +217,17 @@ def hops(found: FanOut, cost: Costs) -> dict[str, str]:
         "`board rebuild`": f"{tier.users * cost.rebuild_us_per_row / 1e6:,.0f} s",
         "polls/s": f"{polled:,.0f}",
         "cores for them without a CDN": f"{polled * cost.read_us / 1e6:,.1f}",
-        "messages/s out of the broker": f"{found.pushes_per_second * found.instances:,.0f}",
+        "messages/s out of the broker": f"{_messages_per_second(tier) * found.instances:,.0f}",
         "version checks/s in PostgreSQL": f"{found.instances:,}",
         "memory of all streams": f"{tier.subscribers * cost.subscriber_kib / 2**20:,.1f} GiB",
         "all reconnect at once": f"{_reconnect_seconds(found, cost):,.1f} s",
     }
+
+
+def _messages_per_second(tier: Tier) -> float:
+    """How many messages an instance gets: a change waits for what is left since the one before."""
+    apart = seconds_apart(tier.push_interval_seconds)
+    return tier.changes_per_second / (1 + tier.changes_per_second * apart)
 
 
 def _reconnect_seconds(found: FanOut, cost: Costs) -> float:

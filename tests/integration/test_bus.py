@@ -895,6 +895,19 @@ def test_a_connection_that_was_not_made_is_closed_before_it_is_collected() -> No
         assert connection.is_closed
 
 
+async def test_a_burst_is_a_few_messages_and_the_last_board_is_among_them(amqp_url: str) -> None:
+    one = Instance(amqp_url, "one", pace=replace(PATIENT, apart_seconds=0.2))
+    two = Instance(amqp_url, "two")
+    async with running(one, two):
+        for version in range(1, 51):
+            one.bus.publish(a_board(version))
+            await asyncio.sleep(0.001)
+        await eventually(lambda: two.versions[-1:] == [50])
+
+    assert two.versions[0] == 1
+    assert len(two.versions) <= 25
+
+
 async def test_on_return_whoever_listens_is_told_to_re_read(amqp_url: str) -> None:
     """What was published in the gap is lost for it: its queue died with the connection."""
     async with through_proxy(amqp_url) as (proxy, url):

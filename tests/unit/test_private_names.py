@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.private_names import touched
 
@@ -28,3 +30,13 @@ def test_the_version_that_was_read_is_the_one_that_is_locked(library: str, read:
     [locked] = re.findall(rf"^{re.escape(library)}(?:\[\w+\])?==([\d.]+)", lock, re.MULTILINE)
 
     assert locked == read, "read docs/private-names.md and the library's source again"
+
+
+def test_a_request_is_made_of_all_that_aiohttp_makes_one_of() -> None:
+    """`api/http/connection.py` makes it as aiohttp's application does, which has no public place."""
+    made_of = list(inspect.signature(web.Request).parameters)
+
+    assert made_of == [
+        *("message", "payload", "protocol", "payload_writer", "task", "loop"),
+        *("client_max_size", "client_max_fields", "state", "scheme", "host", "remote"),
+    ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from scoreboard.bus.messages import BOARDS_MAX
-from scoreboard.bus.slots import Slots
+from scoreboard.bus.slots import Slots, seconds_apart
 from scoreboard.model import Board, BoardId, Origin
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF
@@ -24,6 +26,14 @@ async def taken(slots: Slots) -> list[list[Board]]:
     while (waiting := await slots.next(0.0)) is not None:
         bunches.append(waiting[0])
     return bunches
+
+
+async def sent(slots: Slots) -> list[Board]:
+    """What a message takes that has room for all."""
+    waiting = await slots.next(5.0)
+    assert waiting is not None
+    slots.note_sent(waiting[0])
+    return waiting[0]
 
 
 def a_batch() -> Origin:
@@ -101,26 +111,74 @@ async def test_who_takes_waits_for_a_board_and_no_longer_than_it_says() -> None:
 
 
 @jumping_clock
-async def test_the_first_change_goes_out_at_once_and_the_last_of_a_burst_after_a_rest() -> None:
-    slots = Slots(Metrics(), OFF, rest_seconds=0.1)
+async def test_the_first_change_goes_out_at_once_and_the_last_of_a_burst_a_moment_later() -> None:
+    slots = Slots(Metrics(), OFF, apart_seconds=0.1)
+    slots.put(a_board(1), None)
+    assert await sent(slots) == [a_board(1)]
     found = []
-    for version in (1, 2, 3):
+    for version in (2, 3):
         slots.put(a_board(version), None)
         found.append(await slots.next(0.0))
-    assert found == [([a_board(1)], None), None, None]
+    assert found == [None, None]
 
-    assert (await slots.next(5.0), now()) == (([a_board(3)], None), 0.1)
+    assert (await sent(slots), now()) == ([a_board(3)], 0.1)
     assert await slots.next(5.0) is None
     slots.put(a_board(4), None)
     assert await slots.next(0.0) == ([a_board(4)], None)
 
 
 @jumping_clock
-async def test_a_board_that_rests_keeps_no_other_waiting() -> None:
-    slots = Slots(Metrics(), OFF, rest_seconds=0.1)
+async def test_whoever_takes_is_woken_by_no_board_that_went_out_just_now() -> None:
+    """Else each change of a busy board would be a probe of the broker."""
+    slots = Slots(Metrics(), OFF, apart_seconds=0.1)
+    slots.put(a_board(1), None)
+    await sent(slots)
+    asyncio.get_running_loop().call_later(0.05, slots.put, a_board(2), None)
+
+    assert (await slots.next(5.0), now()) == (([a_board(2)], None), 0.1)
+
+
+@jumping_clock
+async def test_a_board_for_which_a_message_had_no_room_goes_out_at_once() -> None:
+    slots = Slots(Metrics(), OFF, apart_seconds=0.1)
+    for board in (of("a", 1), of("b", 1)):
+        slots.put(board, None)
+    taken = await slots.next(0.0)
+    assert taken == ([of("a", 1), of("b", 1)], None)
+    slots.note_sent([of("a", 1)])
+    slots.put(of("b", 1), None)
+
+    assert await slots.next(0.0) == ([of("b", 1)], None)
+
+
+async def test_a_board_is_timed_from_the_oldest_submission_that_it_stands_for() -> None:
+    slots = Slots(Metrics(), OFF)
+    oldest, later, last = (Origin("submit", began) for began in (1.0, 2.0, 3.0))
+    slots.put(of("a", 1), oldest)
+    slots.put(of("a", 2), later)
+    slots.put(of("b", 1), later)
+    slots.put(a_board(5), last)
+    slots.put(a_board(4), oldest)  # which came late
+
+    assert await slots.next(0.0) == ([of("a", 2), of("b", 1)], replace(later, began=1.0))
+    assert await slots.next(0.0) == ([a_board(5)], replace(last, began=1.0))
+
+
+@pytest.mark.parametrize(
+    ("interval", "apart"), [(0.0, 0.0), (0.04, 0.01), (0.1, 0.025), (60.0, 0.025)]
+)
+def test_two_messages_are_less_apart_than_hubs_push_and_than_a_board_is_on_its_way(
+    interval: float, apart: float
+) -> None:
+    assert seconds_apart(interval) == pytest.approx(apart)
+
+
+@jumping_clock
+async def test_a_board_that_went_out_just_now_keeps_no_other_waiting() -> None:
+    slots = Slots(Metrics(), OFF, apart_seconds=0.1)
     one = a_batch()
     slots.put(of("busy", 1), None)
-    assert await slots.next(0.0) == ([of("busy", 1)], None)
+    assert await sent(slots) == [of("busy", 1)]
     slots.put(of("busy", 2), one)
     slots.put(of("quiet", 1), one)
 

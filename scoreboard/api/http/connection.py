@@ -24,11 +24,11 @@ from scoreboard.api.http.addresses import peer_networks
 from scoreboard.api.http.admission import Admission, connections_max
 from scoreboard.api.http.heads import FOUND, QUEUE_MAX, Parser, settled
 from scoreboard.api.http.identity import VERIFIED
-from scoreboard.api.http.middleware import HEADERS_OF_DATA, request_id
+from scoreboard.api.http.middleware import HEADERS_OF_DATA
 from scoreboard.api.http.newcomers import Newcomers
 from scoreboard.api.http.refusals import refusal
 from scoreboard.api.http.replies import BODY_MAX_BYTES
-from scoreboard.api.http.tracing import REQUEST_ID, TRACE
+from scoreboard.api.http.tracing import REQUEST_ID, TRACE, request_id
 from scoreboard.errors import ScoreboardError
 from scoreboard.operations.metrics import Metrics
 from scoreboard.parts import PARTS
@@ -41,9 +41,7 @@ _NOT_KNOWN_YET: Final = {FOUND: None, VERIFIED: None, TRACE: None}
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner, with connections of ours. They cost a parser more for each connection, and
-    two microseconds more for each request.
-    """
+    """aiohttp's runner, with connections of ours, which give requests their ids."""
 
     async def _make_server(self) -> web.Server:
         return _Server(await super()._make_server(), self.app)
@@ -89,8 +87,8 @@ def _request(
     writer: AbstractStreamWriter,
     task: asyncio.Task[None],
 ) -> web.Request:
-    """Make a request of the message as routes and handlers should see it, with an id, as aiohttp's
-    application does; to add notes to its request afterwards would take longer.
+    """Make a request as aiohttp's application does, of the message as routes and handlers should
+    see it, with its id among its notes: to add them afterwards takes longer.
     """
     connection.has_begun = True
     message, found = settled(message)

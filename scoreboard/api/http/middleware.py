@@ -5,10 +5,7 @@ log.
 from __future__ import annotations
 
 import asyncio
-import random
-import re
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -22,7 +19,7 @@ from scoreboard.api.http.addresses import is_direct
 from scoreboard.api.http.heads import WAITS_FOR_CONTINUE
 from scoreboard.api.http.identity import known_user
 from scoreboard.api.http.limits import limit
-from scoreboard.api.http.own_fields import CACHE_CONTROL, REQUEST_ID_HEADER
+from scoreboard.api.http.own_fields import CACHE_CONTROL
 from scoreboard.api.http.refusals import refusal
 from scoreboard.api.http.tracing import REQUEST_ID, traceparent
 from scoreboard.errors import RateLimited, ScoreboardError
@@ -32,7 +29,6 @@ from scoreboard.parts import PARTS, Parts
 
 log = structlog.get_logger("scoreboard.http")
 
-_HARMLESS_ID: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 # Case folded once, not with every answer.
 _SERVER: Final = istr("Server")
 _TYPE_OPTIONS: Final = istr("X-Content-Type-Options")
@@ -135,15 +131,6 @@ def _from_aiohttp(error: web.HTTPException) -> ScoreboardError:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return errors.BodyTooLarge()
     return errors.MalformedBody(error.reason) if error.status < 500 else ScoreboardError()
-
-
-def request_id(headers: Mapping[str, str]) -> str:
-    """The caller's id when it is harmless, else a new one."""
-    given = headers.get(REQUEST_ID_HEADER)
-    if given is not None and _HARMLESS_ID.fullmatch(given):
-        return given
-    # It tells requests apart and keeps no secret, so it need not cost a system call.
-    return f"{random.getrandbits(64):016x}"
 
 
 def _facts(request: web.Request) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The own fields of an answer, which differ from client to client: the id of its request, and what
 is left of its limits. An answer that caches may share has none.
 
-`limits` notes the allowance on the request, `middleware` the id. aiohttp's answers get the fields
+`limits` notes the allowance on the request, `connection` the id. aiohttp's answers get the fields
 by a signal (`write_own_fields`), others as bytes (`own_lines`).
 """
 
@@ -13,11 +13,10 @@ from typing import Final
 from aiohttp import web
 from multidict import istr
 
-from scoreboard.api.http.tracing import REQUEST_ID
+from scoreboard.api.http.tracing import REQUEST_ID, REQUEST_ID_HEADER
 from scoreboard.limits.checks import Allowance
 
 CACHE_CONTROL: Final = istr("Cache-Control")
-REQUEST_ID_HEADER: Final = istr("X-Request-ID")
 # What is left of the limits that this request was counted against.
 ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
 _LIMITS: Final = (

@@ -98,7 +98,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytes:
         if len(body) > most_bytes:  # guard: whole-body-bound
             raise errors.BodyTooLarge
         return body
-    # aiohttp holds what it reads to the bound of the application, which is that of most routes.
+    # aiohttp holds what it reads to the bound of the request, which is that of most routes.
     reading = request
     if most_bytes != BODY_MAX_BYTES:
         reading = request.clone(client_max_size=most_bytes)  # guard: signed-body-bound

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -13,10 +16,21 @@ from scoreboard.operations.tracing import OFF, Attributes, Span, is_valid
 from scoreboard.parts import PARTS
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+REQUEST_ID_HEADER: Final = istr("X-Request-ID")
 # The span of this request, while it is recorded.
 TRACE: Final[web.RequestKey[str | None]] = web.RequestKey("trace")
+_HARMLESS_ID: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _HEADER: Final = istr("traceparent")
 _NOT_RECORDED: Final = OFF.span("", None)
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The caller's id when it is harmless, else a new one."""
+    given = headers.get(REQUEST_ID_HEADER)
+    if given is not None and _HARMLESS_ID.fullmatch(given):
+        return given
+    # It tells requests apart and keeps no secret, so it need not cost a system call.
+    return f"{random.getrandbits(64):016x}"
 
 
 @web.middleware
