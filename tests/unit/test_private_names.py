@@ -33,7 +33,7 @@ def test_the_version_that_was_read_is_the_one_that_is_locked(library: str, read:
 
 
 def test_a_request_is_made_of_all_that_aiohttp_makes_one_of() -> None:
-    """`api/http/connection.py` makes it as aiohttp's application does, which has no public place."""
+    """`api/http/connection.py` makes it as aiohttp's application does, privately."""
     made_of = list(inspect.signature(web.Request).parameters)
 
     assert made_of == [
