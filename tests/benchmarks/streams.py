@@ -134,7 +134,7 @@ def a_service(
             stack.enter_context(Service(stage, "--role", "stream", **settings))
             for _ in range(instances)
         ]
-        writing = stack.enter_context(Service(stage, "--role", "api"))
+        writing = stack.enter_context(Service(stage, "--role", "api", **settings))
         submit = Submitter(writing, token, actions)
         submit()
         name = f"Scoreboard, {instances} instance{'s' if instances > 1 else ''}"
