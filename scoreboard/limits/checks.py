@@ -91,7 +91,8 @@ class Allowance(NamedTuple):
     @property
     def reset_seconds(self) -> int:
         """When the whole quota is there again."""
-        return math.ceil((self.check.burst_us - max(0, self.left_us)) / 1_000_000)
+        # Rounded up, by way of rounding what is below zero down.
+        return -((max(0, self.left_us) - self.check.burst_us) // 1_000_000)
 
     @property
     def retry_after_seconds(self) -> int:

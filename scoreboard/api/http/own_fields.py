@@ -57,9 +57,7 @@ def own_lines(request: web.Request) -> bytes:
 
 
 def _lines_of(allowance: Allowance) -> bytes:
-    """`Allowance.headers` of one that may pass, in a tenth of the time."""
-    check, left_us = allowance.check, allowance.left_us
-    # Rounded up, by way of rounding what is below zero down.
-    count, reset_seconds = check.rate.count, -((left_us - check.burst_us) // 1_000_000)
-    remaining = left_us // check.interval_us
-    return _LIMITS % (count, remaining, reset_seconds, count, check.rate.seconds)
+    """`Allowance.headers` of one that may pass, in a fifth of the time."""
+    rate = allowance.check.rate
+    count, remaining, reset = rate.count, allowance.remaining, allowance.reset_seconds
+    return _LIMITS % (count, remaining, reset, count, rate.seconds)
