@@ -7,6 +7,7 @@ that takes writes is used (`connections.hosts`).
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeVar
 
@@ -14,7 +15,7 @@ import psycopg2
 
 from scoreboard.connections.cancellation import raise_if_cancelled
 from scoreboard.connections.connection import Connection, discard
-from scoreboard.connections.hosts import CONNECT_SECONDS, Hosts
+from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.refusals import PostgresRefused, refusal_to_connect
 from scoreboard.connections.session_settings import SessionSettings
 from scoreboard.errors import LedgerUnavailable
@@ -25,7 +26,6 @@ Refusal = TypeVar("Refusal", bound=PostgresRefused)
 # refused.
 Failure = Literal["no_session", "no_connection", "resting", "no_answer", "aborted", "refused"]
 
-_CONNECT_MIN_SECONDS: Final = 1.0
 # What a server reports of itself (from PostgreSQL 14 on), at the start and at each change.
 _READ_ONLY_SIGNS: Final = ("in_hot_standby", "default_transaction_read_only")
 
@@ -60,7 +60,8 @@ class Server:
         self.hosts: Final = hosts
         self.failed: Final = on_failure
         self._settings = SessionSettings(hosts.urls[0], deadlines)
-        self._dsns = [self._settings.dsn(url, name, CONNECT_SECONDS) for url in hosts.urls]
+        whole_seconds = math.ceil(hosts.connect_seconds)
+        self._dsns = [self._settings.dsn(url, name, whole_seconds) for url in hosts.urls]
         self._on_refusal = on_refusal
 
     async def connect(self) -> tuple[Connection, int]:
@@ -90,7 +91,7 @@ class Server:
         return refusal
 
     async def _connect_to(self, host: int) -> Connection:
-        seconds = max(CONNECT_SECONDS / len(self._dsns), _CONNECT_MIN_SECONDS)
+        seconds = self.hosts.connect_seconds
         connection: Connection | None = None
         try:
             async with asyncio.timeout(seconds):

@@ -9,12 +9,15 @@ import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
+from scoreboard.connections.server import NotConnected
+from scoreboard.database.migrations import require_answer
 from scoreboard.errors import LedgerUnavailable
 from tests.eventually import eventually
 from tests.lines import Line, a_line
@@ -133,6 +136,21 @@ async def test_whoever_leaves_while_a_connection_is_made_leaves_it_to_the_next(
     database_line.proxy.delay(0)
     assert await postgres.fetch("SELECT count(*) FROM asked") == [(0,)]
     assert _backends(database_url, "test.leaving") == {connected}
+    await postgres.finish()
+
+
+async def test_a_start_waits_for_a_slow_host_longer_than_a_client_would(
+    database_line: Line,
+) -> None:
+    """Whoever serves goes on to the next host; there may be none that answers sooner."""
+    line = urlsplit(database_line.url)
+    hosts = f"{line.hostname}:{line.port},{NOBODY_LISTENS}"
+    url = line._replace(netloc=f"{line.username}@{hosts}").geturl()
+    postgres = Postgres(url, sessions=1, timeout_seconds=5.0, name="test.slow")
+    database_line.proxy.delay(0.3)
+    with pytest.raises(NotConnected):
+        await postgres.fetch("SELECT 1")
+    await require_answer(url)
     await postgres.finish()
 
 
