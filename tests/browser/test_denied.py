@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chromium import ARGUMENTS, provide_chromium
+from tests.browser.chromium import ARGUMENTS, provide_whole_chromium
 from tests.browser.conftest import PATIENCE_MS, Console, OpenPage
 from tests.browser.fake_server import FakeServer
 from tests.browser.test_client import LOOK, Follow, follow, until, until_version
@@ -55,7 +55,7 @@ async def without_cookies(browser: Browser, tmp_path: Path) -> AsyncIterator[Bro
     blocked = {"profile": {"default_content_setting_values": {"cookies": 2}}}
     preferences.write_text(json.dumps(blocked))
     context = await browser.browser_type.launch_persistent_context(
-        tmp_path, executable_path=provide_chromium(), args=ARGUMENTS, color_scheme="light"
+        tmp_path, executable_path=provide_whole_chromium(), args=ARGUMENTS, color_scheme="light"
     )
     yield context
     await context.close()
