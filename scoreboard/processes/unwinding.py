@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from scoreboard.console.terminal import HANG_UP_SECONDS, has_terminal
 from scoreboard.operations.endings import ending_signals
 
 Handler = Callable[[int, FrameType | None], None]
+
+_MOMENT_SECONDS: Final = 0.01
 
 
 @contextlib.contextmanager
@@ -28,7 +31,8 @@ def ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
         handlers[signal.SIGHUP] = on_hang_up
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        with _no_end_lost():
+            yield
     finally:
         for number, handler in before.items():
             is_ending = signal.getsignal(number) is _do_nothing
@@ -38,9 +42,33 @@ def ended_by_signals(on_hang_up: Handler) -> Iterator[None]:
 def leave(number: int, _: FrameType | None) -> NoReturn:
     """Unwind, once: a second signal would interrupt the servers' end, which the first one began."""
     ignore_signals()  # guard: asks-again-not
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(0)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(0)
+
+
+@contextlib.contextmanager
+def _no_end_lost() -> Iterator[None]:
+    """Within, raise once more what a signal raised while an object was finalized: Python drops
+    whatever is raised there, and only tells this hook of it.
+    """
+    hook = sys.unraisablehook
+    alarm = signal.getsignal(signal.SIGALRM)
+
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+        if dropped.exc_type not in (KeyboardInterrupt, SystemExit):
+            hook(dropped)
+            return
+        number = signal.SIGINT if dropped.exc_type is KeyboardInterrupt else signal.SIGTERM
+        # A moment later, because it would be dropped here as well.
+        signal.signal(signal.SIGALRM, lambda _, frame: leave(number, frame))
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+
+    sys.unraisablehook = raise_again  # guard: end-dropped-comes
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
 
 
 async def to_its_end(service: Coroutine[Any, Any, None]) -> None:

@@ -169,6 +169,12 @@ PROCESS: Final = (
         "tests/unit/test_unwinding.py::test_what_asks_again_does_not_interrupt_the_end",
     ),
     Marked(
+        "an end that was dropped while an object was finalized comes once more",
+        "end-dropped-comes",
+        Removed(),
+        "tests/unit/test_unwinding.py::test_a_signal_that_comes_while_an_object_is_finalized_ends_the_process",
+    ),
+    Marked(
         "a loop that closes lets no signal end the process",
         "loop-closes-lets",
         Removed(),

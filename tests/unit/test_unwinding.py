@@ -37,6 +37,18 @@ asyncio.run(to_its_end(serve()))
 os.kill(os.getpid(), signal.SIGTERM)
 print("servers have ended")
 """
+_FINALIZING = """
+import os, signal, sys, time
+from scoreboard.processes.unwinding import ended_by_signals, leave
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+        print("its end is reached", flush=True)
+with ended_by_signals(leave):
+    finalized = Finalized()
+    del finalized
+    time.sleep(30)
+"""
 TWICE = [
     (signal.SIGTERM, signal.SIGTERM),
     (signal.SIGINT, signal.SIGINT),
@@ -54,6 +66,17 @@ def test_what_asks_again_does_not_interrupt_the_end(
     assert out == "servers have ended\nso have we\n"
     assert "race condition" not in err
     assert code in (0, -signal.SIGINT)  # `cli` makes 130 of a KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
+def test_a_signal_that_comes_while_an_object_is_finalized_ends_the_process(
+    number: signal.Signals, code: int
+) -> None:
+    """Python drops what is raised there."""
+    out, err, ended_with = _run(_FINALIZING, number)
+
+    assert (out, ended_with) == ("", code)
+    assert "Exception ignored" not in err
 
 
 def test_a_loop_that_closes_lets_no_signal_end_the_process() -> None:
