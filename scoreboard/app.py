@@ -30,6 +30,7 @@ from scoreboard.api.http.site import Site
 from scoreboard.api.routes import add_routes
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.cancellation import unless_set
+from scoreboard.connections.lending import REST_SECONDS
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.fitness import fitness
 from scoreboard.operations.endings import ending_signals
@@ -40,6 +41,7 @@ log = structlog.get_logger("scoreboard.app")
 
 # Longer than the 60 s after which most load balancers drop an idle connection.
 _KEEPALIVE_SECONDS: Final = 75.0
+_START_SECONDS: Final = 10.0
 _COLLECT_AFTER: Final = 20_000  # objects made and not freed; Python's default is 700
 
 
@@ -162,19 +164,29 @@ async def _running(parts: Parts) -> AsyncIterator[None]:
     LedgerUnavailable.
     """
     await fitness.require(parts.settings.database_url, parts.settings.role)  # guard: start-looks
-    try:  # guard: revoked-known-before
-        await parts.revocations.read()
-    except LedgerUnavailable as error:
-        raise LedgerUnavailable(
-            "PostgreSQL did not say whose access tokens have ended, so none can be taken. "
-            "Start again when it answers."
-        ) from error
+    await _learn_revocations(parts)  # guard: revoked-known-before
     # The ledger may be busy or locked, and an instance that starts in the place of another one
     # must not show less than that one did.
     for board in await parts.board.held():  # guard: start-shows-copy
         parts.hub.offer(board)
     async with parts.lifetime.begun():
         yield
+
+
+async def _learn_revocations(parts: Parts) -> None:
+    """Ask until PostgreSQL answers: longer than for a client. Raises LedgerUnavailable."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _START_SECONDS
+    while True:
+        try:
+            return await parts.revocations.read()
+        except LedgerUnavailable as error:
+            if loop.time() >= until:
+                raise LedgerUnavailable(
+                    "PostgreSQL did not say whose access tokens have ended, so none can be taken. "
+                    "Start again when it answers."
+                ) from error
+        await asyncio.sleep(REST_SECONDS)  # so long it is not asked again after a failure
 
 
 async def _say_farewell(parts: Parts) -> None:

@@ -62,6 +62,21 @@ async def played(start: Start, database_url: str, **settings: Any) -> tuple[Inst
     return instance, 2
 
 
+async def test_an_instance_that_starts_asks_a_silent_ledger_again(
+    start: Start, database_line: Line
+) -> None:
+    proxy = database_line.proxy
+    proxy.black_hole_from(lambda sent: b"WITH kept AS" in sent and b"EXPLAIN" not in sent)
+    starting = asyncio.ensure_future(
+        start(database_url=database_line.url, database_timeout_seconds=0.5)
+    )
+    await eventually(lambda: proxy.swallows)
+    await eventually(lambda: proxy.connections == 2)  # one was given up
+
+    await proxy.heal()
+    await starting
+
+
 async def read_without_copy(
     client: redis.Redis, instance: Instance, **headers: str
 ) -> aiohttp.ClientResponse:
