@@ -58,12 +58,12 @@ class _Said(NamedTuple):
     together have a member each for the same thing, in an order of their own.
     """
 
-    # Of each submission of a user who is there: the code of a refusal (None: it was granted, now or
-    # before), and whether only servers may claim the action.
+    # The submissions of users who are there: the code of a refusal, or None, which means that it
+    # was granted, now or before.
     users: list[str] | None
     actions: list[str] | None
     refusals: list[str | None] | None
-    are_servers: list[bool] | None
+    server_actions: list[str] | None  # those that only servers may claim
     # What was granted now.
     granted_at: str
     granted_users: list[str] | None
@@ -158,14 +158,9 @@ class Batch(InParts[Key]):
             seen |= now  # guard: grant-ties-tenth
         answered, repeated = _verdicts(part, said, self._in_doubt)
         answered |= await self._originals(repeated, answered)
-        of_servers = _members(said.users, said.actions, said.are_servers)
-        self._settled |= Settlement(
-            answered,
-            boards,
-            seen,
-            said.is_due,
-            frozenset(key for key, is_servers in of_servers.items() if is_servers),
-        )
+        server_actions = frozenset(said.server_actions or ())
+        of_servers = frozenset(key for key in part if key[1] in server_actions)
+        self._settled |= Settlement(answered, boards, seen, said.is_due, of_servers)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]
@@ -228,8 +223,8 @@ def _verdicts(
     """What became of each submission, and those that may have been granted before."""
     answered: dict[Key, Verdict] = {}
     repeated: list[Key] = []
-    refusals = _members(said.users, said.actions, said.refusals)
-    points = _members(said.granted_users, said.granted_actions, said.granted_points)
+    refusals = _by_key(said.users, said.actions, said.refusals)
+    points = _by_key(said.granted_users, said.granted_actions, said.granted_points)
     scores = dict(zip(said.raised_users or (), said.raised_scores or (), strict=True))
     granted_at = datetime.fromisoformat(said.granted_at)
     for key in part:
@@ -248,7 +243,7 @@ def _verdicts(
     return answered, repeated
 
 
-def _members(
+def _by_key(
     users: list[str] | None, actions: list[str] | None, members: list[Member] | None
 ) -> dict[Key, Member]:
     """Find the members of a list by user and action."""

@@ -5,9 +5,10 @@
 -- parameters are its own and its variables.
 
 -- {judging}: what is said of the submissions of users who are there, in an order of its own
--- Lists with a member for each: user and action; the code of a refusal, if there is one; whether only servers may claim
--- the action; its points, unless it is refused. Then the users who are hidden, and those who were corrected; and
--- whether all these points together could lift one of these users above the largest score.
+-- Lists with a member for each: user and action; the code of a refusal, if there is one; the points, unless it is
+-- refused. Then the actions that only servers may claim; the users who are hidden, and those who were corrected; and
+-- whether all these points together could lift one of these users above the largest score. No list has DISTINCT or an
+-- order of its own: the members that belong together would not stand at the same place.
 --
 -- Whoever hides, bans or erases a user holds the user's row. This waits for that and reads the row anew, or has it
 -- first, and then whoever hides the user finds what was granted. A disabled action is refused here; whether it was
@@ -16,8 +17,8 @@ SELECT
     array_agg(user_id),
     array_agg(action_id),
     array_agg(refusal),
-    array_agg(is_servers),
     array_agg(CASE WHEN refusal IS NULL THEN points END),
+    array_agg(action_id) FILTER (WHERE is_servers),
     array_agg(user_id) FILTER (WHERE hidden),
     array_agg(user_id) FILTER (WHERE is_corrected),
     coalesce(max(score), 0) + sum(points) FILTER (WHERE refusal IS NULL) > 2147483647
@@ -31,7 +32,7 @@ FROM (
             WHEN actions.claim = 'server' AND NOT submitted.by_server THEN 'not_claimable'
             WHEN actions.disabled_at IS NOT NULL THEN 'action_disabled'
         END AS refusal,
-        coalesce(actions.claim = 'server', FALSE) AS is_servers,
+        actions.claim = 'server' AS is_servers,
         actions.points,
         coalesce(users.hidden_at, users.banned_at, users.erased_at) IS NOT NULL AS hidden,
         users.corrected_at IS NOT NULL AS is_corrected,
@@ -54,7 +55,6 @@ SELECT
     unnest(%(judged_users)s::uuid[]) AS user_id,
     unnest(%(judged_actions)s::text[]) AS action_id,
     unnest(%(refusals)s::text[]) AS refusal,
-    unnest(%(are_servers)s::boolean[]) AS is_servers,
     unnest(%(judged_points)s::integer[]) AS points
 
 -- {judging_scores}: the same lists, but those are refused with which their users would pass the largest score
@@ -81,7 +81,6 @@ SELECT
     array_agg(user_id),
     array_agg(action_id),
     array_agg(CASE WHEN reached > 2147483647 THEN 'score_out_of_range' ELSE refusal END),
-    array_agg(is_servers),
     array_agg(CASE WHEN reached > 2147483647 THEN NULL ELSE points END)
 FROM judged
 LEFT JOIN reaching USING (user_id, action_id)
@@ -285,8 +284,8 @@ DECLARE
     judged_users uuid[];
     judged_actions text[];
     refusals text[];
-    are_servers boolean[];
     judged_points integer[];
+    server_actions text[];
     hidden_users uuid[];
     corrected_users uuid[];
     comes_near boolean;
@@ -315,10 +314,11 @@ BEGIN
         RETURN NULL;
     END IF;
 {judging}
-    INTO judged_users, judged_actions, refusals, are_servers, judged_points, hidden_users, corrected_users, comes_near;
+    INTO judged_users, judged_actions, refusals, judged_points,
+        server_actions, hidden_users, corrected_users, comes_near;
     IF comes_near THEN
 {judging_scores}
-        INTO judged_users, judged_actions, refusals, are_servers, judged_points;
+        INTO judged_users, judged_actions, refusals, judged_points;
     END IF;
     moment := clock_timestamp();
     IF has_others THEN
@@ -356,7 +356,7 @@ BEGIN
         'users', judged_users,
         'actions', judged_actions,
         'refusals', refusals,
-        'are_servers', are_servers,
+        'server_actions', server_actions,
         'granted_at', moment,
         'granted_users', granted_users,
         'granted_actions', granted_actions,
