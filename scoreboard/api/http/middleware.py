@@ -62,7 +62,9 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
         status = response.status
         return response
     finally:
-        _count(request, parts, status, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        # Behind the answer, which is written before the loop comes to this: so nobody waits for it.
+        asyncio.get_running_loop().call_soon(_count, request, parts, status, seconds)
 
 
 def _envelope(request: web.Request, error: Exception) -> web.StreamResponse:
