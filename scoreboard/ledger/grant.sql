@@ -189,18 +189,18 @@ WITH running AS MATERIALIZED (
     JOIN boards ON boards.board_id = seasons.board_id
     WHERE seasons.season_id = ANY (%(season_ids)s::integer[]) AND boards.board_id <> 'main'
 ),
-judged AS (
-    SELECT DISTINCT unnest(%(judged_actions)s::text[]) AS action_id
+submitted AS (
+    SELECT DISTINCT unnest(%(action_ids)s::text[]) AS action_id
 ),
 counting AS MATERIALIZED (
-    SELECT running.*, judged.action_id
+    SELECT running.*, submitted.action_id
     FROM running
-    CROSS JOIN judged
+    CROSS JOIN submitted
     WHERE running.counts = 'every'
     UNION ALL
-    SELECT running.*, judged.action_id
-    FROM judged
-    JOIN board_actions ON board_actions.action_id = judged.action_id
+    SELECT running.*, submitted.action_id
+    FROM submitted
+    JOIN board_actions ON board_actions.action_id = submitted.action_id
     JOIN running ON running.board_id = board_actions.board_id
     WHERE running.counts = 'listed'
 ),
