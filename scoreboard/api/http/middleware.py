@@ -62,9 +62,7 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
         status = response.status
         return response
     finally:
-        seconds = time.perf_counter() - started
-        # Behind the answer, which is written before the loop comes to this: so nobody waits for it.
-        asyncio.get_running_loop().call_soon(_count, request, parts, status, seconds)
+        _count(request, parts, status, time.perf_counter() - started)
 
 
 def _envelope(request: web.Request, error: Exception) -> web.StreamResponse:
