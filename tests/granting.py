@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
+import orjson
 import psycopg2
 
 from scoreboard.ledger.queries import SQL
@@ -23,10 +24,11 @@ def commits(request: bytes) -> bool:
 
 
 def grant_by(cursor: Any, user: str, action: str) -> dict[str, Any]:
-    """Grant an action to a user, without COMMIT, and answer the row of `grant`."""
+    """Grant an action to a user, without COMMIT, and answer what `grant` says."""
     cursor.execute(SQL["grant"], {"user_ids": [user], "action_ids": [action], "by_server": [False]})
-    [row] = cursor.fetchall()
-    return dict(zip([column.name for column in cursor.description], row, strict=True))
+    [(text,)] = cursor.fetchall()
+    said: dict[str, Any] = orjson.loads(text)
+    return said
 
 
 @contextmanager

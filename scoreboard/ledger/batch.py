@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 import structlog
@@ -32,6 +32,8 @@ from scoreboard.model import MAIN, Board, BoardId, Grant
 
 log = structlog.get_logger("scoreboard.ledger")
 
+Member = TypeVar("Member")
+
 _GRANT: Final = prepared(
     "grant_batch",
     SQL["grant"],
@@ -45,26 +47,36 @@ _REFUSALS: Final[Mapping[str, type[errors.ScoreboardError]]] = {
         *(errors.NotClaimable, errors.ActionDisabled, errors.ScoreOutOfRange),
     )
 }
-_GRANTED: Final = "granted"
 _OUT_OF_RANGE: Final = "22003"
 _FOREIGN_KEY: Final = "23503"
 _ACTION_KEY: Final = "ledger_action_id_fkey"
 _LOOKS_MAX: Final = 5  # for an action that is renamed meanwhile, again and again
 
 
-class _GrantRow(NamedTuple):
-    """The row of `grant`. The lists have a member for each submission, in the order of the part."""
+class _Said(NamedTuple):
+    """What `grant` says of a part, in JSON; a list that has no member is None. Lists that stand
+    together have a member each for the same thing, in an order of their own.
+    """
 
-    verdicts: list[str | None]  # the code of a refusal, or `_GRANTED`; None: granted before
-    are_servers: list[bool]
-    points: list[int]  # this and the next one: null where nothing was granted
-    scores: list[int]
-    granted_at: datetime
+    # The submissions of users who are there: the code of a refusal, or None, which means that it
+    # was granted, now or before.
+    users: list[str] | None
+    actions: list[str] | None
+    refusals: list[str | None] | None
+    server_actions: list[str] | None  # those that only servers may claim
+    # What was granted now.
+    granted_at: str
+    granted_users: list[str] | None
+    granted_actions: list[str] | None
+    granted_points: list[int] | None
+    # The scores of those users.
+    raised_users: list[str] | None
+    raised_scores: list[int] | None
     main_version: int
-    others: str | None  # JSON: the versions of the other boards that the part counts on
+    others: dict[BoardId, int] | None  # the versions of the other boards that the part counts on
     is_refused: bool
     is_due: bool
-    raised: str | None  # JSON: the rows of `raise_boards`
+    raised: list[dict[str, Any]] | None  # the rows of `raise_boards`
 
 
 class Batch(InParts[Key]):
@@ -132,23 +144,23 @@ class Batch(InParts[Key]):
         except ConnectionLost:
             self._in_doubt.update(part)  # guard: resets-batch-whose
             raise
+        [(text,)] = rows
         # guard: nothing-granted-board
-        if not rows:  # `main` is gone, which every batch counts on
+        if text is None:  # `main` is gone, which every batch counts on
             raise self._writers.lacks("boards")
-        row = _GrantRow(*rows[0])
-        if row.is_refused:
+        said = _Said(**orjson.loads(text))
+        if said.is_refused:
             raise SeasonsOver
-        seen = {MAIN: row.main_version} | orjson.loads(row.others or "{}")
+        seen = {MAIN: said.main_version} | (said.others or {})
         boards: dict[BoardId, Board] = {}
-        if row.raised is not None:
-            boards, now = raised_of([row_of(each) for each in orjson.loads(row.raised)])
+        if said.raised is not None:
+            boards, now = raised_of([row_of(each) for each in said.raised])
             seen |= now  # guard: grant-ties-tenth
-        answered, repeated = _verdicts(part, row, self._in_doubt)
+        answered, repeated = _verdicts(part, said, self._in_doubt)
         answered |= await self._originals(repeated, answered)
-        of_servers = frozenset(
-            key for key, is_servers in zip(part, row.are_servers, strict=True) if is_servers
-        )
-        self._settled |= Settlement(answered, boards, seen, row.is_due, of_servers)
+        server_actions = frozenset(said.server_actions or ())
+        of_servers = frozenset(key for key in part if key[1] in server_actions)
+        self._settled |= Settlement(answered, boards, seen, said.is_due, of_servers)
 
     async def _originals(
         self, refused: list[Key], otherwise: Mapping[Key, Verdict]
@@ -206,15 +218,20 @@ class Batch(InParts[Key]):
 
 
 def _verdicts(
-    part: Sequence[Key], row: _GrantRow, in_doubt: Collection[Key]
+    part: Sequence[Key], said: _Said, in_doubt: Collection[Key]
 ) -> tuple[dict[Key, Verdict], list[Key]]:
     """What became of each submission, and those that may have been granted before."""
     answered: dict[Key, Verdict] = {}
     repeated: list[Key] = []
-    for key, code, points, score in zip(part, row.verdicts, row.points, row.scores, strict=True):
-        if code == _GRANTED:
-            answered[key] = Grant(key[1], points, row.granted_at, score)
+    refusals = _by_key(said.users, said.actions, said.refusals)
+    points = _by_key(said.granted_users, said.granted_actions, said.granted_points)
+    scores = dict(zip(said.raised_users or (), said.raised_scores or (), strict=True))
+    granted_at = datetime.fromisoformat(said.granted_at)
+    for key in part:
+        if key in points:
+            answered[key] = Grant(key[1], points[key], granted_at, scores[key[0]])
             continue
+        code = refusals.get(key, errors.UnknownUser.code)
         if code is not None:
             answered[key] = _REFUSALS[code]()
         # A disabled action may have been granted before too: who submits it has to hear of it.
@@ -224,6 +241,14 @@ def _verdicts(
         if may_be_granted or key in in_doubt:  # guard: doubt-is-no-refusal
             repeated.append(key)
     return answered, repeated
+
+
+def _by_key(
+    users: list[str] | None, actions: list[str] | None, members: list[Member] | None
+) -> dict[Key, Member]:
+    """Find the members of a list by user and action."""
+    keys = zip(users or (), actions or (), strict=True)
+    return dict(zip(keys, members or (), strict=True))
 
 
 def _pairs(keys: Collection[Key]) -> dict[str, str]:

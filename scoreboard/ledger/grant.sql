@@ -1,59 +1,73 @@
 -- The statements of a batch of grants.
+--
+-- Those in braces are what `create_grant_batch` does, one after the other. They are written as others are, because
+-- PostgreSQL explains no function, and `fitness` has each of them explained (`explained_…`). In the function their
+-- parameters are its own and its variables.
 
--- {judging}: what is said of each submission
--- Whoever hides, bans or erases a user holds the user's row. `players` waits for that and reads the row anew, or has it
+-- {judging}: what is said of the submissions of users who are there, in an order of its own
+-- Lists with a member for each: user and action; the code of a refusal, if there is one; the points, unless it is
+-- refused. Then the actions that only servers may claim; the users who are hidden, and those who were corrected; and
+-- whether all these points together could lift one of these users above the largest score. No list has DISTINCT or an
+-- order of its own: the members that belong together would not stand at the same place.
+--
+-- Whoever hides, bans or erases a user holds the user's row. This waits for that and reads the row anew, or has it
 -- first, and then whoever hides the user finds what was granted. A disabled action is refused here; whether it was
 -- granted before is asked by `original_grants`.
-players AS MATERIALIZED (
+SELECT
+    array_agg(user_id),
+    array_agg(action_id),
+    array_agg(refusal),
+    array_agg(CASE WHEN refusal IS NULL THEN points END),
+    array_agg(action_id) FILTER (WHERE is_servers),
+    array_agg(user_id) FILTER (WHERE hidden),
+    array_agg(user_id) FILTER (WHERE is_corrected),
+    coalesce(max(score), 0) + sum(points) FILTER (WHERE refusal IS NULL) > 2147483647
+FROM (
     SELECT
-        user_id,
-        banned_at IS NOT NULL AS is_banned,
-        coalesce(hidden_at, banned_at, erased_at) IS NOT NULL AS hidden,
-        corrected_at IS NOT NULL AS is_corrected
-    FROM users
-    WHERE user_id = ANY ($1)
-    ORDER BY user_id
-    FOR KEY SHARE
-),
-judged AS MATERIALIZED (
-    SELECT
-        submitted.place,
-        submitted.user_id,
+        users.user_id,
         submitted.action_id,
-        actions.points,
         CASE
-            WHEN players.user_id IS NULL THEN 'unknown_user'
-            WHEN players.is_banned THEN 'banned'
+            WHEN users.banned_at IS NOT NULL THEN 'banned'
             WHEN actions.action_id IS NULL THEN 'unknown_action'
             WHEN actions.claim = 'server' AND NOT submitted.by_server THEN 'not_claimable'
             WHEN actions.disabled_at IS NOT NULL THEN 'action_disabled'
-            WHEN submitted.place = ANY ($4) THEN 'score_out_of_range'
         END AS refusal,
-        coalesce(actions.claim = 'server', FALSE) AS is_servers,
-        players.hidden,
-        players.is_corrected
-    FROM unnest($1, $2, $3) WITH ORDINALITY AS submitted (user_id, action_id, by_server, place)
+        actions.claim = 'server' AS is_servers,
+        actions.points,
+        coalesce(users.hidden_at, users.banned_at, users.erased_at) IS NOT NULL AS hidden,
+        users.corrected_at IS NOT NULL AS is_corrected,
+        scores.score
+    FROM (
+        SELECT
+            unnest(%(user_ids)s::uuid[]) AS user_id,
+            unnest(%(action_ids)s::text[]) AS action_id,
+            unnest(%(by_server)s::boolean[]) AS by_server
+    ) AS submitted
+    JOIN users ON users.user_id = submitted.user_id
     LEFT JOIN actions ON actions.action_id = submitted.action_id
-    LEFT JOIN players ON players.user_id = submitted.user_id
-)
+    LEFT JOIN scores ON scores.user_id = submitted.user_id
+    ORDER BY users.user_id
+    FOR KEY SHARE OF users
+) AS judged
 
--- {points_asked}: the points of all actions of the batch
-(SELECT coalesce(sum(actions.points), 0) FROM actions WHERE action_id = ANY ($2))
+-- {judged}: the same, as rows
+SELECT
+    unnest(%(judged_users)s::uuid[]) AS user_id,
+    unnest(%(judged_actions)s::text[]) AS action_id,
+    unnest(%(refusals)s::text[]) AS refusal,
+    unnest(%(judged_points)s::integer[]) AS points
 
--- {comes_near}: whether the highest score of all and the points of the batch pass the largest score together
-{points_asked} + coalesce(
-    greatest((SELECT max(score) FROM scores WHERE NOT hidden), (SELECT max(score) FROM scores WHERE hidden)), 0
-) > 2147483647
-
--- {too_much}: the places of the submissions with which their users would pass the largest score
+-- {judging_scores}: the same lists, but those are refused with which their users would pass the largest score
 -- They are refused alone. Of one user's submissions the smallest come first, so none is refused that fits beside those
 -- that are granted. What was granted before adds nothing. It reads scores that it has not locked: a grant that is under
--- way elsewhere can still make `raised` fail (22003), and then the batch is halved.
-WITH {judging}
-SELECT place
-FROM (
+-- way elsewhere can still make the raise fail (22003), and then the batch is halved.
+WITH judged AS MATERIALIZED (
+    {judged}
+),
+reaching AS (
     SELECT
-        judged.place,
+        judged.user_id,
+        judged.action_id,
         coalesce(scores.score, 0)
         + sum(judged.points) OVER (PARTITION BY judged.user_id ORDER BY judged.points, judged.action_id) AS reached
     FROM judged
@@ -62,75 +76,61 @@ FROM (
     AND NOT EXISTS (
         SELECT FROM ledger WHERE ledger.user_id = judged.user_id AND ledger.action_id = judged.action_id
     )
-) AS reaching
-WHERE reached > 2147483647
+)
+SELECT
+    array_agg(user_id),
+    array_agg(action_id),
+    array_agg(CASE WHEN reached > 2147483647 THEN 'score_out_of_range' ELSE refusal END),
+    array_agg(CASE WHEN reached > 2147483647 THEN NULL ELSE points END)
+FROM judged
+LEFT JOIN reaching USING (user_id, action_id)
 
--- {granting}: what is granted on `main`, at the moment of `clock`
--- A concurrent grant of the same pair makes the insert wait and then do nothing. scores.updated_at is read after the
--- row's lock is held: it is when the score was reached.
-granted AS (
+-- {granting}: what is granted, and was not before: users, actions and points
+-- A concurrent grant of the same pair makes the insert wait and then do nothing.
+WITH granted AS (
     INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
-    SELECT judged.user_id, judged.action_id, judged.points, clock.moment
-    FROM judged
-    CROSS JOIN clock
-    WHERE judged.refusal IS NULL AND NOT clock.is_refused
+    SELECT judged.user_id, judged.action_id, judged.points, %(moment)s::timestamptz
+    FROM (
+        SELECT
+            unnest(%(judged_users)s::uuid[]) AS user_id,
+            unnest(%(judged_actions)s::text[]) AS action_id,
+            unnest(%(judged_points)s::integer[]) AS points
+    ) AS judged
+    WHERE judged.points IS NOT NULL
     ORDER BY judged.user_id, judged.action_id
     ON CONFLICT ON CONSTRAINT unique_user_action DO NOTHING
-    RETURNING user_id, action_id, points_granted, submitted_at
-),
-raised AS (
+    RETURNING user_id, action_id, points_granted
+)
+SELECT array_agg(user_id), array_agg(action_id::text), array_agg(points_granted)
+FROM granted
+
+-- {granted}: the same, as rows
+SELECT
+    unnest(%(granted_users)s::uuid[]) AS user_id,
+    unnest(%(granted_actions)s::text[]) AS action_id,
+    unnest(%(granted_points)s::integer[]) AS points_granted
+
+-- {raising}: which scores that makes, of which users; and those of them who reach the last score of `main`
+-- scores.updated_at is read after the row's lock is held: it is when the score was reached.
+WITH raised AS (
     INSERT INTO scores AS present (user_id, score, updated_at, hidden)
-    SELECT user_id, sum(points_granted), clock_timestamp(), players.hidden
-    FROM granted
-    JOIN players USING (user_id)
-    GROUP BY user_id, players.hidden
+    SELECT user_id, sum(points), clock_timestamp(), coalesce(user_id = ANY (%(hidden_users)s::uuid[]), FALSE)
+    FROM (
+        SELECT
+            unnest(%(granted_users)s::uuid[]) AS user_id,
+            unnest(%(granted_points)s::integer[]) AS points
+    ) AS granted
+    GROUP BY user_id
     ORDER BY user_id
     ON CONFLICT (user_id) DO UPDATE
     SET score = present.score + excluded.score, updated_at = clock_timestamp()
     RETURNING user_id, score, hidden
 )
-
--- {answered}: what became of each submission, in the order in which they were sent
--- The verdict is `granted`, the code of a refusal, or null, which means granted before. Of a disabled action it does not
--- say whether that was granted before.
-answered AS (
-    SELECT
-        judged.place,
-        judged.user_id,
-        CASE WHEN granted.user_id IS NOT NULL THEN 'granted' ELSE judged.refusal END AS verdict,
-        judged.is_servers,
-        granted.points_granted,
-        granted.submitted_at,
-        raised.score,
-        judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected,
-        coalesce(NOT raised.hidden AND raised.score >= coalesce(main.tenth_score, raised.score), FALSE) AS reaches_main,
-        main.version
-    FROM judged
-    LEFT JOIN granted USING (user_id, action_id)
-    LEFT JOIN raised ON raised.user_id = granted.user_id
-    JOIN boards AS main ON main.board_id = 'main'
-    ORDER BY judged.place
-)
-
--- {answers}: the same in one row: lists with a member for each submission, and what is said of the whole batch
--- None has DISTINCT or an order of its own: from version 16 on PostgreSQL sorts for that one what all of them read, and
--- each submission would get another one's answer. So a user may stand twice among those who were corrected.
-array_agg(verdict),
-array_agg(is_servers),
-array_agg(points_granted),
-array_agg(score),
-max(submitted_at),
-max(version),
-array_agg(user_id) FILTER (WHERE is_corrected)
-
--- {answers_into}: what the function calls these: columns of its row, and the users to be counted anew
-verdicts,
-are_servers,
-points,
-scores,
-granted_at,
-main_version,
-corrected
+SELECT
+    array_agg(user_id),
+    array_agg(score),
+    array_agg(user_id) FILTER (WHERE NOT hidden AND score >= coalesce(%(last_score)s::bigint, score))
+FROM raised
 
 -- {entered}: adds what is `counted` to the entries of seasons
 -- That is, for each season, its operator, users, whether each is hidden, values and moments. An entry of the best that
@@ -159,17 +159,23 @@ bettered AS (
     RETURNING season_id, user_id, score, hidden
 )
 
--- {grant_on_all}: grants a batch, which may count on every board
+-- {timing}: when a batch is granted, in which seasons, and whether nothing is: the written seasons of a board are over
 -- The clock is read once, and never falls behind a season that has ended: what is granted belongs to the season that
--- contains this moment, which every row of the ledger keeps. Where the written seasons of a board are over, nothing is
--- granted (`is_refused`), because it would be counted in none.
-WITH clock AS MATERIALIZED (
-    SELECT now.moment, EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused
-    FROM (SELECT {moment} AS moment) AS now
-),
-{judging},
-{granting},
-running AS MATERIALIZED (
+-- contains this moment, which every row of the ledger keeps. Beyond what is written it would be counted in none.
+SELECT
+    now.moment,
+    ARRAY(
+        SELECT season_id
+        FROM seasons
+        WHERE state IN ('upcoming', 'running') AND starts_at <= now.moment AND coalesce(ends_at > now.moment, TRUE)
+    ),
+    EXISTS (SELECT FROM boards WHERE written_until <= now.moment)
+FROM (SELECT {moment} AS moment) AS now
+
+-- {counting}: counts what was granted on the boards other than `main`
+-- It gives boards, and with each a user who reaches its last score; in JSON the versions of all boards that the batch
+-- counts on; and whether a season is due.
+WITH running AS MATERIALIZED (
     SELECT
         seasons.season_id,
         boards.board_id,
@@ -179,23 +185,22 @@ running AS MATERIALIZED (
         boards.version,
         boards.tenth_score,
         boards.season_id IS NOT DISTINCT FROM seasons.season_id AS is_shown
-    FROM clock
-    JOIN seasons
-        ON seasons.state IN ('upcoming', 'running')
-        AND seasons.starts_at <= clock.moment
-        AND coalesce(seasons.ends_at > clock.moment, TRUE)
+    FROM seasons
     JOIN boards ON boards.board_id = seasons.board_id
-    WHERE boards.board_id <> 'main'
+    WHERE seasons.season_id = ANY (%(season_ids)s::integer[]) AND boards.board_id <> 'main'
+),
+submitted AS (
+    SELECT DISTINCT unnest(%(action_ids)s::text[]) AS action_id
 ),
 counting AS MATERIALIZED (
-    SELECT running.*, judged.user_id, judged.action_id, judged.hidden
+    SELECT running.*, submitted.action_id
     FROM running
-    CROSS JOIN judged
+    CROSS JOIN submitted
     WHERE running.counts = 'every'
     UNION ALL
-    SELECT running.*, judged.user_id, judged.action_id, judged.hidden
-    FROM judged
-    JOIN board_actions ON board_actions.action_id = judged.action_id
+    SELECT running.*, submitted.action_id
+    FROM submitted
+    JOIN board_actions ON board_actions.action_id = submitted.action_id
     JOIN running ON running.board_id = board_actions.board_id
     WHERE running.counts = 'listed'
 ),
@@ -205,17 +210,15 @@ counted AS MATERIALIZED (
         counting.operator,
         granted.user_id,
         {kept_value} AS value,
-        granted.submitted_at,
-        counting.hidden
-    FROM granted
-    JOIN counting USING (user_id, action_id)
-    WHERE (SELECT count(*) FROM raised) >= 0
+        %(moment)s::timestamptz AS submitted_at,
+        coalesce(granted.user_id = ANY (%(hidden_users)s::uuid[]), FALSE) AS hidden
+    FROM (
+        {granted}
+    ) AS granted
+    JOIN counting USING (action_id)
 ),
 {entered},
-{answered},
 reached AS (
-    SELECT 'main' AS board_id, user_id FROM answered WHERE reaches_main
-    UNION ALL
     -- A full join is never done by nested loops, whatever the plan of a small installation knew of a large one.
     SELECT shown.board_id, entered.user_id
     FROM (
@@ -227,130 +230,145 @@ reached AS (
     )
 )
 SELECT
-    {answers},
-    (SELECT array_agg(board_id) FROM reached),
-    (SELECT array_agg(user_id) FROM reached),
-    (SELECT json_object_agg(board_id, version)::text FROM (SELECT DISTINCT board_id, version FROM counting) AS seen),
-    (SELECT is_refused FROM clock),
+    array_agg(board_id::text),
+    array_agg(user_id),
+    (SELECT json_object_agg(board_id, version) FROM (SELECT DISTINCT board_id, version FROM counting) AS seen),
     EXISTS (SELECT FROM running WHERE NOT is_shown)
-FROM answered
+FROM reached
 
--- {grant_on_main}: grants a batch, which counts on `main` alone
-WITH clock AS MATERIALIZED (
-    SELECT clock_timestamp() AS moment, FALSE AS is_refused
-),
-{judging},
-{granting},
-{answered}
-SELECT
-    {answers},
-    array_agg(user_id) FILTER (WHERE reaches_main)
-FROM answered
+-- explained_judging: what `fitness` has explained
+{judging}
 
--- explained_on_all: the statement that grants on all boards, for `fitness` alone, because PostgreSQL explains no function
-PREPARE explained_on_all (uuid[], text[], boolean[], bigint[]) AS
-{grant_on_all}
+-- explained_judging_scores: the same
+{judging_scores}
 
--- explained_on_main: the same of the statement that grants on `main` alone
-PREPARE explained_on_main (uuid[], text[], boolean[], bigint[]) AS
-{grant_on_main}
+-- explained_granting: the same
+{granting}
 
--- explained_too_much: the same of the look at scores that come near the largest
-PREPARE explained_too_much (uuid[], text[], boolean[], bigint[]) AS
-{too_much}
+-- explained_raising: the same
+{raising}
+
+-- explained_timing: the same
+{timing}
+
+-- explained_counting: the same
+{counting}
 
 -- grant: grants a batch in one statement, which is a transaction
--- One row: lists with a member for each submission; when what was granted was granted; the version of `main`, and of the
--- other boards that the batch counts on; whether the seasons of a board are over (and nothing was granted), and whether
--- one is due; and the boards that somebody reached, as `raise_boards` returns them. No row where `main` is gone.
-SELECT * FROM grant_batch_{digest}(%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
+-- One text of JSON, which `ledger.batch` reads; null where `main` is gone.
+SELECT grant_batch_{digest}(%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_server)s::boolean[])
 
 -- create_grant_batch: what `grant` calls
 -- It is one function, because all of it then takes one round trip, and COMMIT with it. Each statement in it sees what
--- was committed when it begins, as in a transaction of several statements.
+-- was committed when it begins, as in a transaction of several statements. They hand lists to each other: PostgreSQL
+-- starts and ends each part of a plan also where there is nothing to do, and one plan for all has more of them.
 --
 -- The lock comes before the first look: what is granted, and a turn of seasons, come one after the other; and a board is
--- added under the other side of the lock, so what is found of boards holds until COMMIT. Where `main` is the only one,
--- a shorter statement grants, because PostgreSQL starts and ends each part of a plan even where there is nothing to do.
+-- added under the other side of the lock, so what is found of boards holds until COMMIT.
 --
 -- A warning that comes with the answer is the commit's, which did not wait for its replica. So none may come from here,
 -- where triggers that somebody else made may warn.
 --
 -- Rows are locked in one fixed order (users by id, ledger by user and action, scores by user, entries of seasons that
 -- add up by season and user, then of those that keep the best, then boards by id), so that batches of several instances
--- cannot deadlock. The order is not left to the plan: a part that asks how many rows another one wrote (`>= 0` is
--- always true) begins when that one is over.
---
--- The fourth parameter is given by the function itself: the places of submissions that are `too_much`. It is a parameter
--- because its number can also stand where `fitness` has a statement explained.
---
--- Some columns of the row have the names of tables and columns. In a statement those come first (`use_column`).
-CREATE FUNCTION grant_batch_{digest} (uuid[], text[], boolean[], bigint[] DEFAULT '{}')
-RETURNS TABLE (
-    verdicts text[],
-    are_servers boolean[],
-    points integer[],
-    scores integer[],
-    granted_at timestamptz,
-    main_version bigint,
-    others text,
-    is_refused boolean,
-    is_due boolean,
-    raised text
-)
+-- cannot deadlock. Within a statement the order is not left to the plan: a part that asks how many rows another one
+-- wrote (`>= 0` is always true) begins when that one is over.
+CREATE FUNCTION grant_batch_{digest} (user_ids uuid[], action_ids text[], by_server boolean[])
+RETURNS text
 LANGUAGE plpgsql SET client_min_messages = error AS $function$
 #variable_conflict use_column
 DECLARE
-    has_main boolean;
+    main_version bigint;
+    last_score bigint;
     has_others boolean;
+    judged_users uuid[];
+    judged_actions text[];
+    refusals text[];
+    judged_points integer[];
+    server_actions text[];
+    hidden_users uuid[];
+    corrected_users uuid[];
     comes_near boolean;
-    corrected uuid[];
+    moment timestamptz;
+    season_ids integer[];
+    is_refused boolean := FALSE;
+    granted_users uuid[];
+    granted_actions text[];
+    granted_points integer[];
+    raised_users uuid[];
+    raised_scores integer[];
     boards_reached text[];
     users_reaching uuid[];
+    others json;
+    others_reached text[];
+    users_of_others uuid[];
+    is_due boolean := FALSE;
+    raised json;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared({seasons_lock});
-    SELECT
-        coalesce(bool_or(board_id = 'main'), FALSE),
-        coalesce(bool_or(board_id <> 'main'), FALSE),
-        {comes_near}
-    INTO has_main, has_others, comes_near
-    FROM boards;
-    IF NOT has_main THEN
-        RETURN;
+    SELECT version, tenth_score, EXISTS (SELECT FROM boards WHERE board_id <> 'main')
+    INTO main_version, last_score, has_others
+    FROM boards
+    WHERE board_id = 'main';
+    IF NOT FOUND THEN
+        RETURN NULL;
     END IF;
-    is_refused := FALSE;
-    is_due := FALSE;
+{judging}
+    INTO judged_users, judged_actions, refusals, judged_points,
+        server_actions, hidden_users, corrected_users, comes_near;
     IF comes_near THEN
-        -- It may be the score of somebody else, who stays there for good.
-        SELECT {points_asked} + coalesce(max(score), 0) > 2147483647
-        INTO comes_near
-        FROM scores
-        WHERE user_id = ANY ($1);
+{judging_scores}
+        INTO judged_users, judged_actions, refusals, judged_points;
     END IF;
-    IF comes_near THEN
-        $4 := ARRAY(
-{too_much}
-        );
-    END IF;
+    moment := clock_timestamp();
     IF has_others THEN
-{grant_on_all}
-    INTO {answers_into}, boards_reached, users_reaching, others, is_refused, is_due;
-    ELSE
-{grant_on_main}
-    INTO {answers_into}, users_reaching;
-    boards_reached := array_fill('main'::text, ARRAY[coalesce(cardinality(users_reaching), 0)]);
+{timing}
+        INTO moment, season_ids, is_refused;
     END IF;
-    IF corrected IS NOT NULL THEN
-        SELECT array_cat(boards_reached, array_agg(board_id)), array_cat(users_reaching, array_agg(user_id::uuid))
-        INTO boards_reached, users_reaching
-        FROM count_corrected_{digest}(corrected);
+    IF NOT is_refused THEN
+{granting}
+        INTO granted_users, granted_actions, granted_points;
+    END IF;
+    IF granted_users IS NOT NULL THEN
+{raising}
+        INTO raised_users, raised_scores, users_reaching;
     END IF;
     IF users_reaching IS NOT NULL THEN
-        raised := (
-            SELECT json_agg(each)::text FROM raise_boards_{digest}(boards_reached, users_reaching) AS each
+        boards_reached := array_fill('main'::text, ARRAY[cardinality(users_reaching)]);
+    END IF;
+    IF has_others THEN
+{counting}
+        INTO others_reached, users_of_others, others, is_due;
+        boards_reached := array_cat(boards_reached, others_reached);
+        users_reaching := array_cat(users_reaching, users_of_others);
+    END IF;
+    IF corrected_users IS NOT NULL THEN
+        SELECT array_cat(boards_reached, array_agg(board_id)), array_cat(users_reaching, array_agg(user_id::uuid))
+        INTO boards_reached, users_reaching
+        FROM count_corrected_{digest}(
+            ARRAY(SELECT user_id FROM unnest(granted_users) AS granted (user_id) WHERE user_id = ANY (corrected_users))
         );
     END IF;
-    RETURN NEXT;
+    IF users_reaching IS NOT NULL THEN
+        raised := (SELECT json_agg(each) FROM raise_boards_{digest}(boards_reached, users_reaching) AS each);
+    END IF;
+    RETURN json_build_object(
+        'users', judged_users,
+        'actions', judged_actions,
+        'refusals', refusals,
+        'server_actions', server_actions,
+        'granted_at', moment,
+        'granted_users', granted_users,
+        'granted_actions', granted_actions,
+        'granted_points', granted_points,
+        'raised_users', raised_users,
+        'raised_scores', raised_scores,
+        'main_version', main_version,
+        'others', others,
+        'is_refused', is_refused,
+        'is_due', is_due,
+        'raised', raised
+    );
 END
 $function$
 

@@ -8,6 +8,7 @@ order, so the top is their beginning.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Final
 
 from scoreboard.connections import statements
@@ -50,13 +51,23 @@ _TEXTS: Final = statements.load(
     },
 )
 _CREATE: Final = "create_"
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
+
+
+def _written(name: str, text: str) -> str:
+    """The text with the digest. In a function the parameters of statements are its variables."""
+    if name.startswith(_CREATE):
+        text = _PARAMETER.sub(r"\1", text)
+    return text.replace("{digest}", DIGEST)
+
+
 # A function has the digest of all their texts in its name. So each release calls its own, and two
 # releases can grant beside each other.
 DIGEST: Final = hashlib.blake2b(
     "".join(text for name, text in _TEXTS.items() if name.startswith(_CREATE)).encode(),
     digest_size=4,
 ).hexdigest()
-SQL: Final = {name: text.replace("{digest}", DIGEST) for name, text in _TEXTS.items()}
+SQL: Final = {name: _written(name, text) for name, text in _TEXTS.items()}
 # By name, what creates each function; `scoreboard migrate` does.
 FUNCTIONS: Final = {
     f"{name.removeprefix(_CREATE)}_{DIGEST}": text

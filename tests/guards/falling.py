@@ -84,15 +84,15 @@ FALLING: Final = (
     Guard(
         "a grant counts with the corrections of the user where the best is kept",
         "scoreboard/ledger/grant.sql",
-        "    IF corrected IS NOT NULL THEN\n",
+        "    IF corrected_users IS NOT NULL THEN\n",
         "    IF FALSE THEN\n",
         f"{BESTS}::test_a_grant_to_somebody_who_was_corrected_counts_with_the_correction",
     ),
     Guard(
         "a grant hears of a correction that it waited for",
         "scoreboard/ledger/grant.sql",
-        "judged.is_corrected AND granted.user_id IS NOT NULL AS is_corrected",
-        "judged.user_id IN (SELECT user_id FROM corrections) AS is_corrected",
+        "users.corrected_at IS NOT NULL AS is_corrected",
+        "users.user_id IN (SELECT user_id FROM corrections) AS is_corrected",
         f"{BESTS}::test_a_grant_that_waits_for_a_correction_counts_with_it",
     ),
     Marked(

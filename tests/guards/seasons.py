@@ -18,8 +18,8 @@ SEASONS: Final = (
     Guard(
         "a batch is granted on all boards where there is another one than `main`",
         "scoreboard/ledger/grant.sql",
-        "    IF has_others THEN\n",
-        "    IF FALSE THEN\n",
+        "    IF has_others THEN\n{counting}\n",
+        "    IF FALSE THEN\n{counting}\n",
         "tests/integration/test_seasons.py"
         "::test_a_board_that_is_added_while_an_instance_grants_counts_from_the_next_grant_on",
     ),
@@ -93,18 +93,11 @@ SEASONS: Final = (
         f"{BOUNDARIES}::test_a_turn_gives_up_soon_and_later_succeeds",
     ),
     Guard(
-        "scores are locked before entries of seasons",
-        "scoreboard/ledger/grant.sql",
-        "    WHERE (SELECT count(*) FROM raised) >= 0\n",
-        "",
-        f"{BOUNDARIES}::test_no_plan_begins_with_entries_before_scores_are_over",
-    ),
-    Guard(
         "entries that add up are locked before those that keep the best",
         "scoreboard/ledger/grant.sql",
         "    WHERE operator = 'best' AND (SELECT count(*) FROM added) >= 0\n",
         "    WHERE operator = 'best'\n",
-        f"{BOUNDARIES}::test_no_plan_begins_with_entries_before_scores_are_over",
+        f"{BOUNDARIES}::test_no_plan_begins_with_bests_before_sums_are_over",
     ),
     Guard(
         "boards are locked in one order",
@@ -137,8 +130,8 @@ SEASONS: Final = (
     Guard(
         "whoever finds that no season is written for now writes it before anything is granted",
         "scoreboard/ledger/grant.sql",
-        "EXISTS (SELECT FROM boards WHERE written_until <= now.moment) AS is_refused",
-        "FALSE AS is_refused",
+        "    EXISTS (SELECT FROM boards WHERE written_until <= now.moment)\n",
+        "    FALSE\n",
         f"{BOUNDARIES}"
         "::test_after_days_without_anybody_nothing_is_counted_in_no_season_at_odd_midnights",
     ),

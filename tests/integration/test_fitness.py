@@ -157,7 +157,7 @@ async def test_a_table_that_somebody_changes_just_now_is_not_called_missing(
         ),
         (
             "ALTER TABLE ledger RENAME CONSTRAINT unique_user_action TO renamed",
-            "PostgreSQL refuses explained_on_all, explained_on_main: "
+            "PostgreSQL refuses explained_granting: "
             'constraint "unique_user_action" for table "ledger"',
         ),
         (
@@ -218,7 +218,7 @@ async def test_what_is_missing_within_a_function_is_named(api: Role) -> None:
 
     said = await wrong(api.url)
 
-    for name in ("explained_on_all", "count_corrected", "raise_boards"):
+    for name in ("explained_counting", "count_corrected", "raise_boards"):
         assert name in said
 
 
