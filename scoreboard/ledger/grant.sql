@@ -1,14 +1,15 @@
 -- The statements of a batch of grants.
 --
--- Those in braces are what `create_grant_batch` does, one after the other. They are written as others are, because
--- PostgreSQL explains no function, and `fitness` has each of them explained (`explained_…`). In the function their
--- parameters are its own and its variables.
+-- Those in braces are what `create_grant_batch` does, one after the other, and words within these. Their parameters
+-- have names, like those of every other statement: PostgreSQL explains no function, so `fitness` has each of them
+-- explained (`explained_…`). In the function the names are its own parameters and its variables.
 
 -- {judging}: what is said of the submissions of users who are there, in an order of its own
 -- Lists with a member for each: user and action; the code of a refusal, if there is one; the points, unless it is
 -- refused. Then the actions that only servers may claim; the users who are hidden, and those who were corrected; and
 -- whether all these points together could lift one of these users above the largest score. No list has DISTINCT or an
--- order of its own: the members that belong together would not stand at the same place.
+-- order of its own: the members that belong together would not stand at the same place, and from version 16 on
+-- PostgreSQL sorts for that one what all of them read.
 --
 -- Whoever hides, bans or erases a user holds the user's row. This waits for that and reads the row anew, or has it
 -- first, and then whoever hides the user finds what was granted. A disabled action is refused here; whether it was
@@ -260,11 +261,11 @@ SELECT grant_batch_{digest}(%(user_ids)s::uuid[], %(action_ids)s::text[], %(by_s
 
 -- create_grant_batch: what `grant` calls
 -- It is one function, because all of it then takes one round trip, and COMMIT with it. Each statement in it sees what
--- was committed when it begins, as in a transaction of several statements. They hand lists to each other: PostgreSQL
--- starts and ends each part of a plan also where there is nothing to do, and one plan for all has more of them.
+-- was committed when it begins, as in a transaction of several statements. They hand lists to each other instead
+-- of being one plan, because PostgreSQL starts and ends each part of a plan also where there is nothing to do.
 --
--- The lock comes before the first look: what is granted, and a turn of seasons, come one after the other; and a board is
--- added under the other side of the lock, so what is found of boards holds until COMMIT.
+-- The lock comes before the first look: what is granted, and a turn of seasons, come one after the other; and a board
+-- is added under the other side of the lock, so there are the same boards and seasons until COMMIT.
 --
 -- A warning that comes with the answer is the commit's, which did not wait for its replica. So none may come from here,
 -- where triggers that somebody else made may warn.
