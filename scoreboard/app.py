@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import resource
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -33,6 +32,7 @@ from scoreboard.connections.cancellation import unless_set
 from scoreboard.connections.lending import REST_SECONDS
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.fitness import fitness
+from scoreboard.operations import memory
 from scoreboard.operations.endings import ending_signals
 from scoreboard.parts import PARTS, Parts
 from scoreboard.processes.lifeline import Lifeline
@@ -42,7 +42,6 @@ log = structlog.get_logger("scoreboard.app")
 # Longer than the 60 s after which most load balancers drop an idle connection.
 _KEEPALIVE_SECONDS: Final = 75.0
 _START_SECONDS: Final = 10.0
-_COLLECT_AFTER: Final = 20_000  # objects made and not freed; Python's default is 700
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -78,7 +77,7 @@ async def serve(
     app = create_app(settings)
     health = app[PARTS].health
     runner = make_runner(app, settings)
-    _settle_memory()  # before anybody waits for an answer with a deadline: it takes a while
+    memory.settle()  # before anybody waits for an answer with a deadline: it takes a while
     try:
         await unless_set(stop, runner.setup())  # guard: start-waits-postgresql
         if stop.is_set():
@@ -129,17 +128,6 @@ def _allow_files() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and takes less
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _settle_memory() -> None:
-    """Keep the garbage collector from looking again and again at what stays until the end: modules,
-    and one open stream after the other. What requests and streams leave behind is freed by counting
-    references, but for very little, so looking less often costs little memory.
-    (docs/decisions/0070)
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 50, 100)
 
 
 def make_runner(app: web.Application, settings: Settings) -> web.AppRunner:

@@ -58,6 +58,7 @@ from scoreboard.live.relay import Relay
 from scoreboard.live.turns import Turns
 from scoreboard.model import MAIN, BoardId
 from scoreboard.operations.health import Health, Part, effect
+from scoreboard.operations.memory import Rush
 from scoreboard.operations.metrics import Metrics
 from scoreboard.operations.tracing import OFF, Tracing
 from scoreboard.operations.vitals import Vitals
@@ -259,6 +260,7 @@ class Parts:
         self.streams = StreamLimiter(redis, instance, "address", settings.streams_per_ip, metrics)
         self.lifetime.close(self.streams.close)
         self.lifetime.run("streams", self.streams.run)
+        self.rush = Rush()
         most = settings.streams_per_user
         self.user_streams = StreamLimiter(redis, instance, "user", most, metrics)
         self.lifetime.close(self.user_streams.close)

@@ -38,6 +38,7 @@ async def open_stream(
         )
     networks = client_networks(request, parts.settings.trusted_proxies)
     await parts.streams.enter(networks)
+    parts.rush.note(len(parts.streams))
     try:
         if user is None:
             return await _open(parts, request, find)

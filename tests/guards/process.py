@@ -58,6 +58,19 @@ PROCESS: Final = (
         f"{STREAMS}::test_a_client_that_leaves_is_forgotten_at_once",
     ),
     Marked(
+        "streams that come and go are not left out of collections again and again",
+        "rush-once",
+        Removed(),
+        "tests/unit/test_memory.py::"
+        "test_streams_that_come_and_go_are_left_out_as_often_as_they_were_more_than_ever",
+    ),
+    Marked(
+        "streams that are opened one by one are not left out of collections",
+        "rush-at-once",
+        Always(),
+        "tests/unit/test_memory.py::test_streams_that_are_opened_one_by_one_are_looked_at_as_ever",
+    ),
+    Marked(
         "accepted submissions are finished at the end",
         "accepted-submissions-finished",
         Removed(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 import struct
@@ -19,6 +20,7 @@ from scoreboard.api.http import kernel
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.live.stream import follow
 from scoreboard.model import MAIN
+from scoreboard.operations import memory
 from scoreboard.parts import PARTS
 from tests.attacks.wire import connected
 from tests.eventually import eventually
@@ -290,6 +292,19 @@ async def test_of_many_streams_at_once_an_instance_opens_as_many_as_it_may(start
     assert sum(isinstance(answer, Stream) for answer in answers) == 5
     assert len(instance.app[PARTS].hub) == 5
     assert instance.metric("streams_refused_total", reason="instance") == 25
+
+
+async def test_streams_that_are_opened_together_are_left_out_of_collections(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(memory, "TOGETHER", 2)
+    monkeypatch.setattr(memory, "_TOGETHER_SECONDS", 60.0)
+    monkeypatch.setattr(gc, "freeze", lambda: told.append(len(instance.app[PARTS].hub)))
+    for _ in range(6):
+        await instance.open_stream()
+
+    assert told[-1] >= 5
 
 
 async def test_heartbeats_keep_an_idle_stream_open(start: Start) -> None:

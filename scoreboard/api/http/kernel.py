@@ -6,6 +6,7 @@ nothing: Linux and the BSDs hand these options down.
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Final
 
@@ -42,5 +43,10 @@ def bound_stream(connection: socket.socket, *, vanished_after_seconds: float) ->
 
 
 def _give_up_after(one: socket.socket, seconds: float) -> None:
-    if USER_TIMEOUT is not None and one.family != socket.AF_UNIX:
+    if USER_TIMEOUT is None:
+        return
+    try:
         one.setsockopt(socket.IPPROTO_TCP, USER_TIMEOUT, int(seconds * 1000))
+    except OSError as error:  # to ask for its family first takes three times as long
+        if error.errno != errno.EOPNOTSUPP:  # as a Unix socket says, which knows no TCP
+            raise
