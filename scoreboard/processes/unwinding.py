@@ -51,11 +51,11 @@ def _no_end_lost() -> Iterator[None]:
     whatever is raised there, and only tells this hook of it.
     """
     hook = sys.unraisablehook
-    alarm = signal.getsignal(signal.SIGALRM)
 
     def raise_again(dropped: sys.UnraisableHookArgs) -> None:
-        if dropped.exc_type not in (KeyboardInterrupt, SystemExit):
-            hook(dropped)
+        has_left = signal.getsignal(signal.SIGTERM) is _do_nothing
+        if not has_left or dropped.exc_type not in (KeyboardInterrupt, SystemExit):
+            hook(dropped)  # of somebody else
             return
         number = signal.SIGINT if dropped.exc_type is KeyboardInterrupt else signal.SIGTERM
         # A moment later, because it would be dropped here as well.
@@ -67,8 +67,6 @@ def _no_end_lost() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = hook
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, alarm)
 
 
 async def to_its_end(service: Coroutine[Any, Any, None]) -> None:

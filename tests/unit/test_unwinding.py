@@ -48,6 +48,7 @@ with ended_by_signals(leave):
     finalized = Finalized()
     del finalized
     time.sleep(30)
+    print("nobody ended it", flush=True)
 """
 TWICE = [
     (signal.SIGTERM, signal.SIGTERM),
