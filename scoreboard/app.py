@@ -30,6 +30,7 @@ from scoreboard.api.routes import add_routes
 from scoreboard.configuration.settings import Settings
 from scoreboard.connections.cancellation import unless_set
 from scoreboard.connections.lending import REST_SECONDS
+from scoreboard.connections.refusals import PostgresRefused
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.fitness import fitness
 from scoreboard.operations import memory
@@ -41,6 +42,7 @@ log = structlog.get_logger("scoreboard.app")
 
 # Longer than the 60 s after which most load balancers drop an idle connection.
 _KEEPALIVE_SECONDS: Final = 75.0
+# After which an instance that starts asks no more whose access tokens have ended.
 _START_SECONDS: Final = 10.0
 
 
@@ -169,12 +171,13 @@ async def _learn_revocations(parts: Parts) -> None:
         try:
             return await parts.revocations.read()
         except LedgerUnavailable as error:
-            if loop.time() >= until:
+            is_over = isinstance(error, PostgresRefused) or loop.time() >= until
+            if is_over:  # guard: start-asks-silent
                 raise LedgerUnavailable(
                     "PostgreSQL did not say whose access tokens have ended, so none can be taken. "
                     "Start again when it answers."
                 ) from error
-        await asyncio.sleep(REST_SECONDS)  # so long it is not asked again after a failure
+        await asyncio.sleep(REST_SECONDS)  # so long nobody connects after a failure
 
 
 async def _say_farewell(parts: Parts) -> None:

@@ -15,19 +15,19 @@ from psycopg2.extensions import make_dsn, parse_dsn
 from scoreboard.connections.session_settings import schema_named
 
 # How long connecting may take while somebody waits for an answer, all hosts together.
-_CONNECT_SECONDS: Final = 3.0
+CONNECT_SECONDS: Final = 3.0
 _CONNECT_MIN_SECONDS: Final = 1.0  # one host
 
 
 class Hosts:
     """One address per host, numbered as they were named; every session is to use the `present` one.
-    Each has its share of the time for connecting. Raises ValueError on an address that cannot be
-    read.
+    Each has its share of `connect_seconds`, and a second at least. Raises ValueError on an address
+    that cannot be read.
     """
 
-    def __init__(self, url: str, connect_seconds: float = _CONNECT_SECONDS) -> None:
+    def __init__(self, url: str, connect_seconds: float = CONNECT_SECONDS) -> None:
         self.urls = _one_for_each_host(url)
-        self.connect_seconds: Final = max(connect_seconds / len(self.urls), _CONNECT_MIN_SECONDS)
+        self.seconds_each: Final = max(connect_seconds / len(self.urls), _CONNECT_MIN_SECONDS)
         self.present = 0
 
     def in_turn(self) -> list[int]:

@@ -60,7 +60,7 @@ class Server:
         self.hosts: Final = hosts
         self.failed: Final = on_failure
         self._settings = SessionSettings(hosts.urls[0], deadlines)
-        whole_seconds = math.ceil(hosts.connect_seconds)
+        whole_seconds = math.ceil(hosts.seconds_each)  # libpq knows no other
         self._dsns = [self._settings.dsn(url, name, whole_seconds) for url in hosts.urls]
         self._on_refusal = on_refusal
 
@@ -91,7 +91,7 @@ class Server:
         return refusal
 
     async def _connect_to(self, host: int) -> Connection:
-        seconds = self.hosts.connect_seconds
+        seconds = self.hosts.seconds_each
         connection: Connection | None = None
         try:
             async with asyncio.timeout(seconds):

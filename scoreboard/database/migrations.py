@@ -42,8 +42,6 @@ from scoreboard.errors import LedgerUnavailable
 # Any number will do, as long as nothing else in the database takes the same one.
 ADVISORY_LOCK: Final = 0x5C0_4EB0A4D
 _ANSWER_SECONDS: Final = 5.0
-# All hosts together. An instance that starts waits, rather than end because a server is slow.
-_CONNECT_SECONDS: Final = 9.0
 _TURN_SECONDS: Final = 0.1
 _HAS_MIGRATIONS: Final = "SELECT to_regclass('_yoyo_migration') IS NOT NULL"
 # yoyo's table alone may be another program's.
@@ -128,13 +126,16 @@ async def require_answer(database_url: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_session(database_url: str) -> AsyncIterator[Postgres]:
-    """Lend a session to look at the schema with. Whatever fails within is a MigrationError:
-    DatabaseRefuses, UnfitDatabase, or PostgreSQL is away.
+async def open_session(
+    database_url: str, connect_seconds: float = hosts.CONNECT_SECONDS
+) -> AsyncIterator[Postgres]:
+    """Lend a session to look at the schema with; connecting may take so long, all hosts together.
+    Whatever fails within is a MigrationError: DatabaseRefuses, UnfitDatabase, or PostgreSQL is
+    away.
     """
     place = hosts.place(database_url)
     try:
-        asked = hosts.Hosts(database_url, _CONNECT_SECONDS)
+        asked = hosts.Hosts(database_url, connect_seconds)
         postgres = Postgres(asked, sessions=1, timeout_seconds=_ANSWER_SECONDS, name=SESSION_NAME)
     except ValueError as error:
         raise MigrationError(str(error)) from error

@@ -18,6 +18,9 @@ from scoreboard.database.schema import Place
 from scoreboard.fitness import contents
 from scoreboard.fitness.contents import PART, SEQUENCE
 
+# For all hosts, three times as long as while a client waits: a start should not end because
+# PostgreSQL is slow.
+_CONNECT_SECONDS: Final = 9.0
 _SHOWS: Final = {
     schema.APPLIED: ("SELECT",),
     "bans": ("SELECT",),
@@ -82,7 +85,7 @@ async def require(database_url: str, role: str) -> None:
     """Raise UnfitDatabase with a sentence for all that is wrong, MigrationError when PostgreSQL is
     away or refuses.
     """
-    async with migrations.open_session(database_url) as postgres:
+    async with migrations.open_session(database_url, _CONNECT_SECONDS) as postgres:
         found = await _look(postgres, database_url, role, await _place(postgres, database_url))
     wrong = [finding.sentence for finding in found if finding.state == "wrong"]
     if wrong:

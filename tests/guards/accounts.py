@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.guards.change import Instead, Removed, Replaced, Text, Unwrapped, Value
+from tests.guards.change import Always, Instead, Removed, Replaced, Text, Unwrapped, Value
 from tests.guards.guard import GUESSING, Guard, Marked
 
 QUERIES: Final = "scoreboard/accounts/queries.sql"
@@ -219,6 +219,12 @@ for its in self._foreign_keys.values():
         "revoked-known-before",
         Removed(),
         f"{REVOCATIONS}::test_an_instance_knows_what_was_revoked_before_it_serves",
+    ),
+    Marked(
+        "revoked: a start asks a silent ledger again",
+        "start-asks-silent",
+        Always(),
+        "tests/faults/test_silent_ledger.py::test_an_instance_that_starts_asks_a_silent_ledger_again",
     ),
     Guard(
         "revoked: whoever deletes a user",

@@ -17,7 +17,7 @@ import pytest
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis, RedisUnavailable
 from scoreboard.connections.server import NotConnected
-from scoreboard.database.migrations import require_answer
+from scoreboard.database.migrations import open_session
 from scoreboard.errors import LedgerUnavailable
 from tests.eventually import eventually
 from tests.lines import Line, a_line
@@ -144,13 +144,13 @@ async def test_a_start_waits_for_a_slow_host_longer_than_a_client_would(
 ) -> None:
     """Whoever serves goes on to the next host; there may be none that answers sooner."""
     line = urlsplit(database_line.url)
-    hosts = f"{line.hostname}:{line.port},{NOBODY_LISTENS}"
-    url = line._replace(netloc=f"{line.username}@{hosts}").geturl()
+    url = line._replace(netloc=f"{line.netloc},{NOBODY_LISTENS}").geturl()
     postgres = Postgres(url, sessions=1, timeout_seconds=5.0, name="test.slow")
-    database_line.proxy.delay(0.3)
+    database_line.proxy.delay(0.4)
     with pytest.raises(NotConnected):
         await postgres.fetch("SELECT 1")
-    await require_answer(url)
+    async with open_session(url, connect_seconds=9.0) as patient:
+        assert await patient.read("SELECT 1") == [(1,)]
     await postgres.finish()
 
 

@@ -46,9 +46,9 @@ class TestPostgresql:
     def test_each_host_has_its_share_of_the_time_for_connecting_and_never_less_than_a_second(
         self,
     ) -> None:
-        assert Hosts("postgresql://one/games", 3.0).connect_seconds == 3.0
-        assert Hosts(TWO, 3.0).connect_seconds == 1.5
-        assert Hosts("postgresql://one,two,three,four/games", 3.0).connect_seconds == 1.0
+        assert Hosts("postgresql://one/games", 3.0).seconds_each == 3.0
+        assert Hosts(TWO, 3.0).seconds_each == 1.5
+        assert Hosts("postgresql://one,two,three,four/games", 3.0).seconds_each == 1.0
 
     def test_whoever_doubts_a_host_that_was_left_already_changes_nothing(self) -> None:
         """Six sessions break at once; together they must not go round in a circle."""
