@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -17,11 +18,16 @@ CHROMIUM = Program(
         "/Applications/Chromium.app/Contents/MacOS/Chromium",
         "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     ),
-    debian="chromium chromium-headless-shell",
+    debian="chromium",
     homebrew="chromium",
 )
 # The same without windows, toolbars, menus and settings, for two thirds of the processor time.
-_SHELL: Final = Path("/usr/bin/chromium-headless-shell")
+_SHELL: Final = Program(
+    "chromium-headless-shell",
+    ("/usr/bin/chromium-headless-shell",),
+    debian="chromium-headless-shell",
+    homebrew="chromium",
+)
 VARIABLE = "SCOREBOARD_TEST_CHROMIUM"
 # What Playwright switches off. Chromium heeds only the last such list, which is ours.
 OFF_BY_PLAYWRIGHT: Final = (
@@ -65,13 +71,19 @@ class ChromiumMissingError(RuntimeError):
 
 
 def provide_chromium() -> Path:
-    """Answer the path of Chromium, after installing Debian's packages when we may; of the one
-    without windows where it is installed.
+    """Answer the path of Chromium, after installing Debian's packages when we may: of the shell
+    where it is installed.
 
     Raises ChromiumMissingError.
     """
+    had_none = CHROMIUM.find() is None
     whole = provide_whole_chromium()
-    return _SHELL if _SHELL.exists() and VARIABLE not in os.environ else whole
+    if os.environ.get(VARIABLE):
+        return whole
+    if had_none:
+        with contextlib.suppress(ProgramsMissingError):  # not every system has it
+            provide([_SHELL])
+    return _SHELL.find() or whole
 
 
 def provide_whole_chromium() -> Path:

@@ -13,7 +13,7 @@ from aiohttp import web
 from playwright.async_api import Browser, async_playwright
 from playwright.async_api import Error as PageError
 
-from tests.browser.chromium import ARGUMENTS, ChromiumMissingError, provide_chromium
+from tests.browser.chromium import ARGUMENTS, ChromiumMissingError, provide_whole_chromium
 from tests.clients.client import HERE, SILENCE_SECONDS, Client, Heard, NotHereError, Told
 from tests.clients.kinds import modules, npm_version
 
@@ -68,7 +68,7 @@ class BrowserClient(Client):
 @asynccontextmanager
 async def _chromium() -> AsyncIterator[Browser]:
     try:
-        path = await asyncio.to_thread(provide_chromium)
+        path = await asyncio.to_thread(provide_whole_chromium)
     except ChromiumMissingError as missing:
         raise NotHereError(str(missing)) from missing
     async with async_playwright() as playwright:

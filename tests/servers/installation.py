@@ -22,9 +22,7 @@ class ProgramsMissingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Program:
-    """A program by name, the places beside PATH where it hides, and the packages that bring it:
-    of Debian perhaps several, with spaces between.
-    """
+    """A program by name, the places beside PATH where it hides, and the packages that bring it."""
 
     name: str
     places: tuple[str, ...]
@@ -143,7 +141,7 @@ def _install(missing: list[Program]) -> None:
     """
     if not missing:
         return
-    packages = sorted({name for program in missing for name in program.debian.split()})
+    packages = sorted({program.debian for program in missing})
     print(f"tests: installing {', '.join(packages)} with apt-get", file=sys.stderr)  # noqa: T201
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     # Somebody else may be installing: we queue up for the package system instead of failing.
