@@ -10,9 +10,12 @@ import gc
 import time
 from typing import Final
 
-_COLLECT_AFTER: Final = 20_000  # objects made and not freed; Python's default is 700
-# Streams that are opened together are some 60 objects each, and as many as a collection is for.
-TOGETHER: Final = 128
+_COLLECT_AFTER: Final = (
+    20_000  # objects made and not freed; Python's default is 700, from 3.13 on 2,000
+)
+# Streams that are opened together are some 60 objects each, so that they are left out two or three
+# times before a collection is due.
+TOGETHER = 128
 _TOGETHER_SECONDS: Final = 1.0
 
 
@@ -27,8 +30,9 @@ class Rush:
     """Leaves out streams that are opened many at once, as after a restart: a collection would look
     at each object of theirs, and find that it stays. They are freed when they end, like all else.
 
-    What stands in a circle at such a moment is never found. So this is for streams in a number that
-    was not open before, of which there are so many and no more, and not for those that come and go.
+    What is there at such a moment, and is ever part of a circle, is never found. So this is for
+    streams in a number that was not open before, of which there are so many and no more, and not
+    for those that come and go.
     """
 
     def __init__(self) -> None:

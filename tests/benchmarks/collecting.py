@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from scoreboard.cli import main
+from scoreboard.operations import memory
 
 SAYS: Final = "COLLECTED"
 _KINDS_MAX: Final = 12
@@ -54,5 +55,6 @@ def _collect_at(lines: Iterable[str]) -> None:
 if __name__ == "__main__":
     gc.disable()
     gc.enable = gc.disable  # the program switches it on, once its modules are loaded
+    memory.TOGETHER = sys.maxsize  # it leaves out nothing that is to be counted
     threading.Thread(target=_collect_at, args=(sys.stdin,), daemon=True).start()
     main()
