@@ -1,6 +1,6 @@
 """The catalogue: which actions there are and what each is worth. Operators maintain it.
 
-No instance keeps any of it: a grant reads the actions of its batch in the statement that grants. So
+No instance keeps any of it: a grant reads the actions of its batch in the call that grants. So
 what is changed here holds for every submission that comes after, on every instance. An action is
 given another id by the ledger (`Ledger.rename_action`), because its grants go along.
 """

@@ -94,7 +94,7 @@ SCORING: Final = (
         f"{LEDGER}::test_text_that_postgresql_cannot_hold_fails_alone",
     ),
     Guard(
-        "who would pass the largest score is refused in the statement that grants the rest",
+        "who would pass the largest score is refused in the call that grants the rest",
         "scoreboard/ledger/grant.sql",
         "    IF comes_near THEN\n",
         "    IF FALSE THEN\n",
