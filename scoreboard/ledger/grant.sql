@@ -92,10 +92,7 @@ WITH granted AS (
     INSERT INTO ledger (user_id, action_id, points_granted, submitted_at)
     SELECT judged.user_id, judged.action_id, judged.points, %(moment)s::timestamptz
     FROM (
-        SELECT
-            unnest(%(judged_users)s::uuid[]) AS user_id,
-            unnest(%(judged_actions)s::text[]) AS action_id,
-            unnest(%(judged_points)s::integer[]) AS points
+        {judged}
     ) AS judged
     WHERE judged.points IS NOT NULL
     ORDER BY judged.user_id, judged.action_id
@@ -115,11 +112,9 @@ SELECT
 -- scores.updated_at is read after the row's lock is held: it is when the score was reached.
 WITH raised AS (
     INSERT INTO scores AS present (user_id, score, updated_at, hidden)
-    SELECT user_id, sum(points), clock_timestamp(), coalesce(user_id = ANY (%(hidden_users)s::uuid[]), FALSE)
+    SELECT user_id, sum(points_granted), clock_timestamp(), coalesce(user_id = ANY (%(hidden_users)s::uuid[]), FALSE)
     FROM (
-        SELECT
-            unnest(%(granted_users)s::uuid[]) AS user_id,
-            unnest(%(granted_points)s::integer[]) AS points
+        {granted}
     ) AS granted
     GROUP BY user_id
     ORDER BY user_id
