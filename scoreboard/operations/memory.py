@@ -10,9 +10,8 @@ import gc
 import time
 from typing import Final
 
-_COLLECT_AFTER: Final = (
-    20_000  # objects made and not freed; Python's default is 700, from 3.13 on 2,000
-)
+# Objects made and not freed. Python's default is 700, from 3.13 on 2,000.
+_COLLECT_AFTER: Final = 20_000
 # Streams that are opened together are some 60 objects each, so that they are left out two or three
 # times before a collection is due.
 TOGETHER = 128
