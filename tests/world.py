@@ -135,30 +135,30 @@ def add_board(
     or end: the first is in `state`, and what comes after it upcoming. `columns` are of `boards`.
     """
     given = {"title": board_id.title(), "version": 1} | columns
+    starts, ends = [start for start, _ in seasons], [end for _, end in seasons]
+    # At once: a statement for each of hundreds of seasons would take seconds, in which nothing else
+    # of this process goes on.
     sql(
         database_url,
-        f"INSERT INTO boards (board_id, changed_at, {', '.join(given)})"
-        f" VALUES (%s, now(), {', '.join(['%s'] * len(given))})",
-        (board_id, *given.values()),
-    )
-    before = None
-    for number, (starts_at, ends_at) in enumerate(seasons, 1):
-        sql(
-            database_url,
-            "INSERT INTO seasons"
-            " (board_id, number, previous_ends_at, starts_at, ends_at, closes_at, state)"
-            " SELECT board_id, %s, %s, %s, %s,"
-            " %s::timestamptz + make_interval(secs => grace_seconds), %s"
-            " FROM boards WHERE board_id = %s",
-            (number, before, starts_at, ends_at, ends_at, state, board_id),
-        )
-        before, state = ends_at, "upcoming"
-    sql(
-        database_url,
-        "UPDATE boards SET season_id = seasons.season_id FROM seasons"
-        " WHERE boards.board_id = %s AND seasons.board_id = boards.board_id AND number = 1"
-        " AND state = 'running'",
-        (board_id,),
+        f"""
+        INSERT INTO boards (board_id, changed_at, {", ".join(given)})
+        VALUES (%s, now(), {", ".join(["%s"] * len(given))});
+        INSERT INTO seasons
+            (board_id, number, previous_ends_at, starts_at, ends_at, closes_at, state)
+        SELECT
+            board_id, number, lag(written.ends_at) OVER (ORDER BY number), starts_at,
+            written.ends_at, written.ends_at + make_interval(secs => grace_seconds),
+            CASE number WHEN 1 THEN %s ELSE 'upcoming' END
+        FROM boards
+        CROSS JOIN unnest(%s::timestamptz[], %s::timestamptz[])
+            WITH ORDINALITY AS written (starts_at, ends_at, number)
+        WHERE board_id = %s
+        ORDER BY number;
+        UPDATE boards SET season_id = seasons.season_id FROM seasons
+        WHERE boards.board_id = %s AND seasons.board_id = boards.board_id AND number = 1
+        AND state = 'running'
+        """,
+        (board_id, *given.values(), state, starts, ends, board_id, board_id),
     )
 
 
