@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import pytest
@@ -218,9 +219,11 @@ async def test_a_grant_asks_redis_for_its_limits_and_once_for_all_boards_that_it
     ask = Redis.ask
 
     async def noted(redis: Redis, pack: Callable[[], bytes], *load: bytes, **options: Any) -> Any:
-        calls.append(pack())
+        if b"PING" not in (call := pack()):  # a probe
+            calls.append(call)
         return await ask(redis, pack, *load, **options)
 
+    monkeypatch.setattr(one.app[PARTS].relay, "reconcile", AsyncMock(return_value=None))
     monkeypatch.setattr(Redis, "ask", noted)
     for action in ("one", "two"):
         assert (await one.submit(late, action))[0] == 200
