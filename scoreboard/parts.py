@@ -32,15 +32,15 @@ from scoreboard.configuration.signatures import Signatures
 from scoreboard.connections.hosts import Hosts
 from scoreboard.connections.postgres import Postgres
 from scoreboard.connections.redis import Redis
-from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.connections.refusals import Refusals
 from scoreboard.connections.server import Failure
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.boards import Boards
 from scoreboard.copies.copy import PURPOSE as COPY_PURPOSE
 from scoreboard.copies.copy import RedisCopy
+from scoreboard.copies.delivery import Delivery, noticed_after
 from scoreboard.copies.questions import Questions, Silence, Truth
-from scoreboard.copies.trust import SETTLE_SECONDS, Generations, Trust
+from scoreboard.copies.trust import Generations, Trust, settled_after
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.keys.answered import Answered
 from scoreboard.keys.keyring import KeyReader, Keyring
@@ -78,7 +78,7 @@ from scoreboard.scoring.standing import Standings
 from scoreboard.scoring.submit import Submissions
 
 # A comparison that comes a moment too early brings no trust.
-_SETTLED_SECONDS: Final = SETTLE_SECONDS + 0.1
+_MOMENT_SECONDS: Final = 0.1
 _PURGE_SECONDS: Final = 3600.0
 
 
@@ -170,13 +170,18 @@ class Parts:
 
     def _copies(self, silence: Silence) -> Callable[[BoardId], CachedBoard]:
         """What makes the copy of a board. All of them see the same servers come and go."""
-        signatures, generations = Signatures(self.settings.secrets, COPY_PURPOSE), Generations()
+        settings = self.settings
+        signatures = Signatures(settings.secrets, COPY_PURPOSE)
+        timeout_seconds = settings.redis_timeout_seconds
+        generations = Generations(settle_seconds=settled_after(timeout_seconds))
+        noticed_seconds = noticed_after(settings.reconcile_seconds, timeout_seconds)
+        delivery = Delivery(self.redis, noticed_seconds)
         return lambda board_id: CachedBoard(
             RedisCopy(self.redis, signatures, board_id),
             Questions(self.ledger, board_id, silence=silence),
             self.metrics,
             Trust(generations),
-            noticed_seconds=self.settings.reconcile_seconds + REST_SECONDS,
+            delivery,
         )
 
     def _make_scoring(self) -> None:
@@ -353,8 +358,9 @@ class Parts:
     def _redis_connected(self) -> None:
         """It may have come back with an older board, and may be trusted once it has settled."""
         self.relay.compare_now()
+        settled_seconds = settled_after(self.settings.redis_timeout_seconds) + _MOMENT_SECONDS
         # guard: redis-came-back
-        asyncio.get_running_loop().call_later(_SETTLED_SECONDS, self.relay.compare_now)
+        asyncio.get_running_loop().call_later(settled_seconds, self.relay.compare_now)
 
     def _redis_changed(self) -> None:
         self.health.probe_now("redis")  # guard: readiness-knows-once

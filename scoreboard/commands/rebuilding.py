@@ -124,8 +124,8 @@ def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[st
     remarks = []
     if seen.fault is not None:
         remarks.append(f"Redis held {seen}; it was replaced.")
-    elif seen.board is not None and seen.board.version > before:
-        is_leap = seen.board.version - before > LEAP_MAX
+    elif seen.version > before:
+        is_leap = seen.version - before > LEAP_MAX
         why = ", too far to have come from it; it was not believed" if is_leap else ""
         remarks.append(f"Redis held {seen}, ahead of the ledger's {before}{why}.")
     if after < before:

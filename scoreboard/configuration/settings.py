@@ -232,7 +232,10 @@ class Settings:
     waiting_max: int = whole(5000, "Submissions that may wait; more get 503.")
     # The deadlines of PostgreSQL are whole milliseconds, in which 0 means none.
     database_timeout_seconds: float = seconds(5.0, "Longest wait for PostgreSQL.", least=0.01)
-    redis_timeout_seconds: float = seconds(0.5, "Longest wait for Redis.")
+    redis_timeout_seconds: float = seconds(
+        0.5,
+        "Longest wait for Redis. What instances wait for each other after an outage grows with it.",
+    )
     publish_timeout_seconds: float = seconds(5.0, "Longest wait for RabbitMQ's confirm.")
 
     push_interval_seconds: float = seconds(

@@ -33,7 +33,9 @@ _WAIT: Final = 0.2
 
 
 class Presence:
-    """`away`: nobody was reached, by a call or a ping since. `is_silent`: the latest try waited."""
+    """`away`: nobody was reached, by a call or a ping since `away_since`; it was last back at
+    `back_at` (both monotonic). `is_silent`: the latest try waited.
+    """
 
     def __init__(
         self,
@@ -50,19 +52,15 @@ class Presence:
         self._reports = reports
         self._on_change = on_change
         self._pause_min_seconds = pause_min_seconds
-        self._away_since = self._back_at = -math.inf
+        self.away_since = self.back_at = -math.inf
         self._back = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
-    async def until_back(self, patience_seconds: float) -> bool:
-        """Wait until Redis is back, or was away for so long; say whether it came back."""
-        left = self._away_since + patience_seconds - time.monotonic()  # guard: without-redis-long
-        if not self.away or left <= 0:
-            return False
+    async def until_back(self, at_most_until: float) -> None:
+        """Wait until Redis is back, or until then (monotonic)."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(at_most_until - time.monotonic()):
                 await self._back.wait()
-        return not self.away
 
     def note_try(self, began: float) -> None:
         """Keep whether this try was a wait: nobody is made to wait for the next one."""
@@ -72,7 +70,7 @@ class Presence:
         """Nobody was reached. Log the change, not every failure; and look until Redis is back."""
         if self.away:
             return
-        self.away, self._away_since = True, time.monotonic()
+        self.away, self.away_since = True, time.monotonic()
         self._back.clear()
         log.warning("scoreboard.redis.away", error=str(error) or type(error).__name__)
         self.keep_looking()
@@ -82,7 +80,7 @@ class Presence:
         """It answered."""
         if not self.away:
             return
-        self.away, self._back_at = False, time.monotonic()
+        self.away, self.back_at = False, time.monotonic()
         self._back.set()
         log.info("scoreboard.redis.back")
         self._on_change()
@@ -101,7 +99,7 @@ class Presence:
 
     async def _look(self) -> None:
         """Ask until there was an answer, be it a refusal."""
-        was_back = time.monotonic() - self._back_at < SOON_SECONDS
+        was_back = time.monotonic() - self.back_at < SOON_SECONDS
         pause = REST_SECONDS if was_back and self.is_silent else self._pause_min_seconds
         while True:
             await asyncio.sleep(pause * random.uniform(0.8, 1.0))  # noqa: S311 - no secret

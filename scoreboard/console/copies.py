@@ -41,5 +41,5 @@ class Copies:
             # that is away is not asked a thousand times.
             with contextlib.suppress(RedisUnavailable):
                 for copy, board in stored:
-                    await copy.drop(older_than=board)
+                    await copy.drop(older_than=board.version)
             note(_NOT_STORED)

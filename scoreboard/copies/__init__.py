@@ -4,6 +4,7 @@
     board        what a read shows: the copy, or the ledger's answer, or the newest that is at hand
     comparison   brings a copy up to the ledger's board, once a second
     trust        whether the copy may be believed: it has missed no board that somebody was told of
+    delivery     what Redis has to have before somebody is told, and until when that is waited for
     questions    what the ledger was asked and has not answered
     copy         the copy itself: signed, stored if newer, read
 

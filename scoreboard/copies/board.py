@@ -17,7 +17,8 @@ import structlog
 from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import RedisUnavailable
 from scoreboard.copies.comparison import Comparison, look_together
-from scoreboard.copies.copy import Found, RedisCopy, store_together
+from scoreboard.copies.copy import Found, RedisCopy, note_seen, store_together
+from scoreboard.copies.delivery import Delivery
 from scoreboard.copies.questions import Questions
 from scoreboard.copies.trust import Doubt, Trust
 from scoreboard.model import Board, BoardId
@@ -43,8 +44,7 @@ class Reading:
 class CachedBoard:
     """Reads and stores the copy of one board; asks the ledger whenever the copy cannot be trusted.
 
-    Other instances notice within `noticed_seconds` that Redis is away, or that it lacks a board.
-    `comparison` is what brings trust: the relay's part of it.
+    `delivery` is that of all boards. `comparison` is what brings trust: the relay's part of it.
     """
 
     def __init__(
@@ -53,12 +53,11 @@ class CachedBoard:
         questions: Questions,
         metrics: Metrics,
         trust: Trust,
-        *,
-        noticed_seconds: float,
+        delivery: Delivery,
     ) -> None:
         self.copy = copy
         self.redis = copy.redis
-        self.noticed_seconds = noticed_seconds
+        self.delivery = delivery
         self._questions = questions
         self._metrics = metrics
         self._trust = trust
@@ -69,7 +68,7 @@ class CachedBoard:
             waiting_max=_WAITING_MAX,
             on_overload=metrics.overloads.labels("board_reads").inc,
         )
-        # The highest version that Redis was found with, or given, as far as it was to be reached.
+        # The highest version that Redis was found with, or given; none that is older is trusted.
         self._stored_version = -1
         self.comparison = Comparison(copy, questions, metrics, trust, self._judged)
         # When it was read, and when it was read or stored, by the monotonic clock.
@@ -114,7 +113,7 @@ class CachedBoard:
 
     async def store(self, board: Board) -> bool:
         """Put a board into Redis unless it holds a newer one. Answers whether Redis took it; where
-        it did not, that is counted, and readers and the relay notice by the version.
+        it did not, that is counted.
 
         While Redis has only just gone, perhaps for us alone, others trust what lies there: this
         returns once Redis has the board, or they have compared theirs with the ledger.
@@ -127,29 +126,27 @@ class CachedBoard:
         return version <= self._stored_version
 
     async def reach(self, version: int) -> None:
-        """Store the board, unless it has reached this version.
+        """Let nobody be shown an older board than of this version.
 
         A batch that changes no board may have seen one that another instance has committed and not
-        yet stored, and its users find that in the next read. Nobody waits for a silent ledger.
+        yet stored, and its users find that in the next read.
         """
-        if self.has_reached(version):
-            return
-        board = self._trust.latest
-        if board is None or board.version < version:
-            # guard: grant-waits-no
-            board = await self._questions.within(PATIENCE_SECONDS, self._questions.board)
-        if board is not None:
-            await self.store(board)
+        if not self.has_reached(version):
+            await reach_versions([(self, version)])
 
-    async def note_stored(self, board: Board, *, is_stored: bool) -> None:
-        """Remember it; or see that no older one stays in a Redis that did not take this one."""
-        if not is_stored:
-            self._metrics.cache_stores_failed.inc()
-            # A Redis that is there and does not take the board (its memory is full, a right is
-            # missing) must not show the older one.
-            with contextlib.suppress(RedisUnavailable):  # guard: redis-refuses-board
-                await self.copy.drop(older_than=board)  # guard: newer-board-stays
-        self._stored_version = max(self._stored_version, board.version)
+    def newest(self, version: int) -> Board | None:
+        """The newest board that is known here, if that is of this version or a newer one."""
+        latest = self._trust.latest
+        return None if latest is None or latest.version < version else latest
+
+    def note_reached(self, version: int) -> None:
+        """Redis has had a board of this version, or no older one is trusted there."""
+        self._stored_version = max(self._stored_version, version)
+        self.used_at = time.monotonic()
+
+    def note_not_stored(self) -> None:
+        """Redis did not take a board."""
+        self._metrics.cache_stores_failed.inc()
         self.used_at = time.monotonic()
 
     # For the relay
@@ -227,7 +224,9 @@ class CachedBoard:
     async def _ask(self) -> Board:
         board = await self._questions.board()
         self._trust.hear_of(board)
-        if not await _are_stored([(self, board)]):
+        try:
+            await self.copy.store(board)
+        except RedisUnavailable:
             self._metrics.cache_stores_failed.inc()
         return board
 
@@ -238,21 +237,31 @@ async def store_boards(stored: Sequence[tuple[CachedBoard, Board]]) -> bool:
     """
     for cached, board in stored:
         cached.hear_of(board)
-    presence, noticed_seconds = stored[0][0].redis.presence, stored[0][0].noticed_seconds
-    until = time.monotonic() + noticed_seconds
-    is_stored = await _are_stored(stored)
-    while not is_stored and time.monotonic() < until:  # guard: redis-only-just
-        if not await presence.until_back(noticed_seconds):
-            break
-        is_stored = await _are_stored(stored)
+    outcome = await stored[0][0].delivery.of(
+        lambda: store_together([(cached.copy, board) for cached, board in stored]),
+        [(cached.copy, board.version) for cached, board in stored],
+    )
     for cached, board in stored:
-        await cached.note_stored(board, is_stored=is_stored)
-    return is_stored
+        if outcome != "taken":
+            cached.note_not_stored()
+        if outcome != "failed":  # guard: not-reached-not-noted
+            cached.note_reached(board.version)
+    return outcome == "taken"
 
 
-async def _are_stored(stored: Sequence[tuple[CachedBoard, Board]]) -> bool:
-    try:
-        await store_together([(cached.copy, board) for cached, board in stored])
-    except RedisUnavailable:
-        return False
-    return True
+async def reach_versions(seen: Sequence[tuple[CachedBoard, int]]) -> None:
+    """Let nobody be shown an older board than of these versions, as `CachedBoard.reach`: store what
+    is known here. Of the others Redis gets the version alone: whoever reads asks the ledger.
+    """
+    newest = [(cached, version, cached.newest(version)) for cached, version in seen]
+    if known := [(cached, board) for cached, _, board in newest if board is not None]:
+        await store_boards(known)
+    if unknown := [(cached, version) for cached, version, board in newest if board is None]:
+        await _note_seen(unknown)  # guard: unknown-board-noted
+
+
+async def _note_seen(seen: Sequence[tuple[CachedBoard, int]]) -> None:
+    versions = [(cached.copy, version) for cached, version in seen]
+    if await seen[0][0].delivery.of(lambda: note_seen(versions), versions) != "failed":
+        for cached, version in seen:
+            cached.note_reached(version)

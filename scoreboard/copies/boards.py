@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import Final
 
 from scoreboard.connections.coalescing import Coalescer
-from scoreboard.copies.board import CachedBoard, store_boards
+from scoreboard.copies.board import CachedBoard, reach_versions, store_boards
 from scoreboard.copies.comparison import look_together
 from scoreboard.errors import LedgerUnavailable, UnknownBoard
 from scoreboard.ledger.definitions import Defined, Definitions
@@ -146,11 +146,11 @@ class Boards:
         return await store_boards([(self.copy(board.board_id), board) for board in boards])
 
     async def reach(self, versions: Mapping[BoardId, int]) -> None:
-        """Let Redis have boards at least as new as these, as `CachedBoard.reach` does."""
+        """Let nobody be shown older boards than of these versions, as `CachedBoard.reach` does."""
         copies = ((self.copy(board_id), version) for board_id, version in versions.items())
         missing = [(copy, version) for copy, version in copies if not copy.has_reached(version)]
         if missing:
-            await asyncio.gather(*(copy.reach(version) for copy, version in missing))
+            await reach_versions(missing)
 
     # For the hub, and the bus
 

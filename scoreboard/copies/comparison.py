@@ -59,7 +59,8 @@ class Comparison:
             return [] if latest is None else [latest]
         version = found.board.version if found.board else -1
         self._metrics.show_version("redis", self.copy.board_id, version)
-        self._look = Look(generation, found.board, has_settled)
+        claimed = found.version if found.fault is None else -1
+        self._look = Look(generation, found.board, claimed, has_settled)
         # guard: every-board-reads
         return [board for board in (latest, found.board) if board is not None]
 
@@ -88,6 +89,8 @@ class Comparison:
         if look is None:
             return False
         changed = False
+        if look.claimed > board.version:
+            return await self._begin_anew()
         if look.board != board:
             try:  # guard: store-comparison-meets
                 changed = await self.copy.store(board)
@@ -96,6 +99,16 @@ class Comparison:
                 return False
         self._trust.begin(look, self.copy.redis.generation)
         return changed
+
+    async def _begin_anew(self) -> bool:
+        """Take away what goes by a version that nobody has committed. What was stored meanwhile may
+        not have been taken because of it, so whoever reads asks the ledger.
+        """
+        try:
+            await self.copy.drop()  # guard: claimed-by-nobody
+        except RedisUnavailable:
+            return False
+        return True
 
     def rest(self) -> None:
         """The copy is not compared for now, so it is not trusted before it is."""

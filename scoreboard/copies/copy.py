@@ -2,7 +2,8 @@
 
 Key `leaderboard` for `main`, `leaderboard:{board}` for others; a hash: `version`, `board` as JSON,
 and the board's `signature`. A newer version wins inside Redis, so it does not matter in which order
-instances write; what is no version loses.
+instances write; what is no version loses. `version` may be newer than the board, or stand alone:
+somebody has seen that version, and whoever committed it had not stored it yet.
 
 Whoever can write to Redis can put anything there, of any size. It is looked at inside Redis before
 it is sent, and counts only if one of us has signed it.
@@ -83,6 +84,24 @@ for number, key in ipairs(KEYS) do
 end
 return answers
 """  # guard: older-board-never
+# Gives each key this version at least, without a board of it, so that no older board is trusted,
+# nor stored. Answers of each whether anything was changed.
+_NOTE_SEEN: Final = f"""{_KIND}
+local function note(key, seen)
+    local kind = kind_of(key)
+    if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
+    local version = redis.call('HGET', key, 'version')
+    if version and string.find(version, '^%d+$') then
+        local number = tonumber(version)
+        if number >= tonumber(seen) and number < {VERSION_END} then return 0 end
+    end
+    redis.call('HSET', key, 'version', seen)
+    return 1
+end
+local answers = {{}}
+for number, key in ipairs(KEYS) do answers[number] = note(key, ARGV[number]) end
+return answers
+"""  # guard: seen-keeps-newer
 # Takes anything away; with a version, only what bears none that is as new.
 _DROP: Final = f"""{_KIND}
 local key = KEYS[1]
@@ -110,17 +129,31 @@ Chunked = TypeVar("Chunked")
 @dataclass(frozen=True, slots=True)
 class Found:
     """What lies in Redis: a board, nothing (neither board nor fault), or something at fault;
-    `claimed` is the version that it goes by, if that is one.
+    `claimed` is the version that it goes by, if that is one. That of a board may be newer.
     """
 
     board: Board | None = None
     fault: Fault | None = None
     claimed: int | None = None
 
+    @property
+    def version(self) -> int:
+        """The version that it goes by, -1 for none."""
+        return -1 if self.claimed is None else self.claimed
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody has seen a newer version than that of the board, or there is no board of
+        it.
+        """
+        held = -1 if self.board is None else self.board.version
+        return self.fault is None and self.version > held
+
     def __str__(self) -> str:
         if self.fault is not None:
             return _SENTENCES[self.fault]
-        return "no board" if self.board is None else f"version {self.board.version}"
+        found = "no board" if self.board is None else f"version {self.board.version}"
+        return f"{found}, where version {self.version} is to be" if self.is_awaited else found
 
 
 class RedisCopy:
@@ -137,6 +170,7 @@ class RedisCopy:
         self._signatures = signatures
         self._run_read = redis.script(_READ)
         self._run_store = redis.script(_STORE, urgent=True)  # guard: board-stored-redis
+        self._run_note_seen = redis.script(_NOTE_SEEN, urgent=True)
         self._run_drop = redis.script(_DROP)
         # What was read or stored last, because it will be read again and again.
         self._seen: tuple[list[bytes | None], Found] | None = None
@@ -158,11 +192,11 @@ class RedisCopy:
         signature = b"" if self._signatures is None else self._signatures.of(text).encode()
         return [b"%d" % board.version, text, signature]
 
-    async def drop(self, older_than: Board | None = None) -> None:
-        """Take away what is there: whatever it is, or unless it is as new as this board. Raises
-        RedisUnavailable.
+    async def drop(self, older_than: int | None = None) -> None:
+        """Take away what is there: whatever it is, or unless it has this version or a newer one.
+        Raises RedisUnavailable.
         """
-        await self._run_drop([self._key], [b"%d" % older_than.version] if older_than else [])
+        await self._run_drop([self._key], [] if older_than is None else [b"%d" % older_than])
 
     def _judged_answer(self, answer: Any) -> Found:
         match answer:
@@ -180,11 +214,15 @@ class RedisCopy:
 
     def _judged(self, version: bytes | None, text: bytes | None, signature: bytes | None) -> Found:
         claimed = int(version) if version and version.isdigit() else VERSION_END
+        if text is signature is None and claimed < VERSION_END:
+            return Found(claimed=claimed)
         board, fault = self._opened(text, signature or b"")
         # guard: board-not-shown
-        if board is not None and (board.version != claimed or board.board_id != self.board_id):
+        if board is not None and (board.version > claimed or board.board_id != self.board_id):
             board, fault = None, "malformed"
-        return Found(board, fault, claimed if claimed < VERSION_END else None)
+        if claimed >= VERSION_END:
+            return Found(fault=fault or "malformed")
+        return Found(board, fault, claimed)
 
     def _opened(self, text: bytes | None, signature: bytes) -> tuple[Board | None, Fault | None]:
         """Nothing is parsed before it is known to be ours."""
@@ -212,6 +250,15 @@ async def read_together(copies: Sequence[RedisCopy]) -> list[Found]:
     return found
 
 
+async def note_seen(seen: Sequence[tuple[RedisCopy, int]]) -> None:
+    """Let nobody trust, nor store, older boards than of these versions, which somebody has seen; a
+    hundred a call. Raises RedisUnavailable.
+    """
+    for some in _chunks(seen):
+        keys, versions = [copy._key for copy, _ in some], [b"%d" % version for _, version in some]
+        _are_changed(await some[0][0]._run_note_seen(keys, versions), some)
+
+
 async def store_together(stored: Sequence[tuple[RedisCopy, Board]]) -> list[bool]:
     """Put several boards there, a hundred a call, and answer as `RedisCopy.store` of each. Raises
     RedisUnavailable.
@@ -220,12 +267,16 @@ async def store_together(stored: Sequence[tuple[RedisCopy, Board]]) -> list[bool
     for some in _chunks(stored):
         keys = [copy._key for copy, _ in some]
         fields = [field for copy, board in some for field in copy._fields_of(board)]
-        answers = await some[0][0]._run_store(keys, fields)
-        is_list = type(answers) is list and len(answers) == len(some)
-        if not is_list or any(answer not in (0, 1) for answer in answers):
-            raise RedisUnavailable("Redis answers a script as no Redis does")
-        changed += [answer == 1 for answer in answers]
+        changed += _are_changed(await some[0][0]._run_store(keys, fields), some)
     return changed
+
+
+def _are_changed(answers: Any, asked: Sequence[object]) -> list[bool]:
+    """What a script answered of each key. Raises RedisUnavailable if it is none of its answers."""
+    is_list = type(answers) is list and len(answers) == len(asked)
+    if not is_list or any(answer not in (0, 1) for answer in answers):
+        raise RedisUnavailable("Redis answers a script as no Redis does")
+    return [answer == 1 for answer in answers]
 
 
 def _chunks(items: Sequence[Chunked]) -> Iterator[Sequence[Chunked]]:

@@ -7,27 +7,33 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from scoreboard.connections.redis_presence import REST_SECONDS
 from scoreboard.copies.copy import Found
 from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, Board
-
-# For so long after Redis is back, another instance may still answer 200 to what it did not store:
-# its last call hung (half a second, as shipped), and it rests after that.
-SETTLE_SECONDS: Final = 2 * REST_SECONDS
 
 # Why nothing that is at hand may be shown before the ledger was asked: Redis does not answer, has
 # nothing, has no board of ours, was not compared since, or has an older board than we know.
 Doubt = Literal["away", "missing", "refused", "unconfirmed", "older"]
 
 
+def settled_after(redis_timeout_seconds: float) -> float:
+    """For how many seconds after Redis is back another instance may still answer 200 to what it did
+    not store: its last call hung, and it rests after that.
+    """
+    return redis_timeout_seconds + REST_SECONDS
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a comparison found in Redis, in which generation, and whether that had settled."""
+    """What a comparison found in Redis, in which generation, and whether that had settled.
+    `claimed` is the version that it goes by there, -1 for none.
+    """
 
     generation: int
     board: Board | None
+    claimed: int
     has_settled: bool
 
 
@@ -38,7 +44,7 @@ class Generations:
     (`connections.redis`). A comparison brings trust only once its generation has settled.
     """
 
-    def __init__(self, *, settle_seconds: float = SETTLE_SECONDS) -> None:
+    def __init__(self, *, settle_seconds: float) -> None:
         self._settle_seconds = settle_seconds
         self._settled: int | None = None  # one in which a comparison has brought trust
         self._noticed = (-1, 0.0)  # the latest, and since when
@@ -71,12 +77,12 @@ class Trust:
 
     def __init__(
         self,
-        generations: Generations | None = None,
+        generations: Generations,
         *,
         on_its_way_seconds: float = ON_ITS_WAY_SECONDS,
     ) -> None:
         self.latest: Board | None = None
-        self._generations = generations or Generations()
+        self._generations = generations
         self._on_its_way_seconds = on_its_way_seconds
         self._generation = -1
         # The version that Redis was found without though we know it, and since when.
@@ -114,8 +120,9 @@ class Trust:
             return "missing" if found.fault is None else "refused"
         if not self.holds(generation):  # guard: copy-trusted-only
             return "unconfirmed"
-        latest, version = self.latest.version, found.board.version
-        return None if version >= latest or self._is_on_its_way(latest, version) else "older"
+        latest, version = self.latest.version, found.version
+        # guard: claimed-is-newer
+        return None if version == latest or self._is_on_its_way(latest, version) else "older"
 
     def holds(self, generation: int) -> bool:
         """Whether what Redis holds in this generation is at least what was acknowledged."""

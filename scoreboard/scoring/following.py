@@ -1,6 +1,6 @@
 """What follows a commit of grants or results: everybody hears of the boards that changed.
 
-    hub here, bus to the others ─▶ Redis ─▶ the copies are as new as what was seen ─▶ a turn, if due
+    hub here, bus to the others ─▶ Redis ─▶ nobody reads less than was seen ─▶ a turn, if due
 
 Nothing of it can fail the reply: each part counts what it drops, and the relay catches up by the
 version.
@@ -64,8 +64,8 @@ class Following:
         origin: Origin,
         storing: Callable[[Mapping[BoardId, Board]], Span],
     ) -> None:
-        """Tell of the boards, in the span that `storing` begins; on return the copies are as new
-        as what the batch has seen.
+        """Tell of the boards, in the span that `storing` begins; on return nobody
+        reads an older board than the batch has seen.
         """
         with self.failing_no_reply:
             if boards := committed.boards:

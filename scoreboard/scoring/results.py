@@ -49,8 +49,8 @@ class ResultBatches:
 
     async def record(self, results: Sequence[Result]) -> list[Verdict]:
         """Record results, and answer a verdict for each, in order; on return what was recorded is
-        committed and the copies are as new. After LedgerUnavailable, Overloaded and ShuttingDown
-        among them sending again is safe.
+        committed, and whoever reads is shown it. After LedgerUnavailable, Overloaded and
+        ShuttingDown among them sending again is safe.
         """
         joined = (self._batches.join(result) for result in results)
         verdicts: list[Verdict] = []

@@ -69,7 +69,7 @@ class Submissions:
         return self._batches.waiting
 
     async def submit(self, submission: Submission) -> Grant:
-        """Grant one submission; on return it is committed and the copies are as new.
+        """Grant one submission; on return it is committed, and whoever reads is shown it.
 
         Raises AlreadyGranted (with the original grant), UnknownAction, UnknownUser, Banned,
         NotClaimable, ActionDisabled, ScoreOutOfRange; LedgerUnavailable, Overloaded and

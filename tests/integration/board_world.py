@@ -16,6 +16,7 @@ from scoreboard.connections.redis import Redis
 from scoreboard.copies.board import CachedBoard
 from scoreboard.copies.boards import COPIES_MAX, Boards
 from scoreboard.copies.copy import KEY, PURPOSE, Found, RedisCopy
+from scoreboard.copies.delivery import Delivery
 from scoreboard.copies.questions import Questions, Silence, Truth
 from scoreboard.copies.trust import Generations, Trust
 from scoreboard.ledger.definitions import Definitions
@@ -118,6 +119,7 @@ async def an_instance(
     postgres = Postgres(database_url, sessions=4, timeout_seconds=timeout_seconds, name="test")
     ledger, metrics = CountedLedger(postgres, postgres), Metrics()
     silence, generations = Silence(), Generations(settle_seconds=settle_seconds)
+    delivery = Delivery(client, noticed_seconds)
     asked: dict[BoardId, Questions] = {}
     copies: dict[BoardId, CountedCopy] = {}
 
@@ -125,9 +127,7 @@ async def an_instance(
         asked[board_id] = Questions(ledger, board_id, silence=silence, look_seconds=look_seconds)
         copies[board_id] = CountedCopy(client, SIGNATURES, board_id)
         trust = Trust(generations, on_its_way_seconds=on_its_way_seconds)
-        return CachedBoard(
-            copies[board_id], asked[board_id], metrics, trust, noticed_seconds=noticed_seconds
-        )
+        return CachedBoard(copies[board_id], asked[board_id], metrics, trust, delivery)
 
     boards = Boards(
         ledger,

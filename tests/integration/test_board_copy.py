@@ -206,7 +206,6 @@ POISON: dict[str, tuple[str, Any]] = {
     "half a megabyte": ("size", poisoned(7) | {"board": b"x" * 500_000}),
     "a long version": ("size", {"version": "9" * 5000, "board": "{}"}),
     "no fields of ours": ("malformed", {"other": "x"}),
-    "a version alone": ("malformed", {"version": "7"}),
     "a board that seems to be the next": ("unsigned", poisoned(5)),
     "a board under the ledger's version": ("unsigned", poisoned(4)),
     "a board far ahead": ("unsigned", poisoned(2**53 - 1)),
@@ -217,7 +216,7 @@ POISON: dict[str, tuple[str, Any]] = {
     "half JSON": ("malformed", sealed(b"{")),
     "JSON without end": ("malformed", sealed(b"[" * 8000)),
     "a score of a quintillion": ("malformed", sealed(board_json.encode(a_board(7, 10**18)))),
-    "another version than it says": ("malformed", sealed(board_json.encode(a_board(6)), version=7)),
+    "a newer board than it says": ("malformed", sealed(board_json.encode(a_board(8)), version=7)),
     "another history": (
         "leap",
         sealed(board_json.encode(a_board(4 + LEAP_MAX + 1, 1)), 4 + LEAP_MAX + 1),
@@ -250,6 +249,31 @@ async def test_what_nobody_of_us_has_stored_is_never_shown_and_gone_by_the_next_
         assert instance.ledger.reads == reads
     assert counted(one.metrics, "divergences_total", mended="lifted") == 0
     assert counted(one.metrics, "redis_failures_total", reason="no_answer") == 0
+
+
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "with the board of before"])
+async def test_a_version_that_nobody_has_committed_is_gone_by_the_next_comparison(
+    one: Instance, two: Instance, database_url: str, admin: Any, is_alone: bool
+) -> None:
+    """Somebody else put it there, or the ledger went back: nobody could store a board for ever. The
+    comparison itself stores none: somebody may have committed a newer one since it asked, and that
+    was not taken beside this version.
+    """
+    truth = await play(one, database_url)
+    await one.trust()
+    await two.trust()
+    if is_alone:
+        await admin.delete(KEY)
+    await admin.hset(KEY, "version", "7")
+
+    assert await one.read() == await two.read() == truth
+    await one.reconcile()
+    assert await version_in(admin) == -1
+    assert await one.read() == truth
+    assert (await two.copy.read()).board == truth
+    reads = two.ledger.reads
+    assert await two.read() == truth
+    assert two.ledger.reads == reads
 
 
 async def plant_raw(admin: Any, value: Any) -> None:

@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
-from scoreboard.copies import trust
+from scoreboard.configuration.kinds import Rate
 from scoreboard.copies.board import PATIENCE_SECONDS
+from scoreboard.copies.copy import version_field
+from scoreboard.copies.trust import settled_after
+from scoreboard.limits.checks import Check, HashField
+from scoreboard.limits.rates import RateLimiter
 from scoreboard.live import relay
 from scoreboard.model import ON_ITS_WAY_SECONDS, Board
 from tests.eventually import eventually
@@ -173,11 +177,54 @@ async def test_a_trusted_copy_keeps_its_trust_while_the_comparison_stores(
 
 
 async def test_a_grant_does_not_wait_until_a_silent_ledger_shows_the_board_that_it_has_seen(
-    patient: Instance, database_url: str
+    patient: Instance, other: Instance, database_url: str
 ) -> None:
+    """Whoever reads does, as far as its patience goes: the older board is trusted no more."""
+    await other.trust()
+    older = await other.read()
     with holding(database_url, LOCK):
         async with asyncio.timeout(60.0):
-            await patient.board.reach(2)
+            await patient.board.reach(older.version + 1)
+            reading = await other.board.read()
+    assert (reading.board, bool(reading.age_seconds)) == (older, True)
+    assert other.reads_from_ledger("older") == 1
+
+
+async def test_a_board_that_a_grant_has_seen_is_found_by_whoever_reads_next(
+    patient: Instance, other: Instance, database_url: str, admin: Any
+) -> None:
+    """Whoever committed it has not stored it yet, and may be late with an older one too."""
+    await patient.trust()
+    await other.trust()
+    older = await play(other, database_url)
+    newer = await play(other, database_url)
+
+    await patient.board.reach(newer.version)
+    assert await version_in(admin) == newer.version
+    assert other.confirmed(b"%d" % newer.version) is None
+    await other.copy.store(older)
+    assert await other.read() == newer
+    assert await patient.read() == newer
+    assert other.reads_from_ledger("older") + other.reads_from_ledger("missing") == 1
+    assert patient.reads_from_ledger("older") + patient.reads_from_ledger("missing") == 0
+    assert (await patient.copy.read()).board == newer
+
+
+async def test_a_version_that_a_grant_has_seen_takes_no_newer_one_away(
+    patient: Instance, other: Instance, admin: Any
+) -> None:
+    assert await other.board.store(a_board(3))
+    await patient.board.reach(2)
+    assert await version_in(admin) == 3
+    assert (await patient.copy.read()).board == a_board(3)
+
+
+async def test_who_has_the_board_that_a_grant_has_seen_is_not_asked_for_it(
+    patient: Instance, admin: Any
+) -> None:
+    patient.board.hear_of(a_board(2))
+    await patient.board.reach(2)
+    assert (await patient.copy.read()).board == a_board(2)
 
 
 # --- the ledger is asked first
@@ -191,7 +238,7 @@ async def test_after_an_outage_of_redis_it_is_not_trusted_before_others_have_fou
         through_proxy(redis_url) as (line, url),
         through_proxy(redis_url) as (late_line, late_url),
         an_instance(late_url, database_url) as writer,
-        an_instance(url, database_url, settle_seconds=trust.SETTLE_SECONDS) as reader,
+        an_instance(url, database_url, settle_seconds=settled_after(0.5)) as reader,
     ):
         await reader.trust()
         await line.cut()
@@ -223,9 +270,27 @@ async def test_while_redis_has_only_just_gone_nobody_is_told_before_it_has_the_b
         assert await version_in(admin) == 7
 
 
+async def test_while_redis_has_only_just_gone_no_grant_is_answered_that_has_seen_a_newer_board(
+    redis_url: str, database_url: str, other: Instance, admin: Any
+) -> None:
+    assert await other.board.store(a_board(1))
+    async with (
+        through_proxy(redis_url) as (line, url),
+        an_instance(url, database_url, noticed_seconds=ENDLESS) as instance,
+    ):
+        await line.cut()
+        reaching = asyncio.create_task(instance.board.reach(2))
+        await eventually(lambda: instance.redis.away)
+        assert not reaching.done()
+        await line.heal()
+        await reaching
+        assert await version_in(admin) == 2
+
+
 async def test_whoever_has_been_without_redis_for_long_is_not_waited_for(
     redis_url: str, database_url: str
 ) -> None:
+    """Before it is lost again: until then others may have trusted what it did not get."""
     async with (
         through_proxy(redis_url) as (line, url),
         an_instance(url, database_url, noticed_seconds=0.5) as writer,
@@ -236,22 +301,37 @@ async def test_whoever_has_been_without_redis_for_long_is_not_waited_for(
         for version in range(8, 58):
             assert not await writer.board.store(a_board(version))
         assert time.monotonic() - began < 0.5 * 50
+        await line.heal()
+        await eventually(lambda: not writer.redis.away)
+        await line.cut()
+        began = time.monotonic()
+        assert not await writer.board.store(a_board(60))
+        assert time.monotonic() - began >= 0.5
+
+
+@asynccontextmanager
+async def who_may(redis_url: str, database_url: str, admin: Any) -> AsyncIterator[Instance]:
+    """An instance that may do everything in Redis, as a user of its own: `poor`."""
+    await admin.acl_setuser("poor", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all"])
+    address = redis_url.replace("redis://", "redis://poor:p@")
+    try:
+        async with an_instance(address, database_url, noticed_seconds=ENDLESS) as instance:
+            yield instance
+    finally:
+        await admin.acl_deluser("poor")
 
 
 @asynccontextmanager
 async def who_may_not_store(
-    redis_url: str, database_url: str, admin: Any
+    redis_url: str, database_url: str, admin: Any, *others: str
 ) -> AsyncIterator[Instance]:
-    """An instance that stored version 7, and whose right to store was taken since."""
-    await admin.acl_setuser("poor", enabled=True, passwords=["+p"], keys=["*"], commands=["+@all"])
-    address = redis_url.replace("redis://", "redis://poor:p@")
-    try:
-        async with an_instance(address, database_url) as writer:
-            assert await writer.board.store(a_board(7))
-            await admin.acl_setuser("poor", commands=["-hset"])
-            yield writer
-    finally:
-        await admin.acl_deluser("poor")
+    """An instance that stored version 7, and whose right to store was taken since, and to do those
+    other things.
+    """
+    async with who_may(redis_url, database_url, admin) as writer:
+        assert await writer.board.store(a_board(7))
+        await admin.acl_setuser("poor", commands=["-hset", *others])
+        yield writer
 
 
 async def test_a_redis_that_refuses_a_board_is_left_with_no_older_one(
@@ -271,13 +351,53 @@ async def test_a_redis_that_refuses_a_board_keeps_a_newer_one(
     async with who_may_not_store(redis_url, database_url, admin) as writer:
         drop = writer.copy.drop
 
-        async def drop_behind_a_store(older_than: Board | None = None) -> None:
+        async def drop_behind_a_store(older_than: int | None = None) -> None:
             await plant(admin, a_board(9))
             await drop(older_than)
 
         monkeypatch.setattr(writer.copy, "drop", drop_behind_a_store)
         assert not await writer.board.store(a_board(8))
         assert await version_in(admin) == 9
+
+
+async def test_what_redis_refused_altogether_is_stored_by_the_next_grant_that_has_seen_it(
+    redis_url: str, database_url: str, admin: Any
+) -> None:
+    async with who_may_not_store(redis_url, database_url, admin, "-unlink") as writer:
+        assert not await writer.board.store(a_board(8))
+        assert await version_in(admin) == 7
+        await admin.acl_setuser("poor", commands=["+@all"])
+        await writer.board.reach(8)
+        assert await version_in(admin) == 8
+
+
+async def test_a_redis_that_takes_no_version_is_left_with_no_older_board(
+    redis_url: str, database_url: str, admin: Any
+) -> None:
+    async with who_may_not_store(redis_url, database_url, admin) as writer:
+        await writer.board.reach(8)
+        assert await version_in(admin) == -1
+        assert writer.board.has_reached(8)
+
+
+async def test_a_redis_that_refuses_to_count_requests_is_not_trusted_by_whoever_asks_it(
+    redis_url: str, database_url: str, admin: Any
+) -> None:
+    """It may also refuse boards, and keep the older ones: its disk is full, say."""
+    limit = [Check("ip", "somebody", Rate(5, 3600))]
+    async with who_may(redis_url, database_url, admin) as reader:
+        limiter = RateLimiter(reader.redis, reader.metrics)
+        await reader.trust()
+        await limiter.check(limit)
+        before = reader.reads_from_ledger("unconfirmed")
+        await reader.read()
+        assert reader.reads_from_ledger("unconfirmed") == before
+        await admin.acl_setuser("poor", commands=["-set", "-hset", "-unlink"])
+        allowance = await limiter.check(limit, also=HashField(*version_field()))
+        assert allowance.seen is None
+        await reader.read()
+        assert reader.reads_from_ledger("unconfirmed") == before + 1
+        await limiter.close()
 
 
 async def _trusts(instance: Instance) -> bool:

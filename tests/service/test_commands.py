@@ -646,7 +646,7 @@ PLANTED: dict[str, tuple[Callable[[str, Any], Any], str]] = {
     ),
     "a version unlike its board's": (
         lambda _, client: client.hset("leaderboard", "version", "77"),
-        "Redis holds something that is no board",
+        ", where version 77 is to be",
     ),
     "a board that is older": (_plant_older, "stays behind"),
     "a board that is ahead": (_plant_newer, "ahead of the ledger"),
