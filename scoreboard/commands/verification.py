@@ -104,7 +104,7 @@ async def copy_differences(
 
 def _may_be_missing(board_id: BoardId, in_redis: Found) -> bool:
     """Instances keep the copy of `main`; that of another board may be missing until it is read."""
-    return board_id != MAIN and in_redis == Found()
+    return board_id != MAIN and in_redis.board is None and in_redis.fault is None
 
 
 def _differences(copy: Board, truth: Board) -> list[str]:

@@ -144,8 +144,8 @@ class CachedBoard:
         self._stored_version = max(self._stored_version, version)
         self.used_at = time.monotonic()
 
-    def note_not_stored(self) -> None:
-        """Redis did not take a board."""
+    def note_not_taken(self) -> None:
+        """Redis did not take a board, or a version of it."""
         self._metrics.cache_stores_failed.inc()
         self.used_at = time.monotonic()
 
@@ -243,7 +243,7 @@ async def store_boards(stored: Sequence[tuple[CachedBoard, Board]]) -> bool:
     )
     for cached, board in stored:
         if outcome != "taken":
-            cached.note_not_stored()
+            cached.note_not_taken()
         if outcome != "failed":  # guard: not-reached-not-noted
             cached.note_reached(board.version)
     return outcome == "taken"
@@ -262,6 +262,9 @@ async def reach_versions(seen: Sequence[tuple[CachedBoard, int]]) -> None:
 
 async def _note_seen(seen: Sequence[tuple[CachedBoard, int]]) -> None:
     versions = [(cached.copy, version) for cached, version in seen]
-    if await seen[0][0].delivery.of(lambda: note_seen(versions), versions) != "failed":
-        for cached, version in seen:
+    outcome = await seen[0][0].delivery.of(lambda: note_seen(versions), versions)
+    for cached, version in seen:
+        if outcome != "taken":
+            cached.note_not_taken()
+        if outcome != "failed":
             cached.note_reached(version)

@@ -27,9 +27,9 @@ class Delivery:
     """Tries again while Redis has only just gone, perhaps for us alone: others trust what lies
     there. After `noticed_seconds` they have lost Redis as well, or have compared their copies.
 
-    A Redis that is there and takes nothing (its memory is full, a right is missing) must not show
-    what is older. Where it refuses to lose that as well, it refuses to count requests for limits
-    too, and an instance that was refused trusts no copy.
+    A Redis that is there and does not take it (its memory is full, a right is missing) must not
+    show what is older, and loses that. Where it refuses that as well, it refuses to count requests
+    for limits too, and an instance that was refused trusts no copy.
     """
 
     def __init__(self, redis: Redis, noticed_seconds: float) -> None:

@@ -26,6 +26,18 @@ class Settlement:
     is_due: bool = False
     of_servers: frozenset[Key] = frozenset()
 
+    @property
+    def seen_of_others(self) -> dict[BoardId, int]:
+        """What was seen of boards that somebody else has raised: versions above those of its own
+        `boards`.
+        """
+        own = self.boards
+        return {
+            board_id: version
+            for board_id, version in self.seen.items()
+            if board_id not in own or version > own[board_id].version
+        }
+
     def __or__(self, other: Settlement) -> Settlement:
         """Join two settlements; of each board the newer one is to be announced."""
         boards, seen = dict(self.boards), dict(self.seen)

@@ -194,7 +194,9 @@ class Counted(Declares):
         "announcements_failed",
         "Committed batches that a defect kept from being announced or traced.",
     )
-    cache_stores_failed = counter("cache_stores_failed", "Boards that Redis did not take.")
+    cache_stores_failed = counter(
+        "cache_stores_failed", "Boards, or versions of boards, that Redis did not take."
+    )
     board_reads_from_ledger = counter(
         "board_reads_from_ledger",
         "Reads of the board from PostgreSQL because the copy in Redis could not be used.",

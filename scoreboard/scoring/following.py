@@ -64,8 +64,8 @@ class Following:
         origin: Origin,
         storing: Callable[[Mapping[BoardId, Board]], Span],
     ) -> None:
-        """Tell of the boards, in the span that `storing` begins; on return nobody
-        reads an older board than the batch has seen.
+        """Tell of the boards, in the span that `storing` begins; on return nobody reads an older
+        board than the batch has seen.
         """
         with self.failing_no_reply:
             if boards := committed.boards:
@@ -73,6 +73,6 @@ class Following:
                     if not await self._announcer.announce(boards.values(), origin):
                         span.fail("RedisUnavailable")
             # A batch in parts may raise a board, and then see a newer one of another's.
-            await self._boards.reach(committed.seen)  # guard: reply-waits-board
+            await self._boards.reach(committed.seen_of_others)  # guard: reply-waits-board
             if committed.is_due:
                 self._on_due()  # guard: batch-starts-turn

@@ -129,7 +129,7 @@ SCORING: Final = (
         """                    if not await self._announcer.announce(boards.values(), origin):
                         span.fail("RedisUnavailable")
             # A batch in parts may raise a board, and then see a newer one of another's.
-            await self._boards.reach(committed.seen)  # guard: reply-waits-board
+            await self._boards.reach(committed.seen_of_others)  # guard: reply-waits-board
 """,
         """                    import asyncio
                     asyncio.create_task(self._announcer.announce(boards.values(), origin))
