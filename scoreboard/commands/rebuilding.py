@@ -99,7 +99,7 @@ def _believable(seen: Found, present: int) -> int:
     """Answer the version that the copy claims if the ledger can have had it once, else 0. Nothing
     else of the copy is believed, whoever wrote it.
     """
-    claimed = seen.claimed or 0
+    claimed = seen.claimed
     return claimed if 0 < claimed - present <= LEAP_MAX else 0  # guard: rebuild-believes-no
 
 
@@ -124,8 +124,8 @@ def _remarks(seen: Found, before: int, after: int, *, renumber: bool) -> list[st
     remarks = []
     if seen.fault is not None:
         remarks.append(f"Redis held {seen}; it was replaced.")
-    elif seen.version > before:
-        is_leap = seen.version - before > LEAP_MAX
+    elif seen.claimed > before:
+        is_leap = seen.claimed - before > LEAP_MAX
         why = ", too far to have come from it; it was not believed" if is_leap else ""
         remarks.append(f"Redis held {seen}, ahead of the ledger's {before}{why}.")
     if after < before:

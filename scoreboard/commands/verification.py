@@ -92,7 +92,7 @@ async def copy_differences(
                 found[board_id] = [], truth.version
                 del left[board_id]
                 continue
-            shown = None if in_redis.is_awaited else in_redis.board
+            shown = None if in_redis.is_behind else in_redis.board
             comparison.add(shown or f"Redis holds {in_redis}", truth)
             if comparison.agrees() or is_late:
                 found[board_id] = comparison.differences(), truth.version

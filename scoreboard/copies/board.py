@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -18,7 +18,7 @@ from scoreboard.connections.coalescing import Coalescer
 from scoreboard.connections.redis import RedisUnavailable
 from scoreboard.copies.comparison import Comparison, look_together
 from scoreboard.copies.copy import Found, RedisCopy, note_seen, store_together
-from scoreboard.copies.delivery import Delivery
+from scoreboard.copies.delivery import Delivery, Outcome
 from scoreboard.copies.questions import Questions
 from scoreboard.copies.trust import Doubt, Trust
 from scoreboard.model import Board, BoardId
@@ -125,29 +125,20 @@ class CachedBoard:
         self.used_at = time.monotonic()
         return version <= self._stored_version
 
-    async def reach(self, version: int) -> None:
-        """Let nobody be shown an older board than of this version.
-
-        A batch that changes no board may have seen one that another instance has committed and not
-        yet stored, and its users find that in the next read.
-        """
-        if not self.has_reached(version):
-            await reach_versions([(self, version)])
-
     def newest(self, version: int) -> Board | None:
         """The newest board that is known here, if that is of this version or a newer one."""
         latest = self._trust.latest
         return None if latest is None or latest.version < version else latest
 
-    def note_reached(self, version: int) -> None:
-        """Redis has had a board of this version, or no older one is trusted there."""
-        self._stored_version = max(self._stored_version, version)
+    def note_delivery(self, version: int, outcome: Outcome) -> None:
+        """Count what Redis did not take; and remember that no older board than of this version is
+        trusted there, unless it failed.
+        """
         self.used_at = time.monotonic()
-
-    def note_not_taken(self) -> None:
-        """Redis did not take a board, or a version of it."""
-        self._metrics.cache_stores_failed.inc()
-        self.used_at = time.monotonic()
+        if outcome != "taken":
+            self._metrics.cache_stores_failed.inc()
+        if outcome != "failed":  # guard: not-reached-not-noted
+            self._stored_version = max(self._stored_version, version)
 
     # For the relay
 
@@ -237,34 +228,29 @@ async def store_boards(stored: Sequence[tuple[CachedBoard, Board]]) -> bool:
     """
     for cached, board in stored:
         cached.hear_of(board)
-    outcome = await stored[0][0].delivery.of(
-        lambda: store_together([(cached.copy, board) for cached, board in stored]),
-        [(cached.copy, board.version) for cached, board in stored],
-    )
-    for cached, board in stored:
-        if outcome != "taken":
-            cached.note_not_taken()
-        if outcome != "failed":  # guard: not-reached-not-noted
-            cached.note_reached(board.version)
-    return outcome == "taken"
+    copies = [(cached.copy, board) for cached, board in stored]
+    versions = [(cached, board.version) for cached, board in stored]
+    return await _deliver(lambda: store_together(copies), versions)
 
 
 async def reach_versions(seen: Sequence[tuple[CachedBoard, int]]) -> None:
-    """Let nobody be shown an older board than of these versions, as `CachedBoard.reach`: store what
-    is known here. Of the others Redis gets the version alone: whoever reads asks the ledger.
+    """Let nobody be shown an older board than of these versions: store what is known here. Of the
+    others Redis gets the version alone: whoever reads asks the ledger.
     """
     newest = [(cached, version, cached.newest(version)) for cached, version in seen]
     if known := [(cached, board) for cached, _, board in newest if board is not None]:
         await store_boards(known)
     if unknown := [(cached, version) for cached, version, board in newest if board is None]:
-        await _note_seen(unknown)  # guard: unknown-board-noted
+        copies = [(cached.copy, version) for cached, version in unknown]
+        await _deliver(lambda: note_seen(copies), unknown)  # guard: unknown-board-noted
 
 
-async def _note_seen(seen: Sequence[tuple[CachedBoard, int]]) -> None:
-    versions = [(cached.copy, version) for cached, version in seen]
-    outcome = await seen[0][0].delivery.of(lambda: note_seen(versions), versions)
-    for cached, version in seen:
-        if outcome != "taken":
-            cached.note_not_taken()
-        if outcome != "failed":
-            cached.note_reached(version)
+async def _deliver(
+    give: Callable[[], Awaitable[object]], versions: Sequence[tuple[CachedBoard, int]]
+) -> bool:
+    """Bring to Redis what `give` puts there, of these versions. Answers whether Redis took it."""
+    copies = [(cached.copy, version) for cached, version in versions]
+    outcome = await versions[0][0].delivery.of(give, copies)
+    for cached, version in versions:
+        cached.note_delivery(version, outcome)
+    return outcome == "taken"

@@ -146,7 +146,11 @@ class Boards:
         return await store_boards([(self.copy(board.board_id), board) for board in boards])
 
     async def reach(self, versions: Mapping[BoardId, int]) -> None:
-        """Let nobody be shown older boards than of these versions, as `CachedBoard.reach` does."""
+        """Let nobody be shown older boards than of these versions.
+
+        A batch that changes no board may have seen one that another instance has committed and not
+        yet stored, and its users find that in the next read.
+        """
         copies = ((self.copy(board_id), version) for board_id, version in versions.items())
         missing = [(copy, version) for copy, version in copies if not copy.has_reached(version)]
         if missing:

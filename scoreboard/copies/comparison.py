@@ -59,7 +59,7 @@ class Comparison:
             return [] if latest is None else [latest]
         version = found.board.version if found.board else -1
         self._metrics.show_version("redis", self.copy.board_id, version)
-        claimed = found.version if found.fault is None else -1
+        claimed = found.claimed if found.fault is None else -1
         self._look = Look(generation, found.board, claimed, has_settled)
         # guard: every-board-reads
         return [board for board in (latest, found.board) if board is not None]

@@ -31,7 +31,8 @@ Fault = Literal["kind", "size", "unsigned", "signature", "malformed", "leap"]
 _VERSION_CHARS_MAX: Final = len(str(VERSION_END))
 _SIGNATURE_CHARS_MAX: Final = 64
 _BOARDS_A_CALL: Final = 100
-# Says what kind of thing lies there, and `size` for fields that are too long even to be copied.
+# Says what kind of thing lies there, and `size` for fields that are too long even to be copied; and
+# the number that a version is, -1 for what is none.
 _KIND: Final = f"""
 local function is_longer(key, field, bytes) return redis.call('HSTRLEN', key, field) > bytes end
 local function kind_of(key)
@@ -44,6 +45,10 @@ local function kind_of(key)
         or is_longer(key, 'signature', {_SIGNATURE_CHARS_MAX})
     ) then kind = 'size' end
     return kind
+end
+local function number_of(version)
+    local is_one = version and string.find(version, '^%d+$') and tonumber(version) < {VERSION_END}
+    return is_one and tonumber(version) or -1
 end
 """  # guard: board-own-bytes
 # Answers of each key what is wrong, or "found" and the three fields, of which any may be missing.
@@ -69,12 +74,8 @@ local function store(key, wanted, board, signature)
     local kind = kind_of(key)
     if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
     local present = redis.call('HMGET', key, 'version', 'board', 'signature')
-    local version = present[1]
-    if version and string.find(version, '^%d+$') then
-        local number = tonumber(version)
-        if number > tonumber(wanted) and number < {VERSION_END} then return 0 end
-        if version == wanted and present[2] == board and present[3] == signature then return 0 end
-    end
+    if number_of(present[1]) > tonumber(wanted) then return 0 end
+    if present[1] == wanted and present[2] == board and present[3] == signature then return 0 end
     redis.call('HSET', key, 'version', wanted, 'board', board, 'signature', signature)
     return 1
 end
@@ -90,11 +91,7 @@ _NOTE_SEEN: Final = f"""{_KIND}
 local function note(key, seen)
     local kind = kind_of(key)
     if kind ~= 'none' and kind ~= 'hash' then redis.call('UNLINK', key) end
-    local version = redis.call('HGET', key, 'version')
-    if version and string.find(version, '^%d+$') then
-        local number = tonumber(version)
-        if number >= tonumber(seen) and number < {VERSION_END} then return 0 end
-    end
+    if number_of(redis.call('HGET', key, 'version')) >= tonumber(seen) then return 0 end
     redis.call('HSET', key, 'version', seen)
     return 1
 end
@@ -129,31 +126,24 @@ Chunked = TypeVar("Chunked")
 @dataclass(frozen=True, slots=True)
 class Found:
     """What lies in Redis: a board, nothing (neither board nor fault), or something at fault;
-    `claimed` is the version that it goes by, if that is one. That of a board may be newer.
+    `claimed` is the version that it goes by, -1 for none. That of a board may be newer.
     """
 
     board: Board | None = None
     fault: Fault | None = None
-    claimed: int | None = None
+    claimed: int = -1
 
     @property
-    def version(self) -> int:
-        """The version that it goes by, -1 for none."""
-        return -1 if self.claimed is None else self.claimed
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether somebody has seen a newer version than that of the board, or there is no board of
-        it.
-        """
+    def is_behind(self) -> bool:
+        """Whether the board of the version that it goes by is missing."""
         held = -1 if self.board is None else self.board.version
-        return self.fault is None and self.version > held
+        return self.fault is None and self.claimed > held
 
     def __str__(self) -> str:
         if self.fault is not None:
             return _SENTENCES[self.fault]
         found = "no board" if self.board is None else f"version {self.board.version}"
-        return f"{found}, where version {self.version} is to be" if self.is_awaited else found
+        return f"{found}, where version {self.claimed} is to be" if self.is_behind else found
 
 
 class RedisCopy:

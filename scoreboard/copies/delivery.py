@@ -62,7 +62,9 @@ class Delivery:
         try:
             await give()
         except RedisUnavailable:
-            return "failed" if self._redis.away else await self._taken_away(versions)
+            if self._redis.away:  # guard: redis-refuses-board
+                return "failed"
+            return await self._taken_away(versions)
         return "taken"
 
     async def _taken_away(self, versions: Sequence[tuple[RedisCopy, int]]) -> Outcome:

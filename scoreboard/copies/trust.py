@@ -14,7 +14,8 @@ from scoreboard.copies.copy import Found
 from scoreboard.model import LEAP_MAX, ON_ITS_WAY_SECONDS, Board
 
 # Why nothing that is at hand may be shown before the ledger was asked: Redis does not answer, has
-# nothing, has no board of ours, was not compared since, or has an older board than we know.
+# nothing, has no board of ours, was not compared since, or has an older board than we know or than
+# somebody has seen.
 Doubt = Literal["away", "missing", "refused", "unconfirmed", "older"]
 
 
@@ -120,7 +121,7 @@ class Trust:
             return "missing" if found.fault is None else "refused"
         if not self.holds(generation):  # guard: copy-trusted-only
             return "unconfirmed"
-        latest, version = self.latest.version, found.version
+        latest, version = self.latest.version, found.claimed
         # guard: claimed-is-newer
         return None if version == latest or self._is_on_its_way(latest, version) else "older"
 

@@ -159,7 +159,7 @@ SCORING: Final = (
     Marked(
         "a version that a grant has seen takes no newer one away",
         "seen-keeps-newer",
-        Text("number >= tonumber(seen)", "false"),
+        Text("number_of(redis.call('HGET', key, 'version')) >= tonumber(seen)", "false"),
         f"{IN_DOUBT}::test_a_version_that_a_grant_has_seen_takes_no_newer_one_away",
     ),
     Marked(
@@ -185,6 +185,12 @@ SCORING: Final = (
         "without-redis-long",
         Value("until"),
         f"{IN_DOUBT}::test_whoever_has_been_without_redis_for_long_is_not_waited_for",
+    ),
+    Marked(
+        "a Redis that refuses a board is left with no older one",
+        "redis-refuses-board",
+        Always(),
+        f"{IN_DOUBT}::test_a_redis_that_refuses_a_board_is_left_with_no_older_one",
     ),
     Marked(
         "a Redis that refuses a board keeps a newer one",
@@ -222,7 +228,7 @@ SCORING: Final = (
         "an older board never replaces a newer one in Redis",
         "older-board-never",
         Text(
-            """        if number > tonumber(wanted) and number < {VERSION_END} then return 0 end
+            """    if number_of(present[1]) > tonumber(wanted) then return 0 end
 """,
             "",
         ),

@@ -20,7 +20,7 @@ from scoreboard.copies.copy import KEY, PURPOSE, RedisCopy, version_field
 from scoreboard.errors import LedgerUnavailable
 from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.rates import RateLimiter
-from scoreboard.model import LEAP_MAX, Board, BoardId, Submission
+from scoreboard.model import LEAP_MAX, MAIN, Board, BoardId, Submission
 from tests.eventually import eventually
 from tests.integration.board_world import (
     SIGNATURES,
@@ -724,7 +724,7 @@ async def test_a_board_that_begins_anew_is_stored_for_whoever_has_seen_it(
     await one.board.begin_anew(board)
     assert await version_in(admin) == -1
 
-    await one.board.reach(board.version)
+    await one.boards.reach({MAIN: board.version})
 
     assert await version_in(admin) == board.version
 

@@ -21,7 +21,7 @@ from scoreboard.copies.trust import settled_after
 from scoreboard.limits.checks import Check, HashField
 from scoreboard.limits.rates import RateLimiter
 from scoreboard.live import relay
-from scoreboard.model import ON_ITS_WAY_SECONDS, Board
+from scoreboard.model import MAIN, ON_ITS_WAY_SECONDS, Board
 from tests.eventually import eventually
 from tests.integration.board_world import (
     Instance,
@@ -184,7 +184,7 @@ async def test_a_grant_does_not_wait_until_a_silent_ledger_shows_the_board_that_
     older = await other.read()
     with holding(database_url, LOCK):
         async with asyncio.timeout(60.0):
-            await patient.board.reach(older.version + 1)
+            await patient.boards.reach({MAIN: older.version + 1})
             reading = await other.board.read()
     assert (reading.board, bool(reading.age_seconds)) == (older, True)
     assert other.reads_from_ledger("older") == 1
@@ -199,7 +199,7 @@ async def test_a_board_that_a_grant_has_seen_is_found_by_whoever_reads_next(
     older = await play(other, database_url)
     newer = await play(other, database_url)
 
-    await patient.board.reach(newer.version)
+    await patient.boards.reach({MAIN: newer.version})
     assert await version_in(admin) == newer.version
     assert other.confirmed(b"%d" % newer.version) is None
     await other.copy.store(older)
@@ -214,7 +214,7 @@ async def test_a_version_that_a_grant_has_seen_takes_no_newer_one_away(
     patient: Instance, other: Instance, admin: Any
 ) -> None:
     assert await other.board.store(a_board(3))
-    await patient.board.reach(2)
+    await patient.boards.reach({MAIN: 2})
     assert await version_in(admin) == 3
     assert (await patient.copy.read()).board == a_board(3)
 
@@ -223,7 +223,7 @@ async def test_who_has_the_board_that_a_grant_has_seen_is_not_asked_for_it(
     patient: Instance, admin: Any
 ) -> None:
     patient.board.hear_of(a_board(2))
-    await patient.board.reach(2)
+    await patient.boards.reach({MAIN: 2})
     assert (await patient.copy.read()).board == a_board(2)
 
 
@@ -279,7 +279,7 @@ async def test_while_redis_has_only_just_gone_no_grant_is_answered_that_has_seen
         an_instance(url, database_url, noticed_seconds=ENDLESS) as instance,
     ):
         await line.cut()
-        reaching = asyncio.create_task(instance.board.reach(2))
+        reaching = asyncio.create_task(instance.boards.reach({MAIN: 2}))
         await eventually(lambda: instance.redis.away)
         assert not reaching.done()
         await line.heal()
@@ -367,7 +367,7 @@ async def test_what_redis_refused_altogether_is_stored_by_the_next_grant_that_ha
         assert not await writer.board.store(a_board(8))
         assert await version_in(admin) == 7
         await admin.acl_setuser("poor", commands=["+@all"])
-        await writer.board.reach(8)
+        await writer.boards.reach({MAIN: 8})
         assert await version_in(admin) == 8
 
 
@@ -375,7 +375,7 @@ async def test_a_redis_that_takes_no_version_is_left_with_no_older_board(
     redis_url: str, database_url: str, admin: Any
 ) -> None:
     async with who_may_not_store(redis_url, database_url, admin) as writer:
-        await writer.board.reach(8)
+        await writer.boards.reach({MAIN: 8})
         assert await version_in(admin) == -1
         assert writer.board.has_reached(8)
 
